@@ -1,0 +1,34 @@
+"""Which variants are trained, where and when, and what became of them.
+
+The package's public functions, loaded when first used so that `convfleet --help` stays quick:
+
+    load_study(path) -> StudySpec
+    run_study(spec) -> StudyResult
+    resume_study(folder) -> StudyResult
+    open_run(folder) -> StudyResult
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orchestrator.result import StudyResult, open_run
+    from orchestrator.runner import resume_study, run_study
+    from orchestrator.study import StudySpec, load_study
+
+_HOMES = {
+    "StudySpec": "orchestrator.study",
+    "load_study": "orchestrator.study",
+    "StudyResult": "orchestrator.result",
+    "open_run": "orchestrator.result",
+    "run_study": "orchestrator.runner",
+    "resume_study": "orchestrator.runner",
+}
+
+__all__ = ["StudyResult", "StudySpec", "load_study", "open_run", "resume_study", "run_study"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'orchestrator' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

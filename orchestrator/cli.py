@@ -1,0 +1,282 @@
+"""The command line: the only place that prints for people and exits."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from orchestrator.errors import InputError, JournalError, OrchestratorError, StudyPausedError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from orchestrator.progress import Progress
+    from orchestrator.study import StudySpec
+
+EXIT_FAILED, EXIT_INPUT, EXIT_PAUSED = 1, 2, 130
+
+app = typer.Typer(
+    help="Trains a fleet of CNN variants and keeps the best.\n\nStart with: convfleet run quickstart",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+)
+
+StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or a packaged study's name.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder such as runs/quickstart.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. schedule.max_epochs=3; repeatable."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="Join a running Ray cluster (auto: the one on this node)."),
+]
+
+
+@app.command(epilog="Example: convfleet run quickstart --set search.trials=12")
+def run(
+    study: StudyArgument,
+    overrides: SetOption = None,
+    runs: Annotated[Path, typer.Option(help="Where run folders are kept.")] = Path("runs"),
+    address: AddressOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a study: train its variants, keep every result, export the best."""
+    from orchestrator.study import load_study
+
+    spec = load_study(study, overrides=overrides or ())
+    _work(lambda progress: _run_study(spec, runs=runs, address=address, progress=progress), as_json=as_json)
+
+
+@app.command(epilog="Example: convfleet resume runs/quickstart")
+def resume(folder: RunArgument, address: AddressOption = None, as_json: JsonOption = False) -> None:
+    """Go on with an interrupted run, exactly where it stopped."""
+    from orchestrator.run_folder import open_run_folder
+
+    open_run_folder(folder)
+
+    def work(progress: "Progress") -> Path:
+        from orchestrator.runner import resume_study
+
+        return resume_study(folder, address=address, progress=progress).folder.root
+
+    _work(work, as_json=as_json)
+
+
+@app.command(epilog="Example: convfleet status runs/quickstart --json")
+def status(folder: RunArgument, as_json: JsonOption = False) -> None:
+    """Show how far a run is, also while it runs."""
+    from orchestrator.run_folder import is_driver_alive, load_state, open_run_folder
+    from orchestrator.summary import status as print_status
+    from orchestrator.summary import status_json
+
+    run_folder = open_run_folder(folder)
+    state, is_alive = load_state(run_folder), is_driver_alive(run_folder)
+    if as_json:
+        _print_json(status_json(state, folder=run_folder, is_alive=is_alive))
+    else:
+        print_status(_console(), state, folder=run_folder, is_alive=is_alive, now=time.time())
+
+
+@app.command(epilog="Example: convfleet validate my-study.yaml --set search.trials=50")
+def validate(study: StudyArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
+    """Check a study without running it: all mistakes at once, and what it would do."""
+    from orchestrator.study import load_study
+
+    spec = load_study(study, overrides=overrides or ())
+    if as_json:
+        _print_json({"study": spec.name, "is_valid": True, "space_size": spec.space.size, "trials": spec.num_trials})
+        return
+    print(_description(study, spec))
+
+
+@app.command(epilog="Example: convfleet spaces cnn-small")
+def spaces(name: Annotated[str | None, typer.Argument(help="Print this space whole.")] = None) -> None:
+    """List the built-in search spaces, or print one."""
+    from search_spaces import SpaceError, builtin_names, builtin_text, space_from_mapping
+
+    if name is not None:
+        try:
+            print(builtin_text(name).rstrip())
+        except SpaceError as exc:
+            raise InputError(str(exc)) from exc
+        return
+    for known in builtin_names():
+        space = space_from_mapping(known)
+        size = "uncountable" if space.size is None else f"{space.size:,} variants"
+        summary = builtin_text(known).splitlines()[0].removeprefix("# ")
+        print(f"{summary}\n    family {', '.join(space.families)}; {len(space.names) - 1} parameters; {size}")
+
+
+@app.command(epilog="Example: convfleet families")
+def families(as_json: JsonOption = False) -> None:
+    """List the families of CNNs and their parameters."""
+    from trainables.families import FAMILIES
+    from trainables.families.parameters import TRAINING
+
+    if as_json:
+        _print_json({name: {"summary": f.summary, "parameters": sorted(f.parameters)} for name, f in FAMILIES.items()})
+        return
+    groups = [(name, family.summary, family.parameters) for name, family in FAMILIES.items()]
+    for title, summary, parameters in [*groups, ("training", "How any variant is trained.", TRAINING)]:
+        print(f"{title}: {summary}")
+        for name, info in parameters.items():
+            print(f"    {name:<17} {info.expectation}, default {info.default!r}. {info.summary}")
+        print()
+
+
+@app.command(epilog="Example: convfleet doctor")
+def doctor(as_json: JsonOption = False) -> None:
+    """Check whether this machine is ready: versions, memory, disk, GPUs, TensorFlow, Ray."""
+    from orchestrator.doctor import Level, examine
+
+    checks = list(examine())
+    if as_json:
+        _print_json([{"check": item.name, "level": item.level.value, "finding": item.finding} for item in checks])
+    else:
+        styles = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
+        console = _console()
+        for item in checks:
+            console.print(f"[{styles[item.level]}]{item.level.value:<8}[/] {item.name:<12} ", end="")
+            console.print(item.finding, markup=False, highlight=False)
+    if any(item.level is Level.ERROR for item in checks):
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command(epilog="Example: convfleet report runs/quickstart")
+def report(folder: RunArgument) -> None:
+    """Write report.html anew, also while the study runs."""
+    from orchestrator.report import write_report
+    from orchestrator.run_folder import load_state, open_run_folder
+
+    run_folder = open_run_folder(folder)
+    print(write_report(run_folder, state=load_state(run_folder)))
+
+
+@app.command(epilog="Example: convfleet export runs/quickstart --top 5 --format keras")
+def export(
+    folder: RunArgument,
+    top: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="How many of the best; default: the study's.")
+    ] = None,
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", metavar="FORMAT", help="keras or saved_model; repeatable.")
+    ] = None,
+    address: AddressOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Export the best models again, more of them, or in other formats."""
+    from orchestrator.run_folder import load_state, open_run_folder
+    from search_spaces import nearest
+
+    known = ("keras", "saved_model")
+    for name in formats or ():
+        if name not in known:
+            raise InputError(f"--format: must be one of {', '.join(known)}, got {name!r}{nearest(name, known)}")
+    load_state(open_run_folder(folder))
+    from orchestrator.progress import make_progress
+    from orchestrator.runner import export_study
+
+    console = _console(stderr=as_json)
+    with make_progress(console) as progress:
+        results = export_study(
+            folder, top=top, formats=tuple(formats) if formats else None, address=address, progress=progress
+        )
+    if as_json:
+        _print_json([{"rank": r.rank, "trial": r.trial, "folder": r.folder, **r.test_metrics} for r in results])
+        return
+    for result in results:
+        metrics = ", ".join(f"test {name} {value:.4f}" for name, value in result.test_metrics.items())
+        print(f"{result.rank}. {result.trial}: {metrics}  {result.folder}")
+    if not results:
+        print("no trial has a result to export yet")
+
+
+def main() -> NoReturn:
+    """Runs the command line; the console script `convfleet`."""
+    try:
+        app(prog_name="convfleet")
+    except InputError as exc:
+        _fail(exc, code=EXIT_INPUT)
+    except StudyPausedError as exc:
+        _fail(exc, code=EXIT_PAUSED)
+    except JournalError as exc:
+        _fail(exc, code=EXIT_FAILED)
+    except OrchestratorError as exc:
+        _fail(exc, code=EXIT_FAILED)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_PAUSED)
+    sys.exit(0)
+
+
+def _run_study(spec: "StudySpec", *, runs: Path, address: str | None, progress: "Progress") -> Path:
+    from orchestrator.runner import run_study
+
+    return run_study(spec, runs=runs, address=address, progress=progress).folder.root
+
+
+def _work(work: Callable[["Progress"], Path], *, as_json: bool) -> None:
+    """Runs something long with its progress shown, then prints its summary."""
+    from orchestrator.progress import make_progress
+    from orchestrator.result import open_run
+    from orchestrator.summary import status_json, summary
+
+    console = _console(stderr=as_json)
+    with make_progress(console) as progress:
+        root = work(progress)
+    result = open_run(root)
+    if as_json:
+        _print_json(status_json(result.state, folder=result.folder, is_alive=False))
+    else:
+        summary(console, result.state, folder=result.folder)
+
+
+def _description(study: str, spec: "StudySpec") -> str:
+    size = "uncountable" if spec.space.size is None else f"{spec.space.size:,} variants"
+    names = ", ".join(spec.space.names[1:])
+    schedule = spec.schedule
+    ends = "" if schedule.algorithm == "none" else f", weak ones stopped by {schedule.algorithm}"
+    return "\n".join(
+        [
+            f"{study}: valid",
+            f"  data       {spec.data.source}",
+            f"  space      {' or '.join(spec.space.families)}; {size}; {names}",
+            f"  objective  {spec.objective.metric}, {spec.objective.mode}",
+            f"  search     {spec.num_trials} trials by {spec.search.algorithm}",
+            f"  schedule   up to {schedule.max_epochs} epochs{ends}",
+            f"  resources  {spec.resources.cpus_per_trial:g} CPUs and {spec.resources.gpus_per_trial:g} GPUs a trial",
+            f"  next       convfleet run {study}",
+        ]
+    )
+
+
+def _console(*, stderr: bool = False) -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def _print_json(content: Any) -> None:
+    print(json.dumps(content, indent=2))
+
+
+def _fail(error: OrchestratorError, *, code: int) -> NoReturn:
+    """Prints an error without a traceback and exits."""
+    word = "paused" if code == EXIT_PAUSED else "error"
+    style = "" if not sys.stderr.isatty() else ("\033[33m" if code == EXIT_PAUSED else "\033[31m")
+    import os
+
+    if os.environ.get("NO_COLOR"):
+        style = ""
+    end = "\033[0m" if style else ""
+    for line in str(error).splitlines():
+        print(f"{style}{word}:{end} {line}", file=sys.stderr)
+    sys.exit(code)

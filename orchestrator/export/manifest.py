@@ -1,0 +1,90 @@
+"""The manifest of an export: all that someone needs who has only the export's folder."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from orchestrator.environment import versions
+from orchestrator.export.request import ExportRequest
+from orchestrator.paths import write_whole
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+
+
+def write_manifest(
+    folder: Path,
+    request: ExportRequest,
+    *,
+    num_parameters: int,
+    test_metrics: Mapping[str, float],
+    parity: Mapping[str, float],
+) -> None:
+    """Writes manifest.json into a finished export folder."""
+    write_whole(
+        folder / MANIFEST,
+        json.dumps(
+            _content(request, num_parameters=num_parameters, test_metrics=test_metrics, parity=parity)
+            | {"files": fingerprints(folder)},
+            indent=2,
+        ),
+    )
+
+
+def fingerprints(folder: Path) -> dict[str, dict[str, Any]]:
+    """Returns size and sha256 of every file below a folder but the manifest itself."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name != MANIFEST:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            found[path.relative_to(folder).as_posix()] = {"size_bytes": path.stat().st_size, "sha256": digest}
+    return found
+
+
+def _content(
+    request: ExportRequest,
+    *,
+    num_parameters: int,
+    test_metrics: Mapping[str, float],
+    parity: Mapping[str, float],
+) -> dict[str, Any]:
+    dataset = request.worker.dataset
+    height, width, channels = dataset.input_shape
+    return {
+        "schema": SCHEMA_VERSION,
+        "study": request.study,
+        "trial": request.trial,
+        "rank": request.rank,
+        "exported_at": time.time(),
+        "variant": {**request.variant.to_json(), "variant_id": request.variant.variant_id},
+        "num_parameters": num_parameters,
+        "epoch": request.epoch,
+        "metrics": dict(request.metrics),
+        "test_metrics": dict(test_metrics),
+        "splits": {"train": dataset.num_train, "validation": dataset.num_validation, "test": dataset.num_test},
+        "dataset_fingerprint": dataset.fingerprint,
+        "input": {
+            "name": "image",
+            "dtype": "float32",
+            "shape": [None, height, width, channels],
+            "values": "0 to 255",
+        },
+        "output": {
+            "name": "probabilities",
+            "dtype": "float32",
+            "shape": [None, dataset.num_classes],
+            "values": "probability of each class, in the order of class_names",
+        },
+        "preprocessing": {
+            "resize_to": [height, width],
+            "color": "grey" if channels == 1 else "RGB",
+            "scaling": "none: the model takes pixel values 0 to 255 and scales them itself",
+        },
+        "class_names": list(dataset.class_names),
+        "versions": versions(),
+        "parity_max_difference": dict(parity),
+    }

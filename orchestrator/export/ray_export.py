@@ -1,0 +1,54 @@
+"""Exports as Ray tasks: TensorFlow stays in the workers, and exports run side by side."""
+
+from collections.abc import Iterator, Sequence
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from orchestrator.errors import ExportError
+from orchestrator.export.request import ExportRequest, ExportResult
+
+_POLL_SECONDS = 0.2
+
+
+def run_exports(requests: Sequence[ExportRequest]) -> Iterator[ExportResult | None]:
+    """Yields each export as it is finished, and None now and then while waiting.
+
+    Raises: ExportError: if one fails; the others are abandoned.
+    """
+    waiting = {
+        _export.options(num_cpus=request.worker.device.cpus, num_gpus=request.worker.device.gpus, max_retries=2).remote(
+            request
+        ): request
+        for request in requests
+    }
+    while waiting:
+        done, _ = ray.wait(list(waiting), timeout=_POLL_SECONDS)
+        if not done:
+            yield None
+        for reference in done:
+            request = waiting.pop(reference)
+            try:
+                result: ExportResult = ray.get(reference)
+            except RayTaskError as exc:
+                raise _export_error(request, exc.cause or exc) from exc
+            except RayError as exc:
+                raise ExportError(
+                    f"{request.trial}: the export's worker process died ({exc}); `convfleet export` tries again"
+                ) from exc
+            yield result
+
+
+@ray.remote
+def _export(request: ExportRequest) -> ExportResult:
+    # Late, because it brings TensorFlow, and this module is the driver's, too.
+    from orchestrator.export.task import export_model
+
+    return export_model(request)
+
+
+def _export_error(request: ExportRequest, cause: BaseException) -> ExportError:
+    if isinstance(cause, ExportError):
+        return ExportError(str(cause))
+    text = str(cause).strip().splitlines()
+    return ExportError(f"{request.trial}: the export failed ({type(cause).__name__}: {text[0] if text else ''})")

@@ -1,0 +1,83 @@
+"""What an export is asked for, and what came of it; no TensorFlow."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestrator.analysis import leaderboard
+from orchestrator.paths import RunFolder
+from orchestrator.tables import trials_table
+from orchestrator.trial import StudyState
+from search_spaces import Variant
+from trainables.worker_spec import WorkerSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRequest:
+    """One model to export.
+
+    Args:
+        study: The study's name.
+        rank: 1 for the best.
+        trial: The trial's name.
+        variant: What it trained.
+        epoch: Its best epoch; the checkpoint of that epoch is exported.
+        metrics: The report of that epoch.
+        formats: Names in `formats.FORMATS`.
+        folder: Where to; it appears whole or not at all.
+        worker: The study's data and checkpoints.
+    """
+
+    study: str
+    rank: int
+    trial: str
+    variant: Variant
+    epoch: int
+    metrics: Mapping[str, float]
+    formats: Sequence[str]
+    folder: str
+    worker: WorkerSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportResult:
+    """An export that is on disk and verified.
+
+    Args:
+        rank: 1 for the best.
+        trial: The trial's name.
+        folder: Where it is.
+        test_metrics: loss and accuracy on the test split, read this once.
+    """
+
+    rank: int
+    trial: str
+    folder: str
+    test_metrics: Mapping[str, float]
+
+
+def select_exports(
+    state: StudyState, *, top: int, formats: Sequence[str], folder: RunFolder, worker: WorkerSpec
+) -> list[ExportRequest]:
+    """Returns requests for the k best trials of the leaderboard, best first."""
+    header = state.header
+    board = leaderboard(trials_table(state), metric=header.metric, mode=header.mode, k=top)
+    requests = []
+    for rank, name in enumerate(board["trial"].to_pylist(), start=1):
+        trial = state.trials[name]
+        best = trial.best_report(metric=header.metric, mode=header.mode)
+        if best is None:
+            continue
+        requests.append(
+            ExportRequest(
+                study=header.study,
+                rank=rank,
+                trial=name,
+                variant=trial.variant,
+                epoch=best.epoch,
+                metrics=dict(best.metrics),
+                formats=tuple(dict.fromkeys(formats)),
+                folder=str(folder.export(rank=rank, trial=name)),
+                worker=worker,
+            )
+        )
+    return requests

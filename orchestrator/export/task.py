@@ -1,0 +1,83 @@
+"""The export of one model, inside a worker process; imported there only, because it brings TensorFlow."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orchestrator.errors import ExportError
+from orchestrator.export.formats import FORMATS
+from orchestrator.export.manifest import write_manifest
+from orchestrator.export.request import ExportRequest, ExportResult
+from orchestrator.export.verify import check_parity
+from trainables.checkpoint import checkpoint_folder, load_checkpoint
+from trainables.data.dataset import Split, open_dataset
+from trainables.devices import configure_devices
+from trainables.errors import CheckpointError
+from trainables.training import restored_model
+from trainables.trial_run import dataset_on_this_node
+
+#: Images that an exported file must predict as its checkpoint does.
+NUM_PARITY_IMAGES = 512
+_BATCH = 256
+
+
+def export_model(request: ExportRequest) -> ExportResult:
+    """Writes one model in all its formats, verified, with its manifest; the folder appears whole.
+
+    Raises: ExportError: if the checkpoint is damaged or a file does not predict what the checkpoint predicts.
+    """
+    configure_devices(request.worker.device)
+    test = open_dataset(dataset_on_this_node(request.worker)).test
+    model = _load_model(request)
+    test_metrics = _evaluate(model, test)
+    target = Path(request.folder)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    try:
+        parity = _write_formats(model, request, draft=draft, images=_images(test, limit=NUM_PARITY_IMAGES))
+        num_parameters = int(model.count_params())
+        write_manifest(draft, request, num_parameters=num_parameters, test_metrics=test_metrics, parity=parity)
+        draft.chmod(0o755)
+        shutil.rmtree(target, ignore_errors=True)
+        draft.rename(target)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    return ExportResult(rank=request.rank, trial=request.trial, folder=request.folder, test_metrics=test_metrics)
+
+
+def _load_model(request: ExportRequest) -> Any:
+    folder = checkpoint_folder(Path(request.worker.checkpoints) / request.trial, epoch=request.epoch)
+    try:
+        checkpoint = load_checkpoint(folder, variant_id=request.variant.variant_id)
+        dataset = request.worker.dataset
+        return restored_model(
+            request.variant, checkpoint, input_shape=dataset.input_shape, num_classes=dataset.num_classes
+        )
+    except CheckpointError as exc:
+        raise ExportError(f"{request.trial}: its best checkpoint cannot be exported: {exc}") from exc
+
+
+def _evaluate(model: Any, test: Split) -> dict[str, float]:
+    labels = np.asarray(test.labels[test.indices])
+    values = model.evaluate(_images(test), labels, batch_size=_BATCH, verbose=0, return_dict=True)
+    return {name: float(value) for name, value in values.items()}
+
+
+def _write_formats(model: Any, request: ExportRequest, *, draft: Path, images: np.ndarray) -> dict[str, float]:
+    expected = np.asarray(model.predict(images, batch_size=_BATCH, verbose=0))
+    parity = {}
+    for name in request.formats:
+        form = FORMATS[name]
+        path = draft / form.file_name
+        form.write(model, path)
+        what = f"{request.trial}: {form.file_name}"
+        parity[name] = check_parity(expected, form.predict(path, images), what=what)
+    return parity
+
+
+def _images(split: Split, *, limit: int | None = None) -> np.ndarray:
+    return np.asarray(split.images[split.indices[:limit]], dtype=np.float32)

@@ -1,0 +1,106 @@
+"""Every name on disk, in one place."""
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The folder of one study's run.
+
+    Args:
+        root: Such as `runs/cifar10-small`.
+    """
+
+    root: Path
+
+    @property
+    def study(self) -> Path:
+        """The expanded study file."""
+        return self.root / "study.yaml"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, devices and git commit of each session."""
+        return self.root / "environment.json"
+
+    @property
+    def journal(self) -> Path:
+        """The append-only record."""
+        return self.root / "journal.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one driver that may write."""
+        return self.root / ".driver.lock"
+
+    @property
+    def trials(self) -> Path:
+        """One row a trial."""
+        return self.root / "trials.parquet"
+
+    @property
+    def epochs(self) -> Path:
+        """One row a report."""
+        return self.root / "epochs.parquet"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Checkpoints by trial."""
+        return self.root / "checkpoints"
+
+    @property
+    def failures(self) -> Path:
+        """Tracebacks by trial."""
+        return self.root / "failures"
+
+    @property
+    def exports(self) -> Path:
+        """Finished models."""
+        return self.root / "exports"
+
+    @property
+    def report(self) -> Path:
+        """The self-contained report."""
+        return self.root / "report.html"
+
+    def failure(self, trial: str) -> Path:
+        """Returns where a trial's traceback lies."""
+        return self.failures / f"{trial}.txt"
+
+    def export(self, *, rank: int, trial: str) -> Path:
+        """Returns where an exported model lies.
+
+        >>> RunFolder(Path("runs/x")).export(rank=1, trial="t0007").as_posix()
+        'runs/x/exports/1-t0007'
+        """
+        return self.exports / f"{rank}-{trial}"
+
+
+def trial_name(number: int) -> str:
+    """Returns the name of the study's n-th trial, counted from 0.
+
+    >>> trial_name(7)
+    't0007'
+    """
+    return f"t{number:04d}"
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Writes a file so that a reader sees the old content or the new, never a part."""
+    data = content.encode() if isinstance(content, str) else content
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(draft).replace(path)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise

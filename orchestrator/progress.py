@@ -1,0 +1,130 @@
+"""Progress of a study at work: a live view in a terminal, one line per event anywhere else."""
+
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+
+from orchestrator import wording
+from orchestrator.live_view import live_view
+from orchestrator.news import News
+from orchestrator.overview import seconds_left
+from orchestrator.trial import StudyState
+
+_FRAMES_PER_SECOND = 4
+
+
+class Progress(Protocol):
+    """What the runner tells its user; a context manager."""
+
+    def __enter__(self) -> Self:
+        """Starts."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Shows what has not been shown yet, and leaves the terminal as it was."""
+        ...
+
+    def update(self, state: StudyState, *, now: float, elapsed_seconds: float) -> None:
+        """Shows the study's state; called a few times a second.
+
+        now: Seconds since 1970. elapsed_seconds: Since this session began.
+        """
+        ...
+
+    def message(self, text: str) -> None:
+        """Tells of a stage, such as reading the data, that lasts until the next update or message."""
+        ...
+
+
+def make_progress(console: Console) -> Progress:
+    """Returns the progress that suits where the console writes to."""
+    can_draw = console.is_terminal and not console.is_dumb_terminal and console.encoding.startswith("utf")
+    return LiveProgress(console) if can_draw else PlainProgress(console)
+
+
+class LiveProgress:
+    """A view that is drawn over and over in a terminal, and gone at the end."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._view: RenderableType = Text("")
+        self._stage = ""
+        self._live = Live(self._view, console=console, transient=True, refresh_per_second=_FRAMES_PER_SECOND)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._settle_stage()
+        self._live.stop()
+
+    def update(self, state: StudyState, *, now: float, elapsed_seconds: float) -> None:
+        """Draws the study's state."""
+        self._settle_stage()
+        self._view = live_view(state, console=self._console, now=now, elapsed_seconds=elapsed_seconds)
+        self._live.update(self._view)
+
+    def message(self, text: str) -> None:
+        """Shows a stage beside a spinner; it stays as a line above once it is over."""
+        self._settle_stage()
+        self._stage = wording.one_line(text)
+        self._live.update(Group(self._view, Spinner("dots", text=Text(self._stage))))
+
+    def _settle_stage(self) -> None:
+        if self._stage:
+            self._console.print(Text(self._stage, style="dim"))
+            self._stage = ""
+
+
+class PlainProgress:
+    """One line per event, without colours or control codes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._news = News()
+        self._last: tuple[StudyState, float] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._last is not None:
+            state, elapsed_seconds = self._last
+            self._tell(state, elapsed_seconds=elapsed_seconds)
+
+    def update(self, state: StudyState, *, now: float, elapsed_seconds: float) -> None:
+        """Prints what has happened since the last update, in the order it happened."""
+        self._last = (state, elapsed_seconds)
+        self._tell(state, elapsed_seconds=elapsed_seconds)
+
+    def message(self, text: str) -> None:
+        """Prints a stage."""
+        self._print(text)
+
+    def _tell(self, state: StudyState, *, elapsed_seconds: float) -> None:
+        events = self._news.since_last(state)
+        for event in events:
+            self._print(event.text)
+        if any(event.is_end for event in events):
+            num_ended = sum(trial.has_ended for trial in list(state.trials.values()))
+            left = seconds_left(state, elapsed=elapsed_seconds)
+            estimate = f", about {wording.duration(left)} left" if left else ""
+            total, elapsed = state.header.num_trials, wording.duration(elapsed_seconds)
+            self._print(f"{num_ended} of {total} trials ended after {elapsed}{estimate}")
+
+    def _print(self, text: str) -> None:
+        # A log with a narrow encoding gets question marks; a study must not end over one letter.
+        encoding = self._console.encoding
+        line = wording.one_line(text).encode(encoding, "replace").decode(encoding)
+        self._console.print(Text(line), soft_wrap=True)

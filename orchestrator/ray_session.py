@@ -1,0 +1,99 @@
+"""Starting and leaving Ray: a local one on loopback, or a running cluster."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import ray
+
+from orchestrator.errors import StudyFailedError
+from orchestrator.resources import NodeResources
+from orchestrator.study_sections import Resources
+
+LOCAL = "local"
+_LOOPBACK = "127.0.0.1"
+#: The object store carries results of a few kilobytes; image data is memory-mapped from files.
+_OBJECT_STORE_BYTES = 128 * 1024 * 1024
+
+_ENVIRONMENT = {
+    # A trial without GPUs sees none; Ray would leave all of them visible.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
+    # Relative paths in users' code mean the same in every process.
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    # The journal is the only memory: neither result files nor frequent snapshots.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    "TUNE_ONLY_STORE_CHECKPOINT_SCORE_ATTRIBUTE": "1",
+    # A failure is a result without the objective.
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
+}
+
+
+@contextmanager
+def ray_session(resources: Resources, *, address: str | None = None) -> Iterator[list[NodeResources]]:
+    """Connects to Ray and yields what its nodes have; disconnects at the end.
+
+    address: `host:port` or `auto` for a running cluster; None starts a Ray of our own on this machine.
+
+    Raises: StudyFailedError: if the cluster cannot be reached.
+    """
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    if ray.is_initialized():
+        # The caller's own connection: used, and left as it was.
+        yield node_resources()
+        return
+    try:
+        _connect(resources, address=address)
+        yield node_resources()
+    finally:
+        ray.shutdown()
+
+
+def node_resources() -> list[NodeResources]:
+    """Returns what each live node has."""
+    return [
+        NodeResources(cpus=node["Resources"].get("CPU", 0.0), gpus=node["Resources"].get("GPU", 0.0))
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
+
+
+def _connect(resources: Resources, *, address: str | None) -> None:
+    if address is None:
+        ray.init(
+            address=LOCAL,
+            num_cpus=None if resources.cpus == "auto" else resources.cpus,
+            num_gpus=None if resources.gpus == "auto" else resources.gpus,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            _node_ip_address=_LOOPBACK,
+        )
+        _protect_token()
+        return
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as exc:
+        # Ray raises a dozen kinds here, from ConnectionError to plain Exception.
+        first = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
+        raise StudyFailedError(
+            f"--address {address}: no Ray cluster answered ({first}); check `ray status` there, the port, and that "
+            "RAY_AUTH_MODE and the token are the cluster's"
+        ) from exc
+
+
+def _protect_token() -> None:
+    """Takes the token that Ray made for its local sessions from everybody but its owner."""
+    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    if token.is_file() and token.stat().st_uid == os.getuid():
+        token.chmod(0o600)

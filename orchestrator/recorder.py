@@ -1,0 +1,143 @@
+"""The recorder: everything that Ray Tune tells goes into the journal here, before anything acts on it.
+
+Ray Tune asks its stopper about a result first, then the scheduler, then the searcher, then the callbacks. The recorder
+is therefore the stopper as well as the callback: as a stopper it writes the report down and stops nothing.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ray import tune
+from ray.tune.experiment import Trial as TuneTrial
+
+from orchestrator.errors import StudyPausedError
+from orchestrator.journal import Journal
+from orchestrator.paths import RunFolder, write_whole
+from orchestrator.records import (
+    EpochReported,
+    Record,
+    TrialFailed,
+    TrialStarted,
+    TrialStopped,
+    WorkerLost,
+)
+from orchestrator.trial import StudyState, Trial
+from trainables.reports import FailureKind
+
+
+class Unsaved:
+    """An object that Ray Tune's snapshots hold without content: the journal is the only memory."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class Recorder(Unsaved, tune.Stopper, tune.Callback):
+    """Writes the journal and keeps the state that follows from it.
+
+    Args:
+        journal: Open for appending.
+        state: The fold of what is in it already.
+        folder: For tracebacks of failures.
+        clock: Seconds since 1970.
+    """
+
+    def __init__(
+        self, journal: Journal, *, state: StudyState, folder: RunFolder, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.state = state
+        self._journal = journal
+        self._folder = folder
+        self._clock = clock
+        #: Held while a record is written and folded in; readers of `state` on other threads take it, too.
+        self.lock = threading.Lock()
+        #: Set to make Ray Tune's loop end at its next step; nothing is recorded from then on.
+        self.pause_requested = threading.Event()
+
+    def now(self) -> float:
+        """Returns the time that records carry."""
+        return self._clock()
+
+    def append(self, record: Record) -> None:
+        """Writes a record, then folds it into the state."""
+        with self.lock:
+            self._journal.append(record)
+            self.state.apply(record)
+
+    def trial(self, name: str) -> Trial:
+        """Returns a trial as the journal knows it."""
+        return self.state.trials[name]
+
+    def stop_trial(self, name: str, *, epoch: int, reason: str) -> None:
+        """Records the scheduler's decision to end a trial."""
+        if not self.pause_requested.is_set() and self.trial(name).stop is None:
+            self.append(TrialStopped(trial=name, epoch=epoch, reason=reason, at=self.now()))
+
+    def give_up(self, name: str) -> None:
+        """Records that no worker will take up a trial again, because they died too often."""
+        trial = self.trial(name)
+        if self.pause_requested.is_set() or trial.has_ended:
+            return
+        times = len(trial.losses) + 1
+        reason = f"its worker process died {times} times; see resources.retries, and the memory a trial needs"
+        failure = {"kind": FailureKind.WORKER_LOST, "reason": reason, "details": ""}
+        self._record_failure({"trial": name, "worker": trial.worker, "failure": failure})
+
+    # As a stopper.
+
+    def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+        """Records a result and never stops its trial."""
+        if not self.pause_requested.is_set():
+            if "failure" in result:
+                self._record_failure(result)
+            elif "report" in result and result["report"]["epoch"] == self.trial(result["trial"]).epoch + 1:
+                # Another epoch was told before: a trial that went on from an older checkpoint repeats itself.
+                self.append(
+                    EpochReported(
+                        trial=result["trial"], report=result["report"], worker=result["worker"], at=self.now()
+                    )
+                )
+        return False
+
+    def stop_all(self) -> bool:
+        """Returns False: a pause ends the loop in `on_step_begin`, without waiting for epochs that are under way."""
+        return False
+
+    # As a callback.
+
+    def on_step_begin(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
+        """Ends Ray Tune's loop when a pause is requested."""
+        if self.pause_requested.is_set():
+            raise StudyPausedError("interrupted")
+
+    def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Records that a worker took up a trial."""
+        if not self.pause_requested.is_set():
+            self.append(TrialStarted(trial=trial.config["trial"], at=self.now()))
+
+    def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Records that a worker died whose trial goes on."""
+        if not self.pause_requested.is_set():
+            name = trial.config["trial"]
+            reason = f"its worker process died; it goes on from its last checkpoint (retry {trial.num_failures})"
+            self.append(WorkerLost(trial=name, reason=reason, at=self.now()))
+
+    def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Records that a trial's workers died too often."""
+        self.give_up(trial.config["trial"])
+
+    def _record_failure(self, result: Mapping[str, Any]) -> None:
+        failure = result["failure"]
+        if failure["details"]:
+            write_whole(self._folder.failure(result["trial"]), failure["details"])
+        self.append(
+            TrialFailed(
+                trial=result["trial"],
+                kind=str(failure["kind"]),
+                reason=failure["reason"],
+                worker=result["worker"],
+                at=self.now(),
+            )
+        )

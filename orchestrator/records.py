@@ -1,0 +1,170 @@
+"""The kinds of record that a journal holds: facts, each told once."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from orchestrator.errors import JournalError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyOpened:
+    """The study begins; always the first record."""
+
+    schema: int
+    study: str
+    seed: int
+    metric: str
+    mode: str
+    max_epochs: int
+    num_trials: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStarted:
+    """A driver begins to work on the study, for the first time or again."""
+
+    driver_pid: int
+    slots: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialProposed:
+    """A trial exists from now on."""
+
+    trial: str
+    number: int
+    variant: Mapping[str, Any]
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialStarted:
+    """A worker took up a trial, for the first time or again."""
+
+    trial: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochReported:
+    """An epoch of a trial is finished; `report` is an EpochReport as JSON."""
+
+    trial: str
+    report: Mapping[str, Any]
+    worker: Mapping[str, Any]
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialStopped:
+    """The scheduler ended a trial after an epoch, with its reason in words."""
+
+    trial: str
+    epoch: int
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialFailed:
+    """A trial ended without a usable result."""
+
+    trial: str
+    kind: str
+    reason: str
+    worker: Mapping[str, Any] = field(default_factory=dict)
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLost:
+    """A worker died; its trial goes on from the last checkpoint."""
+
+    trial: str
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyPaused:
+    """The driver stopped before the study was finished."""
+
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyFinished:
+    """Every trial has ended."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelExported:
+    """A model was exported and verified."""
+
+    trial: str
+    rank: int
+    folder: str
+    test_metrics: Mapping[str, float]
+    at: float
+
+
+Record = (
+    StudyOpened
+    | SessionStarted
+    | TrialProposed
+    | TrialStarted
+    | EpochReported
+    | TrialStopped
+    | TrialFailed
+    | WorkerLost
+    | StudyPaused
+    | StudyFinished
+    | ModelExported
+)
+
+_KINDS: dict[str, type[Record]] = {
+    "study_opened": StudyOpened,
+    "session_started": SessionStarted,
+    "trial_proposed": TrialProposed,
+    "trial_started": TrialStarted,
+    "epoch_reported": EpochReported,
+    "trial_stopped": TrialStopped,
+    "trial_failed": TrialFailed,
+    "worker_lost": WorkerLost,
+    "study_paused": StudyPaused,
+    "study_finished": StudyFinished,
+    "model_exported": ModelExported,
+}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+
+
+def record_to_json(record: Record) -> dict[str, Any]:
+    """Returns a record as a JSON-ready mapping with its kind under `type`.
+
+    >>> record_to_json(StudyFinished(at=1.0))
+    {'type': 'study_finished', 'at': 1.0}
+    """
+    return {"type": _NAMES[type(record)], **asdict(record)}
+
+
+def record_from_json(mapping: object) -> Record:
+    """Returns the record that `record_to_json` described.
+
+    Raises: JournalError: if it is none.
+    """
+    if not isinstance(mapping, dict) or mapping.get("type") not in _KINDS:
+        received = mapping.get("type") if isinstance(mapping, dict) else mapping
+        raise JournalError(f"expected a record of a known type, got {received!r}")
+    kind = _KINDS[mapping["type"]]
+    known = {item.name for item in fields(kind)}
+    given = mapping.keys() - {"type"}
+    try:
+        return kind(**{name: mapping[name] for name in given & known})
+    except TypeError as exc:
+        raise JournalError(f"a record of type {mapping['type']!r} lacks fields: {exc}") from exc

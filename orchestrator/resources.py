@@ -1,0 +1,63 @@
+"""What a trial asks for, how many run at once, and whether that can ever be had."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestrator.errors import ResourceError
+from orchestrator.study_sections import Resources
+
+# Ray keeps resources to four decimal places.
+_EPSILON = 1e-4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeResources:
+    """What one node of the cluster has, in Ray's counting.
+
+    Args:
+        cpus: CPUs.
+        gpus: GPUs.
+    """
+
+    cpus: float
+    gpus: float
+
+
+def concurrent_trials(resources: Resources, *, nodes: Sequence[NodeResources]) -> int:
+    """Returns how many trials run at once: as many as fit on the nodes, but no more than the study allows.
+
+    Raises: ResourceError: if not even one fits anywhere.
+
+    >>> concurrent_trials(Resources(gpus_per_trial=0.5), nodes=[NodeResources(cpus=16, gpus=4)])
+    8
+    """
+    slots = sum(_trials_on(node, resources) for node in nodes)
+    if slots == 0:
+        has = "; ".join(f"{node.cpus:g} CPUs and {node.gpus:g} GPUs" for node in nodes) or "nothing"
+        raise ResourceError(
+            f"resources: a trial asks for cpus_per_trial {resources.cpus_per_trial:g} and gpus_per_trial "
+            f"{resources.gpus_per_trial:g}, but no node has that much: there are {has}; lower the request, or run on a "
+            "larger machine or cluster (--address)"
+        )
+    return slots if resources.max_concurrent == "auto" else min(slots, resources.max_concurrent)
+
+
+def trial_request(resources: Resources) -> Mapping[str, float]:
+    """Returns a trial's resources as Ray Tune names them."""
+    request = {"CPU": float(resources.cpus_per_trial)}
+    if resources.gpus_per_trial:
+        request["GPU"] = float(resources.gpus_per_trial)
+    return request
+
+
+def _trials_on(node: NodeResources, resources: Resources) -> int:
+    by_cpu = math.floor(node.cpus / resources.cpus_per_trial + _EPSILON)
+    if not resources.gpus_per_trial:
+        return by_cpu
+    if resources.gpus_per_trial < 1:
+        # A fraction lies on one GPU: two trials of 0.6 do not share one, however many GPUs there are.
+        by_gpu = math.floor(node.gpus) * math.floor(1 / resources.gpus_per_trial + _EPSILON)
+    else:
+        by_gpu = math.floor(node.gpus / resources.gpus_per_trial + _EPSILON)
+    return min(by_cpu, by_gpu)

@@ -1,0 +1,112 @@
+"""Making, finding and locking run folders."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from orchestrator.errors import RunFolderError
+from orchestrator.journal import read_journal
+from orchestrator.paths import RunFolder, write_whole
+from orchestrator.study import StudySpec
+from orchestrator.trial import StudyState, fold
+
+_LOCK_TIMEOUT_SECONDS = 1.0
+
+
+def new_run_folder(runs: Path, spec: StudySpec) -> RunFolder:
+    """Makes a folder for a new run, `runs/<study>`, or `runs/<study>-2` and so on where that is taken.
+
+    Raises: RunFolderError: if it cannot be made.
+    """
+    number = 1
+    while True:
+        root = runs / (spec.name if number == 1 else f"{spec.name}-{number}")
+        try:
+            return make_run_folder(root, spec)
+        except FileExistsError:
+            number += 1
+
+
+def make_run_folder(root: Path, spec: StudySpec) -> RunFolder:
+    """Makes a run folder with the expanded study in it; only its owner may look inside.
+
+    Raises: RunFolderError: if it cannot be made. FileExistsError: if there is one.
+    """
+    folder = RunFolder(root)
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        root.mkdir(mode=0o700)
+        write_whole(folder.study, spec.to_yaml())
+    except FileExistsError:
+        raise
+    except OSError as exc:
+        raise RunFolderError(
+            f"{root}: cannot be made ({exc.strerror}); choose another place with --runs, or mend its permissions"
+        ) from exc
+    return folder
+
+
+def discard_if_unused(folder: RunFolder) -> None:
+    """Removes a new run folder whose study ended before its first trial: there is nothing in it to resume."""
+    if folder.journal.is_file() and not fold(read_journal(folder.journal)).trials:
+        shutil.rmtree(folder.root, ignore_errors=True)
+
+
+def open_run_folder(root: Path) -> RunFolder:
+    """Returns an existing run folder.
+
+    Raises: RunFolderError: if there is none.
+    """
+    folder = RunFolder(root)
+    if not root.is_dir():
+        close = sorted(path.name for path in root.parent.glob("*") if (path / "study.yaml").is_file())
+        runs = f"; runs there: {', '.join(close)}" if close else ""
+        raise RunFolderError(f"{root}: no such run folder; give a folder such as runs/quickstart{runs}")
+    if not folder.study.is_file() or not folder.journal.is_file():
+        missing = folder.journal.name if folder.study.is_file() else folder.study.name
+        raise RunFolderError(f"{root}: is not a run folder, it has no {missing}; give one that `convfleet run` made")
+    return folder
+
+
+def load_state(folder: RunFolder) -> StudyState:
+    """Returns the state of a run, also while it runs.
+
+    Raises: JournalError: if the journal is damaged or empty.
+    """
+    state = fold(read_journal(folder.journal))
+    _ = state.header  # raises where the journal is empty
+    return state
+
+
+@contextmanager
+def driver_lock(folder: RunFolder) -> Iterator[None]:
+    """Holds a run folder for this driver alone; the operating system frees it if the driver dies.
+
+    Raises: RunFolderError: if another driver holds it.
+    """
+    lock = FileLock(folder.lock, timeout=_LOCK_TIMEOUT_SECONDS)
+    try:
+        with lock:
+            yield
+    except Timeout as exc:
+        raise RunFolderError(
+            f"{folder.root}: another convfleet is at work on it; wait for it or stop it; `convfleet status "
+            f"{folder.root}` shows how far it is"
+        ) from exc
+
+
+def is_driver_alive(folder: RunFolder) -> bool:
+    """Returns whether a driver is at work on a run."""
+    if not folder.lock.exists():
+        return False
+    try:
+        with FileLock(folder.lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        # A folder that may only be read: nobody here can write to it, so nothing is known of other machines.
+        return False

@@ -1,0 +1,68 @@
+"""The proposer as a Ray Tune searcher: unfinished trials first, then new ones, each in the journal before it exists."""
+
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from orchestrator.paths import trial_name
+from orchestrator.proposer import Proposer
+from orchestrator.recorder import Recorder, Unsaved
+from orchestrator.records import TrialProposed
+from orchestrator.trial import Trial
+
+
+class VariantSearcher(Unsaved, Searcher):
+    """Hands configurations `{"trial", "variant", "first_epoch"}` to Ray Tune.
+
+    Args:
+        proposer: Already told of all trials in the journal.
+        recorder: Where new trials are written down.
+        num_trials: How many trials the study has in the end.
+    """
+
+    def __init__(self, proposer: Proposer, *, recorder: Recorder, num_trials: int) -> None:
+        super().__init__(metric=recorder.state.header.metric, mode=recorder.state.header.mode)
+        self._proposer = proposer
+        self._recorder = recorder
+        self._num_trials = num_trials
+        self._unfinished = list(recorder.state.unfinished)
+        self._names: dict[str, str] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Returns the next trial's configuration, or that there are no more."""
+        trial = self._unfinished.pop(0) if self._unfinished else self._new_trial()
+        if trial is None:
+            return Searcher.FINISHED
+        self._names[trial_id] = trial.name
+        return {"trial": trial.name, "variant": trial.variant.to_json(), "first_epoch": trial.epoch + 1}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Passes an epoch's objective on to the proposer."""
+        trial = self._recorder.trial(self._names[trial_id])
+        if "epoch" in result and not trial.has_ended:
+            self._proposer.tell_epoch(trial.number, epoch=result["epoch"], value=result[self.metric])
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Tells the proposer how a trial ended, as the journal has it."""
+        trial = self._recorder.trial(self._names[trial_id])
+        if error:
+            self._recorder.give_up(trial.name)
+        if trial.has_ended:
+            self._proposer.tell_end(trial)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Saves nothing: the journal is the only memory."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Restores nothing: see `Proposer.remember`."""
+
+    def _new_trial(self) -> Trial | None:
+        number = len(self._recorder.state.trials)
+        if number >= self._num_trials:
+            return None
+        variant = self._proposer.propose(number)
+        if variant is None:
+            return None
+        name, now = trial_name(number), self._recorder.now()
+        self._recorder.append(TrialProposed(trial=name, number=number, variant=variant.to_json(), at=now))
+        return self._recorder.trial(name)

@@ -1,0 +1,135 @@
+"""The study: what a study file says, loaded, completed with defaults and checked."""
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from orchestrator.errors import StudyFileError
+from orchestrator.study_checks import check_study, problems_of
+from orchestrator.study_file import apply_overrides, read_study_file
+from orchestrator.study_sections import Count, Export, Objective, Resources, Schedule, Search
+from search_spaces import Problem, SearchSpace, nearest, parse_space, space_to_mapping
+from trainables.spec import DataSpec
+
+_STUDIES = resources.files("orchestrator") / "studies"
+_MAX_SEED = 2**31 - 1
+
+
+class StudySpec(BaseModel):
+    """One study, complete and checked.
+
+    Attributes:
+        name: Also the run folder's name.
+        seed: Every random choice follows from it.
+        space: What may vary.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", max_length=100, examples=["my-study"])]
+    seed: Count = Field(default=0, ge=0, le=_MAX_SEED, examples=[7])
+    data: DataSpec
+    space: SearchSpace
+    objective: Objective = Field(default_factory=Objective)
+    search: Search = Field(default_factory=Search)
+    schedule: Schedule = Field(default_factory=Schedule)
+    resources: Resources = Field(default_factory=Resources)
+    export: Export = Field(default_factory=Export)
+
+    @property
+    def num_trials(self) -> int:
+        """How many trials there will be: as asked for, but never more than the space has variants."""
+        size = self.space.size
+        wanted = self.search.trials
+        if wanted is None:
+            return size if size is not None else _DEFAULT_TRIALS
+        return wanted if size is None else min(wanted, size)
+
+    def to_yaml(self) -> str:
+        """Returns the expanded study file: every default written out."""
+        mapping = self.model_dump(mode="json", exclude={"space"})
+        ordered = {
+            "name": mapping.pop("name"),
+            "seed": mapping.pop("seed"),
+            "data": mapping.pop("data"),
+            "space": space_to_mapping(self.space),
+            **mapping,
+        }
+        return yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True, width=120)
+
+
+_DEFAULT_TRIALS = 20
+
+
+def packaged_studies() -> list[str]:
+    """Returns the names of the studies that come with the package."""
+    return sorted(path.name.removesuffix(".yaml") for path in _STUDIES.iterdir() if path.name.endswith(".yaml"))
+
+
+def load_study(source: str | Path, *, overrides: Sequence[str] = ()) -> StudySpec:
+    """Returns the study of a file, or the packaged study of that name.
+
+    source: A path, or a name that `packaged_studies` lists.
+    overrides: `key=value` texts such as `schedule.max_epochs=3`; values are YAML, relative paths start here.
+
+    Raises: StudyFileError: with all mistakes at once, one a line.
+    """
+    path = Path(source)
+    if not path.exists() and str(source) in packaged_studies():
+        text, base, where = (_STUDIES / f"{source}.yaml").read_text(encoding="utf-8"), Path.cwd(), str(source)
+    elif path.is_file():
+        text, base, where = read_study_file(path), path.absolute().parent, str(path)
+    else:
+        what = "is a folder, not a study file" if path.is_dir() else "no such study file"
+        known = packaged_studies()
+        raise StudyFileError(
+            f"{source}: {what}; give a YAML file, or one of the packaged studies {', '.join(known)}"
+            f"{nearest(str(source), known)}"
+        )
+    mapping = apply_overrides(text, overrides, where=where)
+    return parse_study(mapping, base=base, where=where)
+
+
+def parse_study(mapping: object, *, base: Path, where: str = "study") -> StudySpec:
+    """Returns the study that a mapping describes.
+
+    base: The folder that relative paths start from.
+    where: What to call the mapping in errors.
+
+    Raises: StudyFileError: with all mistakes at once, one a line.
+    """
+    if not isinstance(mapping, Mapping):
+        raise StudyFileError(
+            f"{where}: expected a mapping with name, data and space, got {mapping!r}; see `convfleet validate --help`"
+        )
+    content: dict[str, Any] = {str(key): value for key, value in mapping.items()}
+    space, problems = _parse_space(content)
+    spec: StudySpec | None = None
+    try:
+        # A stand-in lets the other sections be checked even where the space is wrong.
+        spec = StudySpec.model_validate({**content, "space": space or _stand_in()})
+    except ValidationError as exc:
+        problems += problems_of(exc, StudySpec)
+    if space is not None:
+        problems += check_study(spec, space=space)
+    if problems or spec is None:
+        raise StudyFileError("\n".join(f"{where}: {problem}" for problem in problems))
+    return spec.model_copy(update={"data": spec.data.resolved(base)})
+
+
+def _parse_space(content: Mapping[str, Any]) -> tuple[SearchSpace | None, list[Problem]]:
+    if "space" not in content:
+        message = "is required, got nothing; name a built-in space such as cnn-small, or write one"
+        return None, [Problem(path="space", message=message)]
+    return parse_space(content["space"])
+
+
+def _stand_in() -> SearchSpace:
+    space, _ = parse_space({"family": "sequential"})
+    if space is None:
+        raise StudyFileError("space: not even a plain family is a space")
+    return space

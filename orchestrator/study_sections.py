@@ -1,0 +1,125 @@
+"""The sections of a study file as pydantic models; the space and the data have their own homes below."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+#: What every trial reports, each with the direction that is better.
+METRICS: dict[str, Literal["max", "min"]] = {
+    "val_accuracy": "max",
+    "val_loss": "min",
+    "accuracy": "max",
+    "loss": "min",
+}
+
+
+def _no_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not true or false")
+    return value
+
+
+def _not_test(value: object) -> object:
+    if isinstance(value, str) and value.startswith("test_"):
+        raise ValueError("must not be a test metric: the test split is read at export only and never steers a study")
+    return value
+
+
+def _whole_or_fraction(value: float) -> float:
+    if value > 1 and value != int(value):
+        raise ValueError("must be 0, a fraction below 1, or a whole number")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_no_bool)]
+Number = Annotated[float, BeforeValidator(_no_bool)]
+
+
+class Section(BaseModel):
+    """Keys are known or refused; values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Objective(Section):
+    """What is to be made as large or small as possible.
+
+    Attributes:
+        metric: A metric of the reports; `val_*` come from the validation split.
+        mode: max or min; as fits the metric when left out.
+    """
+
+    metric: Annotated[Literal["val_accuracy", "val_loss", "accuracy", "loss"], BeforeValidator(_not_test)] = Field(
+        default="val_accuracy", examples=["val_accuracy"]
+    )
+    mode: Literal["max", "min"] = Field(default_factory=lambda data: METRICS.get(data.get("metric", ""), "max"))
+
+
+class Search(Section):
+    """How variants are proposed.
+
+    Attributes:
+        algorithm: random, grid (every variant of a countable space, in order) or tpe (Optuna's tree-structured Parzen
+            estimator, which learns from finished trials).
+        trials: How many trials at most; None: the whole grid.
+    """
+
+    algorithm: Literal["random", "grid", "tpe"] = "tpe"
+    trials: Count | None = Field(default=None, ge=1, le=1_000_000, examples=[24])
+
+
+class Schedule(Section):
+    """How long trials train, and when weak ones end early.
+
+    Attributes:
+        algorithm: none, or asha (asynchronous successive halving).
+        max_epochs: Epochs of a trial that nothing stops.
+        grace_epochs: asha: no trial is stopped before it has this many.
+        reduction_factor: asha: about one in this many goes on at each rung.
+    """
+
+    algorithm: Literal["none", "asha"] = "asha"
+    max_epochs: Count = Field(default=9, ge=1, le=100_000, examples=[9])
+    grace_epochs: Count = Field(default=1, ge=1, examples=[1])
+    reduction_factor: Number = Field(default=3, gt=1, le=100, examples=[3])
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.grace_epochs > self.max_epochs:
+            raise ValueError(
+                f"grace_epochs: must not exceed max_epochs ({self.max_epochs}), got {self.grace_epochs}; lower it or "
+                "raise max_epochs"
+            )
+        return self
+
+
+class Resources(Section):
+    """What the study may use of a machine, and what each trial gets.
+
+    Attributes:
+        cpus: CPUs of this machine that a local Ray may share out; auto: all.
+        gpus: GPUs of this machine that a local Ray may share out; auto: all.
+        cpus_per_trial: CPUs of each trial.
+        gpus_per_trial: GPUs of each trial: 0, a fraction below 1, or a whole number.
+        max_concurrent: Trials at the same time; auto: as many as fit.
+        retries: How often a trial goes on from its last checkpoint after its worker process died.
+    """
+
+    cpus: Literal["auto"] | Count = Field(default="auto", examples=["auto", 8])
+    gpus: Literal["auto"] | Count = Field(default="auto", examples=["auto", 2])
+    cpus_per_trial: Annotated[Number, AfterValidator(_whole_or_fraction)] = Field(default=1, gt=0, examples=[1])
+    gpus_per_trial: Annotated[Number, AfterValidator(_whole_or_fraction)] = Field(default=0, ge=0, examples=[0, 0.5, 1])
+    max_concurrent: Literal["auto"] | Annotated[Count, Field(ge=1)] = Field(default="auto", examples=["auto", 4])
+    retries: Count = Field(default=3, ge=0, le=100, examples=[3])
+
+
+class Export(Section):
+    """Which models are shipped at the end.
+
+    Attributes:
+        top: How many of the best; 0: none.
+        formats: keras (`model.keras`) and saved_model (`saved_model/`).
+    """
+
+    top: Count = Field(default=3, ge=0, le=1000, examples=[3])
+    formats: tuple[Literal["keras", "saved_model"], ...] = Field(default=("keras", "saved_model"), min_length=1)

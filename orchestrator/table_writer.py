@@ -1,0 +1,65 @@
+"""Keeps trials.parquet and epochs.parquet current while a study runs."""
+
+import logging
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+from orchestrator.paths import RunFolder
+from orchestrator.recorder import Recorder
+from orchestrator.tables import epochs_table, trials_table, write_tables
+
+logger = logging.getLogger(__name__)
+
+#: A table is never older than this while reports come in.
+PERIOD_SECONDS = 5.0
+
+
+class TableWriter:
+    """Writes the tables every few seconds on a thread of its own, and once more at the end.
+
+    Args:
+        folder: Where to.
+        recorder: Where the state is.
+    """
+
+    def __init__(self, folder: RunFolder, *, recorder: Recorder) -> None:
+        self._folder = folder
+        self._recorder = recorder
+        self._num_written = -1
+        self._is_closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="table-writer", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_closing.set()
+        self._thread.join()
+        self.write()
+
+    def write(self) -> None:
+        """Writes both tables if the journal has grown since the last time."""
+        with self._recorder.lock:
+            state = self._recorder.state
+            if state.num_records == self._num_written:
+                return
+            num_records, trials, epochs = state.num_records, trials_table(state), epochs_table(state)
+        write_tables(self._folder, trials=trials, epochs=epochs)
+        self._num_written = num_records
+
+    def _run(self) -> None:
+        wait = 1.0
+        while not self._is_closing.wait(wait):
+            started = time.monotonic()
+            try:
+                self.write()
+            except OSError as exc:
+                # The tables follow from the journal and can be written again; the study goes on.
+                logger.warning('tables not written reason="%s"', exc)
+            # A large study spends at most a tenth of the driver's time on its tables.
+            wait = min(PERIOD_SECONDS, 1.0 + 9.0 * (time.monotonic() - started))

@@ -1,0 +1,91 @@
+"""One Ray Tune experiment over the study's remaining trials."""
+
+import logging
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+
+from ray import tune
+
+from orchestrator.proposer import Proposer
+from orchestrator.recorder import Recorder
+from orchestrator.resources import trial_request
+from orchestrator.schedulers import make_scheduler
+from orchestrator.searcher import VariantSearcher
+from orchestrator.study import StudySpec
+from trainables.worker import VariantTrainable
+from trainables.worker_spec import WorkerSpec
+
+logger = logging.getLogger(__name__)
+
+
+class Tuning:
+    """Runs all remaining trials on a thread of its own, so that the main thread can show them and take signals.
+
+    Args:
+        spec: The study.
+        worker: What every worker is told.
+        recorder: Knows the trials there are; its `pause_requested` ends the run.
+        num_concurrent: Trials at the same time.
+    """
+
+    def __init__(self, spec: StudySpec, *, worker: WorkerSpec, recorder: Recorder, num_concurrent: int) -> None:
+        self._recorder = recorder
+        self._scratch = Path(tempfile.mkdtemp(prefix="convfleet-tune-"))
+        self._error: BaseException | None = None
+        proposer = Proposer(spec)
+        proposer.remember(recorder.state.trials.values())
+        # Before the searcher looks for unfinished trials: a replayed rung may end some.
+        scheduler = make_scheduler(spec, recorder)
+        searcher = VariantSearcher(proposer, recorder=recorder, num_trials=spec.num_trials)
+        trainable = tune.with_resources(
+            tune.with_parameters(VariantTrainable, spec=worker),
+            tune.PlacementGroupFactory([dict(trial_request(spec.resources))]),
+        )
+        # Two more than needed: Ray Tune counts only trials it made, and ends when the searcher has no more.
+        self._tuner = tune.Tuner(
+            trainable,
+            tune_config=tune.TuneConfig(
+                num_samples=spec.num_trials + 2,
+                search_alg=searcher,
+                scheduler=scheduler,
+                max_concurrent_trials=num_concurrent,
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                name="study",
+                storage_path=str(self._scratch),
+                stop=recorder,
+                callbacks=[recorder],
+                failure_config=tune.FailureConfig(max_failures=spec.resources.retries),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+                verbose=0,
+            ),
+        )
+        self._thread = threading.Thread(target=self._fit, name="ray-tune", daemon=True)
+
+    def start(self) -> None:
+        """Starts the first trials."""
+        self._thread.start()
+
+    def wait(self, timeout_seconds: float) -> bool:
+        """Returns whether all trials have ended, after waiting at most so long.
+
+        Raises: whatever ended Ray Tune's loop, unless a pause did.
+        """
+        self._thread.join(timeout_seconds)
+        if self._thread.is_alive():
+            return False
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        if self._error is not None and not self._recorder.pause_requested.is_set():
+            raise self._error
+        return True
+
+    def _fit(self) -> None:
+        try:
+            self._tuner.fit()
+        except BaseException as exc:  # noqa: BLE001 - handed to the main thread, which decides
+            logger.debug('ray-tune ended reason="%s"', exc)
+            self._error = exc

@@ -1,0 +1,133 @@
+"""How numbers, durations, parameters and states are put in words, the same in terminal and report."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestrator.trial import TrialState
+
+_MODES = {"max": "highest", "min": "lowest"}
+
+
+def number(value: object) -> str:
+    """Returns a value as people read it: four significant digits, nothing for None.
+
+    >>> number(0.91234), number(3), number(1e-5), number(123456.7), number(True), number((16, 32)), number(None)
+    ('0.9123', '3', '1e-05', '123457', 'true', '16, 32', '')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(number(item) for item in value)
+    return str(value)
+
+
+def duration(seconds: float) -> str:
+    """Returns a time span in words.
+
+    >>> duration(0.42), duration(75), duration(3723), duration(200_000)
+    ('0.4 s', '1 min 15 s', '1 h 02 min', '2 d 07 h')
+    """
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 86_400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600:02d} h"
+
+
+def moment(seconds: float) -> str:
+    """Returns a point in time, given in seconds since 1970.
+
+    >>> moment(0)
+    '1970-01-01 00:00:00 UTC'
+    """
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def split_of(metric: str) -> str:
+    """Returns which split a metric comes from.
+
+    >>> split_of("val_accuracy"), split_of("test_loss"), split_of("loss")
+    ('validation', 'test', 'training')
+    """
+    return {"val": "validation", "test": "test"}.get(metric.partition("_")[0], "training")
+
+
+def with_split(metric: str) -> str:
+    """Returns a metric with its split.
+
+    >>> with_split("val_accuracy")
+    'val_accuracy (validation)'
+    """
+    return f"{metric} ({split_of(metric)})"
+
+
+def objective(*, metric: str, mode: str) -> str:
+    """Returns what the study looks for.
+
+    >>> objective(metric="val_loss", mode="min")
+    'lowest val_loss (validation)'
+    """
+    return f"{_MODES[mode]} {with_split(metric)}"
+
+
+def parameters(params: Mapping[str, object], *, names: Iterable[str] | None = None) -> str:
+    """Returns parameters on one line: those named, or all.
+
+    >>> parameters({"filters": 16, "learning_rate": 0.00123456}, names=["learning_rate", "momentum"])
+    'learning_rate=0.001235'
+    """
+    shown = params if names is None else [name for name in names if name in params]
+    return " ".join(f"{name}={number(params[name]).replace(', ', ',')}" for name in shown)
+
+
+def device(worker: Mapping[str, Any]) -> str:
+    """Returns what a trial trains on; nothing before its worker was heard from.
+
+    >>> device({"cpus": 1.0}), device({"cpus": 2.0, "gpus": 1.0, "gpu_ids": ["1"]}), device({})
+    ('cpu x1', 'gpu 1', '')
+    >>> device({"gpus": 0.5, "gpu_ids": ["0"]})
+    'gpu 0 (0.5)'
+    """
+    gpus = worker.get("gpus") or 0
+    if gpus:
+        share = "" if float(gpus).is_integer() else f" ({gpus:g})"
+        return f"gpu {','.join(worker.get('gpu_ids') or ['?'])}{share}"
+    return f"cpu x{worker['cpus']:g}" if worker.get("cpus") else ""
+
+
+def named_test_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Returns metrics of the test split, each name saying so.
+
+    >>> named_test_metrics({"accuracy": 0.9, "test_loss": 0.3})
+    {'test_accuracy': 0.9, 'test_loss': 0.3}
+    """
+    return {name if name.startswith("test_") else f"test_{name}": value for name, value in metrics.items()}
+
+
+def state_counts(counts: Mapping[TrialState, int]) -> str:
+    """Returns how many trials are in each state, passing over empty ones.
+
+    >>> state_counts({TrialState.WAITING: 0, TrialState.COMPLETED: 3, TrialState.FAILED: 1})
+    '3 completed, 1 failed'
+    """
+    return ", ".join(f"{count} {state.value}" for state, count in counts.items() if count) or "none yet"
+
+
+def one_line(text: str) -> str:
+    r"""Returns text as one line without control codes.
+
+    >>> one_line("out of\n  memory\x1b[31m")
+    'out of memory[31m'
+    """
+    joined = " ".join(text.split())
+    return "".join(letter for letter in joined if letter.isprintable())

@@ -1,0 +1,43 @@
+"""What is wrong with a space: problems with their paths, and the one error that carries them."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong, at one place.
+
+    >>> print(Problem(path="space.params.filters.int", message="expected two ends, got [8]"))
+    space.params.filters.int: expected two ends, got [8]
+    """
+
+    #: Where it is: the keys from the top of the study file, joined by dots.
+    path: str
+    #: What was received, what is expected and how to fix it; never contains a newline.
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+class SpaceError(ValueError):
+    """A space, or the values chosen from it, cannot be used; the message has one problem a line."""
+
+
+def space_error(problems: Iterable[Problem]) -> SpaceError:
+    """Returns one error that lists all the problems, one a line."""
+    return SpaceError("\n".join(str(problem) for problem in problems))
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """Returns a suggestion to append to a message, or nothing when no known name is close.
+
+    >>> nearest("learning_rat", ["learning_rate", "momentum"])
+    "; did you mean 'learning_rate'?"
+    >>> nearest("zebra", ["learning_rate", "momentum"])
+    ''
+    """
+    close = difflib.get_close_matches(str(name), list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

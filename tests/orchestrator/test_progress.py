@@ -1,0 +1,366 @@
+"""Progress: a view in terminals, news elsewhere; the summary and the status after it."""
+
+import json
+import re
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from orchestrator import wording
+from orchestrator.overview import best_so_far, elapsed_seconds, seconds_left
+from orchestrator.paths import RunFolder
+from orchestrator.progress import LiveProgress, PlainProgress, make_progress
+from orchestrator.records import SessionStarted, StudyPaused, TrialFailed, TrialStarted, TrialStopped, WorkerLost
+from orchestrator.summary import status, status_json, summary
+from orchestrator.trial import StudyState, fold
+from trainables.reports import EpochReport
+
+CONTROL = re.compile(r"[^\x20-\x7e\n]")
+
+
+def console(*, is_terminal=False, width=120):
+    return Console(file=StringIO(), width=width, height=40, force_terminal=is_terminal, color_system=None)
+
+
+def printed(target):
+    return target.file.getvalue()
+
+
+def drawn(state, *, now, elapsed_seconds=60.0, width=120):
+    """Returns what the live view shows, without control codes and runs of spaces."""
+    target = console(is_terminal=True, width=width)
+    with LiveProgress(target) as progress:
+        progress.update(state, now=now, elapsed_seconds=elapsed_seconds)
+    return re.sub(r" +", " ", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", printed(target)))
+
+
+@pytest.fixture
+def begin(make_opened, make_proposed):
+    """Starts a study of four trials on two slots; trials 0 and 1 are with workers."""
+
+    def records(at=100.0, **header):
+        opened = make_opened(**({"num_trials": 4, "at": at} | header))
+        starts = [
+            record
+            for number in (0, 1)
+            for record in (make_proposed(number, at=at), TrialStarted(trial=f"t{number:04d}", at=at + 1))
+        ]
+        return [opened, SessionStarted(driver_pid=1, slots=2, at=at), *starts]
+
+    return records
+
+
+@pytest.fixture
+def tell():
+    """Returns a function that updates one PlainProgress with a state and returns its new lines."""
+    target = console()
+    progress = PlainProgress(target)
+
+    def told(state, elapsed_seconds=10.0):
+        before = len(printed(target))
+        progress.update(state, now=state.last_at, elapsed_seconds=elapsed_seconds)
+        return printed(target)[before:].splitlines()
+
+    return told
+
+
+def test_console_decides_which_progress_it_gets(monkeypatch):
+    assert isinstance(make_progress(console()), PlainProgress)
+    monkeypatch.setattr(Console, "encoding", "utf-8")
+    monkeypatch.setenv("TERM", "xterm")
+    assert isinstance(make_progress(console(is_terminal=True)), LiveProgress)
+    monkeypatch.setenv("TERM", "dumb")
+    assert isinstance(make_progress(console(is_terminal=True)), PlainProgress)
+
+
+def test_plain_progress_tells_each_event_once(begin, tell, make_reported):
+    state = fold(begin())
+    assert tell(state) == [
+        "t0000 started: sequential filters=8 optimizer=adam learning_rate=0.0001 activation=relu batch_norm=true",
+        "t0001 started: residual filters=32 optimizer=sgd learning_rate=0.01259 activation=elu momentum=0.81",
+    ]
+    assert tell(state) == []
+    state.apply(make_reported(0, 1, at=110.0, value=0.912))
+    state.apply(make_reported(0, 2, at=112.0, value=0.9))
+    assert tell(state) == [
+        "t0000 epoch 1/9 val_accuracy 0.912 (best 0.912)",
+        "t0000 epoch 2/9 val_accuracy 0.9 (best 0.912)",
+    ]
+
+
+def test_plain_progress_tells_how_and_why_trials_end(begin, tell, make_reported):
+    state = fold(begin())
+    tell(state)
+    state.apply(make_reported(0, 1, at=110.0, value=0.5))
+    state.apply(TrialStopped(trial="t0000", epoch=1, reason="not among the best third", at=110.0))
+    state.apply(TrialFailed(trial="t0001", kind="diverged", reason="the loss is\nnan \x1b[31m", at=111.0))
+    assert tell(state, elapsed_seconds=11.0) == [
+        "t0000 epoch 1/9 val_accuracy 0.5 (best 0.5)",
+        "t0000 stopped after epoch 1: not among the best third",
+        "t0001 failed (diverged): the loss is nan [31m",
+        "2 of 4 trials ended after 11 s, about 11 s left",
+    ]
+    assert tell(state) == []
+
+
+def test_plain_progress_tells_infeasible_and_completed_trials(begin, tell, make_reported):
+    state = fold(begin(max_epochs=9))
+    tell(state)
+    state.apply(TrialFailed(trial="t0001", kind="infeasible", reason="no pixel is left", at=105.0))
+    for epoch in range(1, 10):
+        state.apply(make_reported(0, epoch, at=110.0 + epoch, value=epoch / 10 if epoch < 8 else 0.3))
+    lines = tell(state)
+    assert lines[0] == "t0001 is infeasible: no pixel is left"
+    assert "t0000 completed: best val_accuracy 0.7 at epoch 7" in lines
+
+
+def test_lower_is_better_when_the_study_says_so(begin, tell, make_reported):
+    state = fold(begin(metric="val_loss", mode="min"))
+    tell(state)
+    state.apply(make_reported(0, 1, at=110.0, value=0.5))
+    state.apply(make_reported(0, 2, at=111.0, value=0.4))
+    assert tell(state)[-1] == "t0000 epoch 2/9 val_loss 0.85 (best 0.75)"
+    assert best_so_far(state)[1].epoch == 1
+
+
+def test_lost_worker_and_going_on_are_told(begin, tell, make_reported):
+    state = fold([*begin(), make_reported(0, 1, at=110.0, value=0.5)])
+    tell(state)
+    state.apply(WorkerLost(trial="t0000", reason="killed by the kernel", at=111.0))
+    state.apply(TrialStarted(trial="t0000", at=112.0))
+    assert tell(state) == ["t0000 lost its worker: killed by the kernel", "t0000 goes on after epoch 1"]
+
+
+def test_events_of_earlier_sessions_are_no_news(begin, tell, make_reported):
+    state = fold([*begin(), make_reported(0, 1, at=110.0, value=0.5), StudyPaused(reason="interrupted", at=111.0)])
+    state.apply(SessionStarted(driver_pid=2, slots=2, at=500.0))
+    assert tell(state) == []
+    state.apply(TrialStarted(trial="t0000", at=501.0))
+    assert tell(state) == ["t0000 goes on after epoch 1"]
+
+
+def test_report_that_is_half_folded_in_is_told_later(begin, tell):
+    state = fold(begin(max_epochs=1))
+    tell(state)
+    report = EpochReport(epoch=1, metrics={"val_accuracy": 0.5}, train_seconds=1.0, images_per_second=1.0, is_last=True)
+    state.trials["t0000"].reports.append(report)
+    assert tell(state) == []
+    drawn(state, now=110.0)
+    state.trials["t0000"].reported_at.append(109.0)
+    assert [line.split(":")[0] for line in tell(state)[:2]] == [
+        "t0000 epoch 1/1 val_accuracy 0.5 (best 0.5)",
+        "t0000 completed",
+    ]
+
+
+def test_plain_progress_tells_what_came_after_the_last_update_when_it_ends(begin, make_reported):
+    target, state = console(), fold(begin())
+    with PlainProgress(target) as progress:
+        progress.message("starting Ray")
+        progress.update(state, now=101.0, elapsed_seconds=1.0)
+        state.apply(make_reported(0, 1, at=110.0, value=0.5))
+    assert printed(target).startswith("starting Ray\n")
+    assert printed(target).endswith("t0000 epoch 1/9 val_accuracy 0.5 (best 0.5)\n")
+
+
+def test_plain_progress_never_writes_control_codes_nor_breaks_lines(make_sweep):
+    target = Console(file=StringIO(), width=20, force_terminal=True)
+    with PlainProgress(target) as progress:
+        progress.message("[red]reading\x1b[2J data")
+        state = StudyState()
+        for record in make_sweep():
+            state.apply(record)
+            progress.update(state, now=record.at, elapsed_seconds=1.0)
+    assert not CONTROL.search(printed(target))
+    assert printed(target).startswith("[red]reading[2J data\n")
+    assert all(re.match(r"\[red\]|t\d{4} |\d+ of 14 ", line) for line in printed(target).splitlines())
+
+
+def test_log_that_knows_few_letters_gets_question_marks_instead_of_an_error(begin, tmp_path):
+    with (tmp_path / "log").open("w", encoding="ascii") as file:
+        PlainProgress(Console(file=file)).message("reading größe")
+    assert (tmp_path / "log").read_text() == "reading gr??e\n"
+
+
+def test_live_view_shows_running_trials_best_counts_and_time(begin, make_reported):
+    records = [
+        *begin(),
+        make_reported(0, 1, at=110.0, value=0.8),
+        make_reported(0, 2, at=120.0, value=0.7),
+        make_reported(1, 1, at=121.0, value=0.6, gpus=0.5, gpu_ids=["0"]),
+    ]
+    shown = drawn(fold(records), now=131.0, elapsed_seconds=31.0)
+    assert "cifar10-small highest val_accuracy (validation)" in shown
+    assert "0 of 4 trials ended 31 s elapsed" in shown
+    assert " left" not in shown
+    assert "2 waiting 2 running 0 completed 0 stopped 0 infeasible 0 failed" in shown
+    assert "best so far: t0000 val_accuracy 0.8 at epoch 1 (sequential" in shown
+    assert re.search(r"t0000 sequential filters=8 .* 2/9 0\.7 0\.8 cpu x1 30 s 4000", shown)
+    assert re.search(r"t0001 residual filters=32 .* 1/9 0\.6 0\.6 gpu 0 \(0\.5\) 30 s 4001", shown)
+
+
+def test_live_view_of_an_empty_study_says_so(make_opened):
+    shown = drawn(fold([make_opened()]), now=1.0)
+    assert "0 of 14 trials ended" in shown
+    assert "no report yet" in shown
+    assert "no trial is running" in shown
+
+
+def test_live_view_fits_many_trials_into_the_terminal(make_opened, make_proposed):
+    records = [make_opened(num_trials=100), SessionStarted(driver_pid=1, slots=100, at=0.0)]
+    for number in range(100):
+        records += [make_proposed(number, at=1.0), TrialStarted(trial=f"t{number:04d}", at=1.0)]
+    shown = drawn(fold(records), now=2.0)
+    assert "and 72 more" in shown
+
+
+def test_narrow_terminal_keeps_what_matters_most(begin, make_reported):
+    state = fold([*begin(), make_reported(0, 1, at=110.0, value=0.8)])
+    assert re.search(r"t0000 sequential filters=.* 1/9 0\.8 0\.8 cpu x1\s", drawn(state, now=120.0, width=80))
+
+
+def test_names_are_shown_as_they_are(begin):
+    assert "[red]a[/red]" in drawn(fold(begin(study="[red]a[/red]")), now=102.0)
+
+
+def test_stage_stays_as_a_line_once_it_is_over(begin):
+    target = console(is_terminal=True)
+    with LiveProgress(target) as progress:
+        progress.message("reading data")
+        progress.message("starting Ray")
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "\n", printed(target)).splitlines()
+    assert "reading data" in lines
+    assert "starting Ray" in lines
+
+
+def test_no_colour_where_the_user_wants_none(begin, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    target = Console(file=StringIO(), width=120, force_terminal=True)
+    with LiveProgress(target) as progress:
+        progress.update(fold(begin()), now=102.0, elapsed_seconds=1.0)
+    assert not re.search(r"\x1b\[(3|9)\d", printed(target))
+
+
+def test_time_left_is_unknown_until_a_trial_has_ended(begin, make_reported):
+    state = fold([*begin(), make_reported(0, 1, at=110.0, value=0.5)])
+    assert seconds_left(state, elapsed=10.0) is None
+
+
+def test_time_left_follows_from_the_work_done_by_all_slots(begin, make_reported):
+    state = fold([*begin(), make_reported(0, 1, at=110.0, value=0.5)])
+    state.apply(TrialStopped(trial="t0000", epoch=1, reason="weak", at=110.0))
+    # One trial took 10 s beside another on two slots: 20 s a trial, three trials to go on two slots.
+    assert seconds_left(state, elapsed=10.0) == pytest.approx(20.0 * 3 / 2)
+
+
+def test_time_left_is_at_least_that_of_the_longest_trial(begin, make_reported):
+    state = fold(
+        [*begin(num_trials=2), *(make_reported(0, epoch, at=101.0 + epoch, value=0.5) for epoch in range(1, 10))]
+    )
+    # The other trial has all its epochs to go, and a second slot does not make it faster.
+    assert seconds_left(state, elapsed=10.0) == pytest.approx(20.0)
+
+
+def test_time_between_sessions_does_not_count_as_elapsed(begin, make_reported):
+    state = fold([*begin(), make_reported(0, 1, at=130.0, value=0.5), StudyPaused(reason="interrupted", at=140.0)])
+    assert elapsed_seconds(state) == 40.0
+    state.apply(SessionStarted(driver_pid=2, slots=2, at=1000.0))
+    state.apply(TrialStarted(trial="t0000", at=1005.0))
+    assert elapsed_seconds(state) == 35.0  # what the journal still tells of: 30 before, 5 since
+
+
+def test_best_trial_is_one_that_can_be_used(make_sweep):
+    state = fold(make_sweep())
+    state.trials["t0003"].failure = TrialFailed(trial="t0003", kind="diverged", reason="nan", at=1.0)
+    assert best_so_far(state)[0].name == "t0007"
+
+
+def test_summary_tells_result_cost_places_and_next_commands(make_sweep, tmp_path):
+    folder = RunFolder(tmp_path / "my run")
+    folder.root.mkdir()
+    folder.report.write_text("")
+    target = console(width=140)
+    summary(target, fold(make_sweep()), folder=folder, k=3)
+    text = re.sub(r" +", " ", printed(target))
+    root = folder.root
+    for told in (
+        "cifar10-small highest val_accuracy (validation) finished",
+        "rank trial state best val_accuracy at epoch epochs train time variant",
+        "1 t0003 completed 0.7852 9 9 45 s sequential filters=8",
+        "trials 4 completed, 8 stopped, 1 infeasible, 1 failed (of 14)",
+        "failed diverged: t0008",
+        "cost 8 min 20 s elapsed, 5 min 19 s in training steps; 58 epochs trained, 52 saved by stopping early",
+        f"export {root}/exports/1-t0003 test_accuracy 0.812, test_loss 0.6 (test split)",
+        f"tables {folder.trials} {folder.epochs}",
+        f"report {folder.report}",
+        f"next convfleet report '{root}'",
+        f"next convfleet export '{root}'",
+        f"open_run({str(root)!r}).load_model(rank=1)",
+    ):
+        assert told in text
+    assert "t0001" not in text  # rank 4
+    assert "resume" not in text
+
+
+def test_summary_of_a_paused_study_without_results_says_how_to_go_on(begin):
+    target = console()
+    paused = StudyPaused(reason="interrupted by the user", at=120.0)
+    summary(target, fold([*begin(), paused]), folder=RunFolder(Path("runs/x")))
+    assert "no trial has ended with a result yet" in printed(target)
+    assert "paused: interrupted by the user" in printed(target)
+    assert "next    convfleet resume runs/x\n" in printed(target)
+    assert "load_model" not in printed(target)
+
+
+@pytest.mark.parametrize(
+    ("is_alive", "told", "not_told"),
+    [(True, ["running", "t0000", "4000"], "resume"), (False, ["interrupted", "2 paused"], "2 running")],
+)
+def test_status_depends_on_whether_the_driver_is_at_work(begin, make_reported, is_alive, told, not_told):
+    target = console()
+    state = fold([*begin(), make_reported(0, 1, at=110.0, value=0.5)])
+    status(target, state, folder=RunFolder(Path("runs/x")), is_alive=is_alive, now=120.0)
+    for text in told:
+        assert text in printed(target)
+    assert not_told not in printed(target)
+
+
+def test_status_as_json_holds_the_facts(make_sweep):
+    found = json.loads(json.dumps(status_json(fold(make_sweep()), folder=RunFolder(Path("runs/x")), is_alive=False)))
+    assert found["state"] == "finished"
+    assert found["objective"] == {"metric": "val_accuracy", "mode": "max", "split": "validation"}
+    assert found["trials"] == {
+        "waiting": 0,
+        "running": 0,
+        "paused": 0,
+        "completed": 4,
+        "stopped": 8,
+        "infeasible": 1,
+        "failed": 1,
+    }
+    assert (found["best"]["trial"], found["best"]["epoch"], found["best"]["value"]) == ("t0003", 9, 0.7852)
+    assert found["cost"]["epochs_saved"] == 52
+    assert found["exports"] == [
+        {
+            "rank": 1,
+            "trial": "t0003",
+            "folder": "runs/x/exports/1-t0003",
+            "test_metrics": {"test_accuracy": 0.812, "test_loss": 0.6},
+        }
+    ]
+
+
+def test_status_as_json_of_a_study_that_has_only_begun(begin):
+    found = status_json(fold(begin()), folder=RunFolder(Path("runs/x")), is_alive=True)
+    assert found["state"] == "running"
+    assert found["best"] is None
+    assert [item["trial"] for item in found["running"]] == ["t0000", "t0001"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(9.96, "10 s"), (59.7, "1 min 00 s"), (3599.8, "1 h 00 min"), (-1, "0.0 s")]
+)
+def test_durations_never_show_sixty_of_anything(seconds, told):
+    assert wording.duration(seconds) == told

@@ -1,0 +1,196 @@
+"""The report: whole, safe to open, honest about splits, and fine with nothing to show."""
+
+import json
+from html.parser import HTMLParser
+
+import plotly.graph_objects as go
+import pytest
+
+from orchestrator.paths import RunFolder
+from orchestrator.report import write_report
+from orchestrator.report.figures import _axis
+from orchestrator.trial import fold
+
+HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>&amp;"
+
+
+class Page(HTMLParser):
+    """What a browser would make of the page: elements, visible text, and the figures' data."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.texts, self.links, self.figures = [], [], [], {}
+        self._figure = None
+        self.feed(html)
+        self.text = " ".join(" ".join(self.texts).split())
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.tags.append(tag)
+        if tag in {"script", "style"}:
+            self._figure = found.get("data-figure", "")
+        if "href" in found:
+            self.links.append(found["href"])
+
+    def handle_endtag(self, tag):
+        if tag in {"script", "style"}:
+            self._figure = None
+
+    def handle_data(self, data):
+        if self._figure:
+            self.figures[self._figure] = json.loads(data)
+        elif self._figure is None:
+            self.texts.append(data)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def written(records):
+        folder = RunFolder(tmp_path)
+        path = write_report(folder, state=fold(records))
+        assert path == folder.report
+        return Page(path.read_text(encoding="utf-8"))
+
+    return written
+
+
+@pytest.fixture
+def page(write, make_sweep):
+    return write(make_sweep())
+
+
+def test_headline_tells_study_state_objective_best_trial_and_cost(page):
+    for told in (
+        "cifar10-small finished",
+        "highest val_accuracy (validation)",
+        "0.7852 t0003 at epoch 9",
+        "4 completed, 8 stopped, 1 infeasible, 1 failed; 14 planned",
+        "5 min 19 s 58 epochs trained",
+        "52 by stopping trials early",
+        "8 min 20 s started 2025-10-09 08:53:20 UTC, ended 2025-10-09 09:01:40 UTC",
+    ):
+        assert told in page.text
+
+
+def test_leaderboard_tells_each_trials_result_and_what_all_share(page):
+    assert "1 t0003 completed 0.7852 9 9 45.0 sequential 8 sgd 0.1 relu false 0.83" in page.text.replace("  ", " ")
+    assert "The same in all trials: batch_size=128" in page.text
+
+
+def test_report_tells_why_trials_stopped_and_failed(page):
+    assert "t0004 stopped 1 val_accuracy 0.403 is not among the best third at epoch 1" in page.text
+    assert "t0005 infeasible infeasible five pooling steps leave no pixel" in page.text
+
+
+def test_failure_links_to_its_traceback_only_if_there_is_one(tmp_path, write, make_sweep):
+    assert "failures/t0008.txt" not in write(make_sweep()).links
+    folder = RunFolder(tmp_path)
+    folder.failures.mkdir()
+    folder.failure("t0008").write_text("Traceback")
+    assert "failures/t0008.txt" in write(make_sweep()).links
+
+
+def test_exports_are_linked_and_their_metrics_say_test(page):
+    assert "exports/1-t0003" in page.links
+    assert "test_accuracy (test) test_loss (test)" in page.text
+    assert "come from the test split" in page.text
+
+
+def test_time_is_split_into_training_and_each_kind_of_overhead(page):
+    assert "training steps 319.0 66.8 %" in page.text
+    assert "import 53.3 11.2 %" in page.text
+
+
+def test_page_needs_no_network(page, tmp_path):
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert not {"link", "img", "iframe"} & set(page.tags)
+    assert "default-src 'none'" in html
+    assert 'src="' not in html.replace(html[html.index("<script>/**") : html.rindex("<script>")], "")
+    assert "showSendToCloud: false" in html
+    assert html.count("plotly.js v") == 1
+
+
+def test_hostile_study_name_and_values_do_not_become_elements(write, make_sweep, make_opened, make_proposed):
+    harmless = write(make_sweep())
+    records = [record for record in make_sweep(study=HOSTILE)]
+    params = {"activation": HOSTILE, "filters": 8, "learning_rate": 0.1}
+    records[2] = make_proposed(0, at=records[2].at, params=params)
+    page = write(records)
+    assert page.tags.count("script") == harmless.tags.count("script")
+    assert "img" not in page.tags
+    assert HOSTILE in page.text
+    hover = page.figures["curves"]["data"]
+    assert not any("<script" in trace["hovertemplate"] for trace in hover)
+    assert any("&lt;script&gt;" in trace["hovertemplate"] for trace in hover)
+
+
+@pytest.mark.parametrize("num_records", [1, 2, 4, 6, 14])
+def test_report_can_be_written_at_any_time(write, make_sweep, num_records):
+    page = write(make_sweep()[:num_records])
+    assert "cifar10-small" in page.text
+
+
+def test_report_of_a_study_without_trials_has_no_figures_and_says_so(write, make_sweep):
+    page = write(make_sweep()[:1])
+    assert page.figures == {}
+    assert "script" not in page.tags
+    for told in ("not started", "none yet", "No report yet.", "No trial failed.", "No model has been exported yet."):
+        assert told in page.text
+
+
+def test_study_whose_trials_all_failed_is_reported(write, make_sweep):
+    records = [record for record in make_sweep() if getattr(record, "trial", "t0005") == "t0005"]
+    page = write(records[:-1])
+    assert "No trial has ended with a result yet." in page.text
+    assert "five pooling steps" in page.text
+
+
+def test_figures_are_valid_to_plotly(page):
+    assert set(page.figures) == {"curves", "parameters"}
+    for figure in page.figures.values():
+        go.Figure(figure)
+
+
+def test_stopped_trials_are_dimmer_and_the_best_are_named_on_top(page):
+    traces = page.figures["curves"]["data"]
+    assert traces[-1]["name"] == "1. t0003"
+    assert {trace["opacity"] for trace in traces if "stopped" in trace["hovertemplate"]} == {0.4}
+    assert {trace["opacity"] for trace in traces if "completed" in trace["hovertemplate"]} == {1.0}
+    assert sum(trace["showlegend"] for trace in traces) == 5
+
+
+def test_every_ranked_trial_is_a_line_from_its_parameters_to_the_objective(page):
+    axes = page.figures["parameters"]["data"][0]["dimensions"]
+    assert [axis["label"] for axis in axes][:2] == ["family", "filters"]
+    assert axes[-1]["label"] == "best val_accuracy"
+    assert {len(axis["values"]) for axis in axes} == {12}
+    assert "batch_size" not in [axis["label"] for axis in axes]
+
+
+def test_parameter_over_two_decades_has_a_log_axis():
+    axis = _axis("learning_rate", [0.0001, 0.001, 0.1])
+    assert axis["label"] == "learning_rate (log)"
+    assert axis["values"] == pytest.approx([-4, -3, -1])
+    assert axis["ticktext"] == ["0.0001", "0.001", "0.1"]
+
+
+def test_parameter_below_two_decades_or_with_zero_has_a_linear_axis():
+    assert _axis("filters", [8, 16, 32])["values"] == [8, 16, 32]
+    assert _axis("dropout", [0.0, 0.001, 0.5])["values"] == [0.0, 0.001, 0.5]
+
+
+def test_categories_are_ticks_and_unset_values_have_a_tick_of_their_own():
+    axis = _axis("optimizer", ["sgd", None, "adam", "sgd"])
+    assert axis["ticktext"] == ["not set", "adam", "sgd"]
+    assert axis["values"] == [2, 0, 1, 2]
+    assert _axis("batch_norm", [True, False])["ticktext"] == ["false", "true"]
+
+
+def test_unset_numbers_lie_below_the_others():
+    axis = _axis("momentum", [0.8, None, 0.9])
+    assert axis["ticktext"][0] == "not set"
+    assert axis["values"][1] < 0.8
+
+
+def test_label_with_markup_is_shown_as_it_is():
+    assert _axis("<b>", [1, 2])["label"] == "&lt;b&gt;"

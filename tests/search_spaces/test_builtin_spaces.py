@@ -1,0 +1,77 @@
+"""The built-in spaces: readable, documented, and made of parameters that the families understand."""
+
+import re
+from math import prod
+
+import pytest
+
+from search_spaces import SpaceError, builtin_names, builtin_text, space_from_mapping, space_to_mapping
+
+TRAINING = {
+    "optimizer",
+    "learning_rate",
+    "momentum",
+    "weight_decay",
+    "batch_size",
+    "label_smoothing",
+}
+BY_FAMILY = {
+    "sequential": {
+        "num_blocks",
+        "filters",
+        "filters_growth",
+        "kernel_size",
+        "stride",
+        "padding",
+        "activation",
+        "pooling",
+        "batch_norm",
+        "dropout",
+        "dense_units",
+    },
+    "residual": {"num_stages", "blocks_per_stage", "filters", "activation", "batch_norm", "dropout"},
+}
+
+
+def header(name: str) -> str:
+    lines = builtin_text(name).splitlines()
+    return " ".join(line.removeprefix("#").strip() for line in lines if line.startswith("#"))
+
+
+def test_built_in_spaces_are_these() -> None:
+    assert builtin_names() == ("cnn-deep", "cnn-small", "resnet-small")
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_built_in_space_has_exactly_the_parameters_its_family_understands(name: str) -> None:
+    space = space_from_mapping(name)
+    (family,) = space.families
+    assert set(space.names) == {"family"} | BY_FAMILY[family] | TRAINING
+    assert space.parameter("momentum").when == {"optimizer": ("sgd",)}
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_built_in_space_states_its_source_size_and_what_to_expect(name: str) -> None:
+    text = header(name)
+    assert text.startswith(f"{name}: ")
+    assert re.search(r"Source: .*arXiv:\d{4}\.\d{4,5}", text)
+    assert "Expect: " in text
+    stated = re.search(r"Discrete combinations: (\d+)", text)
+    assert stated is not None
+    sizes = [parameter.domain.size for parameter in space_from_mapping(name).parameters]
+    assert int(stated[1]) == prod(size for size in sizes if size is not None)
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_built_in_space_round_trips(name: str) -> None:
+    space = space_from_mapping(name)
+    assert space_from_mapping(space_to_mapping(space)) == space
+
+
+def test_unknown_built_in_space_suggests_the_nearest() -> None:
+    with pytest.raises(SpaceError) as caught:
+        builtin_text("resnet-smal")
+    assert str(caught.value) == (
+        "no built-in space is called 'resnet-smal'; there are cnn-deep, cnn-small, resnet-small; "
+        "did you mean 'resnet-small'?"
+    )

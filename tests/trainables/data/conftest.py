@@ -1,0 +1,61 @@
+"""Small real data sets of every source, made of numpy and Pillow."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from trainables.data.cache import prepare_dataset
+from trainables.data.dataset import open_dataset
+from trainables.spec import DataSpec
+
+
+def pictures(count, *, height=8, width=6, channels=3, seed=0):
+    shape = (count, height, width, channels)
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def encoded(pixels, *, suffix="PNG", **options):
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(buffer, format=suffix, **options)
+    return buffer.getvalue()
+
+
+def write_folders(root: Path, *, classes=("cat", "dog"), each=6, channels=3, suffix="png", seed=0):
+    for number, name in enumerate(classes):
+        (root / name).mkdir(parents=True)
+        for row, pixels in enumerate(pictures(each, channels=channels, seed=seed + number)):
+            (root / name / f"{row:03}.{suffix}").write_bytes(encoded(pixels, suffix=suffix))
+    return root
+
+
+def write_parquet(path: Path, *, images, labels, **options):
+    pq.write_table(pa.table({"image": images, "label": labels}), path, **options)
+    return path
+
+
+@pytest.fixture
+def made():
+    """The makers above, as files of this folder cannot import each other."""
+
+    class Made:
+        pass
+
+    for function in (pictures, encoded, write_folders, write_parquet):
+        setattr(Made, function.__name__, staticmethod(function))
+    return Made
+
+
+@pytest.fixture
+def prepare(tmp_path):
+    """Prepares in this process, in a cache of the test's own, and opens."""
+
+    def run(*, seed=0, progress=None, **fields):
+        spec = DataSpec(**{"cache_dir": str(tmp_path / "cache"), **fields})
+        return open_dataset(prepare_dataset(spec, seed, progress=progress), verify=True)
+
+    return run

@@ -1,0 +1,1 @@
+"""How one variant is trained: Keras families, data, compiled epochs, checkpoints; usable without Ray."""

@@ -1,0 +1,1 @@
+"""Image data sets: decoded once on a node, memory-mapped by every trial."""

@@ -1,0 +1,181 @@
+"""Prepares a data set at most once on a node, whoever asks and however often."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from trainables.data.building import build_entry, build_splits, fingerprint, split_settings
+from trainables.data.dataset import SPLITS_FOLDER, Dataset, DatasetInfo, Split, open_dataset
+from trainables.data.errors import DataError
+from trainables.data.images import Progress, no_progress
+from trainables.data.sources import SOURCES
+from trainables.data.sources.base import OpenedSource
+from trainables.data.stored import MANIFEST, SCHEMA_VERSION, cannot_write, read_manifest
+from trainables.spec import DataSpec
+
+__all__ = ["Dataset", "DatasetInfo", "Split", "cache_folder", "entry_key", "open_dataset", "prepare_dataset"]
+
+#: The settings, besides the content, that decide the decoded arrays.
+DECODING_FIELDS = ("source", "name", "limit", "image_size", "channels", "image_column", "label_column", "function")
+
+LOCKS_FOLDER = "locks"
+BUILDING = ".building-"
+
+
+def prepare_dataset(
+    spec: DataSpec, seed: int, *, progress: Progress | None = None, verify: bool = False
+) -> DatasetInfo:
+    """Returns the prepared data set, decoding it only if this node has not done so before.
+
+    The entry's key is a hash of the content of all input files and of the settings that decide the decoding, not of
+    any path: a copied file finds the same entry. Different seeds and fractions share the decoded images.
+    Source `keras` may import TensorFlow and source `python` runs the user's code here: `prepare_in_process`
+    keeps both out of the caller.
+
+    Args:
+        spec: its paths are absolute (`DataSpec.resolved`).
+        seed: decides who is in the splits that the source does not bring; >= 0.
+        progress: is told what happens.
+        verify: also compares the cached arrays with their hashes, and rebuilds what differs.
+
+    Raises: DataError: if the data is wrong or the cache cannot be written.
+    """
+    progress = progress or no_progress
+    cache = cache_folder(spec)
+    opened = SOURCES[spec.source](spec, progress)
+    key = entry_key(spec, opened)
+    entry = cache / key
+    with _exclusive(cache, key, progress=progress):
+        _remove_leftovers(cache, own_key=key)
+
+        def build(folder: Path) -> None:
+            build_entry(folder, opened.read(), key=key, spec=spec, progress=progress)
+
+        manifest = _ensure(entry, build, verify=verify)
+        settings = split_settings(manifest, spec=spec, seed=seed)
+        split_key = _hashed(settings)[:16]
+
+        def build_rows(folder: Path) -> None:
+            build_splits(folder, entry, manifest=manifest, settings=settings)
+
+        split_manifest = _ensure(entry / SPLITS_FOLDER / split_key, build_rows, verify=verify)
+    return _info(entry, split_key=split_key, manifest=manifest, split_manifest=split_manifest)
+
+
+def cache_folder(spec: DataSpec) -> Path:
+    """Returns where decoded data sets are kept: the spec's folder, else CONVFLEET_CACHE, else the user's cache."""
+    chosen = spec.cache_dir or os.environ.get("CONVFLEET_CACHE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache").absolute() / "convfleet"
+
+
+def entry_key(spec: DataSpec, opened: OpenedSource) -> str:
+    """Returns the name of the cache entry for a source's content under the spec's decoding settings."""
+    decoding = {field: getattr(spec, field) for field in DECODING_FIELDS}
+    return _hashed({"schema_version": SCHEMA_VERSION, "decoding": decoding, "content": opened.content})[:32]
+
+
+@contextmanager
+def _exclusive(cache: Path, key: str, *, progress: Progress) -> Iterator[None]:
+    """Holds the key's lock, which the system frees even if this process is killed."""
+    lock = _lock(cache, key)
+    try:
+        (cache / LOCKS_FOLDER).mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            progress("waiting for another process to prepare this data", 0, 1)
+            lock.acquire()
+    except OSError as exc:
+        raise cannot_write(cache, exc) from exc
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _lock(cache: Path, key: str) -> FileLock:
+    return FileLock(cache / LOCKS_FOLDER / f"{key}.lock")
+
+
+def _ensure(folder: Path, build: Callable[[Path], None], *, verify: bool) -> dict[str, Any]:
+    """Returns the manifest of a whole folder, building it beside and renaming it if it is missing or damaged."""
+    if (folder / MANIFEST).exists():
+        try:
+            return read_manifest(folder, verify=verify)
+        except DataError:
+            _discard(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if folder.exists():
+            _discard(folder)
+        temporary = Path(tempfile.mkdtemp(prefix=f"{folder.name}{BUILDING}", dir=folder.parent))
+    except OSError as exc:
+        raise cannot_write(folder.parent, exc) from exc
+    try:
+        temporary.chmod(0o755)
+        build(temporary)
+        temporary.rename(folder)
+    except OSError as exc:
+        raise cannot_write(folder.parent, exc) from exc
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return read_manifest(folder)
+
+
+def _discard(folder: Path) -> None:
+    """Removes a damaged folder, out of the way first: processes that have it open keep their pages."""
+    aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}{BUILDING}", dir=folder.parent))
+    folder.rename(aside / "damaged")
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _remove_leftovers(cache: Path, *, own_key: str) -> None:
+    """Removes what killed builders left behind: of the own key, whose lock is held, and of keys nobody builds."""
+    for leftover in [*cache.glob(f"*{BUILDING}*"), *(cache / own_key / SPLITS_FOLDER).glob(f"*{BUILDING}*")]:
+        key = own_key if leftover.parent != cache else leftover.name.split(BUILDING)[0]
+        if key == own_key:
+            shutil.rmtree(leftover, ignore_errors=True)
+            continue
+        lock = _lock(cache, key)
+        try:
+            lock.acquire(timeout=0)
+        except (Timeout, OSError):
+            continue
+        try:
+            shutil.rmtree(leftover, ignore_errors=True)
+        finally:
+            lock.release()
+
+
+def _info(entry: Path, *, split_key: str, manifest: dict[str, Any], split_manifest: dict[str, Any]) -> DatasetInfo:
+    height, width, channels = manifest["input_shape"]
+    sizes = {name: split_manifest["arrays"][f"{name}_indices"]["shape"][0] for name in ("train", "validation", "test")}
+    return DatasetInfo(
+        key=manifest["key"],
+        split_key=split_key,
+        folder=str(entry),
+        input_shape=(height, width, channels),
+        num_classes=len(manifest["class_names"]),
+        class_names=tuple(manifest["class_names"]),
+        num_train=sizes["train"],
+        num_validation=sizes["validation"],
+        num_test=sizes["test"],
+        fingerprint=fingerprint(manifest, split_manifest),
+    )
+
+
+def _hashed(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,105 @@
+"""A prepared data set: where it lies, and its splits opened without copying."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from trainables.data.errors import DataError
+from trainables.data.images import Array
+from trainables.data.stored import load_array, read_manifest
+
+SPLITS_FOLDER = "splits"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetInfo:
+    """Is everything about a prepared data set but its images.
+
+    Attributes:
+        key: names the decoded images: equal content and decoding settings, equal key.
+        split_key: names who is in which split.
+        folder: the cache entry on this node.
+        input_shape: (height, width, channels) of every image.
+        num_classes: labels are 0 .. num_classes - 1.
+        class_names: one name a class.
+        num_train: rows of the training split; likewise validation and test.
+        fingerprint: equal for equal pixels, labels, names and splits, whatever source they came from.
+    """
+
+    key: str
+    split_key: str
+    folder: str
+    input_shape: tuple[int, int, int]
+    num_classes: int
+    class_names: tuple[str, ...]
+    num_train: int
+    num_validation: int
+    num_test: int
+    fingerprint: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a JSON-ready mapping."""
+        return {**asdict(self), "input_shape": list(self.input_shape), "class_names": list(self.class_names)}
+
+    @classmethod
+    def from_json(cls, mapping: Mapping[str, Any]) -> DatasetInfo:
+        """Returns the info that `to_json` described."""
+        height, width, channels = mapping["input_shape"]
+        names = tuple(mapping["class_names"])
+        return cls(**{**mapping, "input_shape": (height, width, channels), "class_names": names})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """Is one split: rows of memory-mapped arrays that other splits may share.
+
+    Attributes:
+        images: uint8 (count, height, width, channels), more than this split's rows when it was carved out.
+        labels: int32 (count,), beside the images.
+        indices: int32, ascending: the rows of images and labels that are in this split.
+    """
+
+    images: Array
+    labels: Array
+    indices: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """Is a prepared data set, open. Splits carved out of the training images share the very same arrays."""
+
+    info: DatasetInfo
+    train: Split
+    validation: Split
+    test: Split
+
+
+def open_dataset(info: DatasetInfo, *, verify: bool = False) -> Dataset:
+    """Returns the memory-mapped splits of a prepared data set; nothing is copied.
+
+    Args:
+        info: what the preparation on this node returned.
+        verify: also reads everything once and compares its hashes.
+
+    Raises: DataError: if the cache entry is gone or damaged; preparing again rebuilds it.
+    """
+    folder = Path(info.folder)
+    manifest = read_manifest(folder, verify=verify)
+    split_folder = folder / SPLITS_FOLDER / info.split_key
+    split_manifest = read_manifest(split_folder, verify=verify)
+    if manifest.get("key") != info.key:
+        raise DataError(f"cached data set {folder} holds {manifest.get('key')}, expected {info.key}; prepare again")
+    arrays = {name: load_array(folder, name, manifest=manifest) for name in manifest["arrays"]}
+
+    def split(name: str) -> Split:
+        rows_of = split_manifest["rows_of"][name]
+        return Split(
+            images=arrays[f"{rows_of}_images"],
+            labels=arrays[f"{rows_of}_labels"],
+            indices=load_array(split_folder, f"{name}_indices", manifest=split_manifest),
+        )
+
+    return Dataset(info=info, train=split("train"), validation=split("validation"), test=split("test"))

@@ -1,0 +1,89 @@
+"""What every source's images can do, and the one shape that all splits of a data set share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from trainables.data.errors import DataError
+
+#: Told a stage in words, the items done and the items in all.
+Progress = Callable[[str, int, int], None]
+
+#: Image arrays are handed on in pieces of about so many bytes.
+BATCH_BYTES = 32 * 2**20
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def no_progress(stage: str, done: int, total: int) -> None:
+    """Ignores the news."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Is the shape that every image of a data set gets."""
+
+    height: int
+    width: int
+    channels: int
+
+
+@dataclass(slots=True)
+class Survey:
+    """Gathers which image sizes there are and whether any image has colour."""
+
+    #: (height, width) -> how many images, and where the first few of them are.
+    sizes: dict[tuple[int, int], tuple[int, list[str]]] = field(default_factory=dict)
+    has_colour: bool = False
+
+    def add(self, size: tuple[int, int], *, colour: bool, where: str, count: int = 1) -> None:
+        """Notes `count` images of one size."""
+        number, places = self.sizes.get(size, (0, []))
+        self.sizes[size] = (number + count, places if len(places) >= 3 else [*places, where])
+        self.has_colour = self.has_colour or colour
+
+
+class Images(Protocol):
+    """Is one split's images, still as the source has them."""
+
+    def __len__(self) -> int:
+        """Returns the number of images."""
+        ...
+
+    def survey(self, survey: Survey) -> None:
+        """Notes the size of every image without keeping any."""
+        ...
+
+    def batches(self, layout: Layout) -> Iterator[Array]:
+        """Yields all images in order as uint8 (count, height, width, channels)."""
+        ...
+
+
+def choose_layout(splits: Iterable[Images], *, image_size: tuple[int, int] | None, channels: int | None) -> Layout:
+    """Returns the shape for all images: as asked for, else as they are.
+
+    Grey and colour images together become colour: no information is lost.
+
+    Raises: DataError: if the images differ in size and no size was asked for.
+    """
+    survey = Survey()
+    for images in splits:
+        images.survey(survey)
+    if image_size is None and len(survey.sizes) > 1:
+        raise DataError(_mixed_sizes(survey))
+    height, width = image_size or next(iter(survey.sizes))
+    return Layout(height=height, width=width, channels=channels or (3 if survey.has_colour else 1))
+
+
+def _mixed_sizes(survey: Survey) -> str:
+    by_count = sorted(survey.sizes.items(), key=lambda item: -item[1][0])
+    examples = [f"{places[0]} is {height}x{width}" for (height, width), (_, places) in by_count[:3]]
+    height, width = by_count[0][0]
+    return (
+        f"data.image_size: the images have {len(by_count)} different sizes (height x width): "
+        f"{', '.join(examples)}; set image_size: [{height}, {width}], the most common one, to resize them all"
+    )

@@ -1,0 +1,64 @@
+"""From memory-mapped arrays to batches inside a compiled epoch.
+
+Images stay uint8 on the cache file's own pages, shared by all workers of a node; a batch is gathered by index.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from trainables.data.dataset import Split
+
+#: TensorFlow's CPU kernels abort the process on memory that is not aligned to this many bytes.
+ALIGNMENT_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitTensors:
+    """One split as tensors.
+
+    Args:
+        images: uint8 (rows, height, width, channels), values 0-255; may hold rows of other splits too.
+        labels: int32 (rows,), values from 0.
+        indices: int32 (count,), the rows that belong to this split.
+    """
+
+    images: tf.Tensor
+    labels: tf.Tensor
+    indices: np.ndarray
+
+    @property
+    def num_images(self) -> int:
+        """The number of images in this split."""
+        return len(self.indices)
+
+
+def split_tensors(split: Split) -> SplitTensors:
+    """Returns the split as tensors, without copying its images where memory allows it."""
+    return SplitTensors(
+        images=shared_tensor(split.images),
+        labels=tf.constant(np.asarray(split.labels, dtype=np.int32)),
+        indices=np.asarray(split.indices, dtype=np.int32),
+    )
+
+
+def shared_tensor(array: np.ndarray) -> tf.Tensor:
+    """Returns a tensor on the array's own memory; only an unaligned array is copied."""
+    if array.ctypes.data % ALIGNMENT_BYTES:
+        return tf.constant(array)
+    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+
+
+def epoch_order(indices: np.ndarray, *, seed: int, epoch: int) -> np.ndarray:
+    """Returns the split's rows in the order of this epoch, a function of (seed, epoch) alone.
+
+    >>> epoch_order(np.arange(5), seed=7, epoch=1).tolist() == epoch_order(np.arange(5), seed=7, epoch=1).tolist()
+    True
+    """
+    return np.random.default_rng([seed, epoch]).permutation(indices)
+
+
+def gather_batch(split: SplitTensors, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns float32 images (values 0-255) and labels of the given rows."""
+    return tf.cast(tf.gather(split.images, rows), tf.float32), tf.gather(split.labels, rows)

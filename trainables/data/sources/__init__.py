@@ -1,0 +1,22 @@
+"""Where images come from: one file a source, all of them written out here."""
+
+from collections.abc import Callable, Mapping
+
+from trainables.data.images import Progress
+from trainables.data.sources.base import OpenedSource
+from trainables.data.sources.class_folders import open_class_folders
+from trainables.data.sources.digits import open_digits
+from trainables.data.sources.keras_sets import open_keras
+from trainables.data.sources.npz import open_npz
+from trainables.data.sources.parquet import open_parquet
+from trainables.data.sources.python_function import open_python
+from trainables.spec import DataSpec
+
+SOURCES: Mapping[str, Callable[[DataSpec, Progress], OpenedSource]] = {
+    "digits": open_digits,
+    "keras": open_keras,
+    "npz": open_npz,
+    "parquet": open_parquet,
+    "images": open_class_folders,
+    "python": open_python,
+}

@@ -1,0 +1,86 @@
+"""What a source of images hands over, and the content hashes that name it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from trainables.data.errors import DataError
+from trainables.data.images import Array, Images, Progress
+
+SplitName = Literal["train", "validation", "test"]
+SPLIT_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawSplit:
+    """Is one split as its source has it: nothing checked, nothing decoded.
+
+    Attributes:
+        where: names the split in errors, as its user knows it.
+        images: the split's images; of training those within the limit.
+        labels: one label an image, of any kind.
+        all_labels: the labels of training without the limit: a limit never changes which classes there are.
+    """
+
+    where: str
+    images: Images
+    labels: Array
+    all_labels: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawDataset:
+    """Is all that a source has: its splits, train at least, and the classes' names where it knows them."""
+
+    splits: Mapping[SplitName, RawSplit]
+    class_names: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedSource:
+    """Is a source that was found: hashes of all its content, whatever its place, and how to read it.
+
+    Attributes:
+        content: equal content and equal decoding settings give the same cache entry.
+        read: reads the splits; called at most once.
+    """
+
+    content: tuple[str, ...]
+    read: Callable[[], RawDataset]
+
+
+def content_hashes(files: Iterable[tuple[str, Path]], *, progress: Progress) -> tuple[str, ...]:
+    """Returns one `role sha256` text a file, in order.
+
+    Raises: DataError: if a file is missing or unreadable; the role names the field of the study file.
+    """
+    listed = list(files)
+
+    def hashed(item: tuple[str, Path]) -> str:
+        role, path = item
+        try:
+            with path.open("rb") as file:
+                return f"{role} {hashlib.file_digest(file, 'sha256').hexdigest()}"
+        except OSError as exc:
+            raise missing_file(role, path, exc) from exc
+
+    hashes = []
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for text in pool.map(hashed, listed):
+            hashes.append(text)
+            progress("hashing files", len(hashes), len(listed))
+    return tuple(hashes)
+
+
+def missing_file(role: str, path: Path, exc: OSError) -> DataError:
+    """Returns the error of a file that cannot be opened."""
+    reason = exc.strerror or str(exc)
+    return DataError(
+        f"data.{role}: cannot read {path}: {reason}; check the path, relative ones start at the study file"
+    )

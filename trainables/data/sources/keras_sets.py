@@ -1,0 +1,114 @@
+"""The data sets that Keras knows by name, downloaded by Keras or placed by hand."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from trainables.data.errors import DataError
+from trainables.data.images import Array, Progress
+from trainables.data.sources.array_splits import array_dataset
+from trainables.data.sources.base import OpenedSource, content_hashes
+from trainables.data.sources.npz import load_npz
+from trainables.spec import DataSpec
+
+#: The files of each set below Keras's `datasets` folder, as Keras names them.
+FILES = {
+    "mnist": ("mnist.npz",),
+    "fashion_mnist": (
+        "fashion-mnist/train-labels-idx1-ubyte.gz",
+        "fashion-mnist/train-images-idx3-ubyte.gz",
+        "fashion-mnist/t10k-labels-idx1-ubyte.gz",
+        "fashion-mnist/t10k-images-idx3-ubyte.gz",
+    ),
+    "cifar10": ("cifar-10-batches-py-target_archive",),
+    "cifar100": ("cifar-100-python-target_archive",),
+}
+
+ORIGINS = {
+    "mnist": "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
+    "fashion_mnist": "https://storage.googleapis.com/tensorflow/tf-keras-datasets/ (four *-ubyte.gz files)",
+    "cifar10": "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+    "cifar100": "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+}
+
+CLASS_NAMES = {
+    "mnist": tuple("0123456789"),
+    "fashion_mnist": (
+        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+    ),
+    "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+}  # fmt: skip
+
+
+def open_keras(spec: DataSpec, progress: Progress) -> OpenedSource:
+    """Returns one of Keras's data sets, from its files where they lie, else downloaded by Keras.
+
+    Raises: DataError: if the files are not there and cannot be downloaded.
+    """
+    name = spec.name or ""
+    loaded: dict[str, Array] = {}
+    if not _present(name):
+        progress(f"downloading {name}", 0, 1)
+        loaded = _load_with_keras(name)
+    files = [(f"name: {name}", path) for path in _present(name)]
+    where = f"keras {name}"
+
+    def read() -> dict[str, Array]:
+        arrays = loaded or _load(name)
+        if name in CLASS_NAMES:
+            arrays = {**arrays, "class_names": np.array(CLASS_NAMES[name])}
+        return arrays
+
+    return OpenedSource(
+        content=(where, *content_hashes(files, progress=progress)),
+        read=lambda: array_dataset(read(), where=where, limit=spec.limit),
+    )
+
+
+def _present(name: str) -> list[Path]:
+    """Returns the set's files if all of them lie in one of the folders that Keras uses, else none."""
+    for folder in _folders():
+        paths = [folder / file for file in FILES[name]]
+        if all(path.is_file() for path in paths):
+            return paths
+    return []
+
+
+def _folders() -> list[Path]:
+    """Returns where Keras looks for data sets: its home and, if that is read-only, the temporary folder."""
+    home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    fallback = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())
+    return [home / "datasets", fallback / ".keras" / "datasets"]
+
+
+def _load(name: str) -> dict[str, Array]:
+    if name == "mnist":
+        # Read directly: Keras takes seconds to import, and deletes a file whose hash it does not know.
+        return load_npz(_present(name)[0])
+    return _load_with_keras(name)
+
+
+def _load_with_keras(name: str) -> dict[str, Array]:
+    # Late: Keras imports TensorFlow, and this runs only in the short-lived preparation process.
+    import keras
+
+    try:
+        (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, name).load_data()
+    except Exception as exc:
+        raise DataError(_no_download(name, exc)) from exc
+    if x_train.ndim == 4 and x_train.shape[1] == 3 and x_train.shape[-1] != 3:
+        # ~/.keras/keras.json may ask for channels first.
+        x_train, x_test = x_train.transpose(0, 2, 3, 1), x_test.transpose(0, 2, 3, 1)
+    return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
+
+
+def _no_download(name: str, exc: Exception) -> str:
+    targets = ", ".join(str(_folders()[0] / file) for file in FILES[name])
+    return (
+        f"data.name: {name!r} could not be loaded by Keras: {exc}; without network, fetch {ORIGINS[name]} elsewhere "
+        f"and place it as {targets}, or use your own files: source: npz, parquet or images"
+    )

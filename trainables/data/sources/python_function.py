@@ -1,0 +1,102 @@
+"""The user's own function, found beside the study file."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from trainables.data.errors import DataError
+from trainables.data.images import Array, Progress
+from trainables.data.sources.array_splits import array_dataset
+from trainables.data.sources.base import OpenedSource
+from trainables.spec import DataSpec
+
+Result = TypeVar("Result")
+
+
+def open_python(spec: DataSpec, progress: Progress) -> OpenedSource:
+    """Returns what the function returned; it is called once a preparation, also when the cache has its data.
+
+    The content is the module's file and the returned arrays: what else the function reads shows in those.
+    """
+    where = f"data.function {spec.function!r}"
+    progress("calling the function", 0, 1)
+    module_file, returned = _call(spec, where=where)
+    arrays = _as_arrays(returned, where=where)
+    content = [f"module {hashlib.sha256(module_file.read_bytes()).hexdigest()}"] if module_file else []
+    for key, array in sorted(arrays.items()):
+        digest = hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data).hexdigest()
+        content.append(f"{key} {array.dtype} {array.shape} {digest}")
+    return OpenedSource(content=tuple(content), read=lambda: array_dataset(arrays, where=where, limit=spec.limit))
+
+
+def _call(spec: DataSpec, *, where: str) -> tuple[Path | None, object]:
+    module_name, _, function_name = (spec.function or "").partition(":")
+    folder = Path(spec.function_dir or ".").absolute()
+    with _importable(folder):
+        module = _guarded(lambda: importlib.import_module(module_name), where=where, folder=folder)
+        function = getattr(module, function_name, None)
+        if not callable(function):
+            names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
+            raise DataError(f"{where}: {module.__file__} has no function {function_name!r}; it has {names[:5]}")
+        module_file = Path(module.__file__) if module.__file__ else None
+        return module_file, _guarded(function, where=where, folder=folder)
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        if str(folder) in sys.path:
+            sys.path.remove(str(folder))
+
+
+def _guarded(call: Callable[[], Result], *, where: str, folder: Path) -> Result:
+    try:
+        return call()
+    except (Exception, SystemExit) as exc:  # the user's code may raise anything; it is told back with its lines
+        if isinstance(exc, ModuleNotFoundError) and not _user_frames(exc):
+            raise DataError(f"{where}: {exc}; expected the module in {folder}") from exc
+        told = "".join(traceback.format_list(_user_frames(exc))).rstrip()
+        raise DataError(f"{where}: raised {type(exc).__name__}: {exc}\n{told}".rstrip()) from exc
+
+
+def _user_frames(exc: BaseException) -> list[traceback.FrameSummary]:
+    """Returns the traceback's lines below this file and the import system."""
+    frames = traceback.extract_tb(exc.__traceback__)
+    return [frame for frame in frames if frame.filename != __file__ and "importlib" not in frame.filename]
+
+
+def _as_arrays(returned: object, *, where: str) -> dict[str, Array]:
+    if isinstance(returned, Mapping):
+        return {str(key): _array(value, where=f"{where}: {key}") for key, value in returned.items()}
+    if isinstance(returned, tuple | list) and len(returned) == 2:
+        return {"x": _array(returned[0], where=f"{where}: x"), "y": _array(returned[1], where=f"{where}: y")}
+    raise DataError(
+        f"{where}: expected it to return (x, y) or a dictionary with x_train, y_train and so on, "
+        f"got {type(returned).__name__}; return arrays"
+    )
+
+
+def _array(value: object, *, where: str) -> Array:
+    try:
+        array = np.asarray(value)
+    except ValueError as exc:
+        raise DataError(f"{where}: cannot become an array: {exc}; stack equal sizes with np.stack") from exc
+    if array.dtype == object:
+        raise DataError(
+            f"{where}: is an array of Python objects (images of different sizes?); "
+            "stack equal sizes: np.stack(images).astype('uint8')"
+        )
+    return array

@@ -1,0 +1,23 @@
+"""The errors of this package.
+
+TrainingError
+├── InfeasibleError     the variant cannot be built or fitted to these images; nothing was trained
+├── DivergedError       the loss is no longer a finite number
+└── CheckpointError     a checkpoint is missing, torn or belongs to another variant
+"""
+
+
+class TrainingError(Exception):
+    """A variant that cannot be trained further."""
+
+
+class InfeasibleError(TrainingError):
+    """A variant that cannot be built for these images, said before a step is spent."""
+
+
+class DivergedError(TrainingError):
+    """A loss that is not a finite number any more."""
+
+
+class CheckpointError(TrainingError):
+    """A checkpoint that is missing, damaged or of another variant."""

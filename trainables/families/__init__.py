@@ -1,0 +1,67 @@
+"""The families of CNNs that a study may choose from, written out.
+
+This module is read by the driver too, so it imports no framework: a family's Keras code is imported by `build_model`,
+in the process that trains.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from search_spaces import Variant
+from trainables.families.parameters import RESIDUAL, SEQUENTIAL, TRAINING, ParameterInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """One kind of CNN: what it is, its parameters, and the module with its `build` function.
+
+    Args:
+        name: As written in a study file.
+        summary: One sentence for people.
+        parameters: The architecture's parameters by name.
+        module: A module with `build(params, *, input_shape, num_classes) -> keras.Model`.
+    """
+
+    name: str
+    summary: str
+    parameters: Mapping[str, ParameterInfo]
+    module: str
+
+    def with_defaults(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the architecture's and the training's parameters, defaults filled in."""
+        known = {**self.parameters, **TRAINING}
+        return {name: params.get(name, info.default) for name, info in known.items()}
+
+
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        Family(
+            name="sequential",
+            summary="A plain stack of convolution blocks and a dense head (Keras Sequential).",
+            parameters=SEQUENTIAL,
+            module="trainables.families.sequential",
+        ),
+        Family(
+            name="residual",
+            summary="Stages of residual blocks with identity or projected shortcuts (functional API).",
+            parameters=RESIDUAL,
+            module="trainables.families.residual",
+        ),
+    )
+}
+
+
+def build_model(variant: Variant, *, input_shape: tuple[int, int, int], num_classes: int) -> Any:
+    """Returns the variant's Keras model, built but not compiled.
+
+    The model takes float32 images (batch, height, width, channels), values 0-255, and returns class probabilities.
+
+    Raises: InfeasibleError: if the variant does not fit images of this shape.
+    """
+    family = FAMILIES[variant.family]
+    # Late, because Keras brings TensorFlow, and the driver reads FAMILIES without it.
+    module = import_module(family.module)
+    return module.build(family.with_defaults(variant.params), input_shape=input_shape, num_classes=num_classes)

@@ -1,0 +1,54 @@
+"""What a trial reports after every epoch, and the kinds of failure it may end with."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class FailureKind(StrEnum):
+    """Why a trial ended without a usable result."""
+
+    INFEASIBLE = "infeasible"
+    DIVERGED = "diverged"
+    CODE_ERROR = "code_error"
+    DATA_ERROR = "data_error"
+    STORAGE_ERROR = "storage_error"
+    OUT_OF_MEMORY = "out_of_memory"
+    WORKER_LOST = "worker_lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochReport:
+    """One epoch's news from a trial.
+
+    Args:
+        epoch: The epoch just finished, counted from 1.
+        metrics: Metric name to finite value; `val_*` come from the validation split.
+        train_seconds: Seconds spent in training steps of this epoch.
+        images_per_second: Training images seen a second in those steps.
+        overhead_seconds: Seconds since the last report that were not training, by kind:
+            import, data, build, trace, validate, checkpoint.
+        is_last: Whether the trial ends by itself with this report.
+    """
+
+    epoch: int
+    metrics: Mapping[str, float]
+    train_seconds: float
+    images_per_second: float
+    overhead_seconds: Mapping[str, float] = field(default_factory=dict)
+    is_last: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a JSON-ready mapping."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, mapping: Mapping[str, Any]) -> "EpochReport":
+        """Returns the report that `to_json` described.
+
+        >>> report = EpochReport(epoch=1, metrics={"val_accuracy": 0.5}, train_seconds=1.0, images_per_second=8.0)
+        >>> EpochReport.from_json(report.to_json()) == report
+        True
+        """
+        return cls(**mapping)

@@ -1,0 +1,157 @@
+"""What a study file may say about its data, checked before anything is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SourceName = Literal["digits", "keras", "npz", "parquet", "images", "python"]
+
+#: The fields that only some sources have, each with those sources.
+SOURCES_OF_FIELD: dict[str, tuple[str, ...]] = {
+    "name": ("keras",),
+    "path": ("npz", "images"),
+    "train": ("npz", "parquet", "images"),
+    "test": ("npz", "parquet", "images"),
+    "validation": ("npz", "parquet", "images"),
+    "function": ("python",),
+    "function_dir": ("python",),
+    "image_column": ("parquet",),
+    "label_column": ("parquet",),
+}
+
+#: What every source cannot do without: one of these fields, and how to write it.
+REQUIRED: dict[str, tuple[tuple[str, ...], str]] = {
+    "digits": ((), ""),
+    "keras": (("name",), "name one: name: mnist, fashion_mnist, cifar10 or cifar100"),
+    "npz": (("path", "train"), "give path: data.npz (all splits in one file) or train: train.npz"),
+    "parquet": (("train",), "give train: train.parquet (a file, a folder or a glob)"),
+    "images": (("path", "train"), "give path: a folder of class folders, or train: such a folder"),
+    "python": (("function",), "give function: module:function, a module beside the study file"),
+}
+
+PATH_FIELDS = ("path", "train", "test", "validation", "cache_dir")
+
+
+class AugmentSpec(BaseModel):
+    """Says how training images are varied, anew in every epoch.
+
+    Attributes:
+        flip: which mirror images may be shown.
+        crop_padding: pixels of zeros added on every side before a random crop to the old size.
+        rotate_degrees: the largest rotation to either side.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    flip: Literal["none", "horizontal", "vertical", "both"] = "none"
+    crop_padding: int = Field(default=0, ge=0)
+    rotate_degrees: float = Field(default=0.0, ge=0.0, le=180.0, allow_inf_nan=False)
+
+
+class DataSpec(BaseModel):
+    """Names the images to learn from and how they are split.
+
+    Attributes:
+        source: where the images come from.
+        name: keras: the data set.
+        path: npz: one file with all splits; images: a folder of class folders, or of train, test and validation.
+        train: npz, parquet, images: the training split.
+        test: npz, parquet, images: the test split; carved out of the training images when there is none.
+        validation: npz, parquet, images: the validation split; carved out of the training images when there is none.
+        function: python: `module:function`, returns (x, y) or a mapping with the keys of an npz file.
+        function_dir: python: the folder that holds the module; `resolved` fills it in.
+        image_column: parquet: the column of images.
+        label_column: parquet: the column of labels.
+        limit: takes the first so many training images only, before any split is carved out of them.
+        validation_fraction: the share of the training images held out when the source has no validation split.
+        test_fraction: the share of all images held out, before validation, when the source has no test split.
+        image_size: (height, width) that every image is resized to.
+        channels: 1 makes every image grey, 3 makes every image RGB; None keeps what the images are.
+        augment: how training images are varied.
+        cache_dir: where decoded data sets are kept; None: the environment's CONVFLEET_CACHE, else the user's cache.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: SourceName
+    name: Literal["mnist", "fashion_mnist", "cifar10", "cifar100"] | None = None
+    path: str | None = None
+    train: str | None = None
+    test: str | None = None
+    validation: str | None = None
+    function: str | None = None
+    function_dir: str | None = None
+    image_column: str = "image"
+    label_column: str = "label"
+    limit: int | None = Field(default=None, ge=1)
+    validation_fraction: float = Field(default=0.1, gt=0.0, lt=1.0)
+    test_fraction: float = Field(default=0.2, gt=0.0, lt=1.0)
+    image_size: tuple[int, int] | None = None
+    channels: Literal[1, 3] | None = None
+    augment: AugmentSpec = AugmentSpec()
+    cache_dir: str | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        problems = [*_strangers(self), *_missing(self), *_remote(self)]
+        if self.image_size is not None and min(self.image_size) < 1:
+            problems.append(f"image_size: expected [height, width], each >= 1, got {list(self.image_size)}")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def resolved(self, base: Path) -> DataSpec:
+        """Returns this spec with every path absolute: `~` is expanded, relative paths start at `base`."""
+        updates = {
+            field: str(base.absolute() / Path(value).expanduser())
+            for field in PATH_FIELDS
+            if (value := getattr(self, field)) is not None
+        }
+        if self.source == "python":
+            folder = Path(self.function_dir).expanduser() if self.function_dir else Path()
+            updates["function_dir"] = str(base.absolute() / folder)
+        return self.model_copy(update=updates)
+
+
+def _strangers(spec: DataSpec) -> list[str]:
+    """Returns a problem for each field that belongs to other sources."""
+    problems = []
+    for field, sources in SOURCES_OF_FIELD.items():
+        # Compared with the default, not with "was it written": an expanded study file writes every field.
+        value = getattr(spec, field)
+        if value != DataSpec.model_fields[field].default and spec.source not in sources:
+            owners = " or ".join(repr(source) for source in sources)
+            problems.append(
+                f"{field}: belongs to source {owners}, got {value!r} with source {spec.source!r}; "
+                f"remove {field} or change source"
+            )
+    return problems
+
+
+def _missing(spec: DataSpec) -> list[str]:
+    """Returns a problem when the field that the source needs is missing, given twice or malformed."""
+    fields, fix = REQUIRED[spec.source]
+    given = [field for field in fields if getattr(spec, field) is not None]
+    if fields and not given:
+        return [f"{' or '.join(fields)}: source {spec.source!r} needs it, got nothing; {fix}"]
+    if "path" in given:
+        doubled = [field for field in ("train", "test", "validation") if getattr(spec, field) is not None]
+        if doubled:
+            return [f"path: holds all splits, but {', '.join(doubled)} came with it; give path alone or train instead"]
+    if spec.function is not None:
+        module, _, function = spec.function.partition(":")
+        if not function.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
+            return [f"function: expected 'module:function', got {spec.function!r}; for example 'my_data:load'"]
+    return []
+
+
+def _remote(spec: DataSpec) -> list[str]:
+    """Returns a problem for each path that is a URL."""
+    return [
+        f"{field}: expected a path on this machine, got the URL {value!r}; copy the data to a local or mounted folder"
+        for field in PATH_FIELDS
+        if (value := getattr(spec, field)) is not None and "://" in value
+    ]

@@ -1,0 +1,220 @@
+"""Training of one variant: whole epochs inside one compiled function, one report an epoch; no Ray, no files."""
+
+import gc
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from search_spaces import Variant
+from trainables.checkpoint import Checkpoint
+from trainables.compiling import compile_model
+from trainables.data.augment import Augmenter
+from trainables.data.pipeline import SplitTensors, epoch_order, gather_batch
+from trainables.errors import CheckpointError, DivergedError
+from trainables.families import FAMILIES, build_model
+from trainables.reports import EpochReport
+from trainables.worker_spec import TrainingSpec
+
+#: Validation keeps no gradients, so its batches may be larger than the training's.
+MIN_VALIDATION_BATCH = 256
+_MODEL = "model/"
+_OPTIMIZER = "optimizer/"
+
+
+class Training:
+    """One variant on its way through its epochs.
+
+    Building is part of construction: an infeasible variant never becomes a Training.
+
+    Args:
+        variant: What to train.
+        train: The training split.
+        validation: The validation split; never trained on, never augmented.
+        num_classes: The number of classes.
+        spec: Epochs and augmentation.
+
+    Raises: InfeasibleError: if the variant cannot be built for these images.
+    """
+
+    def __init__(
+        self,
+        variant: Variant,
+        *,
+        train: SplitTensors,
+        validation: SplitTensors,
+        num_classes: int,
+        spec: TrainingSpec,
+    ) -> None:
+        self.variant = variant
+        self.spec = spec
+        #: Reports so far, one an epoch, without gaps.
+        self.history: list[EpochReport] = []
+        #: Seconds since the last report that were not training, by kind.
+        self.overhead_seconds: dict[str, float] = {}
+        self._train, self._validation = train, validation
+        self._params = FAMILIES[variant.family].with_defaults(variant.params)
+        started = time.perf_counter()
+        self.model = _fresh_model(variant, input_shape=tuple(train.images.shape[1:]), num_classes=num_classes)
+        compile_model(self.model, self._params)
+        _create_variables(self.model, train)
+        self._augmenter = Augmenter(spec.augment, num_rows=train.images.shape[0], seed=variant.seed)
+        self._train_epoch: Any = None
+        self._validate: Any = None
+        self._spend("build", started)
+
+    @property
+    def epoch(self) -> int:
+        """The last finished epoch; 0 before the first."""
+        return len(self.history)
+
+    def epochs(self) -> Iterator[EpochReport]:
+        """Yields a report after each further epoch, up to the spec's last one."""
+        while self.epoch < self.spec.max_epochs:
+            yield self.run_epoch()
+
+    def run_epoch(self) -> EpochReport:
+        """Trains and validates one epoch and returns its report.
+
+        Raises: DivergedError: if a loss is not finite afterwards.
+        """
+        epoch = self.epoch + 1
+        if self._train_epoch is None:
+            self._trace()
+        order = epoch_order(self._train.indices, seed=self.variant.seed, epoch=epoch)
+        started = time.perf_counter()
+        self.model.reset_metrics()
+        metrics = _floats(self._train_epoch(tf.constant(order), tf.constant(epoch)))
+        train_seconds = time.perf_counter() - started
+        started = time.perf_counter()
+        self.model.reset_metrics()
+        validation = _floats(self._validate(tf.constant(self._validation.indices)))
+        metrics.update({f"val_{name}": value for name, value in validation.items()})
+        self._spend("validate", started)
+        _check_finite(metrics, epoch=epoch)
+        report = EpochReport(
+            epoch=epoch,
+            metrics=metrics,
+            train_seconds=train_seconds,
+            images_per_second=self._train.num_images / train_seconds,
+            overhead_seconds=dict(self.overhead_seconds),
+            is_last=epoch >= self.spec.max_epochs,
+        )
+        self.overhead_seconds.clear()
+        self.history.append(report)
+        return report
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Returns every array that the next epoch depends on, by name."""
+        return {name: variable.numpy() for name, variable in self._variables().items()}
+
+    def load_state(self, state: Mapping[str, np.ndarray], *, history: Sequence[EpochReport]) -> None:
+        """Takes over the state after the epochs of `history`.
+
+        Raises: CheckpointError: if the arrays are not those of this variant.
+        """
+        _assign(self._variables(), state, variant=self.variant)
+        self.history = list(history)
+
+    def _variables(self) -> dict[str, Any]:
+        # Keras counts a layer's random seed state among the model's variables.
+        return _named(_MODEL, self.model.variables) | _named(_OPTIMIZER, self.model.optimizer.variables)
+
+    def _trace(self) -> None:
+        started = time.perf_counter()
+        rows = tf.TensorSpec([None], tf.int32)
+        # XLA is a matter of the device, not of this loop: see compile_model.
+        self._train_epoch = tf.function(self._train_steps).get_concrete_function(rows, tf.TensorSpec([], tf.int32))
+        self._validate = tf.function(self._validation_steps).get_concrete_function(rows)
+        self._spend("trace", started)
+
+    def _train_steps(self, order: tf.Tensor, epoch: tf.Tensor) -> dict[str, tf.Tensor]:
+        size = self._params["batch_size"]
+        count = tf.shape(order)[0]
+        augmenter = self._augmenter
+        draws = augmenter.draws(epoch) if augmenter.is_active else None
+        for step in tf.range((count + size - 1) // size):
+            rows = order[step * size : tf.minimum((step + 1) * size, count)]
+            images, labels = gather_batch(self._train, rows)
+            if draws is not None:
+                images = augmenter.apply(images, tf.gather(draws, rows))
+            self.model.train_step((images, labels))
+        return self.model.get_metrics_result()
+
+    def _validation_steps(self, rows: tf.Tensor) -> dict[str, tf.Tensor]:
+        size = max(self._params["batch_size"], MIN_VALIDATION_BATCH)
+        count = tf.shape(rows)[0]
+        for step in tf.range((count + size - 1) // size):
+            self.model.test_step(
+                gather_batch(self._validation, rows[step * size : tf.minimum((step + 1) * size, count)])
+            )
+        return self.model.get_metrics_result()
+
+    def _spend(self, kind: str, started: float) -> None:
+        self.overhead_seconds[kind] = self.overhead_seconds.get(kind, 0.0) + time.perf_counter() - started
+
+
+def restored_model(variant: Variant, checkpoint: Checkpoint, *, input_shape: tuple[int, ...], num_classes: int) -> Any:
+    """Returns the variant's Keras model with a checkpoint's weights, compiled for evaluation only.
+
+    Raises: CheckpointError: if the checkpoint is not of this variant.
+    """
+    model = _fresh_model(variant, input_shape=input_shape, num_classes=num_classes)
+    weights = {name: array for name, array in checkpoint.state.items() if name.startswith(_MODEL)}
+    _assign(_named(_MODEL, model.variables), weights, variant=variant)
+    model.compile(
+        loss=keras.losses.SparseCategoricalCrossentropy(),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+    )
+    return model
+
+
+def _named(prefix: str, variables: Sequence[Any]) -> dict[str, Any]:
+    return {f"{prefix}{number:04d}": variable for number, variable in enumerate(variables)}
+
+
+def _assign(variables: Mapping[str, Any], state: Mapping[str, np.ndarray], *, variant: Variant) -> None:
+    """Sets all variables, or none where the arrays are not theirs."""
+    if variables.keys() != state.keys():
+        raise CheckpointError(
+            f"the checkpoint holds {len(state)} arrays, variant {variant.variant_id} has {len(variables)}"
+        )
+    for name, variable in variables.items():
+        if tuple(variable.shape) != state[name].shape:
+            raise CheckpointError(f"{name}: expected shape {tuple(variable.shape)}, got {state[name].shape}")
+    for name, variable in variables.items():
+        variable.assign(state[name])
+
+
+def _fresh_model(variant: Variant, *, input_shape: tuple[int, ...], num_classes: int) -> keras.Model:
+    # A worker trains many variants: nothing of the last one may reach this one, neither names nor seeds. Initial
+    # weights and dropout draw from Keras's own generator, so it is seeded here, once, from the variant alone.
+    keras.backend.clear_session()
+    gc.collect()
+    keras.utils.set_random_seed(variant.seed & 0x7FFFFFFF)
+    height, width, channels = input_shape
+    return build_model(variant, input_shape=(height, width, channels), num_classes=num_classes)
+
+
+def _create_variables(model: keras.Model, split: SplitTensors) -> None:
+    """Creates metric and optimizer variables now: a compiled function may not create them on a later trace."""
+    model.optimizer.build(model.trainable_variables)
+    # Keras's own fit() calls this, too; it runs no kernel, so neither weights nor seeds change.
+    shape = tuple(split.images.shape[1:])
+    model._symbolic_build(data_batch=(np.zeros((2, *shape), np.float32), np.zeros((2,), np.int32)))
+
+
+def _floats(metrics: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in metrics.items()}
+
+
+def _check_finite(metrics: Mapping[str, float], *, epoch: int) -> None:
+    broken = [f"{name}={value}" for name, value in metrics.items() if not math.isfinite(value)]
+    if broken:
+        raise DivergedError(
+            f"{', '.join(broken)} after epoch {epoch}; a lower learning rate, or batch normalisation, usually helps"
+        )

@@ -1,0 +1,186 @@
+"""One run of a variant inside a worker: from its configuration to reports, with failures told apart; no Ray."""
+
+import functools
+import logging
+import shutil
+import socket
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from search_spaces import Variant
+from trainables.checkpoint import Checkpoint, newest_checkpoint, prune_checkpoints, save_checkpoint
+from trainables.data.dataset import DatasetInfo, open_dataset
+from trainables.data.errors import DataError
+from trainables.data.prepare import prepare_in_process
+from trainables.errors import DivergedError, InfeasibleError
+from trainables.reports import EpochReport, FailureKind
+from trainables.worker_spec import WorkerSpec
+
+if TYPE_CHECKING:
+    from trainables.data.pipeline import SplitTensors
+    from trainables.training import Training
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a trial ended without a usable result.
+
+    Args:
+        kind: For machines.
+        reason: For people, one line.
+        details: The traceback, or an empty string where it would say nothing.
+    """
+
+    kind: FailureKind
+    reason: str
+    details: str = ""
+
+
+class TrialRun:
+    """One trial in this process; nothing heavy happens before the first `step`.
+
+    Args:
+        trial: The trial's name, such as `t0007`.
+        variant: What to train.
+        first_epoch: The first epoch whose report is still wanted, from 1.
+        spec: What all trials of the study share.
+    """
+
+    def __init__(self, *, trial: str, variant: Variant, first_epoch: int, spec: WorkerSpec) -> None:
+        self.trial = trial
+        self.variant = variant
+        self.spec = spec
+        self._next_epoch = first_epoch
+        self._training: Training | None = None
+        self._folder = Path(spec.checkpoints) / trial
+
+    def step(self) -> EpochReport | Failure:
+        """Returns the next epoch's report, or why there is none and never will be."""
+        try:
+            return self._next_report()
+        except InfeasibleError as exc:
+            return Failure(kind=FailureKind.INFEASIBLE, reason=str(exc))
+        except DivergedError as exc:
+            return Failure(kind=FailureKind.DIVERGED, reason=str(exc))
+        except DataError as exc:
+            return Failure(kind=FailureKind.DATA_ERROR, reason=str(exc), details=traceback.format_exc())
+        except OSError as exc:
+            return Failure(kind=FailureKind.STORAGE_ERROR, reason=_first_line(exc), details=traceback.format_exc())
+        except Exception as exc:  # noqa: BLE001 - a failed trial is data: whatever a variant raises is its result
+            kind = FailureKind.OUT_OF_MEMORY if _is_out_of_memory(exc) else FailureKind.CODE_ERROR
+            return Failure(kind=kind, reason=_first_line(exc), details=traceback.format_exc())
+
+    def _next_report(self) -> EpochReport:
+        if self._training is None:
+            self._training = self._begin()
+        # Epochs that a checkpoint already holds are told again, not trained again: the driver may have missed them.
+        if self._next_epoch <= self._training.epoch:
+            report = self._training.history[self._next_epoch - 1]
+        else:
+            report = self._training.run_epoch()
+            while report.epoch < self._next_epoch:
+                # The checkpoint was older than the last report: these epochs are known, so only their end matters.
+                report = self._training.run_epoch()
+            self._save(self._training)
+        self._next_epoch += 1
+        return report
+
+    def _begin(self) -> "Training":
+        started = time.perf_counter()
+        # Late, and in the first step only: TensorFlow costs seconds and hundreds of MB, and a failure here can be
+        # retried, which Ray Tune does not do for one in setup() or reset_config().
+        from trainables.devices import configure_devices
+        from trainables.training import Training
+
+        configure_devices(self.spec.device)
+        overhead = {"import": time.perf_counter() - started}
+        started = time.perf_counter()
+        train, validation = _open_splits(self.spec)
+        overhead["data"] = time.perf_counter() - started
+        training = Training(
+            self.variant,
+            train=train,
+            validation=validation,
+            num_classes=self.spec.dataset.num_classes,
+            spec=self.spec.training,
+        )
+        training.overhead_seconds.update(overhead)
+        checkpoint = newest_checkpoint(self._folder, variant_id=self.variant.variant_id)
+        if checkpoint is not None:
+            training.load_state(checkpoint.state, history=checkpoint.history)
+            logger.info("trial=%s epoch=%d decision=continue", self.trial, checkpoint.epoch)
+        elif self._folder.exists():
+            shutil.rmtree(self._folder, ignore_errors=True)
+        return training
+
+    def _save(self, training: "Training") -> None:
+        started = time.perf_counter()
+        checkpoint = Checkpoint(
+            variant_id=self.variant.variant_id, state=training.state(), history=_without_overhead(training.history)
+        )
+        save_checkpoint(self._folder, checkpoint)
+        best = best_epoch(training.history, metric=self.spec.training.metric, mode=self.spec.training.mode)
+        # The one before the newest stays as well, in case the newest turns out to be damaged.
+        prune_checkpoints(self._folder, keep={best, training.epoch, training.epoch - 1})
+        training.overhead_seconds["checkpoint"] = time.perf_counter() - started
+
+
+def best_epoch(history: Sequence[EpochReport], *, metric: str, mode: str) -> int:
+    """Returns the epoch with the best value of a metric, the earliest of equals.
+
+    >>> reports = [EpochReport(epoch=e, metrics={"val_accuracy": v}, train_seconds=1, images_per_second=1)
+    ...            for e, v in ((1, 0.5), (2, 0.8), (3, 0.8))]
+    >>> best_epoch(reports, metric="val_accuracy", mode="max")
+    2
+    """
+    sign = 1.0 if mode == "max" else -1.0
+    return max(history, key=lambda report: (sign * report.metrics[metric], -report.epoch)).epoch
+
+
+def _without_overhead(history: Sequence[EpochReport]) -> list[EpochReport]:
+    # A report told again cost nothing again; the first telling has the seconds.
+    return [replace(report, overhead_seconds={}) for report in history]
+
+
+@functools.lru_cache(maxsize=1)
+def _splits_of(dataset: DatasetInfo) -> tuple["SplitTensors", "SplitTensors"]:
+    # Late, because pipeline imports TensorFlow.
+    from trainables.data.pipeline import split_tensors
+
+    data = open_dataset(dataset)
+    return split_tensors(data.train), split_tensors(data.validation)
+
+
+def _open_splits(spec: WorkerSpec) -> tuple["SplitTensors", "SplitTensors"]:
+    return _splits_of(dataset_on_this_node(spec))
+
+
+def dataset_on_this_node(spec: WorkerSpec) -> DatasetInfo:
+    """Returns where this node keeps the study's data, decoding it first where that was never done.
+
+    Raises: DataError: if the data on this node is not the driver's.
+    """
+    if Path(spec.dataset.folder).is_dir():
+        return spec.dataset
+    local = prepare_in_process(spec.data, spec.split_seed)
+    if local.key != spec.dataset.key:
+        raise DataError(
+            f"data: node {socket.gethostname()} read other images than the driver did (content {local.key}, expected "
+            f"{spec.dataset.key}); give every node the same files at the same paths"
+        )
+    return local
+
+
+def _is_out_of_memory(exc: Exception) -> bool:
+    return isinstance(exc, MemoryError) or type(exc).__name__ == "ResourceExhaustedError"
+
+
+def _first_line(exc: BaseException) -> str:
+    text = str(exc).strip().splitlines()
+    return f"{type(exc).__name__}: {text[0]}" if text else type(exc).__name__

@@ -1,0 +1,74 @@
+"""The thin adapter between Ray Tune and a TrialRun."""
+
+import os
+import socket
+from dataclasses import asdict
+from typing import Any
+
+import ray
+from ray import tune
+
+from search_spaces import Variant
+from trainables.trial_run import Failure, TrialRun
+from trainables.worker_spec import WorkerSpec
+
+
+class VariantTrainable(tune.Trainable):
+    """Trains one variant, one epoch a step; a process is handed from trial to trial.
+
+    The configuration of a trial is `{"trial", "variant", "first_epoch"}`; what all trials share comes once, as `spec`.
+    `setup` and `reset_config` only take note: Ray Tune neither retries a failure there nor keeps an actor that is slow
+    to start.
+    """
+
+    _run: TrialRun
+    _spec: WorkerSpec
+
+    def setup(self, config: dict[str, Any], spec: WorkerSpec) -> None:  # type: ignore[override, unused-ignore]
+        """Takes note of the first trial."""
+        self._spec = spec
+        self._take(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Takes note of the next trial."""
+        self._take(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Returns one epoch's result for Ray Tune, with the report or the failure inside."""
+        outcome = self._run.step()
+        result: dict[str, Any] = {"trial": self._run.trial, "worker": worker_facts(self._spec)}
+        if isinstance(outcome, Failure):
+            return result | {"done": True, "failure": asdict(outcome)}
+        return result | {
+            **outcome.metrics,
+            "epoch": outcome.epoch,
+            "report": outcome.to_json(),
+            "done": outcome.is_last,
+        }
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Saves nothing: a TrialRun keeps its own checkpoints, verified and never half-written."""
+
+    def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
+        """Loads nothing: a TrialRun finds its own newest valid checkpoint."""
+
+    def _take(self, config: dict[str, Any]) -> None:
+        self._run = TrialRun(
+            trial=config["trial"],
+            variant=Variant.from_json(config["variant"]),
+            first_epoch=config["first_epoch"],
+            spec=self._spec,
+        )
+
+
+def worker_facts(spec: WorkerSpec) -> dict[str, Any]:
+    """Returns who works: node, process, and the CPUs and GPUs that Ray gave it."""
+    return {
+        "node": socket.gethostname(),
+        "worker_pid": os.getpid(),
+        "cpus": spec.device.cpus,
+        "gpus": spec.device.gpus,
+        "gpu_ids": [str(gpu) for gpu in ray.get_gpu_ids()],
+        "visible_gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
+    }

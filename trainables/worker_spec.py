@@ -1,0 +1,67 @@
+"""What a worker is told about the study it trains for; no TensorFlow."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from trainables.data.dataset import DatasetInfo
+from trainables.spec import AugmentSpec, DataSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSpec:
+    """How long to train and what counts as better.
+
+    Args:
+        max_epochs: Epochs of a trial that nothing stops.
+        metric: The objective, a name in every report.
+        mode: `max` or `min`.
+        augment: How training images are varied.
+    """
+
+    max_epochs: int
+    metric: str
+    mode: Literal["max", "min"]
+    augment: AugmentSpec = field(default_factory=AugmentSpec)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceSpec:
+    """A trial's share of a machine.
+
+    Args:
+        cpus: CPUs, fractions allowed.
+        gpus: GPUs: 0, a fraction below 1, or a whole number.
+    """
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+    @property
+    def num_threads(self) -> int:
+        """Threads for TensorFlow's pools.
+
+        >>> DeviceSpec(cpus=0.5).num_threads, DeviceSpec(cpus=4).num_threads
+        (1, 4)
+        """
+        return max(1, int(self.cpus))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSpec:
+    """What all trials of a study share.
+
+    Args:
+        dataset: The decoded data, as found on the driver's node.
+        data: Where it came from, for nodes that have not decoded it yet.
+        split_seed: The seed of its splits.
+        training: How to train.
+        device: What each trial may use.
+        checkpoints: The folder of checkpoints, the same on every node.
+    """
+
+    dataset: DatasetInfo
+    data: DataSpec
+    split_seed: int
+    training: TrainingSpec
+    device: DeviceSpec
+    checkpoints: str
