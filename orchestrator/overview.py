@@ -88,15 +88,14 @@ def session_start(state: StudyState) -> float:
 def elapsed_seconds(state: StudyState) -> float:
     """Returns how long drivers were at work, summed over the sessions; the time between sessions does not count."""
     starts = [session.at for session in list(state.sessions)]
-    news = sorted(at for trial in list(state.trials.values()) for at in _moments(trial))
-    total = 0.0
-    for start, end in zip(starts, [*starts[1:], float("inf")], strict=True):
-        heard = [at for at in news if start <= at < end]
-        total += max(heard, default=start) - start
+    news = [at for trial in list(state.trials.values()) for at in _moments(trial)]
     closing = state.finished or state.paused
-    if closing is not None and starts:
-        last = max((at for at in news if at >= starts[-1]), default=starts[-1])
-        total += max(0.0, closing.at - last)
+    if closing is not None:
+        news.append(closing.at)
+    total = 0.0
+    for index, start in enumerate(starts):
+        end = starts[index + 1] if index + 1 < len(starts) else float("inf")
+        total += max((at for at in news if start <= at < end), default=start) - start
     return total
 
 

@@ -32,7 +32,7 @@ def duration(seconds: float) -> str:
     >>> duration(0.42), duration(75), duration(3723), duration(200_000)
     ('0.4 s', '1 min 15 s', '1 h 02 min', '2 d 07 h')
     """
-    if seconds < 10:
+    if seconds < 9.95:
         return f"{max(0.0, seconds):.1f} s"
     whole = round(seconds)
     if whole < 60:

@@ -30,7 +30,8 @@ def learning_curves(trials: pa.Table, *, epochs: pa.Table, board: pa.Table, metr
     ranks = dict(zip(board["trial"].to_pylist(), board["rank"].to_pylist(), strict=True))
     rows = [row for row in trials.to_pylist() if row["trial"] in lines]
     # Drawn from the worst to the best, so that the best lie on top.
-    rows.sort(key=lambda row: -ranks.get(row["trial"], len(rows) + 1))
+    unranked = len(rows) + 1
+    rows.sort(key=lambda row: -ranks.get(row["trial"], unranked))
     traces = [_curve(row, line=lines[row["trial"]], rank=ranks.get(row["trial"])) for row in rows]
     num_epochs = max(at[-1] for at, _ in lines.values())
     layout = {

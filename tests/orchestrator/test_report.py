@@ -112,7 +112,7 @@ def test_page_needs_no_network(page, tmp_path):
 
 def test_hostile_study_name_and_values_do_not_become_elements(write, make_sweep, make_opened, make_proposed):
     harmless = write(make_sweep())
-    records = [record for record in make_sweep(study=HOSTILE)]
+    records = make_sweep(study=HOSTILE)
     params = {"activation": HOSTILE, "filters": 8, "learning_rate": 0.1}
     records[2] = make_proposed(0, at=records[2].at, params=params)
     page = write(records)
