@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.progress import Progress
     from orchestrator.study import StudySpec
 
+_MAX_EXPORTS, _LONGEST_COUNT = 1000, 10
 EXIT_FAILED, EXIT_INPUT, EXIT_PAUSED = 1, 2, 130
 
 app = typer.Typer(
@@ -165,7 +166,7 @@ def report(folder: RunArgument) -> None:
 def export(
     folder: RunArgument,
     top: Annotated[
-        int | None, typer.Option(min=1, max=1000, help="How many of the best; default: the study's.")
+        str | None, typer.Option(metavar="INTEGER", help="How many of the best; default: the study's.")
     ] = None,
     formats: Annotated[
         list[str] | None, typer.Option("--format", metavar="FORMAT", help="keras or saved_model; repeatable.")
@@ -181,6 +182,7 @@ def export(
     for name in formats or ():
         if name not in known:
             raise InputError(f"--format: must be one of {', '.join(known)}, got {name!r}{nearest(name, known)}")
+    count = None if top is None else _export_count(top)
     load_state(open_run_folder(folder))
     from orchestrator.progress import make_progress
     from orchestrator.runner import export_study
@@ -188,7 +190,7 @@ def export(
     console = _console(stderr=as_json)
     with make_progress(console) as progress:
         results = export_study(
-            folder, top=top, formats=tuple(formats) if formats else None, address=address, progress=progress
+            folder, top=count, formats=tuple(formats) if formats else None, address=address, progress=progress
         )
     if as_json:
         _print_json([{"rank": r.rank, "trial": r.trial, "folder": r.folder, **r.test_metrics} for r in results])
@@ -212,9 +214,17 @@ def main() -> NoReturn:
         _fail(exc, code=EXIT_FAILED)
     except OrchestratorError as exc:
         _fail(exc, code=EXIT_FAILED)
+    except OSError as exc:
+        _fail(OrchestratorError(f"the system refused something ({exc}); mend that and try again"), code=EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(EXIT_PAUSED)
     sys.exit(0)
+
+
+def _export_count(text: str) -> int:
+    if text.isdecimal() and 1 <= int(text[:_LONGEST_COUNT]) <= _MAX_EXPORTS:
+        return int(text)
+    raise InputError(f"--top: must be a whole number from 1 to {_MAX_EXPORTS}, got {text!r}; for example --top 3")
 
 
 def _run_study(spec: "StudySpec", *, runs: Path, address: str | None, progress: "Progress") -> Path:

@@ -2,32 +2,40 @@
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+_KINDS = (signal.SIGINT, signal.SIGTERM)
 
 
-@contextmanager
-def one_interrupt() -> Iterator[None]:
+class OneInterrupt:
     """Makes the first SIGINT or SIGTERM raise KeyboardInterrupt and lets further ones pass while it is dealt with.
 
-    Elsewhere than in the main thread nothing changes: only the main thread gets signals.
+    A context manager. Elsewhere than in the main thread nothing changes: only the main thread gets signals.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    is_interrupted = False
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        nonlocal is_interrupted
-        if not is_interrupted:
-            is_interrupted = True
+    def __init__(self) -> None:
+        self._is_interrupted = False
+        self._before: list[Any] = []
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._before = [signal.signal(kind, self._interrupt) for kind in _KINDS]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in zip(_KINDS, self._before, strict=False):
+            signal.signal(number, handler)
+
+    def renew(self) -> None:
+        """Takes the signals back from a library that took them meanwhile: Ray's start installs a SIGTERM handler."""
+        if self._before:
+            for number in _KINDS:
+                signal.signal(number, self._interrupt)
+
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        if not self._is_interrupted:
+            self._is_interrupted = True
             raise KeyboardInterrupt
-
-    kinds = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(kind, interrupt) for kind in kinds]
-    try:
-        yield
-    finally:
-        for kind, handler in zip(kinds, before, strict=True):
-            signal.signal(kind, handler)

@@ -1,5 +1,8 @@
 """Progress of a study at work: a live view in a terminal, one line per event anywhere else."""
 
+import re
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -15,6 +18,9 @@ from orchestrator.overview import seconds_left
 from orchestrator.trial import StudyState
 
 _FRAMES_PER_SECOND = 4
+#: Between two lines of a log about the same stage.
+_SECONDS_BETWEEN_COUNTS = 10.0
+_COUNTED = re.compile(r"(?P<stage>.+): (?P<done>[\d,]+) of (?P<total>[\d,]+)")
 
 
 class Progress(Protocol):
@@ -38,7 +44,10 @@ class Progress(Protocol):
         ...
 
     def message(self, text: str) -> None:
-        """Tells of a stage, such as reading the data, that lasts until the next update or message."""
+        """Tells of a stage, such as reading the data, that lasts until the next update or message.
+
+        text: One that ends in such as `: 100 of 2,000` replaces an earlier count of the same stage.
+        """
         ...
 
 
@@ -75,8 +84,10 @@ class LiveProgress:
 
     def message(self, text: str) -> None:
         """Shows a stage beside a spinner; it stays as a line above once it is over."""
-        self._settle_stage()
-        self._stage = wording.one_line(text)
+        told = wording.one_line(text)
+        if not _is_same_stage(told, self._stage):
+            self._settle_stage()
+        self._stage = told
         self._live.update(Group(self._view, Spinner("dots", text=Text(self._stage))))
 
     def _settle_stage(self) -> None:
@@ -86,11 +97,18 @@ class LiveProgress:
 
 
 class PlainProgress:
-    """One line per event, without colours or control codes."""
+    """One line per event, without colours or control codes.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        console: Where the lines go.
+        clock: Seconds from any start.
+    """
+
+    def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
+        self._clock = clock
         self._news = News()
+        self._stage, self._stage_at = "", 0.0
         self._last: tuple[StudyState, float] | None = None
 
     def __enter__(self) -> Self:
@@ -109,7 +127,13 @@ class PlainProgress:
         self._tell(state, elapsed_seconds=elapsed_seconds)
 
     def message(self, text: str) -> None:
-        """Prints a stage."""
+        """Prints a stage; of its counts, the first, the last, and now and then one between."""
+        counted = _COUNTED.fullmatch(text)
+        is_last = counted is not None and counted["done"] == counted["total"]
+        is_recent = self._clock() - self._stage_at < _SECONDS_BETWEEN_COUNTS
+        if _is_same_stage(text, self._stage) and is_recent and not is_last:
+            return
+        self._stage, self._stage_at = text, self._clock()
         self._print(text)
 
     def _tell(self, state: StudyState, *, elapsed_seconds: float) -> None:
@@ -128,3 +152,9 @@ class PlainProgress:
         encoding = self._console.encoding
         line = wording.one_line(text).encode(encoding, "replace").decode(encoding)
         self._console.print(Text(line), soft_wrap=True)
+
+
+def _is_same_stage(text: str, earlier: str) -> bool:
+    """Returns whether both count the same thing."""
+    found, before = _COUNTED.fullmatch(text), _COUNTED.fullmatch(earlier)
+    return found is not None and before is not None and found["stage"] == before["stage"]

@@ -46,7 +46,8 @@ def ray_session(resources: Resources, *, address: str | None = None) -> Iterator
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    logging.getLogger("ray").setLevel(logging.ERROR)
+    # What goes wrong in a trial is told by the journal, in words, and not by Ray's tracebacks.
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
     if ray.is_initialized():
         # The caller's own connection: used, and left as it was.
         yield node_resources()
@@ -75,14 +76,14 @@ def _connect(resources: Resources, *, address: str | None) -> None:
             num_gpus=None if resources.gpus == "auto" else resources.gpus,
             include_dashboard=False,
             log_to_driver=False,
-            logging_level=logging.ERROR,
+            configure_logging=False,
             object_store_memory=_OBJECT_STORE_BYTES,
             _node_ip_address=_LOOPBACK,
         )
         _protect_token()
         return
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(address=address, log_to_driver=False, configure_logging=False)
     except Exception as exc:
         # Ray raises a dozen kinds here, from ConnectionError to plain Exception.
         first = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__

@@ -158,13 +158,13 @@ def record_from_json(mapping: object) -> Record:
 
     Raises: JournalError: if it is none.
     """
-    if not isinstance(mapping, dict) or mapping.get("type") not in _KINDS:
-        received = mapping.get("type") if isinstance(mapping, dict) else mapping
-        raise JournalError(f"expected a record of a known type, got {received!r}")
-    kind = _KINDS[mapping["type"]]
+    name = mapping.get("type") if isinstance(mapping, dict) else mapping
+    if not isinstance(mapping, dict) or not isinstance(name, str) or name not in _KINDS:
+        raise JournalError(f"expected a record of a known type, got {name!r}")
+    kind = _KINDS[name]
     known = {item.name for item in fields(kind)}
     given = mapping.keys() - {"type"}
     try:
         return kind(**{name: mapping[name] for name in given & known})
     except TypeError as exc:
-        raise JournalError(f"a record of type {mapping['type']!r} lacks fields: {exc}") from exc
+        raise JournalError(f"a record of type {name!r} lacks fields: {exc}") from exc

@@ -1,5 +1,6 @@
 """Making, finding and locking run folders."""
 
+import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from orchestrator.errors import RunFolderError
+from orchestrator.errors import JournalError, RunFolderError
 from orchestrator.journal import read_journal
 from orchestrator.paths import RunFolder, write_whole
 from orchestrator.study import StudySpec
@@ -37,6 +38,8 @@ def make_run_folder(root: Path, spec: StudySpec) -> RunFolder:
     """
     folder = RunFolder(root)
     try:
+        if root.parent.exists() and not root.parent.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, f"{root.parent} is not a folder")
         root.parent.mkdir(parents=True, exist_ok=True)
         root.mkdir(mode=0o700)
         write_whole(folder.study, spec.to_yaml())
@@ -51,7 +54,7 @@ def make_run_folder(root: Path, spec: StudySpec) -> RunFolder:
 
 def discard_if_unused(folder: RunFolder) -> None:
     """Removes a new run folder whose study ended before its first trial: there is nothing in it to resume."""
-    if folder.journal.is_file() and not fold(read_journal(folder.journal)).trials:
+    if folder.journal.is_file() and not read_state(folder).trials:
         shutil.rmtree(folder.root, ignore_errors=True)
 
 
@@ -61,10 +64,14 @@ def open_run_folder(root: Path) -> RunFolder:
     Raises: RunFolderError: if there is none.
     """
     folder = RunFolder(root)
-    if not root.is_dir():
+    try:
+        what = "" if root.is_dir() else "is a file, not a run folder" if root.exists() else "no such run folder"
+    except OSError as exc:
+        what = f"cannot be looked for ({exc.strerror})"
+    if what:
         close = sorted(path.name for path in root.parent.glob("*") if (path / "study.yaml").is_file())
         runs = f"; runs there: {', '.join(close)}" if close else ""
-        raise RunFolderError(f"{root}: no such run folder; give a folder such as runs/quickstart{runs}")
+        raise RunFolderError(f"{root}: {what}; give a folder such as runs/quickstart{runs}")
     if not folder.study.is_file() or not folder.journal.is_file():
         missing = folder.journal.name if folder.study.is_file() else folder.study.name
         raise RunFolderError(f"{root}: is not a run folder, it has no {missing}; give one that `convfleet run` made")
@@ -74,11 +81,27 @@ def open_run_folder(root: Path) -> RunFolder:
 def load_state(folder: RunFolder) -> StudyState:
     """Returns the state of a run, also while it runs.
 
-    Raises: JournalError: if the journal is damaged or empty.
+    Raises: JournalError: if the journal is damaged. RunFolderError: if nothing is in it yet.
     """
-    state = fold(read_journal(folder.journal))
-    _ = state.header  # raises where the journal is empty
+    state = read_state(folder)
+    if state.opened is None:
+        raise RunFolderError(
+            f"{folder.root}: its journal has no record yet, so there is nothing to show; `convfleet resume "
+            f"{folder.root}` begins the study"
+        )
     return state
+
+
+def read_state(folder: RunFolder) -> StudyState:
+    """Returns the state that a run's journal tells of; an empty one tells of nothing.
+
+    Raises: JournalError: if it is damaged, with its path.
+    """
+    try:
+        return fold(read_journal(folder.journal))
+    except JournalError as exc:
+        is_placed = str(exc).startswith(str(folder.journal))
+        raise JournalError(str(exc) if is_placed else f"{folder.journal}: {exc}") from exc
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from orchestrator.environment import record_environment
 from orchestrator.errors import InputError, OrchestratorError, StudyFailedError, StudyPausedError
 from orchestrator.export.ray_export import run_exports
 from orchestrator.export.request import ExportResult, select_exports
-from orchestrator.interrupts import one_interrupt
-from orchestrator.journal import SCHEMA_VERSION, Journal, read_journal
+from orchestrator.interrupts import OneInterrupt
+from orchestrator.journal import SCHEMA_VERSION, Journal
 from orchestrator.paths import RUNS, RunFolder
 from orchestrator.progress import Progress
 from orchestrator.ray_session import ray_session
@@ -22,11 +22,11 @@ from orchestrator.records import ModelExported, SessionStarted, StudyFinished, S
 from orchestrator.report import write_report
 from orchestrator.resources import concurrent_trials
 from orchestrator.result import StudyResult, open_run
-from orchestrator.run_folder import discard_if_unused, driver_lock, new_run_folder, open_run_folder
+from orchestrator.run_folder import discard_if_unused, driver_lock, new_run_folder, open_run_folder, read_state
 from orchestrator.study import StudySpec, load_study
 from orchestrator.study_sections import Export
 from orchestrator.table_writer import TableWriter
-from orchestrator.trial import Trial, TrialState, fold
+from orchestrator.trial import Trial, TrialState
 from orchestrator.tuning import Tuning
 from trainables.data.dataset import DatasetInfo
 from trainables.data.errors import DataError
@@ -103,14 +103,16 @@ def _session(
     folder: RunFolder, spec: StudySpec, *, address: str | None, progress: Progress | None
 ) -> Iterator["_Session"]:
     """Yields a session that holds the run folder; what ends it early is journalled as a pause."""
-    with one_interrupt(), driver_lock(folder), Journal(folder.journal) as journal:
-        recorder = Recorder(journal, state=fold(read_journal(folder.journal)), folder=folder)
-        session = _Session(folder=folder, spec=spec, recorder=recorder, address=address, progress=progress)
+    with OneInterrupt() as interrupt, driver_lock(folder), Journal(folder.journal) as journal:
+        recorder = Recorder(journal, state=read_state(folder), folder=folder)
+        session = _Session(
+            folder=folder, spec=spec, recorder=recorder, interrupt=interrupt, address=address, progress=progress
+        )
         try:
             yield session
         except KeyboardInterrupt:
             session.pause("interrupted by the user or the system")
-            raise StudyPausedError(f"{folder.root}: paused; nothing is lost") from None
+            raise StudyPausedError(f"nothing is lost; go on with: convfleet resume {folder.root}") from None
         except DataError as exc:
             session.pause(str(exc))
             raise InputError(str(exc)) from exc
@@ -132,6 +134,7 @@ class _Session:
     folder: RunFolder
     spec: StudySpec
     recorder: Recorder
+    interrupt: OneInterrupt
     address: str | None
     progress: Progress | None
     started: float = 0.0
@@ -163,6 +166,8 @@ class _Session:
             session = ray_session(self.spec.resources, address=self.address)
             nodes = pool.submit(stack.enter_context, session)
             dataset = prepare_in_process(self.spec.data, self.spec.seed, on_progress=self._data_progress)
+            nodes.result()
+            self.interrupt.renew()
             self.num_concurrent = concurrent_trials(self.spec.resources, nodes=nodes.result())
             self.worker = self._worker_spec(dataset)
             record_environment(self.folder, nodes=nodes.result(), address=self.address)
@@ -189,6 +194,7 @@ class _Session:
         except BaseException:
             # Nothing is recorded from here on, so Ray Tune may end its trials as it likes.
             self.recorder.pause_requested.set()
+            self.tell("stopping; unfinished trials go on from their last checkpoints when the study is resumed")
             tuning.wait(_STOP_SECONDS)
             raise
 

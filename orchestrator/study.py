@@ -9,11 +9,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.errors import StudyFileError
-from orchestrator.study_checks import check_study, problems_of
+from orchestrator.study_checks import check_study, printable, problems_of, shown
 from orchestrator.study_file import apply_overrides, read_study_file
-from orchestrator.study_sections import Count, Export, Objective, Resources, Schedule, Search
+from orchestrator.study_paths import path_problems
+from orchestrator.study_sections import Export, Objective, Resources, Schedule, Search
 from search_spaces import Problem, SearchSpace, nearest, parse_space, space_to_mapping
-from trainables.spec import DataSpec
+from trainables.spec import Count, DataSpec
 
 _STUDIES = resources.files("orchestrator") / "studies"
 _MAX_SEED = 2**31 - 1
@@ -32,7 +33,7 @@ class StudySpec(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", max_length=100, examples=["my-study"])]
     seed: Count = Field(default=0, ge=0, le=_MAX_SEED, examples=[7])
-    data: DataSpec
+    data: DataSpec = Field(examples=["{source: digits}"])
     space: SearchSpace
     objective: Objective = Field(default_factory=Objective)
     search: Search = Field(default_factory=Search)
@@ -78,18 +79,7 @@ def load_study(source: str | Path, *, overrides: Sequence[str] = ()) -> StudySpe
 
     Raises: StudyFileError: with all mistakes at once, one a line.
     """
-    path = Path(source)
-    if not path.exists() and str(source) in packaged_studies():
-        text, base, where = (_STUDIES / f"{source}.yaml").read_text(encoding="utf-8"), Path.cwd(), str(source)
-    elif path.is_file():
-        text, base, where = read_study_file(path), path.absolute().parent, str(path)
-    else:
-        what = "is a folder, not a study file" if path.is_dir() else "no such study file"
-        known = packaged_studies()
-        raise StudyFileError(
-            f"{source}: {what}; give a YAML file, or one of the packaged studies {', '.join(known)}"
-            f"{nearest(str(source), known)}"
-        )
+    text, base, where = _find_study(source)
     mapping = apply_overrides(text, overrides, where=where)
     return parse_study(mapping, base=base, where=where)
 
@@ -104,21 +94,60 @@ def parse_study(mapping: object, *, base: Path, where: str = "study") -> StudySp
     """
     if not isinstance(mapping, Mapping):
         raise StudyFileError(
-            f"{where}: expected a mapping with name, data and space, got {mapping!r}; see `convfleet validate --help`"
+            f"{where}: expected a mapping with name, data and space, got {shown(mapping)}; `convfleet run quickstart` "
+            "runs an example"
         )
     content: dict[str, Any] = {str(key): value for key, value in mapping.items()}
     space, problems = _parse_space(content)
+    checkable = space or _without_broken_params(content.get("space"), problems)
     spec: StudySpec | None = None
     try:
         # A stand-in lets the other sections be checked even where the space is wrong.
         spec = StudySpec.model_validate({**content, "space": space or _stand_in()})
     except ValidationError as exc:
         problems += problems_of(exc, StudySpec)
-    if space is not None:
-        problems += check_study(spec, space=space)
+    if checkable is not None:
+        problems += check_study(spec if space else None, space=checkable)
+    data = spec.data if spec else _data_alone(content)
+    if data is not None:
+        problems += path_problems(data, base=base)
     if problems or spec is None:
-        raise StudyFileError("\n".join(f"{where}: {problem}" for problem in problems))
+        raise StudyFileError("\n".join(f"{where}: {printable(str(problem))}" for problem in problems))
     return spec.model_copy(update={"data": spec.data.resolved(base)})
+
+
+def _find_study(source: str | Path) -> tuple[str, Path, str]:
+    """Returns a study file's text, the folder its paths start from, and what to call it in errors."""
+    path, known = Path(source), packaged_studies()
+    try:
+        if path.is_file():
+            return read_study_file(path), path.absolute().parent, str(path)
+        what = "is a folder, not a study file" if path.is_dir() and str(source) else "no such study file"
+    except OSError as exc:
+        what = f"cannot be looked for ({exc.strerror})"
+    if what == "no such study file" and str(source) in known:
+        return (_STUDIES / f"{source}.yaml").read_text(encoding="utf-8"), Path.cwd(), str(source)
+    raise StudyFileError(
+        f"{shown(str(source))}: {what}; give a YAML file, or one of the packaged studies {', '.join(known)}"
+        f"{nearest(str(source), known)}"
+    )
+
+
+def _data_alone(content: Mapping[str, Any]) -> DataSpec | None:
+    """Returns the data section where it is right in itself, whatever the other sections are like."""
+    try:
+        return DataSpec.model_validate(content.get("data"))
+    except ValidationError:
+        return None
+
+
+def _without_broken_params(raw: object, problems: Sequence[Problem]) -> SearchSpace | None:
+    """Returns the space without the parameters that could not be read, so that the others are checked all the same."""
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("params"), Mapping):
+        return None
+    broken = {problem.path.split(".")[2] for problem in problems if problem.path.startswith("space.params.")}
+    kept = {name: entry for name, entry in raw["params"].items() if str(name) not in broken}
+    return parse_space({**raw, "params": kept})[0]
 
 
 def _parse_space(content: Mapping[str, Any]) -> tuple[SearchSpace | None, list[Problem]]:

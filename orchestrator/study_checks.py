@@ -1,6 +1,6 @@
 """What is wrong with a study, said for people: pydantic's findings in our words, and checks across sections."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -20,9 +20,10 @@ _LONGEST_VALUE = 80
 def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
     """Returns pydantic's findings, one a place, as problems with what was received and how to fix it."""
     problems: dict[str, Problem] = {}
-    for item in error.errors(include_url=False):
-        if item["type"] == "default_factory_not_called":
-            continue  # a follow-up of another finding
+    items = error.errors(include_url=False)
+    for item in items:
+        if _is_follow_up(item, items):
+            continue
         keys = _keys_of(item, model)
         path = ".".join(keys) or "study"
         for message in _messages(item, keys, model):
@@ -60,7 +61,29 @@ def check_study(spec: "StudySpec | None", *, space: SearchSpace) -> list[Problem
     return problems
 
 
+def shown(value: object) -> str:
+    """Returns a value as a Python literal, cut short where it is long."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
+
+
+def printable(text: str) -> str:
+    r"""Returns a text with control codes and line breaks spelled out: a key of a file must not steer the terminal.
+
+    >>> printable("name\x1b[31m")
+    'name\\x1b[31m'
+    """
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
 _LARGEST_GRID = 100_000
+
+
+def _is_follow_up(item: "ErrorDetails", items: Sequence["ErrorDetails"]) -> bool:
+    """Returns whether a finding only follows from another one: a list is too short because an item of it is wrong."""
+    place = item["loc"]
+    is_inside = any(len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in items)
+    return item["type"] == "default_factory_not_called" or (item["type"] == "too_short" and is_inside)
 
 
 def _keys_of(item: "ErrorDetails", model: type[BaseModel]) -> list[str]:
@@ -90,7 +113,7 @@ def _model_of(annotation: Any) -> Any:
 
 def _messages(item: "ErrorDetails", keys: Sequence[str], model: type[BaseModel]) -> list[str]:
     """Returns what to say of one finding: usually one message, several where a section checked itself."""
-    received = f"got {_shown(item['input'])}"
+    received = f"got {shown(item['input'])}"
     example = _example(keys, model)
     if item["type"] == "extra_forbidden":
         known = _known_keys(keys, model)
@@ -107,19 +130,27 @@ def _messages(item: "ErrorDetails", keys: Sequence[str], model: type[BaseModel])
 def _expectation(item: "ErrorDetails", keys: Sequence[str], model: type[BaseModel]) -> str:
     match item["type"]:
         case "literal_error":
-            options = _options(item)
-            return "must be auto or a whole number" if options == ["auto"] else f"must be one of {', '.join(options)}"
+            return f"must be one of {', '.join(_options(item))}"
         case "string_pattern_mismatch":
             return "must be letters, digits, '.', '_' and '-' and not begin with '.' or '-'"
         case "model_type" | "model_attributes_type" | "dict_type":
             return f"must be a mapping with keys such as {', '.join(_known_keys([*keys, ''], model)[:4])}"
+        case "tuple_type" | "list_type":
+            return "must be a list"
+        case "too_short" | "too_long":
+            bounds = item["ctx"]
+            count, sign = (bounds["min_length"], "least") if "min_length" in bounds else (bounds["max_length"], "most")
+            return f"must be a list of at {sign} {count}"
         case _:
             text = item["msg"].replace("Input should be", "must be").replace("String should", "must")
             return f"{text[0].lower()}{text[1:]}"
 
 
 def _suggestion(item: "ErrorDetails") -> str:
-    return nearest(str(item["input"]), _options(item)) if item["type"] == "literal_error" else ""
+    if item["type"] != "literal_error":
+        return ""
+    received = str(item["input"])
+    return f"; write {received} without quotes" if received in _options(item) else nearest(received, _options(item))
 
 
 def _options(item: "ErrorDetails") -> list[str]:
@@ -143,21 +174,16 @@ def _known_keys(keys: Sequence[str], model: type[BaseModel]) -> list[str]:
 
 def _example(keys: Sequence[str], model: type[BaseModel]) -> str:
     current: Any = model
-    for key in keys:
+    for depth, key in enumerate(keys, start=1):
+        name = key.partition("[")[0]
         fields = getattr(current, "model_fields", {})
-        if key not in fields:
+        if name not in fields:
             return ""
-        field = fields[key]
-        if field.examples:
-            shown = " or ".join(str(example) for example in field.examples)
-            return f"; for example {key}: {shown}"
+        field = fields[name]
+        if depth == len(keys) and field.examples:
+            return f"; for example {name}: {' or '.join(map(str, field.examples))}"
         current = _model_of(field.annotation)
     return ""
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 
 
 def _family_problems(space: SearchSpace) -> list[Problem]:
@@ -178,7 +204,8 @@ def _parameter_problems(parameter: Parameter, space: SearchSpace) -> list[Proble
     known = {**TRAINING, **{name: info for family in families for name, info in FAMILIES[family].parameters.items()}}
     if not any(infos.values()):
         close = nearest(parameter.name, known) or f"; it has {', '.join(known)}"
-        return [Problem(path=path, message=f"no parameter of family {' or '.join(map(repr, families))}{close}")]
+        owner = " or ".join(map(repr, families))
+        return [Problem(path=path, message=f"family {owner} has no parameter {parameter.name!r}{close}")]
     strangers = [family for family, info in infos.items() if info is None]
     if strangers:
         owners = [family for family in families if family not in strangers]

@@ -10,6 +10,9 @@ from orchestrator.errors import InputError, StudyFileError
 from trainables.spec import PATH_FIELDS
 
 MAX_SIZE_BYTES = 1_000_000
+# Beyond the range of a float, and short enough to be shown.
+_LONGEST_NUMBER_BITS = 1100
+_LONGEST_LINE = 60
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -25,6 +28,17 @@ class _StrictLoader(yaml.SafeLoader):
                 )
             seen.add(name)
         return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            value = super().construct_object(node, deep)
+        except ValueError as exc:
+            text = f"the value cannot be read ({exc}); correct it, or put it in quotes to make it text"
+            raise yaml.constructor.ConstructorError(None, None, text, node.start_mark) from exc
+        if isinstance(value, int) and value.bit_length() > _LONGEST_NUMBER_BITS:
+            text = f"the number has {len(node.value)} digits; no value of a study is that large, correct it"
+            raise yaml.constructor.ConstructorError(None, None, text, node.start_mark)
+        return value
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -59,13 +73,27 @@ def parse_yaml(text: str, *, where: str) -> Any:
     try:
         return yaml.load(text, Loader=_StrictLoader)
     except yaml.MarkedYAMLError as exc:
-        mark = exc.problem_mark or exc.context_mark
-        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        reason = exc.problem or exc.context or "not YAML"
-        raise StudyFileError(f"{where}{place}: {reason}") from exc
-    except (yaml.YAMLError, RecursionError, ValueError) as exc:
+        raise StudyFileError(f"{where}{_explained(exc, text)}") from exc
+    except RecursionError as exc:
+        raise StudyFileError(f"{where}: not YAML (nested too deeply); a study file is a few levels deep") from exc
+    except yaml.YAMLError as exc:
         reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
-        raise StudyFileError(f"{where}: not YAML ({reason})") from exc
+        raise StudyFileError(f"{where}: not YAML ({reason}); save it as plain UTF-8 text") from exc
+
+
+def _explained(error: yaml.MarkedYAMLError, text: str) -> str:
+    """Returns place, reason, the line in question and a fix."""
+    mark = error.problem_mark or error.context_mark
+    problem = error.problem or error.context or "not YAML"
+    reason = f"{error.context}, {problem}" if error.context and problem.startswith("but ") else problem
+    lines = text.splitlines()
+    place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    line = lines[mark.line].rstrip() if mark and mark.line < len(lines) else ""
+    received = f", got {line[:_LONGEST_LINE]!r}" if line else ""
+    if ";" in reason:
+        return f"{place}: {reason}"
+    fix = "indent with spaces, not tabs" if "'\\t'" in reason else "check indentation, quotes and brackets there"
+    return f"{place}: {reason}{received}; {fix}"
 
 
 def apply_overrides(text: str, overrides: Sequence[str], *, where: str) -> Any:
@@ -82,10 +110,10 @@ def apply_overrides(text: str, overrides: Sequence[str], *, where: str) -> Any:
         if not sign or not all(keys):
             raise InputError(f"--set {override}: expected key=value, for example --set schedule.max_epochs=3")
         if not isinstance(mapping, dict):
-            raise StudyFileError(f"{where}: expected a mapping with name, data and space, got {mapping!r}")
+            break  # said by whoever reads the mapping
         value = parse_yaml(raw, where=f"--set {override}")
-        if keys[0] == "data" and keys[-1] in PATH_FIELDS and isinstance(value, str):
-            value = str(Path.cwd() / Path(value).expanduser())
+        if keys[0] == "data" and keys[-1] in PATH_FIELDS and isinstance(value, str) and value[:1] not in ("", "~"):
+            value = str(Path.cwd() / value)
         _set(mapping, keys, value, override=override)
     return mapping
 

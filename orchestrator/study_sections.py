@@ -1,8 +1,12 @@
 """The sections of a study file as pydantic models; the space and the data have their own homes below."""
 
+import math
+from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from trainables.spec import Count, Number
 
 #: What every trial reports, each with the direction that is better.
 METRICS: dict[str, Literal["max", "min"]] = {
@@ -13,12 +17,6 @@ METRICS: dict[str, Literal["max", "min"]] = {
 }
 
 
-def _no_bool(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("must be a number, not true or false")
-    return value
-
-
 def _not_test(value: object) -> object:
     if isinstance(value, str) and value.startswith("test_"):
         raise ValueError("must not be a test metric: the test split is read at export only and never steers a study")
@@ -26,13 +24,18 @@ def _not_test(value: object) -> object:
 
 
 def _whole_or_fraction(value: float) -> float:
-    if value > 1 and value != int(value):
+    if not math.isfinite(value) or (value > 1 and value != int(value)):
         raise ValueError("must be 0, a fraction below 1, or a whole number")
     return value
 
 
-Count = Annotated[int, BeforeValidator(_no_bool)]
-Number = Annotated[float, BeforeValidator(_no_bool)]
+def _auto_or_from(low: int) -> Callable[[object], object]:
+    def check(value: object) -> object:
+        if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= low):
+            return value
+        raise ValueError(f"must be auto or a whole number of at least {low}")
+
+    return check
 
 
 class Section(BaseModel):
@@ -105,11 +108,17 @@ class Resources(Section):
         retries: How often a trial goes on from its last checkpoint after its worker process died.
     """
 
-    cpus: Literal["auto"] | Count = Field(default="auto", examples=["auto", 8])
-    gpus: Literal["auto"] | Count = Field(default="auto", examples=["auto", 2])
+    cpus: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1))] = Field(
+        default="auto", examples=["auto", 8]
+    )
+    gpus: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(0))] = Field(
+        default="auto", examples=["auto", 2]
+    )
     cpus_per_trial: Annotated[Number, AfterValidator(_whole_or_fraction)] = Field(default=1, gt=0, examples=[1])
     gpus_per_trial: Annotated[Number, AfterValidator(_whole_or_fraction)] = Field(default=0, ge=0, examples=[0, 0.5, 1])
-    max_concurrent: Literal["auto"] | Annotated[Count, Field(ge=1)] = Field(default="auto", examples=["auto", 4])
+    max_concurrent: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1))] = Field(
+        default="auto", examples=["auto", 4]
+    )
     retries: Count = Field(default=3, ge=0, le=100, examples=[3])
 
 
@@ -122,4 +131,6 @@ class Export(Section):
     """
 
     top: Count = Field(default=3, ge=0, le=1000, examples=[3])
-    formats: tuple[Literal["keras", "saved_model"], ...] = Field(default=("keras", "saved_model"), min_length=1)
+    formats: tuple[Literal["keras", "saved_model"], ...] = Field(
+        default=("keras", "saved_model"), min_length=1, examples=["[keras, saved_model]"]
+    )

@@ -156,6 +156,9 @@ class StudyState:
 
         Raises: JournalError: if it contradicts the records before it.
         """
+        if isinstance(record, StudyOpened) == (self.opened is not None):
+            twice = "the study is opened twice" if self.opened else "the first record does not open the study"
+            raise JournalError(twice)
         match record:
             case StudyOpened():
                 self.opened = record
@@ -229,8 +232,17 @@ def _apply_to_trial(
 
 
 def fold(records: Iterable[Record]) -> StudyState:
-    """Returns the state of the study that the records tell of."""
+    """Returns the state of the study that the records tell of.
+
+    Raises: JournalError: naming the record that contradicts those before it or makes no sense.
+    """
     state = StudyState()
-    for record in records:
-        state.apply(record)
+    for number, record in enumerate(records, start=1):
+        try:
+            state.apply(record)
+        except (JournalError, TypeError, ValueError, AttributeError) as exc:
+            raise JournalError(
+                f"record {number} cannot be true ({exc}); the journal was changed by something else; restore it from a "
+                "backup, or start the study again in a new folder"
+            ) from exc
     return state

@@ -34,10 +34,11 @@ class Tuning:
         self._recorder = recorder
         self._scratch = Path(tempfile.mkdtemp(prefix="convfleet-tune-"))
         self._error: BaseException | None = None
+        self._has_ended = threading.Event()
+        # Before the proposer and the searcher look at the trials: a replayed rung may end some.
+        scheduler = make_scheduler(spec, recorder)
         proposer = Proposer(spec)
         proposer.remember(recorder.state.trials.values())
-        # Before the searcher looks for unfinished trials: a replayed rung may end some.
-        scheduler = make_scheduler(spec, recorder)
         searcher = VariantSearcher(proposer, recorder=recorder, num_trials=spec.num_trials)
         trainable = tune.with_resources(
             tune.with_parameters(VariantTrainable, spec=worker),
@@ -75,8 +76,8 @@ class Tuning:
 
         Raises: whatever ended Ray Tune's loop, unless a pause did.
         """
-        self._thread.join(timeout_seconds)
-        if self._thread.is_alive():
+        # Not join(): a KeyboardInterrupt inside it makes Python take a running thread for a finished one.
+        if not self._has_ended.wait(timeout_seconds):
             return False
         shutil.rmtree(self._scratch, ignore_errors=True)
         if self._error is not None and not self._recorder.pause_requested.is_set():
@@ -89,3 +90,5 @@ class Tuning:
         except BaseException as exc:  # noqa: BLE001 - handed to the main thread, which decides
             logger.debug('ray-tune ended reason="%s"', exc)
             self._error = exc
+        finally:
+            self._has_ended.set()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 SourceName = Literal["digits", "keras", "npz", "parquet", "images", "python"]
 
@@ -35,6 +35,17 @@ REQUIRED: dict[str, tuple[tuple[str, ...], str]] = {
 PATH_FIELDS = ("path", "train", "test", "validation", "cache_dir")
 
 
+def refuse_bool(value: object) -> object:
+    """Returns the value unless it is true or false, which Python would take for 1 or 0."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not true or false")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(refuse_bool)]
+Number = Annotated[float, BeforeValidator(refuse_bool)]
+
+
 class AugmentSpec(BaseModel):
     """Says how training images are varied, anew in every epoch.
 
@@ -47,8 +58,8 @@ class AugmentSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     flip: Literal["none", "horizontal", "vertical", "both"] = "none"
-    crop_padding: int = Field(default=0, ge=0)
-    rotate_degrees: float = Field(default=0.0, ge=0.0, le=180.0, allow_inf_nan=False)
+    crop_padding: Count = Field(default=0, ge=0)
+    rotate_degrees: Number = Field(default=0.0, ge=0.0, le=180.0, allow_inf_nan=False)
 
 
 class DataSpec(BaseModel):
@@ -86,11 +97,11 @@ class DataSpec(BaseModel):
     function_dir: str | None = None
     image_column: str = "image"
     label_column: str = "label"
-    limit: int | None = Field(default=None, ge=1)
-    validation_fraction: float = Field(default=0.1, gt=0.0, lt=1.0)
-    test_fraction: float = Field(default=0.2, gt=0.0, lt=1.0)
-    image_size: tuple[int, int] | None = None
-    channels: Literal[1, 3] | None = None
+    limit: Count | None = Field(default=None, ge=1)
+    validation_fraction: Number = Field(default=0.1, gt=0.0, lt=1.0)
+    test_fraction: Number = Field(default=0.2, gt=0.0, lt=1.0)
+    image_size: tuple[Count, Count] | None = Field(default=None, examples=[[32, 32]])
+    channels: Annotated[Literal[1, 3] | None, BeforeValidator(refuse_bool)] = None
     augment: AugmentSpec = AugmentSpec()
     cache_dir: str | None = None
 

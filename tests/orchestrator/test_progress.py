@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from orchestrator import wording
-from orchestrator.overview import best_so_far, elapsed_seconds, seconds_left
+from orchestrator.overview import best_so_far, elapsed_seconds, export_path, seconds_left
 from orchestrator.paths import RunFolder
 from orchestrator.progress import LiveProgress, PlainProgress, make_progress
 from orchestrator.records import SessionStarted, StudyPaused, TrialFailed, TrialStarted, TrialStopped, WorkerLost
@@ -123,6 +124,8 @@ def test_lower_is_better_when_the_study_says_so(begin, tell, make_reported):
     state.apply(make_reported(0, 2, at=111.0, value=0.4))
     assert tell(state)[-1] == "t0000 epoch 2/9 val_loss 0.85 (best 0.75)"
     assert best_so_far(state)[1].epoch == 1
+    state.apply(make_reported(1, 1, at=112.0, value=0.6))
+    assert best_so_far(state)[0].name == "t0001"
 
 
 def test_lost_worker_and_going_on_are_told(begin, tell, make_reported):
@@ -213,6 +216,8 @@ def test_live_view_fits_many_trials_into_the_terminal(make_opened, make_proposed
     for number in range(100):
         records += [make_proposed(number, at=1.0), TrialStarted(trial=f"t{number:04d}", at=1.0)]
     shown = drawn(fold(records), now=2.0)
+    assert "t0027" in shown
+    assert "t0028" not in shown
     assert "and 72 more" in shown
 
 
@@ -233,6 +238,30 @@ def test_stage_stays_as_a_line_once_it_is_over(begin):
     lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "\n", printed(target)).splitlines()
     assert "reading data" in lines
     assert "starting Ray" in lines
+
+
+def test_counts_of_one_stage_replace_each_other_in_a_terminal():
+    target = console(is_terminal=True)
+    with LiveProgress(target) as progress:
+        for done in (1, 2, 3):
+            progress.message(f"reading: {done} of 3")
+        progress.message("starting Ray")
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "\n", printed(target)).splitlines()
+    assert "reading: 3 of 3" in lines
+    assert "reading: 1 of 3" not in lines
+
+
+def test_counts_of_one_stage_do_not_flood_a_log():
+    target, seconds = console(), iter(range(0, 1000, 4))
+    progress = PlainProgress(target, clock=lambda: next(seconds) / 2)
+    for done in range(1, 9):
+        progress.message(f"reading: {done} of 8")
+    progress.message("exporting t0001")
+    progress.message("exporting t0002")
+    lines = printed(target).splitlines()
+    assert lines[0] == "reading: 1 of 8"
+    assert lines[-3:] == ["reading: 8 of 8", "exporting t0001", "exporting t0002"]
+    assert 4 <= len(lines) <= 6
 
 
 def test_no_colour_where_the_user_wants_none(begin, monkeypatch):
@@ -269,6 +298,14 @@ def test_time_between_sessions_does_not_count_as_elapsed(begin, make_reported):
     state.apply(SessionStarted(driver_pid=2, slots=2, at=1000.0))
     state.apply(TrialStarted(trial="t0000", at=1005.0))
     assert elapsed_seconds(state) == 35.0  # what the journal still tells of: 30 before, 5 since
+
+
+@pytest.mark.parametrize(
+    "named", ["exports/1-t0003", "runs/x/exports/1-t0003", str(Path("runs/x/exports/1-t0003").absolute())]
+)
+def test_export_is_found_however_its_folder_was_named(make_sweep, named):
+    item = replace(fold(make_sweep()).exports[0], folder=named)
+    assert export_path(item, folder=RunFolder(Path("runs/x"))) == Path("runs/x/exports/1-t0003")
 
 
 def test_best_trial_is_one_that_can_be_used(make_sweep):

@@ -124,6 +124,15 @@ def test_hostile_study_name_and_values_do_not_become_elements(write, make_sweep,
     assert any("&lt;script&gt;" in trace["hovertemplate"] for trace in hover)
 
 
+def test_value_that_closes_a_script_stays_inside_the_figures_data(write, make_sweep, make_proposed):
+    records = make_sweep()
+    value = "</script><img src=x>"
+    records[2] = make_proposed(0, at=records[2].at, params={"activation": value, "learning_rate": 0.1})
+    page = write(records)
+    assert "img" not in page.tags
+    assert any(value in axis.get("ticktext", []) for axis in page.figures["parameters"]["data"][0]["dimensions"])
+
+
 @pytest.mark.parametrize("num_records", [1, 2, 4, 6, 14])
 def test_report_can_be_written_at_any_time(write, make_sweep, num_records):
     page = write(make_sweep()[:num_records])

@@ -58,7 +58,7 @@ class Augmenter:
         shift_x = _whole_shift(draws[:, 2], limit=spec.crop_padding)
         shift_y = _whole_shift(draws[:, 3], limit=spec.crop_padding)
         angle = (draws[:, 4] * 2.0 - 1.0) * (spec.rotate_degrees * math.pi / 180.0)
-        cos, sin = tf.cos(angle), tf.sin(angle)
+        cos, sin = _cos_sin(angle)
         centre_x, centre_y = (width - 1) / 2.0, (height - 1) / 2.0
         zeros = tf.zeros_like(angle)
         return tf.stack(
@@ -74,6 +74,13 @@ class Augmenter:
             ],
             axis=1,
         )
+
+
+def _cos_sin(angle: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    # The last bit of TensorFlow's sine depends on an element's place in its batch; in float64, the bit that is rounded
+    # away does.
+    precise = tf.cast(angle, tf.float64)
+    return tf.cast(tf.cos(precise), tf.float32), tf.cast(tf.sin(precise), tf.float32)
 
 
 def _signs(draw: tf.Tensor, *, is_on: bool) -> tf.Tensor:

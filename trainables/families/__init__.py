@@ -32,7 +32,7 @@ class Family:
     def with_defaults(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the architecture's and the training's parameters, defaults filled in."""
         known = {**self.parameters, **TRAINING}
-        return {name: params.get(name, info.default) for name, info in known.items()}
+        return {name: info.normalised(params.get(name, info.default)) for name, info in known.items()}
 
 
 FAMILIES: dict[str, Family] = {

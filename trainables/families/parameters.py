@@ -38,6 +38,14 @@ class ParameterInfo:
         """
         return "" if self._is_allowed(value) else f"must be {self.expectation}, got {value!r}"
 
+    def normalised(self, value: Any) -> Any:
+        """Returns an allowed value in its own kind: Keras refuses an int where it means a float.
+
+        >>> ParameterInfo(kind=float, default=0.9, summary="").normalised(1)
+        1.0
+        """
+        return float(value) if self.kind is float else value
+
     def _is_allowed(self, value: object) -> bool:
         if self.options:
             return any(value == option and type(value) is type(option) for option in self.options)

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from trainables.blocks import convolution, filters_of, norm_activation, scaled_input
+from trainables.blocks import batch_normalisation, convolution, filters_of, norm_activation, scaled_input
 from trainables.errors import InfeasibleError
 
 
@@ -49,8 +49,8 @@ def _residual_block(
     if strides != 1 or features.shape[-1] != filters:
         shortcut = convolution(filters, 1, strides=strides, use_bias=use_bias, activation=activation)(features)
     if params["batch_norm"]:
-        inner = layers.BatchNormalization()(inner)
-        shortcut = layers.BatchNormalization()(shortcut) if shortcut is not features else shortcut
+        inner = batch_normalisation()(inner)
+        shortcut = batch_normalisation()(shortcut) if shortcut is not features else shortcut
     return layers.Activation(activation)(layers.Add()([inner, shortcut]))
 
 

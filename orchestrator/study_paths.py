@@ -1,0 +1,47 @@
+"""Whether the files that a study names are there, before anything is started."""
+
+import glob
+from collections.abc import Iterator
+from pathlib import Path
+
+from search_spaces import Problem, nearest
+from trainables.spec import PATH_FIELDS, DataSpec
+
+
+def path_problems(data: DataSpec, *, base: Path) -> list[Problem]:
+    """Returns a problem for each path of the data that leads nowhere; patterns such as `*.parquet` are not followed.
+
+    base: The folder that relative paths start from.
+    """
+    return [
+        Problem(path=f"data.{field}", message=message)
+        for field, given in _input_paths(data)
+        if (message := _complaint(given, base=base))
+    ]
+
+
+def _input_paths(data: DataSpec) -> Iterator[tuple[str, str]]:
+    for field in PATH_FIELDS:
+        given = getattr(data, field)
+        # The cache's folder is made when it is missing.
+        if given is not None and field != "cache_dir":
+            yield field, given
+
+
+def _complaint(given: str, *, base: Path) -> str:
+    if not given.strip():
+        return f"expected a path, got {given!r}; name a file or folder, or remove the key"
+    try:
+        path = base.absolute() / Path(given).expanduser()
+        if glob.has_magic(given) or path.exists():
+            return ""
+        beside = sorted(item.name for item in path.parent.iterdir()) if path.parent.is_dir() else []
+    except (OSError, RuntimeError) as exc:
+        # Too long a name, a folder that may not be entered, or the home of somebody unknown.
+        shown = given if len(given) <= _LONGEST_PATH else f"{given[:_LONGEST_PATH]}..."
+        return f"cannot be looked for ({getattr(exc, 'strerror', None) or exc}), got {shown!r}; correct the path"
+    close = nearest(path.name, beside) or "; correct the path"
+    return f"no such file or folder, got {given!r}, which is {path}{close}"
+
+
+_LONGEST_PATH = 80

@@ -1,0 +1,133 @@
+"""Studies for end-to-end runs: the real command line, real processes, a real Ray, scikit-learn's digits."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CONVFLEET = (sys.executable, "-c", "from orchestrator.cli import main; main()")
+
+SMALL_STUDY: dict[str, Any] = {
+    "seed": 3,
+    "data": {"source": "digits"},
+    "space": {
+        "family": "sequential",
+        "params": {
+            "num_blocks": {"int": [1, 2]},
+            "filters": {"choice": [4, 8]},
+            "learning_rate": {"float": [1e-3, 1e-1], "log": True},
+        },
+    },
+    "search": {"algorithm": "random", "trials": 4},
+    "schedule": {"algorithm": "none", "max_epochs": 3},
+    "export": {"top": 0},
+}
+
+
+@dataclass
+class CommandLine:
+    """Runs `convfleet` in a folder of its own."""
+
+    folder: Path
+    environment: dict[str, str]
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [*CONVFLEET, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.started.append(process)
+        return process
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        """Returns what was printed, after checking the exit code and that there was no traceback."""
+        return self.finish(self.start(*arguments), code=code)
+
+    def finish(self, process: subprocess.Popen[str], *, code: int = 0) -> str:
+        output, errors = process.communicate(timeout=280)
+        assert process.returncode == code, f"exit code {process.returncode}\n{output}\n{errors}"
+        assert "Traceback" not in errors
+        return output + (errors if code else "")
+
+    def close(self) -> None:
+        for process in self.started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def write_study(self, name: str, **changes: Any) -> str:
+        """Writes a small study on digits and returns its file's name; `changes` replace whole sections."""
+        text = yaml.safe_dump({"name": name, **SMALL_STUDY, **changes})
+        (self.folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+        return f"{name}.yaml"
+
+    def records(self, study: str, kind: str | None = None) -> list[dict[str, Any]]:
+        """Returns the whole records of a run's journal as they stand on disk."""
+        path = self.folder / "runs" / study / "journal.jsonl"
+        lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+        records = [json.loads(line) for line in lines]
+        return [record for record in records if kind in (None, record["type"])]
+
+    def wait_for(self, study: str, kind: str, count: int, process: subprocess.Popen[str]) -> None:
+        """Waits until the journal holds so many records of a kind."""
+        end = time.monotonic() + 200
+        while len(self.records(study, kind)) < count:
+            assert process.poll() is None, f"ended early:\n{process.communicate()}"
+            assert time.monotonic() < end, f"fewer than {count} records of {kind}"
+            time.sleep(0.05)
+
+    def reports(self, study: str) -> dict[tuple[str, int], dict[str, float]]:
+        """Returns the metrics by (trial, epoch), after checking that no report is doubled or missing."""
+        found: dict[tuple[str, int], dict[str, float]] = {}
+        for record in self.records(study, "epoch_reported"):
+            key = (record["trial"], record["report"]["epoch"])
+            assert key not in found, f"{key} is reported twice"
+            assert key[1] == 1 or (key[0], key[1] - 1) in found, f"the report before {key} is missing"
+            found[key] = record["report"]["metrics"]
+        return found
+
+
+@pytest.fixture(scope="session")
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def make_command_line(cache_folder: Path) -> Iterator[Any]:
+    made: list[CommandLine] = []
+
+    def make(folder: Path) -> CommandLine:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "CONVFLEET_CACHE": str(cache_folder),
+            "COLUMNS": "160",
+        }
+        made.append(CommandLine(folder=folder, environment=environment))
+        return made[-1]
+
+    yield make
+    for command_line in made:
+        command_line.close()
+
+
+@pytest.fixture
+def convfleet(tmp_path: Path, make_command_line: Any) -> CommandLine:
+    command_line: CommandLine = make_command_line(tmp_path)
+    return command_line
