@@ -147,7 +147,7 @@ def doctor(as_json: JsonOption = False) -> None:
         console = _console()
         for item in checks:
             console.print(f"[{styles[item.level]}]{item.level.value:<8}[/] {item.name:<12} ", end="")
-            console.print(item.finding, markup=False, highlight=False)
+            console.print(item.finding, markup=False, soft_wrap=True)
     if any(item.level is Level.ERROR for item in checks):
         raise typer.Exit(EXIT_FAILED)
 

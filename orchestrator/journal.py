@@ -73,7 +73,7 @@ def read_journal(path: Path) -> Iterator[Record]:
     for number, line in enumerate(lines[:-1], start=1):
         try:
             yield record_from_json(json.loads(line))
-        except (ValueError, JournalError) as exc:
+        except (ValueError, RecursionError, JournalError) as exc:
             raise JournalError(
                 f"{path}, line {number}: not a record ({exc}); the journal was changed by something else; restore it "
                 "from a backup, or start the study again in a new folder"

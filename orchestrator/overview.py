@@ -133,15 +133,8 @@ def seconds_left(state: StudyState, *, elapsed: float) -> float | None:
 
 
 def export_path(item: ModelExported, *, folder: RunFolder) -> Path:
-    """Returns where an exported model lies: below the run's folder, as that is written, wherever it can be.
-
-    A relative folder that does not begin with the run's own is one inside the run.
-    """
-    path = Path(item.folder)
-    if path.is_absolute():
-        root = folder.root.absolute()
-        return folder.root / path.relative_to(root) if path.is_relative_to(root) else path
-    return path if path.is_relative_to(folder.root) else folder.root / path
+    """Returns where an exported model lies, wherever the run's folder may have been moved to."""
+    return folder.root / item.folder
 
 
 def _moments(trial: Trial) -> list[float]:

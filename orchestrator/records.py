@@ -105,7 +105,7 @@ class StudyFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelExported:
-    """A model was exported and verified."""
+    """A model was exported and verified; `folder` is relative to the run's."""
 
     trial: str
     rank: int

@@ -24,8 +24,10 @@ class NodeResources:
     gpus: float
 
 
-def concurrent_trials(resources: Resources, *, nodes: Sequence[NodeResources]) -> int:
+def concurrent_trials(resources: Resources, *, nodes: Sequence[NodeResources], can_grow: bool = False) -> int:
     """Returns how many trials run at once: as many as fit on the nodes, but no more than the study allows.
+
+    can_grow: Whether an autoscaler may bring more nodes; then a number in `max_concurrent` is taken at its word.
 
     Raises: ResourceError: if not even one fits anywhere.
 
@@ -33,12 +35,19 @@ def concurrent_trials(resources: Resources, *, nodes: Sequence[NodeResources]) -
     8
     """
     slots = sum(_trials_on(node, resources) for node in nodes)
+    if can_grow and resources.max_concurrent != "auto":
+        return resources.max_concurrent
     if slots == 0:
         has = "; ".join(f"{node.cpus:g} CPUs and {node.gpus:g} GPUs" for node in nodes) or "nothing"
+        fix = (
+            "lower the request, or, where an autoscaler brings nodes when they are needed, say how many trials may "
+            "run at once with resources.max_concurrent"
+            if can_grow
+            else "lower the request, or run on a larger machine or a cluster (--address)"
+        )
         raise ResourceError(
             f"resources: a trial asks for cpus_per_trial {resources.cpus_per_trial:g} and gpus_per_trial "
-            f"{resources.gpus_per_trial:g}, but no node has that much: there are {has}; lower the request, or run on a "
-            "larger machine or cluster (--address)"
+            f"{resources.gpus_per_trial:g}, but no node has that much: there are {has}; {fix}"
         )
     return slots if resources.max_concurrent == "auto" else min(slots, resources.max_concurrent)
 

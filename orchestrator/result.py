@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from orchestrator.analysis import leaderboard
 from orchestrator.errors import RunFolderError
+from orchestrator.overview import export_path
 from orchestrator.paths import RunFolder
 from orchestrator.run_folder import load_state, open_run_folder
 from orchestrator.tables import epochs_table, trials_table
@@ -53,7 +54,9 @@ class StudyResult:
 
         Raises: RunFolderError: if no model of that rank was exported as .keras.
         """
-        found = [Path(item.folder) / "model.keras" for item in self.state.exports if item.rank == rank]
+        found = [
+            export_path(item, folder=self.folder) / "model.keras" for item in self.state.exports if item.rank == rank
+        ]
         if not found or not found[-1].is_file():
             raise RunFolderError(
                 f"{self.folder.root}: no model of rank {rank} was exported as .keras; run `convfleet export "

@@ -14,6 +14,7 @@ from orchestrator.export.ray_export import run_exports
 from orchestrator.export.request import ExportResult, select_exports
 from orchestrator.interrupts import OneInterrupt
 from orchestrator.journal import SCHEMA_VERSION, Journal
+from orchestrator.overview import export_path
 from orchestrator.paths import RUNS, RunFolder
 from orchestrator.progress import Progress
 from orchestrator.ray_session import ray_session
@@ -166,11 +167,12 @@ class _Session:
             session = ray_session(self.spec.resources, address=self.address)
             nodes = pool.submit(stack.enter_context, session)
             dataset = prepare_in_process(self.spec.data, self.spec.seed, on_progress=self._data_progress)
-            nodes.result()
+            found = nodes.result()
             self.interrupt.renew()
-            self.num_concurrent = concurrent_trials(self.spec.resources, nodes=nodes.result())
+            can_grow = self.address is not None
+            self.num_concurrent = concurrent_trials(self.spec.resources, nodes=found, can_grow=can_grow)
             self.worker = self._worker_spec(dataset)
-            record_environment(self.folder, nodes=nodes.result(), address=self.address)
+            record_environment(self.folder, nodes=found, address=self.address)
             height, width, channels = dataset.input_shape
             self.tell(
                 f"data: {dataset.num_train:,} training, {dataset.num_validation:,} validation, {dataset.num_test:,} "
@@ -206,8 +208,8 @@ class _Session:
         if export.top == 0:
             return []
         requests = select_exports(state, top=export.top, formats=export.formats, folder=self.folder, worker=self.worker)
-        done = {item.folder for item in state.exports if Path(item.folder).is_dir()}
-        requests = [request for request in requests if always or request.folder not in done]
+        done = {(item.rank, item.trial) for item in state.exports if export_path(item, folder=self.folder).is_dir()}
+        requests = [request for request in requests if always or (request.rank, request.trial) not in done]
         if requests:
             self.tell(f"exporting {len(requests)} models and evaluating them on the test split")
         results = [self._record_export(result) for result in run_exports(requests) if result is not None]
@@ -248,7 +250,7 @@ class _Session:
             ModelExported(
                 trial=result.trial,
                 rank=result.rank,
-                folder=result.folder,
+                folder=Path(result.folder).relative_to(self.folder.root.absolute()).as_posix(),
                 test_metrics=result.test_metrics,
                 at=self.recorder.now(),
             )

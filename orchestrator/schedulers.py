@@ -74,15 +74,15 @@ class RecordedAsha(Unsaved, AsyncHyperBandScheduler):
         decision = super().on_trial_result(None, _KnownAs(name), result)
         if decision != TrialScheduler.STOP or rung is None:
             return decision, ""
-        epoch, cutoff, num_before = rung
+        cutoff, num_before = rung
         metric, share = self._spec.objective.metric, f"1/{self._spec.schedule.reduction_factor:g}"
         return decision, (
-            f"asha: {metric} {result[metric]:.4f} at epoch {epoch} is outside the best {share} of the {num_before} "
-            f"trials that got there before (cut-off {cutoff:.4f})"
+            f"asha: {metric} {result[metric]:.4f} at epoch {result['epoch']} is outside the best {share} of the "
+            f"{num_before} trials that got there before (cut-off {cutoff:.4f})"
         )
 
-    def _open_rung(self, name: str, *, epoch: int) -> tuple[int, float, int] | None:
-        """Returns (epoch, cut-off, trials so far) of the rung that judges this report, if one does.
+    def _open_rung(self, name: str, *, epoch: int) -> tuple[float, int] | None:
+        """Returns (cut-off, trials so far) of the rung that judges this report, if one does.
 
         Reads the rungs of Ray Tune's only bracket, descending; they are private there, and tested here.
         """
@@ -90,7 +90,7 @@ class RecordedAsha(Unsaved, AsyncHyperBandScheduler):
         for milestone, recorded in bracket._rungs:
             if epoch >= milestone and name not in recorded:
                 cutoff = bracket.cutoff(recorded)
-                return None if cutoff is None else (int(milestone), float(self._metric_op * cutoff), len(recorded))
+                return None if cutoff is None else (float(self._metric_op * cutoff), len(recorded))
         return None
 
     def _replay(self, state: StudyState) -> None:

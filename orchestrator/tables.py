@@ -87,8 +87,10 @@ def write_tables(folder: RunFolder, *, trials: pa.Table, epochs: pa.Table) -> No
 
 
 def read_table(path: Path) -> pa.Table:
-    """Returns a table from disk."""
-    return pq.read_table(path)
+    """Returns a table from disk, also while another process replaces the file."""
+    # Opened once: given a path, Arrow opens it again for the data, and that may be a newer file than the schema's.
+    with path.open("rb") as file:
+        return pq.read_table(file)
 
 
 def metric_names(trials: Iterable[Trial]) -> list[str]:

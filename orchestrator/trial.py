@@ -90,9 +90,8 @@ class Trial:
         """When it ended, seconds since 1970; None if it has not."""
         if not self.has_ended:
             return None
-        if self.failure is not None:
-            return self.failure.at
-        return self.reported_at[-1]
+        ending = self.failure or (self.stop if not self.reported_at else None)
+        return ending.at if ending is not None else self.reported_at[-1]
 
     @property
     def reason(self) -> str:
@@ -172,7 +171,7 @@ class StudyState:
             case StudyFinished():
                 self.finished = record
             case ModelExported():
-                kept = [item for item in self.exports if item.folder != record.folder]
+                kept = [item for item in self.exports if item.rank != record.rank]
                 self.exports = [*kept, record]
             case _:
                 trial = self._trial(record.trial)

@@ -89,6 +89,8 @@ def load_checkpoint(folder: Path, *, variant_id: str) -> Checkpoint:
             if manifest["files"][name] != _fingerprint(folder / name):
                 raise CheckpointError(f"{folder / name}: size or sha256 differ from the manifest")
         history = [EpochReport.from_json(item) for item in json.loads((folder / _HISTORY).read_text(encoding="utf-8"))]
+        if manifest["epoch"] != len(history):
+            raise CheckpointError(f"{folder}: says epoch {manifest['epoch']!r}, but its history has {len(history)}")
         with np.load(folder / _STATE, allow_pickle=False) as arrays:
             state = {name: arrays[name] for name in arrays.files}
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as exc:

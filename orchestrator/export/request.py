@@ -76,7 +76,7 @@ def select_exports(
                 epoch=best.epoch,
                 metrics=dict(best.metrics),
                 formats=tuple(dict.fromkeys(formats)),
-                folder=str(folder.export(rank=rank, trial=name)),
+                folder=str(folder.export(rank=rank, trial=name).absolute()),
                 worker=worker,
             )
         )

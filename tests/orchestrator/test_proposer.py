@@ -1,0 +1,267 @@
+"""Every proposal lies in its space, none comes twice, and a resumed proposer goes on as if it never stopped."""
+
+import math
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from orchestrator.paths import trial_name
+from orchestrator.proposer import NUM_STARTUP_TRIALS, Proposer
+from orchestrator.records import TrialFailed, TrialStopped
+from orchestrator.study import StudySpec
+from orchestrator.trial import Trial
+from search_spaces import (
+    Choice,
+    Domain,
+    Fixed,
+    Float,
+    Int,
+    Parameter,
+    SearchSpace,
+    Variant,
+    make_variant,
+    space_from_mapping,
+)
+from trainables.reports import EpochReport
+
+MAX_EPOCHS = 3
+ALGORITHMS = ("random", "tpe", "grid")
+OPTIONS = st.none() | st.booleans() | st.integers(-5, 5) | st.sampled_from(["a", "b", "same"]) | st.just(0.5)
+MIXED = {
+    "family": {"choice": ["sequential", "residual"]},
+    "params": {
+        "num_blocks": {"int": [1, 3], "when": {"family": "sequential"}},
+        "num_stages": {"choice": [1, 2], "when": {"family": "residual"}},
+        "filters": {"int": [8, 32], "step": 8},
+        "optimizer": {"choice": ["adam", "sgd"]},
+        "learning_rate": {"float": [1e-4, 1e-1], "log": True},
+        "momentum": {"float": [0.8, 0.99], "when": {"optimizer": "sgd"}},
+        "dropout": {"float": [0, 0.5], "step": 0.1},
+        "batch_size": {"int": [16, 256], "log": True},
+        "stride": 1,
+    },
+}
+COUNTABLE = {
+    "family": {"choice": ["sequential", "residual"]},
+    "params": {
+        "num_blocks": {"int": [1, 3], "when": {"family": "sequential"}},
+        "dropout": {"float": [0, 0.3], "step": 0.1},
+        "filters": {"choice": [8, 16]},
+    },
+}
+
+
+def spec_of(space: SearchSpace, *, algorithm: str, seed: int = 7, mode: str = "max") -> StudySpec:
+    return StudySpec.model_validate(
+        {
+            "name": "s",
+            "seed": seed,
+            "data": {"source": "digits"},
+            "space": space,
+            "objective": {"metric": "val_accuracy" if mode == "max" else "val_loss"},
+            "search": {"algorithm": algorithm},
+            "schedule": {"max_epochs": MAX_EPOCHS},
+        }
+    )
+
+
+def domains() -> st.SearchStrategy[Domain]:
+    ends = st.tuples(st.integers(-50, 50), st.integers(0, 60)).map(lambda pair: (pair[0], pair[0] + pair[1]))
+    positive = st.tuples(st.integers(1, 40), st.integers(0, 10**6)).map(lambda pair: (pair[0], pair[0] + pair[1]))
+    return st.one_of(
+        ends.map(lambda pair: Int(*pair)),
+        positive.map(lambda pair: Int(*pair, log=True)),
+        st.tuples(ends, st.integers(1, 9)).map(lambda both: Int(both[0][0], both[0][1] + 9, step=both[1])),
+        ends.map(lambda pair: Float(pair[0] / 8, pair[1] / 8)),
+        positive.map(lambda pair: Float(pair[0] / 1e6, pair[1] / 1e3, log=True)),
+        st.tuples(ends, st.sampled_from([0.1, 0.25, 0.3])).map(
+            lambda both: Float(both[0][0] / 10, both[0][1] / 10 + 1, step=both[1])
+        ),
+        st.lists(OPTIONS | st.tuples(OPTIONS, OPTIONS), min_size=1, max_size=4, unique_by=repr).map(Choice),
+        OPTIONS.map(Fixed),
+    )
+
+
+@st.composite
+def spaces(draw: st.DrawFn) -> SearchSpace:
+    """Returns a space of up to six parameters with every kind of domain and conditions on conditions."""
+    families = draw(st.sampled_from([Fixed("sequential"), Choice(["sequential", "residual"])]))
+    parameters = [Parameter(name="family", domain=families)]
+    for number in range(draw(st.integers(0, 6))):
+        when: dict[str, Any] = {}
+        parent = draw(st.sampled_from(parameters))
+        if draw(st.booleans()) and parent.domain.size is not None:
+            indices = st.integers(0, parent.domain.size - 1)
+            when[parent.name] = tuple(parent.domain.at(at) for at in draw(st.lists(indices, min_size=1, max_size=2)))
+        parameters.append(Parameter(name=f"p{number}", domain=draw(domains()), when=when))
+    return SearchSpace(parameters)
+
+
+def values_of(variant: Variant) -> dict[str, Any]:
+    return {"family": variant.family, **variant.params}
+
+
+def play(number: int, variant: Variant, *, value: Callable[[Variant], float], metric: str = "val_accuracy") -> Trial:
+    """Returns a trial that ended: one in three stopped early, one in seven failed, the others completed."""
+    trial = Trial(name=trial_name(number), number=number, variant=variant, proposed_at=0.0)
+    num_epochs = 1 if number % 3 == 1 else number % 2 if number % 7 == 4 else MAX_EPOCHS
+    for epoch in range(1, num_epochs + 1):
+        metrics = {metric: value(variant) * (1 - 0.5**epoch)}
+        is_last = epoch == MAX_EPOCHS
+        report = EpochReport(epoch=epoch, metrics=metrics, train_seconds=1.0, images_per_second=1.0, is_last=is_last)
+        trial.reports.append(report)
+        trial.reported_at.append(1.0)
+    if num_epochs < MAX_EPOCHS and number % 7 == 4:
+        trial.failure = TrialFailed(trial=trial.name, kind="diverged", reason="nan", at=2.0)
+    elif num_epochs < MAX_EPOCHS:
+        trial.stop = TrialStopped(trial=trial.name, epoch=num_epochs, reason="weak", at=2.0)
+    assert trial.has_ended
+    return trial
+
+
+def score(variant: Variant) -> float:
+    numbers = [float(value) for value in variant.params.values() if isinstance(value, int | float)]
+    return math.cos(sum(numbers)) / (1 + len(variant.params))
+
+
+def run(spec: StudySpec, num_trials: int) -> list[Trial]:
+    """Returns the trials of a study run without a break, one after another."""
+    proposer, trials = Proposer(spec), []
+    for number in range(num_trials):
+        variant = proposer.propose(number)
+        if variant is None:
+            break
+        trials.append(play(number, variant, value=score))
+        proposer.tell_end(trials[-1])
+    return trials
+
+
+@settings(max_examples=60, deadline=None)
+@given(space=spaces(), algorithm=st.sampled_from(ALGORITHMS), seed=st.integers(0, 2**31 - 1))
+def test_every_proposal_lies_in_its_space_and_comes_once(space: SearchSpace, algorithm: str, seed: int) -> None:
+    assume(algorithm != "grid" or space.size is not None)
+    variants = [trial.variant for trial in run(spec_of(space, algorithm=algorithm, seed=seed), 6)]
+    assert len(variants) == min(6, space.size or 6)
+    for variant in variants:
+        values = values_of(variant)
+        assert space.validate(values) == []
+        assert space.active(values) == values
+        assert variant.seed == seed
+    assert len({variant.variant_id for variant in variants}) == len(variants)
+
+
+@settings(max_examples=60, deadline=None)
+@given(space=spaces(), data=st.data())
+def test_values_are_read_back_as_they_were_encoded(space: SearchSpace, data: st.DataObject) -> None:
+    seed = data.draw(st.integers(0, 2**31 - 1))
+    drawn = Proposer(spec_of(space, algorithm="random", seed=seed)).propose(0)
+    assert drawn is not None
+    values, proposer = values_of(drawn), Proposer(spec_of(space, algorithm="random"))
+    proposer._study.enqueue_trial(proposer._encoded(values))
+    assert repr(proposer._suggest(proposer._study.ask())) == repr(values)
+
+
+@settings(max_examples=15, deadline=None)
+@given(space=spaces(), algorithm=st.sampled_from(ALGORITHMS))
+def test_small_space_is_spent_to_the_last_variant_and_then_there_is_none(space: SearchSpace, algorithm: str) -> None:
+    assume(space.size is not None and space.size <= 16)
+    trials = run(spec_of(space, algorithm=algorithm), 40)
+    expected = {make_variant(space, values, seed=7).variant_id for values in space.grid()}
+    assert {trial.variant.variant_id for trial in trials} == expected
+    assert len(trials) == len(expected)
+
+
+def test_grid_comes_in_the_order_of_the_space() -> None:
+    space = space_from_mapping(COUNTABLE)
+    trials = run(spec_of(space, algorithm="grid"), 100)
+    assert [values_of(trial.variant) for trial in trials] == list(space.grid())
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_resumed_proposer_goes_on_as_the_undisturbed_one(algorithm: str) -> None:
+    spec = spec_of(space_from_mapping(COUNTABLE if algorithm == "grid" else MIXED), algorithm=algorithm)
+    trials = run(spec, NUM_STARTUP_TRIALS + 10)
+    for count in range(len(trials)):
+        resumed = Proposer(spec)
+        resumed.remember(trials[:count])
+        assert resumed.propose(count) == trials[count].variant, f"after {count} trials"
+
+
+def test_resumed_proposer_goes_on_the_same_in_a_space_that_is_nearly_spent() -> None:
+    spec = spec_of(space_from_mapping(COUNTABLE), algorithm="tpe")
+    trials = run(spec, 100)
+    assert len(trials) == spec.space.size
+    for count in range(len(trials) - 6, len(trials)):
+        resumed = Proposer(spec)
+        resumed.remember(trials[:count])
+        assert resumed.propose(count) == trials[count].variant
+
+
+def test_order_in_which_trials_are_remembered_does_not_matter() -> None:
+    spec = spec_of(space_from_mapping(MIXED), algorithm="tpe")
+    trials = run(spec, NUM_STARTUP_TRIALS + 4)
+    resumed = Proposer(spec)
+    resumed.remember(reversed(trials[:-1]))
+    assert resumed.propose(len(trials) - 1) == trials[-1].variant
+
+
+def test_unfinished_trial_is_not_proposed_again_and_can_be_told_on() -> None:
+    spec = spec_of(space_from_mapping({"family": "sequential", "params": {"stride": {"int": [1, 2]}}}), algorithm="tpe")
+    first = Proposer(spec).propose(0)
+    assert first is not None
+    trial = play(0, first, value=score)
+    unfinished = Trial(
+        name=trial.name, number=0, variant=first, proposed_at=0.0, reports=trial.reports[:1], reported_at=[1.0]
+    )
+    resumed = Proposer(spec)
+    resumed.remember([unfinished])
+    second = resumed.propose(1)
+    assert second is not None
+    assert second != first
+    assert resumed.propose(2) is None
+    resumed.tell_epoch(0, epoch=1, value=0.5)
+    resumed.tell_end(trial)
+
+
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_tpe_finds_better_variants_than_chance(mode: str) -> None:
+    params = {"learning_rate": {"float": [1e-5, 1.0], "log": True}, "dropout": {"float": [0, 1]}}
+    space = space_from_mapping({"family": "sequential", "params": params})
+    sign = 1.0 if mode == "max" else -1.0
+
+    def height(variant: Variant) -> float:
+        rate, dropout = variant.params["learning_rate"], variant.params["dropout"]
+        assert isinstance(rate, float)
+        assert isinstance(dropout, float)
+        return 2.0 - (math.log10(rate) + 3) ** 2 / 9 - (dropout - 0.3) ** 2
+
+    def best(algorithm: str, seed: int) -> float:
+        spec = spec_of(space, algorithm=algorithm, seed=seed, mode=mode)
+        proposer, heights = Proposer(spec), []
+        for number in range(30):
+            variant = proposer.propose(number)
+            assert variant is not None
+            heights.append(height(variant))
+            value = sign * heights[-1]
+            # Numbers that are 0 modulo 42 complete.
+            trial = play(0, variant, value=lambda _, value=value: value, metric=spec.objective.metric)
+            trial.number = number
+            proposer.tell_end(trial)
+        return max(heights)
+
+    seeds = range(7)
+    tpe, chance = ([best(algorithm, seed) for seed in seeds] for algorithm in ("tpe", "random"))
+    assert statistics.median(tpe) > statistics.median(chance)
+
+
+def test_another_seed_proposes_other_variants() -> None:
+    space = space_from_mapping(MIXED)
+    values = [Proposer(spec_of(space, algorithm="tpe", seed=seed)).propose(0) for seed in (1, 2, 1)]
+    assert values[0] == values[2]
+    assert values[0] is not None
+    assert values[1] is not None
+    assert values[0].params != values[1].params

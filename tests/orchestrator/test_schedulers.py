@@ -1,0 +1,299 @@
+"""The scheduler decides as Ray Tune's own does, and goes on from any prefix of the journal as if it never stopped."""
+
+import itertools
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
+
+from orchestrator.journal import Journal, read_journal
+from orchestrator.paths import RunFolder
+from orchestrator.recorder import Recorder
+from orchestrator.records import EpochReported, Record, StudyOpened, TrialProposed, TrialStarted, TrialStopped
+from orchestrator.schedulers import RecordedAsha, make_scheduler
+from orchestrator.study import StudySpec
+from orchestrator.trial import TrialState, fold
+
+CONTINUE, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP
+#: (trial, value) of one epoch after another.
+Stream = list[tuple[str, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    max_epochs: int = 9
+    grace_epochs: int = 1
+    reduction_factor: float = 3
+    mode: str = "max"
+    algorithm: str = "asha"
+
+    @property
+    def metric(self) -> str:
+        return "val_accuracy" if self.mode == "max" else "val_loss"
+
+    def spec(self) -> StudySpec:
+        return StudySpec.model_validate(
+            {
+                "name": "s",
+                "data": {"source": "digits"},
+                "space": _space(),
+                "objective": {"metric": self.metric},
+                "schedule": {
+                    "algorithm": self.algorithm,
+                    "max_epochs": self.max_epochs,
+                    "grace_epochs": self.grace_epochs,
+                    "reduction_factor": self.reduction_factor,
+                },
+            }
+        )
+
+    def opening(self, names: Sequence[str]) -> list[Record]:
+        opened = StudyOpened(
+            schema=1,
+            study="s",
+            seed=0,
+            metric=self.metric,
+            mode=self.mode,
+            max_epochs=self.max_epochs,
+            num_trials=len(names),
+            at=0.0,
+        )
+        variant = {"family": "sequential", "params": {}, "seed": 0}
+        return [
+            opened,
+            *(TrialProposed(trial=name, number=n, variant=variant, at=0.0) for n, name in enumerate(names)),
+            *(TrialStarted(trial=name, at=0.0) for name in names),
+        ]
+
+
+def _space() -> Any:
+    from search_spaces import space_from_mapping
+
+    return space_from_mapping({"family": "sequential", "params": {"dropout": {"float": [0, 0.5]}}})
+
+
+@dataclass(kw_only=True)
+class Rig:
+    """A driver without Ray: a recorder on a real journal, its scheduler, and what Ray Tune would tell them."""
+
+    settings: Settings
+    recorder: Recorder
+    scheduler: Any
+
+    def report(self, name: str, value: float, *, epoch: int | None = None) -> str:
+        """Returns the decision about a trial's next epoch, told in the order in which Ray Tune tells it."""
+        epoch = self.recorder.trial(name).epoch + 1 if epoch is None else epoch
+        is_last = epoch == self.settings.max_epochs
+        metrics = {self.settings.metric: value}
+        report = {
+            "epoch": epoch,
+            "metrics": metrics,
+            "train_seconds": 1.0,
+            "images_per_second": 1.0,
+            "is_last": is_last,
+        }
+        result = {"trial": name, "worker": {}, **metrics, "epoch": epoch, "report": report, "done": is_last}
+        self.recorder(f"tune-{name}", result)
+        if is_last:
+            self.scheduler.on_trial_complete(None, tune_trial(name), result)
+            return STOP
+        return self.scheduler.on_trial_result(None, tune_trial(name), result)
+
+    @property
+    def rungs(self) -> list[tuple[float, dict[str, float]]]:
+        return deepcopy(self.scheduler._brackets[0]._rungs)
+
+
+def tune_trial(name: str) -> Any:
+    return SimpleNamespace(config={"trial": name}, trial_id=f"tune-{name}")
+
+
+@contextmanager
+def rig(settings: Settings, records: Sequence[Record]) -> Iterator[Rig]:
+    """Yields a driver that found these records in its journal."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = RunFolder(Path(folder))
+        with Journal(place.journal) as journal:
+            for record in records:
+                journal.append(record)
+            recorder = Recorder(journal, state=fold(read_journal(place.journal)), folder=place, clock=lambda: 1.0)
+            scheduler = make_scheduler(settings.spec(), recorder)
+            for trial in recorder.state.unfinished:
+                scheduler.on_trial_add(None, tune_trial(trial.name))
+            yield Rig(settings=settings, recorder=recorder, scheduler=scheduler)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> tuple[Settings, list[str], Stream]:
+    """Returns settings, trials and reports in any order; who ended is passed over when the plan is played."""
+    max_epochs = draw(st.integers(1, 12))
+    chosen = Settings(
+        max_epochs=max_epochs,
+        grace_epochs=draw(st.integers(1, max_epochs)),
+        reduction_factor=draw(st.sampled_from([1.5, 2, 2.5, 3, 4])),
+        mode=draw(st.sampled_from(["max", "min"])),
+    )
+    names = [f"t{number:04d}" for number in range(draw(st.integers(1, 6)))]
+    values = st.integers(0, 20).map(lambda number: number / 20)
+    return chosen, names, draw(st.lists(st.tuples(st.sampled_from(names), values), max_size=40))
+
+
+def play(driver: Rig, stream: Stream) -> list[tuple[str, int, str]]:
+    """Returns (trial, epoch, decision) of every report that a trial which has not ended could make."""
+    decisions = []
+    for name, value in stream:
+        trial = driver.recorder.trial(name)
+        if not trial.has_ended:
+            decision = driver.report(name, value)
+            decisions.append((name, trial.epoch, decision))
+    return decisions
+
+
+@settings(max_examples=80, deadline=None)
+@given(plan=plans())
+def test_decisions_are_those_of_ray_tunes_own_scheduler(plan: tuple[Settings, list[str], Stream]) -> None:
+    chosen, names, stream = plan
+    plain = AsyncHyperBandScheduler(
+        time_attr="epoch",
+        metric=chosen.metric,
+        mode=chosen.mode,
+        max_t=chosen.max_epochs,
+        grace_period=chosen.grace_epochs,
+        reduction_factor=chosen.reduction_factor,
+    )
+    for name in names:
+        plain.on_trial_add(None, SimpleNamespace(trial_id=name))
+    with rig(chosen, chosen.opening(names)) as driver:
+        for name, value in stream:
+            trial = driver.recorder.trial(name)
+            if trial.has_ended:
+                continue
+            decision = driver.report(name, value)
+            result, twin = {"epoch": trial.epoch, chosen.metric: value}, SimpleNamespace(trial_id=name)
+            if trial.epoch == chosen.max_epochs:
+                plain.on_trial_complete(None, twin, result)
+            else:
+                assert decision == plain.on_trial_result(None, twin, result)
+            assert driver.rungs == plain._brackets[0]._rungs
+            assert (trial.state is TrialState.STOPPED) == (decision == STOP and trial.epoch < chosen.max_epochs)
+
+
+@settings(max_examples=25, deadline=None)
+@given(plan=plans())
+def test_from_every_prefix_of_the_journal_it_goes_on_undisturbed(plan: tuple[Settings, list[str], Stream]) -> None:
+    chosen, names, stream = plan
+    opening = chosen.opening(names)
+    with rig(chosen, opening) as driver:
+        rungs = [driver.rungs]
+        decisions = []
+        # By number of reports: how much of the stream they used up.
+        used = [0]
+        for position, (name, value) in enumerate(stream, start=1):
+            decisions += (told := play(driver, [(name, value)]))
+            if told:
+                rungs.append(driver.rungs)
+                used.append(position)
+        records = list(read_journal(driver.recorder._journal.path))
+    for length in range(len(opening), len(records) + 1):
+        count = sum(isinstance(record, EpochReported) for record in records[:length])
+        with rig(chosen, records[:length]) as resumed:
+            assert resumed.rungs == rungs[count]
+            assert play(resumed, stream[used[count] :]) == decisions[count:]
+            told = list(read_journal(resumed.recorder._journal.path))
+            # The reasons, too, are those of the undisturbed run; only a stop that was made up for may come later.
+            assert sorted(map(repr, told)) == sorted(map(repr, records))
+
+
+def test_no_rung_judges_a_trial_twice() -> None:
+    chosen = Settings()
+    with rig(chosen, chosen.opening(["t0000", "t0001"])) as driver:
+        assert [driver.report("t0000", 0.1) for _ in range(4)] == [CONTINUE] * 4
+        rungs = driver.rungs
+        assert play(driver, [("t0001", 0.9)] * 4) == [("t0001", epoch, CONTINUE) for epoch in range(1, 5)]
+        records = list(read_journal(driver.recorder._journal.path))
+        assert {milestone: list(recorded) for milestone, recorded in rungs} == {9: [], 3: ["t0000"], 1: ["t0000"]}
+    with rig(chosen, records) as resumed:
+        before = resumed.rungs
+        # It went on from an older checkpoint: epochs that it reported before are neither recorded nor judged again.
+        assert [resumed.report("t0000", 0.0, epoch=epoch) for epoch in (2, 3, 4)] == [CONTINUE] * 3
+        assert resumed.rungs == before
+        assert list(read_journal(resumed.recorder._journal.path)) == records
+
+
+def test_stop_that_never_reached_the_journal_is_made_up_for() -> None:
+    chosen = Settings()
+    with rig(chosen, chosen.opening(["t0000", "t0001"])) as driver:
+        assert play(driver, [("t0000", 0.9), ("t0001", 0.1)]) == [("t0000", 1, CONTINUE), ("t0001", 1, STOP)]
+        records = list(read_journal(driver.recorder._journal.path))
+    assert isinstance(records[-1], TrialStopped)
+    with rig(chosen, records[:-1]) as resumed:
+        assert resumed.recorder.trial("t0001").state is TrialState.STOPPED
+        assert list(read_journal(resumed.recorder._journal.path)) == records
+        assert [trial.name for trial in resumed.recorder.state.unfinished] == ["t0000"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "first", "second", "reason"),
+    [
+        ("max", 0.9, 0.25, "asha: val_accuracy 0.2500 at epoch 1 is outside the best 1/3 of the 1 trials"),
+        ("min", 0.25, 0.9, "asha: val_loss 0.9000 at epoch 1 is outside the best 1/3 of the 1 trials"),
+    ],
+)
+def test_reason_names_metric_epoch_and_cut_off(mode: str, first: float, second: float, reason: str) -> None:
+    chosen = Settings(mode=mode)
+    with rig(chosen, chosen.opening(["t0000", "t0001"])) as driver:
+        play(driver, [("t0000", first), ("t0001", second)])
+        told = driver.recorder.trial("t0001").reason
+    assert told.startswith(reason)
+    assert told.endswith(f"(cut-off {first:.4f})")
+
+
+@settings(max_examples=40, deadline=None)
+@given(plan=plans())
+def test_every_stop_has_a_cut_off_that_its_trial_missed(plan: tuple[Settings, list[str], Stream]) -> None:
+    chosen, names, stream = plan
+    pattern = rf"{chosen.metric} (\S+) at epoch (\d+) is outside the best 1/\S+ of .* \(cut-off (\S+)\)"
+    with rig(chosen, chosen.opening(names)) as driver:
+        play(driver, stream)
+        for trial in driver.recorder.state.trials.values():
+            if trial.stop is None:
+                continue
+            found = re.search(pattern, trial.reason)
+            assert found is not None, trial.reason
+            value, epoch, cutoff = float(found[1]), int(found[2]), float(found[3])
+            assert value == pytest.approx(trial.reports[-1].metrics[chosen.metric], abs=1e-4)
+            assert epoch == trial.epoch
+            assert value <= cutoff if chosen.mode == "max" else value >= cutoff
+
+
+def test_schedule_none_never_stops_a_trial() -> None:
+    chosen = Settings(algorithm="none")
+    names = ["t0000", "t0001"]
+    with rig(chosen, chosen.opening(names)) as driver:
+        values = itertools.cycle([0.9, 0.0])
+        stream = [(name, next(values)) for _ in range(chosen.max_epochs) for name in names]
+        decisions = play(driver, stream)
+        assert {decision for _, epoch, decision in decisions if epoch < chosen.max_epochs} == {CONTINUE}
+        assert {trial.state for trial in driver.recorder.state.trials.values()} == {TrialState.COMPLETED}
+
+
+def test_result_without_an_epoch_is_not_judged() -> None:
+    chosen = Settings()
+    with rig(chosen, chosen.opening(["t0000"])) as driver:
+        assert isinstance(driver.scheduler, RecordedAsha)
+        failure = {"trial": "t0000", "failure": {}, "done": True}
+        assert driver.scheduler.on_trial_result(None, tune_trial("t0000"), failure) == CONTINUE
+        driver.scheduler.on_trial_complete(None, tune_trial("t0000"), failure)
+        driver.scheduler.on_trial_error(None, tune_trial("t0000"))
+        driver.scheduler.on_trial_remove(None, tune_trial("t0000"))
+        assert all(recorded == {} for _, recorded in driver.rungs)

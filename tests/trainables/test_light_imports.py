@@ -1,0 +1,52 @@
+"""What the driver reads of this package costs no framework."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("tensorflow", "keras", "ray", "pyarrow", "optuna", "sklearn", "PIL")
+
+LIGHT = (
+    "trainables",
+    "trainables.checkpoint",
+    "trainables.errors",
+    "trainables.families",
+    "trainables.families.parameters",
+    "trainables.reports",
+    "trainables.spec",
+    "trainables.trial_run",
+    "trainables.worker_spec",
+)
+
+START_A_TRIAL = """
+from search_spaces import Variant
+from trainables.data.dataset import DatasetInfo
+from trainables.spec import DataSpec
+from trainables.trial_run import TrialRun
+from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
+info = DatasetInfo(key="", split_key="", folder="", input_shape=(8, 8, 1), num_classes=2, class_names=("a", "b"),
+                   num_train=1, num_validation=1, num_test=1, fingerprint="")
+spec = WorkerSpec(dataset=info, data=DataSpec(source="digits"), split_seed=0, device=DeviceSpec(), checkpoints="",
+                  training=TrainingSpec(max_epochs=1, metric="val_accuracy", mode="max"))
+TrialRun(trial="t0001", variant=Variant(family="sequential", params={}, seed=0), first_epoch=1, spec=spec)
+"""
+
+
+def heavy_after(code):
+    script = f"import sys\n{code}\nprint(*sorted(set(sys.modules) & set({HEAVY!r})))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout.split()
+
+
+def test_every_light_module_imports_nothing_heavy():
+    assert heavy_after("\n".join(f"import {module}" for module in LIGHT)) == []
+
+
+def test_a_trial_run_waits_with_everything_heavy_for_its_first_step():
+    assert heavy_after(START_A_TRIAL) == []
+
+
+@pytest.mark.parametrize("module", ["trainables.blocks"])
+def test_the_measure_sees_a_heavy_import(module):
+    assert {"tensorflow", "keras"} <= set(heavy_after(f"import {module}"))
