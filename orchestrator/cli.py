@@ -1,6 +1,7 @@
 """The command line: the only place that prints for people and exits."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _MAX_EXPORTS, _LONGEST_COUNT = 1000, 10
 EXIT_FAILED, EXIT_INPUT, EXIT_PAUSED = 1, 2, 130
+_PIPED_WIDTH = 150
 
 app = typer.Typer(
     help="Trains a fleet of CNN variants and keeps the best.\n\nStart with: convfleet run quickstart",
@@ -271,7 +273,11 @@ def _description(study: str, spec: "StudySpec") -> str:
 def _console(*, stderr: bool = False) -> "Console":
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        # A log or a pipe has no edge to break lines at; rich would take 80 columns.
+        console.width = _PIPED_WIDTH
+    return console
 
 
 def _print_json(content: Any) -> None:
@@ -282,8 +288,6 @@ def _fail(error: OrchestratorError, *, code: int) -> NoReturn:
     """Prints an error without a traceback and exits."""
     word = "paused" if code == EXIT_PAUSED else "error"
     style = "" if not sys.stderr.isatty() else ("\033[33m" if code == EXIT_PAUSED else "\033[31m")
-    import os
-
     if os.environ.get("NO_COLOR"):
         style = ""
     end = "\033[0m" if style else ""

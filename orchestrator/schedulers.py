@@ -105,8 +105,12 @@ class RecordedAsha(Unsaved, AsyncHyperBandScheduler):
                 super().on_trial_complete(None, _KnownAs(name), result)
                 continue
             decision, reason = self._judge(name, result)
-            # The driver died between a report and the stop that followed from it: the stop is made up for.
-            if decision == TrialScheduler.STOP and not trial.has_ended and epoch == trial.epoch:
+            if decision != TrialScheduler.STOP or epoch != trial.epoch:
+                continue
+            # As Ray Tune tells it: a stopped trial is also complete, and enters a lower rung that it had skipped.
+            super().on_trial_complete(None, _KnownAs(name), result)
+            if not trial.has_ended:
+                # The driver died between a report and the stop that followed from it: the stop is made up for.
                 self._recorder.stop_trial(name, epoch=epoch, reason=reason)
 
 

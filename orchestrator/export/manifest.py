@@ -38,7 +38,7 @@ def fingerprints(folder: Path) -> dict[str, dict[str, Any]]:
     """Returns size and sha256 of every file below a folder but the manifest itself."""
     found = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != MANIFEST:
+        if path.is_file() and path != folder / MANIFEST:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             found[path.relative_to(folder).as_posix()] = {"size_bytes": path.stat().st_size, "sha256": digest}

@@ -119,12 +119,11 @@ def test_report_is_in_the_file_when_the_stopper_returns(rig: Rig) -> None:
 
 
 def test_ray_tune_asks_the_stopper_before_scheduler_searcher_and_callbacks() -> None:
+    # That a trial is complete is told later, when the decision about its result is carried out.
     code = inspect.getsource(TuneController._process_trial_result)
     asked = code.index("self._stopper(")
     for later in (
-        "self._scheduler_alg.on_trial_complete(",
         "self._scheduler_alg.on_trial_result(",
-        "self._search_alg.on_trial_complete(",
         "self._search_alg.on_trial_result(",
         "self._callbacks.on_trial_result(",
     ):

@@ -107,7 +107,10 @@ class Rig:
         if is_last:
             self.scheduler.on_trial_complete(None, tune_trial(name), result)
             return STOP
-        return self.scheduler.on_trial_result(None, tune_trial(name), result)
+        decision: str = self.scheduler.on_trial_result(None, tune_trial(name), result)
+        if decision == STOP:
+            self.scheduler.on_trial_complete(None, tune_trial(name), result)
+        return decision
 
     @property
     def rungs(self) -> list[tuple[float, dict[str, float]]]:
@@ -140,7 +143,7 @@ def plans(draw: st.DrawFn) -> tuple[Settings, list[str], Stream]:
     chosen = Settings(
         max_epochs=max_epochs,
         grace_epochs=draw(st.integers(1, max_epochs)),
-        reduction_factor=draw(st.sampled_from([1.5, 2, 2.5, 3, 4])),
+        reduction_factor=draw(st.sampled_from([1.2, 1.5, 2, 2.5, 3, 4])),
         mode=draw(st.sampled_from(["max", "min"])),
     )
     names = [f"t{number:04d}" for number in range(draw(st.integers(1, 6)))]
@@ -180,10 +183,10 @@ def test_decisions_are_those_of_ray_tunes_own_scheduler(plan: tuple[Settings, li
                 continue
             decision = driver.report(name, value)
             result, twin = {"epoch": trial.epoch, chosen.metric: value}, SimpleNamespace(trial_id=name)
-            if trial.epoch == chosen.max_epochs:
-                plain.on_trial_complete(None, twin, result)
-            else:
+            if trial.epoch < chosen.max_epochs:
                 assert decision == plain.on_trial_result(None, twin, result)
+            if decision == STOP:
+                plain.on_trial_complete(None, twin, result)
             assert driver.rungs == plain._brackets[0]._rungs
             assert (trial.state is TrialState.STOPPED) == (decision == STOP and trial.epoch < chosen.max_epochs)
 
@@ -240,6 +243,19 @@ def test_stop_that_never_reached_the_journal_is_made_up_for() -> None:
         assert resumed.recorder.trial("t0001").state is TrialState.STOPPED
         assert list(read_journal(resumed.recorder._journal.path)) == records
         assert [trial.name for trial in resumed.recorder.state.unfinished] == ["t0000"]
+
+
+def test_stopped_trial_stands_in_the_same_rungs_after_a_resume() -> None:
+    # Rungs closer than an epoch: Ray Tune enters a stopped trial into one that it had skipped.
+    chosen = Settings(max_epochs=12, reduction_factor=1.2)
+    stream = [("t0000", 0.9)] * 4 + [("t0001", 0.9)] * 3 + [("t0001", 0.1)]
+    with rig(chosen, chosen.opening(["t0000", "t0001"])) as driver:
+        assert play(driver, stream)[-1] == ("t0001", 4, STOP)
+        rungs = driver.rungs
+        records = list(read_journal(driver.recorder._journal.path))
+    for missing in (0, 1):
+        with rig(chosen, records[: len(records) - missing]) as resumed:
+            assert resumed.rungs == rungs
 
 
 @pytest.mark.parametrize(

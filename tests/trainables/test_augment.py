@@ -122,4 +122,5 @@ def test_rotations_stay_within_black_and_white(images):
     assert turned.shape == images.shape
     assert turned.min() >= 0
     assert turned.max() <= 255.01
-    assert not np.array_equal(turned, images)
+    # Between the pixels there are values that no whole number is.
+    assert (turned != np.round(turned)).mean() > 0.5

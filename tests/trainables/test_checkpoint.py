@@ -188,10 +188,10 @@ def test_pruning_keeps_what_is_asked_and_nothing_else(tmp_path_factory, epochs, 
 
 
 def test_epochs_are_ordered_as_numbers_and_strangers_passed_over(tmp_path):
-    for name in ("epoch-10000", "epoch-0002", "epoch-0010", "epoch-best", ".epoch-0099.tmp"):
+    for name in ("epoch-10000", "epoch-0002", "epoch-9999", "epoch-best", ".epoch-0099.tmp"):
         (tmp_path / name).mkdir()
     (tmp_path / "epoch-0005").write_text("a file")
-    assert saved_epochs(tmp_path) == [2, 10, 10000]
+    assert saved_epochs(tmp_path) == [2, 9999, 10000]
 
 
 class Bomb:

@@ -121,6 +121,13 @@ def test_resnet_20_has_its_published_number_of_trainable_parameters():
     assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == 272_474
 
 
+def test_each_residual_stage_but_the_first_halves_the_image_and_grows_its_filters():
+    params = {"num_stages": 3, "blocks_per_stage": 2, "filters": 4, "filters_growth": 1.5}
+    model = build_model(Variant(family="residual", params=params, seed=0), input_shape=(28, 20, 1), num_classes=2)
+    sums = [layer.output.shape[1:] for layer in model.layers if type(layer).__name__ == "Add"]
+    assert sums == [(28, 20, 4)] * 2 + [(14, 10, 6)] * 2 + [(7, 5, 9)] * 2
+
+
 INFEASIBLE = [
     ("sequential", {"num_blocks": 5, "padding": "valid"}, "the 3x3 convolution of block 4 needs at least 3x3 pixels"),
     ("sequential", {"num_blocks": 3, "padding": "valid", "kernel_size": 15, "pooling": "none"}, "of block 2 needs"),

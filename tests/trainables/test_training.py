@@ -78,6 +78,17 @@ def test_a_variant_does_not_feel_which_variants_the_process_trained_before(
     same_state(state, first_outcome["sequential"][1])
 
 
+def test_a_model_starts_from_its_seed_and_from_names_that_are_always_the_same(training_of, variant_of):
+    def start(seed):
+        model = training_of(variant_of(seed=seed)).model
+        return [layer.name for layer in model.layers], model.get_weights()[0]
+
+    names, weights = start(1)
+    other_names, other_weights = start(2)
+    assert names == other_names
+    assert not np.array_equal(weights, other_weights)
+
+
 def test_an_epoch_shows_every_training_image_once_in_the_epochs_order(training_of, variant_of, splits):
     training = training_of(variant_of(batch_size=32))
     batches = seen_by(training, "train_step")
@@ -141,20 +152,22 @@ def test_a_checkpoint_of_another_variant_is_not_restored(after_one_epoch, varian
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_compiled_epoch_equals_its_steps_one_by_one(training_of, variant_of, splits, family):
+def test_compiled_epochs_equal_their_steps_one_by_one(training_of, variant_of, splits, family):
     variant = variant_of(family, optimizer="sgd", learning_rate=0.01, label_smoothing=0.1)
     compiled = training_of(variant)
-    report = compiled.run_epoch()
+    reports = [compiled.run_epoch(), compiled.run_epoch()]
     stepped = training_of(variant)
-    order = epoch_order(splits[0].indices, seed=variant.seed, epoch=1)
-    for start in range(0, len(order), 32):
-        metrics = stepped.model.train_step(gather_batch(splits[0], order[start : start + 32]))
+    for report in reports:
+        order = epoch_order(splits[0].indices, seed=variant.seed, epoch=report.epoch)
+        stepped.model.reset_metrics()
+        for start in range(0, len(order), 32):
+            metrics = stepped.model.train_step(gather_batch(splits[0], order[start : start + 32]))
+        assert report.metrics["loss"] == pytest.approx(float(metrics["loss"]), rel=1e-5)
+        assert report.metrics["accuracy"] == pytest.approx(float(metrics["accuracy"]), abs=1e-6)
     expected, state = stepped.state(), compiled.state()
     assert expected.keys() == state.keys()
     for name, array in state.items():
         np.testing.assert_allclose(array, expected[name], rtol=1e-5, atol=1e-6, err_msg=name)
-    assert report.metrics["loss"] == pytest.approx(float(metrics["loss"]), rel=1e-5)
-    assert report.metrics["accuracy"] == pytest.approx(float(metrics["accuracy"]), abs=1e-6)
 
 
 def test_the_last_report_says_so_and_epochs_count_from_one(training_of, variant_of):

@@ -138,6 +138,15 @@ def test_the_checkpoints_of_the_best_epoch_and_of_the_last_two_stay(undisturbed)
     assert saved_epochs(folder) == [best, 4, 5]
 
 
+@pytest.mark.parametrize(("mode", "values", "best"), [("max", [1, 3, 3, 2], 2), ("min", [3, 1, 2, 1], 2)])
+def test_the_best_epoch_is_the_earliest_of_the_best(mode, values, best):
+    history = [
+        EpochReport(epoch=epoch, metrics={"val_loss": value}, train_seconds=1, images_per_second=1)
+        for epoch, value in enumerate(values, start=1)
+    ]
+    assert best_epoch(history, metric="val_loss", mode=mode) == best
+
+
 def test_the_next_run_tells_stored_epochs_again_and_trains_only_the_rest(
     spec, variant, undisturbed, stopped, trained_epochs
 ):
@@ -177,8 +186,9 @@ def test_a_damaged_newest_checkpoint_costs_one_epoch(spec, variant, undisturbed,
 
 def test_checkpoints_of_another_variant_are_cleared_away(spec, variant_of, stopped):
     folder = stopped(4, 5)
+    (folder / ".epoch-0006.tmp").mkdir()
     reports(start(spec, variant_of(seed=99)), 1)
-    assert saved_epochs(folder) == [1]
+    assert [path.name for path in folder.iterdir()] == ["epoch-0001"]
 
 
 def test_nothing_is_built_before_the_first_step(spec, variant, monkeypatch):

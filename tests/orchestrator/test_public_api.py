@@ -1,0 +1,177 @@
+"""What other programs rely on: the package's names, its error tree, and what an export promises."""
+
+import hashlib
+import importlib.metadata
+import inspect
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import orchestrator
+from orchestrator import errors
+from orchestrator.errors import ExportError
+from orchestrator.export.manifest import MANIFEST, fingerprints, write_manifest
+from orchestrator.export.request import ExportRequest
+from orchestrator.export.verify import TOLERANCE, check_parity
+from search_spaces import Variant
+from trainables.data.dataset import DatasetInfo
+from trainables.spec import DataSpec
+from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
+
+PUBLIC = ["StudyResult", "StudySpec", "load_study", "open_run", "resume_study", "run_study"]
+
+
+def test_public_names_are_pinned_and_import() -> None:
+    assert orchestrator.__all__ == PUBLIC
+    for name in PUBLIC:
+        item = getattr(orchestrator, name)
+        assert item.__name__ == name
+        assert (item.__doc__ or "").strip()
+    with pytest.raises(AttributeError, match="module 'orchestrator' has no attribute 'run_studies'"):
+        _ = orchestrator.run_studies  # type: ignore[attr-defined]
+
+
+def test_arguments_of_public_functions_are_pinned() -> None:
+    arguments = {
+        name: list(inspect.signature(getattr(orchestrator, name)).parameters) for name in PUBLIC if name[0].islower()
+    }
+    assert arguments == {
+        "load_study": ["source", "overrides"],
+        "open_run": ["root"],
+        "resume_study": ["root", "address", "progress"],
+        "run_study": ["spec", "runs", "address", "progress"],
+    }
+
+
+def test_error_tree_is_pinned_and_drawn_in_its_module() -> None:
+    tree = {
+        name: item.__mro__[1].__name__ for name, item in vars(errors).items() if inspect.isclass(item) and item.__doc__
+    }
+    assert tree == {
+        "OrchestratorError": "Exception",
+        "InputError": "OrchestratorError",
+        "StudyFileError": "InputError",
+        "RunFolderError": "InputError",
+        "StudyFailedError": "OrchestratorError",
+        "ResourceError": "StudyFailedError",
+        "ExportError": "StudyFailedError",
+        "JournalError": "OrchestratorError",
+        "StudyPausedError": "OrchestratorError",
+    }
+    assert all(name in (errors.__doc__ or "") for name in tree)
+
+
+GOOD = np.array([[0.25, 0.75], [1.0, 0.0]])
+
+
+@pytest.mark.parametrize(
+    ("actual", "difference"),
+    [(GOOD, 0.0), (GOOD + TOLERANCE / 2, TOLERANCE / 2), (GOOD - TOLERANCE / 2, TOLERANCE / 2)],
+    ids=["equal", "a little above", "a little below"],
+)
+def test_predictions_within_the_tolerance_pass_with_their_difference(actual: np.ndarray, difference: float) -> None:
+    assert check_parity(GOOD, actual, what="model.keras") == pytest.approx(difference, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "message"),
+    [
+        (GOOD, GOOD + 2 * TOLERANCE, r"differ from the checkpoint's by up to 2e-05, allowed is 1e-05; .*discarded"),
+        (GOOD, GOOD - 2 * TOLERANCE, "by up to 2e-05"),
+        (GOOD, GOOD[::-1], "by up to 0.75"),
+        (GOOD, GOOD[:1], r"predicts shape \(1, 2\), its checkpoint \(2, 2\); export it again"),
+        (GOOD, GOOD[:, :1], r"predicts shape \(2, 1\)"),
+        (GOOD, GOOD * np.nan, "values that are not finite"),
+        (GOOD + np.inf, GOOD, "values that are not finite"),
+        (GOOD * np.nan, GOOD * np.nan, "values that are not finite"),
+    ],
+    ids=["above", "below", "rows mixed up", "rows", "classes", "nan", "infinite", "both nan"],
+)
+def test_predictions_that_differ_are_refused(expected: np.ndarray, actual: np.ndarray, message: str) -> None:
+    with pytest.raises(ExportError, match=rf"^t0007: model.keras: .*{message}"):
+        check_parity(expected, actual, what="t0007: model.keras")
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Path:
+    """A finished export without its manifest."""
+    folder = tmp_path / "1-t0007"
+    (folder / "saved_model" / "variables").mkdir(parents=True)
+    (folder / "model.keras").write_bytes(b"keras")
+    (folder / "saved_model" / "saved_model.pb").write_bytes(b"")
+    (folder / "saved_model" / "variables" / "manifest.json").write_bytes(b"{}")
+    return folder
+
+
+def request(folder: Path) -> ExportRequest:
+    dataset = DatasetInfo(
+        key="k",
+        split_key="s",
+        folder="cache",
+        input_shape=(8, 6, 1),
+        num_classes=2,
+        class_names=("cat", "dog"),
+        num_train=70,
+        num_validation=10,
+        num_test=20,
+        fingerprint="f00",
+    )
+    worker = WorkerSpec(
+        dataset=dataset,
+        data=DataSpec(source="digits"),
+        split_seed=7,
+        training=TrainingSpec(max_epochs=9, metric="val_accuracy", mode="max"),
+        device=DeviceSpec(),
+        checkpoints="checkpoints",
+    )
+    return ExportRequest(
+        study="s",
+        rank=1,
+        trial="t0007",
+        variant=Variant(family="sequential", params={"filters": 8}, seed=7),
+        epoch=4,
+        metrics={"val_accuracy": 0.9},
+        formats=("keras", "saved_model"),
+        folder=str(folder),
+        worker=worker,
+    )
+
+
+def test_fingerprints_hold_every_file_but_the_manifest_itself(export: Path) -> None:
+    (export / MANIFEST).write_bytes(b"old")
+    assert fingerprints(export) == {
+        "model.keras": {"size_bytes": 5, "sha256": hashlib.sha256(b"keras").hexdigest()},
+        "saved_model/saved_model.pb": {"size_bytes": 0, "sha256": hashlib.sha256(b"").hexdigest()},
+        "saved_model/variables/manifest.json": {"size_bytes": 2, "sha256": hashlib.sha256(b"{}").hexdigest()},
+    }
+
+
+def test_fingerprint_changes_with_a_single_byte(export: Path) -> None:
+    before = fingerprints(export)
+    (export / "model.keras").write_bytes(b"kerbs")
+    after = fingerprints(export)
+    assert [name for name in before if before[name] != after[name]] == ["model.keras"]
+
+
+def test_manifest_tells_all_that_a_user_of_the_model_needs(export: Path) -> None:
+    wanted = request(export)
+    write_manifest(export, wanted, num_parameters=42, test_metrics={"accuracy": 0.8}, parity={"keras": 0.0})
+    told = json.loads((export / MANIFEST).read_text(encoding="utf-8"))
+    assert told["files"] == fingerprints(export)
+    assert told["variant"] == {
+        "family": "sequential",
+        "params": {"filters": 8},
+        "seed": 7,
+        "variant_id": wanted.variant.variant_id,
+    }
+    assert (told["schema"], told["trial"], told["rank"], told["epoch"]) == (1, "t0007", 1, 4)
+    assert told["input"]["shape"] == [None, 8, 6, 1]
+    assert told["output"]["shape"] == [None, 2]
+    assert told["class_names"] == ["cat", "dog"]
+    assert told["preprocessing"]["color"] == "grey"
+    assert told["splits"] == {"train": 70, "validation": 10, "test": 20}
+    assert (told["metrics"], told["test_metrics"]) == ({"val_accuracy": 0.9}, {"accuracy": 0.8})
+    assert (told["num_parameters"], told["parity_max_difference"]) == (42, {"keras": 0.0})
+    assert told["versions"]["tensorflow"] == importlib.metadata.version("tensorflow")
