@@ -60,7 +60,7 @@ class Training:
         self._params = FAMILIES[variant.family].with_defaults(variant.params)
         started = time.perf_counter()
         self.model = _fresh_model(variant, input_shape=tuple(train.images.shape[1:]), num_classes=num_classes)
-        compile_model(self.model, self._params)
+        self._loss = compile_model(self.model, self._params)
         _create_variables(self.model, train)
         self._augmenter = Augmenter(spec.augment, num_rows=train.images.shape[0], seed=variant.seed)
         self._train_epoch: Any = None
@@ -129,7 +129,8 @@ class Training:
         rows = tf.TensorSpec([None], tf.int32)
         # XLA is a matter of the device, not of this loop: see compile_model.
         self._train_epoch = tf.function(self._train_steps).get_concrete_function(rows, tf.TensorSpec([], tf.int32))
-        self._validate = tf.function(self._validation_steps).get_concrete_function(rows)
+        with self._loss.without_smoothing():
+            self._validate = tf.function(self._validation_steps).get_concrete_function(rows)
         self._spend("trace", started)
 
     def _train_steps(self, order: tf.Tensor, epoch: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -16,7 +16,7 @@ from trainables.checkpoint import Checkpoint, newest_checkpoint, prune_checkpoin
 from trainables.data.dataset import DatasetInfo, open_dataset
 from trainables.data.errors import DataError
 from trainables.data.prepare import prepare_in_process
-from trainables.errors import DivergedError, InfeasibleError
+from trainables.errors import CheckpointError, DivergedError, InfeasibleError
 from trainables.reports import EpochReport, FailureKind
 from trainables.worker_spec import WorkerSpec
 
@@ -112,11 +112,15 @@ class TrialRun:
         )
         training.overhead_seconds.update(overhead)
         checkpoint = newest_checkpoint(self._folder, variant_id=self.variant.variant_id)
-        if checkpoint is not None:
+        if checkpoint is None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            return training
+        try:
             training.load_state(checkpoint.state, history=checkpoint.history)
             logger.info("trial=%s epoch=%d decision=continue", self.trial, checkpoint.epoch)
-        elif self._folder.exists():
-            shutil.rmtree(self._folder, ignore_errors=True)
+        except CheckpointError as exc:
+            # Whole, but of a model that is built differently now, such as after an update of Keras: begin anew.
+            logger.warning('trial=%s decision=restart reason="%s"', self.trial, exc)
         return training
 
     def _save(self, training: "Training") -> None:

@@ -258,6 +258,23 @@ def test_tpe_finds_better_variants_than_chance(mode: str) -> None:
     assert statistics.median(tpe) > statistics.median(chance)
 
 
+def test_tpe_keeps_away_from_what_fails() -> None:
+    params = {"optimizer": {"choice": ["adam", "sgd"]}, "dropout": {"float": [0, 1]}}
+    spec = spec_of(space_from_mapping({"family": "sequential", "params": params}), algorithm="tpe")
+    proposer, num_failing = Proposer(spec), 0
+    for number in range(40):
+        variant = proposer.propose(number)
+        assert variant is not None
+        trial = play(0, variant, value=score)
+        if variant.params["optimizer"] == "sgd":
+            failure = TrialFailed(trial=trial.name, kind="infeasible", reason="too small", at=1.0)
+            trial = Trial(name=trial.name, number=0, variant=variant, proposed_at=0.0, failure=failure)
+            num_failing += number >= 20
+        trial.number = number
+        proposer.tell_end(trial)
+    assert num_failing <= 10
+
+
 def test_another_seed_proposes_other_variants() -> None:
     space = space_from_mapping(MIXED)
     values = [Proposer(spec_of(space, algorithm="tpe", seed=seed)).propose(0) for seed in (1, 2, 1)]

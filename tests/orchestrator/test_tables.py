@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,27 @@ def test_reported_metrics_stand_in_both_tables_training_first(make_sweep: Sweep)
         assert {table.schema.field(name).type for name in METRICS} == {pa.float64()}
 
 
+def test_metric_that_sorts_after_val_still_stands_before_the_validation(
+    make_opened: Callable[..., StudyOpened],
+    make_proposed: Callable[..., TrialProposed],
+    make_reported: Callable[..., EpochReported],
+) -> None:
+    told = make_reported(0, 1, at=2.0, value=0.5)
+    report = {**told.report, "metrics": {"val_loss": 1.0, "weight_norm": 2.0, "val_accuracy": 0.5}}
+    state = fold([make_opened(), make_proposed(0, at=1.0), replace(told, report=report)])
+    assert metric_names(state.trials.values()) == ["weight_norm", "val_accuracy", "val_loss"]
+
+
+def test_epochs_are_written_before_the_trials(
+    make_sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    monkeypatch.setattr("orchestrator.tables.write_whole", lambda path, _: written.append(path.name))
+    state = fold(make_sweep())
+    write_tables(RunFolder(tmp_path), trials=trials_table(state), epochs=epochs_table(state))
+    assert written == ["epochs.parquet", "trials.parquet"]
+
+
 def test_trial_that_died_says_how_and_how_often(
     make_opened: Callable[..., StudyOpened], make_proposed: Callable[..., TrialProposed]
 ) -> None:
@@ -139,6 +161,7 @@ def test_trial_that_died_says_how_and_how_often(
         ([[1, 2], [3]], pa.list_(pa.int64()), [[1, 2], [3]]),
         ([1, "same"], pa.string(), ["1", '"same"']),
         ([True, 3], pa.string(), ["true", "3"]),
+        ([True, 0.5], pa.string(), ["true", "0.5"]),
         ([[1, 2], "none"], pa.string(), ["[1, 2]", '"none"']),
         ([[1, "a"], [2]], pa.string(), ['[1, "a"]', "[2]"]),
         ([[1, 2], 3, None], pa.string(), ["[1, 2]", "3", None]),

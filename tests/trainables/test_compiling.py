@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from trainables.compiling import compile_model, make_loss, make_optimizer
+from trainables.compiling import CrossEntropy, compile_model, make_optimizer
 from trainables.families import FAMILIES
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -55,5 +55,5 @@ def test_the_loss_is_the_cross_entropy_with_smoothed_targets(smoothing):
     metrics = model.evaluate(probabilities, labels, batch_size=4, verbose=0, return_dict=True)
     assert metrics["loss"] == pytest.approx(expected, rel=1e-5)
     assert metrics["accuracy"] == pytest.approx((probabilities.argmax(axis=1) == labels).mean())
-    loss = make_loss(complete(label_smoothing=smoothing))(labels, probabilities)
+    loss = CrossEntropy(smoothing)(labels, probabilities)
     assert float(np.mean(loss)) == pytest.approx(expected, rel=1e-5)

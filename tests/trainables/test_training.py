@@ -170,6 +170,15 @@ def test_compiled_epochs_equal_their_steps_one_by_one(training_of, variant_of, s
         np.testing.assert_allclose(array, expected[name], rtol=1e-5, atol=1e-6, err_msg=name)
 
 
+def test_validation_loss_of_a_smoothed_variant_is_the_plain_cross_entropy(training_of, variant_of, splits):
+    variant = variant_of(label_smoothing=0.3)
+    training = training_of(variant)
+    report = training.run_epoch()
+    checkpoint = Checkpoint(variant_id=variant.variant_id, state=training.state(), history=training.history)
+    model = restored_model(variant, checkpoint, input_shape=(8, 8, 1), num_classes=10)
+    assert report.metrics["val_loss"] == scores(model, splits[1])["val_loss"]
+
+
 def test_the_last_report_says_so_and_epochs_count_from_one(training_of, variant_of):
     training = training_of(variant_of(), max_epochs=3)
     reports = list(training.epochs())

@@ -5,9 +5,10 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from trainables.checkpoint import checkpoint_folder, saved_epochs
+from trainables.checkpoint import Checkpoint, checkpoint_folder, save_checkpoint, saved_epochs
 from trainables.data.cache import prepare_dataset
 from trainables.reports import EpochReport, FailureKind
 from trainables.spec import AugmentSpec, DataSpec
@@ -182,6 +183,17 @@ def test_a_damaged_newest_checkpoint_costs_one_epoch(spec, variant, undisturbed,
     (folder / ".epoch-0006.tmp").mkdir()
     assert metrics_of(reports(start(spec, variant, first_epoch=5), 1)) == metrics_of(undisturbed[0][4:])
     assert trained_epochs == [5]
+
+
+def test_a_whole_checkpoint_of_a_model_that_is_built_differently_now_starts_the_trial_anew(
+    spec, variant, undisturbed, trained_epochs
+):
+    history = undisturbed[0][:2]
+    checkpoint = Checkpoint(variant_id=variant.variant_id, state={"model/0000": np.zeros(3)}, history=history)
+    save_checkpoint(Path(spec.checkpoints) / "t0001", checkpoint)
+    told = reports(start(spec, variant), MAX_EPOCHS)
+    assert metrics_of(told) == metrics_of(undisturbed[0])
+    assert trained_epochs == [1, 2, 3, 4, 5]
 
 
 def test_checkpoints_of_another_variant_are_cleared_away(spec, variant_of, stopped):
