@@ -14,8 +14,6 @@ from typing import Self
 from orchestrator.errors import JournalError
 from orchestrator.records import Record, record_from_json, record_to_json
 
-SCHEMA_VERSION = 1
-
 
 class Journal:
     """An open journal; use it as a context manager.

@@ -6,6 +6,9 @@ from typing import Any
 
 from orchestrator.errors import JournalError
 
+#: The version of the journals that this package writes and reads.
+JOURNAL_SCHEMA = 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyOpened:

@@ -13,13 +13,13 @@ from orchestrator.errors import InputError, OrchestratorError, StudyFailedError,
 from orchestrator.export.ray_export import run_exports
 from orchestrator.export.request import ExportResult, select_exports
 from orchestrator.interrupts import OneInterrupt
-from orchestrator.journal import SCHEMA_VERSION, Journal
+from orchestrator.journal import Journal
 from orchestrator.overview import export_path
 from orchestrator.paths import RUNS, RunFolder
 from orchestrator.progress import Progress
 from orchestrator.ray_session import ray_session
 from orchestrator.recorder import Recorder
-from orchestrator.records import ModelExported, SessionStarted, StudyFinished, StudyOpened, StudyPaused
+from orchestrator.records import JOURNAL_SCHEMA, ModelExported, SessionStarted, StudyFinished, StudyOpened, StudyPaused
 from orchestrator.report import write_report
 from orchestrator.resources import concurrent_trials
 from orchestrator.result import StudyResult, open_run
@@ -147,7 +147,7 @@ class _Session:
         spec, now = self.spec, self.recorder.now()
         self.recorder.append(
             StudyOpened(
-                schema=SCHEMA_VERSION,
+                schema=JOURNAL_SCHEMA,
                 study=spec.name,
                 seed=spec.seed,
                 metric=spec.objective.metric,

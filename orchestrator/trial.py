@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.errors import JournalError
 from orchestrator.records import (
+    JOURNAL_SCHEMA,
     EpochReported,
     ModelExported,
     Record,
@@ -160,6 +161,11 @@ class StudyState:
             raise JournalError(twice)
         match record:
             case StudyOpened():
+                if record.schema != JOURNAL_SCHEMA:
+                    raise JournalError(
+                        f"the journal has schema {record.schema!r}, expected {JOURNAL_SCHEMA}; use the version of "
+                        "convfleet that wrote it (see environment.json)"
+                    )
                 self.opened = record
             case SessionStarted():
                 self._start_session(record)

@@ -168,6 +168,8 @@ def restored_model(variant: Variant, checkpoint: Checkpoint, *, input_shape: tup
     weights = {name: array for name, array in checkpoint.state.items() if name.startswith(_MODEL)}
     _assign(_named(_MODEL, model.variables), weights, variant=variant)
     model.compile(
+        # Plain SGD has no variables per weight: a file saved with anything else makes Keras warn when it is loaded.
+        optimizer=keras.optimizers.SGD(),
         loss=keras.losses.SparseCategoricalCrossentropy(),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
     )

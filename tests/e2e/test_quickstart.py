@@ -157,6 +157,7 @@ def test_plain_keras_gets_the_manifests_test_accuracy_without_convfleet(quicksta
     expected = json.loads((folder / "manifest.json").read_text())["test_metrics"]["accuracy"]
     found = dict(line.split() for line in result.stdout.splitlines() if line.startswith(("eval", "pred", "serve")))
     assert found.keys() == {"evaluate", "predict", "serve"}, result.stderr
+    assert "UserWarning" not in result.stderr
     assert [float(value) for value in found.values()] == pytest.approx([expected] * 3, abs=1e-6)
 
 

@@ -119,6 +119,7 @@ TYPES_AND_BOUNDS = [
     ("all the gpus", also("resources: {gpus_per_trial: .inf}"), "resources.gpus_per_trial", "inf", "a whole number"),
     ("no cpu", also("resources: {cpus_per_trial: 0}"), "resources.cpus_per_trial", "got 0", "greater than 0"),
     ("cpus in words", also("resources: {cpus: all}"), "resources.cpus", "got 'all'", "auto or a whole number"),
+    ("cpus yes", also("resources: {cpus: yes}"), "resources.cpus", "got True", "of at least 1"),
     ("cpus below 0", also("resources: {cpus: -4}"), "resources.cpus", "got -4", "of at least 1"),
     ("gpus below 0", also("resources: {gpus: -1}"), "resources.gpus", "got -1", "of at least 0"),
     ("none at a time", also("resources: {max_concurrent: 0}"), "resources.max_concurrent", "got 0", "of at least 1"),

@@ -24,6 +24,7 @@ CASES = [
     ("half a CPU each", {"cpus_per_trial": 0.5}, [node(2)], 4),
     ("a tenth of a CPU each", {"cpus_per_trial": 0.1}, [node(1)], 10),
     ("a third of a CPU each", {"cpus_per_trial": 0.3333}, [node(1)], 3),
+    ("shares that do not divide in binary", {"cpus_per_trial": 0.14}, [node(7)], 50),
     ("GPUs left idle", {}, [node(4, 8)], 4),
     ("a GPU each", {"gpus_per_trial": 1}, [node(16, 4)], 4),
     ("GPUs without CPUs", {"gpus_per_trial": 1}, [node(2, 4)], 2),
