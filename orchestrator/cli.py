@@ -2,15 +2,16 @@
 
 import json
 import os
+import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from orchestrator.errors import InputError, JournalError, OrchestratorError, StudyPausedError
+from orchestrator.errors import InputError, OrchestratorError, StudyPausedError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -98,7 +99,7 @@ def validate(study: StudyArgument, overrides: SetOption = None, as_json: JsonOpt
     if as_json:
         _print_json({"study": spec.name, "is_valid": True, "space_size": spec.space.size, "trials": spec.num_trials})
         return
-    print(_description(study, spec))
+    print(_description(study, spec, overrides=overrides or ()))
 
 
 @app.command(epilog="Example: convfleet spaces cnn-small")
@@ -188,14 +189,18 @@ def export(
     load_state(open_run_folder(folder))
     from orchestrator.progress import make_progress
     from orchestrator.runner import export_study
+    from orchestrator.wording import named_test_metrics
 
     console = _console(stderr=as_json)
     with make_progress(console) as progress:
-        results = export_study(
-            folder, top=count, formats=tuple(formats) if formats else None, address=address, progress=progress
-        )
+        results = export_study(folder, top=count, formats=tuple(formats or ()), address=address, progress=progress)
     if as_json:
-        _print_json([{"rank": r.rank, "trial": r.trial, "folder": r.folder, **r.test_metrics} for r in results])
+        _print_json(
+            [
+                {"rank": r.rank, "trial": r.trial, "folder": r.folder, **named_test_metrics(r.test_metrics)}
+                for r in results
+            ]
+        )
         return
     for result in results:
         metrics = ", ".join(f"test {name} {value:.4f}" for name, value in result.test_metrics.items())
@@ -212,8 +217,6 @@ def main() -> NoReturn:
         _fail(exc, code=EXIT_INPUT)
     except StudyPausedError as exc:
         _fail(exc, code=EXIT_PAUSED)
-    except JournalError as exc:
-        _fail(exc, code=EXIT_FAILED)
     except OrchestratorError as exc:
         _fail(exc, code=EXIT_FAILED)
     except OSError as exc:
@@ -251,7 +254,8 @@ def _work(work: Callable[["Progress"], Path], *, as_json: bool) -> None:
         summary(console, result.state, folder=result.folder)
 
 
-def _description(study: str, spec: "StudySpec") -> str:
+def _description(study: str, spec: "StudySpec", *, overrides: Sequence[str]) -> str:
+    settings = "".join(f" --set {shlex.quote(override)}" for override in overrides)
     size = "uncountable" if spec.space.size is None else f"{spec.space.size:,} variants"
     names = ", ".join(spec.space.names[1:])
     schedule = spec.schedule
@@ -265,7 +269,7 @@ def _description(study: str, spec: "StudySpec") -> str:
             f"  search     {spec.num_trials} trials by {spec.search.algorithm}",
             f"  schedule   up to {schedule.max_epochs} epochs{ends}",
             f"  resources  {spec.resources.cpus_per_trial:g} CPUs and {spec.resources.gpus_per_trial:g} GPUs a trial",
-            f"  next       convfleet run {study}",
+            f"  next       convfleet run {shlex.quote(study)}{settings}",
         ]
     )
 

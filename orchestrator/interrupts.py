@@ -5,17 +5,21 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+#: Only the second signal is swallowed: people press Ctrl-C twice.
+_SWALLOWED = 2
 _KINDS = (signal.SIGINT, signal.SIGTERM)
 
 
 class OneInterrupt:
-    """Makes the first SIGINT or SIGTERM raise KeyboardInterrupt and lets further ones pass while it is dealt with.
+    """Makes the first SIGINT or SIGTERM raise KeyboardInterrupt and lets the next pass while it is dealt with.
+
+    Whoever insists, with a third one, ends even a shutdown that hangs.
 
     A context manager. Elsewhere than in the main thread nothing changes: only the main thread gets signals.
     """
 
     def __init__(self) -> None:
-        self._is_interrupted = False
+        self._num_signals = 0
         self._before: list[Any] = []
 
     def __enter__(self) -> Self:
@@ -36,6 +40,6 @@ class OneInterrupt:
                 signal.signal(number, self._interrupt)
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
-        if not self._is_interrupted:
-            self._is_interrupted = True
+        self._num_signals += 1
+        if self._num_signals != _SWALLOWED:
             raise KeyboardInterrupt

@@ -1,6 +1,7 @@
 """Every name on disk, in one place."""
 
 import os
+import shlex
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,15 @@ class RunFolder:
     """
 
     root: Path
+
+    @property
+    def quoted(self) -> str:
+        """The folder as it is written in a shell.
+
+        >>> RunFolder(Path("runs/my study")).quoted
+        "'runs/my study'"
+        """
+        return shlex.quote(str(self.root))
 
     @property
     def study(self) -> Path:

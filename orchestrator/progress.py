@@ -110,6 +110,7 @@ class PlainProgress:
         self._news = News()
         self._stage, self._stage_at = "", 0.0
         self._last: tuple[StudyState, float] | None = None
+        self._is_silent = False
 
     def __enter__(self) -> Self:
         return self
@@ -151,7 +152,13 @@ class PlainProgress:
         # A log with a narrow encoding gets question marks; a study must not end over one letter.
         encoding = self._console.encoding
         line = wording.one_line(text).encode(encoding, "replace").decode(encoding)
-        self._console.print(Text(line), soft_wrap=True)
+        if self._is_silent:
+            return
+        try:
+            self._console.print(Text(line), soft_wrap=True)
+        except (OSError, SystemExit):
+            # Whoever read the lines is gone, as in `convfleet run ... | head`: the study goes on without them.
+            self._is_silent = True
 
 
 def _is_same_stage(text: str, earlier: str) -> bool:

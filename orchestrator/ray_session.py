@@ -69,28 +69,34 @@ def node_resources() -> list[NodeResources]:
 
 
 def _connect(resources: Resources, *, address: str | None) -> None:
-    if address is None:
-        ray.init(
-            address=LOCAL,
-            num_cpus=None if resources.cpus == "auto" else resources.cpus,
-            num_gpus=None if resources.gpus == "auto" else resources.gpus,
-            include_dashboard=False,
-            log_to_driver=False,
-            configure_logging=False,
-            object_store_memory=_OBJECT_STORE_BYTES,
-            _node_ip_address=_LOOPBACK,
-        )
-        _protect_token()
-        return
     try:
-        ray.init(address=address, log_to_driver=False, configure_logging=False)
+        if address is None:
+            _start_local(resources)
+        else:
+            ray.init(address=address, log_to_driver=False, configure_logging=False)
     except Exception as exc:
         # Ray raises a dozen kinds here, from ConnectionError to plain Exception.
         first = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
+        if address is None:
+            raise StudyFailedError(f"Ray did not start on this machine ({first}); see `convfleet doctor`") from exc
         raise StudyFailedError(
             f"--address {address}: no Ray cluster answered ({first}); check `ray status` there, the port, and that "
             "RAY_AUTH_MODE and the token are the cluster's"
         ) from exc
+
+
+def _start_local(resources: Resources) -> None:
+    ray.init(
+        address=LOCAL,
+        num_cpus=None if resources.cpus == "auto" else resources.cpus,
+        num_gpus=None if resources.gpus == "auto" else resources.gpus,
+        include_dashboard=False,
+        log_to_driver=False,
+        configure_logging=False,
+        object_store_memory=_OBJECT_STORE_BYTES,
+        _node_ip_address=_LOOPBACK,
+    )
+    _protect_token()
 
 
 def _protect_token() -> None:

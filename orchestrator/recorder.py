@@ -4,6 +4,7 @@ Ray Tune asks its stopper about a result first, then the scheduler, then the sea
 is therefore the stopper as well as the callback: as a stopper it writes the report down and stops nothing.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 
-from orchestrator.errors import StudyPausedError
+from orchestrator.errors import StudyFailedError, StudyPausedError
 from orchestrator.journal import Journal
 from orchestrator.paths import RunFolder, write_whole
 from orchestrator.records import (
@@ -25,6 +26,13 @@ from orchestrator.records import (
 )
 from orchestrator.trial import StudyState, Trial
 from trainables.reports import FailureKind
+
+logger = logging.getLogger(__name__)
+
+#: Failures of the machine or the data, which would end every other trial, too.
+_NOT_THE_VARIANTS = frozenset({FailureKind.STORAGE_ERROR, FailureKind.DATA_ERROR})
+#: A study whose first trials all fail with the same error of code is broken.
+NUM_ALIKE = 3
 
 
 class Unsaved:
@@ -130,8 +138,11 @@ class Recorder(Unsaved, tune.Stopper, tune.Callback):
 
     def _record_failure(self, result: Mapping[str, Any]) -> None:
         failure = result["failure"]
+        if failure["kind"] in _NOT_THE_VARIANTS:
+            # The trial is not to blame and stays unfinished, so that the study can go on once this is mended.
+            raise StudyFailedError(f"{failure['reason']}; mend that, then `convfleet resume {self._folder.quoted}`")
         if failure["details"]:
-            write_whole(self._folder.failure(result["trial"]), failure["details"])
+            self._write_details(result["trial"], failure["details"])
         self.append(
             TrialFailed(
                 trial=result["trial"],
@@ -141,3 +152,24 @@ class Recorder(Unsaved, tune.Stopper, tune.Callback):
                 at=self.now(),
             )
         )
+        self._stop_if_all_fail_alike()
+
+    def _write_details(self, name: str, details: str) -> None:
+        try:
+            write_whole(self._folder.failure(name), details)
+        except OSError as exc:
+            # The reason goes into the journal all the same; the traceback is only more of it.
+            logger.warning('trial=%s traceback not written reason="%s"', name, exc)
+
+    def _stop_if_all_fail_alike(self) -> None:
+        """Raises StudyFailedError if the first trials all ended with the same error of code."""
+        ended = [trial for trial in self.state.trials.values() if trial.has_ended]
+        reasons = {trial.reason for trial in ended}
+        failures = [trial.failure for trial in ended if trial.failure is not None]
+        if len(ended) != NUM_ALIKE or len(reasons) != 1 or len(failures) != NUM_ALIKE:
+            return
+        if all(failure.kind == FailureKind.CODE_ERROR for failure in failures):
+            raise StudyFailedError(
+                f"the first {NUM_ALIKE} trials all failed with: {reasons.pop()}; see "
+                f"{self._folder.failure(ended[0].name)}; mend that, then `convfleet resume {self._folder.quoted}`"
+            )

@@ -12,10 +12,11 @@ JOURNAL_SCHEMA = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyOpened:
-    """The study begins; always the first record."""
+    """The study begins; always the first record. `study_id` follows from the study's content."""
 
     schema: int
     study: str
+    study_id: str = ""
     seed: int
     metric: str
     mode: str
@@ -26,10 +27,11 @@ class StudyOpened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionStarted:
-    """A driver begins to work on the study, for the first time or again."""
+    """A driver begins to work on the study, for the first time or again; `dataset` is the images' fingerprint."""
 
     driver_pid: int
     slots: int
+    dataset: str = ""
     at: float
 
 

@@ -1,5 +1,6 @@
 """What came of a study, for people who program."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ class StudyResult:
         header = self.state.header
         return leaderboard(self.trials, metric=header.metric, mode=header.mode, k=k)
 
-    def export(self, *, top: int | None = None, formats: tuple[str, ...] | None = None) -> list[Path]:
+    def export(self, *, top: int | None = None, formats: Sequence[str] = ()) -> list[Path]:
         """Exports the best models again and returns their folders, best first."""
         # Late: exporting starts Ray, reading a result does not.
         from orchestrator.runner import export_study
@@ -60,7 +61,7 @@ class StudyResult:
         if not found or not found[-1].is_file():
             raise RunFolderError(
                 f"{self.folder.root}: no model of rank {rank} was exported as .keras; run `convfleet export "
-                f"{self.folder.root} --top {rank}`"
+                f"{self.folder.quoted} --top {rank}`"
             )
         # Late: only this function needs it.
         import keras

@@ -87,7 +87,7 @@ def load_state(folder: RunFolder) -> StudyState:
     if state.opened is None:
         raise RunFolderError(
             f"{folder.root}: its journal has no record yet, so there is nothing to show; `convfleet resume "
-            f"{folder.root}` begins the study"
+            f"{folder.quoted}` begins the study"
         )
     return state
 

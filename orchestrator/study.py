@@ -1,5 +1,7 @@
 """The study: what a study file says, loaded, completed with defaults and checked."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -14,10 +16,11 @@ from orchestrator.study_file import apply_overrides, read_study_file
 from orchestrator.study_paths import path_problems
 from orchestrator.study_sections import Export, Objective, Resources, Schedule, Search
 from search_spaces import Problem, SearchSpace, nearest, parse_space, space_to_mapping
-from trainables.spec import Count, DataSpec
+from trainables.spec import PATH_FIELDS, Count, DataSpec
 
 _STUDIES = resources.files("orchestrator") / "studies"
 _MAX_SEED = 2**31 - 1
+_PLACES = (*PATH_FIELDS, "function_dir")
 
 
 class StudySpec(BaseModel):
@@ -49,6 +52,15 @@ class StudySpec(BaseModel):
         if wanted is None:
             return size if size is not None else _DEFAULT_TRIALS
         return wanted if size is None else min(wanted, size)
+
+    @property
+    def study_id(self) -> str:
+        """12 hexadecimal digits that follow from all that results depend on: not from resources and exports."""
+        mapping = self.model_dump(mode="json", exclude={"space", "resources", "export"})
+        # Where files lie does not matter; what is in them is told by the data set's fingerprint.
+        mapping["data"] = {key: value for key, value in mapping["data"].items() if key not in _PLACES}
+        content = json.dumps({**mapping, "space": space_to_mapping(self.space)}, sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     def to_yaml(self) -> str:
         """Returns the expanded study file: every default written out."""

@@ -1,6 +1,5 @@
 """What a study came to, or where it stands: for people, and as JSON for scripts."""
 
-import shlex
 from datetime import UTC, datetime
 from typing import Any
 
@@ -159,14 +158,14 @@ def _print_places(console: Console, state: StudyState, *, folder: RunFolder) -> 
 def _print_next(console: Console, state: StudyState, *, folder: RunFolder, is_alive: bool) -> None:
     if is_alive:
         return
-    run = shlex.quote(str(folder.root))
+    run = folder.quoted
     commands = [f"convfleet report {run}", f"convfleet export {run}"]
     if state.finished is None:
         commands = [f"convfleet resume {run}", *commands]
     console.print()
     for command in commands:
         _print_fact(console, "next", command, style="cyan")
-    if any(trial.state is TrialState.COMPLETED or trial.state is TrialState.STOPPED for trial in state.trials.values()):
+    if any((export_path(item, folder=folder) / "model.keras").is_file() for item in state.exports):
         snippet = f"from orchestrator import open_run; model = open_run({str(folder.root)!r}).load_model(rank=1)"
         _print_fact(console, "python", snippet, style="cyan")
 

@@ -7,7 +7,10 @@ import threading
 from pathlib import Path
 
 from ray import tune
+from ray.exceptions import RayError
+from ray.tune import TuneError
 
+from orchestrator.errors import OrchestratorError, StudyFailedError
 from orchestrator.proposer import Proposer
 from orchestrator.recorder import Recorder
 from orchestrator.resources import trial_request
@@ -74,14 +77,14 @@ class Tuning:
     def wait(self, timeout_seconds: float) -> bool:
         """Returns whether all trials have ended, after waiting at most so long.
 
-        Raises: whatever ended Ray Tune's loop, unless a pause did.
+        Raises: OrchestratorError or OSError: what ended Ray Tune's loop, unless a pause did.
         """
         # Not join(): a KeyboardInterrupt inside it makes Python take a running thread for a finished one.
         if not self._has_ended.wait(timeout_seconds):
             return False
         shutil.rmtree(self._scratch, ignore_errors=True)
         if self._error is not None and not self._recorder.pause_requested.is_set():
-            raise self._error
+            raise _cause(self._error)
         return True
 
     def _fit(self) -> None:
@@ -92,3 +95,18 @@ class Tuning:
             self._error = exc
         finally:
             self._has_ended.set()
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Returns what Ray Tune's loop ended with: our own error or the system's from inside, else one in words."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OrchestratorError | OSError):
+            return inner
+        inner = inner.__cause__ or inner.__context__
+    if isinstance(error, TuneError | RayError):
+        lines = str(error).strip().splitlines()
+        return StudyFailedError(
+            f"Ray Tune ended: {lines[-1] if lines else type(error).__name__}; the run can be resumed"
+        )
+    return error

@@ -83,12 +83,17 @@ class TrialRun:
         if self._next_epoch <= self._training.epoch:
             report = self._training.history[self._next_epoch - 1]
         else:
-            report = self._training.run_epoch()
+            report = self._train_and_save(self._training)
             while report.epoch < self._next_epoch:
-                # The checkpoint was older than the last report: these epochs are known, so only their end matters.
-                report = self._training.run_epoch()
-            self._save(self._training)
+                # The checkpoint was older than the last report: these epochs are known, but their checkpoints are
+                # lost, and the best of them may be exported.
+                report = self._train_and_save(self._training)
         self._next_epoch += 1
+        return report
+
+    def _train_and_save(self, training: "Training") -> EpochReport:
+        report = training.run_epoch()
+        self._save(training)
         return report
 
     def _begin(self) -> "Training":
@@ -170,13 +175,18 @@ def dataset_on_this_node(spec: WorkerSpec) -> DatasetInfo:
 
     Raises: DataError: if the data on this node is not the driver's.
     """
-    if Path(spec.dataset.folder).is_dir():
+    try:
+        open_dataset(spec.dataset)
+    except DataError:
+        # Another node than the driver's, or one whose cache was cleared or damaged meanwhile.
+        local = prepare_in_process(spec.data, spec.split_seed)
+    else:
         return spec.dataset
-    local = prepare_in_process(spec.data, spec.split_seed)
-    if local.key != spec.dataset.key:
+    if local.fingerprint != spec.dataset.fingerprint:
         raise DataError(
-            f"data: node {socket.gethostname()} read other images than the driver did (content {local.key}, expected "
-            f"{spec.dataset.key}); give every node the same files at the same paths"
+            f"data: node {socket.gethostname()} read other images than the driver did (fingerprint "
+            f"{local.fingerprint}, expected {spec.dataset.fingerprint}); give every node the same files at the same "
+            "paths"
         )
     return local
 

@@ -1,6 +1,7 @@
 """Exports as Ray tasks: TensorFlow stays in the workers, and exports run side by side."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import ray
 from ray.exceptions import RayError, RayTaskError
@@ -11,11 +12,8 @@ from orchestrator.export.request import ExportRequest, ExportResult
 _POLL_SECONDS = 0.2
 
 
-def run_exports(requests: Sequence[ExportRequest]) -> Iterator[ExportResult | None]:
-    """Yields each export as it is finished, and None now and then while waiting.
-
-    Raises: ExportError: if one fails; the others are abandoned.
-    """
+def run_exports(requests: Sequence[ExportRequest]) -> Iterator[ExportResult | ExportError | None]:
+    """Yields each export, or why it failed, as it is finished, and None now and then while waiting."""
     waiting = {
         _export.options(num_cpus=request.worker.device.cpus, num_gpus=request.worker.device.gpus, max_retries=2).remote(
             request
@@ -27,16 +25,21 @@ def run_exports(requests: Sequence[ExportRequest]) -> Iterator[ExportResult | No
         if not done:
             yield None
         for reference in done:
-            request = waiting.pop(reference)
-            try:
-                result: ExportResult = ray.get(reference)
-            except RayTaskError as exc:
-                raise _export_error(request, exc.cause or exc) from exc
-            except RayError as exc:
-                raise ExportError(
-                    f"{request.trial}: the export's worker process died ({exc}); `convfleet export` tries again"
-                ) from exc
-            yield result
+            yield _outcome(reference, waiting.pop(reference))
+
+
+def _outcome(reference: Any, request: ExportRequest) -> ExportResult | ExportError:
+    try:
+        result: ExportResult = ray.get(reference)
+    except RayTaskError as exc:
+        return _export_error(request, exc.cause or exc)
+    except RayError as exc:
+        lines = str(exc).strip().splitlines()
+        return ExportError(
+            f"{request.trial}: the export's worker process died ({lines[0] if lines else type(exc).__name__}); "
+            "`convfleet export` tries again"
+        )
+    return result
 
 
 @ray.remote

@@ -176,4 +176,4 @@ def test_export_command_ships_more_models_in_another_format(quickstart):
     for item in exported:
         folder = quickstart.command_line.folder / item["folder"]
         assert {path.name for path in folder.iterdir()} == {"model.keras", "manifest.json"}
-        assert item["accuracy"] > 0.9
+        assert item["test_accuracy"] > 0.9

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from io import StringIO
 from pathlib import Path
 
@@ -315,6 +316,9 @@ def test_summary_tells_result_cost_places_and_next_commands(make_sweep, tmp_path
     folder = RunFolder(tmp_path / "my run")
     folder.root.mkdir()
     folder.report.write_text("")
+    exported = folder.export(rank=1, trial="t0003")
+    exported.mkdir(parents=True)
+    (exported / "model.keras").write_text("")
     target = console(width=140)
     summary(target, fold(make_sweep()), folder=folder, k=3)
     text = re.sub(r" +", " ", printed(target))
@@ -398,3 +402,23 @@ def test_status_as_json_of_a_study_that_has_only_begun(begin):
 )
 def test_durations_never_show_sixty_of_anything(seconds, told):
     assert wording.duration(seconds) == told
+
+
+def test_summary_names_no_model_where_none_was_exported(make_sweep, tmp_path):
+    target = console(width=140)
+    summary(target, fold(make_sweep()), folder=RunFolder(tmp_path))
+    assert "load_model" not in printed(target)
+
+
+class ClosedPipe(StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(text)
+
+
+def test_study_goes_on_when_nobody_reads_its_progress_any_more(make_sweep, monkeypatch):
+    monkeypatch.setattr(Console, "on_broken_pipe", lambda self: sys.exit(1))  # as rich does, without closing stdout
+    records = make_sweep()
+    with PlainProgress(Console(file=ClosedPipe(), width=120)) as progress:
+        progress.message("starting")
+        for count in (3, len(records)):
+            progress.update(fold(records[:count]), now=1.0, elapsed_seconds=1.0)

@@ -13,7 +13,7 @@ from ray.tune.execution.tune_controller import TuneController
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from orchestrator.errors import StudyPausedError
+from orchestrator.errors import StudyFailedError, StudyPausedError
 from orchestrator.journal import Journal, read_journal
 from orchestrator.paths import RunFolder
 from orchestrator.proposer import Proposer
@@ -274,3 +274,38 @@ def test_trial_that_a_replayed_rung_ends_is_told_to_the_proposer_as_ended(
     handed_out = config.search_alg.suggest("a")
     assert handed_out["trial"] == "t0000"
     assert TrialScheduler.STOP not in handed_out
+
+
+@pytest.mark.parametrize("kind", [FailureKind.STORAGE_ERROR, FailureKind.DATA_ERROR])
+def test_failure_of_the_machine_pauses_the_study_and_leaves_the_trial_unfinished(rig: Rig, kind: FailureKind) -> None:
+    with pytest.raises(StudyFailedError, match=r"the loss is nan; mend that, then `convfleet resume"):
+        rig.recorder("tune-1", failure(kind))
+    assert rig.told == []
+    assert not rig.recorder.trial("t0000").has_ended
+
+
+def test_study_whose_first_trials_all_fail_alike_stops_and_names_the_traceback(rig: Rig) -> None:
+    for number in (1, 2, 3):
+        rig.recorder.append(proposed(number))
+    told = failure(FailureKind.CODE_ERROR)
+    rig.recorder("tune-0", told)
+    rig.recorder("tune-1", {**told, "trial": "t0001"})
+    with pytest.raises(StudyFailedError, match=r"first 3 trials all failed with: the loss is nan; see .*t0000\.txt"):
+        rig.recorder("tune-2", {**told, "trial": "t0002"})
+    assert [record.trial for record in rig.told if isinstance(record, TrialFailed)] == ["t0000", "t0001", "t0002"]
+    rig.recorder("tune-3", {**told, "trial": "t0003"})  # a study that was resumed all the same goes on
+
+
+def test_study_goes_on_when_one_of_its_first_trials_fails_otherwise(rig: Rig) -> None:
+    for number in (1, 2):
+        rig.recorder.append(proposed(number))
+    rig.recorder("tune-0", failure(FailureKind.CODE_ERROR))
+    rig.recorder("tune-1", {**failure(FailureKind.DIVERGED), "trial": "t0001"})
+    rig.recorder("tune-2", {**failure(FailureKind.CODE_ERROR), "trial": "t0002"})
+    assert len(rig.told) == 5
+
+
+def test_traceback_that_cannot_be_written_does_not_lose_the_failure(rig: Rig) -> None:
+    rig.folder.failures.write_text("a file in the way")
+    rig.recorder("tune-1", failure())
+    assert rig.recorder.trial("t0000").state is TrialState.FAILED

@@ -175,6 +175,9 @@ def test_epochs_that_are_known_but_lost_are_trained_again_in_silence(
     (told,) = reports(start(spec, variant, first_epoch=4), 1)
     assert metrics_of([told]) == metrics_of([undisturbed[0][3]])
     assert trained_epochs == list(range(first + 1, 5))
+    # The best epoch among them may be exported, so its checkpoint must be there again.
+    best = best_epoch(undisturbed[0][:4], **WORST)
+    assert {best, 3, 4} <= set(saved_epochs(Path(spec.checkpoints) / "t0001"))
 
 
 def test_a_damaged_newest_checkpoint_costs_one_epoch(spec, variant, undisturbed, stopped, trained_epochs):
@@ -224,12 +227,22 @@ def test_a_loss_that_is_no_number_is_diverged_and_leaves_no_checkpoint(spec, var
     assert saved_epochs(Path(spec.checkpoints) / "t0001") == []
 
 
-def test_a_damaged_data_set_is_a_data_error(spec, variant, tmp_path):
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["*_images.npy", "splits"])
+def test_a_damaged_data_set_is_decoded_again(spec, variant, undisturbed, tmp_path, damage):
     folder = shutil.copytree(spec.dataset.folder, tmp_path / "entry")
-    next(iter(folder.glob("*_images.npy"))).unlink()
-    failed = failure(start(replace(spec, dataset=replace(spec.dataset, folder=str(folder))), variant))
+    victim = next(iter(folder.glob(damage)))
+    shutil.rmtree(victim) if victim.is_dir() else victim.unlink()
+    run = start(replace(spec, dataset=replace(spec.dataset, folder=str(folder))), variant)
+    assert metrics_of(reports(run, 1)) == metrics_of(undisturbed[0][:1])
+
+
+def test_data_that_cannot_be_decoded_any_more_is_a_data_error(spec, variant, tmp_path):
+    gone = DataSpec(source="npz", path=str(tmp_path / "gone.npz"), cache_dir=str(tmp_path / "cache"))
+    dataset = replace(spec.dataset, folder=str(tmp_path / "nowhere"))
+    failed = failure(start(replace(spec, data=gone, dataset=dataset), variant))
     assert failed.kind is FailureKind.DATA_ERROR
-    assert "is missing" in failed.reason
+    assert "gone.npz" in failed.reason
     assert "Traceback" in failed.details
 
 

@@ -1,0 +1,273 @@
+"""One driver's work on one run: data, Ray, trials, exports, report; and what becomes of it when it ends early."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.environment import record_environment
+from orchestrator.errors import ExportError, InputError, OrchestratorError, StudyFailedError, StudyPausedError
+from orchestrator.export.ray_export import run_exports
+from orchestrator.export.request import ExportResult, select_exports
+from orchestrator.interrupts import OneInterrupt
+from orchestrator.journal import Journal
+from orchestrator.overview import export_path
+from orchestrator.paths import RunFolder
+from orchestrator.progress import Progress
+from orchestrator.ray_session import ray_session
+from orchestrator.recorder import Recorder
+from orchestrator.records import JOURNAL_SCHEMA, ModelExported, SessionStarted, StudyOpened, StudyPaused
+from orchestrator.report import write_report
+from orchestrator.resources import concurrent_trials
+from orchestrator.run_folder import driver_lock, read_state
+from orchestrator.study import StudySpec
+from orchestrator.table_writer import TableWriter
+from orchestrator.tuning import Tuning
+from trainables.data.dataset import DatasetInfo
+from trainables.data.errors import DataError
+from trainables.data.prepare import prepare_in_process
+from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
+
+_POLL_SECONDS = 0.2
+_STOP_SECONDS = 15.0
+
+
+@contextmanager
+def open_session(
+    folder: RunFolder, spec: StudySpec, *, address: str | None, progress: Progress | None
+) -> Iterator["Session"]:
+    """Yields a session that holds the run folder; what ends it early is journalled as a pause.
+
+    Raises: StudyPausedError: on Ctrl-C or SIGTERM. InputError: if the data or the study are wrong.
+        StudyFailedError: if the study cannot go on.
+    """
+    with OneInterrupt() as interrupt, driver_lock(folder), Journal(folder.journal) as journal:
+        recorder = Recorder(journal, state=read_state(folder), folder=folder)
+        session = Session(
+            folder=folder, spec=spec, recorder=recorder, interrupt=interrupt, address=address, progress=progress
+        )
+        try:
+            yield session
+        except KeyboardInterrupt:
+            session.pause("interrupted by the user or the system")
+            raise StudyPausedError(session.way_on("nothing is lost")) from None
+        except DataError as exc:
+            session.pause(str(exc))
+            raise InputError(str(exc)) from exc
+        except OSError as exc:
+            session.pause(f"{type(exc).__name__}: {exc}")
+            raise StudyFailedError(session.way_on(f"{folder.root}: the system refused something ({exc})")) from exc
+        except OrchestratorError as exc:
+            session.pause(str(exc))
+            raise
+
+
+@dataclass(kw_only=True)
+class Session:
+    """One driver's work on one run."""
+
+    folder: RunFolder
+    spec: StudySpec
+    recorder: Recorder
+    interrupt: OneInterrupt
+    address: str | None
+    progress: Progress | None
+    started: float = 0.0
+    worker: WorkerSpec | None = None
+    num_concurrent: int = 0
+
+    def open_study(self) -> None:
+        """Writes the journal's first record, or checks that the study is still the one in it.
+
+        Raises: InputError: if study.yaml was changed since.
+        """
+        spec, opened = self.spec, self.recorder.state.opened
+        if opened is None:
+            self.recorder.append(
+                StudyOpened(
+                    schema=JOURNAL_SCHEMA,
+                    study=spec.name,
+                    study_id=spec.study_id,
+                    seed=spec.seed,
+                    metric=spec.objective.metric,
+                    mode=spec.objective.mode,
+                    max_epochs=spec.schedule.max_epochs,
+                    num_trials=spec.num_trials,
+                    at=self.recorder.now(),
+                )
+            )
+        elif opened.study_id and opened.study_id != spec.study_id:
+            raise InputError(
+                f"{self.folder.study}: was changed since the run began (study {spec.study_id}, expected "
+                f"{opened.study_id}); results of two studies cannot be compared: restore it (only resources and export "
+                "may change), or run the changed study in a new folder with `convfleet run`"
+            )
+
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Prepares the data while Ray starts; leaves Ray at the end."""
+        self.started = time.monotonic()
+        with ExitStack() as stack, ThreadPoolExecutor(max_workers=1) as pool:
+            self.tell("starting Ray and reading the data")
+            session = ray_session(self.spec.resources, address=self.address)
+            nodes = pool.submit(stack.enter_context, session)
+            dataset = prepare_in_process(self.spec.data, self.spec.seed, on_progress=self._data_progress)
+            self._check_dataset(dataset)
+            found = nodes.result()
+            self.interrupt.renew()
+            can_grow = self.address is not None
+            self.num_concurrent = concurrent_trials(self.spec.resources, nodes=found, can_grow=can_grow)
+            self.worker = self._worker_spec(dataset)
+            record_environment(self.folder, nodes=found, address=self.address)
+            height, width, channels = dataset.input_shape
+            self.tell(
+                f"data: {dataset.num_train:,} training, {dataset.num_validation:,} validation, {dataset.num_test:,} "
+                f"test images, {height}x{width}x{channels}, {dataset.num_classes} classes; "
+                f"{self.num_concurrent} trials at a time"
+            )
+            yield
+
+    def train(self) -> None:
+        """Runs all trials that have not ended."""
+        worker = self._connected_worker()
+        self.recorder.append(
+            SessionStarted(
+                driver_pid=os.getpid(),
+                slots=self.num_concurrent,
+                dataset=worker.dataset.fingerprint,
+                at=self.recorder.now(),
+            )
+        )
+        tuning = Tuning(self.spec, worker=worker, recorder=self.recorder, num_concurrent=self.num_concurrent)
+        try:
+            tuning.start()
+            while not tuning.wait(_POLL_SECONDS):
+                self.show()
+            self.show()
+        except BaseException:
+            # Nothing is recorded from here on, so Ray Tune may end its trials as it likes.
+            self.recorder.pause_requested.set()
+            try:
+                self.tell("stopping; unfinished trials go on from their last checkpoints when the study is resumed")
+            finally:
+                tuning.wait(_STOP_SECONDS)
+            raise
+
+    def export(self, *, always: bool = False) -> list[ExportResult]:
+        """Exports the best models and returns them, best first; those there already only when asked `always`.
+
+        Raises: ExportError: after all were tried, naming those that failed.
+        """
+        worker, export = self._connected_worker(), self.spec.export
+        if export.top == 0:
+            return []
+        state = self.recorder.state
+        requests = select_exports(state, top=export.top, formats=export.formats, folder=self.folder, worker=worker)
+        done = {(item.rank, item.trial) for item in state.exports if export_path(item, folder=self.folder).is_dir()}
+        requests = [request for request in requests if always or (request.rank, request.trial) not in done]
+        if not requests:
+            return []
+        self.tell(f"exporting {len(requests)} models and evaluating them on the test split")
+        _remove_drafts(self.folder)
+        results: list[ExportResult] = []
+        errors: list[str] = []
+        for outcome in run_exports(requests):
+            if isinstance(outcome, ExportResult):
+                results.append(self._record_export(outcome))
+            elif isinstance(outcome, ExportError):
+                errors.append(str(outcome))
+        if errors:
+            raise ExportError("\n".join(errors))
+        return sorted(results, key=lambda result: result.rank)
+
+    def write_report(self) -> None:
+        """Writes report.html."""
+        self.tell("writing report.html")
+        write_report(self.folder, state=self.recorder.state)
+
+    def pause(self, reason: str) -> None:
+        """Writes down, if the disk lets it, that the session ends here."""
+        self.recorder.pause_requested.set()
+        if self.recorder.state.is_active:
+            try:
+                self.recorder.append(StudyPaused(reason=reason, at=self.recorder.now()))
+                TableWriter(self.folder, recorder=self.recorder).write()
+            except OSError:
+                return  # A full disk: a session without an end counts as paused just as well.
+
+    def way_on(self, text: str) -> str:
+        """Returns a text with what to do after an early end."""
+        if not self.recorder.state.trials:
+            return f"{text}; no trial had begun: run the study again"
+        return f"{text}; go on with: convfleet resume {self.folder.quoted}"
+
+    def tell(self, text: str) -> None:
+        """Tells of a stage."""
+        if self.progress is not None:
+            self.progress.message(text)
+
+    def show(self) -> None:
+        """Shows how far the trials are."""
+        if self.progress is not None:
+            with self.recorder.lock:
+                elapsed = time.monotonic() - self.started
+                self.progress.update(self.recorder.state, now=self.recorder.now(), elapsed_seconds=elapsed)
+
+    def _connected_worker(self) -> WorkerSpec:
+        if self.worker is None:
+            raise RuntimeError("a session trains and exports inside of connected() only")
+        return self.worker
+
+    def _check_dataset(self, dataset: DatasetInfo) -> None:
+        """Raises InputError if the images are not those that the run began with."""
+        known = next((session.dataset for session in self.recorder.state.sessions if session.dataset), None)
+        if known not in (None, dataset.fingerprint):
+            raise InputError(
+                f"data: these are not the images that the run began with (fingerprint {dataset.fingerprint}, expected "
+                f"{known}); restore the files, or run the study anew: results on other images cannot be compared"
+            )
+
+    def _record_export(self, result: ExportResult) -> ExportResult:
+        self.recorder.append(
+            ModelExported(
+                trial=result.trial,
+                rank=result.rank,
+                folder=Path(result.folder).relative_to(self.folder.root.absolute()).as_posix(),
+                test_metrics=result.test_metrics,
+                at=self.recorder.now(),
+            )
+        )
+        # One model a rank: what held this rank before the study went on would be taken for it.
+        for other in self.folder.exports.glob(f"{result.rank}-*"):
+            if other.name != Path(result.folder).name:
+                shutil.rmtree(other, ignore_errors=True)
+        return result
+
+    def _data_progress(self, stage: str, done: int, total: int) -> None:
+        self.tell(f"{stage}: {done:,} of {total:,}")
+
+    def _worker_spec(self, dataset: DatasetInfo) -> WorkerSpec:
+        spec = self.spec
+        return WorkerSpec(
+            dataset=dataset,
+            data=spec.data,
+            split_seed=spec.seed,
+            training=TrainingSpec(
+                max_epochs=spec.schedule.max_epochs,
+                metric=spec.objective.metric,
+                mode=spec.objective.mode,
+                augment=spec.data.augment,
+            ),
+            device=DeviceSpec(cpus=spec.resources.cpus_per_trial, gpus=spec.resources.gpus_per_trial),
+            checkpoints=str(self.folder.checkpoints.absolute()),
+        )
+
+
+def _remove_drafts(folder: RunFolder) -> None:
+    """Removes what exports left that died half-way; nobody else writes here while this driver holds the folder."""
+    for draft in folder.exports.glob(".*"):
+        shutil.rmtree(draft, ignore_errors=True)

@@ -1,0 +1,82 @@
+"""What a study does when what it stands on was changed or lost between two sessions, or is full."""
+
+import shutil
+import signal
+
+import numpy as np
+import pytest
+import yaml
+
+pytestmark = pytest.mark.slow
+
+
+def make_images(path, *, seed):
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 3, 240)
+    images = np.clip(generator.normal(80 * labels[:, None, None], 20, (240, 8, 8)), 0, 255).astype(np.uint8)
+    np.savez(path, x=images, y=labels)
+
+
+def pause(convfleet, name, **changes):
+    """Runs a study until its first reports and stops it there."""
+    study = convfleet.write_study(name, schedule={"algorithm": "none", "max_epochs": 60}, **changes)
+    process = convfleet.start("run", study)
+    convfleet.wait_for(name, "epoch_reported", 4, process)
+    process.send_signal(signal.SIGINT)
+    convfleet.finish(process, code=130)
+    return convfleet.folder / "runs" / name
+
+
+def test_changed_data_and_changed_studies_are_refused_and_lost_checkpoints_are_not(convfleet):
+    make_images(convfleet.folder / "images.npz", seed=1)
+    data = {"source": "npz", "path": "images.npz"}
+    run = pause(convfleet, "changed", data=data, export={"top": 1, "formats": ["keras"]})
+    before = convfleet.records("changed")
+
+    make_images(convfleet.folder / "images.npz", seed=2)
+    output = convfleet.run("resume", "runs/changed", code=2)
+    assert "not the images that the run began with" in output
+    make_images(convfleet.folder / "images.npz", seed=1)
+
+    study = yaml.safe_load((run / "study.yaml").read_text())
+    (run / "study.yaml").write_text(yaml.safe_dump({**study, "schedule": {**study["schedule"], "max_epochs": 9}}))
+    output = convfleet.run("resume", "runs/changed", code=2)
+    assert "study.yaml: was changed since the run began" in output
+    assert convfleet.records("changed") == before
+
+    # What may change does: fewer retries, other exports. And a trial whose checkpoints are gone is trained again.
+    (run / "study.yaml").write_text(yaml.safe_dump({**study, "resources": {"retries": 0}}))
+    shutil.rmtree(run / "checkpoints" / "t0000")
+    output = convfleet.run("resume", "runs/changed")
+    reports = convfleet.reports("changed")
+    assert len(reports) == 4 * 60
+    assert len(list((run / "exports").glob("1-*/model.keras"))) == 1
+
+
+def test_checkpoints_that_cannot_be_written_pause_the_study_and_no_trial_is_blamed(convfleet):
+    run = pause(convfleet, "blocked")
+    shutil.rmtree(run / "checkpoints")
+    (run / "checkpoints").write_text("a file in the way")
+    output = convfleet.run("resume", "runs/blocked", code=1)
+    assert "convfleet resume runs/blocked" in output
+    assert convfleet.records("blocked", "trial_failed") == []
+    assert convfleet.records("blocked")[-1]["type"] == "study_paused"
+
+    (run / "checkpoints").unlink()
+    convfleet.run("resume", "runs/blocked")
+    assert len(convfleet.reports("blocked")) == 4 * 60
+
+
+def test_export_that_fails_leaves_the_others_and_can_be_tried_again(convfleet):
+    study = convfleet.write_study("shipped", export={"top": 0})
+    convfleet.run("run", study)
+    run = convfleet.folder / "runs" / "shipped"
+    best = convfleet.run("status", "runs/shipped", "--json")
+    name = yaml.safe_load(best)["best"]["trial"]
+    shutil.move(run / "checkpoints" / name, run / "set-aside")
+    output = convfleet.run("export", "runs/shipped", "--top", "2", "--format", "keras", code=1)
+    assert f"{name}: its best checkpoint cannot be exported" in output
+    assert [path.name for path in (run / "exports").iterdir() if path.name.startswith("2-")]
+    shutil.move(run / "set-aside", run / "checkpoints" / name)
+    convfleet.run("export", "runs/shipped", "--format", "keras")
+    assert (run / "exports" / f"1-{name}" / "model.keras").is_file()
