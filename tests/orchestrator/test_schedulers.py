@@ -265,6 +265,19 @@ def test_stopped_trial_stands_in_the_same_rungs_after_a_resume() -> None:
             assert resumed.rungs == rungs
 
 
+def test_trial_that_ended_by_itself_stands_in_the_same_rungs_after_a_resume() -> None:
+    # As above, but patience ends the trial with a report that would have stopped it: Ray Tune never judges that one.
+    chosen = Settings(max_epochs=12, reduction_factor=1.2, own_ends={"t0001": 4})
+    stream = [("t0000", 0.9)] * 4 + [("t0001", 0.9)] * 3 + [("t0001", 0.1)]
+    with rig(chosen, chosen.opening(["t0000", "t0001"])) as driver:
+        play(driver, stream)
+        assert driver.recorder.trial("t0001").state is TrialState.COMPLETED
+        rungs = driver.rungs
+        records = list(read_journal(driver.recorder._journal.path))
+    with rig(chosen, records) as resumed:
+        assert resumed.rungs == rungs
+
+
 @pytest.mark.parametrize(
     ("mode", "first", "second", "reason"),
     [
