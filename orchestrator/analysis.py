@@ -22,7 +22,7 @@ class Cost:
         train_seconds: Time in training steps, summed over all trials.
         overhead_seconds: Time of the trials that was not training, by kind, in the order it happens.
         trial_epochs: Epochs trained, summed over all trials.
-        epochs_saved: Epochs that stopped trials did not train, of those they might have.
+        epochs_saved: Epochs that trials with a result did not train, of those they might have.
     """
 
     train_seconds: float
@@ -81,12 +81,13 @@ def cost(trials: pa.Table, *, max_epochs: int) -> Cost:
     max_epochs: Epochs of a trial that nothing stops.
     """
     kinds = [name for name in trials.column_names if name.startswith(OVERHEAD_PREFIX)]
-    stopped = trials.filter(_has_state(trials, (TrialState.STOPPED,)))["epochs"].to_pylist()
+    # A completed trial saved epochs, too, where its patience ended it.
+    ended = trials.filter(_has_state(trials, (TrialState.STOPPED, TrialState.COMPLETED)))["epochs"].to_pylist()
     return Cost(
         train_seconds=_total(trials["train_seconds"]),
         overhead_seconds={name.removeprefix(OVERHEAD_PREFIX): _total(trials[name]) for name in kinds},
         trial_epochs=int(_total(trials["epochs"])),
-        epochs_saved=sum(max(0, max_epochs - epochs) for epochs in stopped),
+        epochs_saved=sum(max(0, max_epochs - epochs) for epochs in ended),
     )
 
 

@@ -124,7 +124,7 @@ def spaces(name: Annotated[str | None, typer.Argument(help="Print this space who
 def families(as_json: JsonOption = False) -> None:
     """List the families of CNNs and their parameters."""
     from trainables.families import FAMILIES
-    from trainables.families.parameters import TRAINING
+    from trainables.families.training_parameters import TRAINING
 
     if as_json:
         _print_json({name: {"summary": f.summary, "parameters": sorted(f.parameters)} for name, f in FAMILIES.items()})
@@ -133,7 +133,7 @@ def families(as_json: JsonOption = False) -> None:
     for title, summary, parameters in [*groups, ("training", "How any variant is trained.", TRAINING)]:
         print(f"{title}: {summary}")
         for name, info in parameters.items():
-            print(f"    {name:<17} {info.expectation}, default {info.default!r}. {info.summary}")
+            print(f"    {name:<25} {info.expectation}, default {info.default!r}. {info.summary}")
         print()
 
 

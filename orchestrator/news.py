@@ -105,4 +105,5 @@ def _end_text(trial: Trial, *, header: StudyOpened) -> str:
     if best is None:
         return f"{trial.name} completed"
     value = wording.number(best.metrics[header.metric])
-    return f"{trial.name} completed: best {header.metric} {value} at epoch {best.epoch}"
+    why = f" ({trial.reason})" if trial.reason else ""
+    return f"{trial.name} completed: best {header.metric} {value} at epoch {best.epoch}{why}"

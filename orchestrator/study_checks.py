@@ -7,7 +7,8 @@ from pydantic import BaseModel, ValidationError
 
 from search_spaces import Choice, Fixed, Float, Int, Parameter, Problem, SearchSpace, nearest
 from trainables.families import FAMILIES
-from trainables.families.parameters import TRAINING, ParameterInfo
+from trainables.families.parameters import ParameterInfo
+from trainables.families.training_parameters import TRAINING
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

@@ -19,6 +19,8 @@ _SCHEMA_KEY = b"convfleet.schema"
 
 #: Kinds of overhead, in the order they happen.
 OVERHEAD_KINDS = ("import", "data", "build", "trace", "validate", "checkpoint")
+#: What a variant costs, with the columns' types.
+COSTS = {"parameters": pa.int64(), "multiply_adds": pa.int64(), "memory_mb": pa.float64()}
 _TIME = pa.timestamp("us", tz="UTC")
 
 
@@ -37,6 +39,8 @@ def trials_table(state: StudyState) -> pa.Table:
     }
     for name in _ordered_union(trial.variant.params for trial in trials):
         columns[f"param.{name}"] = _values([trial.variant.params.get(name) for trial in trials])
+    for name in COSTS:
+        columns[name] = _costs(trials, name)
     columns["epochs"] = pa.array([trial.epoch for trial in trials], pa.int32())
     columns["best_epoch"] = pa.array([report.epoch if report else None for report in best], pa.int32())
     columns[f"best_{header.metric}"] = _floats(report.metrics[header.metric] if report else None for report in best)
@@ -102,6 +106,12 @@ def metric_names(trials: Iterable[Trial]) -> list[str]:
 def _table(columns: dict[str, pa.Array], state: StudyState) -> pa.Table:
     metadata = {_SCHEMA_KEY: str(SCHEMA_VERSION), RECORDS_KEY: str(state.num_records)}
     return pa.table(columns).replace_schema_metadata(metadata)
+
+
+def _costs(trials: Sequence[Trial], name: str) -> pa.Array:
+    values = [trial.reports[0].cost.get(name) if trial.reports else None for trial in trials]
+    is_count = pa.types.is_integer(COSTS[name])
+    return pa.array([int(value) if is_count and value is not None else value for value in values], COSTS[name])
 
 
 def _strings(values: Iterable[str | None]) -> pa.Array:

@@ -31,7 +31,7 @@ class TrialState(StrEnum):
     WAITING = "waiting"  # proposed, no worker has taken it up
     RUNNING = "running"  # with a worker
     PAUSED = "paused"  # not ended, and no driver is at work
-    COMPLETED = "completed"  # trained to its last epoch
+    COMPLETED = "completed"  # trained to its last epoch, or to the one at which its patience ended
     STOPPED = "stopped"  # ended early by the scheduler
     INFEASIBLE = "infeasible"  # cannot be built for these images
     FAILED = "failed"  # ended without a usable result
@@ -96,12 +96,12 @@ class Trial:
 
     @property
     def reason(self) -> str:
-        """Why it ended, in words; empty for a completed or unfinished trial."""
+        """Why it ended, in words; empty for a trial that is unfinished or trained to the study's last epoch."""
         if self.failure is not None:
             return self.failure.reason
         if self.state is TrialState.STOPPED and self.stop is not None:
             return self.stop.reason
-        return ""
+        return self.reports[-1].reason if self.reports else ""
 
     def best_report(self, *, metric: str, mode: str) -> EpochReport | None:
         """Returns the report with the best value of a metric, the earliest of equals; None without reports."""

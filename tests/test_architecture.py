@@ -25,6 +25,7 @@ MAY_IMPORT = {
 DOORS = {
     "tensorflow": (
         "trainables/training.py",
+        "trainables/cost.py",
         "trainables/devices.py",
         "trainables/data/pipeline.py",
         "trainables/data/augment.py",
@@ -34,6 +35,8 @@ DOORS = {
         "trainables/training.py",
         "trainables/blocks.py",
         "trainables/compiling.py",
+        "trainables/cost.py",
+        "trainables/schedules.py",
         "trainables/families/",
         "trainables/data/sources/keras_sets.py",
         "orchestrator/export/formats.py",
@@ -68,6 +71,8 @@ WORKER_ONLY = {
     "trainables.devices",
     "trainables.blocks",
     "trainables.compiling",
+    "trainables.cost",
+    "trainables.schedules",
     "trainables.data.pipeline",
     "trainables.data.augment",
     "trainables.families.sequential",

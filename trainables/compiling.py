@@ -6,6 +6,9 @@ from typing import Any
 
 import keras
 
+from trainables.errors import InfeasibleError
+from trainables.schedules import Horizon, learning_rate_of
+
 
 class CrossEntropy:
     """The cross-entropy of integer labels, with label smoothing while a training step is traced.
@@ -43,14 +46,14 @@ class CrossEntropy:
             self._smoothing = smoothing
 
 
-def compile_model(model: keras.Model, params: Mapping[str, Any]) -> CrossEntropy:
+def compile_model(model: keras.Model, params: Mapping[str, Any], *, horizon: Horizon) -> CrossEntropy:
     """Compiles the model in place with the variant's optimizer and returns its loss, which takes integer labels.
 
     XLA stays off: on CPU it was slower and costs seconds of compilation.
     """
     loss = CrossEntropy(params["label_smoothing"])
     model.compile(
-        optimizer=make_optimizer(params),
+        optimizer=make_optimizer(params, horizon=horizon),
         loss=loss,
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile=False,
@@ -58,23 +61,46 @@ def compile_model(model: keras.Model, params: Mapping[str, Any]) -> CrossEntropy
     return loss
 
 
-def make_optimizer(params: Mapping[str, Any]) -> keras.optimizers.Optimizer:
-    """Returns the Keras optimizer that the parameters name (see `families.parameters.TRAINING`)."""
-    learning_rate = params["learning_rate"]
-    weight_decay = params["weight_decay"] or None
-    match params["optimizer"]:
-        case "adam":
-            return keras.optimizers.Adam(learning_rate, weight_decay=weight_decay)
-        case "adamw":
-            return keras.optimizers.AdamW(learning_rate, weight_decay=params["weight_decay"])
-        case "sgd":
-            return keras.optimizers.SGD(
-                learning_rate,
-                momentum=params["momentum"],
-                nesterov=params["momentum"] > 0,
-                weight_decay=weight_decay,
-            )
-        case "rmsprop":
-            return keras.optimizers.RMSprop(learning_rate, weight_decay=weight_decay)
-        case name:
-            raise ValueError(f"optimizer must be one of adam, adamw, sgd, rmsprop, got {name!r}")
+def make_optimizer(params: Mapping[str, Any], *, horizon: Horizon) -> keras.optimizers.Optimizer:
+    """Returns the Keras optimizer that the parameters name (see `families.training_parameters`).
+
+    Gradients are clipped by their norm over all weights together: Pascanu et al. 2013, arXiv:1211.5063, algorithm 1.
+    With gradient accumulation, the batches that an epoch leaves over are carried into the next one, inside the
+    optimizer's state; only those left over after the last epoch change nothing.
+
+    Raises: InfeasibleError: if an epoch has fewer batches than one update gathers.
+    """
+    name, num_gathered = params["optimizer"], params["gradient_accumulation"]
+    if name not in _OPTIMIZERS:
+        raise ValueError(f"optimizer must be one of {', '.join(_OPTIMIZERS)}, got {name!r}")
+    if num_gathered > horizon.steps_per_epoch:
+        raise InfeasibleError(
+            f"gradient_accumulation gathers {num_gathered} batches, but an epoch has only {horizon.steps_per_epoch} "
+            f"of {params['batch_size']} images; use a smaller gradient_accumulation or batch_size"
+        )
+    settings: dict[str, Any] = {
+        # AdamW decays by default, and refuses None.
+        "weight_decay": params["weight_decay"] or (0.0 if name == "adamw" else None),
+        "global_clipnorm": params["clip_norm"] or None,
+        "gradient_accumulation_steps": num_gathered if num_gathered > 1 else None,
+    }
+    if params["ema_momentum"]:
+        settings |= {"use_ema": True, "ema_momentum": params["ema_momentum"]}
+    if name == "sgd":
+        settings |= {"momentum": params["momentum"], "nesterov": params["momentum"] > 0}
+    return _OPTIMIZERS[name](learning_rate_of(params, horizon), **settings)
+
+
+_OPTIMIZERS: Mapping[str, type[keras.optimizers.Optimizer]] = {
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "sgd": keras.optimizers.SGD,
+    "rmsprop": keras.optimizers.RMSprop,
+    "nadam": keras.optimizers.Nadam,
+    "adamax": keras.optimizers.Adamax,
+    "adagrad": keras.optimizers.Adagrad,
+    "adadelta": keras.optimizers.Adadelta,
+    "adafactor": keras.optimizers.Adafactor,
+    "lamb": keras.optimizers.Lamb,
+    "lion": keras.optimizers.Lion,
+}

@@ -30,6 +30,8 @@ class EpochReport:
         overhead_seconds: Seconds since the last report that were not training, by kind:
             import, data, build, trace, validate, checkpoint.
         is_last: Whether the trial ends by itself with this report.
+        reason: Why it does so before the study's last epoch, in words; else empty.
+        cost: What the variant costs, in a trial's first report only: parameters, multiply_adds, memory_mb.
     """
 
     epoch: int
@@ -38,6 +40,8 @@ class EpochReport:
     images_per_second: float
     overhead_seconds: Mapping[str, float] = field(default_factory=dict)
     is_last: bool = False
+    reason: str = ""
+    cost: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Returns a JSON-ready mapping."""

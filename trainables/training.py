@@ -11,19 +11,22 @@ import numpy as np
 import tensorflow as tf
 
 from search_spaces import Variant
+from trainables.averaging import averaged, model_variables, state_variables, validated_weights
 from trainables.checkpoint import Checkpoint
+from trainables.class_weights import balanced_weights
 from trainables.compiling import compile_model
+from trainables.cost import model_cost
 from trainables.data.augment import Augmenter
 from trainables.data.pipeline import SplitTensors, epoch_order, gather_batch
 from trainables.errors import CheckpointError, DivergedError
 from trainables.families import FAMILIES, build_model
+from trainables.patience import with_patience
 from trainables.reports import EpochReport
+from trainables.schedules import Horizon
 from trainables.worker_spec import TrainingSpec
 
 #: Validation keeps no gradients, so its batches may be larger than the training's.
 MIN_VALIDATION_BATCH = 256
-_MODEL = "model/"
-_OPTIMIZER = "optimizer/"
 
 
 class Training:
@@ -38,7 +41,7 @@ class Training:
         num_classes: The number of classes.
         spec: Epochs and augmentation.
 
-    Raises: InfeasibleError: if the variant cannot be built for these images.
+    Raises: InfeasibleError: if the variant cannot be built or trained on these images.
     """
 
     def __init__(
@@ -60,8 +63,9 @@ class Training:
         self._params = FAMILIES[variant.family].with_defaults(variant.params)
         started = time.perf_counter()
         self.model = _fresh_model(variant, input_shape=tuple(train.images.shape[1:]), num_classes=num_classes)
-        self._loss = compile_model(self.model, self._params)
+        self._loss = compile_model(self.model, self._params, horizon=_horizon(train, self._params, spec))
         _create_variables(self.model, train)
+        self._class_weights = _class_weights(train, self._params, num_classes=num_classes)
         self._augmenter = Augmenter(spec.augment, num_rows=train.images.shape[0], seed=variant.seed)
         self._train_epoch: Any = None
         self._validate: Any = None
@@ -73,8 +77,8 @@ class Training:
         return len(self.history)
 
     def epochs(self) -> Iterator[EpochReport]:
-        """Yields a report after each further epoch, up to the spec's last one."""
-        while self.epoch < self.spec.max_epochs:
+        """Yields a report after each further epoch, up to the one that says it is the last."""
+        while self.epoch < self.spec.max_epochs and not (self.history and self.history[-1].is_last):
             yield self.run_epoch()
 
     def run_epoch(self) -> EpochReport:
@@ -90,12 +94,10 @@ class Training:
         self.model.reset_metrics()
         metrics = _floats(self._train_epoch(tf.constant(order), tf.constant(epoch)))
         train_seconds = time.perf_counter() - started
-        started = time.perf_counter()
-        self.model.reset_metrics()
-        validation = _floats(self._validate(tf.constant(self._validation.indices)))
-        metrics.update({f"val_{name}": value for name, value in validation.items()})
-        self._spend("validate", started)
+        metrics.update({f"val_{name}": value for name, value in self._validation_metrics().items()})
         _check_finite(metrics, epoch=epoch)
+        # Before the overhead is told, of which it is a part.
+        cost = self._cost() if epoch == 1 else {}
         report = EpochReport(
             epoch=epoch,
             metrics=metrics,
@@ -103,26 +105,45 @@ class Training:
             images_per_second=self._train.num_images / train_seconds,
             overhead_seconds=dict(self.overhead_seconds),
             is_last=epoch >= self.spec.max_epochs,
+            cost=cost,
         )
         self.overhead_seconds.clear()
+        report = with_patience(
+            report,
+            self.history,
+            metric=self.spec.metric,
+            mode=self.spec.mode,
+            patience=self._params["patience"],
+        )
         self.history.append(report)
         return report
 
     def state(self) -> dict[str, np.ndarray]:
         """Returns every array that the next epoch depends on, by name."""
-        return {name: variable.numpy() for name, variable in self._variables().items()}
+        return {name: variable.numpy() for name, variable in state_variables(self.model).items()}
 
     def load_state(self, state: Mapping[str, np.ndarray], *, history: Sequence[EpochReport]) -> None:
         """Takes over the state after the epochs of `history`.
 
         Raises: CheckpointError: if the arrays are not those of this variant.
         """
-        _assign(self._variables(), state, variant=self.variant)
+        _assign(state_variables(self.model), state, variant=self.variant)
         self.history = list(history)
 
-    def _variables(self) -> dict[str, Any]:
-        # Keras counts a layer's random seed state among the model's variables.
-        return _named(_MODEL, self.model.variables) | _named(_OPTIMIZER, self.model.optimizer.variables)
+    def _validation_metrics(self) -> dict[str, float]:
+        started = time.perf_counter()
+        self.model.reset_metrics()
+        with averaged(self.model):
+            metrics = _floats(self._validate(tf.constant(self._validation.indices)))
+        self._spend("validate", started)
+        return metrics
+
+    def _cost(self) -> dict[str, float]:
+        started = time.perf_counter()
+        shape = tuple(self._train.images.shape[1:])
+        cost = model_cost(self.model, input_shape=shape, batch_size=self._params["batch_size"])
+        self._spend("build", started)
+        return cost
 
     def _trace(self) -> None:
         started = time.perf_counter()
@@ -143,7 +164,10 @@ class Training:
             images, labels = gather_batch(self._train, rows)
             if draws is not None:
                 images = augmenter.apply(images, tf.gather(draws, rows))
-            self.model.train_step((images, labels))
+            if self._class_weights is None:
+                self.model.train_step((images, labels))
+            else:
+                self.model.train_step((images, labels, tf.gather(self._class_weights, labels)))
         return self.model.get_metrics_result()
 
     def _validation_steps(self, rows: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -160,13 +184,12 @@ class Training:
 
 
 def restored_model(variant: Variant, checkpoint: Checkpoint, *, input_shape: tuple[int, ...], num_classes: int) -> Any:
-    """Returns the variant's Keras model with a checkpoint's weights, compiled for evaluation only.
+    """Returns the variant's Keras model with the weights that were validated, compiled for evaluation only.
 
     Raises: CheckpointError: if the checkpoint is not of this variant.
     """
     model = _fresh_model(variant, input_shape=input_shape, num_classes=num_classes)
-    weights = {name: array for name, array in checkpoint.state.items() if name.startswith(_MODEL)}
-    _assign(_named(_MODEL, model.variables), weights, variant=variant)
+    _assign(model_variables(model), validated_weights(checkpoint.state), variant=variant)
     model.compile(
         # Plain SGD has no variables per weight: a file saved with anything else makes Keras warn when it is loaded.
         optimizer=keras.optimizers.SGD(),
@@ -174,10 +197,6 @@ def restored_model(variant: Variant, checkpoint: Checkpoint, *, input_shape: tup
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
     )
     return model
-
-
-def _named(prefix: str, variables: Sequence[Any]) -> dict[str, Any]:
-    return {f"{prefix}{number:04d}": variable for number, variable in enumerate(variables)}
 
 
 def _assign(variables: Mapping[str, Any], state: Mapping[str, np.ndarray], *, variant: Variant) -> None:
@@ -201,6 +220,18 @@ def _fresh_model(variant: Variant, *, input_shape: tuple[int, ...], num_classes:
     keras.utils.set_random_seed(variant.seed & 0x7FFFFFFF)
     height, width, channels = input_shape
     return build_model(variant, input_shape=(height, width, channels), num_classes=num_classes)
+
+
+def _horizon(train: SplitTensors, params: Mapping[str, Any], spec: TrainingSpec) -> Horizon:
+    steps_per_epoch = math.ceil(train.num_images / params["batch_size"])
+    return Horizon(steps_per_epoch=steps_per_epoch, max_epochs=spec.max_epochs)
+
+
+def _class_weights(train: SplitTensors, params: Mapping[str, Any], *, num_classes: int) -> tf.Tensor | None:
+    if params["class_weights"] == "none":
+        return None
+    labels = train.labels.numpy()[train.indices]
+    return tf.constant(balanced_weights(labels, num_classes=num_classes))
 
 
 def _create_variables(model: keras.Model, split: SplitTensors) -> None:

@@ -17,6 +17,7 @@ from trainables.data.dataset import DatasetInfo, open_dataset
 from trainables.data.errors import DataError
 from trainables.data.prepare import prepare_in_process
 from trainables.errors import CheckpointError, DivergedError, InfeasibleError
+from trainables.patience import best_epoch
 from trainables.reports import EpochReport, FailureKind
 from trainables.worker_spec import WorkerSpec
 
@@ -138,18 +139,6 @@ class TrialRun:
         # The one before the newest stays as well, in case the newest turns out to be damaged.
         prune_checkpoints(self._folder, keep={best, training.epoch, training.epoch - 1})
         training.overhead_seconds["checkpoint"] = time.perf_counter() - started
-
-
-def best_epoch(history: Sequence[EpochReport], *, metric: str, mode: str) -> int:
-    """Returns the epoch with the best value of a metric, the earliest of equals.
-
-    >>> reports = [EpochReport(epoch=e, metrics={"val_accuracy": v}, train_seconds=1, images_per_second=1)
-    ...            for e, v in ((1, 0.5), (2, 0.8), (3, 0.8))]
-    >>> best_epoch(reports, metric="val_accuracy", mode="max")
-    2
-    """
-    sign = 1.0 if mode == "max" else -1.0
-    return max(history, key=lambda report: (sign * report.metrics[metric], -report.epoch)).epoch
 
 
 def _without_overhead(history: Sequence[EpochReport]) -> list[EpochReport]:

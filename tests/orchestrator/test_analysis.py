@@ -1,5 +1,7 @@
 """The laws of the analysis: tables in, tables and plain values out."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pytest
 
@@ -97,7 +99,14 @@ def test_cost_adds_up_training_overhead_and_epochs(state, trials):
     assert list(cost.overhead_seconds) == ["import", "data", "build", "trace", "validate", "checkpoint"]
 
 
-def test_epochs_saved_count_only_trials_that_were_stopped(state, trials):
+def test_epochs_saved_count_trials_whose_patience_ended(make_opened, make_proposed, make_reported):
+    last = make_reported(0, 1, at=2.0, value=0.5)
+    last = replace(last, report={**last.report, "is_last": True})
+    trials = trials_table(fold([make_opened(), make_proposed(0, at=1.0), last]))
+    assert analysis.cost(trials, max_epochs=9).epochs_saved == 8
+
+
+def test_epochs_saved_do_not_count_trials_without_a_result(state, trials):
     stopped = [trial.epoch for trial in state.trials.values() if trial.state is TrialState.STOPPED]
     assert analysis.cost(trials, max_epochs=9).epochs_saved == sum(9 - epoch for epoch in stopped) == 52
 

@@ -20,7 +20,7 @@ from orchestrator.run_folder import driver_lock
 from orchestrator.study import load_study, packaged_studies
 from search_spaces import builtin_names, builtin_text
 from trainables.families import FAMILIES
-from trainables.families.parameters import TRAINING
+from trainables.families.training_parameters import TRAINING
 
 Outcome = tuple[int, str, str]
 Convfleet = Callable[..., Outcome]

@@ -3,10 +3,10 @@
 import itertools
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -36,6 +36,11 @@ class Settings:
     reduction_factor: float = 3
     mode: str = "max"
     algorithm: str = "asha"
+    #: Epochs at which some trials end by themselves, out of patience.
+    own_ends: Mapping[str, int] = field(default_factory=dict)
+
+    def is_last(self, name: str, *, epoch: int) -> bool:
+        return epoch >= min(self.max_epochs, self.own_ends.get(name, self.max_epochs))
 
     @property
     def metric(self) -> str:
@@ -93,7 +98,7 @@ class Rig:
     def report(self, name: str, value: float, *, epoch: int | None = None) -> str:
         """Returns the decision about a trial's next epoch, told in the order in which Ray Tune tells it."""
         epoch = self.recorder.trial(name).epoch + 1 if epoch is None else epoch
-        is_last = epoch == self.settings.max_epochs
+        is_last = self.settings.is_last(name, epoch=epoch)
         metrics = {self.settings.metric: value}
         report = {
             "epoch": epoch,
@@ -140,13 +145,14 @@ def rig(settings: Settings, records: Sequence[Record]) -> Iterator[Rig]:
 def plans(draw: st.DrawFn) -> tuple[Settings, list[str], Stream]:
     """Returns settings, trials and reports in any order; who ended is passed over when the plan is played."""
     max_epochs = draw(st.integers(1, 12))
+    names = [f"t{number:04d}" for number in range(draw(st.integers(1, 6)))]
     chosen = Settings(
         max_epochs=max_epochs,
         grace_epochs=draw(st.integers(1, max_epochs)),
         reduction_factor=draw(st.sampled_from([1.2, 1.5, 2, 2.5, 3, 4])),
         mode=draw(st.sampled_from(["max", "min"])),
+        own_ends=draw(st.dictionaries(st.sampled_from(names), st.integers(1, 12), max_size=2)),
     )
-    names = [f"t{number:04d}" for number in range(draw(st.integers(1, 6)))]
     values = st.integers(0, 20).map(lambda number: number / 20)
     return chosen, names, draw(st.lists(st.tuples(st.sampled_from(names), values), max_size=40))
 
@@ -183,12 +189,13 @@ def test_decisions_are_those_of_ray_tunes_own_scheduler(plan: tuple[Settings, li
                 continue
             decision = driver.report(name, value)
             result, twin = {"epoch": trial.epoch, chosen.metric: value}, SimpleNamespace(trial_id=name)
-            if trial.epoch < chosen.max_epochs:
+            is_last = chosen.is_last(name, epoch=trial.epoch)
+            if not is_last:
                 assert decision == plain.on_trial_result(None, twin, result)
             if decision == STOP:
                 plain.on_trial_complete(None, twin, result)
             assert driver.rungs == plain._brackets[0]._rungs
-            assert (trial.state is TrialState.STOPPED) == (decision == STOP and trial.epoch < chosen.max_epochs)
+            assert (trial.state is TrialState.STOPPED) == (decision == STOP and not is_last)
 
 
 @settings(max_examples=25, deadline=None)
@@ -256,6 +263,19 @@ def test_stopped_trial_stands_in_the_same_rungs_after_a_resume() -> None:
     for missing in (0, 1):
         with rig(chosen, records[: len(records) - missing]) as resumed:
             assert resumed.rungs == rungs
+
+
+def test_trial_that_ended_by_itself_stands_in_the_same_rungs_after_a_resume() -> None:
+    # As above, but patience ends the trial with a report that would have stopped it: Ray Tune never judges that one.
+    chosen = Settings(max_epochs=12, reduction_factor=1.2, own_ends={"t0001": 4})
+    stream = [("t0000", 0.9)] * 4 + [("t0001", 0.9)] * 3 + [("t0001", 0.1)]
+    with rig(chosen, chosen.opening(["t0000", "t0001"])) as driver:
+        play(driver, stream)
+        assert driver.recorder.trial("t0001").state is TrialState.COMPLETED
+        rungs = driver.rungs
+        records = list(read_journal(driver.recorder._journal.path))
+    with rig(chosen, records) as resumed:
+        assert resumed.rungs == rungs
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,9 @@ TRIAL_COLUMNS: dict[str, pa.DataType] = {
     "failure_kind": pa.string(),
     "family": pa.string(),
     "seed": pa.int64(),
+    "parameters": pa.int64(),
+    "multiply_adds": pa.int64(),
+    "memory_mb": pa.float64(),
     "epochs": pa.int32(),
     "best_epoch": pa.int32(),
     "best_val_accuracy": pa.float64(),
@@ -243,3 +246,18 @@ def test_reader_never_sees_a_part_of_a_table(
     assert seen == sorted(seen)
     assert all(num_epochs >= num_trials for num_trials, num_epochs in seen)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["epochs.parquet", "trials.parquet"]
+
+
+def test_cost_of_a_variant_is_the_one_of_its_first_report(
+    make_opened: Callable[..., StudyOpened],
+    make_proposed: Callable[..., TrialProposed],
+    make_reported: Callable[..., EpochReported],
+) -> None:
+    first, second = (make_reported(0, epoch, at=2.0 + epoch, value=0.5) for epoch in (1, 2))
+    cost = {"parameters": 1e6, "multiply_adds": 2.5e9, "memory_mb": 7.25}
+    first = replace(first, report={**first.report, "cost": cost})
+    table = trials_table(fold([make_opened(), make_proposed(0, at=1.0), make_proposed(1, at=1.0), first, second]))
+    assert table.select(list(cost)).to_pylist() == [
+        {"parameters": 1_000_000, "multiply_adds": 2_500_000_000, "memory_mb": 7.25},
+        dict.fromkeys(cost),
+    ]

@@ -227,3 +227,11 @@ def test_study_is_active_from_a_session_to_its_end(records: list[Record], is_act
 
 def test_made_up_sweep_of_the_other_tests_is_a_legal_history(make_sweep: Callable[..., list[Record]]) -> None:
     assert len(fold(make_sweep()).trials) == 14
+
+
+def test_trial_that_ends_by_itself_is_completed_and_says_why() -> None:
+    last = reported(1)
+    patient = replace(last, report={**last.report, "is_last": True, "reason": "patience: no better val_loss"})
+    trial = fold([OPENED, proposed(), STARTED, patient]).trials["t0000"]
+    assert (trial.state, trial.has_ended, trial.ended_at) == (TrialState.COMPLETED, True, last.at)
+    assert trial.reason == "patience: no better val_loss"

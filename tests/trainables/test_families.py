@@ -6,7 +6,7 @@ import pytest
 from search_spaces import Variant
 from trainables.errors import InfeasibleError
 from trainables.families import FAMILIES, build_model
-from trainables.families.parameters import TRAINING
+from trainables.families.training_parameters import TRAINING
 
 #: Keeps sampled variants small; the parameters' own ranges reach far beyond any test machine.
 CEILINGS = {

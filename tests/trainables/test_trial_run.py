@@ -10,9 +10,10 @@ import pytest
 
 from trainables.checkpoint import Checkpoint, checkpoint_folder, save_checkpoint, saved_epochs
 from trainables.data.cache import prepare_dataset
+from trainables.patience import best_epoch
 from trainables.reports import EpochReport, FailureKind
 from trainables.spec import AugmentSpec, DataSpec
-from trainables.trial_run import Failure, TrialRun, best_epoch
+from trainables.trial_run import Failure, TrialRun
 from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
 
 MAX_EPOCHS = 5

@@ -10,7 +10,8 @@ from importlib import import_module
 from typing import Any
 
 from search_spaces import Variant
-from trainables.families.parameters import RESIDUAL, SEQUENTIAL, TRAINING, ParameterInfo
+from trainables.families.parameters import RESIDUAL, SEQUENTIAL, ParameterInfo
+from trainables.families.training_parameters import TRAINING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

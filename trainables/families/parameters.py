@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 ACTIVATIONS = ("relu", "elu", "gelu", "selu", "silu", "leaky_relu", "tanh")
-OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,22 +114,4 @@ RESIDUAL: Mapping[str, ParameterInfo] = {
     ),
     "blocks_per_stage": ParameterInfo(kind=int, default=1, low=1, high=64, summary="Residual blocks in each stage."),
     **_COMMON,
-}
-
-#: Parameters of how a variant is trained, for every family.
-TRAINING: Mapping[str, ParameterInfo] = {
-    "optimizer": ParameterInfo(kind=str, default="adam", options=OPTIMIZERS, summary="Keras optimizer."),
-    "learning_rate": ParameterInfo(
-        kind=float, default=1e-3, low=1e-8, high=100.0, summary="Step size of the optimizer."
-    ),
-    "momentum": ParameterInfo(
-        kind=float, default=0.9, low=0.0, below=1.0, summary="Nesterov momentum of sgd; others ignore it."
-    ),
-    "weight_decay": ParameterInfo(
-        kind=float, default=0.0, low=0.0, high=1.0, summary="Decoupled weight decay of any optimizer; 0: none."
-    ),
-    "batch_size": ParameterInfo(kind=int, default=128, low=1, high=65536, summary="Images a training step."),
-    "label_smoothing": ParameterInfo(
-        kind=float, default=0.0, low=0.0, below=1.0, summary="Share of the target spread evenly over all classes."
-    ),
 }
