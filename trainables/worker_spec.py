@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from trainables.augment_spec import AugmentSpec
 from trainables.data.dataset import DatasetInfo
-from trainables.spec import AugmentSpec, DataSpec
+from trainables.spec import DataSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from trainables.normalization import NORMALIZATIONS
+
 ACTIVATIONS = ("relu", "elu", "gelu", "selu", "silu", "leaky_relu", "tanh")
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
 
@@ -132,5 +134,14 @@ TRAINING: Mapping[str, ParameterInfo] = {
     "batch_size": ParameterInfo(kind=int, default=128, low=1, high=65536, summary="Images a training step."),
     "label_smoothing": ParameterInfo(
         kind=float, default=0.0, low=0.0, below=1.0, summary="Share of the target spread evenly over all classes."
+    ),
+    "augment_strength": ParameterInfo(
+        kind=float, default=1.0, low=0.0, high=2.0, summary="Factor of every amount in data.augment; 0: none."
+    ),
+    "normalization": ParameterInfo(
+        kind=str,
+        default="scale",
+        options=NORMALIZATIONS,
+        summary="Pixels to 0-1, to mean 0 and deviation 1 by channel of the training split, or to -1..1.",
     ),
 }
