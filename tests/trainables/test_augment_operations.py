@@ -45,12 +45,12 @@ def bilinear(image, x, y):
     return total
 
 
-def warped(image, *, angle=0.0, zoom=1.0, shift_x=0.0, shift_y=0.0):
-    """Returns the image turned about its centre, zoomed out and moved, pixel by pixel."""
+def warped(image, *, flip_x=1, flip_y=1, angle=0.0, zoom=1.0, shift_x=0.0, shift_y=0.0):
+    """Returns the image mirrored, turned about its centre, zoomed out and moved, pixel by pixel."""
     result = np.zeros_like(image)
     for row in range(HEIGHT):
         for column in range(WIDTH):
-            across, down = column - (WIDTH - 1) / 2, row - (HEIGHT - 1) / 2
+            across, down = flip_x * (column - (WIDTH - 1) / 2), flip_y * (row - (HEIGHT - 1) / 2)
             x = zoom * (math.cos(angle) * across - math.sin(angle) * down) + (WIDTH - 1) / 2 + shift_x
             y = zoom * (math.sin(angle) * across + math.cos(angle) * down) + (HEIGHT - 1) / 2 + shift_y
             result[row, column] = bilinear(image, x, y)
@@ -64,7 +64,9 @@ def warped(image, *, angle=0.0, zoom=1.0, shift_x=0.0, shift_y=0.0):
         {"zoom": 1.3},
         {"zoom": 0.6},
         {"shift_x": 1.25, "shift_y": -2.5},
-        {"angle": -2.0, "zoom": 0.8, "shift_x": -0.4, "shift_y": 3.0},
+        {"flip_x": -1.0, "angle": 0.4, "shift_x": 1.0},
+        {"flip_y": -1.0, "angle": 0.4, "zoom": 1.2},
+        {"flip_x": -1.0, "flip_y": -1.0, "angle": -2.0, "zoom": 0.8, "shift_x": -0.4, "shift_y": 3.0},
     ],
 )
 def test_a_warp_is_the_bilinear_value_at_the_turned_zoomed_and_shifted_place(images, amounts):

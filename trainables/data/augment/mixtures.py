@@ -63,7 +63,7 @@ def _partners(draws: Draws, *, indices: np.ndarray) -> tf.Tensor:
     steps = 1 + draws.whole(_PARTNER_STREAM, below=len(indices) - 1)
     places = np.zeros(steps.shape[0], np.int32)
     places[indices] = np.arange(len(indices))
-    return tf.gather(tf.constant(indices, tf.int32), (places + steps) % len(indices))
+    return tf.gather(tf.constant(indices, tf.int32), (steps + places) % len(indices))
 
 
 def _patches(draws: Draws, *, alpha: float, size: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor]:
