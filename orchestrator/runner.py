@@ -274,6 +274,7 @@ class _Session:
             ),
             device=DeviceSpec(cpus=spec.resources.cpus_per_trial, gpus=spec.resources.gpus_per_trial),
             checkpoints=str(self.folder.checkpoints.absolute()),
+            picture=str(self.folder.augmented.absolute()),
         )
 
 

@@ -73,6 +73,7 @@ WORKER_ONLY = {
     "trainables.data.augment.augmenter",
     "trainables.data.augment.draws",
     "trainables.data.augment.mixtures",
+    "trainables.data.augment.picture",
     "trainables.data.augment.pixels",
     "trainables.data.augment.rand_augment",
     "trainables.families.sequential",

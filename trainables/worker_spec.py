@@ -58,6 +58,7 @@ class WorkerSpec:
         training: How to train.
         device: What each trial may use.
         checkpoints: The folder of checkpoints, the same on every node.
+        picture: Where to show augmented training images, once a study; None: nowhere.
     """
 
     dataset: DatasetInfo
@@ -66,3 +67,4 @@ class WorkerSpec:
     training: TrainingSpec
     device: DeviceSpec
     checkpoints: str
+    picture: str | None = None
