@@ -74,6 +74,11 @@ class RunFolder:
         return self.root / "exports"
 
     @property
+    def augmented(self) -> Path:
+        """A picture of augmented training images; only where a study asks for augmentation."""
+        return self.root / "augmented.png"
+
+    @property
     def report(self) -> Path:
         """The self-contained report."""
         return self.root / "report.html"

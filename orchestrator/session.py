@@ -264,6 +264,7 @@ class Session:
             ),
             device=DeviceSpec(cpus=spec.resources.cpus_per_trial, gpus=spec.resources.gpus_per_trial),
             checkpoints=str(self.folder.checkpoints.absolute()),
+            picture=str(self.folder.augmented.absolute()),
         )
 
 

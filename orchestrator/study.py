@@ -16,7 +16,8 @@ from orchestrator.study_file import apply_overrides, read_study_file
 from orchestrator.study_paths import path_problems
 from orchestrator.study_sections import Export, Objective, Resources, Schedule, Search
 from search_spaces import Problem, SearchSpace, nearest, parse_space, space_to_mapping
-from trainables.spec import PATH_FIELDS, Count, DataSpec
+from trainables.spec import PATH_FIELDS, DataSpec
+from trainables.spec_types import Count
 
 _STUDIES = resources.files("orchestrator") / "studies"
 _MAX_SEED = 2**31 - 1

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from trainables.spec import Count, Number
+from trainables.spec_types import Count, Number
 
 #: What every trial reports, each with the direction that is better.
 METRICS: dict[str, Literal["max", "min"]] = {

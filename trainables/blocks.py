@@ -4,11 +4,16 @@ import keras
 from keras import layers
 
 from trainables.errors import InfeasibleError
+from trainables.normalization import PixelScaling
 
 
-def scaled_input(input_shape: tuple[int, int, int]) -> list[keras.KerasTensor | layers.Layer]:
-    """Returns the two layers that every family starts with: the input and its scaling from 0-255 to 0-1."""
-    return [keras.Input(shape=input_shape, name="image"), layers.Rescaling(1.0 / 255.0, name="scale")]
+def scaled_input(
+    input_shape: tuple[int, int, int], scaling: PixelScaling | None = None
+) -> list[keras.KerasTensor | layers.Layer]:
+    """Returns the two layers that every family starts with: the input of 0-255 and its scaling, by default to 0-1."""
+    scaling = scaling or PixelScaling()
+    scale = layers.Rescaling(scaling.scale, offset=scaling.offset, name="scale")
+    return [keras.Input(shape=input_shape, name="image"), scale]
 
 
 def convolution(  # noqa: PLR0913 - the arguments of one Keras layer, under Keras's own names

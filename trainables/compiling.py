@@ -7,10 +7,11 @@ from typing import Any
 import keras
 
 from trainables.errors import InfeasibleError
+from trainables.mixing import MixableLoss
 from trainables.schedules import Horizon, learning_rate_of
 
 
-class CrossEntropy:
+class CrossEntropy(MixableLoss):
     """The cross-entropy of integer labels, with label smoothing while a training step is traced.
 
     Source: Szegedy et al. 2016, arXiv:1512.00567, section 7.
@@ -20,9 +21,10 @@ class CrossEntropy:
     """
 
     def __init__(self, smoothing: float) -> None:
+        super().__init__(self._of_labels)
         self._smoothing = smoothing
 
-    def __call__(self, labels: Any, probabilities: Any) -> Any:
+    def _of_labels(self, labels: Any, probabilities: Any) -> Any:
         """Returns the loss of each image.
 
         labels: int (batch,) or (batch, 1). probabilities: float (batch, classes).

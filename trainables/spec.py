@@ -7,6 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from trainables.augment_spec import AugmentSpec
+from trainables.spec_types import Count, Number, refuse_bool
+
 SourceName = Literal["digits", "keras", "npz", "parquet", "images", "python"]
 
 #: The fields that only some sources have, each with those sources.
@@ -33,33 +36,6 @@ REQUIRED: dict[str, tuple[tuple[str, ...], str]] = {
 }
 
 PATH_FIELDS = ("path", "train", "test", "validation", "cache_dir")
-
-
-def refuse_bool(value: object) -> object:
-    """Returns the value unless it is true or false, which Python would take for 1 or 0."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number, not true or false")
-    return value
-
-
-Count = Annotated[int, BeforeValidator(refuse_bool)]
-Number = Annotated[float, BeforeValidator(refuse_bool)]
-
-
-class AugmentSpec(BaseModel):
-    """Says how training images are varied, anew in every epoch.
-
-    Attributes:
-        flip: which mirror images may be shown.
-        crop_padding: pixels of zeros added on every side before a random crop to the old size.
-        rotate_degrees: the largest rotation to either side.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    flip: Literal["none", "horizontal", "vertical", "both"] = "none"
-    crop_padding: Count = Field(default=0, ge=0)
-    rotate_degrees: Number = Field(default=0.0, ge=0.0, le=180.0, allow_inf_nan=False)
 
 
 class DataSpec(BaseModel):

@@ -4,6 +4,7 @@ import gc
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -16,10 +17,12 @@ from trainables.checkpoint import Checkpoint
 from trainables.class_weights import balanced_weights
 from trainables.compiling import compile_model
 from trainables.cost import model_cost
-from trainables.data.augment import Augmenter
+from trainables.data.augment.augmenter import Augmenter
 from trainables.data.pipeline import SplitTensors, epoch_order, gather_batch
+from trainables.data.statistics import needed_statistics
 from trainables.errors import CheckpointError, DivergedError
 from trainables.families import FAMILIES, build_model
+from trainables.normalization import PixelStatistics
 from trainables.patience import with_patience
 from trainables.reports import EpochReport
 from trainables.schedules import Horizon
@@ -62,11 +65,22 @@ class Training:
         self._train, self._validation = train, validation
         self._params = FAMILIES[variant.family].with_defaults(variant.params)
         started = time.perf_counter()
-        self.model = _fresh_model(variant, input_shape=tuple(train.images.shape[1:]), num_classes=num_classes)
+        self.model = _fresh_model(
+            variant,
+            input_shape=tuple(train.images.shape[1:]),
+            num_classes=num_classes,
+            statistics=needed_statistics(self._params, images=train.images, indices=train.indices),
+        )
         self._loss = compile_model(self.model, self._params, horizon=_horizon(train, self._params, spec))
         _create_variables(self.model, train)
         self._class_weights = _class_weights(train, self._params, num_classes=num_classes)
-        self._augmenter = Augmenter(spec.augment, num_rows=train.images.shape[0], seed=variant.seed)
+        self._augmenter = Augmenter(
+            spec.augment.scaled(self._params["augment_strength"]),
+            num_rows=train.images.shape[0],
+            indices=train.indices,
+            image_size=(train.images.shape[1], train.images.shape[2]),
+            seed=variant.seed,
+        )
         self._train_epoch: Any = None
         self._validate: Any = None
         self._spend("build", started)
@@ -157,17 +171,15 @@ class Training:
     def _train_steps(self, order: tf.Tensor, epoch: tf.Tensor) -> dict[str, tf.Tensor]:
         size = self._params["batch_size"]
         count = tf.shape(order)[0]
-        augmenter = self._augmenter
-        draws = augmenter.draws(epoch) if augmenter.is_active else None
+        plan, fetch = self._augmenter.plan(epoch), partial(gather_batch, self._train)
         for step in tf.range((count + size - 1) // size):
             rows = order[step * size : tf.minimum((step + 1) * size, count)]
-            images, labels = gather_batch(self._train, rows)
-            if draws is not None:
-                images = augmenter.apply(images, tf.gather(draws, rows))
-            if self._class_weights is None:
-                self.model.train_step((images, labels))
-            else:
-                self.model.train_step((images, labels, tf.gather(self._class_weights, labels)))
+            batch = self._augmenter.batch(rows, plan=plan, fetch=fetch)
+            data: tuple[tf.Tensor, ...] = (batch.images, batch.labels)
+            if self._class_weights is not None:
+                data = (*data, tf.gather(self._class_weights, batch.labels))
+            with self._loss.second_labels(batch.others, batch.weights):
+                self.model.train_step(data)
         return self.model.get_metrics_result()
 
     def _validation_steps(self, rows: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -183,12 +195,20 @@ class Training:
         self.overhead_seconds[kind] = self.overhead_seconds.get(kind, 0.0) + time.perf_counter() - started
 
 
-def restored_model(variant: Variant, checkpoint: Checkpoint, *, input_shape: tuple[int, ...], num_classes: int) -> Any:
+def restored_model(
+    variant: Variant,
+    checkpoint: Checkpoint,
+    *,
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    statistics: PixelStatistics | None = None,
+) -> Any:
     """Returns the variant's Keras model with the weights that were validated, compiled for evaluation only.
 
+    statistics: of the training split, as `needed_statistics` gives them.
     Raises: CheckpointError: if the checkpoint is not of this variant.
     """
-    model = _fresh_model(variant, input_shape=input_shape, num_classes=num_classes)
+    model = _fresh_model(variant, input_shape=input_shape, num_classes=num_classes, statistics=statistics)
     _assign(model_variables(model), validated_weights(checkpoint.state), variant=variant)
     model.compile(
         # Plain SGD has no variables per weight: a file saved with anything else makes Keras warn when it is loaded.
@@ -212,14 +232,16 @@ def _assign(variables: Mapping[str, Any], state: Mapping[str, np.ndarray], *, va
         variable.assign(state[name])
 
 
-def _fresh_model(variant: Variant, *, input_shape: tuple[int, ...], num_classes: int) -> keras.Model:
+def _fresh_model(
+    variant: Variant, *, input_shape: tuple[int, ...], num_classes: int, statistics: PixelStatistics | None
+) -> keras.Model:
     # A worker trains many variants: nothing of the last one may reach this one, neither names nor seeds. Initial
     # weights and dropout draw from Keras's own generator, so it is seeded here, once, from the variant alone.
     keras.backend.clear_session()
     gc.collect()
     keras.utils.set_random_seed(variant.seed & 0x7FFFFFFF)
     height, width, channels = input_shape
-    return build_model(variant, input_shape=(height, width, channels), num_classes=num_classes)
+    return build_model(variant, input_shape=(height, width, channels), num_classes=num_classes, statistics=statistics)
 
 
 def _horizon(train: SplitTensors, params: Mapping[str, Any], spec: TrainingSpec) -> Horizon:

@@ -117,6 +117,7 @@ class TrialRun:
             spec=self.spec.training,
         )
         training.overhead_seconds.update(overhead)
+        _show_augmentation(self.spec, train)
         checkpoint = newest_checkpoint(self._folder, variant_id=self.variant.variant_id)
         if checkpoint is None:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -139,6 +140,20 @@ class TrialRun:
         # The one before the newest stays as well, in case the newest turns out to be damaged.
         prune_checkpoints(self._folder, keep={best, training.epoch, training.epoch - 1})
         training.overhead_seconds["checkpoint"] = time.perf_counter() - started
+
+
+def _show_augmentation(spec: WorkerSpec, train: "SplitTensors") -> None:
+    """Writes the study's picture of augmented images, unless a trial before did."""
+    if spec.picture is None or not spec.training.augment.is_active or Path(spec.picture).exists():
+        return
+    # Late, because it imports TensorFlow.
+    from trainables.data.augment.picture import write_picture
+
+    try:
+        write_picture(Path(spec.picture), spec.training.augment, train=train, seed=spec.split_seed)
+    except OSError as exc:
+        # A trial is worth more than a picture.
+        logger.warning('picture=%s decision=skip reason="%s"', spec.picture, exc)
 
 
 def _without_overhead(history: Sequence[EpochReport]) -> list[EpochReport]:

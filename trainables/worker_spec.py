@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from trainables.augment_spec import AugmentSpec
 from trainables.data.dataset import DatasetInfo
-from trainables.spec import AugmentSpec, DataSpec
+from trainables.spec import DataSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,7 @@ class WorkerSpec:
         training: How to train.
         device: What each trial may use.
         checkpoints: The folder of checkpoints, the same on every node.
+        picture: Where to show augmented training images, once a study; None: nowhere.
     """
 
     dataset: DatasetInfo
@@ -65,3 +67,4 @@ class WorkerSpec:
     training: TrainingSpec
     device: DeviceSpec
     checkpoints: str
+    picture: str | None = None

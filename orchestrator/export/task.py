@@ -14,6 +14,7 @@ from orchestrator.export.request import ExportRequest, ExportResult
 from orchestrator.export.verify import check_parity
 from trainables.checkpoint import checkpoint_folder, load_checkpoint
 from trainables.data.dataset import Split, open_dataset
+from trainables.data.statistics import needed_statistics
 from trainables.devices import configure_devices
 from trainables.errors import CheckpointError
 from trainables.training import restored_model
@@ -30,8 +31,9 @@ def export_model(request: ExportRequest) -> ExportResult:
     Raises: ExportError: if the checkpoint is damaged or a file does not predict what the checkpoint predicts.
     """
     configure_devices(request.worker.device)
-    test = open_dataset(dataset_on_this_node(request.worker)).test
-    model = _load_model(request)
+    data = open_dataset(dataset_on_this_node(request.worker))
+    test = data.test
+    model = _load_model(request, train=data.train)
     test_metrics = _evaluate(model, test)
     target = Path(request.folder)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -49,13 +51,18 @@ def export_model(request: ExportRequest) -> ExportResult:
     return ExportResult(rank=request.rank, trial=request.trial, folder=request.folder, test_metrics=test_metrics)
 
 
-def _load_model(request: ExportRequest) -> Any:
+def _load_model(request: ExportRequest, *, train: Split) -> Any:
     folder = checkpoint_folder(Path(request.worker.checkpoints) / request.trial, epoch=request.epoch)
     try:
         checkpoint = load_checkpoint(folder, variant_id=request.variant.variant_id)
         dataset = request.worker.dataset
         return restored_model(
-            request.variant, checkpoint, input_shape=dataset.input_shape, num_classes=dataset.num_classes
+            request.variant,
+            checkpoint,
+            input_shape=dataset.input_shape,
+            num_classes=dataset.num_classes,
+            # An export scales pixels by what its training learned from the training split, and computes it anew.
+            statistics=needed_statistics(request.variant.params, images=train.images, indices=train.indices),
         )
     except CheckpointError as exc:
         raise ExportError(f"{request.trial}: its best checkpoint cannot be exported: {exc}") from exc

@@ -1,5 +1,6 @@
 """HTML that is safe by default: text is escaped unless it is `Markup`."""
 
+import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -55,6 +56,12 @@ def empty(sentence: str) -> Markup:
 def pill(state: str) -> Markup:
     """Returns a trial's or study's state as a coloured word."""
     return Markup(f'<span class="pill {text(state.replace(" ", "-"))}">{text(state)}</span>')
+
+
+def picture(png: bytes, *, alternative: str) -> Markup:
+    """Returns an image that lies in the page itself."""
+    data = base64.b64encode(png).decode()
+    return Markup(f'<img class="picture" alt="{text(alternative)}" src="data:image/png;base64,{data}">')
 
 
 def link(path: Path, *, root: Path, label: str) -> Markup:

@@ -15,6 +15,7 @@ _SECTIONS = (
     sections.leaderboard,
     sections.learning_curves,
     sections.parallel_coordinates,
+    sections.augmentation,
     sections.exports,
     sections.stopped,
     sections.failures,

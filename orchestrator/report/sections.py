@@ -8,10 +8,14 @@ from orchestrator import analysis, wording
 from orchestrator.overview import count_states, elapsed_seconds, export_path, standing
 from orchestrator.paths import RunFolder
 from orchestrator.report import figures
-from orchestrator.report.markup import Cell, Markup, empty, figure, link, pill, section, table, text
+from orchestrator.report.markup import Cell, Markup, empty, figure, link, picture, pill, section, table, text
 from orchestrator.trial import StudyState
 
 _WHOLE_STUDY = "All trials together, in the workers; waiting for a free slot is not counted."
+_AUGMENTATION_NOTE = (
+    "Some images of the training split, the original on the left, then as the first epochs show them at strength 1. "
+    "Each variant draws from its own seed; validation and test images are never changed."
+)
 _EXPORTS_NOTE = (
     "Test metrics come from the test split. They were computed once, at export, and steered nothing in this study."
 )
@@ -105,6 +109,15 @@ def parallel_coordinates(findings: Findings) -> Markup:
     )
     lone = empty("Shown once two trials that differ in a parameter have ended with a result.")
     return section("Parameters and objective", figure("parameters", plot) if plot else lone, note=note if plot else "")
+
+
+def augmentation(findings: Findings) -> Markup:
+    """Returns the picture of augmented training images; nothing where there is none."""
+    path = findings.folder.augmented
+    if not path.is_file():
+        return Markup("")
+    shown = picture(path.read_bytes(), alternative="Training images, original and augmented")
+    return section("Augmentation", shown, note=_AUGMENTATION_NOTE)
 
 
 def stopped(findings: Findings) -> Markup:

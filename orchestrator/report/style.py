@@ -47,6 +47,7 @@ th.number, td.number { text-align: right; white-space: nowrap; }
 .failed { color: var(--red); } .infeasible { color: var(--violet); } .paused, .not-finished { color: var(--amber); }
 .stack { display: flex; height: 26px; border-radius: 6px; overflow: hidden; gap: 1px; margin: 4px 0 14px; }
 .swatch { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 8px; }
+.picture { display: block; max-width: 100%; }
 .figure { min-height: 440px; min-width: 560px; }
 footer { margin-top: 24px; font-size: 13px; }
 """

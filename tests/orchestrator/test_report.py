@@ -203,3 +203,12 @@ def test_unset_numbers_lie_below_the_others():
 
 def test_label_with_markup_is_shown_as_it_is():
     assert _axis("<b>", [1, 2])["label"] == "&lt;b&gt;"
+
+
+def test_the_picture_of_augmented_images_lies_in_the_page_itself(write, make_sweep, tmp_path):
+    assert "Augmentation" not in write(make_sweep()).text
+    RunFolder(tmp_path).augmented.write_bytes(b"picture")
+    page = write(make_sweep())
+    assert "as the first epochs show them" in page.text
+    assert page.tags.count("img") == 1
+    assert "data:image/png;base64,cGljdHVyZQ==" in RunFolder(tmp_path).report.read_text(encoding="utf-8")

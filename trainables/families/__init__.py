@@ -12,6 +12,7 @@ from typing import Any
 from search_spaces import Variant
 from trainables.families.parameters import RESIDUAL, SEQUENTIAL, ParameterInfo
 from trainables.families.training_parameters import TRAINING
+from trainables.normalization import PixelStatistics, pixel_scaling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +56,25 @@ FAMILIES: dict[str, Family] = {
 }
 
 
-def build_model(variant: Variant, *, input_shape: tuple[int, int, int], num_classes: int) -> Any:
+def build_model(
+    variant: Variant,
+    *,
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    statistics: PixelStatistics | None = None,
+) -> Any:
     """Returns the variant's Keras model, built but not compiled.
 
     The model takes float32 images (batch, height, width, channels), values 0-255, and returns class probabilities.
+    A family finds the constants of its first layer as `pixel_scaling` among its parameters.
+
+    statistics: of the training split; only a variant with normalization 'standardize' needs them.
 
     Raises: InfeasibleError: if the variant does not fit images of this shape.
     """
     family = FAMILIES[variant.family]
     # Late, because Keras brings TensorFlow, and the driver reads FAMILIES without it.
     module = import_module(family.module)
-    return module.build(family.with_defaults(variant.params), input_shape=input_shape, num_classes=num_classes)
+    params = family.with_defaults(variant.params)
+    params["pixel_scaling"] = pixel_scaling(params["normalization"], statistics)
+    return module.build(params, input_shape=input_shape, num_classes=num_classes)

@@ -20,7 +20,7 @@ def build(params: Mapping[str, Any], *, input_shape: tuple[int, int, int], num_c
     Raises: InfeasibleError: if the image is too small for the number of stages.
     """
     _check_size(params["num_stages"], input_shape=input_shape)
-    image, scale = scaled_input(input_shape)
+    image, scale = scaled_input(input_shape, params.get("pixel_scaling"))
     features = scale(image)
     features = _normalised(
         convolution(params["filters"], 3, use_bias=not params["batch_norm"], activation=params["activation"])(features),

@@ -21,7 +21,7 @@ def build(params: Mapping[str, Any], *, input_shape: tuple[int, int, int], num_c
     Raises: InfeasibleError: if a kernel or a pooling window no longer fits the image.
     """
     check_size(params, input_shape=input_shape)
-    model = keras.Sequential(scaled_input(input_shape), name="sequential")
+    model = keras.Sequential(scaled_input(input_shape, params.get("pixel_scaling")), name="sequential")
     for block in range(params["num_blocks"]):
         model.add(
             convolution(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from trainables.families.parameters import ParameterInfo
+from trainables.normalization import NORMALIZATIONS
 
 OPTIMIZERS = (
     "adam",
@@ -93,5 +94,14 @@ TRAINING: Mapping[str, ParameterInfo] = {
         low=0,
         high=100_000,
         summary="Epochs without a better objective after which the trial is complete; 0: it never is before its last.",
+    ),
+    "augment_strength": ParameterInfo(
+        kind=float, default=1.0, low=0.0, high=2.0, summary="Factor of every amount in data.augment; 0: none."
+    ),
+    "normalization": ParameterInfo(
+        kind=str,
+        default="scale",
+        options=NORMALIZATIONS,
+        summary="Pixels to 0-1, to mean 0 and deviation 1 by channel of the training split, or to -1..1.",
     ),
 }

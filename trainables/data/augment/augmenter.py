@@ -1,0 +1,104 @@
+"""The augmenter of a training: an epoch's plan for all rows, and batches after it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from trainables.augment_spec import AugmentSpec
+from trainables.data.augment.amounts import colours_of, moves_of
+from trainables.data.augment.draws import Draws
+from trainables.data.augment.mixtures import Mixtures, mixed, mixtures_of
+from trainables.data.augment.pixels import Amounts, changed
+from trainables.data.augment.rand_augment import drawn_amounts
+
+#: Returns images and labels of the given rows.
+Fetch = Callable[[tf.Tensor], tuple[tf.Tensor, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What happens to every row in one epoch.
+
+    Args:
+        stages: Amounts, one after the other.
+        mixtures: With which other row each is mixed; empty where none is.
+    """
+
+    stages: Sequence[Amounts] = ()
+    mixtures: Mixtures = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Images to train on.
+
+    Args:
+        images: float32 (batch, height, width, channels), values 0-255.
+        labels: The images' own labels.
+        others: The labels of the images that they are mixed with; None where none is.
+        weights: float32 (batch,), the share of an image's own label; the rest is the other's.
+    """
+
+    images: tf.Tensor
+    labels: Any
+    others: Any = None
+    weights: tf.Tensor | None = None
+
+
+class Augmenter:
+    """Varies training images, each by (seed, epoch, image index) alone.
+
+    Args:
+        spec: What to do and how strongly.
+        num_rows: Rows of the image array; a row's number is its image index.
+        indices: The rows of the training split.
+        image_size: (height, width).
+        seed: The variant's seed.
+    """
+
+    def __init__(
+        self, spec: AugmentSpec, *, num_rows: int, indices: np.ndarray, image_size: tuple[int, int], seed: int
+    ) -> None:
+        self._spec = spec
+        self._num_rows = num_rows
+        self._indices = indices
+        self._size = image_size
+        self._seed = seed & 0x7FFFFFFF
+
+    def plan(self, epoch: tf.Tensor) -> Plan:
+        """Returns what happens to every row in this epoch, an int32 scalar from 1."""
+        spec, size = self._spec, self._size
+        if not spec.is_active:
+            return Plan()
+        draws = Draws(seed=self._seed, epoch=epoch, num_rows=self._num_rows)
+        stages = [moves_of(spec, draws=draws, size=size)]
+        if spec.rand_augment is not None:
+            stages += drawn_amounts(spec.rand_augment, draws=draws, size=size)
+        stages.append(colours_of(spec, draws=draws, size=size))
+        mixtures = mixtures_of(spec, draws=draws, indices=self._indices, size=size)
+        return Plan(stages=[stage for stage in stages if stage], mixtures=mixtures)
+
+    def batch(self, rows: tf.Tensor, *, plan: Plan, fetch: Fetch) -> Batch:
+        """Returns the images of these rows, changed as planned; a partner is changed by its own row's plan first."""
+        images, labels = _changed(rows, plan=plan, fetch=fetch)
+        if not plan.mixtures:
+            return Batch(images=images, labels=labels)
+        mixtures = _rows_of(plan.mixtures, rows)
+        partners, others = _changed(mixtures["partners"], plan=plan, fetch=fetch)
+        return Batch(
+            images=mixed(images, partners, mixtures), labels=labels, others=others, weights=mixtures["weights"]
+        )
+
+
+def _changed(rows: tf.Tensor, *, plan: Plan, fetch: Fetch) -> tuple[tf.Tensor, Any]:
+    images, labels = fetch(rows)
+    for stage in plan.stages:
+        images = changed(images, _rows_of(stage, rows))
+    return images, labels
+
+
+def _rows_of(tensors: Mapping[str, tf.Tensor], rows: tf.Tensor) -> dict[str, tf.Tensor]:
+    return {name: tf.gather(tensor, rows) for name, tensor in tensors.items()}

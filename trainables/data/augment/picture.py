@@ -1,0 +1,64 @@
+"""A picture of augmented training images, for people to look at."""
+
+import io
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from trainables.augment_spec import AugmentSpec
+from trainables.data.augment.augmenter import Augmenter
+from trainables.data.pipeline import SplitTensors, gather_batch
+
+NUM_IMAGES = 6
+NUM_EPOCHS = 7
+#: Pixels of a cell's longer side, and between cells.
+_CELL, _GAP = 72, 4
+
+
+def write_picture(path: Path, spec: AugmentSpec, *, train: SplitTensors, seed: int) -> None:
+    """Writes a PNG: a row for each of some training images, the original first, then as the first epochs show it.
+
+    The file appears whole; writing it again gives the same pixels.
+    """
+    cells = sample_cells(spec, train=train, seed=seed)
+    buffer = io.BytesIO()
+    _grid(cells).save(buffer, format="PNG")
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    with os.fdopen(handle, "wb") as file:
+        file.write(buffer.getvalue())
+    Path(draft).chmod(0o644)
+    Path(draft).replace(path)
+
+
+def sample_cells(spec: AugmentSpec, *, train: SplitTensors, seed: int) -> np.ndarray:
+    """Returns uint8 (images, 1 + epochs, height, width, channels): originals, then one column an epoch."""
+    places = np.linspace(0, train.num_images - 1, min(NUM_IMAGES, train.num_images)).astype(int)
+    rows = tf.constant(train.indices[places])
+    height, width = train.images.shape[1:3]
+    augmenter = Augmenter(
+        spec, num_rows=train.images.shape[0], indices=train.indices, image_size=(height, width), seed=seed
+    )
+    columns = [gather_batch(train, rows)[0].numpy()]
+    for epoch in range(1, NUM_EPOCHS + 1):
+        plan = augmenter.plan(tf.constant(epoch))
+        columns.append(augmenter.batch(rows, plan=plan, fetch=lambda some: gather_batch(train, some)).images.numpy())
+    return np.clip(np.round(np.stack(columns, axis=1)), 0, 255).astype(np.uint8)
+
+
+def _grid(cells: np.ndarray) -> Image.Image:
+    num_rows, num_columns, height, width, channels = cells.shape
+    scale = _CELL / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    # Small images show their own pixels.
+    method = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
+    grid = Image.new("RGB", (num_columns * (size[0] + _GAP) - _GAP, num_rows * (size[1] + _GAP) - _GAP), "white")
+    for row in range(num_rows):
+        for column in range(num_columns):
+            pixels = cells[row, column]
+            shown = Image.fromarray(pixels if channels == 3 else pixels[..., 0]).convert("RGB")
+            grid.paste(shown.resize(size, method), (column * (size[0] + _GAP), row * (size[1] + _GAP)))
+    return grid
