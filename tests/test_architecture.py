@@ -72,6 +72,7 @@ WORKER_ONLY = {
     "trainables.data.augment",
     "trainables.families.sequential",
     "trainables.families.residual",
+    "trainables.families.functional",
     "orchestrator.export.formats",
     "orchestrator.export.task",
 }

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from search_spaces import Variant
-from trainables.families.parameters import RESIDUAL, SEQUENTIAL, TRAINING, ParameterInfo
+from trainables.families.parameters import FUNCTIONAL, RESIDUAL, SEQUENTIAL, TRAINING, ParameterInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +49,12 @@ FAMILIES: dict[str, Family] = {
             summary="Stages of residual blocks with identity or projected shortcuts (functional API).",
             parameters=RESIDUAL,
             module="trainables.families.residual",
+        ),
+        Family(
+            name="functional",
+            summary="A graph of modules with parallel branches, skips and shared convolutions (functional API).",
+            parameters=FUNCTIONAL,
+            module="trainables.families.functional",
         ),
     )
 }
