@@ -13,7 +13,7 @@ NUM_CLASSES = 10
 SMALL = {
     "sequential": {"num_blocks": 2, "filters": 4, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
     "residual": {"num_stages": 2, "filters": 4, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
-    "functional": {"num_modules": 2, "filters": 4, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
+    "functional": {"num_modules": 2, "filters": 8, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
 }
 
 #: Keeps sampled variants small; the parameters' own ranges reach far beyond any test machine.

@@ -153,6 +153,14 @@ def test_pre_activation_leaves_the_way_of_the_shortcuts_free(pre_activation):
     assert [sums[0] in parents[1], sums[1] in parents[2]] == [pre_activation] * 2
 
 
+def test_a_pre_activated_block_projects_its_normalised_input():
+    params = {"num_stages": 2, "filters": 4, "pre_activation": True}
+    model = build_model(Variant(family="residual", params=params, seed=0), input_shape=(8, 8, 1), num_classes=2)
+    (projection,) = [layer for layer in model.layers if getattr(layer, "kernel_size", None) == (1, 1)]
+    (parent,) = projection._inbound_nodes[0].parent_nodes
+    assert type(parent.operation).__name__ == "Activation"
+
+
 def test_the_rate_of_stochastic_depth_grows_linearly_from_block_to_block():
     params = {"num_stages": 2, "blocks_per_stage": 2, "stochastic_depth": 0.4}
     model = build_model(Variant(family="residual", params=params, seed=0), input_shape=(8, 8, 1), num_classes=2)
