@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from orchestrator.replaced_parameters import replaced_parameter_problems
 from search_spaces import Choice, Fixed, Float, Int, Parameter, Problem, SearchSpace, nearest
 from trainables.families import FAMILIES
 from trainables.families.parameters import ParameterInfo
@@ -40,6 +41,7 @@ def check_study(spec: "StudySpec | None", *, space: SearchSpace) -> list[Problem
     problems = _family_problems(space)
     if not problems:
         problems += [problem for parameter in space.parameters[1:] for problem in _parameter_problems(parameter, space)]
+    problems = problems or replaced_parameter_problems(space)
     if spec is None:
         return problems
     search = spec.search

@@ -83,6 +83,7 @@ WORKER_ONLY = {
     "trainables.data.augment.rand_augment",
     "trainables.families.sequential",
     "trainables.families.residual",
+    "trainables.families.functional",
     "orchestrator.export.formats",
     "orchestrator.export.task",
 }

@@ -6,6 +6,7 @@ from math import prod
 import pytest
 
 from search_spaces import SpaceError, builtin_names, builtin_text, space_from_mapping, space_to_mapping
+from trainables.families import FAMILIES
 
 TRAINING = {
     "optimizer",
@@ -15,21 +16,46 @@ TRAINING = {
     "batch_size",
     "label_smoothing",
 }
-BY_FAMILY = {
-    "sequential": {
-        "num_blocks",
+PLAIN = {
+    "num_blocks",
+    "filters",
+    "filters_growth",
+    "kernel_size",
+    "stride",
+    "padding",
+    "activation",
+    "pooling",
+    "batch_norm",
+    "dropout",
+    "dense_units",
+}
+ARCHITECTURE = {
+    "cnn-deep": PLAIN,
+    "cnn-small": PLAIN,
+    "inception-small": {
+        "num_modules",
+        "pool_every",
+        "branches",
+        "merge",
+        "skip",
+        "shared",
         "filters",
         "filters_growth",
-        "kernel_size",
-        "stride",
-        "padding",
-        "activation",
         "pooling",
+        "activation",
         "batch_norm",
         "dropout",
-        "dense_units",
     },
-    "residual": {"num_stages", "blocks_per_stage", "filters", "activation", "batch_norm", "dropout"},
+    "resnet-cifar": {
+        "preset",
+        "pre_activation",
+        "squeeze_excite",
+        "stochastic_depth",
+        "activation",
+        "batch_norm",
+        "dropout",
+    },
+    "resnet-small": {"num_stages", "blocks_per_stage", "filters", "activation", "batch_norm", "dropout"},
 }
 
 
@@ -39,14 +65,15 @@ def header(name: str) -> str:
 
 
 def test_built_in_spaces_are_these() -> None:
-    assert builtin_names() == ("cnn-deep", "cnn-small", "resnet-small")
+    assert builtin_names() == tuple(ARCHITECTURE)
 
 
 @pytest.mark.parametrize("name", builtin_names())
-def test_built_in_space_has_exactly_the_parameters_its_family_understands(name: str) -> None:
+def test_built_in_space_has_exactly_these_parameters_and_its_family_understands_them(name: str) -> None:
     space = space_from_mapping(name)
     (family,) = space.families
-    assert set(space.names) == {"family"} | BY_FAMILY[family] | TRAINING
+    assert set(space.names) == {"family"} | ARCHITECTURE[name] | TRAINING
+    assert ARCHITECTURE[name] <= FAMILIES[family].parameters.keys()
     assert space.parameter("momentum").when == {"optimizer": ("sgd",)}
 
 
@@ -72,6 +99,7 @@ def test_unknown_built_in_space_suggests_the_nearest() -> None:
     with pytest.raises(SpaceError) as caught:
         builtin_text("resnet-smal")
     assert str(caught.value) == (
-        "no built-in space is called 'resnet-smal'; there are cnn-deep, cnn-small, resnet-small; "
+        "no built-in space is called 'resnet-smal'; there are cnn-deep, cnn-small, inception-small, "
+        "resnet-cifar, resnet-small; "
         "did you mean 'resnet-small'?"
     )

@@ -31,6 +31,8 @@ params:
   skip: {choice: [true, false], when: {filters: [[16, 32], [32, 64]]}}
 """
 
+BUILT_IN = "cnn-deep, cnn-small, inception-small, resnet-cifar, resnet-small"
+
 
 def problems_of(section: object) -> list[str]:
     space, problems = parse_space(yaml.safe_load(section) if isinstance(section, str) else section)
@@ -136,16 +138,20 @@ def test_wrong_entry_is_told_with_path_received_and_fix(entry: str, problem: str
     [
         (
             "[1]",
-            "space: expected a built-in space (cnn-deep, cnn-small, resnet-small) or a mapping of base, family, "
-            "params, got [1]",
+            f"space: expected a built-in space ({BUILT_IN}) or a mapping of base, family, params, got [1]",
         ),
-        ("null", "space: expected a built-in space (cnn-deep, cnn-small, resnet-small) or a mapping of base"),
+        (
+            "null",
+            f"space: expected a built-in space ({BUILT_IN}) or a mapping of base",
+        ),
         (
             "cnn-smal",
-            "space: no built-in space is called 'cnn-smal'; there are cnn-deep, cnn-small, resnet-small; "
-            "did you mean 'cnn-small'?",
+            f"space: no built-in space is called 'cnn-smal'; there are {BUILT_IN}; did you mean 'cnn-small'?",
         ),
-        ("{base: 5}", "space.base: no built-in space is called 5; there are cnn-deep, cnn-small, resnet-small"),
+        (
+            "{base: 5}",
+            f"space.base: no built-in space is called 5; there are {BUILT_IN}",
+        ),
         ("{params: {}}", "space.family: expected the name of a family, got nothing; write family: sequential"),
         (
             "{family: [a, b]}",

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from search_spaces import Variant
+from trainables.families import FAMILIES
+from trainables.families.parameters import Entries, ParameterInfo
 from trainables.worker_spec import DeviceSpec, TrainingSpec
 
 NUM_CLASSES = 10
@@ -11,7 +13,28 @@ NUM_CLASSES = 10
 SMALL = {
     "sequential": {"num_blocks": 2, "filters": 4, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
     "residual": {"num_stages": 2, "filters": 4, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
+    "functional": {"num_modules": 2, "filters": 8, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
 }
+
+#: Keeps sampled variants small; the parameters' own ranges reach far beyond any test machine.
+CEILINGS = {
+    "num_blocks": 3,
+    "convs_per_block": 2,
+    "kernel_size": 7,
+    "stride": 3,
+    "dense_units": 20,
+    "l2": 0.01,
+    "num_stages": 3,
+    "blocks_per_stage": 2,
+    "squeeze_excite": 16,
+    "num_modules": 3,
+    "pool_every": 3,
+    "filters": 8,
+    "filters_growth": 2.0,
+}
+#: The presets are deep: sampled variants have none.
+PRESETS = ("none",)
+SHAPES = ((8, 8, 1), (9, 12, 3), (28, 28, 1))
 
 
 @pytest.fixture(scope="session")
@@ -77,3 +100,36 @@ def same_state():
             np.testing.assert_array_equal(left[name], right[name], err_msg=name)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def sampled_variant():
+    """Makes a family's variant number so and so, and the shape of its images: `sampled_variant("residual", 17)`.
+
+    It need not fit the images: families say what is infeasible.
+    """
+
+    def make(family, number, **fixed):
+        generator = np.random.default_rng([number, len(family)])
+        infos = FAMILIES[family].parameters
+        params = {name: _sampled(name, info, generator=generator) for name, info in infos.items()} | fixed
+        for name, info in infos.items():
+            if info.entries is Entries.ONE_OR_ONE_A_BLOCK and name not in fixed and generator.random() < 0.3:
+                params[name] = tuple(_sampled(name, info, generator=generator) for _ in range(params["num_blocks"]))
+        return Variant(family=family, params=params, seed=number), SHAPES[generator.integers(len(SHAPES))]
+
+    return make
+
+
+def _sampled(name: str, info: ParameterInfo, *, generator: np.random.Generator):
+    if info.entries is Entries.LIST:
+        return tuple(int(value) for value in generator.integers(info.low, 8, size=generator.integers(4)))
+    if info.options:
+        options = PRESETS if name == "preset" else info.options
+        return options[generator.integers(len(options))]
+    if info.kind is bool:
+        return bool(generator.integers(2))
+    highest = next(bound for bound in (CEILINGS.get(name), info.high, info.below) if bound is not None)
+    if info.kind is int:
+        return int(generator.integers(info.low, highest, endpoint=True))
+    return float(generator.uniform(info.low, highest))

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from search_spaces import Variant
-from trainables.families.parameters import RESIDUAL, SEQUENTIAL, ParameterInfo
+from trainables.families.parameters import FUNCTIONAL, RESIDUAL, SEQUENTIAL, ParameterInfo
 from trainables.families.training_parameters import TRAINING
 from trainables.normalization import PixelStatistics, pixel_scaling
 
@@ -51,6 +51,12 @@ FAMILIES: dict[str, Family] = {
             summary="Stages of residual blocks with identity or projected shortcuts (functional API).",
             parameters=RESIDUAL,
             module="trainables.families.residual",
+        ),
+        Family(
+            name="functional",
+            summary="A graph of modules with parallel branches, skips and shared convolutions (functional API).",
+            parameters=FUNCTIONAL,
+            module="trainables.families.functional",
         ),
     )
 }

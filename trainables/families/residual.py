@@ -1,36 +1,58 @@
-"""The family `residual`: stages of basic residual blocks, by Keras's functional API.
+"""The family `residual`: stages of residual blocks, by Keras's functional API.
 
-Source: He et al. 2015, "Deep Residual Learning for Image Recognition", arXiv:1512.03385, section 4.2: the first stage
+Sources: He et al. 2015, "Deep Residual Learning for Image Recognition", arXiv:1512.03385, section 4.2: the first stage
 keeps the image's size, each further stage halves it; shortcuts that change shape are 1x1 projections (option B).
+Bottleneck blocks halve in their 3x3 convolution, so that no pixel is skipped; parameters are the same. He et al. 2016,
+"Identity Mappings in Deep Residual Networks", arXiv:1603.05027, for pre-activation. Hu et al. 2017, arXiv:1709.01507,
+for squeeze-and-excitation. Huang et al. 2016, arXiv:1603.09382, for stochastic depth.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import layers
 
-from trainables.blocks import batch_normalisation, convolution, filters_of, norm_activation, scaled_input
+from trainables.blocks import (
+    batch_normalisation,
+    convolution,
+    dropped_by_image,
+    filters_of,
+    norm_activation,
+    scaled_input,
+    squeeze_excite,
+)
 from trainables.errors import InfeasibleError
+from trainables.families.parameters import PRESETS
+
+#: A bottleneck block's output has this many times the filters of its 3x3 convolution.
+EXPANSION = 4
 
 
 def build(params: Mapping[str, Any], *, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
     """Returns the model of a complete set of parameters (see `families.parameters.RESIDUAL`).
 
+    What a preset fixes wins over the parameters of the same names.
+
     Raises: InfeasibleError: if the image is too small for the number of stages.
     """
+    params = {**params, **PRESETS[params["preset"]]}
     _check_size(params["num_stages"], input_shape=input_shape)
     image, scale = scaled_input(input_shape, params.get("pixel_scaling"))
     features = scale(image)
-    features = _normalised(
-        convolution(params["filters"], 3, use_bias=not params["batch_norm"], activation=params["activation"])(features),
-        params,
+    features = convolution(params["filters"], 3, use_bias=not params["batch_norm"], activation=params["activation"])(
+        features
     )
+    if not params["pre_activation"]:
+        features = _normalised(features, params)
+    drop_rates = iter(_drop_rates(params))
     for stage in range(params["num_stages"]):
         filters = filters_of(stage, first=params["filters"], growth=params["filters_growth"])
         for block in range(params["blocks_per_stage"]):
             strides = 2 if stage > 0 and block == 0 else 1
-            features = _residual_block(features, params, filters=filters, strides=strides)
+            features = _residual_block(features, params, filters=filters, strides=strides, drop_rate=next(drop_rates))
+    if params["pre_activation"]:
+        features = _normalised(features, params)
     features = layers.GlobalAveragePooling2D()(features)
     if params["dropout"]:
         features = layers.Dropout(params["dropout"])(features)
@@ -39,25 +61,59 @@ def build(params: Mapping[str, Any], *, input_shape: tuple[int, int, int], num_c
 
 
 def _residual_block(
-    features: keras.KerasTensor, params: Mapping[str, Any], *, filters: int, strides: int
+    features: keras.KerasTensor, params: Mapping[str, Any], *, filters: int, strides: int, drop_rate: float
 ) -> keras.KerasTensor:
     use_bias, activation = not params["batch_norm"], params["activation"]
-    inner = convolution(filters, 3, strides=strides, use_bias=use_bias, activation=activation)(features)
-    inner = _normalised(inner, params)
-    inner = convolution(filters, 3, use_bias=use_bias, activation=activation)(inner)
+    # Where the shape changes, the projection sees the normalised features as well: He et al. 2016, figure 1(b).
+    entry = _normalised(features, params) if params["pre_activation"] else features
+    inner = _convolutions(entry, params, filters=filters, strides=strides)
     shortcut = features
-    if strides != 1 or features.shape[-1] != filters:
-        shortcut = convolution(filters, 1, strides=strides, use_bias=use_bias, activation=activation)(features)
-    if params["batch_norm"]:
+    if strides != 1 or features.shape[-1] != inner.shape[-1]:
+        shortcut = convolution(inner.shape[-1], 1, strides=strides, use_bias=use_bias, activation=activation)(entry)
+    if params["batch_norm"] and not params["pre_activation"]:
         inner = batch_normalisation()(inner)
         shortcut = batch_normalisation()(shortcut) if shortcut is not features else shortcut
-    return layers.Activation(activation)(layers.Add()([inner, shortcut]))
+    if params["squeeze_excite"]:
+        inner = squeeze_excite(inner, ratio=params["squeeze_excite"], activation=activation)
+    if drop_rate:
+        inner = dropped_by_image(inner, rate=drop_rate)
+    total = layers.Add()([inner, shortcut])
+    return total if params["pre_activation"] else layers.Activation(activation)(total)
+
+
+def _convolutions(
+    features: keras.KerasTensor, params: Mapping[str, Any], *, filters: int, strides: int
+) -> keras.KerasTensor:
+    """Returns the features after a block's convolutions, normalised and activated between them but not at the end."""
+    # (kernel size, filters, strides) of each convolution.
+    plan = (
+        [(3, filters, strides), (3, filters, 1)]
+        if params["block"] == "basic"
+        else [(1, filters, 1), (3, filters, strides), (1, EXPANSION * filters, 1)]
+    )
+    for position, (kernel_size, width, stride) in enumerate(plan):
+        if position > 0:
+            features = _normalised(features, params)
+        features = convolution(
+            width, kernel_size, strides=stride, use_bias=not params["batch_norm"], activation=params["activation"]
+        )(features)
+    return features
 
 
 def _normalised(features: keras.KerasTensor, params: Mapping[str, Any]) -> keras.KerasTensor:
     for layer in norm_activation(batch_norm=params["batch_norm"], activation=params["activation"]):
         features = layer(features)
     return features
+
+
+def _drop_rates(params: Mapping[str, Any]) -> Sequence[float]:
+    """Returns each block's share of dropped images, which grows linearly to the last block's.
+
+    >>> _drop_rates({"num_stages": 2, "blocks_per_stage": 2, "stochastic_depth": 0.5})
+    [0.125, 0.25, 0.375, 0.5]
+    """
+    total = params["num_stages"] * params["blocks_per_stage"]
+    return [params["stochastic_depth"] * block / total for block in range(1, total + 1)]
 
 
 def _check_size(num_stages: int, *, input_shape: tuple[int, int, int]) -> None:

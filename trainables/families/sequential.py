@@ -1,7 +1,8 @@
 """The family `sequential`: a plain stack of convolution blocks and a dense head, as keras.Sequential.
 
 Source: the design of VGG, Simonyan and Zisserman 2014, arXiv:1409.1556, with batch normalisation as an option
-(Ioffe and Szegedy 2015, arXiv:1502.03167).
+(Ioffe and Szegedy 2015, arXiv:1502.03167), spatial dropout (Tompson et al. 2014, arXiv:1411.4280) and depthwise
+separable convolutions (Chollet 2016, arXiv:1610.02357).
 """
 
 from collections.abc import Mapping
@@ -10,41 +11,50 @@ from typing import Any
 import keras
 from keras import layers
 
-from trainables.blocks import convolution, filters_of, norm_activation, scaled_input, size_after
+from trainables.blocks import (
+    POOL_WINDOW,
+    convolution,
+    filters_of,
+    l2_penalty,
+    norm_activation,
+    one_a_block,
+    pooling_layer,
+    scaled_input,
+    separable_convolution,
+    size_after,
+)
 
-POOL_WINDOW = 2
+_HEADS = {
+    "flatten": layers.Flatten,
+    "global_average": layers.GlobalAveragePooling2D,
+    "global_max": layers.GlobalMaxPooling2D,
+}
 
 
 def build(params: Mapping[str, Any], *, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
     """Returns the model of a complete set of parameters (see `families.parameters.SEQUENTIAL`).
 
-    Raises: InfeasibleError: if a kernel or a pooling window no longer fits the image.
+    Raises: InfeasibleError: if a kernel or a pooling window no longer fits the image, or a list is not as long as
+        there are blocks.
     """
     check_size(params, input_shape=input_shape)
-    model = keras.Sequential(scaled_input(input_shape, params.get("pixel_scaling")), name="sequential")
-    for block in range(params["num_blocks"]):
-        model.add(
-            convolution(
-                filters_of(block, first=params["filters"], growth=params["filters_growth"]),
-                params["kernel_size"],
-                strides=params["stride"],
-                padding=params["padding"],
-                use_bias=not params["batch_norm"],
-                activation=params["activation"],
-            )
-        )
-        for layer in norm_activation(batch_norm=params["batch_norm"], activation=params["activation"]):
-            model.add(layer)
-        if params["pooling"] != "none":
-            pooling = layers.MaxPooling2D if params["pooling"] == "max" else layers.AveragePooling2D
-            model.add(pooling(POOL_WINDOW, padding=params["padding"]))
-    model.add(layers.Flatten())
+    stack = scaled_input(input_shape, params.get("pixel_scaling"))
+    kernels = one_a_block(params["kernel_size"], name="kernel_size", num_blocks=params["num_blocks"])
+    for filters, kernel in zip(_filters(params), kernels, strict=True):
+        stack += _block(params, filters=filters, kernel_size=kernel)
+    stack.append(_HEADS[params["head"]]())
+    penalty = l2_penalty(params["l2"])
     if params["dense_units"]:
-        model.add(layers.Dense(params["dense_units"], activation=params["activation"]))
+        stack.append(layers.Dense(params["dense_units"], activation=params["activation"], kernel_regularizer=penalty))
     if params["dropout"]:
-        model.add(layers.Dropout(params["dropout"]))
-    model.add(layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities"))
-    return model
+        stack.append(layers.Dropout(params["dropout"]))
+    stack.append(
+        layers.Dense(
+            num_classes, activation="softmax", dtype="float32", kernel_regularizer=penalty, name="probabilities"
+        )
+    )
+    # All at once: Sequential.add builds the whole model again for each layer.
+    return keras.Sequential(stack, name="sequential")
 
 
 def check_size(params: Mapping[str, Any], *, input_shape: tuple[int, int, int]) -> tuple[int, int]:
@@ -52,20 +62,22 @@ def check_size(params: Mapping[str, Any], *, input_shape: tuple[int, int, int]) 
 
     Raises: InfeasibleError: if a block does not fit.
 
-    >>> check_size({"num_blocks": 2, "kernel_size": 3, "stride": 1, "padding": "valid", "pooling": "max"},
-    ...            input_shape=(28, 28, 1))
+    >>> check_size({"num_blocks": 2, "convs_per_block": 1, "kernel_size": 3, "stride": 1, "padding": "valid",
+    ...             "pooling": "max"}, input_shape=(28, 28, 1))
     (5, 5)
     """
     input_size = size = input_shape[:2]
-    for block in range(1, params["num_blocks"] + 1):
-        size = size_after(
-            size,
-            window=params["kernel_size"],
-            stride=params["stride"],
-            padding=params["padding"],
-            what=f"the {params['kernel_size']}x{params['kernel_size']} convolution of block {block}",
-            input_size=input_size,
-        )
+    kernels = one_a_block(params["kernel_size"], name="kernel_size", num_blocks=params["num_blocks"])
+    for block, kernel in enumerate(kernels, start=1):
+        for position in range(params["convs_per_block"]):
+            size = size_after(
+                size,
+                window=kernel,
+                stride=_stride(params, position),
+                padding=params["padding"],
+                what=f"the {kernel}x{kernel} convolution of block {block}",
+                input_size=input_size,
+            )
         if params["pooling"] != "none":
             size = size_after(
                 size,
@@ -76,3 +88,39 @@ def check_size(params: Mapping[str, Any], *, input_shape: tuple[int, int, int]) 
                 input_size=input_size,
             )
     return size
+
+
+def _filters(params: Mapping[str, Any]) -> tuple[int, ...]:
+    """Returns the filters of each block."""
+    if isinstance(params["filters"], int):
+        blocks = range(params["num_blocks"])
+        return tuple(filters_of(block, first=params["filters"], growth=params["filters_growth"]) for block in blocks)
+    return one_a_block(params["filters"], name="filters", num_blocks=params["num_blocks"])
+
+
+def _block(params: Mapping[str, Any], *, filters: int, kernel_size: int) -> list[layers.Layer]:
+    make_convolution = separable_convolution if params["separable"] else convolution
+    block: list[layers.Layer] = []
+    for position in range(params["convs_per_block"]):
+        block.append(
+            make_convolution(
+                filters,
+                kernel_size,
+                strides=_stride(params, position),
+                padding=params["padding"],
+                use_bias=not params["batch_norm"],
+                activation=params["activation"],
+                l2=params["l2"],
+            )
+        )
+        block += norm_activation(batch_norm=params["batch_norm"], activation=params["activation"])
+    if params["pooling"] != "none":
+        block.append(pooling_layer(params["pooling"], padding=params["padding"]))
+    if params["spatial_dropout"]:
+        block.append(layers.SpatialDropout2D(params["spatial_dropout"]))
+    return block
+
+
+def _stride(params: Mapping[str, Any], position: int) -> int:
+    """Returns the stride of a block's convolution; only the first one, at position 0, moves by more than a pixel."""
+    return int(params["stride"]) if position == 0 else 1

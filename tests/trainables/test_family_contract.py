@@ -1,0 +1,188 @@
+"""The contract of every model family, on variants sampled from the ranges of its own parameters."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from search_spaces import Variant
+from trainables.errors import InfeasibleError
+from trainables.families import FAMILIES, build_model
+from trainables.spec import AugmentSpec
+
+NUM_BUILT = 201
+#: Everything a family has beyond its defaults, at once.
+RICH = {
+    "sequential": {
+        "num_blocks": 2,
+        "convs_per_block": 2,
+        "filters": (16, 24),
+        "kernel_size": (3, 2),
+        "separable": True,
+        "spatial_dropout": 0.1,
+        "head": "global_average",
+        "dense_units": 16,
+        "l2": 1e-4,
+        "dropout": 0.1,
+    },
+    "residual": {
+        "block": "bottleneck",
+        "num_stages": 2,
+        "filters": 4,
+        "pre_activation": True,
+        "squeeze_excite": 4,
+        "stochastic_depth": 0.2,
+        "dropout": 0.1,
+    },
+    "functional": {
+        "num_modules": 3,
+        "pool_every": 2,
+        "branch_kernels": (1, 3, 3),
+        "filters": 9,
+        "merge": "concatenate",
+        "skip": "concatenate",
+        "shared": True,
+        "dropout": 0.1,
+    },
+}
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def images_of(shape, *, count=3, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, *shape)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def built(sampled_variant):
+    """Yields (variant, shape, model) of a family's sampled variants that fit their images, from number `start` on."""
+    import keras
+
+    def build(family, *, start=0):
+        for number in itertools.count(start):
+            variant, shape = sampled_variant(family, number)
+            # Without the collection of garbage, which takes longer than a small model.
+            keras.backend.clear_session(free_memory=False)
+            keras.utils.set_random_seed(number)
+            try:
+                yield variant, shape, build_model(variant, input_shape=shape, num_classes=2 + number % 9)
+            except InfeasibleError as refused:
+                # The words say the way out; a refusal without it is no refusal.
+                if "use " not in str(refused):
+                    raise
+            except Exception as error:
+                error.add_note(f"{variant} on images of {shape}")
+                raise
+
+    return build
+
+
+def losses_of(model, images, labels, *, steps):
+    """Trains a compiled model on the same few images again and again and returns the loss of each step."""
+    return [float(model.train_on_batch(images, labels)) for _ in range(steps)]
+
+
+def compiled(model, *, run_eagerly=False):
+    import keras
+
+    loss = keras.losses.SparseCategoricalCrossentropy()
+    model.compile(optimizer=keras.optimizers.Adam(0.01), loss=loss, run_eagerly=run_eagerly)
+    return model
+
+
+def test_every_family_has_a_variant_with_all_that_it_can():
+    assert RICH.keys() == FAMILIES.keys()
+    for family, params in RICH.items():
+        infos = FAMILIES[family].parameters
+        assert all(infos[name].complaint(value) == "" for name, value in params.items())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_over_200_sampled_variants_are_built_for_their_images_and_classes(family, built):
+    for variant, shape, model in itertools.islice(built(family), NUM_BUILT):
+        assert model.input_shape == (None, *shape), variant
+        assert model.output_shape == (None, 2 + variant.seed % 9), variant
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_variant_turns_images_into_probabilities_of_the_classes(family, built):
+    for variant, shape, model in itertools.islice(built(family, start=300), 12):
+        probabilities = model(images_of(shape), training=False).numpy()
+        assert probabilities.dtype == np.float32, variant
+        assert (probabilities >= 0).all(), variant
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-5, err_msg=str(variant))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_sees_its_image(family):
+    model = build_model(Variant(family=family, params={}, seed=1), input_shape=(8, 8, 1), num_classes=5)
+    black, white = np.zeros((1, 8, 8, 1), np.float32), np.full((1, 8, 8, 1), 255, np.float32)
+    scaled = model.get_layer("scale")(white).numpy()
+    assert scaled.max() == pytest.approx(1.0)
+    assert not np.allclose(model(black, training=False), model(white, training=False))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_training_step_moves_every_sampled_variant(family, built):
+    for variant, shape, model in itertools.islice(built(family, start=400), 4):
+        before = [weight.numpy() for weight in model.trainable_weights]
+        (loss,) = losses_of(compiled(model, run_eagerly=True), images_of(shape), np.array([0, 1, 1]), steps=1)
+        assert np.isfinite(loss), variant
+        pairs = zip(before, model.trainable_weights, strict=True)
+        assert any(not np.array_equal(old, new.numpy()) for old, new in pairs), variant
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_loss_of_a_rich_variant_falls_on_a_tiny_set(family, digits):
+    import keras
+
+    keras.utils.set_random_seed(3)
+    variant = Variant(family=family, params=RICH[family], seed=3)
+    model = build_model(variant, input_shape=(8, 8, 1), num_classes=10)
+    images, labels = digits[0][:16].astype(np.float32), digits[1][:16]
+    losses = losses_of(compiled(model), images, labels, steps=40)
+    # Its dropouts make single steps noisy.
+    assert np.mean(losses[-5:]) < 0.5 * losses[0]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_saved_model_predicts_what_it_predicted_before(family, built, tmp_path):
+    import keras
+
+    for variant, shape, model in itertools.islice(built(family, start=500), 4):
+        model.save(tmp_path / "model.keras")
+        loaded = keras.models.load_model(tmp_path / "model.keras")
+        images = images_of(shape)
+        np.testing.assert_array_equal(
+            model(images, training=False), loaded(images, training=False), err_msg=str(variant)
+        )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_rich_variant_survives_both_exports_after_training(family, tmp_path, digits):
+    import keras
+    import tensorflow as tf
+
+    images, labels = digits[0][:16].astype(np.float32), digits[1][:16]
+    model = build_model(Variant(family=family, params=RICH[family], seed=1), input_shape=(8, 8, 1), num_classes=10)
+    losses_of(compiled(model), images, labels, steps=2)
+    expected = model(images, training=False).numpy()
+    model.save(tmp_path / "model.keras")
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras")(images, training=False), expected)
+    model.export(tmp_path / "saved_model", format="tf_saved_model", verbose=False)
+    loaded = tf.saved_model.load(str(tmp_path / "saved_model"))
+    np.testing.assert_allclose(loaded.serve(tf.constant(images)), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_rich_variant_goes_on_exactly_from_its_state(family, training_of, variant_of, same_state):
+    variant = variant_of(family, **RICH[family])
+    augment = AugmentSpec(flip="horizontal")
+    whole = training_of(variant, max_epochs=2, augment=augment)
+    first = whole.run_epoch()
+    state = whole.state()
+    second = whole.run_epoch()
+    resumed = training_of(variant, max_epochs=2, augment=augment)
+    resumed.load_state(state, history=[first])
+    assert resumed.run_epoch().metrics == second.metrics
+    same_state(resumed.state(), whole.state())
