@@ -115,3 +115,19 @@ def make_proposed() -> Callable[..., TrialProposed]:
 @pytest.fixture
 def make_reported() -> Callable[..., EpochReported]:
     return reported
+
+
+@pytest.fixture
+def begin(make_opened, make_proposed):
+    """Starts a study of four trials on two slots; trials 0 and 1 are with workers."""
+
+    def records(at=100.0, **header):
+        opened = make_opened(**({"num_trials": 4, "at": at} | header))
+        starts = [
+            record
+            for number in (0, 1)
+            for record in (make_proposed(number, at=at), TrialStarted(trial=f"t{number:04d}", at=at + 1))
+        ]
+        return [opened, SessionStarted(driver_pid=1, slots=2, at=at), *starts]
+
+    return records

@@ -1,6 +1,5 @@
 """Progress: a view in terminals, news elsewhere; the summary and the status after it."""
 
-import json
 import re
 import sys
 from io import StringIO
@@ -14,7 +13,6 @@ from orchestrator.overview import best_so_far, elapsed_seconds, export_path, sec
 from orchestrator.paths import RunFolder
 from orchestrator.progress import LiveProgress, PlainProgress, make_progress
 from orchestrator.records import SessionStarted, StudyPaused, TrialFailed, TrialStarted, TrialStopped, WorkerLost
-from orchestrator.summary import status, status_json, summary
 from orchestrator.trial import StudyState, fold
 from trainables.reports import EpochReport
 
@@ -35,22 +33,6 @@ def drawn(state, *, now, elapsed_seconds=60.0, width=120):
     with LiveProgress(target) as progress:
         progress.update(state, now=now, elapsed_seconds=elapsed_seconds)
     return re.sub(r" +", " ", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", printed(target)))
-
-
-@pytest.fixture
-def begin(make_opened, make_proposed):
-    """Starts a study of four trials on two slots; trials 0 and 1 are with workers."""
-
-    def records(at=100.0, **header):
-        opened = make_opened(**({"num_trials": 4, "at": at} | header))
-        starts = [
-            record
-            for number in (0, 1)
-            for record in (make_proposed(number, at=at), TrialStarted(trial=f"t{number:04d}", at=at + 1))
-        ]
-        return [opened, SessionStarted(driver_pid=1, slots=2, at=at), *starts]
-
-    return records
 
 
 @pytest.fixture
@@ -312,102 +294,11 @@ def test_best_trial_is_one_that_can_be_used(make_sweep):
     assert best_so_far(state)[0].name == "t0007"
 
 
-def test_summary_tells_result_cost_places_and_next_commands(make_sweep, tmp_path):
-    folder = RunFolder(tmp_path / "my run")
-    folder.root.mkdir()
-    folder.report.write_text("")
-    exported = folder.export(rank=1, trial="t0003")
-    exported.mkdir(parents=True)
-    (exported / "model.keras").write_text("")
-    target = console(width=140)
-    summary(target, fold(make_sweep()), folder=folder, k=3)
-    text = re.sub(r" +", " ", printed(target))
-    root = folder.root
-    for told in (
-        "cifar10-small highest val_accuracy (validation) finished",
-        "rank trial state best val_accuracy at epoch epochs train time variant",
-        "1 t0003 completed 0.7852 9 9 45 s sequential filters=8",
-        "trials 4 completed, 8 stopped, 1 infeasible, 1 failed (of 14)",
-        "failed diverged: t0008",
-        "cost 8 min 20 s elapsed, 5 min 19 s in training steps; 58 epochs trained, 52 saved by stopping early",
-        f"export {root}/exports/1-t0003 test_accuracy 0.812, test_loss 0.6 (test split)",
-        f"tables {folder.trials} {folder.epochs}",
-        f"report {folder.report}",
-        f"next convfleet report '{root}'",
-        f"next convfleet export '{root}'",
-        f"open_run({str(root)!r}).load_model(rank=1)",
-    ):
-        assert told in text
-    assert "t0001" not in text  # rank 4
-    assert "resume" not in text
-
-
-def test_summary_of_a_paused_study_without_results_says_how_to_go_on(begin):
-    target = console()
-    paused = StudyPaused(reason="interrupted by the user", at=120.0)
-    summary(target, fold([*begin(), paused]), folder=RunFolder(Path("runs/x")))
-    assert "no trial has ended with a result yet" in printed(target)
-    assert "paused: interrupted by the user" in printed(target)
-    assert "next    convfleet resume runs/x\n" in printed(target)
-    assert "load_model" not in printed(target)
-
-
-@pytest.mark.parametrize(
-    ("is_alive", "told", "not_told"),
-    [(True, ["running", "t0000", "4000"], "resume"), (False, ["interrupted", "2 paused"], "2 running")],
-)
-def test_status_depends_on_whether_the_driver_is_at_work(begin, make_reported, is_alive, told, not_told):
-    target = console()
-    state = fold([*begin(), make_reported(0, 1, at=110.0, value=0.5)])
-    status(target, state, folder=RunFolder(Path("runs/x")), is_alive=is_alive, now=120.0)
-    for text in told:
-        assert text in printed(target)
-    assert not_told not in printed(target)
-
-
-def test_status_as_json_holds_the_facts(make_sweep):
-    found = json.loads(json.dumps(status_json(fold(make_sweep()), folder=RunFolder(Path("runs/x")), is_alive=False)))
-    assert found["state"] == "finished"
-    assert found["objective"] == {"metric": "val_accuracy", "mode": "max", "split": "validation"}
-    assert found["trials"] == {
-        "waiting": 0,
-        "running": 0,
-        "paused": 0,
-        "completed": 4,
-        "stopped": 8,
-        "infeasible": 1,
-        "failed": 1,
-    }
-    assert (found["best"]["trial"], found["best"]["epoch"], found["best"]["value"]) == ("t0003", 9, 0.7852)
-    assert found["cost"]["epochs_saved"] == 52
-    assert found["exports"] == [
-        {
-            "rank": 1,
-            "trial": "t0003",
-            "folder": "runs/x/exports/1-t0003",
-            "test_metrics": {"test_accuracy": 0.812, "test_loss": 0.6},
-        }
-    ]
-
-
-def test_status_as_json_of_a_study_that_has_only_begun(begin):
-    found = status_json(fold(begin()), folder=RunFolder(Path("runs/x")), is_alive=True)
-    assert found["state"] == "running"
-    assert found["best"] is None
-    assert [item["trial"] for item in found["running"]] == ["t0000", "t0001"]
-
-
 @pytest.mark.parametrize(
     ("seconds", "told"), [(9.96, "10 s"), (59.7, "1 min 00 s"), (3599.8, "1 h 00 min"), (-1, "0.0 s")]
 )
 def test_durations_never_show_sixty_of_anything(seconds, told):
     assert wording.duration(seconds) == told
-
-
-def test_summary_names_no_model_where_none_was_exported(make_sweep, tmp_path):
-    target = console(width=140)
-    summary(target, fold(make_sweep()), folder=RunFolder(tmp_path))
-    assert "load_model" not in printed(target)
 
 
 class ClosedPipe(StringIO):
