@@ -9,6 +9,9 @@ import yaml
 
 pytestmark = pytest.mark.slow
 
+#: More than are done when a study is paused after its first reports.
+MAX_EPOCHS = 24
+
 
 def make_images(path, *, seed):
     generator = np.random.default_rng(seed)
@@ -19,7 +22,7 @@ def make_images(path, *, seed):
 
 def pause(convfleet, name, **changes):
     """Runs a study until its first reports and stops it there."""
-    study = convfleet.write_study(name, schedule={"algorithm": "none", "max_epochs": 60}, **changes)
+    study = convfleet.write_study(name, schedule={"algorithm": "none", "max_epochs": MAX_EPOCHS}, **changes)
     process = convfleet.start("run", study)
     convfleet.wait_for(name, "epoch_reported", 4, process)
     process.send_signal(signal.SIGINT)
@@ -49,7 +52,7 @@ def test_changed_data_and_changed_studies_are_refused_and_lost_checkpoints_are_n
     shutil.rmtree(run / "checkpoints" / "t0000")
     output = convfleet.run("resume", "runs/changed")
     reports = convfleet.reports("changed")
-    assert len(reports) == 4 * 60
+    assert len(reports) == 4 * MAX_EPOCHS
     assert len(list((run / "exports").glob("1-*/model.keras"))) == 1
 
 
@@ -64,7 +67,7 @@ def test_checkpoints_that_cannot_be_written_pause_the_study_and_no_trial_is_blam
 
     (run / "checkpoints").unlink()
     convfleet.run("resume", "runs/blocked")
-    assert len(convfleet.reports("blocked")) == 4 * 60
+    assert len(convfleet.reports("blocked")) == 4 * MAX_EPOCHS
 
 
 def test_export_that_fails_leaves_the_others_and_can_be_tried_again(convfleet):
