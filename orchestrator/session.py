@@ -4,7 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,12 +111,17 @@ class Session:
     def connected(self) -> Iterator[None]:
         """Prepares the data while Ray starts; leaves Ray at the end."""
         self.started = time.monotonic()
-        with ExitStack() as stack, ThreadPoolExecutor(max_workers=1) as pool:
+        # The pool is left last: Ray has the system kill its processes when the thread that started them ends, and Ray's
+        # own shutdown waits a minute for processes that were killed.
+        with ThreadPoolExecutor(max_workers=1) as pool, ExitStack() as stack:
             self.tell("starting Ray and reading the data")
             session = ray_session(self.spec.resources, address=self.address)
             nodes = pool.submit(stack.enter_context, session)
-            dataset = prepare_in_process(self.spec.data, self.spec.seed, on_progress=self._data_progress)
-            self._check_dataset(dataset)
+            try:
+                dataset = prepare_in_process(self.spec.data, self.spec.seed, on_progress=self._data_progress)
+                self._check_dataset(dataset)
+            finally:
+                wait([nodes])
             found = nodes.result()
             self.interrupt.renew()
             can_grow = self.address is not None
