@@ -27,6 +27,7 @@ from orchestrator.run_folder import driver_lock, read_state
 from orchestrator.study import StudySpec
 from orchestrator.table_writer import TableWriter
 from orchestrator.tuning import Tuning
+from orchestrator.wording import targets_in_words
 from trainables.data.dataset import DatasetInfo
 from trainables.data.errors import DataError
 from trainables.data.prepare import prepare_in_process
@@ -128,10 +129,10 @@ class Session:
             self.num_concurrent = concurrent_trials(self.spec.resources, nodes=found, can_grow=can_grow)
             self.worker = self._worker_spec(dataset)
             record_environment(self.folder, nodes=found, address=self.address)
-            height, width, channels = dataset.input_shape
+            height, width, channels = dataset.task.input_shape
             self.tell(
                 f"data: {dataset.num_train:,} training, {dataset.num_validation:,} validation, {dataset.num_test:,} "
-                f"test images, {height}x{width}x{channels}, {dataset.num_classes} classes; "
+                f"test images, {height}x{width}x{channels}, {targets_in_words(dataset.task)}; "
                 f"{self.num_concurrent} trials at a time"
             )
             yield
@@ -266,6 +267,7 @@ class Session:
                 metric=spec.objective.metric,
                 mode=spec.objective.mode,
                 augment=spec.data.augment,
+                study_dir=spec.study_dir,
             ),
             device=DeviceSpec(cpus=spec.resources.cpus_per_trial, gpus=spec.resources.gpus_per_trial),
             checkpoints=str(self.folder.checkpoints.absolute()),

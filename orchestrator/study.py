@@ -15,9 +15,11 @@ from orchestrator.study_checks import check_study, printable, problems_of, shown
 from orchestrator.study_file import apply_overrides, read_study_file
 from orchestrator.study_paths import path_problems
 from orchestrator.study_sections import Export, Objective, Resources, Schedule, Search
+from orchestrator.study_task import task_problems
 from search_spaces import Problem, SearchSpace, nearest, parse_space, space_to_mapping
 from trainables.spec import PATH_FIELDS, DataSpec
 from trainables.spec_types import Count
+from trainables.target_spec import metric_modes
 
 _STUDIES = resources.files("orchestrator") / "studies"
 _MAX_SEED = 2**31 - 1
@@ -31,6 +33,7 @@ class StudySpec(BaseModel):
         name: Also the run folder's name.
         seed: Every random choice follows from it.
         space: What may vary.
+        study_dir: The folder that relative names in variants start from, such as a custom family's module; filled in.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
@@ -44,6 +47,7 @@ class StudySpec(BaseModel):
     schedule: Schedule = Field(default_factory=Schedule)
     resources: Resources = Field(default_factory=Resources)
     export: Export = Field(default_factory=Export)
+    study_dir: str = ""
 
     @property
     def num_trials(self) -> int:
@@ -57,7 +61,7 @@ class StudySpec(BaseModel):
     @property
     def study_id(self) -> str:
         """12 hexadecimal digits that follow from all that results depend on: not from resources and exports."""
-        mapping = self.model_dump(mode="json", exclude={"space", "resources", "export"})
+        mapping = self.model_dump(mode="json", exclude={"space", "resources", "export", "study_dir"})
         # Where files lie does not matter; what is in them is told by the data set's fingerprint.
         mapping["data"] = {key: value for key, value in mapping["data"].items() if key not in _PLACES}
         content = json.dumps({**mapping, "space": space_to_mapping(self.space)}, sort_keys=True)
@@ -92,15 +96,16 @@ def load_study(source: str | Path, *, overrides: Sequence[str] = ()) -> StudySpe
 
     Raises: StudyFileError: with all mistakes at once, one a line.
     """
-    text, base, where = _find_study(source)
+    text, base, where, study_dir = _find_study(source)
     mapping = apply_overrides(text, overrides, where=where)
-    return parse_study(mapping, base=base, where=where)
+    return parse_study(mapping, base=base, where=where, study_dir=study_dir)
 
 
-def parse_study(mapping: object, *, base: Path, where: str = "study") -> StudySpec:
+def parse_study(mapping: object, *, base: Path, where: str = "study", study_dir: Path | None = None) -> StudySpec:
     """Returns the study that a mapping describes.
 
     base: The folder that relative paths start from.
+    study_dir: The folder that relative names in variants start from; None: the same.
     where: What to call the mapping in errors.
 
     Raises: StudyFileError: with all mistakes at once, one a line.
@@ -111,6 +116,8 @@ def parse_study(mapping: object, *, base: Path, where: str = "study") -> StudySp
             "runs an example"
         )
     content: dict[str, Any] = {str(key): value for key, value in mapping.items()}
+    data = _data_alone(content)
+    content = _with_objective(content, data)
     space, problems = _parse_space(content)
     checkable = space or _without_broken_params(content.get("space"), problems)
     spec: StudySpec | None = None
@@ -121,25 +128,35 @@ def parse_study(mapping: object, *, base: Path, where: str = "study") -> StudySp
         problems += problems_of(exc, StudySpec)
     if checkable is not None:
         problems += check_study(spec if space else None, space=checkable)
-    data = spec.data if spec else _data_alone(content)
     if data is not None:
-        problems += path_problems(data, base=base)
+        problems += task_problems(data, content.get("objective"), space=checkable) + path_problems(data, base=base)
     if problems or spec is None:
         raise StudyFileError("\n".join(f"{where}: {printable(str(problem))}" for problem in problems))
-    return spec.model_copy(update={"data": spec.data.resolved(base)})
+    # A packaged study's paths start here, but its modules come with the package.
+    places = {"data": spec.data.resolved(base), "study_dir": str((study_dir or base) / spec.study_dir)}
+    return spec.model_copy(update=places)
 
 
-def _find_study(source: str | Path) -> tuple[str, Path, str]:
-    """Returns a study file's text, the folder its paths start from, and what to call it in errors."""
+def _with_objective(content: Mapping[str, Any], data: DataSpec | None) -> dict[str, Any]:
+    """Returns the content with the objective that its targets make the usual one, where it names no metric."""
+    objective = content.get("objective", {})
+    if data is None or not isinstance(objective, Mapping) or "metric" in objective:
+        return dict(content)
+    return {**content, "objective": {"metric": next(iter(metric_modes(data.target_specs))), **objective}}
+
+
+def _find_study(source: str | Path) -> tuple[str, Path, str, Path | None]:
+    """Returns a study file's text, where its paths start, what to call it in errors, and where its modules lie."""
     path, known = Path(source), packaged_studies()
     try:
         if path.is_file():
-            return read_study_file(path), path.absolute().parent, str(path)
+            return read_study_file(path), path.absolute().parent, str(path), None
         what = "is a folder, not a study file" if path.is_dir() and str(source) else "no such study file"
     except OSError as exc:
         what = f"cannot be looked for ({exc.strerror})"
     if what == "no such study file" and str(source) in known:
-        return (_STUDIES / f"{source}.yaml").read_text(encoding="utf-8"), Path.cwd(), str(source)
+        text = (_STUDIES / f"{source}.yaml").read_text(encoding="utf-8")
+        return text, Path.cwd(), str(source), Path(str(_STUDIES))
     raise StudyFileError(
         f"{shown(str(source))}: {what}; give a YAML file, or one of the packaged studies {', '.join(known)}"
         f"{nearest(str(source), known)}"

@@ -7,14 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from trainables.spec_types import Count, Number
-
-#: What every trial reports, each with the direction that is better.
-METRICS: dict[str, Literal["max", "min"]] = {
-    "val_accuracy": "max",
-    "val_loss": "min",
-    "accuracy": "max",
-    "loss": "min",
-}
+from trainables.target_spec import usual_mode
 
 
 def _not_test(value: object) -> object:
@@ -48,14 +41,13 @@ class Objective(Section):
     """What is to be made as large or small as possible.
 
     Attributes:
-        metric: A metric of the reports; `val_*` come from the validation split.
+        metric: A metric of the reports; `val_*` come from the validation split. The first target's first one when left
+            out.
         mode: max or min; as fits the metric when left out.
     """
 
-    metric: Annotated[Literal["val_accuracy", "val_loss", "accuracy", "loss"], BeforeValidator(_not_test)] = Field(
-        default="val_accuracy", examples=["val_accuracy"]
-    )
-    mode: Literal["max", "min"] = Field(default_factory=lambda data: METRICS.get(data.get("metric", ""), "max"))
+    metric: Annotated[str, BeforeValidator(_not_test)] = Field(default="val_accuracy", examples=["val_accuracy"])
+    mode: Literal["max", "min"] = Field(default_factory=lambda data: usual_mode(data.get("metric", "")))
 
 
 class Search(Section):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.trial import TrialState
+from trainables.task import Task
 
 _MODES = {"max": "highest", "min": "lowest"}
 
@@ -112,6 +113,17 @@ def named_test_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
     {'test_accuracy': 0.9, 'test_loss': 0.3}
     """
     return {name if name.startswith("test_") else f"test_{name}": value for name, value in metrics.items()}
+
+
+def targets_in_words(task: Task) -> str:
+    """Returns what the data asks for.
+
+    >>> targets_in_words(Task.classification(input_shape=(8, 8, 1), num_classes=10))
+    '10 classes'
+    """
+    nouns = {"classification": "classes", "multilabel": "flags", "regression": "values"}
+    told = [(target.name, f"{target.size} {nouns[target.kind]}") for target in task.targets]
+    return told[0][1] if task.has_one_target else ", ".join(f"{name}: {text}" for name, text in told)
 
 
 def state_counts(counts: Mapping[TrialState, int]) -> str:

@@ -7,8 +7,10 @@ from keras import layers
 
 from trainables.errors import InfeasibleError
 from trainables.normalization import PixelScaling
+from trainables.task import Target
 
 POOL_WINDOW = 2
+_OUTPUT_ACTIVATIONS = {"classification": "softmax", "multilabel": "sigmoid", "regression": "linear"}
 
 
 def scaled_input(
@@ -120,6 +122,22 @@ def pooling_layer(kind: str, *, padding: str) -> layers.Layer:
     """Returns 2x2 pooling, `max` or `average`."""
     pooling = layers.MaxPooling2D if kind == "max" else layers.AveragePooling2D
     return pooling(POOL_WINDOW, padding=padding)
+
+
+def output_layer(
+    target: Target, *, name: str | None = None, penalty: keras.regularizers.Regularizer | None = None
+) -> layers.Layer:
+    """Returns the last layer of a target's head, in float32 whatever the precision before it.
+
+    name: None: what it puts out, `probabilities` or `values`.
+    """
+    return layers.Dense(
+        target.size,
+        activation=_OUTPUT_ACTIVATIONS[target.kind],
+        dtype="float32",
+        kernel_regularizer=penalty,
+        name=name or ("values" if target.kind == "regression" else "probabilities"),
+    )
 
 
 def filters_of(position: int, *, first: int, growth: float) -> int:

@@ -1,66 +1,67 @@
-"""Optimizer, loss and metrics of a variant."""
+"""Optimizer, losses and metrics of a variant."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 
 from trainables.errors import InfeasibleError
-from trainables.mixing import MixableLoss
+from trainables.losses import TaskLosses
+from trainables.metrics import make_metrics
 from trainables.schedules import Horizon, learning_rate_of
+from trainables.task import Task
 
 
-class CrossEntropy(MixableLoss):
-    """The cross-entropy of integer labels, with label smoothing while a training step is traced.
-
-    Source: Szegedy et al. 2016, arXiv:1512.00567, section 7.
-
-    Args:
-        smoothing: Share of the target that is spread evenly over all classes.
-    """
-
-    def __init__(self, smoothing: float) -> None:
-        super().__init__(self._of_labels)
-        self._smoothing = smoothing
-
-    def _of_labels(self, labels: Any, probabilities: Any) -> Any:
-        """Returns the loss of each image.
-
-        labels: int (batch,) or (batch, 1). probabilities: float (batch, classes).
-        """
-        labels = keras.ops.reshape(labels, (-1,))
-        if not self._smoothing:
-            return keras.losses.sparse_categorical_crossentropy(labels, probabilities)
-        targets = keras.ops.one_hot(labels, probabilities.shape[-1])
-        return keras.losses.categorical_crossentropy(targets, probabilities, label_smoothing=self._smoothing)
-
-    @contextmanager
-    def without_smoothing(self) -> Iterator[None]:
-        """Makes what is traced meanwhile compute the plain cross-entropy.
-
-        Validation uses it: losses of variants with different smoothing could not be compared otherwise.
-        """
-        smoothing, self._smoothing = self._smoothing, 0.0
-        try:
-            yield
-        finally:
-            self._smoothing = smoothing
-
-
-def compile_model(model: keras.Model, params: Mapping[str, Any], *, horizon: Horizon) -> CrossEntropy:
-    """Compiles the model in place with the variant's optimizer and returns its loss, which takes integer labels.
+def compile_model(model: keras.Model, params: Mapping[str, Any], *, task: Task, horizon: Horizon) -> TaskLosses:
+    """Compiles the model in place with the variant's optimizer and returns its losses.
 
     XLA stays off: on CPU it was slower and costs seconds of compilation.
     """
-    loss = CrossEntropy(params["label_smoothing"])
-    model.compile(
-        optimizer=make_optimizer(params, horizon=horizon),
-        loss=loss,
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        jit_compile=False,
-    )
-    return loss
+    losses = TaskLosses(task, smoothing=params["label_smoothing"])
+    model.compile(optimizer=make_optimizer(params, horizon=horizon), jit_compile=False, **judged(task, losses))
+    return losses
+
+
+def compile_for_evaluation(model: keras.Model, *, task: Task) -> None:
+    """Compiles the model in place so that `evaluate` gives what a report of validation has."""
+    model.compile(optimizer=keras.optimizers.SGD(), **judged(task, TaskLosses(task)))
+
+
+def compile_for_sharing(model: keras.Model, *, task: Task) -> None:
+    """Compiles the model in place with nothing but Keras's own parts: a file of it loads without this package."""
+    losses = {target.name: _SHARED_LOSSES[target.kind]() for target in task.targets}
+    metrics = {target.name: [_SHARED_METRICS[target.kind]()] for target in task.targets}
+    weights = {target.name: target.weight for target in task.targets}
+    # Plain SGD has no variables per weight: a file saved with anything else makes Keras warn when it is loaded.
+    model.compile(optimizer=keras.optimizers.SGD(), **_arguments(task, losses, metrics, weights))
+
+
+def judged(task: Task, losses: TaskLosses) -> dict[str, Any]:
+    """Returns the arguments of Keras's compile that say what is minimised and what is measured."""
+    metrics = {target.name: make_metrics(target) for target in task.targets}
+    weights = {target.name: target.weight for target in task.targets}
+    return _arguments(task, losses.by_target, metrics, weights)
+
+
+def _arguments(
+    task: Task, losses: Mapping[str, Any], metrics: Mapping[str, Any], weights: Mapping[str, float]
+) -> dict[str, Any]:
+    if not task.has_one_target:
+        return {"loss": dict(losses), "metrics": dict(metrics), "loss_weights": dict(weights)}
+    (name,) = losses
+    return {"loss": losses[name], "metrics": metrics[name]}
+
+
+_SHARED_LOSSES: Mapping[str, Callable[[], Any]] = {
+    "classification": keras.losses.SparseCategoricalCrossentropy,
+    "multilabel": keras.losses.BinaryCrossentropy,
+    "regression": keras.losses.MeanSquaredError,
+}
+_SHARED_METRICS: Mapping[str, Callable[[], Any]] = {
+    "classification": lambda: keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
+    "multilabel": lambda: keras.metrics.BinaryAccuracy(name="accuracy"),
+    "regression": lambda: keras.metrics.MeanAbsoluteError(name="mae"),
+}
 
 
 def make_optimizer(params: Mapping[str, Any], *, horizon: Horizon) -> keras.optimizers.Optimizer:

@@ -14,6 +14,9 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from trainables.step_data import model_inputs
+from trainables.task import Task
+
 BYTES_PER_NUMBER = 4
 #: Training keeps each activation until its gradient, of the same size, is known.
 COPIES_OF_ACTIVATIONS = 2
@@ -36,15 +39,16 @@ class LayerCall:
     num_outputs: int
 
 
-def model_cost(model: keras.Model, *, input_shape: tuple[int, ...], batch_size: int) -> dict[str, float]:
+def model_cost(model: keras.Model, *, task: Task, batch_size: int) -> dict[str, float]:
     """Returns `parameters`, `multiply_adds` of one image's prediction, and `memory_mb` (an estimate, 10^6 bytes).
 
     Multiply-adds are those of convolutions and dense layers, biases left out, as papers count them. The memory is
     that of a training step: activations of a batch with their gradients, weights with theirs, the optimizer's state
     where the model is compiled and its optimizer built. Neither the data nor TensorFlow itself is in it.
     """
-    calls = layer_calls(model, input_shape=input_shape)
-    activations = sum(call.num_outputs for call in calls if not isinstance(call.layer, _FREE)) + math.prod(input_shape)
+    calls = layer_calls(model, task=task)
+    pixels = math.prod(task.input_shape) * len(task.inputs)
+    activations = sum(call.num_outputs for call in calls if not isinstance(call.layer, _FREE)) + pixels
     trained = _num_numbers(model.trainable_variables)
     # Keras gives a model its optimizer when it is compiled.
     optimizer = getattr(model, "optimizer", None)
@@ -57,17 +61,18 @@ def model_cost(model: keras.Model, *, input_shape: tuple[int, ...], batch_size: 
     }
 
 
-def layer_calls(model: keras.Model, *, input_shape: tuple[int, ...]) -> list[LayerCall]:
+def layer_calls(model: keras.Model, *, task: Task) -> list[LayerCall]:
     """Returns every call of a layer without sublayers in one prediction, in the order they happen."""
     calls: list[LayerCall] = []
+    shape = (*task.input_shape[:2], task.stored_channels)
 
     @tf.autograph.experimental.do_not_convert
     def predict(images: tf.Tensor) -> Any:
-        return model(images, training=False)
+        return model(model_inputs(images, task=task), training=False)
 
     with _noted(_leaves(model), calls):
         # A function of its own, thrown away: no kernel runs, and the graph that trains stays as it was.
-        tf.function(predict).get_concrete_function(tf.TensorSpec([1, *input_shape], tf.float32))
+        tf.function(predict).get_concrete_function(tf.TensorSpec([1, *shape], tf.float32))
     return calls
 
 

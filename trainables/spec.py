@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from trainables.augment_spec import AugmentSpec
 from trainables.spec_types import Count, Number, refuse_bool
+from trainables.target_spec import TargetSpec, name_complaint
 
 SourceName = Literal["digits", "keras", "npz", "parquet", "images", "python"]
 
@@ -51,7 +52,8 @@ class DataSpec(BaseModel):
         function: python: `module:function`, returns (x, y) or a mapping with the keys of an npz file.
         function_dir: python: the folder that holds the module; `resolved` fills it in.
         image_column: parquet: the column of images.
-        label_column: parquet: the column of labels.
+        label_column: parquet: the column of labels, where there is one target.
+        targets: what to predict, by name; empty: one class an image, as the source has it.
         limit: takes the first so many training images only, before any split is carved out of them.
         validation_fraction: the share of the training images held out when the source has no validation split.
         test_fraction: the share of all images held out, before validation, when the source has no test split.
@@ -73,6 +75,7 @@ class DataSpec(BaseModel):
     function_dir: str | None = None
     image_column: str = "image"
     label_column: str = "label"
+    targets: dict[str, TargetSpec] = Field(default_factory=dict, examples=["{digit: {kind: classification}}"])
     limit: Count | None = Field(default=None, ge=1)
     validation_fraction: Number = Field(default=0.1, gt=0.0, lt=1.0)
     test_fraction: Number = Field(default=0.2, gt=0.0, lt=1.0)
@@ -83,12 +86,22 @@ class DataSpec(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        problems = [*_strangers(self), *_missing(self), *_remote(self)]
+        problems = [*_strangers(self), *_missing(self), *_remote(self), *_target_problems(self)]
         if self.image_size is not None and min(self.image_size) < 1:
             problems.append(f"image_size: expected [height, width], each >= 1, got {list(self.image_size)}")
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    @property
+    def target_specs(self) -> dict[str, TargetSpec]:
+        """What to predict, by name: as written, else the one class that every image has."""
+        return self.targets or {"label": TargetSpec(column=self.label_column)}
+
+    @property
+    def lone_target(self) -> str:
+        """The name of the only target that a source knows which has one label an image."""
+        return next(iter(self.target_specs))
 
     def resolved(self, base: Path) -> DataSpec:
         """Returns this spec with every path absolute: `~` is expanded, relative paths start at `base`."""
@@ -133,6 +146,17 @@ def _missing(spec: DataSpec) -> list[str]:
         if not function.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
             return [f"function: expected 'module:function', got {spec.function!r}; for example 'my_data:load'"]
     return []
+
+
+def _target_problems(spec: DataSpec) -> list[str]:
+    """Returns a problem for each target that cannot be called so, and for a label column that none of them is."""
+    problems = [f"targets: {complaint}" for name in spec.targets if (complaint := name_complaint(name))]
+    if spec.targets and spec.label_column != DataSpec.model_fields["label_column"].default:
+        problems.append(
+            f"label_column: targets name their own columns, got {spec.label_column!r} beside them; "
+            f"write targets: {{{next(iter(spec.targets))}: {{column: {spec.label_column}}}}} instead"
+        )
+    return problems
 
 
 def _remote(spec: DataSpec) -> list[str]:

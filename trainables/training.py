@@ -17,15 +17,17 @@ from trainables.checkpoint import Checkpoint
 from trainables.class_weights import balanced_weights
 from trainables.compiling import compile_model
 from trainables.cost import model_cost
-from trainables.data.augment.augmenter import Augmenter
+from trainables.data.augment.augmenter import Augmenter, Batch
 from trainables.data.pipeline import SplitTensors, epoch_order, gather_batch
-from trainables.data.statistics import needed_statistics
 from trainables.errors import CheckpointError, DivergedError
 from trainables.families import FAMILIES, build_model
+from trainables.losses import without_penalties
 from trainables.normalization import PixelStatistics
 from trainables.patience import with_patience
 from trainables.reports import EpochReport
 from trainables.schedules import Horizon
+from trainables.step_data import example_data, step_data
+from trainables.task import Task
 from trainables.worker_spec import TrainingSpec
 
 #: Validation keeps no gradients, so its batches may be larger than the training's.
@@ -41,20 +43,22 @@ class Training:
         variant: What to train.
         train: The training split.
         validation: The validation split; never trained on, never augmented.
-        num_classes: The number of classes.
+        task: What the model gets and must predict.
         spec: Epochs and augmentation.
+        statistics: Of the training split's pixels.
 
     Raises: InfeasibleError: if the variant cannot be built or trained on these images.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each from another place
         self,
         variant: Variant,
         *,
         train: SplitTensors,
         validation: SplitTensors,
-        num_classes: int,
+        task: Task,
         spec: TrainingSpec,
+        statistics: PixelStatistics | None = None,
     ) -> None:
         self.variant = variant
         self.spec = spec
@@ -62,18 +66,13 @@ class Training:
         self.history: list[EpochReport] = []
         #: Seconds since the last report that were not training, by kind.
         self.overhead_seconds: dict[str, float] = {}
-        self._train, self._validation = train, validation
+        self._train, self._validation, self._task = train, validation, task
         self._params = FAMILIES[variant.family].with_defaults(variant.params)
         started = time.perf_counter()
-        self.model = _fresh_model(
-            variant,
-            input_shape=tuple(train.images.shape[1:]),
-            num_classes=num_classes,
-            statistics=needed_statistics(self._params, images=train.images, indices=train.indices),
-        )
-        self._loss = compile_model(self.model, self._params, horizon=_horizon(train, self._params, spec))
-        _create_variables(self.model, train)
-        self._class_weights = _class_weights(train, self._params, num_classes=num_classes)
+        self.model = _fresh_model(variant, task=task, statistics=statistics, study_dir=spec.study_dir)
+        self._losses = compile_model(self.model, self._params, task=task, horizon=_horizon(train, self._params, spec))
+        _create_variables(self.model, task)
+        self._class_weights = _class_weights(train, self._params, task=task)
         self._augmenter = Augmenter(
             spec.augment.scaled(self._params["augment_strength"]),
             num_rows=train.images.shape[0],
@@ -154,8 +153,7 @@ class Training:
 
     def _cost(self) -> dict[str, float]:
         started = time.perf_counter()
-        shape = tuple(self._train.images.shape[1:])
-        cost = model_cost(self.model, input_shape=shape, batch_size=self._params["batch_size"])
+        cost = model_cost(self.model, task=self._task, batch_size=self._params["batch_size"])
         self._spend("build", started)
         return cost
 
@@ -164,7 +162,7 @@ class Training:
         rows = tf.TensorSpec([None], tf.int32)
         # XLA is a matter of the device, not of this loop: see compile_model.
         self._train_epoch = tf.function(self._train_steps).get_concrete_function(rows, tf.TensorSpec([], tf.int32))
-        with self._loss.without_smoothing():
+        with self._losses.without_smoothing(), without_penalties(self.model):
             self._validate = tf.function(self._validation_steps).get_concrete_function(rows)
         self._spend("trace", started)
 
@@ -175,20 +173,16 @@ class Training:
         for step in tf.range((count + size - 1) // size):
             rows = order[step * size : tf.minimum((step + 1) * size, count)]
             batch = self._augmenter.batch(rows, plan=plan, fetch=fetch)
-            data: tuple[tf.Tensor, ...] = (batch.images, batch.labels)
-            if self._class_weights is not None:
-                data = (*data, tf.gather(self._class_weights, batch.labels))
-            with self._loss.second_labels(batch.others, batch.weights):
-                self.model.train_step(data)
+            with self._losses.second_labels(batch.others, batch.weights):
+                self.model.train_step(step_data(batch, task=self._task, class_weights=self._class_weights))
         return self.model.get_metrics_result()
 
     def _validation_steps(self, rows: tf.Tensor) -> dict[str, tf.Tensor]:
         size = max(self._params["batch_size"], MIN_VALIDATION_BATCH)
         count = tf.shape(rows)[0]
         for step in tf.range((count + size - 1) // size):
-            self.model.test_step(
-                gather_batch(self._validation, rows[step * size : tf.minimum((step + 1) * size, count)])
-            )
+            images, labels = gather_batch(self._validation, rows[step * size : tf.minimum((step + 1) * size, count)])
+            self.model.test_step(step_data(Batch(images=images, labels=labels), task=self._task))
         return self.model.get_metrics_result()
 
     def _spend(self, kind: str, started: float) -> None:
@@ -199,23 +193,17 @@ def restored_model(
     variant: Variant,
     checkpoint: Checkpoint,
     *,
-    input_shape: tuple[int, ...],
-    num_classes: int,
+    task: Task,
     statistics: PixelStatistics | None = None,
+    study_dir: str = "",
 ) -> Any:
-    """Returns the variant's Keras model with the weights that were validated, compiled for evaluation only.
+    """Returns the variant's Keras model with the weights that were validated, not compiled.
 
-    statistics: of the training split, as `needed_statistics` gives them.
+    statistics: of the training split's pixels. study_dir: where relative names in the variant start.
     Raises: CheckpointError: if the checkpoint is not of this variant.
     """
-    model = _fresh_model(variant, input_shape=input_shape, num_classes=num_classes, statistics=statistics)
+    model = _fresh_model(variant, task=task, statistics=statistics, study_dir=study_dir)
     _assign(model_variables(model), validated_weights(checkpoint.state), variant=variant)
-    model.compile(
-        # Plain SGD has no variables per weight: a file saved with anything else makes Keras warn when it is loaded.
-        optimizer=keras.optimizers.SGD(),
-        loss=keras.losses.SparseCategoricalCrossentropy(),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-    )
     return model
 
 
@@ -232,16 +220,13 @@ def _assign(variables: Mapping[str, Any], state: Mapping[str, np.ndarray], *, va
         variable.assign(state[name])
 
 
-def _fresh_model(
-    variant: Variant, *, input_shape: tuple[int, ...], num_classes: int, statistics: PixelStatistics | None
-) -> keras.Model:
+def _fresh_model(variant: Variant, *, task: Task, statistics: PixelStatistics | None, study_dir: str) -> keras.Model:
     # A worker trains many variants: nothing of the last one may reach this one, neither names nor seeds. Initial
     # weights and dropout draw from Keras's own generator, so it is seeded here, once, from the variant alone.
     keras.backend.clear_session()
     gc.collect()
     keras.utils.set_random_seed(variant.seed & 0x7FFFFFFF)
-    height, width, channels = input_shape
-    return build_model(variant, input_shape=(height, width, channels), num_classes=num_classes, statistics=statistics)
+    return build_model(variant, task=task, statistics=statistics, study_dir=study_dir)
 
 
 def _horizon(train: SplitTensors, params: Mapping[str, Any], spec: TrainingSpec) -> Horizon:
@@ -249,19 +234,24 @@ def _horizon(train: SplitTensors, params: Mapping[str, Any], spec: TrainingSpec)
     return Horizon(steps_per_epoch=steps_per_epoch, max_epochs=spec.max_epochs)
 
 
-def _class_weights(train: SplitTensors, params: Mapping[str, Any], *, num_classes: int) -> tf.Tensor | None:
+def _class_weights(train: SplitTensors, params: Mapping[str, Any], *, task: Task) -> dict[str, tf.Tensor]:
+    """Returns the weights of classes by target, of classifications only; nothing where none are asked for."""
     if params["class_weights"] == "none":
-        return None
-    labels = train.labels.numpy()[train.indices]
-    return tf.constant(balanced_weights(labels, num_classes=num_classes))
+        return {}
+    return {
+        target.name: tf.constant(
+            balanced_weights(train.labels[target.name].numpy()[train.indices], num_classes=target.size)
+        )
+        for target in task.targets
+        if target.kind == "classification"
+    }
 
 
-def _create_variables(model: keras.Model, split: SplitTensors) -> None:
+def _create_variables(model: keras.Model, task: Task) -> None:
     """Creates metric and optimizer variables now: a compiled function may not create them on a later trace."""
     model.optimizer.build(model.trainable_variables)
     # Keras's own fit() calls this, too; it runs no kernel, so neither weights nor seeds change.
-    shape = tuple(split.images.shape[1:])
-    model._symbolic_build(data_batch=(np.zeros((2, *shape), np.float32), np.zeros((2,), np.int32)))
+    model._symbolic_build(data_batch=example_data(task, count=2))
 
 
 def _floats(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -113,8 +113,9 @@ class TrialRun:
             self.variant,
             train=train,
             validation=validation,
-            num_classes=self.spec.dataset.num_classes,
+            task=self.spec.dataset.task,
             spec=self.spec.training,
+            statistics=self.spec.dataset.statistics,
         )
         training.overhead_seconds.update(overhead)
         _show_augmentation(self.spec, train)

@@ -17,12 +17,14 @@ class TrainingSpec:
         metric: The objective, a name in every report.
         mode: `max` or `min`.
         augment: How training images are varied.
+        study_dir: The folder that relative names in a variant start from, such as a custom family's module.
     """
 
     max_epochs: int
     metric: str
     mode: Literal["max", "min"]
     augment: AugmentSpec = field(default_factory=AugmentSpec)
+    study_dir: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

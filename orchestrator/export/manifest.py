@@ -53,7 +53,8 @@ def _content(
     parity: Mapping[str, float],
 ) -> dict[str, Any]:
     dataset = request.worker.dataset
-    height, width, channels = dataset.input_shape
+    height, width, channels = dataset.task.input_shape
+    (target,) = dataset.task.targets
     return {
         "schema": SCHEMA_VERSION,
         "study": request.study,
@@ -76,7 +77,7 @@ def _content(
         "output": {
             "name": "probabilities",
             "dtype": "float32",
-            "shape": [None, dataset.num_classes],
+            "shape": [None, target.size],
             "values": "probability of each class, in the order of class_names",
         },
         "preprocessing": {
@@ -84,7 +85,7 @@ def _content(
             "color": "grey" if channels == 1 else "RGB",
             "scaling": "none: the model takes pixel values 0 to 255 and scales them itself",
         },
-        "class_names": list(dataset.class_names),
+        "class_names": list(target.class_names),
         "versions": versions(),
         "parity_max_difference": dict(parity),
     }

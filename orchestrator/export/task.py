@@ -13,10 +13,14 @@ from orchestrator.export.manifest import write_manifest
 from orchestrator.export.request import ExportRequest, ExportResult
 from orchestrator.export.verify import check_parity
 from trainables.checkpoint import checkpoint_folder, load_checkpoint
+from trainables.compiling import compile_for_evaluation, compile_for_sharing
+from trainables.data.augment.augmenter import Batch
 from trainables.data.dataset import Split, open_dataset
-from trainables.data.statistics import needed_statistics
 from trainables.devices import configure_devices
 from trainables.errors import CheckpointError
+from trainables.losses import without_penalties
+from trainables.step_data import step_data
+from trainables.task import Task
 from trainables.training import restored_model
 from trainables.trial_run import dataset_on_this_node
 
@@ -31,10 +35,10 @@ def export_model(request: ExportRequest) -> ExportResult:
     Raises: ExportError: if the checkpoint is damaged or a file does not predict what the checkpoint predicts.
     """
     configure_devices(request.worker.device)
-    data = open_dataset(dataset_on_this_node(request.worker))
-    test = data.test
-    model = _load_model(request, train=data.train)
-    test_metrics = _evaluate(model, test)
+    test = open_dataset(dataset_on_this_node(request.worker)).test
+    model, task = _load_model(request), request.worker.dataset.task
+    test_metrics = _evaluate(model, test, task=task)
+    compile_for_sharing(model, task=task)
     target = Path(request.folder)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
@@ -51,7 +55,7 @@ def export_model(request: ExportRequest) -> ExportResult:
     return ExportResult(rank=request.rank, trial=request.trial, folder=request.folder, test_metrics=test_metrics)
 
 
-def _load_model(request: ExportRequest, *, train: Split) -> Any:
+def _load_model(request: ExportRequest) -> Any:
     folder = checkpoint_folder(Path(request.worker.checkpoints) / request.trial, epoch=request.epoch)
     try:
         checkpoint = load_checkpoint(folder, variant_id=request.variant.variant_id)
@@ -59,18 +63,20 @@ def _load_model(request: ExportRequest, *, train: Split) -> Any:
         return restored_model(
             request.variant,
             checkpoint,
-            input_shape=dataset.input_shape,
-            num_classes=dataset.num_classes,
-            # An export scales pixels by what its training learned from the training split, and computes it anew.
-            statistics=needed_statistics(request.variant.params, images=train.images, indices=train.indices),
+            task=dataset.task,
+            statistics=dataset.statistics,
+            study_dir=request.worker.training.study_dir,
         )
     except CheckpointError as exc:
         raise ExportError(f"{request.trial}: its best checkpoint cannot be exported: {exc}") from exc
 
 
-def _evaluate(model: Any, test: Split) -> dict[str, float]:
-    labels = np.asarray(test.labels[test.indices])
-    values = model.evaluate(_images(test), labels, batch_size=_BATCH, verbose=0, return_dict=True)
+def _evaluate(model: Any, test: Split, *, task: Task) -> dict[str, float]:
+    compile_for_evaluation(model, task=task)
+    images = _images(test)
+    batch = Batch(images=images, labels={name: np.asarray(rows[test.indices]) for name, rows in test.labels.items()})
+    with without_penalties(model):
+        values = model.evaluate(*step_data(batch, task=task), batch_size=_BATCH, verbose=0, return_dict=True)
     return {name: float(value) for name, value in values.items()}
 
 

@@ -48,6 +48,7 @@ def measure(shape: tuple[int, int, int], count: int, params: dict[str, int]) -> 
     import tensorflow as tf
 
     from trainables.data.pipeline import SplitTensors, shared_tensor
+    from trainables.task import Task
     from trainables.training import Training
     from trainables.worker_spec import TrainingSpec
 
@@ -55,14 +56,15 @@ def measure(shape: tuple[int, int, int], count: int, params: dict[str, int]) -> 
     images = generator.integers(0, 256, (count, *shape), dtype=np.uint8)
     labels = generator.integers(0, 10, count).astype(np.int32)
     cut = count // 10
-    tensors = {"images": shared_tensor(images), "labels": tf.constant(labels)}
+    tensors = {"images": shared_tensor(images), "labels": {"label": tf.constant(labels)}}
     validation = SplitTensors(**tensors, indices=np.arange(cut, dtype=np.int32))
     train = SplitTensors(**tensors, indices=np.arange(cut, count, dtype=np.int32))
+    task = Task.classification(input_shape=shape, num_classes=10)
     variant = Variant(family="sequential", params=params, seed=1)
     spec = TrainingSpec(max_epochs=100, metric="val_accuracy", mode="max")
 
     def training() -> Training:
-        return Training(variant, train=train, validation=validation, num_classes=10, spec=spec)
+        return Training(variant, train=train, validation=validation, task=task, spec=spec)
 
     compiled, on_arrays, on_dataset = training(), training().model, training().model
     pixels, size = images.astype(np.float32), params["batch_size"]

@@ -17,7 +17,9 @@ from orchestrator.export.request import ExportRequest
 from orchestrator.export.verify import TOLERANCE, check_parity
 from search_spaces import Variant
 from trainables.data.dataset import DatasetInfo
+from trainables.normalization import PixelStatistics
 from trainables.spec import DataSpec
+from trainables.task import Target, Task
 from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
 
 PUBLIC = ["StudyResult", "StudySpec", "load_study", "open_run", "resume_study", "run_study"]
@@ -106,13 +108,20 @@ def export(tmp_path: Path) -> Path:
 
 
 def request(folder: Path) -> ExportRequest:
+    target = Target(
+        name="label",
+        kind="classification",
+        size=2,
+        class_names=("cat", "dog"),
+        loss="categorical_crossentropy",
+        metrics=("accuracy",),
+    )
     dataset = DatasetInfo(
         key="k",
         split_key="s",
         folder="cache",
-        input_shape=(8, 6, 1),
-        num_classes=2,
-        class_names=("cat", "dog"),
+        task=Task(input_shape=(8, 6, 1), targets=(target,)),
+        statistics=PixelStatistics(means=(1.0,), deviations=(1.0,)),
         num_train=70,
         num_validation=10,
         num_test=20,

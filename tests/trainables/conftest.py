@@ -6,9 +6,10 @@ import pytest
 from search_spaces import Variant
 from trainables.families import FAMILIES
 from trainables.families.parameters import Entries, ParameterInfo
+from trainables.task import Task
 from trainables.worker_spec import DeviceSpec, TrainingSpec
 
-NUM_CLASSES = 10
+TASK = Task.classification(input_shape=(8, 8, 1), num_classes=10)
 #: A small architecture of each family, with everything in it that keeps state between steps.
 SMALL = {
     "sequential": {"num_blocks": 2, "filters": 4, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
@@ -63,7 +64,8 @@ def splits(one_thread, digits):
     images, labels = digits
     rows = np.random.default_rng(0).permutation(450).astype(np.int32)
     return tuple(
-        split_tensors(Split(images=images, labels=labels, indices=np.sort(part))) for part in (rows[:100], rows[150:])
+        split_tensors(Split(images=images, labels={"label": labels}, indices=np.sort(part)))
+        for part in (rows[:100], rows[150:])
     )
 
 
@@ -85,7 +87,7 @@ def training_of(splits):
     def make(variant, *, max_epochs=9, **spec):
         train, validation = splits
         spec = TrainingSpec(max_epochs=max_epochs, metric="val_accuracy", mode="max", **spec)
-        return Training(variant, train=train, validation=validation, num_classes=NUM_CLASSES, spec=spec)
+        return Training(variant, train=train, validation=validation, task=TASK, spec=spec)
 
     return make
 

@@ -37,7 +37,7 @@ def test_a_picture_is_a_png_of_moderate_size_and_always_the_same(tmp_path, shape
     from trainables.data.pipeline import split_tensors
 
     images = np.random.default_rng(1).integers(0, 256, (3, *shape)).astype(np.uint8)
-    train = split_tensors(Split(images=images, labels=np.zeros(3, np.int32), indices=np.arange(3)))
+    train = split_tensors(Split(images=images, labels={"label": np.zeros(3, np.int32)}, indices=np.arange(3)))
     first, second = tmp_path / "first.png", tmp_path / "second.png"
     for path in (first, second):
         write_picture(path, VARIED, train=train, seed=4)

@@ -7,6 +7,7 @@ from trainables.averaging import averaged, validated_weights
 from trainables.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from trainables.data.pipeline import epoch_order, gather_batch
 from trainables.families import FAMILIES
+from trainables.task import Task
 from trainables.training import restored_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -60,7 +61,7 @@ def test_the_restored_model_is_exactly_the_one_that_was_validated(trained, split
     checkpoint = Checkpoint(variant_id=trained.variant.variant_id, state=trained.state(), history=trained.history)
     folder = save_checkpoint(tmp_path, checkpoint)
     loaded = load_checkpoint(folder, variant_id=trained.variant.variant_id)
-    model = restored_model(trained.variant, loaded, input_shape=(8, 8, 1), num_classes=10)
+    model = restored_model(trained.variant, loaded, task=Task.classification(input_shape=(8, 8, 1), num_classes=10))
     with averaged(trained.model):
         validated = weights_of(trained)
         predictions = trained.model(images_of(splits), training=False).numpy()

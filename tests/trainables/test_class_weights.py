@@ -9,9 +9,11 @@ from sklearn.utils.class_weight import compute_class_weight
 from trainables.class_weights import balanced_weights
 from trainables.data.dataset import Split
 from trainables.data.pipeline import split_tensors
+from trainables.task import Task
 from trainables.training import Training
 from trainables.worker_spec import TrainingSpec
 
+TASK = Task.classification(input_shape=(4, 4, 1), num_classes=2)
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -35,7 +37,9 @@ def unbalanced():
         labels = np.repeat(np.arange(2, dtype=np.int32), counts)
         noise = generator.normal(0, 30, (len(labels), 4, 4, 1)) + generator.normal(0, 25, (len(labels), 1, 1, 1))
         images = np.clip(110 + 30 * labels[:, None, None, None] + noise, 0, 255).astype(np.uint8)
-        return split_tensors(Split(images=images, labels=labels, indices=np.arange(len(labels), dtype=np.int32)))
+        return split_tensors(
+            Split(images=images, labels={"label": labels}, indices=np.arange(len(labels), dtype=np.int32))
+        )
 
     return split(190, 10), split(50, 50)
 
@@ -48,7 +52,7 @@ def report_of(unbalanced, variant_of):
         train, validation = unbalanced
         variant = variant_of(num_blocks=1, dropout=0.0, batch_norm=False, class_weights=class_weights, **params)
         spec = TrainingSpec(max_epochs=epochs, metric="val_accuracy", mode="max")
-        training = Training(variant, train=train, validation=validation, num_classes=2, spec=spec)
+        training = Training(variant, train=train, validation=validation, task=TASK, spec=spec)
         return list(training.epochs())[-1].metrics
 
     return train
@@ -66,8 +70,8 @@ def test_the_first_loss_is_the_mean_of_the_classes_losses(report_of, unbalanced,
     train, _ = unbalanced
     variant = variant_of(num_blocks=1, dropout=0.0, batch_norm=False, batch_size=200, class_weights="balanced")
     spec = TrainingSpec(max_epochs=1, metric="val_accuracy", mode="max")
-    training = Training(variant, train=train, validation=train, num_classes=2, spec=spec)
-    images, labels = train.images.numpy().astype(np.float32), train.labels.numpy()
+    training = Training(variant, train=train, validation=train, task=TASK, spec=spec)
+    images, labels = train.images.numpy().astype(np.float32), train.labels["label"].numpy()
     chances = training.model(images, training=False).numpy()[np.arange(200), labels]
     expected = np.mean([-np.log(chances[labels == label]).mean() for label in (0, 1)])
     report = training.run_epoch()
@@ -82,7 +86,7 @@ def test_validation_is_never_weighted(unbalanced, variant_of):
             num_blocks=1, dropout=0.0, batch_norm=False, class_weights=class_weights, learning_rate=1e-8
         )
         spec = TrainingSpec(max_epochs=1, metric="val_accuracy", mode="max")
-        metrics = Training(variant, train=train, validation=train, num_classes=2, spec=spec).run_epoch().metrics
+        metrics = Training(variant, train=train, validation=train, task=TASK, spec=spec).run_epoch().metrics
         return metrics["val_loss"], metrics["val_accuracy"], metrics["loss"], metrics["accuracy"]
 
     plain, balanced = validated("none"), validated("balanced")

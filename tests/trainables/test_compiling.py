@@ -4,9 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from trainables.compiling import CrossEntropy, compile_model, make_optimizer
+from trainables.compiling import compile_model, make_optimizer
 from trainables.families import FAMILIES
+from trainables.losses import TargetLoss
 from trainables.schedules import Horizon
+from trainables.task import Task
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -47,6 +49,7 @@ def test_an_unknown_optimizer_is_refused_with_the_known_ones():
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
 def test_the_loss_is_the_cross_entropy_with_smoothed_targets(smoothing):
     # Szegedy et al. 2015, arXiv:1512.00567, section 7: q(k) = (1 - e) [k = y] + e / K.
+    task = Task.classification(input_shape=(1, 1, 1), num_classes=5)
     generator = np.random.default_rng(3)
     probabilities = generator.dirichlet(np.ones(5), size=11).astype(np.float32)
     labels = generator.integers(5, size=11).astype(np.int32)
@@ -54,9 +57,9 @@ def test_the_loss_is_the_cross_entropy_with_smoothed_targets(smoothing):
     expected = -(targets * np.log(probabilities)).sum(axis=1).mean()
 
     model = keras.Sequential([keras.Input((5,))])
-    compile_model(model, complete(label_smoothing=smoothing), horizon=HORIZON)
+    compile_model(model, complete(label_smoothing=smoothing), task=task, horizon=HORIZON)
     metrics = model.evaluate(probabilities, labels, batch_size=4, verbose=0, return_dict=True)
     assert metrics["loss"] == pytest.approx(expected, rel=1e-5)
     assert metrics["accuracy"] == pytest.approx((probabilities.argmax(axis=1) == labels).mean())
-    loss = CrossEntropy(smoothing)(labels, probabilities)
+    loss = TargetLoss(task.targets[0], smoothing=smoothing)(labels, probabilities)
     assert float(np.mean(loss)) == pytest.approx(expected, rel=1e-5)

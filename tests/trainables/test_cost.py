@@ -8,6 +8,7 @@ from keras import layers
 from search_spaces import Variant
 from trainables.cost import layer_calls, model_cost
 from trainables.families import FAMILIES, build_model
+from trainables.task import Task
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -31,7 +32,7 @@ LAYERS = [
 
 
 def cost_of(model, *, shape=SHAPE, batch_size=1):
-    return model_cost(model, input_shape=shape, batch_size=batch_size)
+    return model_cost(model, task=Task.classification(input_shape=shape, num_classes=2), batch_size=batch_size)
 
 
 @pytest.mark.parametrize(("make", "parameters", "expected"), LAYERS)
@@ -42,7 +43,10 @@ def test_a_layer_costs_what_was_counted_by_hand(make, parameters, expected):
 
 def test_a_known_variant_costs_what_was_counted_by_hand():
     params = {"num_blocks": 2, "filters": 4, "batch_norm": False, "dense_units": 10}
-    model = build_model(Variant(family="sequential", params=params, seed=0), input_shape=(8, 8, 1), num_classes=3)
+    model = build_model(
+        Variant(family="sequential", params=params, seed=0),
+        task=Task.classification(input_shape=(8, 8, 1), num_classes=3),
+    )
     cost = cost_of(model, shape=(8, 8, 1))
     # 8x8x4 by 3x3x1; 4x4x8 by 3x3x4; 32 to 10; 10 to 3. Parameters as in the tests of the families.
     assert cost["multiply_adds"] == 256 * 9 + 128 * 36 + 320 + 30
@@ -52,7 +56,10 @@ def test_a_known_variant_costs_what_was_counted_by_hand():
 def test_resnet_20_has_its_published_multiply_adds():
     # 40.8 million: He et al. 2015 as measured by many; with projection shortcuts 65,536 x 4 more at each halving.
     params = {"num_stages": 3, "blocks_per_stage": 3, "filters": 16}
-    model = build_model(Variant(family="residual", params=params, seed=0), input_shape=(32, 32, 3), num_classes=10)
+    model = build_model(
+        Variant(family="residual", params=params, seed=0),
+        task=Task.classification(input_shape=(32, 32, 3), num_classes=10),
+    )
     stem, stage = 32 * 32 * 16 * 27, 32 * 32 * 16 * 144
     halving = stage // 2 + stage
     expected = stem + 6 * stage + 2 * (halving + 4 * stage) + 2 * (16 * 16 * 32 * 16) + 640
@@ -102,7 +109,10 @@ def test_every_call_of_a_layer_counts_wherever_it_stands(make, expected):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_estimate_grows_with_batch_model_and_optimizer(family):
     def memory(batch_size=1, optimizer=None, **params):
-        model = build_model(Variant(family=family, params=params, seed=0), input_shape=(8, 8, 1), num_classes=3)
+        model = build_model(
+            Variant(family=family, params=params, seed=0),
+            task=Task.classification(input_shape=(8, 8, 1), num_classes=3),
+        )
         model.compile(optimizer=optimizer or keras.optimizers.SGD(0.1, momentum=0.0), loss="mse")
         model.optimizer.build(model.trainable_variables)
         return cost_of(model, shape=(8, 8, 1), batch_size=batch_size)["memory_mb"]
@@ -117,7 +127,9 @@ def test_the_estimate_grows_with_batch_model_and_optimizer(family):
 
 
 def built(family):
-    return build_model(Variant(family=family, params={}, seed=0), input_shape=(8, 8, 1), num_classes=3)
+    return build_model(
+        Variant(family=family, params={}, seed=0), task=Task.classification(input_shape=(8, 8, 1), num_classes=3)
+    )
 
 
 def test_the_memory_of_one_convolution_is_what_was_counted_by_hand():
@@ -136,5 +148,5 @@ def test_a_training_tells_its_cost_once(training_of, variant_of):
 
 def test_a_call_knows_its_layer_and_its_sizes():
     model = keras.Sequential([keras.Input(SHAPE), layers.Conv2D(4, 3, padding="same")])
-    (call,) = layer_calls(model, input_shape=SHAPE)
+    (call,) = layer_calls(model, task=Task.classification(input_shape=SHAPE, num_classes=2))
     assert (call.layer, call.num_inputs, call.num_outputs) == (model.layers[0], 144, 192)

@@ -7,6 +7,7 @@ from search_spaces import Variant
 from trainables.errors import InfeasibleError
 from trainables.families import FAMILIES, build_model
 from trainables.families.training_parameters import TRAINING
+from trainables.task import Task
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -16,7 +17,9 @@ def images_of(shape, *, count=3, seed=0):
 
 
 def built_weights(family, params):
-    model = build_model(Variant(family=family, params=params, seed=0), input_shape=(8, 8, 1), num_classes=4)
+    model = build_model(
+        Variant(family=family, params=params, seed=0), task=Task.classification(input_shape=(8, 8, 1), num_classes=4)
+    )
     return model.weights
 
 
@@ -96,7 +99,10 @@ COUNTS = [
 
 @pytest.mark.parametrize(("family", "params", "shape", "num_classes", "expected"), COUNTS)
 def test_parameters_are_as_many_as_counted_by_hand(family, params, shape, num_classes, expected):
-    model = build_model(Variant(family=family, params=params, seed=0), input_shape=shape, num_classes=num_classes)
+    model = build_model(
+        Variant(family=family, params=params, seed=0),
+        task=Task.classification(input_shape=shape, num_classes=num_classes),
+    )
     assert model.count_params() == expected
 
 
@@ -109,7 +115,7 @@ def test_parameters_are_as_many_as_counted_by_hand(family, params, shape, num_cl
 )
 def test_a_preset_has_its_published_number_of_trainable_parameters(preset, published_millions, expected):
     variant = Variant(family="residual", params={"preset": preset}, seed=0)
-    model = build_model(variant, input_shape=(32, 32, 3), num_classes=10)
+    model = build_model(variant, task=Task.classification(input_shape=(32, 32, 3), num_classes=10))
     count = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     assert count == expected
     assert round((count - 2752) / 1e6, 2) == published_millions
@@ -129,14 +135,20 @@ def test_a_preset_wins_over_the_parameters_that_it_fixes():
 
 def test_each_residual_stage_but_the_first_halves_the_image_and_grows_its_filters():
     params = {"num_stages": 3, "blocks_per_stage": 2, "filters": 4, "filters_growth": 1.5}
-    model = build_model(Variant(family="residual", params=params, seed=0), input_shape=(28, 20, 1), num_classes=2)
+    model = build_model(
+        Variant(family="residual", params=params, seed=0),
+        task=Task.classification(input_shape=(28, 20, 1), num_classes=2),
+    )
     sums = [layer.output.shape[1:] for layer in model.layers if type(layer).__name__ == "Add"]
     assert sums == [(28, 20, 4)] * 2 + [(14, 10, 6)] * 2 + [(7, 5, 9)] * 2
 
 
 def test_a_bottleneck_block_widens_fourfold_and_halves_in_its_3x3_convolution():
     params = {"block": "bottleneck", "num_stages": 2, "blocks_per_stage": 2, "filters": 4}
-    model = build_model(Variant(family="residual", params=params, seed=0), input_shape=(28, 20, 1), num_classes=2)
+    model = build_model(
+        Variant(family="residual", params=params, seed=0),
+        task=Task.classification(input_shape=(28, 20, 1), num_classes=2),
+    )
     sums = [layer.output.shape[1:] for layer in model.layers if type(layer).__name__ == "Add"]
     assert sums == [(28, 20, 16)] * 2 + [(14, 10, 32)] * 2
     assert {layer.kernel_size[0] for layer in model.layers if getattr(layer, "strides", None) == (2, 2)} == {1, 3}
@@ -147,7 +159,10 @@ def test_a_bottleneck_block_widens_fourfold_and_halves_in_its_3x3_convolution():
 @pytest.mark.parametrize("pre_activation", [True, False])
 def test_pre_activation_leaves_the_way_of_the_shortcuts_free(pre_activation):
     params = {"blocks_per_stage": 3, "num_stages": 1, "filters": 4, "pre_activation": pre_activation}
-    model = build_model(Variant(family="residual", params=params, seed=0), input_shape=(8, 8, 1), num_classes=2)
+    model = build_model(
+        Variant(family="residual", params=params, seed=0),
+        task=Task.classification(input_shape=(8, 8, 1), num_classes=2),
+    )
     sums = [layer for layer in model.layers if type(layer).__name__ == "Add"]
     parents = [[parent.operation for parent in layer._inbound_nodes[0].parent_nodes] for layer in sums]
     assert [sums[0] in parents[1], sums[1] in parents[2]] == [pre_activation] * 2
@@ -155,7 +170,10 @@ def test_pre_activation_leaves_the_way_of_the_shortcuts_free(pre_activation):
 
 def test_a_pre_activated_block_projects_its_normalised_input():
     params = {"num_stages": 2, "filters": 4, "pre_activation": True}
-    model = build_model(Variant(family="residual", params=params, seed=0), input_shape=(8, 8, 1), num_classes=2)
+    model = build_model(
+        Variant(family="residual", params=params, seed=0),
+        task=Task.classification(input_shape=(8, 8, 1), num_classes=2),
+    )
     (projection,) = [layer for layer in model.layers if getattr(layer, "kernel_size", None) == (1, 1)]
     (parent,) = projection._inbound_nodes[0].parent_nodes
     assert type(parent.operation).__name__ == "Activation"
@@ -163,7 +181,10 @@ def test_a_pre_activated_block_projects_its_normalised_input():
 
 def test_the_rate_of_stochastic_depth_grows_linearly_from_block_to_block():
     params = {"num_stages": 2, "blocks_per_stage": 2, "stochastic_depth": 0.4}
-    model = build_model(Variant(family="residual", params=params, seed=0), input_shape=(8, 8, 1), num_classes=2)
+    model = build_model(
+        Variant(family="residual", params=params, seed=0),
+        task=Task.classification(input_shape=(8, 8, 1), num_classes=2),
+    )
     dropouts = [layer for layer in model.layers if type(layer).__name__ == "Dropout"]
     assert [layer.rate for layer in dropouts] == pytest.approx([0.1, 0.2, 0.3, 0.4])
     dropped = np.asarray(dropouts[-1](np.ones((200, 3, 3, 2), np.float32), training=True))
@@ -191,7 +212,10 @@ def test_squeeze_and_excitation_gates_each_channel_by_all_averages():
 @pytest.mark.parametrize("separable", [True, False])
 def test_the_l2_penalty_weighs_every_kernel_and_nothing_else(separable):
     params = {"l2": 0.01, "dense_units": 5, "separable": separable, "filters": 4}
-    model = build_model(Variant(family="sequential", params=params, seed=0), input_shape=(8, 8, 1), num_classes=3)
+    model = build_model(
+        Variant(family="sequential", params=params, seed=0),
+        task=Task.classification(input_shape=(8, 8, 1), num_classes=3),
+    )
     kernels = [weight.numpy() for weight in model.trainable_weights if "kernel" in weight.name]
     assert len(kernels) == (6 if separable else 4)
     assert float(sum(model.losses)) == pytest.approx(0.01 * sum((kernel**2).sum() for kernel in kernels), rel=1e-5)
@@ -200,7 +224,10 @@ def test_the_l2_penalty_weighs_every_kernel_and_nothing_else(separable):
 def test_only_the_first_convolution_of_a_block_strides():
     params = {"num_blocks": 2, "convs_per_block": 3, "stride": 2, "pooling": "none", "filters": (4, 5), "l2": 0}
     params |= {"spatial_dropout": 0.2, "kernel_size": (5, 3)}
-    model = build_model(Variant(family="sequential", params=params, seed=0), input_shape=(16, 16, 1), num_classes=2)
+    model = build_model(
+        Variant(family="sequential", params=params, seed=0),
+        task=Task.classification(input_shape=(16, 16, 1), num_classes=2),
+    )
     convolutions = [layer for layer in model.layers if "Conv2D" in type(layer).__name__]
     assert [layer.output.shape[1:] for layer in convolutions] == [(8, 8, 4)] * 3 + [(4, 4, 5)] * 3
     assert [layer.kernel_size[0] for layer in convolutions] == [5] * 3 + [3] * 3
@@ -209,7 +236,10 @@ def test_only_the_first_convolution_of_a_block_strides():
 
 def test_shared_modules_use_one_convolution_with_statistics_of_their_own():
     params = EQUAL_MODULES | {"shared": True, "batch_norm": True}
-    model = build_model(Variant(family="functional", params=params, seed=0), input_shape=(8, 8, 1), num_classes=2)
+    model = build_model(
+        Variant(family="functional", params=params, seed=0),
+        task=Task.classification(input_shape=(8, 8, 1), num_classes=2),
+    )
     uses = {layer.name: len(layer._inbound_nodes) for layer in model.layers if type(layer).__name__ == "Conv2D"}
     assert sorted(uses.values()) == [1, 2, 2]
     assert sum(type(layer).__name__ == "BatchNormalization" for layer in model.layers) == 1 + 2 * 2
@@ -217,7 +247,10 @@ def test_shared_modules_use_one_convolution_with_statistics_of_their_own():
 
 def test_modules_are_pooled_and_grow_together():
     params = {"num_modules": 5, "pool_every": 2, "filters": 4, "skip": "concatenate"}
-    model = build_model(Variant(family="functional", params=params, seed=0), input_shape=(20, 8, 1), num_classes=2)
+    model = build_model(
+        Variant(family="functional", params=params, seed=0),
+        task=Task.classification(input_shape=(20, 8, 1), num_classes=2),
+    )
     outputs = [layer.output.shape[1:] for layer in model.layers if type(layer).__name__ == "Concatenate"]
     merged, skipped = outputs[::2], outputs[1::2]
     assert merged == [(20, 8, 4)] * 2 + [(10, 4, 8)] * 2 + [(5, 2, 16)]
@@ -259,7 +292,10 @@ CONTRADICTIONS = [
 @pytest.mark.parametrize(("family", "params", "words"), CONTRADICTIONS)
 def test_what_contradicts_itself_is_refused_in_words(family, params, words):
     with pytest.raises(InfeasibleError) as refused:
-        build_model(Variant(family=family, params=params, seed=0), input_shape=(64, 64, 3), num_classes=10)
+        build_model(
+            Variant(family=family, params=params, seed=0),
+            task=Task.classification(input_shape=(64, 64, 3), num_classes=10),
+        )
     assert words in str(refused.value)
 
 
@@ -267,7 +303,7 @@ def test_what_contradicts_itself_is_refused_in_words(family, params, words):
 def test_what_does_not_fit_28x28_images_is_refused_in_words(family, params, words):
     variant = Variant(family=family, params=params, seed=0)
     with pytest.raises(InfeasibleError) as refused:
-        build_model(variant, input_shape=(28, 28, 1), num_classes=10)
+        build_model(variant, task=Task.classification(input_shape=(28, 28, 1), num_classes=10))
     assert words in str(refused.value)
     assert "28x28" in str(refused.value)
     assert "use " in str(refused.value)
@@ -275,7 +311,9 @@ def test_what_does_not_fit_28x28_images_is_refused_in_words(family, params, word
 
 @pytest.mark.parametrize(("family", "params"), JUST_FITTING)
 def test_what_just_fits_28x28_images_is_built(family, params):
-    model = build_model(Variant(family=family, params=params, seed=0), input_shape=(28, 28, 1), num_classes=10)
+    model = build_model(
+        Variant(family=family, params=params, seed=0), task=Task.classification(input_shape=(28, 28, 1), num_classes=10)
+    )
     assert model(images_of((28, 28, 1)), training=False).shape == (3, 10)
 
 
@@ -284,7 +322,7 @@ def test_sequential_refuses_exactly_what_keras_cannot_build(monkeypatch, sampled
 
     def outcome(variant, shape):
         try:
-            build_model(variant, input_shape=shape, num_classes=2)
+            build_model(variant, task=Task.classification(input_shape=shape, num_classes=2))
         except InfeasibleError:
             return "refused"
         except ValueError:

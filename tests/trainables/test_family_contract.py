@@ -9,6 +9,7 @@ from search_spaces import Variant
 from trainables.errors import InfeasibleError
 from trainables.families import FAMILIES, build_model
 from trainables.spec import AugmentSpec
+from trainables.task import Task
 
 NUM_BUILT = 201
 #: Everything a family has beyond its defaults, at once.
@@ -65,7 +66,11 @@ def built(sampled_variant):
             keras.backend.clear_session(free_memory=False)
             keras.utils.set_random_seed(number)
             try:
-                yield variant, shape, build_model(variant, input_shape=shape, num_classes=2 + number % 9)
+                yield (
+                    variant,
+                    shape,
+                    build_model(variant, task=Task.classification(input_shape=shape, num_classes=2 + number % 9)),
+                )
             except InfeasibleError as refused:
                 # The words say the way out; a refusal without it is no refusal.
                 if "use " not in str(refused):
@@ -115,7 +120,9 @@ def test_a_variant_turns_images_into_probabilities_of_the_classes(family, built)
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_family_sees_its_image(family):
-    model = build_model(Variant(family=family, params={}, seed=1), input_shape=(8, 8, 1), num_classes=5)
+    model = build_model(
+        Variant(family=family, params={}, seed=1), task=Task.classification(input_shape=(8, 8, 1), num_classes=5)
+    )
     black, white = np.zeros((1, 8, 8, 1), np.float32), np.full((1, 8, 8, 1), 255, np.float32)
     scaled = model.get_layer("scale")(white).numpy()
     assert scaled.max() == pytest.approx(1.0)
@@ -138,7 +145,7 @@ def test_the_loss_of_a_rich_variant_falls_on_a_tiny_set(family, digits):
 
     keras.utils.set_random_seed(3)
     variant = Variant(family=family, params=RICH[family], seed=3)
-    model = build_model(variant, input_shape=(8, 8, 1), num_classes=10)
+    model = build_model(variant, task=Task.classification(input_shape=(8, 8, 1), num_classes=10))
     images, labels = digits[0][:16].astype(np.float32), digits[1][:16]
     losses = losses_of(compiled(model), images, labels, steps=40)
     # Its dropouts make single steps noisy.
@@ -164,7 +171,10 @@ def test_a_rich_variant_survives_both_exports_after_training(family, tmp_path, d
     import tensorflow as tf
 
     images, labels = digits[0][:16].astype(np.float32), digits[1][:16]
-    model = build_model(Variant(family=family, params=RICH[family], seed=1), input_shape=(8, 8, 1), num_classes=10)
+    model = build_model(
+        Variant(family=family, params=RICH[family], seed=1),
+        task=Task.classification(input_shape=(8, 8, 1), num_classes=10),
+    )
     losses_of(compiled(model), images, labels, steps=2)
     expected = model(images, training=False).numpy()
     model.save(tmp_path / "model.keras")

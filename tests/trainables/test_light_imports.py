@@ -22,10 +22,13 @@ LIGHT = (
 START_A_TRIAL = """
 from search_spaces import Variant
 from trainables.data.dataset import DatasetInfo
+from trainables.normalization import PixelStatistics
 from trainables.spec import DataSpec
+from trainables.task import Task
 from trainables.trial_run import TrialRun
 from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
-info = DatasetInfo(key="", split_key="", folder="", input_shape=(8, 8, 1), num_classes=2, class_names=("a", "b"),
+info = DatasetInfo(key="", split_key="", folder="", task=Task.classification(input_shape=(8, 8, 1), num_classes=2),
+                   statistics=PixelStatistics(means=(), deviations=()),
                    num_train=1, num_validation=1, num_test=1, fingerprint="")
 spec = WorkerSpec(dataset=info, data=DataSpec(source="digits"), split_seed=0, device=DeviceSpec(), checkpoints="",
                   training=TrainingSpec(max_epochs=1, metric="val_accuracy", mode="max"))

@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 
 from trainables.augment_spec import AugmentSpec
-from trainables.compiling import CrossEntropy
 from trainables.data.pipeline import epoch_order, gather_batch
+from trainables.losses import TargetLoss
+from trainables.task import Task
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 NUM_ROWS, NUM_CLASSES = 400, 6
+TASK = Task.classification(input_shape=(8, 8, 1), num_classes=NUM_CLASSES)
 SPLIT = np.arange(5, NUM_ROWS, 3, dtype=np.int32)
 MIXTURES = [
     AugmentSpec(mixup=0.4),
@@ -121,7 +123,7 @@ def test_the_loss_is_that_of_soft_labels_which_sum_to_one(pixels, spec, smoothin
     probabilities = np.random.default_rng(3).dirichlet(np.ones(NUM_CLASSES), size=len(SPLIT)).astype(np.float32)
     expected = keras.losses.categorical_crossentropy(soft, probabilities, label_smoothing=smoothing)
 
-    loss = CrossEntropy(smoothing)
+    loss = TargetLoss(TASK.targets[0], smoothing=smoothing)
     with loss.second_labels(others, weights):
         np.testing.assert_allclose(loss(own, probabilities), expected, rtol=1e-4)
     plain = keras.losses.categorical_crossentropy(np.eye(NUM_CLASSES)[own], probabilities, label_smoothing=smoothing)
@@ -150,15 +152,16 @@ def test_compiled_epochs_train_on_the_weighted_loss_and_count_accuracy_against_t
     probabilities = training.model(batch.images, training=False).numpy()
     weights = batch.weights.numpy()
     own, others = (
-        -np.log(probabilities[np.arange(len(rows)), np.asarray(labels)]) for labels in (batch.labels, batch.others)
+        -np.log(probabilities[np.arange(len(rows)), np.asarray(labels["label"])])
+        for labels in (batch.labels, batch.others)
     )
     assert report.metrics["loss"] == pytest.approx((weights * own + (1 - weights) * others).mean(), rel=1e-4)
     assert report.metrics["accuracy"] == pytest.approx(
-        np.mean(probabilities.argmax(axis=1) == np.asarray(batch.labels))
+        np.mean(probabilities.argmax(axis=1) == np.asarray(batch.labels["label"]))
     )
 
     images, labels = gather_batch(validation, validation.indices)
-    expected = keras.losses.sparse_categorical_crossentropy(labels, training.model(images, training=False))
+    expected = keras.losses.sparse_categorical_crossentropy(labels["label"], training.model(images, training=False))
     assert report.metrics["val_loss"] == pytest.approx(float(np.mean(expected)), rel=1e-4)
 
 

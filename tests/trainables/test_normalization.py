@@ -3,19 +3,25 @@
 import keras
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from search_spaces import Variant
 from trainables.checkpoint import Checkpoint
-from trainables.data.dataset import Split
+from trainables.data.cache import prepare_dataset
+from trainables.data.dataset import Split, open_dataset
 from trainables.data.pipeline import split_tensors
-from trainables.data.statistics import needed_statistics, pixel_statistics
+from trainables.data.statistics import pixel_moments, pixel_statistics
 from trainables.families import FAMILIES, build_model
 from trainables.normalization import NORMALIZATIONS, PixelStatistics, pixel_scaling
+from trainables.spec import DataSpec
+from trainables.task import Task
 from trainables.training import Training, restored_model
 from trainables.worker_spec import TrainingSpec
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+TASK = Task.classification(input_shape=(8, 8, 3), num_classes=4)
 STATISTICS = PixelStatistics(means=(10.0, 100.0, 200.0), deviations=(5.0, 50.0, 0.0))
 FORMULAS = {
     "scale": lambda pixels: pixels / 255,
@@ -35,7 +41,7 @@ def test_every_family_scales_pixels_as_its_parameter_says_also_when_loaded_by_pl
     family, normalization, tmp_path
 ):
     variant = Variant(family=family, params={"normalization": normalization}, seed=1)
-    model = build_model(variant, input_shape=(8, 8, 3), num_classes=4, statistics=STATISTICS)
+    model = build_model(variant, task=Task.classification(input_shape=(8, 8, 3), num_classes=4), statistics=STATISTICS)
     pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3)).astype(np.float32)
     expected = FORMULAS[normalization](pixels)
     np.testing.assert_allclose(first_layer(model).predict(pixels, verbose=0), expected, atol=1e-4)
@@ -62,27 +68,24 @@ def test_what_cannot_be_scaled_is_told(name, words):
         pixel_scaling(name)
 
 
-@pytest.mark.parametrize("chunk_bytes", [1, 1000, 10**9])
-def test_statistics_are_those_of_numpy_in_float64_whatever_the_chunks(monkeypatch, chunk_bytes):
-    monkeypatch.setattr("trainables.data.statistics._CHUNK_BYTES", chunk_bytes)
-    generator = np.random.default_rng(1)
-    images = generator.integers(0, 256, (50, 5, 7, 3)).astype(np.uint8)
+@given(count=st.integers(1, 40), seed=st.integers(0, 1000), data=st.data())
+def test_statistics_are_those_of_numpy_in_float64_over_the_chosen_rows(count, seed, data):
+    generator = np.random.default_rng(seed)
+    images = generator.integers(0, 256, (count, 5, 7, 3)).astype(np.uint8)
     images[..., 2] = 17
-    rows = np.sort(generator.permutation(50)[:31])
-    statistics = pixel_statistics(images, rows)
+    rows = np.array(data.draw(st.lists(st.integers(0, count - 1), min_size=1, unique=True)))
+    statistics = pixel_statistics(pixel_moments(images), rows, num_pixels=35)
     chosen = images[rows].astype(np.float64)
     np.testing.assert_allclose(statistics.means, chosen.mean(axis=(0, 1, 2)), rtol=1e-13)
     np.testing.assert_allclose(statistics.deviations, chosen.std(axis=(0, 1, 2)), rtol=1e-13, atol=1e-13)
     assert (statistics.means[2], statistics.deviations[2]) == (17.0, 0.0)
 
 
-def test_statistics_are_computed_only_where_they_are_asked_for():
-    images = np.zeros((2, 1, 1, 1), np.uint8)
-    for normalization in ("scale", "symmetric"):
-        assert needed_statistics({"normalization": normalization}, images=images, indices=np.arange(2)) is None
-    assert needed_statistics({}, images=images, indices=np.arange(2)) is None
-    found = needed_statistics({"normalization": "standardize"}, images=images, indices=np.arange(2))
-    assert found == PixelStatistics(means=(0.0,), deviations=(0.0,))
+def test_a_prepared_data_set_knows_the_statistics_of_its_training_split(tmp_path):
+    data = open_dataset(prepare_dataset(DataSpec(source="digits", cache_dir=str(tmp_path)), 3))
+    pixels = data.train.images[data.train.indices].astype(np.float64)
+    np.testing.assert_allclose(data.info.statistics.means, [pixels.mean()], rtol=1e-13)
+    np.testing.assert_allclose(data.info.statistics.deviations, [pixels.std()], rtol=1e-13)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +96,7 @@ def unlike_splits():
     images[1::2] += 180
     labels = generator.integers(0, 4, 80).astype(np.int32)
     parts = (np.arange(0, 80, 2, dtype=np.int32), np.arange(1, 80, 2, dtype=np.int32))
-    return [split_tensors(Split(images=images, labels=labels, indices=part)) for part in parts]
+    return [split_tensors(Split(images=images, labels={"label": labels}, indices=part)) for part in parts]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -101,7 +104,8 @@ def test_standardisation_is_learned_from_training_rows_alone_and_restored_as_it_
     train, validation = unlike_splits
     variant = variant_of(family, normalization="standardize")
     spec = TrainingSpec(max_epochs=1, metric="val_accuracy", mode="max")
-    training = Training(variant, train=train, validation=validation, num_classes=4, spec=spec)
+    statistics = pixel_statistics(pixel_moments(np.asarray(train.images)), train.indices, num_pixels=64)
+    training = Training(variant, train=train, validation=validation, task=TASK, spec=spec, statistics=statistics)
     report = training.run_epoch()
     pixels = np.asarray(train.images)[train.indices].astype(np.float32)
     standard = first_layer(training.model).predict(pixels, verbose=0)
@@ -111,8 +115,7 @@ def test_standardisation_is_learned_from_training_rows_alone_and_restored_as_it_
     model = restored_model(
         variant,
         Checkpoint(variant_id=variant.variant_id, state=training.state(), history=[report]),
-        input_shape=(8, 8, 3),
-        num_classes=4,
-        statistics=needed_statistics(variant.params, images=train.images, indices=train.indices),
+        task=TASK,
+        statistics=statistics,
     )
     np.testing.assert_array_equal(model.predict(pixels, verbose=0), training.model.predict(pixels, verbose=0))

@@ -93,7 +93,7 @@ def test_a_batch_is_its_rows_as_floats_with_their_labels(splits, digits):
     batch, targets = gather_batch(splits[0], rows)
     assert batch.dtype.name == "float32"
     np.testing.assert_array_equal(batch, images[rows])
-    np.testing.assert_array_equal(targets, labels[rows])
+    np.testing.assert_array_equal(targets["label"], labels[rows])
 
 
 @given(

@@ -8,6 +8,7 @@ from trainables.data.pipeline import epoch_order, gather_batch
 from trainables.errors import CheckpointError, DivergedError, InfeasibleError
 from trainables.families import FAMILIES
 from trainables.spec import AugmentSpec
+from trainables.task import Task
 from trainables.training import restored_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -123,7 +124,7 @@ def after_one_epoch(training_of, variant_of):
 
 def scores(model, split):
     images, labels = gather_batch(split, split.indices)
-    metrics = model.evaluate(images, labels, batch_size=7, verbose=0, return_dict=True)
+    metrics = model.evaluate(images, labels["label"], batch_size=7, verbose=0, return_dict=True)
     # Accuracy is a count, so exact; a sum of losses in another order differs in its last bits.
     return {"val_accuracy": pytest.approx(metrics["accuracy"], abs=1e-7), "val_loss": pytest.approx(metrics["loss"])}
 
@@ -139,7 +140,9 @@ def test_validation_metrics_are_those_of_keras_on_the_same_weights(after_one_epo
 def test_a_restored_model_scores_what_its_training_reported(after_one_epoch, splits, family):
     training = after_one_epoch[family]
     checkpoint = Checkpoint(variant_id=training.variant.variant_id, state=training.state(), history=training.history)
-    model = restored_model(training.variant, checkpoint, input_shape=(8, 8, 1), num_classes=10)
+    model = restored_model(
+        training.variant, checkpoint, task=Task.classification(input_shape=(8, 8, 1), num_classes=10)
+    )
     metrics = training.history[0].metrics
     assert {name: metrics[name] for name in ("val_accuracy", "val_loss")} == scores(model, splits[1])
 
@@ -148,7 +151,9 @@ def test_a_checkpoint_of_another_variant_is_not_restored(after_one_epoch, varian
     state = after_one_epoch["sequential"].state()
     checkpoint = Checkpoint(variant_id="0" * 12, state=state, history=[])
     with pytest.raises(CheckpointError, match="expected shape"):
-        restored_model(variant_of(filters=5), checkpoint, input_shape=(8, 8, 1), num_classes=10)
+        restored_model(
+            variant_of(filters=5), checkpoint, task=Task.classification(input_shape=(8, 8, 1), num_classes=10)
+        )
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -175,7 +180,7 @@ def test_validation_loss_of_a_smoothed_variant_is_the_plain_cross_entropy(traini
     training = training_of(variant)
     report = training.run_epoch()
     checkpoint = Checkpoint(variant_id=variant.variant_id, state=training.state(), history=training.history)
-    model = restored_model(variant, checkpoint, input_shape=(8, 8, 1), num_classes=10)
+    model = restored_model(variant, checkpoint, task=Task.classification(input_shape=(8, 8, 1), num_classes=10))
     assert report.metrics["val_loss"] == scores(model, splits[1])["val_loss"]
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trainables.data.errors import DataError
 from trainables.data.images import Array, Images, Layout, Progress, choose_layout
-from trainables.data.labels import checked_labels, class_numbers, known_classes
 from trainables.data.sources.base import SPLIT_NAMES, RawDataset, SplitName
 from trainables.data.splits import hold_out
+from trainables.data.statistics import pixel_moments, pixel_statistics
 from trainables.data.stored import demand_space, load_array, write_array, write_manifest
+from trainables.data.targets import described_targets, encoded_labels, stratum
+from trainables.normalization import PixelStatistics
 from trainables.spec import DataSpec
+from trainables.task import Target, Task
 
 #: Which splits are drawn by chance: those that the source does not bring.
 CARVED: tuple[SplitName, ...] = ("test", "validation")
@@ -24,7 +27,8 @@ CARVED: tuple[SplitName, ...] = ("test", "validation")
 
 def build_entry(folder: Path, raw: RawDataset, *, key: str, spec: DataSpec, progress: Progress) -> None:
     """Writes all splits of a source into an empty folder, its manifest last."""
-    labels, class_names = _class_labels(raw, limit=spec.limit)
+    targets = described_targets(raw, spec=spec)
+    labels = encoded_labels(raw, targets, limit=spec.limit)
     images = {name: raw.splits[name].images for name in SPLIT_NAMES if name in raw.splits}
     progress("looking at image sizes", 0, sum(map(len, images.values())))
     layout = choose_layout(images.values(), image_size=spec.image_size, channels=spec.channels)
@@ -32,19 +36,18 @@ def build_entry(folder: Path, raw: RawDataset, *, key: str, spec: DataSpec, prog
     demand_space(folder, needed_bytes=image_bytes * sum(map(len, images.values())))
     arrays: dict[str, Any] = {}
     for name, split in images.items():
-        arrays[f"{name}_images"] = _write_images(
-            folder / f"{name}_images.npy", split, layout=layout, stage=f"decoding {name} images", progress=progress
-        )
-        arrays[f"{name}_labels"] = write_array(
-            folder / f"{name}_labels.npy", batches=[labels[name]], dtype=np.int32, shape=labels[name].shape
-        )
+        arrays |= _write_images(folder, name, split, layout=layout, progress=progress)
+        for target, values in labels[name].items():
+            arrays[f"{name}_labels_{target}"] = write_array(
+                folder / f"{name}_labels_{target}.npy", batches=[values], dtype=values.dtype, shape=values.shape
+            )
     write_manifest(
         folder,
         {
             "key": key,
             "source": spec.source,
             "input_shape": [layout.height, layout.width, layout.channels],
-            "class_names": class_names,
+            "targets": [target.to_json() for target in targets],
             "builder_pid": os.getpid(),
             "arrays": arrays,
         },
@@ -63,7 +66,9 @@ def build_splits(folder: Path, entry: Path, *, manifest: Mapping[str, Any], sett
 
     The test split is carved first, out of all training images; validation out of what is left.
     """
-    labels = load_array(entry, "train_labels", manifest=manifest)
+    labels = stratum(
+        manifest["targets"], load=lambda name: load_array(entry, f"train_labels_{name}", manifest=manifest)
+    )
     rows = {"train": np.arange(len(labels), dtype=np.int32)}
     rows_of = {"train": "train"}
     for name in CARVED:
@@ -74,7 +79,7 @@ def build_splits(folder: Path, entry: Path, *, manifest: Mapping[str, Any], sett
             rows[name], rows["train"] = rows["train"][held], rows["train"][kept]
             rows_of[name] = "train"
         else:
-            rows[name] = np.arange(manifest["arrays"][f"{name}_labels"]["shape"][0], dtype=np.int32)
+            rows[name] = np.arange(manifest["arrays"][f"{name}_images"]["shape"][0], dtype=np.int32)
             rows_of[name] = name
     arrays = {
         f"{name}_indices": write_array(
@@ -82,42 +87,66 @@ def build_splits(folder: Path, entry: Path, *, manifest: Mapping[str, Any], sett
         )
         for name in SPLIT_NAMES
     }
-    write_manifest(folder, {"settings": dict(settings), "rows_of": rows_of, "arrays": arrays})
+    height, width, _ = manifest["input_shape"]
+    moments = load_array(entry, f"{rows_of['train']}_moments", manifest=manifest)
+    statistics = pixel_statistics(moments, rows["train"], num_pixels=height * width)
+    write_manifest(
+        folder,
+        {"settings": dict(settings), "rows_of": rows_of, "statistics": asdict(statistics), "arrays": arrays},
+    )
+
+
+def task_of(manifest: Mapping[str, Any], *, spec: DataSpec) -> Task:
+    """Returns what a model gets and must predict, from a cache entry and what the study says of the targets."""
+    height, width, channels = manifest["input_shape"]
+    targets = []
+    for described in manifest["targets"]:
+        target = spec.target_specs[described["name"]]
+        targets.append(
+            Target(
+                name=described["name"],
+                kind=target.kind,
+                size=described["size"],
+                class_names=tuple(described["class_names"]),
+                loss=target.loss_name,
+                weight=target.weight,
+                metrics=target.metric_names,
+            )
+        )
+    return Task(input_shape=(height, width, channels), targets=tuple(targets))
+
+
+def statistics_of(split_manifest: Mapping[str, Any]) -> PixelStatistics:
+    """Returns the pixel statistics of the training split."""
+    return PixelStatistics(**{name: tuple(values) for name, values in split_manifest["statistics"].items()})
 
 
 def fingerprint(manifest: Mapping[str, Any], split_manifest: Mapping[str, Any]) -> str:
     """Returns a hash of all pixels, labels, names and splits."""
-    digest = hashlib.sha256(repr([manifest["input_shape"], manifest["class_names"]]).encode())
+    digest = hashlib.sha256(repr([manifest["input_shape"], manifest["targets"]]).encode())
     for arrays in (manifest["arrays"], split_manifest["arrays"]):
         for name in sorted(arrays):
             digest.update(f"{name} {arrays[name]['shape']} {arrays[name]['sha256']}".encode())
     return digest.hexdigest()[:32]
 
 
-def _class_labels(raw: RawDataset, *, limit: int | None) -> tuple[dict[SplitName, Array], list[str]]:
-    """Returns each split's class numbers and the class names, from the training labels without the limit."""
-    train = raw.splits["train"]
-    everything = checked_labels(train.all_labels, where=train.where, num_images=len(train.all_labels))
-    values, names = known_classes(everything, where=train.where, class_names=raw.class_names)
-    labels = {}
-    for name, split in raw.splits.items():
-        plain = checked_labels(split.labels, where=split.where, num_images=len(split.images))
-        labels[name] = class_numbers(plain, where=split.where, values=values)
-    if len(np.unique(labels["train"])) < 2:
-        raise DataError(
-            f"data.limit: the first {len(labels['train'])} training images are all of one class, "
-            f"{names[labels['train'][0]]!r}; raise limit (got {limit}) or shuffle the data"
-        )
-    return labels, names
+def _write_images(
+    folder: Path, name: SplitName, images: Images, *, layout: Layout, progress: Progress
+) -> dict[str, Any]:
+    """Writes a split's images and the sums that its pixel statistics come from; returns both records."""
+    moments: list[Array] = []
 
-
-def _write_images(path: Path, images: Images, *, layout: Layout, stage: str, progress: Progress) -> dict[str, Any]:
     def told() -> Iterator[Array]:
         done = 0
         for batch in images.batches(layout):
             yield batch
+            moments.append(pixel_moments(batch))
             done += len(batch)
-            progress(stage, done, len(images))
+            progress(f"decoding {name} images", done, len(images))
 
     shape = (len(images), layout.height, layout.width, layout.channels)
-    return write_array(path, batches=told(), dtype=np.uint8, shape=shape)
+    written = write_array(folder / f"{name}_images.npy", batches=told(), dtype=np.uint8, shape=shape)
+    sums = write_array(
+        folder / f"{name}_moments.npy", batches=moments, dtype=np.int64, shape=(len(images), layout.channels, 2)
+    )
+    return {f"{name}_images": written, f"{name}_moments": sums}

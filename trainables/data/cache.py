@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from trainables.data.building import build_entry, build_splits, fingerprint, split_settings
+from trainables.data.building import build_entry, build_splits, fingerprint, split_settings, statistics_of, task_of
 from trainables.data.dataset import SPLITS_FOLDER, Dataset, DatasetInfo, Split, open_dataset
 from trainables.data.errors import DataError
 from trainables.data.images import Progress, no_progress
@@ -26,7 +26,7 @@ from trainables.spec import DataSpec
 __all__ = ["Dataset", "DatasetInfo", "Split", "cache_folder", "entry_key", "open_dataset", "prepare_dataset"]
 
 #: The settings, besides the content, that decide the decoded arrays.
-DECODING_FIELDS = ("source", "name", "limit", "image_size", "channels", "image_column", "label_column", "function")
+DECODING_FIELDS = ("source", "name", "limit", "image_size", "channels", "image_column", "function")
 
 LOCKS_FOLDER = "locks"
 BUILDING = ".building-"
@@ -69,7 +69,7 @@ def prepare_dataset(
             build_splits(folder, entry, manifest=manifest, settings=settings)
 
         split_manifest = _ensure(entry / SPLITS_FOLDER / split_key, build_rows, verify=verify)
-    return _info(entry, split_key=split_key, manifest=manifest, split_manifest=split_manifest)
+    return _info(entry, spec=spec, split_key=split_key, manifest=manifest, split_manifest=split_manifest)
 
 
 def cache_folder(spec: DataSpec) -> Path:
@@ -83,7 +83,9 @@ def cache_folder(spec: DataSpec) -> Path:
 
 def entry_key(spec: DataSpec, opened: OpenedSource) -> str:
     """Returns the name of the cache entry for a source's content under the spec's decoding settings."""
-    decoding = {field: getattr(spec, field) for field in DECODING_FIELDS}
+    decoding: dict[str, Any] = {field: getattr(spec, field) for field in DECODING_FIELDS}
+    # Losses, weights and metrics decide nothing about what is stored.
+    decoding["targets"] = [[name, target.kind, target.column] for name, target in spec.target_specs.items()]
     return _hashed({"schema_version": SCHEMA_VERSION, "decoding": decoding, "content": opened.content})[:32]
 
 
@@ -160,16 +162,16 @@ def _remove_leftovers(cache: Path, *, own_key: str) -> None:
             lock.release()
 
 
-def _info(entry: Path, *, split_key: str, manifest: dict[str, Any], split_manifest: dict[str, Any]) -> DatasetInfo:
-    height, width, channels = manifest["input_shape"]
+def _info(
+    entry: Path, *, spec: DataSpec, split_key: str, manifest: dict[str, Any], split_manifest: dict[str, Any]
+) -> DatasetInfo:
     sizes = {name: split_manifest["arrays"][f"{name}_indices"]["shape"][0] for name in ("train", "validation", "test")}
     return DatasetInfo(
         key=manifest["key"],
         split_key=split_key,
         folder=str(entry),
-        input_shape=(height, width, channels),
-        num_classes=len(manifest["class_names"]),
-        class_names=tuple(manifest["class_names"]),
+        task=task_of(manifest, spec=spec),
+        statistics=statistics_of(split_manifest),
         num_train=sizes["train"],
         num_validation=sizes["validation"],
         num_test=sizes["test"],

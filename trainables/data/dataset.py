@@ -10,6 +10,8 @@ from typing import Any
 from trainables.data.errors import DataError
 from trainables.data.images import Array
 from trainables.data.stored import load_array, read_manifest
+from trainables.normalization import PixelStatistics
+from trainables.task import Task
 
 SPLITS_FOLDER = "splits"
 
@@ -22,9 +24,8 @@ class DatasetInfo:
         key: names the decoded images: equal content and decoding settings, equal key.
         split_key: names who is in which split.
         folder: the cache entry on this node.
-        input_shape: (height, width, channels) of every image.
-        num_classes: labels are 0 .. num_classes - 1.
-        class_names: one name a class.
+        task: what a model gets of it and must predict.
+        statistics: the pixels of the training split, by stored channel.
         num_train: rows of the training split; likewise validation and test.
         fingerprint: equal for equal pixels, labels, names and splits, whatever source they came from.
     """
@@ -32,9 +33,8 @@ class DatasetInfo:
     key: str
     split_key: str
     folder: str
-    input_shape: tuple[int, int, int]
-    num_classes: int
-    class_names: tuple[str, ...]
+    task: Task
+    statistics: PixelStatistics
     num_train: int
     num_validation: int
     num_test: int
@@ -42,14 +42,14 @@ class DatasetInfo:
 
     def to_json(self) -> dict[str, Any]:
         """Returns a JSON-ready mapping."""
-        return {**asdict(self), "input_shape": list(self.input_shape), "class_names": list(self.class_names)}
+        return asdict(self)
 
     @classmethod
     def from_json(cls, mapping: Mapping[str, Any]) -> DatasetInfo:
         """Returns the info that `to_json` described."""
-        height, width, channels = mapping["input_shape"]
-        names = tuple(mapping["class_names"])
-        return cls(**{**mapping, "input_shape": (height, width, channels), "class_names": names})
+        statistics = {name: tuple(values) for name, values in mapping["statistics"].items()}
+        task = Task.from_json(mapping["task"])
+        return cls(**{**mapping, "task": task, "statistics": PixelStatistics(**statistics)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +58,13 @@ class Split:
 
     Attributes:
         images: uint8 (count, height, width, channels), more than this split's rows when it was carved out.
-        labels: int32 (count,), beside the images.
+        labels: by target, beside the images: class numbers int32 (count,), flags uint8 (count, flags), numbers float32
+            (count, values).
         indices: int32, ascending: the rows of images and labels that are in this split.
     """
 
     images: Array
-    labels: Array
+    labels: Mapping[str, Array]
     indices: Array
 
 
@@ -98,7 +99,7 @@ def open_dataset(info: DatasetInfo, *, verify: bool = False) -> Dataset:
         rows_of = split_manifest["rows_of"][name]
         return Split(
             images=arrays[f"{rows_of}_images"],
-            labels=arrays[f"{rows_of}_labels"],
+            labels={target.name: arrays[f"{rows_of}_labels_{target.name}"] for target in info.task.targets},
             indices=load_array(split_folder, f"{name}_indices", manifest=split_manifest),
         )
 

@@ -3,6 +3,7 @@
 Images stay uint8 on the cache file's own pages, shared by all workers of a node; a batch is gathered by index.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,12 +21,12 @@ class SplitTensors:
 
     Args:
         images: uint8 (rows, height, width, channels), values 0-255; may hold rows of other splits too.
-        labels: int32 (rows,), values from 0.
+        labels: by target, beside the images (see `task.Target`).
         indices: int32 (count,), the rows that belong to this split.
     """
 
     images: tf.Tensor
-    labels: tf.Tensor
+    labels: Mapping[str, tf.Tensor]
     indices: np.ndarray
 
     @property
@@ -38,7 +39,7 @@ def split_tensors(split: Split) -> SplitTensors:
     """Returns the split as tensors, without copying its images where memory allows it."""
     return SplitTensors(
         images=shared_tensor(split.images),
-        labels=tf.constant(np.asarray(split.labels, dtype=np.int32)),
+        labels={name: tf.constant(np.asarray(values)) for name, values in split.labels.items()},
         indices=np.asarray(split.indices, dtype=np.int32),
     )
 
@@ -59,6 +60,11 @@ def epoch_order(indices: np.ndarray, *, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(indices)
 
 
-def gather_batch(split: SplitTensors, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns float32 images (values 0-255) and labels of the given rows."""
-    return tf.cast(tf.gather(split.images, rows), tf.float32), tf.gather(split.labels, rows)
+def gather_batch(split: SplitTensors, rows: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """Returns float32 images (values 0-255) and labels by target of the given rows."""
+    return tf.cast(tf.gather(split.images, rows), tf.float32), gather_labels(split, rows)
+
+
+def gather_labels(split: SplitTensors, rows: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Returns the labels of the given rows by target."""
+    return {name: tf.gather(values, rows) for name, values in split.labels.items()}

@@ -1,50 +1,35 @@
 """What the training split's pixels are like, for the variants whose first layer depends on it."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from __future__ import annotations
 
 import numpy as np
 
+from trainables.data.images import Array
 from trainables.normalization import PixelStatistics
 
-_LEVELS = 256
-_CHUNK_BYTES = 64 * 1024 * 1024
 
+def pixel_moments(images: Array) -> Array:
+    """Returns int64 (count, channels, 2): each channel's sum of pixels and sum of their squares, by image.
 
-def needed_statistics(params: Mapping[str, Any], *, images: Any, indices: np.ndarray) -> PixelStatistics | None:
-    """Returns the training split's statistics where the parameters ask for them, else None.
-
-    images: uint8 (rows, height, width, channels), an array or a tensor. indices: the rows of the training split.
+    images: uint8 (count, height, width, channels).
     """
-    if params.get("normalization") != "standardize":
-        return None
-    return pixel_statistics(np.asarray(images), indices)
+    squares = np.square(images, dtype=np.uint16)
+    return np.stack([values.sum(axis=(1, 2), dtype=np.int64) for values in (images, squares)], axis=-1)
 
 
-def pixel_statistics(images: np.ndarray, indices: Sequence[int] | np.ndarray) -> PixelStatistics:
+def pixel_statistics(moments: Array, rows: Array, *, num_pixels: int) -> PixelStatistics:
     """Returns mean and deviation of each channel over all pixels of these rows, the nearest float64 to the exact ones.
 
-    images: uint8 (rows, height, width, channels).
+    moments: of all images, as `pixel_moments` gives them. num_pixels: of one channel of one image.
 
-    >>> pixel_statistics(np.array([0, 10, 20, 99], np.uint8).reshape(4, 1, 1, 1), [0, 1, 2]).means
+    >>> images = np.array([0, 10, 20, 99], np.uint8).reshape(4, 1, 1, 1)
+    >>> pixel_statistics(pixel_moments(images), np.array([0, 1, 2]), num_pixels=1).means
     (10.0,)
     """
-    counts = np.zeros((images.shape[-1], _LEVELS), np.int64)
-    rows = np.asarray(indices)
-    step = max(1, _CHUNK_BYTES // max(1, images[0].nbytes))
-    for start in range(0, len(rows), step):
-        chunk = images[rows[start : start + step]]
-        for channel in range(len(counts)):
-            counts[channel] += np.bincount(chunk[..., channel].ravel(), minlength=_LEVELS)
-    moments = [_moments([int(count) for count in row]) for row in counts]
+    number = len(rows) * num_pixels
+    # Python's whole numbers: exact up to the last division.
+    sums = [(int(total), int(squares)) for total, squares in moments[rows].sum(axis=0)]
     return PixelStatistics(
-        means=tuple(mean for mean, _ in moments), deviations=tuple(deviation for _, deviation in moments)
+        means=tuple(total / number for total, _ in sums),
+        deviations=tuple(((number * squares - total * total) / (number * number)) ** 0.5 for total, squares in sums),
     )
-
-
-def _moments(counts: Sequence[int]) -> tuple[float, float]:
-    """Returns mean and deviation of values 0, 1, 2, ... that occur so often; whole numbers up to the last division."""
-    number = sum(counts)
-    total = sum(value * count for value, count in enumerate(counts))
-    squares = sum(value * value * count for value, count in enumerate(counts))
-    return total / number, ((number * squares - total * total) / (number * number)) ** 0.5

@@ -16,7 +16,7 @@ import numpy as np
 from trainables.data.errors import DataError
 from trainables.data.images import Array
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 MOVE_CACHE = "set data.cache_dir or the environment's CONVFLEET_CACHE to a writable folder with enough space"
 
@@ -37,9 +37,7 @@ def demand_space(folder: Path, *, needed_bytes: int) -> None:
         )
 
 
-def write_array(
-    path: Path, *, batches: Iterable[Array], dtype: type[np.generic], shape: tuple[int, ...]
-) -> dict[str, Any]:
+def write_array(path: Path, *, batches: Iterable[Array], dtype: Any, shape: tuple[int, ...]) -> dict[str, Any]:
     """Writes batches one after the other as one .npy file and returns its record for the manifest.
 
     Written sequentially, never through a memory map: on a full disk that would kill the process.

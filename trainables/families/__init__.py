@@ -13,6 +13,7 @@ from search_spaces import Variant
 from trainables.families.parameters import FUNCTIONAL, RESIDUAL, SEQUENTIAL, ParameterInfo
 from trainables.families.training_parameters import TRAINING
 from trainables.normalization import PixelStatistics, pixel_scaling
+from trainables.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,17 +24,19 @@ class Family:
         name: As written in a study file.
         summary: One sentence for people.
         parameters: The architecture's parameters by name.
-        module: A module with `build(params, *, input_shape, num_classes) -> keras.Model`.
+        module: A module with `build(params, *, task) -> keras.Model`.
+        takes_several: Whether it takes several targets and several image inputs; else exactly one of each.
     """
 
     name: str
     summary: str
     parameters: Mapping[str, ParameterInfo]
     module: str
+    takes_several: bool = False
 
     def with_defaults(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the architecture's and the training's parameters, defaults filled in."""
-        known = {**self.parameters, **TRAINING}
+        known = {**TRAINING, **self.parameters}
         return {name: info.normalised(params.get(name, info.default)) for name, info in known.items()}
 
 
@@ -62,19 +65,15 @@ FAMILIES: dict[str, Family] = {
 }
 
 
-def build_model(
-    variant: Variant,
-    *,
-    input_shape: tuple[int, int, int],
-    num_classes: int,
-    statistics: PixelStatistics | None = None,
-) -> Any:
+def build_model(variant: Variant, *, task: Task, statistics: PixelStatistics | None = None, study_dir: str = "") -> Any:
     """Returns the variant's Keras model, built but not compiled.
 
-    The model takes float32 images (batch, height, width, channels), values 0-255, and returns class probabilities.
-    A family finds the constants of its first layer as `pixel_scaling` among its parameters.
+    The model takes float32 images (batch, height, width, channels), values 0-255, and returns what the task's targets
+    ask for. A family finds the constants of its first layer as `pixel_scaling` among its parameters, and the folder
+    that relative names in a variant start from as `study_dir`.
 
     statistics: of the training split; only a variant with normalization 'standardize' needs them.
+    study_dir: only families that read files of the user's need it.
 
     Raises: InfeasibleError: if the variant does not fit images of this shape.
     """
@@ -83,4 +82,5 @@ def build_model(
     module = import_module(family.module)
     params = family.with_defaults(variant.params)
     params["pixel_scaling"] = pixel_scaling(params["normalization"], statistics)
-    return module.build(params, input_shape=input_shape, num_classes=num_classes)
+    params["study_dir"] = study_dir
+    return module.build(params, task=task)

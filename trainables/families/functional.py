@@ -14,8 +14,9 @@ from typing import Any
 import keras
 from keras import layers
 
-from trainables.blocks import convolution, filters_of, norm_activation, pooled, scaled_input
+from trainables.blocks import convolution, filters_of, norm_activation, output_layer, pooled, scaled_input
 from trainables.errors import InfeasibleError
+from trainables.task import Task
 
 #: The branches' kernels where the study gives only their number.
 BRANCH_KERNELS = (1, 3, 5, 7)
@@ -25,14 +26,14 @@ _MERGES = {"add": layers.Add, "concatenate": layers.Concatenate}
 _Shared = dict[tuple[int, int], layers.Layer]
 
 
-def build(params: Mapping[str, Any], *, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
     """Returns the model of a complete set of parameters (see `families.parameters.FUNCTIONAL`).
 
     Raises: InfeasibleError: if the image is too small to be pooled so often, filters cannot be divided over the
         branches, or shared convolutions find no two modules of equal filters.
     """
-    _check(params, input_shape=input_shape)
-    image, scale = scaled_input(input_shape, params.get("pixel_scaling"))
+    _check(params, input_shape=task.input_shape)
+    image, scale = scaled_input(task.input_shape, params.get("pixel_scaling"))
     features = _convolved(scale(image), params, filters=params["filters"], kernel_size=3)
     shared: _Shared = {}
     widths = _module_filters(params)
@@ -43,8 +44,7 @@ def build(params: Mapping[str, Any], *, input_shape: tuple[int, int, int], num_c
     features = layers.GlobalAveragePooling2D()(features)
     if params["dropout"]:
         features = layers.Dropout(params["dropout"])(features)
-    probabilities = layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(features)
-    return keras.Model(image, probabilities, name="functional")
+    return keras.Model(image, output_layer(task.targets[0])(features), name="functional")
 
 
 def _module(

@@ -19,17 +19,19 @@ from trainables.blocks import (
     dropped_by_image,
     filters_of,
     norm_activation,
+    output_layer,
     scaled_input,
     squeeze_excite,
 )
 from trainables.errors import InfeasibleError
 from trainables.families.parameters import PRESETS
+from trainables.task import Task
 
 #: A bottleneck block's output has this many times the filters of its 3x3 convolution.
 EXPANSION = 4
 
 
-def build(params: Mapping[str, Any], *, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
     """Returns the model of a complete set of parameters (see `families.parameters.RESIDUAL`).
 
     What a preset fixes wins over the parameters of the same names.
@@ -37,8 +39,8 @@ def build(params: Mapping[str, Any], *, input_shape: tuple[int, int, int], num_c
     Raises: InfeasibleError: if the image is too small for the number of stages.
     """
     params = {**params, **PRESETS[params["preset"]]}
-    _check_size(params["num_stages"], input_shape=input_shape)
-    image, scale = scaled_input(input_shape, params.get("pixel_scaling"))
+    _check_size(params["num_stages"], input_shape=task.input_shape)
+    image, scale = scaled_input(task.input_shape, params.get("pixel_scaling"))
     features = scale(image)
     features = convolution(params["filters"], 3, use_bias=not params["batch_norm"], activation=params["activation"])(
         features
@@ -56,8 +58,7 @@ def build(params: Mapping[str, Any], *, input_shape: tuple[int, int, int], num_c
     features = layers.GlobalAveragePooling2D()(features)
     if params["dropout"]:
         features = layers.Dropout(params["dropout"])(features)
-    probabilities = layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(features)
-    return keras.Model(image, probabilities, name="residual")
+    return keras.Model(image, output_layer(task.targets[0])(features), name="residual")
 
 
 def _residual_block(

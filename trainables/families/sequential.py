@@ -18,11 +18,13 @@ from trainables.blocks import (
     l2_penalty,
     norm_activation,
     one_a_block,
+    output_layer,
     pooling_layer,
     scaled_input,
     separable_convolution,
     size_after,
 )
+from trainables.task import Task
 
 _HEADS = {
     "flatten": layers.Flatten,
@@ -31,14 +33,14 @@ _HEADS = {
 }
 
 
-def build(params: Mapping[str, Any], *, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
     """Returns the model of a complete set of parameters (see `families.parameters.SEQUENTIAL`).
 
     Raises: InfeasibleError: if a kernel or a pooling window no longer fits the image, or a list is not as long as
         there are blocks.
     """
-    check_size(params, input_shape=input_shape)
-    stack = scaled_input(input_shape, params.get("pixel_scaling"))
+    check_size(params, input_shape=task.input_shape)
+    stack = scaled_input(task.input_shape, params.get("pixel_scaling"))
     kernels = one_a_block(params["kernel_size"], name="kernel_size", num_blocks=params["num_blocks"])
     for filters, kernel in zip(_filters(params), kernels, strict=True):
         stack += _block(params, filters=filters, kernel_size=kernel)
@@ -48,11 +50,7 @@ def build(params: Mapping[str, Any], *, input_shape: tuple[int, int, int], num_c
         stack.append(layers.Dense(params["dense_units"], activation=params["activation"], kernel_regularizer=penalty))
     if params["dropout"]:
         stack.append(layers.Dropout(params["dropout"]))
-    stack.append(
-        layers.Dense(
-            num_classes, activation="softmax", dtype="float32", kernel_regularizer=penalty, name="probabilities"
-        )
-    )
+    stack.append(output_layer(task.targets[0], penalty=penalty))
     # All at once: Sequential.add builds the whole model again for each layer.
     return keras.Sequential(stack, name="sequential")
 

@@ -16,7 +16,9 @@ from filelock import FileLock
 from trainables.data.cache import cache_folder, prepare_dataset
 from trainables.data.dataset import DatasetInfo, open_dataset
 from trainables.data.errors import DataError
+from trainables.normalization import PixelStatistics
 from trainables.spec import DataSpec
+from trainables.task import Task
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -116,13 +118,14 @@ def test_function_decides_by_what_it_returns(tmp_path, prepare):
 
 def test_info_survives_json():
     info = DatasetInfo(
-        key="k", split_key="s", folder="/f", input_shape=(1, 2, 3), num_classes=2, class_names=("a", "b"),
+        key="k", split_key="s", folder="/f", task=Task.classification(input_shape=(1, 2, 3), num_classes=2),
+        statistics=PixelStatistics(means=(1.0, 2.0, 3.0), deviations=(4.0, 5.0, 6.0)),
         num_train=1, num_validation=2, num_test=3, fingerprint="p",
     )  # fmt: skip
     assert DatasetInfo.from_json(json.loads(json.dumps(info.to_json()))) == info
 
 
-@pytest.mark.parametrize("name", ["train_images.npy", "train_labels.npy", "manifest.json", "splits"])
+@pytest.mark.parametrize("name", ["train_images.npy", "train_labels_label.npy", "manifest.json", "splits"])
 @pytest.mark.parametrize("damage", ["torn", "missing"])
 def test_damaged_entry_is_refused_and_rebuilt(name, damage, npz, prepare):
     first = prepare(source="npz", path=str(npz))
@@ -158,7 +161,7 @@ def test_changed_content_of_equal_size_is_found_on_verify(npz, tmp_path):
 def test_rebuilding_leaves_open_arrays_alone(npz, prepare):
     data = prepare(source="npz", path=str(npz))
     images = np.array(data.train.images)
-    (Path(data.info.folder) / "train_labels.npy").unlink()
+    (Path(data.info.folder) / "train_labels_label.npy").unlink()
     prepare(source="npz", path=str(npz))
     assert np.array_equal(data.train.images, images)
 

@@ -27,8 +27,8 @@ def decoded(item, *, channels=3, size=None):
 def test_folder_of_each_format_is_read(suffix, tmp_path, made, prepare):
     root = made.write_folders(tmp_path / "photos", suffix=suffix)
     data = prepare(source="images", path=str(root))
-    assert data.info.class_names == ("cat", "dog")
-    assert data.info.input_shape == (8, 6, 3)
+    assert data.info.task.targets[0].class_names == ("cat", "dog")
+    assert data.info.task.input_shape == (8, 6, 3)
     if suffix in {"png", "bmp", "tiff"}:
         assert np.array_equal(data.train.images[:6], made.pictures(6, seed=0))
         assert np.array_equal(data.train.images[6:], made.pictures(6, seed=1))
@@ -70,17 +70,17 @@ def test_every_mode_becomes_grey_or_rgb(image, colour, expected):
 def test_grey_folder_stays_grey_and_one_colour_image_makes_all_rgb(tmp_path, made, prepare):
     root = made.write_folders(tmp_path / "photos", channels=1)
     grey = prepare(source="images", path=str(root))
-    assert grey.info.input_shape == (8, 6, 1)
+    assert grey.info.task.input_shape == (8, 6, 1)
     (root / "cat" / "zzz.png").write_bytes(made.encoded(made.pictures(1)[0]))
     mixed = prepare(source="images", path=str(root))
-    assert mixed.info.input_shape == (8, 6, 3)
+    assert mixed.info.task.input_shape == (8, 6, 3)
     assert np.array_equal(mixed.train.images[0], np.repeat(grey.train.images[0], 3, axis=2))
 
 
 def test_colour_in_the_test_split_alone_makes_all_rgb(tmp_path, made, prepare):
     made.write_folders(tmp_path / "photos" / "train", channels=1)
     made.write_folders(tmp_path / "photos" / "test", channels=3)
-    assert prepare(source="images", path=str(tmp_path / "photos")).info.input_shape == (8, 6, 3)
+    assert prepare(source="images", path=str(tmp_path / "photos")).info.task.input_shape == (8, 6, 3)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -96,7 +96,7 @@ def test_image_size_resizes_mixed_sizes(tmp_path, made, prepare):
     root = made.write_folders(tmp_path / "photos")
     (root / "cat" / "big.png").write_bytes(made.encoded(made.pictures(1, height=20, width=30)[0]))
     data = prepare(source="images", path=str(root), image_size=(10, 12))
-    assert data.info.input_shape == (10, 12, 3)
+    assert data.info.task.input_shape == (10, 12, 3)
 
 
 def test_limit_on_class_folders_takes_turns(tmp_path, made, prepare):
@@ -119,4 +119,4 @@ def test_hidden_and_other_files_are_passed_over(tmp_path, made, prepare):
     (root / "cat" / ".DS_Store").write_bytes(b"x")
     (root / "cat" / "notes.txt").write_text("x")
     (root / "cat" / "._000.png").write_bytes(b"x")
-    assert prepare(source="images", path=str(root)).info.class_names == ("cat", "dog")
+    assert prepare(source="images", path=str(root)).info.task.targets[0].class_names == ("cat", "dog")

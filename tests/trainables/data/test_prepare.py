@@ -62,7 +62,7 @@ def test_working_directory_does_not_shadow_modules(tmp_path, spec, monkeypatch):
     here.mkdir()
     (here / "filelock.py").write_text("raise RuntimeError('shadowed')")
     monkeypatch.chdir(here)
-    assert prepare_in_process(spec("load"), 3).num_classes == 2
+    assert prepare_in_process(spec("load"), 3).task.targets[0].size == 2
 
 
 def test_data_error_crosses_with_its_message(tmp_path):

@@ -71,18 +71,18 @@ def test_source_keeps_the_contract(source, tmp_path, monkeypatch, made, prepare)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     data = prepare(**MAKERS[source](tmp_path, made))
     info = data.info
-    assert info.num_classes == len(info.class_names) >= 2
-    assert all(isinstance(name, str) for name in info.class_names)
-    assert len(set(info.class_names)) == info.num_classes
+    assert info.task.targets[0].size == len(info.task.targets[0].class_names) >= 2
+    assert all(isinstance(name, str) for name in info.task.targets[0].class_names)
+    assert len(set(info.task.targets[0].class_names)) == info.task.targets[0].size
     for split, count in (
         (data.train, info.num_train),
         (data.validation, info.num_validation),
         (data.test, info.num_test),
     ):
         assert split.images.dtype == np.uint8
-        assert split.images.shape == (len(split.labels), *info.input_shape)
-        assert split.labels.dtype == split.indices.dtype == np.int32
-        assert 0 <= split.labels.min() <= split.labels.max() < info.num_classes
+        assert split.images.shape == (len(split.labels), *info.task.input_shape)
+        assert split.labels["label"].dtype == split.indices.dtype == np.int32
+        assert 0 <= split.labels["label"].min() <= split.labels["label"].max() < info.task.targets[0].size
         assert len(split.indices) == count >= 1
         assert (np.diff(split.indices) > 0).all()
         assert 0 <= split.indices[0] <= split.indices[-1] < len(split.labels)
@@ -90,8 +90,8 @@ def test_source_keeps_the_contract(source, tmp_path, monkeypatch, made, prepare)
 
 def test_digits_are_scaled_to_the_full_range(prepare):
     data = prepare(source="digits")
-    assert data.info.input_shape == (8, 8, 1)
-    assert data.info.class_names == tuple("0123456789")
+    assert data.info.task.input_shape == (8, 8, 1)
+    assert data.info.task.targets[0].class_names == tuple("0123456789")
     assert np.unique(data.train.images).tolist() == np.rint(np.arange(17) * 255 / 16).astype(int).tolist()
     assert data.info.num_train + data.info.num_validation + data.info.num_test == 1797
     assert data.info.num_test == 359
@@ -103,7 +103,7 @@ def test_splits_of_the_source_are_kept_apart(tmp_path, made, prepare):
     x, y = arrays(made)
     assert np.array_equal(data.train.images[data.train.indices], x)
     assert np.array_equal(data.test.images[data.test.indices], x[:9])
-    assert np.array_equal(data.validation.labels[data.validation.indices], y[:6])
+    assert np.array_equal(data.validation.labels["label"][data.validation.indices], y[:6])
 
 
 def test_carved_splits_share_the_training_arrays(prepare):
@@ -118,7 +118,7 @@ def test_limit_takes_the_first_training_images_and_keeps_all_classes(tmp_path, m
     np.savez(tmp_path / "a.npz", x=x, y=np.where(np.arange(40) == 39, 7, y))
     data = prepare(source="npz", path=str(tmp_path / "a.npz"), limit=12)
     assert np.array_equal(data.train.images, x[:12])
-    assert data.info.class_names == ("0", "1", "2", "7")
+    assert data.info.task.targets[0].class_names == ("0", "1", "2", "7")
 
 
 def test_npz_files_of_single_splits_are_read(tmp_path, made, prepare):
@@ -133,7 +133,7 @@ def test_npz_files_of_single_splits_are_read(tmp_path, made, prepare):
     }
     data = prepare(source="npz", **files)
     assert (data.info.num_train, data.info.num_validation, data.info.num_test) == (40, 5, 7)
-    assert data.info.class_names == ("ant", "bee", "cow")
+    assert data.info.task.targets[0].class_names == ("ant", "bee", "cow")
 
 
 @pytest.mark.parametrize("kind", ["bytes", "struct", "nested", "flat", "tensor", "grey"])
@@ -171,8 +171,8 @@ def test_parquet_folders_globs_text_labels_and_other_columns_work(tmp_path, made
     folder = prepare(train=str(tmp_path / "parts"), **columns)
     pattern = prepare(train=str(tmp_path / "parts" / "*.parquet"), **columns)
     assert np.array_equal(folder.train.images, x)
-    assert folder.info.class_names == ("ant", "dog")
-    assert folder.train.labels.tolist() == [1, 0] * 10
+    assert folder.info.task.targets[0].class_names == ("ant", "dog")
+    assert folder.train.labels["label"].tolist() == [1, 0] * 10
     assert pattern.info == folder.info
 
 
@@ -187,14 +187,14 @@ def test_hugging_face_class_names_are_kept(tmp_path, made, prepare):
     table = pa.table({"image": [made.encoded(image) for image in made.pictures(10)], "label": [1, 0] * 5})
     pa.parquet.write_table(table.replace_schema_metadata({"huggingface": features}), tmp_path / "a.parquet")
     data = prepare(source="parquet", train=str(tmp_path / "a.parquet"))
-    assert data.info.class_names == ("no", "yes", "maybe")
+    assert data.info.task.targets[0].class_names == ("no", "yes", "maybe")
 
 
 def test_labels_with_gaps_are_numbered_and_keep_their_names(tmp_path, made, prepare):
     np.savez(tmp_path / "a.npz", x=made.pictures(9), y=np.array([30, 5, 7] * 3))
     data = prepare(source="npz", path=str(tmp_path / "a.npz"))
-    assert data.info.class_names == ("5", "7", "30")
-    assert data.train.labels.tolist() == [2, 0, 1] * 3
+    assert data.info.task.targets[0].class_names == ("5", "7", "30")
+    assert data.train.labels["label"].tolist() == [2, 0, 1] * 3
 
 
 def test_python_function_may_return_all_splits(tmp_path, prepare):
@@ -205,7 +205,7 @@ def test_python_function_may_return_all_splits(tmp_path, prepare):
         "    return {'x_train': x, 'y_train': y, 'x_test': x[:4], 'y_test': y[:4]}\n"
     )
     data = prepare(source="python", function="all_splits:load", function_dir=str(tmp_path))
-    assert data.info.class_names == ("a", "b")
+    assert data.info.task.targets[0].class_names == ("a", "b")
     assert data.info.num_test == 4
     assert np.unique(data.train.images).tolist() == [51]
 
@@ -226,7 +226,7 @@ from trainables.data.cache import prepare_dataset
 from trainables.data.errors import DataError
 from trainables.spec import DataSpec
 info = prepare_dataset(DataSpec(source="keras", name="fashion_mnist", cache_dir=sys.argv[1]), 0)
-print(info.class_names[-1], info.num_test, info.input_shape)
+print(info.task.targets[0].class_names[-1], info.num_test, info.task.input_shape)
 try:
     prepare_dataset(DataSpec(source="keras", name="cifar10", cache_dir=sys.argv[1]), 0)
 except DataError as exc:
@@ -255,5 +255,5 @@ def test_keras_mnist_file_is_read_without_importing_keras(tmp_path, monkeypatch,
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setitem(sys.modules, "keras", None)  # an import would fail
     data = prepare(**make_keras(tmp_path, made))
-    assert data.info.class_names == CLASS_NAMES["mnist"]
+    assert data.info.task.targets[0].class_names == CLASS_NAMES["mnist"]
     assert data.info.num_test == 10

@@ -37,8 +37,8 @@ class Batch:
 
     Args:
         images: float32 (batch, height, width, channels), values 0-255.
-        labels: The images' own labels.
-        others: The labels of the images that they are mixed with; None where none is.
+        labels: The images' own labels, by target.
+        others: The labels of the images that they are mixed with, by target; None where none is.
         weights: float32 (batch,), the share of an image's own label; the rest is the other's.
     """
 

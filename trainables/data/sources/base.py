@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -24,22 +24,22 @@ class RawSplit:
     Attributes:
         where: names the split in errors, as its user knows it.
         images: the split's images; of training those within the limit.
-        labels: one label an image, of any kind.
+        labels: by target, one label an image, of any kind.
         all_labels: the labels of training without the limit: a limit never changes which classes there are.
     """
 
     where: str
     images: Images
-    labels: Array
-    all_labels: Array
+    labels: Mapping[str, Array]
+    all_labels: Mapping[str, Array]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawDataset:
-    """Is all that a source has: its splits, train at least, and the classes' names where it knows them."""
+    """Is all that a source has: its splits, train at least, and by target the classes' names where it knows them."""
 
     splits: Mapping[SplitName, RawSplit]
-    class_names: Sequence[str] | None = None
+    class_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

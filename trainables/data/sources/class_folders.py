@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain, zip_longest
 from pathlib import Path
 
@@ -41,9 +42,9 @@ def open_class_folders(spec: DataSpec, progress: Progress) -> OpenedSource:
     ]
 
     def read() -> RawDataset:
-        splits = {name: _split(listing, roots[name]) for name, listing in listings.items()}
+        splits = {name: _split(listing, roots[name], target=spec.lone_target) for name, listing in listings.items()}
         train = splits["train"]
-        splits["train"] = RawSplit(where=train.where, images=train.images, labels=train.labels, all_labels=all_labels)
+        splits["train"] = replace(train, all_labels={spec.lone_target: all_labels})
         return RawDataset(splits=splits)
 
     hashes = content_hashes(named, progress=progress)
@@ -116,8 +117,8 @@ def _in_turns(listing: Listing) -> Listing:
     return [item for item in chain.from_iterable(zip_longest(*by_class.values())) if item is not None]
 
 
-def _split(listing: Listing, root: Path) -> RawSplit:
+def _split(listing: Listing, root: Path, *, target: str) -> RawSplit:
     labels = np.array([class_name for class_name, _ in listing])
     items = [Encoded(where=str(path), content=path) for _, path in listing]
     images = EncodedImages(count=len(items), items=lambda: items)
-    return RawSplit(where=str(root), images=images, labels=labels, all_labels=labels)
+    return RawSplit(where=str(root), images=images, labels={target: labels}, all_labels={target: labels})

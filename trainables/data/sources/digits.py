@@ -23,6 +23,4 @@ def _read(spec: DataSpec) -> RawDataset:
     digits = load_digits()
     images = np.rint(digits.images * (255.0 / 16.0)).astype(np.uint8)
     names = np.array([str(name) for name in digits.target_names])
-    return array_dataset(
-        {"x_train": images, "y_train": digits.target, "class_names": names}, where="digits", limit=spec.limit
-    )
+    return array_dataset({"x_train": images, "y_train": digits.target, "class_names": names}, where="digits", spec=spec)

@@ -65,7 +65,7 @@ def open_keras(spec: DataSpec, progress: Progress) -> OpenedSource:
 
     return OpenedSource(
         content=(where, *content_hashes(files, progress=progress)),
-        read=lambda: array_dataset(read(), where=where, limit=spec.limit),
+        read=lambda: array_dataset(read(), where=where, spec=spec),
     )
 
 

@@ -9,9 +9,8 @@ import numpy as np
 
 from trainables.data.errors import DataError
 from trainables.data.images import Array, Progress
-from trainables.data.labels import named
-from trainables.data.sources.array_splits import array_dataset, lone_split
-from trainables.data.sources.base import SPLIT_NAMES, OpenedSource, RawDataset, content_hashes
+from trainables.data.sources.array_splits import array_dataset, lone_split, named_classes
+from trainables.data.sources.base import SPLIT_NAMES, OpenedSource, RawDataset, RawSplit, SplitName, content_hashes
 from trainables.spec import DataSpec
 
 
@@ -24,13 +23,14 @@ def open_npz(spec: DataSpec, progress: Progress) -> OpenedSource:
 
 def _read(spec: DataSpec) -> RawDataset:
     if spec.path is not None:
-        return array_dataset(load_npz(Path(spec.path)), where=spec.path, limit=spec.limit)
-    splits, class_names = {}, None
+        return array_dataset(load_npz(Path(spec.path)), where=spec.path, spec=spec)
+    splits: dict[SplitName, RawSplit] = {}
+    class_names: dict[str, list[str]] = {}
     for name in SPLIT_NAMES:
         if (file := getattr(spec, name)) is not None:
             arrays = load_npz(Path(file))
-            splits[name] = lone_split(arrays, name=name, where=file, limit=spec.limit if name == "train" else None)
-            class_names = class_names or named(arrays, where=file)
+            splits[name] = lone_split(arrays, name=name, where=file, spec=spec)
+            class_names = class_names or named_classes(arrays, where=file, spec=spec)
     return RawDataset(splits=splits, class_names=class_names)
 
 

@@ -37,7 +37,8 @@ def open_parquet(spec: DataSpec, progress: Progress) -> OpenedSource:
             name: _split(paths, spec, where=str(getattr(spec, name)), limit=spec.limit if name == "train" else None)
             for name, paths in files.items()
         }
-        return RawDataset(splits=splits, class_names=_hugging_face_names(files["train"][0], spec.label_column))
+        names = _hugging_face_names(files["train"][0], _label_column(spec))
+        return RawDataset(splits=splits, class_names={} if names is None else {spec.lone_target: names})
 
     return OpenedSource(content=content_hashes(flat, progress=progress), read=read)
 
@@ -57,7 +58,7 @@ def _files(value: str, *, field: str) -> list[Path]:
 
 
 def _split(files: list[Path], spec: DataSpec, *, where: str, limit: int | None) -> RawSplit:
-    labels = np.concatenate([_labels(file, spec.label_column) for file in files])
+    labels = np.concatenate([_labels(file, _label_column(spec)) for file in files])
     count = len(labels) if limit is None else min(limit, len(labels))
     image_type = _column_type(files[0], spec.image_column, field="image_column")
     images: Images
@@ -66,7 +67,13 @@ def _split(files: list[Path], spec: DataSpec, *, where: str, limit: int | None) 
         images = ArrayImages(f"{where}: column {spec.image_column!r}", count=count, pieces=pieces)
     else:
         images = EncodedImages(count=count, items=partial(_encoded, files, spec.image_column, count=count))
-    return RawSplit(where=where, images=images, labels=labels[:count], all_labels=labels)
+    target = spec.lone_target
+    return RawSplit(where=where, images=images, labels={target: labels[:count]}, all_labels={target: labels})
+
+
+def _label_column(spec: DataSpec) -> str:
+    name, target = next(iter(spec.target_specs.items()))
+    return target.column or name
 
 
 def _open(file: Path) -> Any:

@@ -35,7 +35,7 @@ def open_python(spec: DataSpec, progress: Progress) -> OpenedSource:
     for key, array in sorted(arrays.items()):
         digest = hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data).hexdigest()
         content.append(f"{key} {array.dtype} {array.shape} {digest}")
-    return OpenedSource(content=tuple(content), read=lambda: array_dataset(arrays, where=where, limit=spec.limit))
+    return OpenedSource(content=tuple(content), read=lambda: array_dataset(arrays, where=where, spec=spec))
 
 
 def _call(spec: DataSpec, *, where: str) -> tuple[Path | None, object]:
