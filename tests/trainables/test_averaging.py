@@ -5,6 +5,7 @@ import pytest
 
 from trainables.averaging import averaged, validated_weights
 from trainables.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from trainables.compiling import compile_for_evaluation
 from trainables.data.pipeline import epoch_order, gather_batch
 from trainables.families import FAMILIES
 from trainables.task import Task
@@ -35,7 +36,8 @@ def test_the_average_follows_the_weights_batch_by_batch(trained, training_of, va
     for epoch in (1, 2):
         order = epoch_order(splits[0].indices, seed=trained.variant.seed, epoch=epoch)
         for start in range(0, len(order), 32):
-            plain.model.train_step(gather_batch(splits[0], order[start : start + 32]))
+            images, labels = gather_batch(splits[0], order[start : start + 32])
+            plain.model.train_step((images, labels["label"]))
             weights = [variable.numpy() for variable in plain.model.trainable_variables]
             if average is None:
                 average = weights
@@ -61,7 +63,9 @@ def test_the_restored_model_is_exactly_the_one_that_was_validated(trained, split
     checkpoint = Checkpoint(variant_id=trained.variant.variant_id, state=trained.state(), history=trained.history)
     folder = save_checkpoint(tmp_path, checkpoint)
     loaded = load_checkpoint(folder, variant_id=trained.variant.variant_id)
-    model = restored_model(trained.variant, loaded, task=Task.classification(input_shape=(8, 8, 1), num_classes=10))
+    task = Task.classification(input_shape=(8, 8, 1), num_classes=10)
+    model = restored_model(trained.variant, loaded, task=task)
+    compile_for_evaluation(model, task=task)
     with averaged(trained.model):
         validated = weights_of(trained)
         predictions = trained.model(images_of(splits), training=False).numpy()
@@ -69,7 +73,7 @@ def test_the_restored_model_is_exactly_the_one_that_was_validated(trained, split
     assert any(not np.array_equal(array, trained.state()[name]) for name, array in validated.items())
     np.testing.assert_array_equal(model(images_of(splits), training=False), predictions)
     images, labels = gather_batch(splits[1], splits[1].indices)
-    told = model.evaluate(images, labels, batch_size=50, verbose=0, return_dict=True)
+    told = model.evaluate(images, labels["label"], batch_size=50, verbose=0, return_dict=True)
     assert told["accuracy"] == pytest.approx(trained.history[-1].metrics["val_accuracy"], abs=1e-7)
     assert told["loss"] == pytest.approx(trained.history[-1].metrics["val_loss"])
 

@@ -84,7 +84,8 @@ def test_batches_left_over_by_an_epoch_are_carried_into_the_next(training_of, va
     for epoch in (1, 2):
         order = epoch_order(splits[0].indices, seed=variant.seed, epoch=epoch)
         for start in range(0, len(order), 32):
-            gradients.append(gradient(model, gather_batch(splits[0], order[start : start + 32])))
+            images, labels = gather_batch(splits[0], order[start : start + 32])
+            gradients.append(gradient(model, (images, labels["label"])))
             if len(gradients) == 3:
                 for weight, *parts in zip(model.trainable_variables, *gradients, strict=True):
                     weight.assign(weight - variant.params.get("learning_rate", 1e-3) * sum(parts) / 3)

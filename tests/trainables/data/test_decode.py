@@ -102,7 +102,7 @@ def test_image_size_resizes_mixed_sizes(tmp_path, made, prepare):
 def test_limit_on_class_folders_takes_turns(tmp_path, made, prepare):
     root = made.write_folders(tmp_path / "photos", classes=("a", "b", "c"), each=9)
     data = prepare(source="images", path=str(root), limit=9)
-    assert np.bincount(data.train.labels).tolist() == [3, 3, 3]
+    assert np.bincount(data.train.labels["label"]).tolist() == [3, 3, 3]
     assert np.array_equal(data.train.images[1], made.pictures(9, seed=1)[0])
 
 

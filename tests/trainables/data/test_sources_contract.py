@@ -80,12 +80,12 @@ def test_source_keeps_the_contract(source, tmp_path, monkeypatch, made, prepare)
         (data.test, info.num_test),
     ):
         assert split.images.dtype == np.uint8
-        assert split.images.shape == (len(split.labels), *info.task.input_shape)
+        assert split.images.shape == (len(split.labels["label"]), *info.task.input_shape)
         assert split.labels["label"].dtype == split.indices.dtype == np.int32
         assert 0 <= split.labels["label"].min() <= split.labels["label"].max() < info.task.targets[0].size
         assert len(split.indices) == count >= 1
         assert (np.diff(split.indices) > 0).all()
-        assert 0 <= split.indices[0] <= split.indices[-1] < len(split.labels)
+        assert 0 <= split.indices[0] <= split.indices[-1] < len(split.labels["label"])
 
 
 def test_digits_are_scaled_to_the_full_range(prepare):
@@ -157,7 +157,7 @@ def test_parquet_gives_back_the_pixels(kind, tmp_path, made, prepare):
     path = made.write_parquet(tmp_path / "a.parquet", images=images, labels=y)
     data = prepare(source="parquet", train=str(path), **fields)
     assert np.array_equal(data.train.images, x)
-    assert np.array_equal(data.train.labels, y)
+    assert np.array_equal(data.train.labels["label"], y)
 
 
 def test_parquet_folders_globs_text_labels_and_other_columns_work(tmp_path, made, prepare):
