@@ -267,6 +267,7 @@ class Session:
                 metric=spec.objective.metric,
                 mode=spec.objective.mode,
                 augment=spec.data.augment,
+                limits=dict(spec.space.limits),
                 study_dir=spec.study_dir,
             ),
             device=DeviceSpec(cpus=spec.resources.cpus_per_trial, gpus=spec.resources.gpus_per_trial),

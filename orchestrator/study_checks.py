@@ -1,7 +1,7 @@
 """What is wrong with a study, said for people: pydantic's findings in our words, and checks across sections."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -44,6 +44,7 @@ def check_study(spec: "StudySpec | None", *, space: SearchSpace) -> list[Problem
     problems = problems or replaced_parameter_problems(space)
     if spec is None:
         return problems
+    problems += _precision_problems(spec)
     search = spec.search
     if search.algorithm == "grid" and space.size is None:
         names = [parameter.name for parameter in space.parameters if parameter.domain.size is None]
@@ -62,6 +63,18 @@ def check_study(spec: "StudySpec | None", *, space: SearchSpace) -> list[Problem
             )
         )
     return problems
+
+
+def _precision_problems(spec: "StudySpec") -> list[Problem]:
+    if "precision" not in spec.space.names or spec.resources.gpus_per_trial:
+        return []
+    if "mixed_float16" not in spec.space.parameter("precision").domain.values():
+        return []
+    message = (
+        "mixed_float16 needs a GPU, got resources.gpus_per_trial 0; give trials a share of a GPU, or use "
+        "mixed_bfloat16 or float32"
+    )
+    return [Problem(path="space.params.precision", message=message)]
 
 
 def shown(value: object) -> str:
@@ -93,9 +106,15 @@ def _keys_of(item: "ErrorDetails", model: type[BaseModel]) -> list[str]:
     """Returns the keys of the study file that a finding is about, without pydantic's names of union branches."""
     keys: list[str] = []
     current: Any = model
+    is_named = False
     for part in item["loc"]:
         if isinstance(part, int):
             keys[-1:] = [f"{keys[-1]}[{part}]"] if keys else [str(part)]
+            continue
+        if is_named:
+            # A name that the user gave, such as a target's; what it names is described by `current`.
+            keys.append(str(part))
+            is_named = False
             continue
         fields = getattr(current, "model_fields", {})
         if fields and part not in fields and item["type"] != "extra_forbidden":
@@ -103,6 +122,7 @@ def _keys_of(item: "ErrorDetails", model: type[BaseModel]) -> list[str]:
         if not fields and keys:
             continue
         keys.append(str(part))
+        is_named = part in fields and get_origin(fields[part].annotation) is dict
         current = _model_of(fields[part].annotation) if part in fields else None
     return keys
 

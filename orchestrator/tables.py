@@ -20,7 +20,7 @@ _SCHEMA_KEY = b"convfleet.schema"
 #: Kinds of overhead, in the order they happen.
 OVERHEAD_KINDS = ("import", "data", "build", "trace", "validate", "checkpoint")
 #: What a variant costs, with the columns' types.
-COSTS = {"parameters": pa.int64(), "multiply_adds": pa.int64(), "memory_mb": pa.float64()}
+COSTS = {"parameters": pa.int64(), "multiply_adds": pa.int64(), "memory_mb": pa.float64(), "latency_ms": pa.float64()}
 _TIME = pa.timestamp("us", tz="UTC")
 
 

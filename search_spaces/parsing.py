@@ -12,7 +12,7 @@ the entry has a `when` of its own. Built-in parameters that can never be active 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -21,12 +21,13 @@ from search_spaces.builtin import builtin_names, builtin_text
 from search_spaces.conditions import condition_problems
 from search_spaces.declarations import declaration, parse_condition, parse_domain
 from search_spaces.domains import Domain
+from search_spaces.limits import parse_limits
 from search_spaces.naming import FAMILY, family_problems, name_problems
 from search_spaces.problems import Problem, SpaceError, nearest, space_error
 from search_spaces.space import Parameter, SearchSpace
 from search_spaces.values import Value
 
-KEYS = ("base", "family", "params")
+KEYS = ("base", "family", "params", "limits")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,8 @@ class _Section:
     family: object
     #: Entries by parameter name, all names good.
     params: Mapping[str, object]
+    #: The most that a variant may cost, not yet read.
+    limits: object
     #: Parameters taken from the base as they are.
     untouched: frozenset[str]
     #: Parameters with a domain of their own and the condition of the base.
@@ -66,6 +69,8 @@ def parse_space(raw: object, path: str = "space") -> tuple[SearchSpace | None, l
         where = f"{path}.params.{name}.when"
         conditions[name], found = parse_condition(raw_condition, domains=domains, path=where)
         problems += found
+    limits, found = parse_limits(section.limits, path=f"{path}.limits")
+    problems += found
     _drop_unreachable(domains, conditions, names=section.untouched)
     found = condition_problems(domains, conditions, path=path)
     problems += [_explained(problem, section.half_inherited, path=path) for problem in found]
@@ -76,7 +81,8 @@ def parse_space(raw: object, path: str = "space") -> tuple[SearchSpace | None, l
             Parameter(name=name, domain=domain, when=conditions.get(name, {}))
             for name, domain in domains.items()
             if domain is not None
-        )
+        ),
+        limits,
     ), []
 
 
@@ -102,7 +108,8 @@ def space_to_mapping(space: SearchSpace) -> dict[str, object]:
     """
     domains = {parameter.name: parameter.domain for parameter in space.parameters}
     family, *params = (declaration(parameter, domains=domains) for parameter in space.parameters)
-    return {FAMILY: family, "params": dict(zip(space.names[1:], params, strict=True))}
+    limits: dict[str, object] = {"limits": dict(space.limits)} if space.limits else {}
+    return {FAMILY: family, "params": dict(zip(space.names[1:], params, strict=True)), **limits}
 
 
 def _read_section(raw: object, *, path: str) -> tuple[_Section | None, list[Problem]]:
@@ -130,7 +137,8 @@ def _read_section(raw: object, *, path: str) -> tuple[_Section | None, list[Prob
         problems.append(Problem(path=f"{path}.params", message=message))
         own = {}
     problems += name_problems(list(own), path=path)
-    return _merged(base, own, family=raw.get("family", base.get("family"))), problems
+    section = _merged(base, own, family=raw.get("family", base.get("family")))
+    return replace(section, limits=raw.get("limits", base.get("limits", {}))), problems
 
 
 def _merged(base: Mapping[str, Any], own: Mapping[object, object], *, family: object) -> _Section:
@@ -148,7 +156,9 @@ def _merged(base: Mapping[str, Any], own: Mapping[object, object], *, family: ob
         else:
             entries[name] = entry
     untouched = frozenset(inherited) - {name for name in own if isinstance(name, str)}
-    return _Section(family=family, params=entries, untouched=untouched, half_inherited=frozenset(half_inherited))
+    return _Section(
+        family=family, params=entries, limits={}, untouched=untouched, half_inherited=frozenset(half_inherited)
+    )
 
 
 def _condition_of(entry: object) -> object:

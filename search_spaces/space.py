@@ -46,6 +46,7 @@ class SearchSpace:
 
     Args:
         parameters: The first is `family`. They are kept with parents before children, else in the order given.
+        limits: The most that a variant may cost, by the names in LIMITS; it is for those who build variants to count.
 
     Raises: SpaceError: if names, conditions or the family do not fit together; lists every problem.
 
@@ -66,6 +67,7 @@ class SearchSpace:
 
     #: Parents before children, `family` first; every value in a condition has its parent's normal form.
     parameters: Sequence[Parameter]
+    limits: Mapping[str, float] = field(default_factory=dict, hash=False)
     _by_name: dict[str, Parameter] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

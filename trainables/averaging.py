@@ -60,7 +60,8 @@ def averaged(model: Any) -> Iterator[None]:
 
 
 def _averages(model: Any) -> dict[str, Any]:
-    optimizer = model.optimizer
+    # Under mixed_float16 Keras wraps the optimizer in one that scales the loss.
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     if not optimizer.use_ema:
         return {}
     numbers = {id(variable): number for number, variable in enumerate(model.variables)}

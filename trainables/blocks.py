@@ -18,7 +18,7 @@ def scaled_input(
 ) -> list[keras.KerasTensor | layers.Layer]:
     """Returns the two layers that every family starts with: the input of 0-255 and its scaling, by default to 0-1."""
     scaling = scaling or PixelScaling()
-    scale = layers.Rescaling(scaling.scale, offset=scaling.offset, name="scale")
+    scale = layers.Rescaling(scaling.scale, offset=scaling.offset, dtype="float32", name="scale")
     return [keras.Input(shape=input_shape, name="image"), scale]
 
 

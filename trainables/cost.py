@@ -1,23 +1,29 @@
-"""What a variant costs: parameters, multiply-adds of a prediction, memory of its training.
+"""What a variant costs: parameters, multiply-adds and latency of a prediction, memory of its training.
 
 The model is traced once on symbolic images, and every call of every layer is noted: nested models, layers shared by
 several branches and subclassed models count as what they really do.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from trainables.errors import InfeasibleError
 from trainables.step_data import model_inputs
 from trainables.task import Task
 
 BYTES_PER_NUMBER = 4
+#: Predictions before and while the latency is taken.
+WARM_UPS, TIMED_PREDICTIONS = 2, 9
 #: Training keeps each activation until its gradient, of the same size, is known.
 COPIES_OF_ACTIVATIONS = 2
 #: Layers whose output is their input in another shape, or that do nothing but hold a place.
@@ -37,6 +43,20 @@ class LayerCall:
     layer: keras.layers.Layer
     num_inputs: int
     num_outputs: int
+
+
+def check_limits(cost: Mapping[str, float], limits: Mapping[str, float]) -> None:
+    """Refuses a variant that costs more than a study allows.
+
+    Raises: InfeasibleError: naming each limit that is exceeded.
+    """
+    exceeded = [
+        f"{name} {cost[name]:,.0f} (space.limits allows {limit:,.0f})"
+        for name, limit in limits.items()
+        if cost[name] > limit
+    ]
+    if exceeded:
+        raise InfeasibleError(f"the variant costs too much: {', '.join(exceeded)}; nothing was trained")
 
 
 def model_cost(model: keras.Model, *, task: Task, batch_size: int) -> dict[str, float]:
@@ -64,16 +84,34 @@ def model_cost(model: keras.Model, *, task: Task, batch_size: int) -> dict[str, 
 def layer_calls(model: keras.Model, *, task: Task) -> list[LayerCall]:
     """Returns every call of a layer without sublayers in one prediction, in the order they happen."""
     calls: list[LayerCall] = []
-    shape = (*task.input_shape[:2], task.stored_channels)
+    with _noted(_leaves(model), calls):
+        # No kernel runs, and the graph that trains stays as it was.
+        prediction(model, task=task)
+    return calls
+
+
+def prediction(model: keras.Model, *, task: Task) -> Callable[[tf.Tensor], Any]:
+    """Returns the compiled prediction of one image, float32 (1, height, width, stored channels)."""
+    shape = (1, *task.input_shape[:2], task.stored_channels)
 
     @tf.autograph.experimental.do_not_convert
     def predict(images: tf.Tensor) -> Any:
         return model(model_inputs(images, task=task), training=False)
 
-    with _noted(_leaves(model), calls):
-        # A function of its own, thrown away: no kernel runs, and the graph that trains stays as it was.
-        tf.function(predict).get_concrete_function(tf.TensorSpec([1, *shape], tf.float32))
-    return calls
+    return tf.function(predict).get_concrete_function(tf.TensorSpec(shape, tf.float32))
+
+
+def latency_ms(model: keras.Model, *, task: Task) -> float:
+    """Returns the median milliseconds of predicting one image, compiled, on this machine as busy as it is."""
+    predict = prediction(model, task=task)
+    image = tf.zeros((1, *task.input_shape[:2], task.stored_channels))
+    seconds = []
+    for _ in range(WARM_UPS + TIMED_PREDICTIONS):
+        started = time.perf_counter()
+        # Read back: on a GPU a call returns before it is done.
+        keras.tree.map_structure(np.asarray, predict(image))
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds[WARM_UPS:]) * 1e3
 
 
 def multiply_adds(call: LayerCall) -> int:

@@ -31,7 +31,7 @@ class EpochReport:
             import, data, build, trace, validate, checkpoint.
         is_last: Whether the trial ends by itself with this report.
         reason: Why it does so before the study's last epoch, in words; else empty.
-        cost: What the variant costs, in a trial's first report only: parameters, multiply_adds, memory_mb.
+        cost: What the variant costs, in a trial's first report only: parameters, multiply_adds, memory_mb, latency_ms.
     """
 
     epoch: int

@@ -16,7 +16,7 @@ from trainables.averaging import averaged, model_variables, state_variables, val
 from trainables.checkpoint import Checkpoint
 from trainables.class_weights import balanced_weights
 from trainables.compiling import compile_model
-from trainables.cost import model_cost
+from trainables.cost import check_limits, latency_ms, model_cost
 from trainables.data.augment.augmenter import Augmenter, Batch
 from trainables.data.pipeline import SplitTensors, epoch_order, gather_batch
 from trainables.errors import CheckpointError, DivergedError
@@ -72,6 +72,8 @@ class Training:
         self.model = _fresh_model(variant, task=task, statistics=statistics, study_dir=spec.study_dir)
         self._losses = compile_model(self.model, self._params, task=task, horizon=_horizon(train, self._params, spec))
         _create_variables(self.model, task)
+        if spec.limits:
+            check_limits(self._counted_cost(), spec.limits)
         self._class_weights = _class_weights(train, self._params, task=task)
         self._augmenter = Augmenter(
             spec.augment.scaled(self._params["augment_strength"]),
@@ -153,9 +155,12 @@ class Training:
 
     def _cost(self) -> dict[str, float]:
         started = time.perf_counter()
-        cost = model_cost(self.model, task=self._task, batch_size=self._params["batch_size"])
+        cost = {**self._counted_cost(), "latency_ms": latency_ms(self.model, task=self._task)}
         self._spend("build", started)
         return cost
+
+    def _counted_cost(self) -> dict[str, float]:
+        return model_cost(self.model, task=self._task, batch_size=self._params["batch_size"])
 
     def _trace(self) -> None:
         started = time.perf_counter()

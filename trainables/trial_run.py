@@ -102,9 +102,11 @@ class TrialRun:
         # Late, and in the first step only: TensorFlow costs seconds and hundreds of MB, and a failure here can be
         # retried, which Ray Tune does not do for one in setup() or reset_config().
         from trainables.devices import configure_devices
+        from trainables.precision import demand_precision
         from trainables.training import Training
 
         configure_devices(self.spec.device)
+        demand_precision(str(self.variant.params.get("precision", "float32")), self.spec.device)
         overhead = {"import": time.perf_counter() - started}
         started = time.perf_counter()
         train, validation = _open_splits(self.spec)

@@ -1,5 +1,6 @@
 """What a worker is told about the study it trains for; no TensorFlow."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,6 +18,7 @@ class TrainingSpec:
         metric: The objective, a name in every report.
         mode: `max` or `min`.
         augment: How training images are varied.
+        limits: The most that a variant may cost, by names of its cost: parameters, multiply_adds, memory_mb.
         study_dir: The folder that relative names in a variant start from, such as a custom family's module.
     """
 
@@ -24,6 +26,7 @@ class TrainingSpec:
     metric: str
     mode: Literal["max", "min"]
     augment: AugmentSpec = field(default_factory=AugmentSpec)
+    limits: Mapping[str, float] = field(default_factory=dict)
     study_dir: str = ""
 
 

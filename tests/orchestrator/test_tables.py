@@ -40,6 +40,7 @@ TRIAL_COLUMNS: dict[str, pa.DataType] = {
     "parameters": pa.int64(),
     "multiply_adds": pa.int64(),
     "memory_mb": pa.float64(),
+    "latency_ms": pa.float64(),
     "epochs": pa.int32(),
     "best_epoch": pa.int32(),
     "best_val_accuracy": pa.float64(),
@@ -254,10 +255,10 @@ def test_cost_of_a_variant_is_the_one_of_its_first_report(
     make_reported: Callable[..., EpochReported],
 ) -> None:
     first, second = (make_reported(0, epoch, at=2.0 + epoch, value=0.5) for epoch in (1, 2))
-    cost = {"parameters": 1e6, "multiply_adds": 2.5e9, "memory_mb": 7.25}
+    cost = {"parameters": 1e6, "multiply_adds": 2.5e9, "memory_mb": 7.25, "latency_ms": 1.5}
     first = replace(first, report={**first.report, "cost": cost})
     table = trials_table(fold([make_opened(), make_proposed(0, at=1.0), make_proposed(1, at=1.0), first, second]))
     assert table.select(list(cost)).to_pylist() == [
-        {"parameters": 1_000_000, "multiply_adds": 2_500_000_000, "memory_mb": 7.25},
+        {"parameters": 1_000_000, "multiply_adds": 2_500_000_000, "memory_mb": 7.25, "latency_ms": 1.5},
         dict.fromkeys(cost),
     ]

@@ -138,7 +138,7 @@ def test_wrong_entry_is_told_with_path_received_and_fix(entry: str, problem: str
     [
         (
             "[1]",
-            f"space: expected a built-in space ({BUILT_IN}) or a mapping of base, family, params, got [1]",
+            f"space: expected a built-in space ({BUILT_IN}) or a mapping of base, family, params, limits, got [1]",
         ),
         (
             "null",
@@ -165,7 +165,7 @@ def test_wrong_entry_is_told_with_path_received_and_fix(entry: str, problem: str
         ),
         (
             "{family: a, parms: {}}",
-            "space.parms: unknown key; known are base, family, params; did you mean 'params'?",
+            "space.parms: unknown key; known are base, family, params, limits; did you mean 'params'?",
         ),
         ("{family: a, params: [1]}", "space.params: expected a mapping of parameter names to domains, got [1]"),
         (

@@ -6,7 +6,8 @@ import pytest
 from keras import layers
 
 from search_spaces import Variant
-from trainables.cost import layer_calls, model_cost
+from trainables.cost import layer_calls, model_cost, prediction
+from trainables.errors import InfeasibleError
 from trainables.families import FAMILIES, build_model
 from trainables.task import Task
 
@@ -142,7 +143,8 @@ def test_a_training_tells_its_cost_once(training_of, variant_of):
     training = training_of(variant_of(), max_epochs=2)
     first, second = training.epochs()
     assert first.cost["parameters"] == training.model.count_params()
-    assert set(first.cost) == {"parameters", "multiply_adds", "memory_mb"}
+    assert set(first.cost) == {"parameters", "multiply_adds", "memory_mb", "latency_ms"}
+    assert first.cost["latency_ms"] > 0
     assert second.cost == {}
 
 
@@ -150,3 +152,22 @@ def test_a_call_knows_its_layer_and_its_sizes():
     model = keras.Sequential([keras.Input(SHAPE), layers.Conv2D(4, 3, padding="same")])
     (call,) = layer_calls(model, task=Task.classification(input_shape=SHAPE, num_classes=2))
     assert (call.layer, call.num_inputs, call.num_outputs) == (model.layers[0], 144, 192)
+
+
+def test_a_variant_above_a_limit_is_refused_untrained_with_each_limit(training_of, variant_of):
+    exact = training_of(variant_of()).run_epoch().cost
+    training_of(variant_of(), limits={name: exact[name] for name in ("parameters", "multiply_adds", "memory_mb")})
+    with pytest.raises(InfeasibleError) as error:
+        training_of(variant_of(), limits={"parameters": exact["parameters"] - 1, "multiply_adds": 10, "memory_mb": 1e9})
+    assert str(error.value) == (
+        f"the variant costs too much: parameters {exact['parameters']:,.0f} (space.limits allows "
+        f"{exact['parameters'] - 1:,.0f}), multiply_adds {exact['multiply_adds']:,.0f} (space.limits allows 10); "
+        "nothing was trained"
+    )
+
+
+def test_a_timed_prediction_is_the_models_own():
+    model = keras.Sequential([keras.Input(SHAPE), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(3)])
+    image = np.random.default_rng(0).normal(size=(1, *SHAPE)).astype(np.float32)
+    predict = prediction(model, task=Task.classification(input_shape=SHAPE, num_classes=3))
+    np.testing.assert_allclose(predict(image), model(image), rtol=1e-5)

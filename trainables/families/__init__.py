@@ -4,7 +4,8 @@ This module is read by the driver too, so it imports no framework: a family's Ke
 in the process that trains.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -83,4 +84,19 @@ def build_model(variant: Variant, *, task: Task, statistics: PixelStatistics | N
     params = family.with_defaults(variant.params)
     params["pixel_scaling"] = pixel_scaling(params["normalization"], statistics)
     params["study_dir"] = study_dir
-    return module.build(params, task=task)
+    with _precision(params["precision"]):
+        return module.build(params, task=task)
+
+
+@contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    """Lets layers made meanwhile compute under one of Keras's dtype policies; the next variant's know nothing of it."""
+    # Late, as above.
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -20,6 +20,8 @@ OPTIMIZERS = (
 )
 SCHEDULES = ("constant", "cosine", "step", "exponential", "one_cycle")
 CLASS_WEIGHTS = ("none", "balanced")
+#: Keras's dtype policies: what layers compute in; weights are float32 in all of them.
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 _OPTIMIZATION: Mapping[str, ParameterInfo] = {
     "optimizer": ParameterInfo(kind=str, default="adam", options=OPTIMIZERS, summary="Keras optimizer."),
@@ -97,6 +99,12 @@ TRAINING: Mapping[str, ParameterInfo] = {
     ),
     "augment_strength": ParameterInfo(
         kind=float, default=1.0, low=0.0, high=2.0, summary="Factor of every amount in data.augment; 0: none."
+    ),
+    "precision": ParameterInfo(
+        kind=str,
+        default="float32",
+        options=PRECISIONS,
+        summary="What layers compute in, where the hardware has it; mixed_float16 needs a GPU.",
     ),
     "normalization": ParameterInfo(
         kind=str,

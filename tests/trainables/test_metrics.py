@@ -1,0 +1,104 @@
+"""Metrics of targets: scikit-learn's numbers over the whole split, whatever the batches."""
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from trainables.metrics import make_metrics
+from trainables.target_spec import METRICS, TargetSpec, metric_modes
+from trainables.task import Target
+
+SIZE, COUNT = 4, 203
+
+
+def truth_and_guess(kind):
+    generator = np.random.default_rng(11)
+    if kind == "classification":
+        labels = generator.integers(SIZE, size=COUNT).astype(np.int32)
+        # Better than chance, so that no value is trivial.
+        return labels, generator.dirichlet(np.ones(SIZE), size=COUNT).astype(np.float32) * 0.6 + 0.4 * (
+            np.eye(SIZE, dtype=np.float32)[labels] * generator.random((COUNT, 1)).astype(np.float32)
+        )
+    if kind == "multilabel":
+        flags = generator.integers(2, size=(COUNT, SIZE)).astype(np.uint8)
+        return flags, np.clip(0.5 * flags + generator.uniform(0, 0.6, flags.shape), 0, 1).astype(np.float32)
+    values = generator.normal(3, 2, (COUNT, SIZE)).astype(np.float32)
+    return values, values + generator.normal(0, 1, values.shape).astype(np.float32)
+
+
+def classes(guess):
+    return guess.argmax(axis=1)
+
+
+EXPECTED = {
+    "classification": {
+        "accuracy": lambda y, p: reference.accuracy_score(y, classes(p)),
+        "top_2_accuracy": lambda y, p: reference.top_k_accuracy_score(y, p, k=2),
+        "top_3_accuracy": lambda y, p: reference.top_k_accuracy_score(y, p, k=3),
+        "top_5_accuracy": lambda y, p: 1.0,
+        "top_10_accuracy": lambda y, p: 1.0,
+        "f1_score": lambda y, p: reference.f1_score(y, classes(p), average="macro"),
+        "auc": lambda y, p: reference.roc_auc_score(np.eye(SIZE)[y], p, average="macro"),
+        "precision": lambda y, p: reference.precision_score(y, classes(p), average="macro"),
+        "recall": lambda y, p: reference.recall_score(y, classes(p), average="macro"),
+    },
+    "multilabel": {
+        "accuracy": lambda y, p: np.mean((p > 0.5) == y),
+        "f1_score": lambda y, p: reference.f1_score(y, p > 0.5, average="macro"),
+        "auc": lambda y, p: reference.roc_auc_score(y, p, average="macro"),
+        "precision": lambda y, p: reference.precision_score(y.ravel(), p.ravel() > 0.5),
+        "recall": lambda y, p: reference.recall_score(y.ravel(), p.ravel() > 0.5),
+    },
+    "regression": {
+        "mae": reference.mean_absolute_error,
+        "mse": reference.mean_squared_error,
+        "rmse": lambda y, p: reference.mean_squared_error(y, p) ** 0.5,
+        "mape": lambda y, p: 100 * reference.mean_absolute_percentage_error(y, p),
+        "r2_score": reference.r2_score,
+    },
+}
+
+
+def test_every_metric_of_a_study_file_is_checked_here():
+    assert {kind: set(names) for kind, names in METRICS.items()} == {
+        kind: set(names) for kind, names in EXPECTED.items()
+    }
+
+
+@pytest.mark.parametrize("batch_size", [7, 203])
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in METRICS.items() for name in names])
+def test_a_metric_is_exact_over_all_images_whatever_the_batches(kind, name, batch_size):
+    labels, guess = truth_and_guess(kind)
+    (metric,) = make_metrics(
+        Target(name="label", kind=kind, size=SIZE, class_names=tuple("abcd"), loss="", metrics=(name,))
+    )
+    # What an earlier epoch counted must be forgotten.
+    metric.update_state(labels[::-1], guess)
+    metric.reset_state()
+    for start in range(0, COUNT, batch_size):
+        metric.update_state(labels[start : start + batch_size], guess[start : start + batch_size])
+    # The area under the curve is summed over 1,000 thresholds.
+    tolerance = 2e-3 if name == "auc" else 1e-5
+    assert metric.name == name
+    assert float(metric.result()) == pytest.approx(float(EXPECTED[kind][name](labels, guess)), rel=tolerance)
+
+
+def test_a_training_reports_the_metrics_that_the_study_promises(training_of, variant_of, splits, one_thread):
+    from dataclasses import replace
+
+    from trainables.task import Task
+    from trainables.training import Training
+    from trainables.worker_spec import TrainingSpec
+
+    names = ("accuracy", "top_2_accuracy", "f1_score", "auc")
+    task = Task.classification(input_shape=(8, 8, 1), num_classes=10)
+    task = replace(task, targets=(replace(task.targets[0], metrics=names),))
+    spec = TrainingSpec(max_epochs=1, metric="val_f1_score", mode="max")
+    report = Training(variant_of(), train=splits[0], validation=splits[1], task=task, spec=spec).run_epoch()
+    assert set(report.metrics) == set(metric_modes({"label": TargetSpec(metrics=names)}))
+
+
+def test_better_is_up_or_down_as_fits_the_metric():
+    modes = metric_modes({"digit": TargetSpec(), "ink": TargetSpec(kind="regression", metrics=("mae", "r2_score"))})
+    assert modes["val_digit_accuracy"] == modes["val_ink_r2_score"] == "max"
+    assert modes["val_ink_mae"] == modes["val_ink_loss"] == modes["val_loss"] == "min"
