@@ -24,8 +24,6 @@ from trainables.task import Task
 BYTES_PER_NUMBER = 4
 #: Predictions before and while the latency is taken.
 WARM_UPS, TIMED_PREDICTIONS = 2, 9
-#: Training keeps each activation until its gradient, of the same size, is known.
-COPIES_OF_ACTIVATIONS = 2
 #: Layers whose output is their input in another shape, or that do nothing but hold a place.
 _FREE = (layers.InputLayer, layers.Flatten, layers.Reshape, layers.Permute, layers.Identity)
 
@@ -63,8 +61,8 @@ def model_cost(model: keras.Model, *, task: Task, batch_size: int) -> dict[str, 
     """Returns `parameters`, `multiply_adds` of one image's prediction, and `memory_mb` (an estimate, 10^6 bytes).
 
     Multiply-adds are those of convolutions and dense layers, biases left out, as papers count them. The memory is
-    that of a training step: activations of a batch with their gradients, weights with theirs, the optimizer's state
-    where the model is compiled and its optimizer built. Neither the data nor TensorFlow itself is in it.
+    that of a training step: activations of a batch, weights with their gradients, the optimizer's state where the model
+    is compiled and its optimizer built. Neither the data nor TensorFlow itself is in it.
     """
     calls = layer_calls(model, task=task)
     pixels = math.prod(task.input_shape) * len(task.inputs)
@@ -73,7 +71,8 @@ def model_cost(model: keras.Model, *, task: Task, batch_size: int) -> dict[str, 
     # Keras gives a model its optimizer when it is compiled.
     optimizer = getattr(model, "optimizer", None)
     kept = _num_numbers(model.variables) + (_num_numbers(optimizer.variables) if optimizer is not None else 0)
-    numbers = COPIES_OF_ACTIVATIONS * batch_size * activations + kept + trained
+    # Each activation is kept until its gradient is known; the gradients are freed on the way.
+    numbers = batch_size * activations + kept + trained
     return {
         "parameters": float(model.count_params()),
         "multiply_adds": float(sum(multiply_adds(call) for call in calls)),
