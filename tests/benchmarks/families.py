@@ -69,7 +69,7 @@ def main() -> None:
     print(f"runs: {runs}")
 
 
-def run(  # noqa: PLR0913 - a study has so many sides
+def run(
     data: Path,
     runs: Path,
     family: str,

@@ -145,7 +145,7 @@ def test_plain_keras_gets_the_manifests_test_accuracy_without_convfleet(quicksta
     spec = DataSpec(source="digits", validation_fraction=0.15, test_fraction=0.2, cache_dir=str(cache_folder))
     test = open_dataset(prepare_dataset(spec, 7)).test
     images = np.asarray(test.images[test.indices], dtype=np.float32)
-    np.savez(tmp_path / "test.npz", images=images, labels=np.asarray(test.labels[test.indices]))
+    np.savez(tmp_path / "test.npz", images=images, labels=np.asarray(test.labels["label"][test.indices]))
     result = subprocess.run(
         [sys.executable, "-c", PLAIN_KERAS, str(folder), str(tmp_path / "test.npz")],
         cwd=tmp_path,
