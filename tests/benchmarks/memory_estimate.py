@@ -1,4 +1,4 @@
-"""How far `memory_mb` is from what a training step really adds to a process: `python tests/benchmarks/memory_estimate.py`.
+"""How far `memory_mb` is from what a training step really takes: `python tests/benchmarks/memory_estimate.py`.
 
 Each variant trains in a process of its own. Measured is the peak of the resident memory during its steps, less what the
 process held once the model was built and traced; estimated is the cost that the tables tell, less the weights and
