@@ -31,6 +31,7 @@ DOORS = {
         "trainables/data/streaming.py",
         "trainables/data/augment/",
         "orchestrator/export/formats.py",
+        "orchestrator/export/task.py",
     ),
     "keras": (
         "trainables/training.py",

@@ -85,7 +85,7 @@ class DataSpec(BaseModel):
     channels: Annotated[Literal[1, 3] | None, BeforeValidator(refuse_bool)] = None
     augment: AugmentSpec = AugmentSpec()
     cache_dir: str | None = None
-    memory_gb: Number | None = Field(default=None, ge=0.0)
+    memory_gb: Number | None = Field(default=None, ge=0.0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -33,6 +33,7 @@ class Examined:
     """Is a source whose labels were checked and whose images were looked at, none decoded.
 
     Attributes:
+        source: its name in the study file.
         images: by split.
         targets: what is to be predicted.
         labels: by split and target, encoded.
@@ -40,6 +41,7 @@ class Examined:
         size: how much room they all take.
     """
 
+    source: str
     images: Mapping[SplitName, Images]
     targets: Sequence[DescribedTarget]
     labels: Mapping[SplitName, Mapping[str, Array]]
@@ -58,20 +60,18 @@ def examine(raw: RawDataset, *, spec: DataSpec, progress: Progress) -> Examined:
     except OSError as exc:
         raise DataError(f"data: the images cannot be read: {exc}; check the files, or write them again") from exc
     size = images_size(images.values(), layout=layout)
-    return Examined(images=images, targets=targets, labels=labels, layout=layout, size=size)
+    return Examined(source=spec.source, images=images, targets=targets, labels=labels, layout=layout, size=size)
 
 
-def build_entry(
-    folder: Path, source: Examined, *, key: str, spec: DataSpec, storage: Storage, progress: Progress
-) -> None:
+def build_entry(folder: Path, source: Examined, *, key: str, storage: Storage, progress: Progress) -> None:
     """Writes all splits of a source into an empty folder, its manifest last."""
-    layout, size = source.layout, source.size
+    size = source.size
     needed = size.decoded_bytes if storage == "decoded" or size.encoded_bytes is None else size.encoded_bytes
     demand_space(folder, needed_bytes=needed, what=storage)
     arrays: dict[str, Any] = {}
     pixels: dict[str, Any] = {}
-    for name, split in source.images.items():
-        written, record = _write_images(folder, name, split, layout=layout, storage=storage, progress=progress)
+    for name in source.images:
+        written, record = _write_images(folder, name, source, storage=storage, progress=progress)
         arrays |= written
         pixels[f"{name}_images"] = record
         for target, values in source.labels[name].items():
@@ -82,9 +82,10 @@ def build_entry(
         folder,
         {
             "key": key,
-            "source": spec.source,
+            "source": source.source,
+            "storage": storage,
             "size": asdict(size),
-            "input_shape": [layout.height, layout.width, layout.channels],
+            "input_shape": [source.layout.height, source.layout.width, source.layout.channels],
             "targets": [target.to_json() for target in source.targets],
             "builder_pid": os.getpid(),
             "arrays": arrays,
@@ -172,12 +173,13 @@ def fingerprint(manifest: Mapping[str, Any], split_manifest: Mapping[str, Any]) 
 
 
 def _write_images(
-    folder: Path, name: SplitName, images: Images, *, layout: Layout, storage: Storage, progress: Progress
+    folder: Path, name: SplitName, source: Examined, *, storage: Storage, progress: Progress
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Writes a split's images and the sums that its pixel statistics come from.
 
     Returns: the records of what was written, and the one of the decoded images, written or not.
     """
+    images, layout = source.images[name], source.layout
     moments: list[Array] = []
     done = 0
 

@@ -93,7 +93,7 @@ def prepare_dataset(
         entry = cache / entry_name(key, storage)
 
         def build(folder: Path) -> None:
-            build_entry(folder, source(), key=entry.name, spec=spec, storage=storage, progress=progress)
+            build_entry(folder, source(), key=entry.name, storage=storage, progress=progress)
 
         manifest = _ensure(entry, build, verify=verify)
         settings = split_settings(manifest, spec=spec, seed=seed)
@@ -103,9 +103,7 @@ def prepare_dataset(
             build_splits(folder, entry, manifest=manifest, settings=settings)
 
         split_manifest = _ensure(entry / SPLITS_FOLDER / split_key, build_rows, verify=verify)
-    return _info(
-        entry, spec=spec, storage=storage, split_key=split_key, manifest=manifest, split_manifest=split_manifest
-    )
+    return _info(entry, spec=spec, split_key=split_key, manifest=manifest, split_manifest=split_manifest)
 
 
 def cache_folder(spec: DataSpec) -> Path:
@@ -210,13 +208,7 @@ def _known_size(cache: Path, key: str) -> ImagesSize | None:
 
 
 def _info(
-    entry: Path,
-    *,
-    spec: DataSpec,
-    storage: Storage,
-    split_key: str,
-    manifest: dict[str, Any],
-    split_manifest: dict[str, Any],
+    entry: Path, *, spec: DataSpec, split_key: str, manifest: dict[str, Any], split_manifest: dict[str, Any]
 ) -> DatasetInfo:
     sizes = {name: split_manifest["arrays"][f"{name}_indices"]["shape"][0] for name in ("train", "validation", "test")}
     return DatasetInfo(
@@ -229,7 +221,7 @@ def _info(
         num_validation=sizes["validation"],
         num_test=sizes["test"],
         fingerprint=fingerprint(manifest, split_manifest),
-        storage=storage,
+        storage=manifest["storage"],
         decoded_bytes=manifest["size"]["decoded_bytes"],
     )
 
