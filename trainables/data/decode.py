@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from trainables.data.errors import DataError
 from trainables.data.images import BATCH_BYTES, Array, Layout, Survey
@@ -173,7 +173,8 @@ def _with_mode(image: Image.Image, mode: str, *, where: str) -> Image.Image:
 
 
 def _unreadable(item: Encoded, exc: BaseException) -> DataError:
-    reason = "it is not a whole image in a known format" if isinstance(exc, SyntaxError) else str(exc)
+    unknown = isinstance(exc, SyntaxError | UnidentifiedImageError)  # whose texts name no place, or one in memory
+    reason = "it is not a whole image in a known format" if unknown else str(exc)
     return DataError(f"{item.where}: cannot be read as an image: {reason}; replace or remove it")
 
 

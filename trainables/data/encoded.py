@@ -14,7 +14,7 @@ import numpy as np
 from trainables.data.decode import Encoded, decode
 from trainables.data.errors import DataError
 from trainables.data.images import Array, EncodableImages, Layout
-from trainables.data.stored import damaged, load_array, write_array
+from trainables.data.stored import load_array, write_array
 
 
 def write_encoded(
@@ -116,9 +116,7 @@ class EncodedRows:
             return decode(Encoded(where=where, content=content), layout=layout)
         except (OSError, DataError) as exc:
             reason = f"the image in {where} cannot be read any more ({_reason(exc)})"
-            raise DataError(
-                f"cached data set {self._folder} is damaged: {reason}; remove this folder and resume, which rebuilds it"
-            ) from exc
+            raise self._damaged(reason) from exc
 
     def _check_offsets(self, num_bytes: int) -> None:
         offsets, rows = self._offsets, self.shape[0]
@@ -128,7 +126,13 @@ class EncodedRows:
             or offsets[-1] != num_bytes
             or (np.diff(offsets) <= 0).any()
         ):
-            raise damaged(self._folder, f"{self._name}_offsets.npy does not fit {self._name}_bytes.npy")
+            raise self._damaged(f"{self._name}_offsets.npy does not fit {self._name}_bytes.npy")
+
+    def _damaged(self, what: str) -> DataError:
+        # Sizes are as they were, so preparing would take the entry for whole.
+        return DataError(
+            f"cached data set {self._folder} is damaged: {what}; remove this folder and resume, which rebuilds it"
+        )
 
 
 def _reason(exc: Exception) -> str:

@@ -101,17 +101,17 @@ def read_manifest(folder: Path, *, verify: bool = False) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         version, arrays = manifest["schema_version"], manifest["arrays"]
     except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise damaged(folder, f"its manifest cannot be read ({exc})") from exc
+        raise _damaged(folder, f"its manifest cannot be read ({exc})") from exc
     if version != SCHEMA_VERSION:
-        raise damaged(folder, f"its schema version is {version}, expected {SCHEMA_VERSION}")
+        raise _damaged(folder, f"its schema version is {version}, expected {SCHEMA_VERSION}")
     for name, record in arrays.items():
         path = folder / f"{name}.npy"
         size = path.stat().st_size if path.is_file() else -1
         if size != record["size_bytes"]:
             found = f"has {size} bytes" if size >= 0 else "is missing"
-            raise damaged(folder, f"{path.name} {found}, expected {record['size_bytes']}")
+            raise _damaged(folder, f"{path.name} {found}, expected {record['size_bytes']}")
         if verify and _content_hash(path) != record["sha256"]:
-            raise damaged(folder, f"the content of {path.name} has changed")
+            raise _damaged(folder, f"the content of {path.name} has changed")
     return manifest
 
 
@@ -124,9 +124,9 @@ def load_array(folder: Path, name: str, *, manifest: Mapping[str, Any]) -> Array
     try:
         array: Array = np.load(folder / f"{name}.npy", mmap_mode="c", allow_pickle=False)
     except (OSError, ValueError) as exc:
-        raise damaged(folder, f"{name}.npy cannot be opened ({exc})") from exc
+        raise _damaged(folder, f"{name}.npy cannot be opened ({exc})") from exc
     if list(array.shape) != record["shape"] or array.dtype.name != record["dtype"]:
-        raise damaged(
+        raise _damaged(
             folder, f"{name}.npy is {array.dtype} {array.shape}, expected {record['dtype']} {record['shape']}"
         )
     return array
@@ -145,6 +145,5 @@ def _content_hash(path: Path) -> str:
         return "unreadable"
 
 
-def damaged(folder: Path, what: str) -> DataError:
-    """Returns the error of a folder that is not as it was written."""
+def _damaged(folder: Path, what: str) -> DataError:
     return DataError(f"cached data set {folder} is damaged: {what}; prepare the data again, which rebuilds it")
