@@ -34,18 +34,12 @@ def each_batch(rows: tf.Tensor, *, size: int, make: Make, is_streamed: bool, do:
         is_streamed: Whether batches are made ahead by threads of their own.
         do: Uses a batch.
     """
-    if is_streamed:
-        for parts in iter(streamed(rows, size=size, make=make)):
-            do(Batch(**parts))
-    else:
-        count = tf.shape(rows)[0]
-        for step in tf.range(num_batches(rows, size=size)):
-            do(make(rows[step * size : tf.minimum((step + 1) * size, count)]))
-
-
-def num_batches(rows: tf.Tensor, *, size: int) -> tf.Tensor:
-    """Returns how many batches of this size the rows are, an int32 scalar."""
-    return (tf.shape(rows)[0] + size - 1) // size
+    ready = iter(streamed(rows, size=size, make=make)) if is_streamed else None
+    for step in tf.range(_num_batches(rows, size=size)):
+        if ready is None:
+            do(make(_rows_of_batch(rows, step, size=size)))
+        else:
+            do(Batch(**ready.get_next()))
 
 
 def streamed(rows: tf.Tensor, *, size: int, make: Make, num_threads: int | None = None) -> tf.data.Dataset:
@@ -56,14 +50,13 @@ def streamed(rows: tf.Tensor, *, size: int, make: Make, num_threads: int | None 
     num_threads: None: as many as the trial has CPUs (see `configure_devices`).
     """
     threads = num_threads or tf.config.threading.get_inter_op_parallelism_threads() or os.cpu_count() or 1
-    count = tf.shape(rows)[0]
 
     def parts(step: tf.Tensor) -> dict[str, Any]:
-        batch = make(rows[step * size : tf.minimum((step + 1) * size, count)])
+        batch = make(_rows_of_batch(rows, step, size=size))
         named = {field.name: getattr(batch, field.name) for field in fields(batch)}
         return {name: part for name, part in named.items() if part is not None}
 
-    steps = tf.data.Dataset.range(tf.cast(num_batches(rows, size=size), tf.int64), output_type=tf.int32)
+    steps = tf.data.Dataset.range(tf.cast(_num_batches(rows, size=size), tf.int64), output_type=tf.int32)
     batches = steps.map(parts, num_parallel_calls=threads, deterministic=True).prefetch(BATCHES_AHEAD)
     options = tf.data.Options()
     options.threading.private_threadpool_size = threads
@@ -88,3 +81,11 @@ def data_errors(*splits: SplitTensors) -> Iterator[None]:
         if failure is None:
             raise
         raise failure from exc
+
+
+def _num_batches(rows: tf.Tensor, *, size: int) -> tf.Tensor:
+    return (tf.shape(rows)[0] + size - 1) // size
+
+
+def _rows_of_batch(rows: tf.Tensor, step: tf.Tensor, *, size: int) -> tf.Tensor:
+    return rows[step * size : tf.minimum((step + 1) * size, tf.shape(rows)[0])]

@@ -136,7 +136,7 @@ def test_augmented_pixels_are_those_in_memory_whatever_batches_threads_and_proce
     here = importlib.util.module_from_spec(found)
     found.loader.exec_module(here)
     expected = here.pixels(in_memory, augment, size=32)
-    for size, threads in ((32, 1), (7, 4), (90, 2)):
+    for size, threads in ((7, 4), (90, 1)):
         monkeypatch.setattr(tf.config.threading, "get_inter_op_parallelism_threads", lambda number=threads: number)
         assert here.pixels(streamed, augment, size=size) == expected, (size, threads)
     other = subprocess.run(
