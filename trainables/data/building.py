@@ -55,10 +55,7 @@ def examine(raw: RawDataset, *, spec: DataSpec, progress: Progress) -> Examined:
     labels = encoded_labels(raw, targets, limit=spec.limit)
     images = {name: raw.splits[name].images for name in SPLIT_NAMES if name in raw.splits}
     progress("looking at image sizes", 0, sum(map(len, images.values())))
-    try:
-        layout = choose_layout(images.values(), image_size=spec.image_size, channels=spec.channels)
-    except OSError as exc:
-        raise DataError(f"data: the images cannot be read: {exc}; check the files, or write them again") from exc
+    layout = choose_layout(images.values(), image_size=spec.image_size, channels=spec.channels)
     size = images_size(images.values(), layout=layout)
     return Examined(source=spec.source, images=images, targets=targets, labels=labels, layout=layout, size=size)
 

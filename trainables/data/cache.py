@@ -85,7 +85,12 @@ def prepare_dataset(
 
         @functools.cache
         def source() -> Examined:
-            return examine(opened.read(), spec=spec, progress=progress)
+            try:
+                return examine(opened.read(), spec=spec, progress=progress)
+            except OSError as exc:
+                raise DataError(
+                    f"data: the source cannot be read: {exc}; check its files, or write them again"
+                ) from exc
 
         if storage is None:
             size = _known_size(cache, key) or source().size
