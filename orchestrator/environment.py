@@ -6,7 +6,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,8 +30,17 @@ def versions() -> dict[str, str]:
     return found
 
 
-def record_environment(folder: RunFolder, *, nodes: Sequence[NodeResources], address: str | None) -> None:
-    """Adds this session to environment.json."""
+def record_environment(
+    folder: RunFolder,
+    *,
+    nodes: Sequence[NodeResources],
+    address: str | None,
+    data: Mapping[str, object] | None = None,
+) -> None:
+    """Adds this session to environment.json.
+
+    data: How the images are kept and what decided it.
+    """
     sessions: list[dict[str, Any]] = []
     if folder.environment.is_file():
         try:
@@ -45,6 +54,7 @@ def record_environment(folder: RunFolder, *, nodes: Sequence[NodeResources], add
         "cpu_count": os.cpu_count(),
         "nodes": [asdict(node) for node in nodes],
         "address": address or "local",
+        "data": data,
         "command": sys.argv[1:],
         "git_commit": _git_commit(Path.cwd()),
     }

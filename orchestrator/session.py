@@ -27,10 +27,11 @@ from orchestrator.run_folder import driver_lock, read_state
 from orchestrator.study import StudySpec
 from orchestrator.table_writer import TableWriter
 from orchestrator.tuning import Tuning
-from orchestrator.wording import targets_in_words
+from orchestrator.wording import storage_in_words, targets_in_words
 from trainables.data.dataset import DatasetInfo
 from trainables.data.errors import DataError
 from trainables.data.prepare import prepare_in_process
+from trainables.data.storage import memory_budget_bytes
 from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
 
 _POLL_SECONDS = 0.2
@@ -128,11 +129,19 @@ class Session:
             can_grow = self.address is not None
             self.num_concurrent = concurrent_trials(self.spec.resources, nodes=found, can_grow=can_grow)
             self.worker = self._worker_spec(dataset)
-            record_environment(self.folder, nodes=found, address=self.address)
+            budget = memory_budget_bytes(self.spec.data)
+            kept = {"storage": dataset.storage, "decoded_bytes": dataset.decoded_bytes, "budget_bytes": budget}
+            record_environment(self.folder, nodes=found, address=self.address, data=kept)
             height, width, channels = dataset.task.input_shape
+            storage = storage_in_words(
+                dataset.storage,
+                decoded_bytes=dataset.decoded_bytes,
+                budget_bytes=budget,
+                is_given=self.spec.data.memory_gb is not None,
+            )
             self.tell(
                 f"data: {dataset.num_train:,} training, {dataset.num_validation:,} validation, {dataset.num_test:,} "
-                f"test images, {height}x{width}x{channels}, {targets_in_words(dataset.task)}; "
+                f"test images, {height}x{width}x{channels}, {targets_in_words(dataset.task)}; {storage}; "
                 f"{self.num_concurrent} trials at a time"
             )
             yield

@@ -23,7 +23,7 @@ from trainables.target_spec import metric_modes
 
 _STUDIES = resources.files("orchestrator") / "studies"
 _MAX_SEED = 2**31 - 1
-_PLACES = (*PATH_FIELDS, "function_dir")
+_PLACES = (*PATH_FIELDS, "function_dir", "memory_gb")
 
 
 class StudySpec(BaseModel):
@@ -62,7 +62,7 @@ class StudySpec(BaseModel):
     def study_id(self) -> str:
         """12 hexadecimal digits that follow from all that results depend on: not from resources and exports."""
         mapping = self.model_dump(mode="json", exclude={"space", "resources", "export", "study_dir"})
-        # Where files lie does not matter; what is in them is told by the data set's fingerprint.
+        # Where files lie and how they are kept does not matter; what is in them is told by the data set's fingerprint.
         mapping["data"] = {key: value for key, value in mapping["data"].items() if key not in _PLACES}
         content = json.dumps({**mapping, "space": space_to_mapping(self.space)}, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:12]

@@ -126,6 +126,39 @@ def targets_in_words(task: Task) -> str:
     return told[0][1] if task.has_one_target else ", ".join(f"{name}: {text}" for name, text in told)
 
 
+def size_in_words(num_bytes: int) -> str:
+    """Returns a size as people read it.
+
+    >>> size_in_words(9_216), size_in_words(12_345_678), size_in_words(12_345_678_901)
+    ('0.01 MB', '12.3 MB', '12.3 GB')
+    """
+    if num_bytes >= 1e9:
+        return f"{num_bytes / 1e9:.1f} GB"
+    return f"{num_bytes / 1e6:.1f} MB" if num_bytes >= 1e5 else f"{num_bytes / 1e6:.2f} MB"
+
+
+def storage_in_words(storage: str, *, decoded_bytes: int, budget_bytes: int, is_given: bool) -> str:
+    """Returns how images are kept and why.
+
+    is_given: Whether the study names the budget.
+
+    >>> storage_in_words("decoded", decoded_bytes=2_000_000, budget_bytes=4_000_000_000, is_given=True)
+    'decoded in memory maps, 2.0 MB'
+    >>> storage_in_words("encoded", decoded_bytes=12_300_000_000, budget_bytes=4_000_000_000, is_given=True)
+    'streamed: decoded images would need 12.3 GB, data.memory_gb allows 4.0 GB'
+    >>> storage_in_words("decoded", decoded_bytes=12_300_000_000, budget_bytes=4_000_000_000, is_given=False)
+    "decoded in memory maps, 12.3 GB, although half of this machine's memory is 4.0 GB: only encoded images stream"
+    """
+    decoded = size_in_words(decoded_bytes)
+    allowed = "data.memory_gb allows" if is_given else "half of this machine's memory is"
+    budget = f"{allowed} {size_in_words(budget_bytes)}"
+    if storage == "encoded":
+        return f"streamed: decoded images would need {decoded}, {budget}"
+    if decoded_bytes <= budget_bytes:
+        return f"decoded in memory maps, {decoded}"
+    return f"decoded in memory maps, {decoded}, although {budget}: only encoded images stream"
+
+
 def state_counts(counts: Mapping[TrialState, int]) -> str:
     """Returns how many trials are in each state, passing over empty ones.
 

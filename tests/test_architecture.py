@@ -30,8 +30,10 @@ DOORS = {
         "trainables/precision.py",
         "trainables/step_data.py",
         "trainables/data/pipeline.py",
+        "trainables/data/streaming.py",
         "trainables/data/augment/",
         "orchestrator/export/formats.py",
+        "orchestrator/export/task.py",
     ),
     "keras": (
         "trainables/training.py",
@@ -82,6 +84,7 @@ WORKER_ONLY = {
     "trainables.cost",
     "trainables.schedules",
     "trainables.data.pipeline",
+    "trainables.data.streaming",
     "trainables.data.augment.amounts",
     "trainables.data.augment.augmenter",
     "trainables.data.augment.draws",

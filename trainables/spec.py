@@ -61,6 +61,8 @@ class DataSpec(BaseModel):
         channels: 1 makes every image grey, 3 makes every image RGB; None keeps what the images are.
         augment: how training images are varied.
         cache_dir: where decoded data sets are kept; None: the environment's CONVFLEET_CACHE, else the user's cache.
+        memory_gb: what all decoded images together may take, in 10^9 bytes; larger data sets are streamed. None: half
+            of this machine's memory.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -83,6 +85,7 @@ class DataSpec(BaseModel):
     channels: Annotated[Literal[1, 3] | None, BeforeValidator(refuse_bool)] = None
     augment: AugmentSpec = AugmentSpec()
     cache_dir: str | None = None
+    memory_gb: Number | None = Field(default=None, ge=0.0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -4,7 +4,6 @@ import gc
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import keras
@@ -19,6 +18,7 @@ from trainables.compiling import compile_model
 from trainables.cost import check_limits, latency_ms, model_cost
 from trainables.data.augment.augmenter import Augmenter, Batch
 from trainables.data.pipeline import SplitTensors, epoch_order, gather_batch
+from trainables.data.streaming import data_errors, each_batch
 from trainables.errors import CheckpointError, DivergedError
 from trainables.families import FAMILIES, build_model
 from trainables.losses import without_penalties
@@ -99,8 +99,12 @@ class Training:
     def run_epoch(self) -> EpochReport:
         """Trains and validates one epoch and returns its report.
 
-        Raises: DivergedError: if a loss is not finite afterwards.
+        Raises: DivergedError: if a loss is not finite afterwards. DataError: if a streamed image cannot be read.
         """
+        with data_errors(self._train, self._validation):
+            return self._run_epoch()
+
+    def _run_epoch(self) -> EpochReport:
         epoch = self.epoch + 1
         if self._train_epoch is None:
             self._trace()
@@ -172,22 +176,28 @@ class Training:
         self._spend("trace", started)
 
     def _train_steps(self, order: tf.Tensor, epoch: tf.Tensor) -> dict[str, tf.Tensor]:
-        size = self._params["batch_size"]
-        count = tf.shape(order)[0]
-        plan, fetch = self._augmenter.plan(epoch), partial(gather_batch, self._train)
-        for step in tf.range((count + size - 1) // size):
-            rows = order[step * size : tf.minimum((step + 1) * size, count)]
-            batch = self._augmenter.batch(rows, plan=plan, fetch=fetch)
+        plan = self._augmenter.plan(epoch)
+
+        def make(rows: tf.Tensor) -> Batch:
+            return self._augmenter.batch(rows, plan=plan, fetch=lambda some: gather_batch(self._train, some))
+
+        def train(batch: Batch) -> None:
             with self._losses.second_labels(batch.others, batch.weights):
                 self.model.train_step(step_data(batch, task=self._task, class_weights=self._class_weights))
+
+        each_batch(order, size=self._params["batch_size"], make=make, is_streamed=self._train.is_streamed, do=train)
         return self.model.get_metrics_result()
 
     def _validation_steps(self, rows: tf.Tensor) -> dict[str, tf.Tensor]:
+        def make(some: tf.Tensor) -> Batch:
+            images, labels = gather_batch(self._validation, some)
+            return Batch(images=images, labels=labels)
+
+        def validate(batch: Batch) -> None:
+            self.model.test_step(step_data(batch, task=self._task))
+
         size = max(self._params["batch_size"], MIN_VALIDATION_BATCH)
-        count = tf.shape(rows)[0]
-        for step in tf.range((count + size - 1) // size):
-            images, labels = gather_batch(self._validation, rows[step * size : tf.minimum((step + 1) * size, count)])
-            self.model.test_step(step_data(Batch(images=images, labels=labels), task=self._task))
+        each_batch(rows, size=size, make=make, is_streamed=self._validation.is_streamed, do=validate)
         return self.model.get_metrics_result()
 
     def _spend(self, kind: str, started: float) -> None:

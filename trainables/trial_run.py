@@ -186,7 +186,8 @@ def dataset_on_this_node(spec: WorkerSpec) -> DatasetInfo:
         open_dataset(spec.dataset)
     except DataError:
         # Another node than the driver's, or one whose cache was cleared or damaged meanwhile.
-        local = prepare_in_process(spec.data, spec.split_seed)
+        # What the driver chose holds everywhere, however much memory this node has.
+        local = prepare_in_process(spec.data, spec.split_seed, storage=spec.dataset.storage)
     else:
         return spec.dataset
     if local.fingerprint != spec.dataset.fingerprint:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from orchestrator.errors import ExportError
 from orchestrator.export.formats import FORMATS
@@ -16,6 +17,8 @@ from trainables.checkpoint import checkpoint_folder, load_checkpoint
 from trainables.compiling import compile_for_evaluation, compile_for_sharing
 from trainables.data.augment.augmenter import Batch
 from trainables.data.dataset import Split, open_dataset
+from trainables.data.pipeline import SplitTensors, gather_batch, split_tensors
+from trainables.data.streaming import data_errors, streamed
 from trainables.devices import configure_devices
 from trainables.errors import CheckpointError
 from trainables.losses import without_penalties
@@ -73,11 +76,26 @@ def _load_model(request: ExportRequest) -> Any:
 
 def _evaluate(model: Any, test: Split, *, task: Task) -> dict[str, float]:
     compile_for_evaluation(model, task=task)
-    images = _images(test)
-    batch = Batch(images=images, labels={name: np.asarray(rows[test.indices]) for name, rows in test.labels.items()})
-    with without_penalties(model):
-        values = model.evaluate(*step_data(batch, task=task), batch_size=_BATCH, verbose=0, return_dict=True)
+    split = split_tensors(test)
+    with without_penalties(model), data_errors(split):
+        if split.is_streamed:
+            values = model.evaluate(_batches(split, task=task), verbose=0, return_dict=True)
+        else:
+            labels = {name: np.asarray(rows[test.indices]) for name, rows in test.labels.items()}
+            data = step_data(Batch(images=_images(test), labels=labels), task=task)
+            values = model.evaluate(*data, batch_size=_BATCH, verbose=0, return_dict=True)
     return {name: float(value) for name, value in values.items()}
+
+
+def _batches(split: SplitTensors, *, task: Task) -> tf.data.Dataset:
+    """Returns the split in batches as Keras takes them, never whole."""
+
+    def make(rows: tf.Tensor) -> Batch:
+        images, labels = gather_batch(split, rows)
+        return Batch(images=images, labels=labels)
+
+    batches = streamed(tf.constant(split.indices), size=_BATCH, make=make)
+    return batches.map(lambda parts: step_data(Batch(**parts), task=task))
 
 
 def _write_formats(model: Any, request: ExportRequest, *, draft: Path, images: np.ndarray) -> dict[str, float]:

@@ -215,8 +215,17 @@ def test_environment_has_an_entry_a_session_even_after_damage(tmp_path: Path, sp
     assert [session["address"] for session in sessions] == ["local", "node-a:6379"]
     assert sessions[0]["nodes"] == [{"cpus": 2, "gpus": 1}]
     folder.environment.write_text("{", encoding="utf-8")
-    record_environment(folder, nodes=[], address=None)
-    assert len(json.loads(folder.environment.read_text(encoding="utf-8"))["sessions"]) == 1
+    record_environment(folder, nodes=[], address=None, data={"storage": "encoded"})
+    (session,) = json.loads(folder.environment.read_text(encoding="utf-8"))["sessions"]
+    assert session["data"] == {"storage": "encoded"}
+
+
+def test_a_run_may_go_on_with_another_memory_budget_but_not_with_other_data(spec: StudySpec) -> None:
+    def study_id(**data: Any) -> str:
+        return spec.model_copy(update={"data": spec.data.model_copy(update=data)}).study_id
+
+    assert study_id(memory_gb=0.0) == study_id(memory_gb=None) == spec.study_id
+    assert study_id(limit=50) != spec.study_id
 
 
 def test_file_that_cannot_be_written_whole_leaves_the_old_one_and_no_draft(

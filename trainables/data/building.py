@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trainables.data.images import Array, Images, Layout, Progress, choose_layout
+from trainables.data.encoded import write_encoded
+from trainables.data.errors import DataError
+from trainables.data.images import Array, EncodableImages, Images, Layout, Progress, choose_layout
 from trainables.data.sources.base import SPLIT_NAMES, RawDataset, SplitName
 from trainables.data.splits import hold_out
 from trainables.data.statistics import pixel_moments, pixel_statistics
+from trainables.data.storage import ImagesSize, Storage, images_size
 from trainables.data.stored import demand_space, load_array, write_array, write_manifest
-from trainables.data.targets import described_targets, encoded_labels, stratum
+from trainables.data.targets import DescribedTarget, described_targets, encoded_labels, stratum
 from trainables.normalization import PixelStatistics
 from trainables.spec import DataSpec
 from trainables.task import Target, Task
@@ -25,19 +28,50 @@ from trainables.task import Target, Task
 CARVED: tuple[SplitName, ...] = ("test", "validation")
 
 
-def build_entry(folder: Path, raw: RawDataset, *, key: str, spec: DataSpec, progress: Progress) -> None:
-    """Writes all splits of a source into an empty folder, its manifest last."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """Is a source whose labels were checked and whose images were looked at, none decoded.
+
+    Attributes:
+        source: its name in the study file.
+        images: by split.
+        targets: what is to be predicted.
+        labels: by split and target, encoded.
+        layout: what every image is decoded to.
+        size: how much room they all take.
+    """
+
+    source: str
+    images: Mapping[SplitName, Images]
+    targets: Sequence[DescribedTarget]
+    labels: Mapping[SplitName, Mapping[str, Array]]
+    layout: Layout
+    size: ImagesSize
+
+
+def examine(raw: RawDataset, *, spec: DataSpec, progress: Progress) -> Examined:
+    """Returns the source with all that must be known before its images are decoded."""
     targets = described_targets(raw, spec=spec)
     labels = encoded_labels(raw, targets, limit=spec.limit)
     images = {name: raw.splits[name].images for name in SPLIT_NAMES if name in raw.splits}
     progress("looking at image sizes", 0, sum(map(len, images.values())))
     layout = choose_layout(images.values(), image_size=spec.image_size, channels=spec.channels)
-    image_bytes = layout.height * layout.width * layout.channels
-    demand_space(folder, needed_bytes=image_bytes * sum(map(len, images.values())))
+    size = images_size(images.values(), layout=layout)
+    return Examined(source=spec.source, images=images, targets=targets, labels=labels, layout=layout, size=size)
+
+
+def build_entry(folder: Path, source: Examined, *, key: str, storage: Storage, progress: Progress) -> None:
+    """Writes all splits of a source into an empty folder, its manifest last."""
+    size = source.size
+    needed = size.decoded_bytes if storage == "decoded" or size.encoded_bytes is None else size.encoded_bytes
+    demand_space(folder, needed_bytes=needed, what=storage)
     arrays: dict[str, Any] = {}
-    for name, split in images.items():
-        arrays |= _write_images(folder, name, split, layout=layout, progress=progress)
-        for target, values in labels[name].items():
+    pixels: dict[str, Any] = {}
+    for name in source.images:
+        written, record = _write_images(folder, name, source, storage=storage, progress=progress)
+        arrays |= written
+        pixels[f"{name}_images"] = record
+        for target, values in source.labels[name].items():
             arrays[f"{name}_labels_{target}"] = write_array(
                 folder / f"{name}_labels_{target}.npy", batches=[values], dtype=values.dtype, shape=values.shape
             )
@@ -45,18 +79,21 @@ def build_entry(folder: Path, raw: RawDataset, *, key: str, spec: DataSpec, prog
         folder,
         {
             "key": key,
-            "source": spec.source,
-            "input_shape": [layout.height, layout.width, layout.channels],
-            "targets": [target.to_json() for target in targets],
+            "source": source.source,
+            "storage": storage,
+            "size": asdict(size),
+            "input_shape": [source.layout.height, source.layout.width, source.layout.channels],
+            "targets": [target.to_json() for target in source.targets],
             "builder_pid": os.getpid(),
             "arrays": arrays,
+            "pixels": pixels,
         },
     )
 
 
 def split_settings(manifest: Mapping[str, Any], *, spec: DataSpec, seed: int) -> dict[str, Any]:
     """Returns what decides who is in which split: nothing, where the source brings all splits."""
-    carved = [name for name in CARVED if f"{name}_images" not in manifest["arrays"]]
+    carved = [name for name in CARVED if f"{name}_images" not in manifest["pixels"]]
     settings: dict[str, Any] = {f"{name}_fraction": getattr(spec, f"{name}_fraction") for name in carved}
     return {**settings, "seed": seed} if carved else settings
 
@@ -79,7 +116,7 @@ def build_splits(folder: Path, entry: Path, *, manifest: Mapping[str, Any], sett
             rows[name], rows["train"] = rows["train"][held], rows["train"][kept]
             rows_of[name] = "train"
         else:
-            rows[name] = np.arange(manifest["arrays"][f"{name}_images"]["shape"][0], dtype=np.int32)
+            rows[name] = np.arange(manifest["pixels"][f"{name}_images"]["shape"][0], dtype=np.int32)
             rows_of[name] = name
     arrays = {
         f"{name}_indices": write_array(
@@ -122,31 +159,47 @@ def statistics_of(split_manifest: Mapping[str, Any]) -> PixelStatistics:
 
 
 def fingerprint(manifest: Mapping[str, Any], split_manifest: Mapping[str, Any]) -> str:
-    """Returns a hash of all pixels, labels, names and splits."""
+    """Returns a hash of all pixels, labels, names and splits; how the images are kept plays no part."""
     digest = hashlib.sha256(repr([manifest["input_shape"], manifest["targets"]]).encode())
-    for arrays in (manifest["arrays"], split_manifest["arrays"]):
+    containers = {f"{name}_{part}" for name in SPLIT_NAMES for part in ("bytes", "offsets")}
+    stored = {name: record for name, record in manifest["arrays"].items() if name not in containers}
+    for arrays in ({**stored, **manifest["pixels"]}, split_manifest["arrays"]):
         for name in sorted(arrays):
             digest.update(f"{name} {arrays[name]['shape']} {arrays[name]['sha256']}".encode())
     return digest.hexdigest()[:32]
 
 
 def _write_images(
-    folder: Path, name: SplitName, images: Images, *, layout: Layout, progress: Progress
-) -> dict[str, Any]:
-    """Writes a split's images and the sums that its pixel statistics come from; returns both records."""
-    moments: list[Array] = []
+    folder: Path, name: SplitName, source: Examined, *, storage: Storage, progress: Progress
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Writes a split's images and the sums that its pixel statistics come from.
 
-    def told() -> Iterator[Array]:
-        done = 0
+    Returns: the records of what was written, and the one of the decoded images, written or not.
+    """
+    images, layout = source.images[name], source.layout
+    moments: list[Array] = []
+    done = 0
+
+    def told(batch: Array) -> None:
+        nonlocal done
+        moments.append(pixel_moments(batch))
+        done += len(batch)
+        progress(f"decoding {name} images", done, len(images))
+
+    def decoded() -> Iterator[Array]:
         for batch in images.batches(layout):
             yield batch
-            moments.append(pixel_moments(batch))
-            done += len(batch)
-            progress(f"decoding {name} images", done, len(images))
+            told(batch)
 
-    shape = (len(images), layout.height, layout.width, layout.channels)
-    written = write_array(folder / f"{name}_images.npy", batches=told(), dtype=np.uint8, shape=shape)
+    if storage == "encoded":
+        if not isinstance(images, EncodableImages):
+            raise DataError(f"data: {name} images come as arrays here, expected files in image formats")
+        written, pixels = write_encoded(folder, name, images, layout=layout, told=told)
+    else:
+        shape = (len(images), layout.height, layout.width, layout.channels)
+        pixels = write_array(folder / f"{name}_images.npy", batches=decoded(), dtype=np.uint8, shape=shape)
+        written = {f"{name}_images": pixels}
     sums = write_array(
         folder / f"{name}_moments.npy", batches=moments, dtype=np.int64, shape=(len(images), layout.channels, 2)
     )
-    return {f"{name}_images": written, f"{name}_moments": sums}
+    return {**written, f"{name}_moments": sums}, pixels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -9,17 +10,36 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from trainables.data.building import build_entry, build_splits, fingerprint, split_settings, statistics_of, task_of
+from trainables.data.building import (
+    Examined,
+    build_entry,
+    build_splits,
+    examine,
+    fingerprint,
+    split_settings,
+    statistics_of,
+    task_of,
+)
 from trainables.data.dataset import SPLITS_FOLDER, Dataset, DatasetInfo, Split, open_dataset
 from trainables.data.errors import DataError
 from trainables.data.images import Progress, no_progress
 from trainables.data.sources import SOURCES
 from trainables.data.sources.base import OpenedSource
+from trainables.data.storage import (
+    ENCODED_SUFFIX,
+    STORAGES,
+    ImagesSize,
+    Storage,
+    chosen_storage,
+    entry_name,
+    memory_budget_bytes,
+)
 from trainables.data.stored import MANIFEST, SCHEMA_VERSION, cannot_write, read_manifest
 from trainables.spec import DataSpec
 
@@ -33,7 +53,12 @@ BUILDING = ".building-"
 
 
 def prepare_dataset(
-    spec: DataSpec, seed: int, *, progress: Progress | None = None, verify: bool = False
+    spec: DataSpec,
+    seed: int,
+    *,
+    progress: Progress | None = None,
+    storage: Storage | None = None,
+    verify: bool = False,
 ) -> DatasetInfo:
     """Returns the prepared data set, decoding it only if this node has not done so before.
 
@@ -46,6 +71,7 @@ def prepare_dataset(
         spec: its paths are absolute (`DataSpec.resolved`).
         seed: decides who is in the splits that the source does not bring; >= 0.
         progress: is told what happens.
+        storage: how images are kept; None: what `spec.memory_gb` or this machine's memory has room for.
         verify: also compares the cached arrays with their hashes, and rebuilds what differs.
 
     Raises: DataError: if the data is wrong or the cache cannot be written.
@@ -54,12 +80,25 @@ def prepare_dataset(
     cache = cache_folder(spec)
     opened = SOURCES[spec.source](spec, progress)
     key = entry_key(spec, opened)
-    entry = cache / key
     with _exclusive(cache, key, progress=progress):
         _remove_leftovers(cache, own_key=key)
 
+        @functools.cache
+        def source() -> Examined:
+            try:
+                return examine(opened.read(), spec=spec, progress=progress)
+            except OSError as exc:
+                raise DataError(
+                    f"data: the source cannot be read: {exc}; check its files, or write them again"
+                ) from exc
+
+        if storage is None:
+            size = _known_size(cache, key) or source().size
+            storage = chosen_storage(size, budget_bytes=memory_budget_bytes(spec))
+        entry = cache / entry_name(key, storage)
+
         def build(folder: Path) -> None:
-            build_entry(folder, opened.read(), key=key, spec=spec, progress=progress)
+            build_entry(folder, source(), key=entry.name, storage=storage, progress=progress)
 
         manifest = _ensure(entry, build, verify=verify)
         settings = split_settings(manifest, spec=spec, seed=seed)
@@ -146,8 +185,9 @@ def _discard(folder: Path) -> None:
 
 def _remove_leftovers(cache: Path, *, own_key: str) -> None:
     """Removes what killed builders left behind: of the own key, whose lock is held, and of keys nobody builds."""
-    for leftover in [*cache.glob(f"*{BUILDING}*"), *(cache / own_key / SPLITS_FOLDER).glob(f"*{BUILDING}*")]:
-        key = own_key if leftover.parent != cache else leftover.name.split(BUILDING)[0]
+    own = [cache / entry_name(own_key, storage) / SPLITS_FOLDER for storage in STORAGES]
+    for leftover in chain(cache.glob(f"*{BUILDING}*"), *(splits.glob(f"*{BUILDING}*") for splits in own)):
+        key = own_key if leftover.parent != cache else leftover.name.split(BUILDING)[0].removesuffix(ENCODED_SUFFIX)
         if key == own_key:
             shutil.rmtree(leftover, ignore_errors=True)
             continue
@@ -160,6 +200,16 @@ def _remove_leftovers(cache: Path, *, own_key: str) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
         finally:
             lock.release()
+
+
+def _known_size(cache: Path, key: str) -> ImagesSize | None:
+    """Returns how much room the images take, if an entry of either storage tells it."""
+    for storage in STORAGES:
+        try:
+            return ImagesSize(**read_manifest(cache / entry_name(key, storage))["size"])
+        except DataError:
+            continue
+    return None
 
 
 def _info(
@@ -176,6 +226,8 @@ def _info(
         num_validation=sizes["validation"],
         num_test=sizes["test"],
         fingerprint=fingerprint(manifest, split_manifest),
+        storage=manifest["storage"],
+        decoded_bytes=manifest["size"]["decoded_bytes"],
     )
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainables.data.errors import DataError
 from trainables.data.images import Array
+from trainables.data.storage import Storage
 from trainables.data.stored import load_array, read_manifest
 from trainables.normalization import PixelStatistics
 from trainables.task import Task
+
+if TYPE_CHECKING:
+    from trainables.data.encoded import EncodedRows
 
 SPLITS_FOLDER = "splits"
 
@@ -27,7 +32,10 @@ class DatasetInfo:
         task: what a model gets of it and must predict.
         statistics: the pixels of the training split, by stored channel.
         num_train: rows of the training split; likewise validation and test.
-        fingerprint: equal for equal pixels, labels, names and splits, whatever source they came from.
+        fingerprint: equal for equal pixels, labels, names and splits, whatever source they came from and however
+            they are kept.
+        storage: how the images are kept, chosen once for all nodes.
+        decoded_bytes: what all images take when decoded.
     """
 
     key: str
@@ -39,6 +47,8 @@ class DatasetInfo:
     num_validation: int
     num_test: int
     fingerprint: str
+    storage: Storage = "decoded"
+    decoded_bytes: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Returns a JSON-ready mapping."""
@@ -54,7 +64,7 @@ class DatasetInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """Is one split: rows of memory-mapped arrays that other splits may share.
+    """Is one split: rows of memory-mapped arrays that other splits may share, or images that are decoded when read.
 
     Attributes:
         images: uint8 (count, height, width, channels), more than this split's rows when it was carved out.
@@ -63,7 +73,7 @@ class Split:
         indices: int32, ascending: the rows of images and labels that are in this split.
     """
 
-    images: Array
+    images: Array | EncodedRows
     labels: Mapping[str, Array]
     indices: Array
 
@@ -93,13 +103,25 @@ def open_dataset(info: DatasetInfo, *, verify: bool = False) -> Dataset:
     split_manifest = read_manifest(split_folder, verify=verify)
     if manifest.get("key") != info.key:
         raise DataError(f"cached data set {folder} holds {manifest.get('key')}, expected {info.key}; prepare again")
-    arrays = {name: load_array(folder, name, manifest=manifest) for name in manifest["arrays"]}
+
+    @functools.cache
+    def array(name: str) -> Array:
+        return load_array(folder, name, manifest=manifest)
+
+    @functools.cache
+    def images(rows_of: str) -> Array | EncodedRows:
+        if info.storage == "decoded":
+            return array(f"{rows_of}_images")
+        # Late: it brings the image library.
+        from trainables.data.encoded import EncodedRows
+
+        return EncodedRows(folder, rows_of, manifest=manifest)
 
     def split(name: str) -> Split:
         rows_of = split_manifest["rows_of"][name]
         return Split(
-            images=arrays[f"{rows_of}_images"],
-            labels={target.name: arrays[f"{rows_of}_labels_{target.name}"] for target in info.task.targets},
+            images=images(rows_of),
+            labels={target.name: array(f"{rows_of}_labels_{target.name}") for target in info.task.targets},
             indices=load_array(split_folder, f"{name}_indices", manifest=split_manifest),
         )
 

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from trainables.data.errors import DataError
 from trainables.data.images import BATCH_BYTES, Array, Layout, Survey
@@ -57,15 +57,23 @@ class EncodedImages:
     def __init__(self, *, count: int, items: Callable[[], Iterable[Encoded]]) -> None:
         self._count = count
         self._items = items
+        self._num_bytes = 0
 
     def __len__(self) -> int:
         """Returns the number of images."""
         return self._count
 
+    @property
+    def num_bytes(self) -> int:
+        """How many bytes the files are, as the last survey found them."""
+        return self._num_bytes
+
     def survey(self, survey: Survey) -> None:
         """Notes every image's size and colour from its header."""
+        self._num_bytes = 0
         with _pool() as pool:
             for batch in _batched(self._items(), SURVEY_BATCH):
+                self._num_bytes += sum(pool.map(_num_bytes, batch))
                 for item, (size, colour) in zip(batch, pool.map(read_header, batch), strict=True):
                     survey.add(size, colour=colour, where=item.where)
 
@@ -75,6 +83,14 @@ class EncodedImages:
         with _pool() as pool:
             for batch in _batched(self._items(), step):
                 yield np.stack(list(pool.map(partial(decode, layout=layout), batch)))
+
+    def encoded_batches(self, layout: Layout) -> Iterator[tuple[list[bytes], Array]]:
+        """Yields all images in order: in image formats, and decoded from those."""
+        step = max(1, BATCH_BYTES // (layout.height * layout.width * layout.channels))
+        with _pool() as pool:
+            for batch in _batched(self._items(), step):
+                kept = list(pool.map(partial(compact, layout=layout), batch))
+                yield [content for content, _ in kept], np.stack([pixels for _, pixels in kept])
 
 
 def read_header(item: Encoded) -> tuple[tuple[int, int], bool]:
@@ -107,6 +123,31 @@ def decode(item: Encoded, *, layout: Layout) -> Array:
     return np.asarray(picture).reshape(layout.height, layout.width, layout.channels)
 
 
+def compact(item: Encoded, *, layout: Layout) -> tuple[bytes, Array]:
+    """Returns an image in an image format and its pixels; a file larger than its pixels becomes a PNG of them.
+
+    So encoded images never take much more room than decoded ones, and a large photo is shrunk only once.
+    """
+    try:
+        content = item.content if isinstance(item.content, bytes) else item.content.read_bytes()
+    except OSError as exc:
+        raise _unreadable(item, exc) from exc
+    pixels = decode(Encoded(where=item.where, content=content), layout=layout)
+    if len(content) > pixels.nbytes:
+        buffer = io.BytesIO()
+        # Fast rather than small: the pixels are what matters, and a PNG keeps them all.
+        Image.fromarray(pixels[..., 0] if layout.channels == 1 else pixels).save(buffer, "PNG", compress_level=1)
+        content = min(content, buffer.getvalue(), key=len)
+    return content, pixels
+
+
+def _num_bytes(item: Encoded) -> int:
+    try:
+        return len(item.content) if isinstance(item.content, bytes) else item.content.stat().st_size
+    except OSError as exc:
+        raise _unreadable(item, exc) from exc
+
+
 def _open(item: Encoded) -> Image.Image:
     return Image.open(io.BytesIO(item.content) if isinstance(item.content, bytes) else item.content)
 
@@ -132,7 +173,8 @@ def _with_mode(image: Image.Image, mode: str, *, where: str) -> Image.Image:
 
 
 def _unreadable(item: Encoded, exc: BaseException) -> DataError:
-    reason = "it is not a whole image in a known format" if isinstance(exc, SyntaxError) else str(exc)
+    unknown = isinstance(exc, SyntaxError | UnidentifiedImageError)  # whose texts name no place, or one in memory
+    reason = "it is not a whole image in a known format" if unknown else str(exc)
     return DataError(f"{item.where}: cannot be read as an image: {reason}; replace or remove it")
 
 

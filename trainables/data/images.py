@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -60,6 +60,23 @@ class Images(Protocol):
 
     def batches(self, layout: Layout) -> Iterator[Array]:
         """Yields all images in order as uint8 (count, height, width, channels)."""
+        ...
+
+
+@runtime_checkable
+class EncodableImages(Images, Protocol):
+    """Is a split's images that may also be kept as they are: in image formats."""
+
+    @property
+    def num_bytes(self) -> int:
+        """How many bytes the images are in their formats, as the last survey found them."""
+        ...
+
+    def encoded_batches(self, layout: Layout) -> Iterator[tuple[list[bytes], Array]]:
+        """Yields all images in order: in image formats, and decoded from those as `batches` yields them.
+
+        A row of several images side by side has as many entries in the first list, in the order of its channels.
+        """
         ...
 
 

@@ -1,6 +1,7 @@
-"""From memory-mapped arrays to batches inside a compiled epoch.
+"""From a split to batches inside a compiled epoch.
 
-Images stay uint8 on the cache file's own pages, shared by all workers of a node; a batch is gathered by index.
+Decoded images stay uint8 on the cache file's own pages, shared by all workers of a node; a batch is gathered by index.
+Encoded ones are read and decoded for each batch.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainables.data.dataset import Split
+from trainables.data.encoded import EncodedRows
 
 #: TensorFlow's CPU kernels abort the process on memory that is not aligned to this many bytes.
 ALIGNMENT_BYTES = 64
@@ -20,12 +22,13 @@ class SplitTensors:
     """One split as tensors.
 
     Args:
-        images: uint8 (rows, height, width, channels), values 0-255; may hold rows of other splits too.
+        images: uint8 (rows, height, width, channels), values 0-255, or what decodes such; may hold rows of other
+            splits too.
         labels: by target, beside the images (see `task.Target`).
         indices: int32 (count,), the rows that belong to this split.
     """
 
-    images: tf.Tensor
+    images: tf.Tensor | EncodedRows
     labels: Mapping[str, tf.Tensor]
     indices: np.ndarray
 
@@ -34,11 +37,16 @@ class SplitTensors:
         """The number of images in this split."""
         return len(self.indices)
 
+    @property
+    def is_streamed(self) -> bool:
+        """Whether images are decoded anew for each batch, so that batches are best made ahead."""
+        return isinstance(self.images, EncodedRows)
+
 
 def split_tensors(split: Split) -> SplitTensors:
     """Returns the split as tensors, without copying its images where memory allows it."""
     return SplitTensors(
-        images=shared_tensor(split.images),
+        images=split.images if isinstance(split.images, EncodedRows) else shared_tensor(split.images),
         labels={name: tf.constant(np.asarray(values)) for name, values in split.labels.items()},
         indices=np.asarray(split.indices, dtype=np.int32),
     )
@@ -62,9 +70,19 @@ def epoch_order(indices: np.ndarray, *, seed: int, epoch: int) -> np.ndarray:
 
 def gather_batch(split: SplitTensors, rows: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Returns float32 images (values 0-255) and labels by target of the given rows."""
-    return tf.cast(tf.gather(split.images, rows), tf.float32), gather_labels(split, rows)
+    return tf.cast(_gather_images(split.images, rows), tf.float32), gather_labels(split, rows)
 
 
 def gather_labels(split: SplitTensors, rows: tf.Tensor) -> dict[str, tf.Tensor]:
     """Returns the labels of the given rows by target."""
     return {name: tf.gather(values, rows) for name, values in split.labels.items()}
+
+
+def _gather_images(images: tf.Tensor | EncodedRows, rows: tf.Tensor) -> tf.Tensor:
+    if not isinstance(images, EncodedRows):
+        return tf.gather(images, rows)
+    if tf.executing_eagerly():
+        return tf.constant(images[rows.numpy()])
+    # Equal rows give equal images, so TensorFlow may call this in any order and from any thread.
+    pixels = tf.numpy_function(images.fetch, [rows], tf.uint8, stateful=False)
+    return tf.ensure_shape(pixels, [None, *images.shape[1:]])

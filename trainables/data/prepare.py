@@ -18,6 +18,7 @@ from typing import IO, Any
 from trainables.data.dataset import DatasetInfo
 from trainables.data.errors import DataError
 from trainables.data.images import Progress, no_progress
+from trainables.data.storage import Storage
 from trainables.spec import DataSpec
 
 #: Seconds that an ended process gets to clean up before it is killed.
@@ -27,7 +28,9 @@ STDERR_LINES = 20
 NEWS_SECONDS = 0.2
 
 
-def prepare_in_process(spec: DataSpec, seed: int, *, on_progress: Progress | None = None) -> DatasetInfo:
+def prepare_in_process(
+    spec: DataSpec, seed: int, *, storage: Storage | None = None, on_progress: Progress | None = None
+) -> DatasetInfo:
     """Returns the data set that a child process prepared; see `prepare_dataset`.
 
     The child stands in a session of its own: Ctrl-C at the terminal reaches the caller, which then ends the child in
@@ -40,7 +43,8 @@ def prepare_in_process(spec: DataSpec, seed: int, *, on_progress: Progress | Non
         if child.stdin is None or child.stdout is None:
             raise AssertionError("Popen was asked for pipes")
         with suppress(BrokenPipeError):  # if it died at once, its last words are told below
-            child.stdin.write(json.dumps({"spec": spec.model_dump(mode="json"), "seed": seed}) + "\n")
+            request = {"spec": spec.model_dump(mode="json"), "seed": seed, "storage": storage}
+            child.stdin.write(json.dumps(request) + "\n")
             child.stdin.flush()  # and left open: its end tells the child that the caller is gone
         for line in child.stdout:
             news = json.loads(line)
@@ -124,7 +128,7 @@ def main() -> int:
 
     try:
         spec = DataSpec.model_validate(request["spec"])
-        info = prepare_dataset(spec, request["seed"], progress=_Throttled(tell))
+        info = prepare_dataset(spec, request["seed"], storage=request["storage"], progress=_Throttled(tell))
     except DataError as exc:
         tell({"error": str(exc)})
         return 1

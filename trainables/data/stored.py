@@ -9,14 +9,14 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from trainables.data.errors import DataError
 from trainables.data.images import Array
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MANIFEST = "manifest.json"
 MOVE_CACHE = "set data.cache_dir or the environment's CONVFLEET_CACHE to a writable folder with enough space"
 
@@ -27,22 +27,23 @@ def cannot_write(folder: Path, exc: OSError) -> DataError:
     return DataError(f"data.cache_dir: cannot write to {folder}: {reason}; {MOVE_CACHE}")
 
 
-def demand_space(folder: Path, *, needed_bytes: int) -> None:
+def demand_space(folder: Path, *, needed_bytes: int, what: str = "decoded") -> None:
     """Refuses to start what the disk has no room for."""
     free = shutil.disk_usage(folder).free
     if needed_bytes > free:
         raise DataError(
-            f"data.cache_dir: the decoded images need {needed_bytes / 1e6:.0f} MB, but {folder} has only "
+            f"data.cache_dir: the {what} images need {needed_bytes / 1e6:.0f} MB, but {folder} has only "
             f"{free / 1e6:.0f} MB free; {MOVE_CACHE}, or use a smaller image_size or limit"
         )
 
 
-def write_array(path: Path, *, batches: Iterable[Array], dtype: Any, shape: tuple[int, ...]) -> dict[str, Any]:
+def write_array(path: Path, *, batches: Iterable[Array], dtype: Any, shape: tuple[int | None, ...]) -> dict[str, Any]:
     """Writes batches one after the other as one .npy file and returns its record for the manifest.
 
     Written sequentially, never through a memory map: on a full disk that would kill the process.
+
+    shape: of all batches together; None first: as many rows as come.
     """
-    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
     digest = hashlib.sha256()
     rows = 0
     try:
@@ -50,7 +51,7 @@ def write_array(path: Path, *, batches: Iterable[Array], dtype: Any, shape: tupl
     except OSError as exc:
         raise cannot_write(path.parent, exc) from exc
     with file:
-        np.lib.format.write_array_header_1_0(file, header)
+        _write_header(file, dtype=dtype, shape=(shape[0] or 0, *shape[1:]))
         for batch in batches:
             data = np.ascontiguousarray(batch, dtype=dtype)
             rows += len(data)
@@ -60,15 +61,19 @@ def write_array(path: Path, *, batches: Iterable[Array], dtype: Any, shape: tupl
             except OSError as exc:
                 raise cannot_write(path.parent, exc) from exc
         try:
+            if shape[0] is None:
+                # numpy leaves room in the header for any number of rows.
+                file.seek(0)
+                _write_header(file, dtype=dtype, shape=(rows, *shape[1:]))
             file.flush()
             os.fsync(file.fileno())
         except OSError as exc:
             raise cannot_write(path.parent, exc) from exc
-    if rows != shape[0]:
+    if shape[0] not in (None, rows):
         raise DataError(f"{path.stem}: expected {shape[0]} rows, got {rows}; did the files change meanwhile? Run again")
     return {
         "dtype": np.dtype(dtype).name,
-        "shape": list(shape),
+        "shape": [rows, *shape[1:]],
         "size_bytes": path.stat().st_size,
         "sha256": digest.hexdigest(),
     }
@@ -125,6 +130,11 @@ def load_array(folder: Path, name: str, *, manifest: Mapping[str, Any]) -> Array
             folder, f"{name}.npy is {array.dtype} {array.shape}, expected {record['dtype']} {record['shape']}"
         )
     return array
+
+
+def _write_header(file: BinaryIO, *, dtype: Any, shape: tuple[int | None, ...]) -> None:
+    descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
+    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
 
 
 def _content_hash(path: Path) -> str:

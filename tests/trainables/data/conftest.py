@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from trainables.data.cache import prepare_dataset
 from trainables.data.dataset import open_dataset
@@ -36,6 +36,34 @@ def write_folders(root: Path, *, classes=("cat", "dog"), each=6, channels=3, suf
 def write_parquet(path: Path, *, images, labels, **options):
     pq.write_table(pa.table({"image": images, "label": labels}), path, **options)
     return path
+
+
+def write_mixed_folders(root: Path, *, each=20):
+    """Writes photos of two classes of many formats, sizes and modes, some turned, some larger than their pixels."""
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    for number, name in enumerate(("cat", "dog")):
+        (root / name).mkdir(parents=True)
+        for row in range(each):
+            size = {"height": 8 + 7 * (row % 4), "width": 8 + 5 * (row % 3)}
+            pixels = pictures(1, channels=1 if row % 3 == 0 else 3, seed=100 * number + row, **size)[0]
+            suffix = ("png", "jpeg", "bmp")[row % 3]
+            options = {"exif": turned} if suffix == "jpeg" and row % 2 else {}
+            (root / name / f"{row:03}.{suffix}").write_bytes(encoded(pixels, suffix=suffix, **options))
+    return root
+
+
+@pytest.fixture
+def sources(tmp_path):
+    """Two data sets in image formats, as fields of a DataSpec: `png` in Parquet and a `mixed` folder to be resized."""
+    images = [encoded(image) for image in pictures(90, height=12, width=10)]
+    path = write_parquet(tmp_path / "a.parquet", images=images, labels=np.arange(90) % 3)
+    return {
+        "png": {"source": "parquet", "train": str(path)},
+        "mixed": {
+            "source": "images", "path": str(write_mixed_folders(tmp_path / "mixed")), "image_size": (12, 10),
+        },
+    }  # fmt: skip
 
 
 @pytest.fixture

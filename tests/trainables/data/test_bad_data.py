@@ -242,3 +242,13 @@ def test_module_that_cannot_be_imported_is_told(source, message, tmp_path, prepa
     with pytest.raises(DataError) as caught:
         prepare(source="python", function="no_such_module:load", function_dir=str(tmp_path))
     assert message in str(caught.value)
+
+
+def test_a_parquet_file_with_a_damaged_page_is_told_as_the_sources_not_the_caches(tmp_path, made, prepare):
+    images = [made.encoded(image) for image in made.pictures(40)]
+    path = made.write_parquet(tmp_path / "a.parquet", images=images, labels=np.arange(40) % 2, use_dictionary=False)
+    content = bytearray(path.read_bytes())
+    content[40:400] = bytes(360)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"data: the source cannot be read: .*; check its files, or write them again"):
+        prepare(source="parquet", train=str(path))

@@ -30,6 +30,20 @@ def npz(tmp_path, made):
     return path
 
 
+@pytest.fixture
+def fields_of(npz, tmp_path, made):
+    """The fields of a DataSpec whose 60 images are kept decoded or encoded."""
+
+    def fields(storage):
+        if storage == "decoded":
+            return {"source": "npz", "path": str(npz)}
+        images = [made.encoded(image) for image in made.pictures(60)]
+        path = made.write_parquet(tmp_path / "a.parquet", images=images, labels=np.arange(60) % 3)
+        return {"source": "parquet", "train": str(path), "memory_gb": 0}
+
+    return fields
+
+
 def folders(tmp_path):
     return sorted(path.name for path in (tmp_path / "cache").iterdir() if path.name != "locks")
 
@@ -125,11 +139,23 @@ def test_info_survives_json():
     assert DatasetInfo.from_json(json.loads(json.dumps(info.to_json()))) == info
 
 
-@pytest.mark.parametrize("name", ["train_images.npy", "train_labels_label.npy", "manifest.json", "splits"])
+@pytest.mark.parametrize(
+    ("storage", "name"),
+    [
+        ("decoded", "train_images.npy"),
+        ("decoded", "train_labels_label.npy"),
+        ("decoded", "manifest.json"),
+        ("decoded", "splits"),
+        ("encoded", "train_bytes.npy"),
+        ("encoded", "train_offsets.npy"),
+        ("encoded", "manifest.json"),
+    ],
+)
 @pytest.mark.parametrize("damage", ["torn", "missing"])
-def test_damaged_entry_is_refused_and_rebuilt(name, damage, npz, prepare):
-    first = prepare(source="npz", path=str(npz))
-    images = np.array(first.train.images)
+def test_damaged_entry_is_refused_and_rebuilt(storage, name, damage, fields_of, prepare):
+    rows = np.arange(60)
+    first = prepare(**fields_of(storage))
+    images = np.array(first.train.images[rows])
     path = Path(first.info.folder) / name
     if name == "splits":
         path = path / first.info.split_key / "train_indices.npy"
@@ -139,21 +165,22 @@ def test_damaged_entry_is_refused_and_rebuilt(name, damage, npz, prepare):
         path.unlink()
     with pytest.raises(DataError, match=r"is damaged: .*; prepare the data again, which rebuilds it"):
         open_dataset(first.info)
-    again = prepare(source="npz", path=str(npz))
+    again = prepare(**fields_of(storage))
     assert again.info == first.info
-    assert np.array_equal(again.train.images, images)
+    assert np.array_equal(again.train.images[rows], images)
 
 
-def test_changed_content_of_equal_size_is_found_on_verify(npz, tmp_path):
-    spec = DataSpec(source="npz", path=str(npz), cache_dir=str(tmp_path / "cache"))
+@pytest.mark.parametrize(("storage", "name"), [("decoded", "train_images.npy"), ("encoded", "train_bytes.npy")])
+def test_changed_content_of_equal_size_is_found_on_verify(storage, name, fields_of, tmp_path):
+    spec = DataSpec(**fields_of(storage), cache_dir=str(tmp_path / "cache"))
     info = prepare_dataset(spec, 0)
-    with (Path(info.folder) / "train_images.npy").open("r+b") as file:
+    with (Path(info.folder) / name).open("r+b") as file:
         file.seek(500)
         byte = file.read(1)[0]
         file.seek(500)
         file.write(bytes([byte ^ 1]))
     open_dataset(info)
-    with pytest.raises(DataError, match=r"the content of train_images.npy has changed"):
+    with pytest.raises(DataError, match=rf"the content of {name} has changed"):
         open_dataset(info, verify=True)
     open_dataset(prepare_dataset(spec, 0, verify=True), verify=True)
 
@@ -202,7 +229,7 @@ def test_writing_into_an_open_array_does_not_reach_the_file(npz, prepare):
 
 
 BUILDER = """
-import sys, time
+import json, sys, time
 from trainables.data.cache import prepare_dataset
 from trainables.spec import DataSpec
 
@@ -211,20 +238,20 @@ def progress(stage, done, total):
         print("decoding", flush=True)
         time.sleep(float(sys.argv[3]))
 
-info = prepare_dataset(DataSpec(source="npz", path=sys.argv[1], cache_dir=sys.argv[2]), 0, progress=progress)
+info = prepare_dataset(DataSpec(**json.loads(sys.argv[1]), cache_dir=sys.argv[2]), 0, progress=progress)
 print(info.fingerprint, flush=True)
 """
 
 
-def builder(npz, cache, *, seconds):
+def builder(fields, cache, *, seconds):
     return subprocess.Popen(
-        [sys.executable, "-c", BUILDER, str(npz), str(cache), str(seconds)],
+        [sys.executable, "-c", BUILDER, json.dumps(fields), str(cache), str(seconds)],
         stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
 
 
-def test_concurrent_builders_decode_once(npz, tmp_path):
-    builders = [builder(npz, tmp_path / "cache", seconds=0.5) for _ in range(4)]
+def test_concurrent_builders_decode_once(fields_of, tmp_path):
+    builders = [builder(fields_of("decoded"), tmp_path / "cache", seconds=0.5) for _ in range(4)]
     said = [process.communicate(timeout=60)[0].split() for process in builders]
     assert all(process.returncode == 0 for process in builders)
     assert sum(words.count("decoding") for words in said) == 1
@@ -234,23 +261,24 @@ def test_concurrent_builders_decode_once(npz, tmp_path):
     assert json.loads((entry / "manifest.json").read_text())["builder_pid"] == decoder
 
 
-def test_killed_builder_leaves_nothing_that_hinders(npz, tmp_path, prepare):
-    process = builder(npz, tmp_path / "cache", seconds=60)
+@pytest.mark.parametrize("storage", ["decoded", "encoded"])
+def test_killed_builder_leaves_nothing_that_hinders(storage, fields_of, tmp_path, prepare):
+    process = builder(fields_of(storage), tmp_path / "cache", seconds=60)
     assert process.stdout.readline() == "decoding\n"
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
     assert [".building-" in name for name in folders(tmp_path)] == [True]
-    info = prepare(source="npz", path=str(npz)).info
-    assert folders(tmp_path) == [info.key]
+    info = prepare(**fields_of(storage)).info
+    assert (info.storage, folders(tmp_path)) == (storage, [info.key])
 
 
 def test_leftovers_of_other_keys_go_only_when_nobody_builds_them(npz, tmp_path, prepare):
-    for key in ("dead", "alive"):
+    for key in ("dead", "dead-encoded", "alive", "alive-encoded"):
         (tmp_path / "cache" / f"{key}.building-x").mkdir(parents=True)
     (tmp_path / "cache" / "locks").mkdir()
     with FileLock(tmp_path / "cache" / "locks" / "alive.lock"):
         info = prepare(source="npz", path=str(npz)).info
-    assert folders(tmp_path) == sorted(["alive.building-x", info.key])
+    assert folders(tmp_path) == sorted(["alive.building-x", "alive-encoded.building-x", info.key])
 
 
 def test_failed_build_leaves_no_folder_and_a_mended_file_works(tmp_path, made, prepare):
@@ -270,19 +298,20 @@ def test_cache_that_cannot_be_written_is_told_with_the_fix(npz, tmp_path):
         prepare_dataset(spec, 0)
 
 
-def test_disk_that_fills_up_while_decoding_is_told(npz, tmp_path):
+@pytest.mark.parametrize("storage", ["decoded", "encoded"])
+def test_disk_that_fills_up_while_decoding_is_told(storage, fields_of, tmp_path):
     limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))\n"
     script = limited + (
-        "import sys\n"
+        "import json, sys\n"
         "from trainables.data.cache import prepare_dataset\n"
         "from trainables.data.errors import DataError\n"
         "from trainables.spec import DataSpec\n"
         "try:\n"
-        "    prepare_dataset(DataSpec(source='npz', path=sys.argv[1], cache_dir=sys.argv[2]), 0)\n"
+        "    prepare_dataset(DataSpec(**json.loads(sys.argv[1]), cache_dir=sys.argv[2]), 0)\n"
         "except DataError as exc:\n"
         "    print(exc)\n"
     )
-    command = [sys.executable, "-c", script, str(npz), str(tmp_path / "cache")]
+    command = [sys.executable, "-c", script, json.dumps(fields_of(storage)), str(tmp_path / "cache")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     assert "data.cache_dir: cannot write to" in said
@@ -290,10 +319,12 @@ def test_disk_that_fills_up_while_decoding_is_told(npz, tmp_path):
     assert folders(tmp_path) == []
 
 
-def test_disk_without_room_is_told_before_decoding(npz, prepare, monkeypatch):
+@pytest.mark.parametrize("storage", ["decoded", "encoded"])
+def test_disk_without_room_is_told_before_decoding(storage, fields_of, prepare, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))
-    with pytest.raises(DataError, match=r"the decoded images need 0 MB, but .* has only 0 MB free; set data.cache_dir"):
-        prepare(source="npz", path=str(npz))
+    message = rf"the {storage} images need 0 MB, but .* has only 0 MB free; set data.cache_dir"
+    with pytest.raises(DataError, match=message):
+        prepare(**fields_of(storage))
 
 
 @pytest.mark.parametrize(
