@@ -22,6 +22,7 @@ from trainables.data.pipeline import SplitTensors, epoch_order, gather_batch
 from trainables.errors import CheckpointError, DivergedError
 from trainables.families import FAMILIES, build_model
 from trainables.losses import without_penalties
+from trainables.metrics import reported
 from trainables.normalization import PixelStatistics
 from trainables.patience import with_patience
 from trainables.reports import EpochReport
@@ -175,7 +176,7 @@ class Training:
             batch = self._augmenter.batch(rows, plan=plan, fetch=fetch)
             with self._losses.second_labels(batch.others, batch.weights):
                 self.model.train_step(step_data(batch, task=self._task, class_weights=self._class_weights))
-        return self.model.get_metrics_result()
+        return reported(self.model)
 
     def _validation_steps(self, rows: tf.Tensor) -> dict[str, tf.Tensor]:
         size = max(self._params["batch_size"], MIN_VALIDATION_BATCH)
@@ -183,7 +184,7 @@ class Training:
         for step in tf.range((count + size - 1) // size):
             images, labels = gather_batch(self._validation, rows[step * size : tf.minimum((step + 1) * size, count)])
             self.model.test_step(step_data(Batch(images=images, labels=labels), task=self._task))
-        return self.model.get_metrics_result()
+        return reported(self.model)
 
     def _spend(self, kind: str, started: float) -> None:
         self.overhead_seconds[kind] = self.overhead_seconds.get(kind, 0.0) + time.perf_counter() - started

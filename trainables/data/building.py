@@ -32,11 +32,13 @@ def build_entry(folder: Path, raw: RawDataset, *, key: str, spec: DataSpec, prog
     images = {name: raw.splits[name].images for name in SPLIT_NAMES if name in raw.splits}
     progress("looking at image sizes", 0, sum(map(len, images.values())))
     layout = choose_layout(images.values(), image_size=spec.image_size, channels=spec.channels)
-    image_bytes = layout.height * layout.width * layout.channels
+    # Images of one example lie side by side in the channels.
+    num_channels = layout.channels * len(spec.input_names)
+    image_bytes = layout.height * layout.width * num_channels
     demand_space(folder, needed_bytes=image_bytes * sum(map(len, images.values())))
     arrays: dict[str, Any] = {}
     for name, split in images.items():
-        arrays |= _write_images(folder, name, split, layout=layout, progress=progress)
+        arrays |= _write_images(folder, name, split, layout=layout, num_channels=num_channels, progress=progress)
         for target, values in labels[name].items():
             arrays[f"{name}_labels_{target}"] = write_array(
                 folder / f"{name}_labels_{target}.npy", batches=[values], dtype=values.dtype, shape=values.shape
@@ -47,6 +49,7 @@ def build_entry(folder: Path, raw: RawDataset, *, key: str, spec: DataSpec, prog
             "key": key,
             "source": spec.source,
             "input_shape": [layout.height, layout.width, layout.channels],
+            "inputs": list(spec.input_names),
             "targets": [target.to_json() for target in targets],
             "builder_pid": os.getpid(),
             "arrays": arrays,
@@ -113,7 +116,7 @@ def task_of(manifest: Mapping[str, Any], *, spec: DataSpec) -> Task:
                 metrics=target.metric_names,
             )
         )
-    return Task(input_shape=(height, width, channels), targets=tuple(targets))
+    return Task(input_shape=(height, width, channels), targets=tuple(targets), inputs=tuple(manifest["inputs"]))
 
 
 def statistics_of(split_manifest: Mapping[str, Any]) -> PixelStatistics:
@@ -123,15 +126,16 @@ def statistics_of(split_manifest: Mapping[str, Any]) -> PixelStatistics:
 
 def fingerprint(manifest: Mapping[str, Any], split_manifest: Mapping[str, Any]) -> str:
     """Returns a hash of all pixels, labels, names and splits."""
-    digest = hashlib.sha256(repr([manifest["input_shape"], manifest["targets"]]).encode())
+    described = [manifest[name] for name in ("input_shape", "inputs", "targets")]
+    digest = hashlib.sha256(repr(described).encode())
     for arrays in (manifest["arrays"], split_manifest["arrays"]):
         for name in sorted(arrays):
             digest.update(f"{name} {arrays[name]['shape']} {arrays[name]['sha256']}".encode())
     return digest.hexdigest()[:32]
 
 
-def _write_images(
-    folder: Path, name: SplitName, images: Images, *, layout: Layout, progress: Progress
+def _write_images(  # noqa: PLR0913 - each from another place
+    folder: Path, name: SplitName, images: Images, *, layout: Layout, num_channels: int, progress: Progress
 ) -> dict[str, Any]:
     """Writes a split's images and the sums that its pixel statistics come from; returns both records."""
     moments: list[Array] = []
@@ -144,9 +148,9 @@ def _write_images(
             done += len(batch)
             progress(f"decoding {name} images", done, len(images))
 
-    shape = (len(images), layout.height, layout.width, layout.channels)
+    shape = (len(images), layout.height, layout.width, num_channels)
     written = write_array(folder / f"{name}_images.npy", batches=told(), dtype=np.uint8, shape=shape)
     sums = write_array(
-        folder / f"{name}_moments.npy", batches=moments, dtype=np.int64, shape=(len(images), layout.channels, 2)
+        folder / f"{name}_moments.npy", batches=moments, dtype=np.int64, shape=(len(images), num_channels, 2)
     )
     return {f"{name}_images": written, f"{name}_moments": sums}

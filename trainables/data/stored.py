@@ -16,7 +16,7 @@ import numpy as np
 from trainables.data.errors import DataError
 from trainables.data.images import Array
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MANIFEST = "manifest.json"
 MOVE_CACHE = "set data.cache_dir or the environment's CONVFLEET_CACHE to a writable folder with enough space"
 

@@ -19,12 +19,15 @@ NUM_EPOCHS = 7
 _CELL, _GAP = 72, 4
 
 
-def write_picture(path: Path, spec: AugmentSpec, *, train: SplitTensors, seed: int) -> None:
+def write_picture(path: Path, spec: AugmentSpec, *, train: SplitTensors, seed: int, num_inputs: int = 1) -> None:
     """Writes a PNG: a row for each of some training images, the original first, then as the first epochs show it.
 
     The file appears whole; writing it again gives the same pixels.
+
+    num_inputs: Images of an example, which are shown one beside the other.
     """
-    cells = sample_cells(spec, train=train, seed=seed)
+    # From side by side in the channels to side by side for the eye.
+    cells = np.concatenate(np.split(sample_cells(spec, train=train, seed=seed), num_inputs, axis=-1), axis=3)
     buffer = io.BytesIO()
     _grid(cells).save(buffer, format="PNG")
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
