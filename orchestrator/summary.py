@@ -184,6 +184,7 @@ def _best_json(state: StudyState) -> dict[str, Any] | None:
         "state": trial.state.value,
         "epoch": report.epoch,
         "value": report.metrics[state.header.metric],
+        "metrics": dict(report.metrics),
         "variant_id": trial.variant.variant_id,
         "variant": trial.variant.to_json(),
     }

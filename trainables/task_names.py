@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from search_spaces import nearest
-from trainables.target_spec import TargetSpec, name_complaint
+from trainables.target_spec import TargetSpec, metric_name, name_complaint
 
 #: The label columns of sources that bring their own: of the first any, of the others the one.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -25,6 +25,7 @@ _LAYER_NAME = re.compile(
 def target_problems(targets: Mapping[str, TargetSpec], *, source: str) -> list[str]:
     """Returns a problem for each target that cannot be called so, or that the source has no labels for."""
     problems = [f"targets: {complaint}" for name in targets if (complaint := name_complaint(name))]
+    problems += _doubled_metrics(targets)
     if source == "digits":
         problems += [_no_column(name, target) for name, target in targets.items() if not _is_of_digits(name, target)]
     elif source in COLUMNS and targets:
@@ -61,6 +62,22 @@ def input_problems(inputs: Sequence[str], *, targets: Mapping[str, TargetSpec]) 
             )
         elif name in {column for target, spec in targets.items() for column in (target, spec.column)}:
             problems.append(f"inputs: {name!r} is a target, too; images and labels lie in columns of their own")
+    return problems
+
+
+def _doubled_metrics(targets: Mapping[str, TargetSpec]) -> list[str]:
+    """Returns a problem for each metric that two targets would report by one name, as x and x_top_2 may."""
+    reported: dict[str, str] = {}
+    problems = []
+    for target, spec in targets.items():
+        for metric in (*spec.metric_names, "loss"):
+            name = metric_name(target, metric, num_targets=len(targets))
+            if name in reported:
+                problems.append(
+                    f"targets: {reported[name]} and {target} would both report {name!r}; rename one of them (column: "
+                    "says where its labels are)"
+                )
+            reported[name] = target
     return problems
 
 

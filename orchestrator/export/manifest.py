@@ -21,11 +21,6 @@ _VALUES: Mapping[TargetKind, str] = {
     "multilabel": "probability of each flag by itself, in the order of class_names",
     "regression": "numbers in the units of the labels",
 }
-_LONE_OUTPUTS: Mapping[TargetKind, str] = {
-    "classification": "probabilities",
-    "multilabel": "probabilities",
-    "regression": "values",
-}
 
 
 def write_manifest(
@@ -98,10 +93,9 @@ def _input(name: str, task: Task) -> dict[str, Any]:
 
 
 def _output(target: Target, task: Task) -> dict[str, Any]:
-    # A model of one target puts out one tensor, which has no name but its layer's.
-    name = _LONE_OUTPUTS[target.kind] if task.has_one_target else target.name
     return {
-        "name": name,
+        # A lone output has no name of its own in a SavedModel's signature: Keras calls it so.
+        "name": "output_0" if task.has_one_target else target.name,
         "target": target.name,
         "kind": target.kind,
         "dtype": "float32",

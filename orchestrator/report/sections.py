@@ -9,6 +9,7 @@ from orchestrator.overview import count_states, elapsed_seconds, export_path, st
 from orchestrator.paths import RunFolder
 from orchestrator.report import figures
 from orchestrator.report.markup import Cell, Markup, empty, figure, link, picture, pill, section, table, text
+from orchestrator.tables import metric_names
 from orchestrator.trial import StudyState
 
 _WHOLE_STUDY = "All trials together, in the workers; waiting for a free slot is not counted."
@@ -87,6 +88,31 @@ def leaderboard(findings: Findings) -> Markup:
     numeric = ["rank", best, "best epoch", "epochs", "train seconds"]
     note = "Trials that completed or were stopped; of equals, the one with fewer epochs first."
     return section("Leaderboard", table(headings, rows, numeric=numeric), _common(findings, varying), note=note)
+
+
+def every_metric(findings: Findings) -> Markup:
+    """Returns what each ranked trial measured at its best epoch; nothing where that is the objective and the loss."""
+    state, header = findings.state, findings.state.header
+    best = {
+        row["trial"]: report
+        for row in findings.board.to_pylist()
+        if (report := state.trials[row["trial"]].best_report(metric=header.metric, mode=header.mode)) is not None
+    }
+    split = header.metric.partition("_")[0]
+    names = [
+        name for name in metric_names(state.trials.values()) if (name.partition("_")[0] == "val") == (split == "val")
+    ]
+    if not best or len(names) < 3:
+        return Markup("")
+    # The objective first, every target's own metrics before what was minimised.
+    names.sort(key=lambda name: (name != header.metric, name.endswith("loss"), name))
+    headings = ["rank", "trial", "epoch", *names]
+    rows: list[list[Cell]] = [
+        [rank, trial, report.epoch, *(report.metrics.get(name) for name in names)]
+        for rank, (trial, report) in enumerate(best.items(), start=1)
+    ]
+    note = f"At each trial's best epoch by {header.metric}, on the {wording.split_of(header.metric)} split."
+    return section("Every metric", table(headings, rows, numeric=["rank", "epoch", *names]), note=note)
 
 
 def learning_curves(findings: Findings) -> Markup:
