@@ -1,7 +1,7 @@
 """What is wrong with a study, said for people: pydantic's findings in our words, and checks across sections."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -93,9 +93,15 @@ def _keys_of(item: "ErrorDetails", model: type[BaseModel]) -> list[str]:
     """Returns the keys of the study file that a finding is about, without pydantic's names of union branches."""
     keys: list[str] = []
     current: Any = model
+    is_named = False
     for part in item["loc"]:
         if isinstance(part, int):
             keys[-1:] = [f"{keys[-1]}[{part}]"] if keys else [str(part)]
+            continue
+        if is_named:
+            # A name that the user gave, such as a target's; what it names is described by `current`.
+            keys.append(str(part))
+            is_named = False
             continue
         fields = getattr(current, "model_fields", {})
         if fields and part not in fields and item["type"] != "extra_forbidden":
@@ -103,6 +109,7 @@ def _keys_of(item: "ErrorDetails", model: type[BaseModel]) -> list[str]:
         if not fields and keys:
             continue
         keys.append(str(part))
+        is_named = part in fields and get_origin(fields[part].annotation) is dict
         current = _model_of(fields[part].annotation) if part in fields else None
     return keys
 
@@ -169,15 +176,24 @@ def _inner_path(path: str, message: str) -> str:
 
 def _known_keys(keys: Sequence[str], model: type[BaseModel]) -> list[str]:
     current: Any = model
+    is_named = False
     for key in keys[:-1]:
+        if is_named:
+            is_named = False
+            continue
         fields = getattr(current, "model_fields", {})
+        is_named = key in fields and get_origin(fields[key].annotation) is dict
         current = _model_of(fields[key].annotation) if key in fields else None
     return list(getattr(current, "model_fields", {}))
 
 
 def _example(keys: Sequence[str], model: type[BaseModel]) -> str:
     current: Any = model
+    is_named = False
     for depth, key in enumerate(keys, start=1):
+        if is_named:
+            is_named = False
+            continue
         name = key.partition("[")[0]
         fields = getattr(current, "model_fields", {})
         if name not in fields:
@@ -185,6 +201,7 @@ def _example(keys: Sequence[str], model: type[BaseModel]) -> str:
         field = fields[name]
         if depth == len(keys) and field.examples:
             return f"; for example {name}: {' or '.join(map(str, field.examples))}"
+        is_named = get_origin(field.annotation) is dict
         current = _model_of(field.annotation)
     return ""
 

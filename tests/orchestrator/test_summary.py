@@ -91,6 +91,7 @@ def test_status_as_json_holds_the_facts(make_sweep):
         "failed": 1,
     }
     assert (found["best"]["trial"], found["best"]["epoch"], found["best"]["value"]) == ("t0003", 9, 0.7852)
+    assert found["best"]["metrics"].keys() == {"accuracy", "loss", "val_accuracy", "val_loss"}
     assert found["cost"]["epochs_saved"] == 52
     assert found["exports"] == [
         {
