@@ -46,10 +46,10 @@ def targets(**entries: Any) -> dict[str, Any]:
         ({"objective": {"metric": "val_accuracy"}}, "objective.metric: must be one of val_ink_mae, val_ink_loss"),
         ({"objective": {"metric": "val_ink_mse"}}, "got 'val_ink_mse'; did you mean 'val_ink_mae'?"),
         ({"objective": {"metric": "test_ink_mae"}}, "objective.metric: must not be a test metric"),
-        ({"family": "sequential"}, "space.family: 'sequential' predicts one target, but data.targets has 2: ink, digit; "
-         "use family multitask"),
+        ({"family": "sequential"}, "space.family: 'sequential' predicts one target, but data.targets has 2: ink, "
+         "digit; use family multitask"),
         ({"family": {"choice": ["multitask", "residual"]}}, "space.family: 'residual' predicts one target"),
-        (targets(ink={"knd": "regression"}), "data.targets.ink.knd: unknown key, got 'regression'; did you mean"),
+        (targets(ink={"knd": "regression"}), "data.targets.ink.knd: unknown key, got 'regression'; did"),
         (targets(ink={"kind": "regresion"}), "data.targets.ink.kind: must be one of classification, multilabel"),
         (targets(ink={"kind": "regression", "loss": "mse"}), "data.targets.ink.loss: a regression target has one"),
         (targets(ink={"metrics": ["mae"]}), "data.targets.ink.metrics: a classification target has some of"),
