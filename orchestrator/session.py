@@ -27,7 +27,7 @@ from orchestrator.run_folder import driver_lock, read_state
 from orchestrator.study import StudySpec
 from orchestrator.table_writer import TableWriter
 from orchestrator.tuning import Tuning
-from orchestrator.wording import targets_in_words
+from orchestrator.wording import images_in_words, targets_in_words
 from trainables.data.dataset import DatasetInfo
 from trainables.data.errors import DataError
 from trainables.data.prepare import prepare_in_process
@@ -129,10 +129,9 @@ class Session:
             self.num_concurrent = concurrent_trials(self.spec.resources, nodes=found, can_grow=can_grow)
             self.worker = self._worker_spec(dataset)
             record_environment(self.folder, nodes=found, address=self.address)
-            height, width, channels = dataset.task.input_shape
             self.tell(
                 f"data: {dataset.num_train:,} training, {dataset.num_validation:,} validation, {dataset.num_test:,} "
-                f"test images, {height}x{width}x{channels}, {targets_in_words(dataset.task)}; "
+                f"test images, {images_in_words(dataset.task)}, {targets_in_words(dataset.task)}; "
                 f"{self.num_concurrent} trials at a time"
             )
             yield

@@ -9,7 +9,6 @@ from orchestrator.overview import count_states, elapsed_seconds, export_path, st
 from orchestrator.paths import RunFolder
 from orchestrator.report import figures
 from orchestrator.report.markup import Cell, Markup, empty, figure, link, picture, pill, section, table, text
-from orchestrator.tables import metric_names
 from orchestrator.trial import StudyState
 
 _WHOLE_STUDY = "All trials together, in the workers; waiting for a free slot is not counted."
@@ -98,14 +97,12 @@ def every_metric(findings: Findings) -> Markup:
         for row in findings.board.to_pylist()
         if (report := state.trials[row["trial"]].best_report(metric=header.metric, mode=header.mode)) is not None
     }
-    split = header.metric.partition("_")[0]
-    names = [
-        name for name in metric_names(state.trials.values()) if (name.partition("_")[0] == "val") == (split == "val")
-    ]
-    if not best or len(names) < 3:
+    others = {
+        name: None for report in best.values() for name in wording.other_metrics(report.metrics, metric=header.metric)
+    }
+    if not others:
         return Markup("")
-    # The objective first, every target's own metrics before what was minimised.
-    names.sort(key=lambda name: (name != header.metric, name.endswith("loss"), name))
+    names = [header.metric, *others]
     headings = ["rank", "trial", "epoch", *names]
     rows: list[list[Cell]] = [
         [rank, trial, report.epoch, *(report.metrics.get(name) for name in names)]

@@ -54,6 +54,9 @@ def flags_of(labels: Array, *, where: str, values: Names, size: int) -> Array:
     values: What the training labels call the flags, as `known_flags` returned it.
     Raises: DataError: if labels have another form than the training labels, another width, or an unknown flag.
     """
+    if len(values) and labels.ndim == 2 and labels.dtype.kind in "iu":
+        # Lists of a split may happen to have one length where those of training differ.
+        labels = _as_lists(labels)
     if bool(len(values)) != (labels.dtype == object):
         forms = ("rows of 0 and 1", "lists of the flags that are set")
         raise DataError(
@@ -98,6 +101,12 @@ def _rectangle(labels: Array, *, where: str) -> Array:
             "that are set by lists of text"
         )
     return labels.astype(np.uint8)
+
+
+def _as_lists(labels: Array) -> Array:
+    lists = np.empty(len(labels), object)
+    lists[:] = labels.tolist()
+    return lists
 
 
 def _sets(labels: Array, *, where: str) -> list[list[Any]]:

@@ -148,6 +148,16 @@ def test_files_whose_lists_have_other_lengths_are_one_list_of_names(tmp_path, ma
     assert data.train.labels["it"][[0, 10]].tolist() == [[0, 0, 1], [1, 1, 0]]
 
 
+def test_lists_of_a_split_may_happen_to_have_one_length(tmp_path, made, prepare):
+    for name, labels in (("train", [[7, 3], [3]] * 5), ("test", [[3], [7]] * 5)):
+        table = pa.table({"image": made.pictures(10).tolist(), "it": labels})
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    files = {name: str(tmp_path / f"{name}.parquet") for name in ("train", "test")}
+    data = prepare(source="parquet", targets={"it": {"kind": "multilabel"}}, **files)
+    assert data.train.labels["it"][:2].tolist() == [[1, 1], [1, 0]]
+    assert data.test.labels["it"][:2].tolist() == [[1, 0], [0, 1]]
+
+
 @pytest.mark.parametrize("column", ["y_train", "age_train"])
 def test_a_lone_target_finds_its_labels_under_its_own_name_or_the_usual_one(column, tmp_path, made, prepare):
     np.savez(tmp_path / "a.npz", x_train=made.pictures(COUNT), **{column: AGE})
