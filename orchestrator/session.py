@@ -27,7 +27,7 @@ from orchestrator.run_folder import driver_lock, read_state
 from orchestrator.study import StudySpec
 from orchestrator.table_writer import TableWriter
 from orchestrator.tuning import Tuning
-from orchestrator.wording import storage_in_words, targets_in_words
+from orchestrator.wording import images_in_words, storage_in_words, targets_in_words
 from trainables.data.dataset import DatasetInfo
 from trainables.data.errors import DataError
 from trainables.data.prepare import prepare_in_process
@@ -132,7 +132,6 @@ class Session:
             budget = memory_budget_bytes(self.spec.data)
             kept = {"storage": dataset.storage, "decoded_bytes": dataset.decoded_bytes, "budget_bytes": budget}
             record_environment(self.folder, nodes=found, address=self.address, data=kept)
-            height, width, channels = dataset.task.input_shape
             storage = storage_in_words(
                 dataset.storage,
                 decoded_bytes=dataset.decoded_bytes,
@@ -141,7 +140,7 @@ class Session:
             )
             self.tell(
                 f"data: {dataset.num_train:,} training, {dataset.num_validation:,} validation, {dataset.num_test:,} "
-                f"test images, {height}x{width}x{channels}, {targets_in_words(dataset.task)}; {storage}; "
+                f"test images, {images_in_words(dataset.task)}, {targets_in_words(dataset.task)}; {storage}; "
                 f"{self.num_concurrent} trials at a time"
             )
             yield

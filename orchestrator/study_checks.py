@@ -189,15 +189,24 @@ def _inner_path(path: str, message: str) -> str:
 
 def _known_keys(keys: Sequence[str], model: type[BaseModel]) -> list[str]:
     current: Any = model
+    is_named = False
     for key in keys[:-1]:
+        if is_named:
+            is_named = False
+            continue
         fields = getattr(current, "model_fields", {})
+        is_named = key in fields and get_origin(fields[key].annotation) is dict
         current = _model_of(fields[key].annotation) if key in fields else None
     return list(getattr(current, "model_fields", {}))
 
 
 def _example(keys: Sequence[str], model: type[BaseModel]) -> str:
     current: Any = model
+    is_named = False
     for depth, key in enumerate(keys, start=1):
+        if is_named:
+            is_named = False
+            continue
         name = key.partition("[")[0]
         fields = getattr(current, "model_fields", {})
         if name not in fields:
@@ -205,6 +214,7 @@ def _example(keys: Sequence[str], model: type[BaseModel]) -> str:
         field = fields[name]
         if depth == len(keys) and field.examples:
             return f"; for example {name}: {' or '.join(map(str, field.examples))}"
+        is_named = get_origin(field.annotation) is dict
         current = _model_of(field.annotation)
     return ""
 

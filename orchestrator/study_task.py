@@ -27,15 +27,15 @@ def _metric_problems(data: DataSpec, objective: object) -> list[Problem]:
 
 
 def _family_problems(data: DataSpec, space: SearchSpace) -> list[Problem]:
-    if len(data.target_specs) == 1:
-        return []
-    able = [name for name, family in FAMILIES.items() if family.takes_several]
+    asked = {
+        "predicts one target, but data.targets": tuple(data.target_specs),
+        "takes one image, but data.inputs": data.inputs,
+    }
+    several = [f"{what} has {len(names)}: {', '.join(names)}" for what, names in asked.items() if len(names) > 1]
+    able = " or ".join(name for name, family in FAMILIES.items() if family.takes_several)
     return [
-        Problem(
-            path="space.family",
-            message=f"{family!r} predicts one target, but data.targets has {len(data.target_specs)}: "
-            f"{', '.join(data.target_specs)}; use {' or '.join(able) or 'one target'}",
-        )
+        Problem(path="space.family", message=f"{family!r} {what}; use family {able}, or keep one")
         for family in space.families
         if family in FAMILIES and not FAMILIES[family].takes_several
+        for what in several
     ]

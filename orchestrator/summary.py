@@ -101,6 +101,7 @@ def _print_outcome(console: Console, state: StudyState, *, is_alive: bool, k: in
     else:
         console.print(Text("no trial has ended with a result yet", style="dim"))
     console.print()
+    _print_other_metrics(console, state)
     counts = count_states(list(state.trials.values()), is_alive=is_alive)
     _print_fact(console, "trials", f"{wording.state_counts(counts)} (of {header.num_trials})")
     _print_failure_kinds(console, state)
@@ -133,6 +134,18 @@ def _board_table(board: pa.Table, *, state: StudyState, is_wide: bool) -> Table:
             Text(f"{trial.variant.family} {wording.parameters(trial.variant.params, names=varying)}", style="dim"),
         )
     return table
+
+
+def _print_other_metrics(console: Console, state: StudyState) -> None:
+    """Prints what else the best trial measured, such as the metrics of other targets."""
+    best = best_so_far(state)
+    if best is None:
+        return
+    trial, report = best
+    others = wording.other_metrics(report.metrics, metric=state.header.metric)
+    if others:
+        told = ", ".join(f"{name} {wording.number(value)}" for name, value in others.items())
+        _print_fact(console, "metrics", f"{trial.name} at epoch {report.epoch}: {told}")
 
 
 def _print_failure_kinds(console: Console, state: StudyState) -> None:
@@ -184,6 +197,7 @@ def _best_json(state: StudyState) -> dict[str, Any] | None:
         "state": trial.state.value,
         "epoch": report.epoch,
         "value": report.metrics[state.header.metric],
+        "metrics": dict(report.metrics),
         "variant_id": trial.variant.variant_id,
         "variant": trial.variant.to_json(),
     }

@@ -115,6 +115,16 @@ def named_test_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
     return {name if name.startswith("test_") else f"test_{name}": value for name, value in metrics.items()}
 
 
+def images_in_words(task: Task) -> str:
+    """Returns the shape of the images, and the inputs' names where an example has several.
+
+    >>> images_in_words(Task.classification(input_shape=(8, 8, 1), num_classes=10))
+    '8x8x1'
+    """
+    shape = "x".join(map(str, task.input_shape))
+    return shape if len(task.inputs) == 1 else f"{shape} each of {', '.join(task.inputs)}"
+
+
 def targets_in_words(task: Task) -> str:
     """Returns what the data asks for.
 
@@ -157,6 +167,20 @@ def storage_in_words(storage: str, *, decoded_bytes: int, budget_bytes: int, is_
     if decoded_bytes <= budget_bytes:
         return f"decoded in memory maps, {decoded}"
     return f"decoded in memory maps, {decoded}, although {budget}: only encoded images stream"
+
+
+def other_metrics(metrics: Mapping[str, float], *, metric: str) -> dict[str, float]:
+    """Returns the metrics of the objective's split beside the objective, losses last; nothing but losses: nothing.
+
+    >>> other_metrics({"val_a_mae": 0.1, "val_loss": 0.5, "val_b_auc": 0.9, "loss": 0.4}, metric="val_a_mae")
+    {'val_b_auc': 0.9, 'val_loss': 0.5}
+    >>> other_metrics({"val_accuracy": 0.9, "val_loss": 0.5, "loss": 0.4}, metric="val_accuracy")
+    {}
+    """
+    names = [name for name in metrics if split_of(name) == split_of(metric) and name != metric]
+    if all(name.endswith("loss") for name in names):
+        return {}
+    return {name: metrics[name] for name in sorted(names, key=lambda name: (name.endswith("loss"), name))}
 
 
 def state_counts(counts: Mapping[TrialState, int]) -> str:

@@ -95,6 +95,7 @@ WORKER_ONLY = {
     "trainables.families.sequential",
     "trainables.families.residual",
     "trainables.families.functional",
+    "trainables.families.multitask",
     "orchestrator.export.formats",
     "orchestrator.export.task",
 }

@@ -7,7 +7,7 @@ import keras
 
 from trainables.errors import InfeasibleError
 from trainables.losses import TaskLosses
-from trainables.metrics import make_metrics
+from trainables.metrics import MeanLoss, make_metrics
 from trainables.schedules import Horizon, learning_rate_of
 from trainables.task import Task
 
@@ -40,7 +40,11 @@ def judged(task: Task, losses: TaskLosses) -> dict[str, Any]:
     """Returns the arguments of Keras's compile that say what is minimised and what is measured."""
     metrics = {target.name: make_metrics(target) for target in task.targets}
     weights = {target.name: target.weight for target in task.targets}
-    return _arguments(task, losses.by_target, metrics, weights)
+    arguments = _arguments(task, losses.by_target, metrics, weights)
+    if not task.has_one_target:
+        # Weighted, so that weights of classes count in it as they do in the loss itself.
+        arguments["weighted_metrics"] = {name: [MeanLoss(loss)] for name, loss in losses.by_target.items()}
+    return arguments
 
 
 def _arguments(

@@ -48,6 +48,48 @@ class OfClasses(metrics.Metric):
         self._metric.reset_state()
 
 
+class MeanLoss(metrics.Metric):
+    """The mean of a loss over all images; Keras's own means of several losses are over batches, however ragged.
+
+    Args:
+        loss: Returns the loss of each image.
+    """
+
+    def __init__(self, loss: Callable[[Any, Any], Any]) -> None:
+        super().__init__(name="loss")
+        self._loss = loss
+        self.total = self.add_weight(shape=(), initializer="zeros", name="total")
+        self.count = self.add_weight(shape=(), initializer="zeros", name="count")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Counts a batch; weights of images make them count more in the sum, not in the number of images."""
+        values = ops.cast(self._loss(y_true, y_pred), self.dtype)
+        self.count.assign_add(ops.cast(ops.shape(values)[0], self.dtype))
+        if sample_weight is not None:
+            values = values * ops.cast(ops.reshape(sample_weight, (-1,)), self.dtype)
+        self.total.assign_add(ops.sum(values))
+
+    def result(self) -> Any:
+        """Returns the mean over all images so far."""
+        return ops.divide_no_nan(self.total, self.count)
+
+
+def reported(model: keras.Model) -> dict[str, Any]:
+    """Returns the value of each metric of a compiled model, by the name that reports have.
+
+    As Keras does, except that what the model was compiled to measure comes before the means of losses that Keras adds.
+    """
+    values: dict[str, Any] = {}
+    compiled: dict[str, Any] = {}
+    for metric in model.metrics:
+        result = metric.result()
+        if isinstance(result, dict):
+            compiled.update(result)
+        else:
+            values[metric.name] = result
+    return {**values, **compiled}
+
+
 class _MacroPrecision(metrics.Metric):
     """Precision or recall of each class, and their mean; a class never predicted, or never there, counts 0.
 

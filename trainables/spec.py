@@ -9,7 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from trainables.augment_spec import AugmentSpec
 from trainables.spec_types import Count, Number, refuse_bool
-from trainables.target_spec import TargetSpec, name_complaint
+from trainables.target_spec import TargetSpec
+from trainables.task_names import input_problems, target_problems
 
 SourceName = Literal["digits", "keras", "npz", "parquet", "images", "python"]
 
@@ -24,6 +25,7 @@ SOURCES_OF_FIELD: dict[str, tuple[str, ...]] = {
     "function_dir": ("python",),
     "image_column": ("parquet",),
     "label_column": ("parquet",),
+    "inputs": ("npz", "parquet", "python"),
 }
 
 #: What every source cannot do without: one of these fields, and how to write it.
@@ -53,6 +55,7 @@ class DataSpec(BaseModel):
         function_dir: python: the folder that holds the module; `resolved` fills it in.
         image_column: parquet: the column of images.
         label_column: parquet: the column of labels, where there is one target.
+        inputs: npz, parquet, python: the columns or arrays of several images an example; empty: one image.
         targets: what to predict, by name; empty: one class an image, as the source has it.
         limit: takes the first so many training images only, before any split is carved out of them.
         validation_fraction: the share of the training images held out when the source has no validation split.
@@ -77,6 +80,7 @@ class DataSpec(BaseModel):
     function_dir: str | None = None
     image_column: str = "image"
     label_column: str = "label"
+    inputs: tuple[str, ...] = Field(default=(), examples=[["left", "right"]])
     targets: dict[str, TargetSpec] = Field(default_factory=dict, examples=["{digit: {kind: classification}}"])
     limit: Count | None = Field(default=None, ge=1)
     validation_fraction: Number = Field(default=0.1, gt=0.0, lt=1.0)
@@ -89,7 +93,9 @@ class DataSpec(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        problems = [*_strangers(self), *_missing(self), *_remote(self), *_target_problems(self)]
+        problems = [*_strangers(self), *_missing(self), *_remote(self), *_column_problems(self)]
+        problems += target_problems(self.targets, source=self.source)
+        problems += input_problems(self.inputs, targets=self.target_specs)
         if self.image_size is not None and min(self.image_size) < 1:
             problems.append(f"image_size: expected [height, width], each >= 1, got {list(self.image_size)}")
         if problems:
@@ -100,6 +106,11 @@ class DataSpec(BaseModel):
     def target_specs(self) -> dict[str, TargetSpec]:
         """What to predict, by name: as written, else the one class that every image has."""
         return self.targets or {"label": TargetSpec(column=self.label_column)}
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The names of the images of every example."""
+        return self.inputs or ("image",)
 
     @property
     def lone_target(self) -> str:
@@ -151,13 +162,18 @@ def _missing(spec: DataSpec) -> list[str]:
     return []
 
 
-def _target_problems(spec: DataSpec) -> list[str]:
-    """Returns a problem for each target that cannot be called so, and for a label column that none of them is."""
-    problems = [f"targets: {complaint}" for name in spec.targets if (complaint := name_complaint(name))]
+def _column_problems(spec: DataSpec) -> list[str]:
+    """Returns a problem for each column that is given where targets or inputs name their own."""
+    problems = []
     if spec.targets and spec.label_column != DataSpec.model_fields["label_column"].default:
         problems.append(
             f"label_column: targets name their own columns, got {spec.label_column!r} beside them; "
             f"write targets: {{{next(iter(spec.targets))}: {{column: {spec.label_column}}}}} instead"
+        )
+    if spec.inputs and spec.image_column != DataSpec.model_fields["image_column"].default:
+        problems.append(
+            f"image_column: is for one image an example, got {spec.image_column!r} beside inputs {list(spec.inputs)}; "
+            "name all columns in inputs"
         )
     return problems
 

@@ -51,4 +51,4 @@ def example_data(task: Task, *, count: int) -> tuple[Any, Any]:
 
 def _by_target(values: Mapping[str, Any], *, task: Task) -> Any:
     """Returns a value by target as Keras wants it: alone where there is one target."""
-    return values[task.targets[0].name] if task.has_one_target else dict(values)
+    return values[task.targets[0].name] if task.has_one_target else {t.name: values[t.name] for t in task.targets}

@@ -53,6 +53,7 @@ METRICS: Mapping[TargetKind, Mapping[str, Mode]] = {
 
 #: What a target may not be called: these names mean something else in reports and models.
 _TAKEN = ("loss", "image", "epoch", "trial")
+_PREFIXES = ("val_", "test_", "best_")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -104,11 +105,11 @@ def name_complaint(name: str) -> str:
     >>> name_complaint("digit"), bool(name_complaint("val_digit")), bool(name_complaint("Digit"))
     ('', True, True)
     """
-    if _NAME.fullmatch(name) and name not in _TAKEN and not name.startswith(("val_", "test_")):
+    if _NAME.fullmatch(name) and name not in _TAKEN and not name.startswith(_PREFIXES):
         return ""
     return (
         f"expected a name of small letters, digits and '_' that is none of {', '.join(_TAKEN)} and does not begin with "
-        f"val_ or test_, got {name!r}; rename it and say which column it is: column: ..."
+        f"{', '.join(_PREFIXES)}, got {name!r}; rename it and say which column it is: column: ..."
     )
 
 

@@ -22,6 +22,7 @@ from trainables.data.streaming import data_errors, each_batch
 from trainables.errors import CheckpointError, DivergedError
 from trainables.families import FAMILIES, build_model
 from trainables.losses import without_penalties
+from trainables.metrics import reported
 from trainables.normalization import PixelStatistics
 from trainables.patience import with_patience
 from trainables.reports import EpochReport
@@ -186,7 +187,7 @@ class Training:
                 self.model.train_step(step_data(batch, task=self._task, class_weights=self._class_weights))
 
         each_batch(order, size=self._params["batch_size"], make=make, is_streamed=self._train.is_streamed, do=train)
-        return self.model.get_metrics_result()
+        return reported(self.model)
 
     def _validation_steps(self, rows: tf.Tensor) -> dict[str, tf.Tensor]:
         def make(some: tf.Tensor) -> Batch:
@@ -198,7 +199,7 @@ class Training:
 
         size = max(self._params["batch_size"], MIN_VALIDATION_BATCH)
         each_batch(rows, size=size, make=make, is_streamed=self._validation.is_streamed, do=validate)
-        return self.model.get_metrics_result()
+        return reported(self.model)
 
     def _spend(self, kind: str, started: float) -> None:
         self.overhead_seconds[kind] = self.overhead_seconds.get(kind, 0.0) + time.perf_counter() - started

@@ -153,7 +153,10 @@ def _show_augmentation(spec: WorkerSpec, train: "SplitTensors") -> None:
     from trainables.data.augment.picture import write_picture
 
     try:
-        write_picture(Path(spec.picture), spec.training.augment, train=train, seed=spec.split_seed)
+        num_inputs = len(spec.dataset.task.inputs)
+        write_picture(
+            Path(spec.picture), spec.training.augment, train=train, seed=spec.split_seed, num_inputs=num_inputs
+        )
     except OSError as exc:
         # A trial is worth more than a picture.
         logger.warning('picture=%s decision=skip reason="%s"', spec.picture, exc)

@@ -19,31 +19,36 @@ class Format:
     Args:
         file_name: The file's or folder's name in the export.
         write: Writes a Keras model there.
-        predict: Loads it from there and returns float32 (batch, classes) for float32 images.
+        predict: Loads it from there and returns its float32 outputs for float32 images: one array, or one by name,
+            as the model takes and gives them.
     """
 
     file_name: str
     write: Callable[[Any, Path], None]
-    predict: Callable[[Path, np.ndarray], np.ndarray]
+    predict: Callable[[Path, Any], Any]
 
 
 def _write_keras(model: Any, path: Path) -> None:
     model.save(path)
 
 
-def _predict_keras(path: Path, images: np.ndarray) -> np.ndarray:
-    return np.asarray(keras.models.load_model(path).predict(images, batch_size=_BATCH, verbose=0))
+def _predict_keras(path: Path, images: Any) -> Any:
+    return keras.models.load_model(path).predict(images, batch_size=_BATCH, verbose=0)
 
 
 def _write_saved_model(model: Any, path: Path) -> None:
     model.export(path, format="tf_saved_model", verbose=False)
 
 
-def _predict_saved_model(path: Path, images: np.ndarray) -> np.ndarray:
+def _predict_saved_model(path: Path, images: Any) -> Any:
     # The loaded object owns the variables: it must live as long as its function is called.
     loaded = tf.saved_model.load(str(path))
-    starts = range(0, len(images), _BATCH)
-    return np.concatenate([np.asarray(loaded.serve(tf.constant(images[at : at + _BATCH]))) for at in starts])
+    starts = range(0, len(tf.nest.flatten(images)[0]), _BATCH)
+    batches = [
+        loaded.serve(tf.nest.map_structure(lambda array: tf.constant(array[at : at + _BATCH]), images))  # noqa: B023
+        for at in starts
+    ]
+    return tf.nest.map_structure(lambda *parts: np.concatenate([np.asarray(part) for part in parts]), *batches)
 
 
 FORMATS: dict[str, Format] = {

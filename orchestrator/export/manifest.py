@@ -10,9 +10,17 @@ from typing import Any
 from orchestrator.environment import versions
 from orchestrator.export.request import ExportRequest
 from orchestrator.paths import write_whole
+from trainables.target_spec import TargetKind
+from trainables.task import Target, Task
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
+
+_VALUES: Mapping[TargetKind, str] = {
+    "classification": "probability of each class, in the order of class_names; they sum to 1",
+    "multilabel": "probability of each flag by itself, in the order of class_names",
+    "regression": "numbers in the units of the labels",
+}
 
 
 def write_manifest(
@@ -53,8 +61,8 @@ def _content(
     parity: Mapping[str, float],
 ) -> dict[str, Any]:
     dataset = request.worker.dataset
-    height, width, channels = dataset.task.input_shape
-    (target,) = dataset.task.targets
+    task = dataset.task
+    height, width, channels = task.input_shape
     return {
         "schema": SCHEMA_VERSION,
         "study": request.study,
@@ -68,24 +76,30 @@ def _content(
         "test_metrics": dict(test_metrics),
         "splits": {"train": dataset.num_train, "validation": dataset.num_validation, "test": dataset.num_test},
         "dataset_fingerprint": dataset.fingerprint,
-        "input": {
-            "name": "image",
-            "dtype": "float32",
-            "shape": [None, height, width, channels],
-            "values": "0 to 255",
-        },
-        "output": {
-            "name": "probabilities",
-            "dtype": "float32",
-            "shape": [None, target.size],
-            "values": "probability of each class, in the order of class_names",
-        },
+        "inputs": [_input(name, task) for name in task.inputs],
+        "outputs": [_output(target, task) for target in task.targets],
         "preprocessing": {
             "resize_to": [height, width],
             "color": "grey" if channels == 1 else "RGB",
             "scaling": "none: the model takes pixel values 0 to 255 and scales them itself",
         },
-        "class_names": list(target.class_names),
         "versions": versions(),
         "parity_max_difference": dict(parity),
+    }
+
+
+def _input(name: str, task: Task) -> dict[str, Any]:
+    return {"name": name, "dtype": "float32", "shape": [None, *task.input_shape], "values": "0 to 255"}
+
+
+def _output(target: Target, task: Task) -> dict[str, Any]:
+    return {
+        # A lone output has no name of its own in a SavedModel's signature: Keras calls it so.
+        "name": "output_0" if task.has_one_target else target.name,
+        "target": target.name,
+        "kind": target.kind,
+        "dtype": "float32",
+        "shape": [None, target.size],
+        "values": _VALUES[target.kind],
+        "class_names": list(target.class_names),
     }

@@ -46,7 +46,7 @@ class ExportResult:
         rank: 1 for the best.
         trial: The trial's name.
         folder: Where it is.
-        test_metrics: loss and accuracy on the test split, read this once.
+        test_metrics: Losses and metrics of every target on the test split, read this once.
     """
 
     rank: int

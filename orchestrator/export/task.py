@@ -12,7 +12,7 @@ from orchestrator.errors import ExportError
 from orchestrator.export.formats import FORMATS
 from orchestrator.export.manifest import write_manifest
 from orchestrator.export.request import ExportRequest, ExportResult
-from orchestrator.export.verify import check_parity
+from orchestrator.export.verify import check_outputs
 from trainables.checkpoint import checkpoint_folder, load_checkpoint
 from trainables.compiling import compile_for_evaluation, compile_for_sharing
 from trainables.data.augment.augmenter import Batch
@@ -22,7 +22,8 @@ from trainables.data.streaming import data_errors, streamed
 from trainables.devices import configure_devices
 from trainables.errors import CheckpointError
 from trainables.losses import without_penalties
-from trainables.step_data import step_data
+from trainables.metrics import reported
+from trainables.step_data import model_inputs, step_data
 from trainables.task import Task
 from trainables.training import restored_model
 from trainables.trial_run import dataset_on_this_node
@@ -46,7 +47,7 @@ def export_model(request: ExportRequest) -> ExportResult:
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
-        parity = _write_formats(model, request, draft=draft, images=_images(test, limit=NUM_PARITY_IMAGES))
+        parity = _write_formats(model, request, draft=draft, task=task, images=_images(test, limit=NUM_PARITY_IMAGES))
         num_parameters = int(model.count_params())
         write_manifest(draft, request, num_parameters=num_parameters, test_metrics=test_metrics, parity=parity)
         draft.chmod(0o755)
@@ -79,12 +80,12 @@ def _evaluate(model: Any, test: Split, *, task: Task) -> dict[str, float]:
     split = split_tensors(test)
     with without_penalties(model), data_errors(split):
         if split.is_streamed:
-            values = model.evaluate(_batches(split, task=task), verbose=0, return_dict=True)
+            model.evaluate(_batches(split, task=task), verbose=0)
         else:
             labels = {name: np.asarray(rows[test.indices]) for name, rows in test.labels.items()}
             data = step_data(Batch(images=_images(test), labels=labels), task=task)
-            values = model.evaluate(*data, batch_size=_BATCH, verbose=0, return_dict=True)
-    return {name: float(value) for name, value in values.items()}
+            model.evaluate(*data, batch_size=_BATCH, verbose=0)
+    return {name: float(value) for name, value in reported(model).items()}
 
 
 def _batches(split: SplitTensors, *, task: Task) -> tf.data.Dataset:
@@ -98,15 +99,18 @@ def _batches(split: SplitTensors, *, task: Task) -> tf.data.Dataset:
     return batches.map(lambda parts: step_data(Batch(**parts), task=task))
 
 
-def _write_formats(model: Any, request: ExportRequest, *, draft: Path, images: np.ndarray) -> dict[str, float]:
-    expected = np.asarray(model.predict(images, batch_size=_BATCH, verbose=0))
+def _write_formats(
+    model: Any, request: ExportRequest, *, draft: Path, task: Task, images: np.ndarray
+) -> dict[str, float]:
+    inputs = model_inputs(images, task=task)
+    expected = model.predict(inputs, batch_size=_BATCH, verbose=0)
     parity = {}
     for name in request.formats:
         form = FORMATS[name]
         path = draft / form.file_name
         form.write(model, path)
         what = f"{request.trial}: {form.file_name}"
-        parity[name] = check_parity(expected, form.predict(path, images), what=what)
+        parity[name] = check_outputs(expected, form.predict(path, inputs), what=what)
     return parity
 
 

@@ -13,6 +13,7 @@ from orchestrator.trial import StudyState
 _SECTIONS = (
     sections.headline,
     sections.leaderboard,
+    sections.every_metric,
     sections.learning_curves,
     sections.parallel_coordinates,
     sections.augmentation,

@@ -89,6 +89,29 @@ def leaderboard(findings: Findings) -> Markup:
     return section("Leaderboard", table(headings, rows, numeric=numeric), _common(findings, varying), note=note)
 
 
+def every_metric(findings: Findings) -> Markup:
+    """Returns what each ranked trial measured at its best epoch; nothing where that is the objective and the loss."""
+    state, header = findings.state, findings.state.header
+    best = {
+        row["trial"]: report
+        for row in findings.board.to_pylist()
+        if (report := state.trials[row["trial"]].best_report(metric=header.metric, mode=header.mode)) is not None
+    }
+    others = {
+        name: None for report in best.values() for name in wording.other_metrics(report.metrics, metric=header.metric)
+    }
+    if not others:
+        return Markup("")
+    names = [header.metric, *others]
+    headings = ["rank", "trial", "epoch", *names]
+    rows: list[list[Cell]] = [
+        [rank, trial, report.epoch, *(report.metrics.get(name) for name in names)]
+        for rank, (trial, report) in enumerate(best.items(), start=1)
+    ]
+    note = f"At each trial's best epoch by {header.metric}, on the {wording.split_of(header.metric)} split."
+    return section("Every metric", table(headings, rows, numeric=["rank", "epoch", *names]), note=note)
+
+
 def learning_curves(findings: Findings) -> Markup:
     """Returns the objective by epoch."""
     plot = figures.learning_curves(

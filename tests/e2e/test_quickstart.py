@@ -120,7 +120,7 @@ def test_best_export_is_accurate_and_its_files_are_those_of_its_manifest(quickst
     assert manifest["test_metrics"]["accuracy"] >= 0.96
     assert manifest["files"] == fingerprints(folder)
     assert set(manifest["parity_max_difference"]) == {"keras", "saved_model"}
-    assert manifest["class_names"] == [str(digit) for digit in range(10)]
+    assert manifest["outputs"][0]["class_names"] == [str(digit) for digit in range(10)]
 
 
 PLAIN_KERAS = """

@@ -14,7 +14,7 @@ from orchestrator import errors
 from orchestrator.errors import ExportError
 from orchestrator.export.manifest import MANIFEST, fingerprints, write_manifest
 from orchestrator.export.request import ExportRequest
-from orchestrator.export.verify import TOLERANCE, check_parity
+from orchestrator.export.verify import TOLERANCE, check_outputs, check_parity
 from search_spaces import Variant
 from trainables.data.dataset import DatasetInfo
 from trainables.normalization import PixelStatistics
@@ -96,6 +96,31 @@ def test_predictions_that_differ_are_refused(expected: np.ndarray, actual: np.nd
         check_parity(expected, actual, what="t0007: model.keras")
 
 
+NAMED = {"sex": GOOD, "age": np.array([[40_000.0], [-3.0]])}
+
+
+@pytest.mark.parametrize(
+    ("actual", "message"),
+    [
+        ({"sex": GOOD}, r"predicts \['sex'\], its checkpoint \['age', 'sex'\]; export it again"),
+        (GOOD, r"predicts \[''\], its checkpoint \['age', 'sex'\]"),
+        (
+            NAMED | {"age": NAMED["age"] + [[0.0], [1e-3]]},
+            r"age: predictions differ from the checkpoint's by up to 0.0003",
+        ),
+        (NAMED | {"sex": GOOD[:, ::-1]}, r"sex: predictions differ from the checkpoint's by up to 1,"),
+    ],
+)
+def test_every_output_is_compared_by_its_name(actual: object, message: str) -> None:
+    with pytest.raises(ExportError, match=rf"^t0007: model.keras:? ?.*{message}"):
+        check_outputs(NAMED, actual, what="t0007: model.keras")
+
+
+def test_large_numbers_may_differ_by_the_tolerances_share() -> None:
+    actual = NAMED | {"age": NAMED["age"] * (1 + TOLERANCE / 2)}
+    assert check_outputs(NAMED, actual, what="model.keras") == pytest.approx(TOLERANCE / 2, rel=1e-3)
+
+
 @pytest.fixture
 def export(tmp_path: Path) -> Path:
     """A finished export without its manifest."""
@@ -175,10 +200,13 @@ def test_manifest_tells_all_that_a_user_of_the_model_needs(export: Path) -> None
         "seed": 7,
         "variant_id": wanted.variant.variant_id,
     }
-    assert (told["schema"], told["trial"], told["rank"], told["epoch"]) == (1, "t0007", 1, 4)
-    assert told["input"]["shape"] == [None, 8, 6, 1]
-    assert told["output"]["shape"] == [None, 2]
-    assert told["class_names"] == ["cat", "dog"]
+    assert (told["schema"], told["trial"], told["rank"], told["epoch"]) == (2, "t0007", 1, 4)
+    assert told["inputs"] == [{"name": "image", "dtype": "float32", "shape": [None, 8, 6, 1], "values": "0 to 255"}]
+    (output,) = told["outputs"]
+    assert (output["name"], output["target"], output["kind"]) == ("output_0", "label", "classification")
+    assert (output["dtype"], output["shape"]) == ("float32", [None, 2])
+    assert output["values"].startswith("probability of each class")
+    assert output["class_names"] == ["cat", "dog"]
     assert told["preprocessing"]["color"] == "grey"
     assert told["splits"] == {"train": 70, "validation": 10, "test": 20}
     assert (told["metrics"], told["test_metrics"]) == ({"val_accuracy": 0.9}, {"accuracy": 0.8})

@@ -1,6 +1,7 @@
 """The report: whole, safe to open, honest about splits, and fine with nothing to show."""
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import plotly.graph_objects as go
@@ -212,3 +213,34 @@ def test_the_picture_of_augmented_images_lies_in_the_page_itself(write, make_swe
     assert "as the first epochs show them" in page.text
     assert page.tags.count("img") == 1
     assert "data:image/png;base64,cGljdHVyZQ==" in RunFolder(tmp_path).report.read_text(encoding="utf-8")
+
+
+HEADS = {"val_digit_accuracy": 0.9, "val_digit_loss": 0.2, "val_ink_mae": 0.05, "val_loss": 0.3, "loss": 0.1}
+
+
+def with_heads(record):
+    """The same record, its metrics being those of two heads."""
+    if not hasattr(record, "report"):
+        return record
+    value = record.report["metrics"]["val_accuracy"]
+    return replace(record, report={**record.report, "metrics": {**HEADS, "val_ink_mae": value}})
+
+
+def test_every_metric_of_every_head_is_told_at_the_best_epoch(write, make_sweep):
+    page = write([with_heads(record) for record in make_sweep(metric="val_ink_mae", mode="min")])
+    headings = "rank trial epoch val_ink_mae val_digit_accuracy val_digit_loss val_loss"
+    assert headings in page.text
+    state = fold([with_heads(record) for record in make_sweep(metric="val_ink_mae", mode="min")])
+    lowest = min(
+        (report.metrics["val_ink_mae"], trial.name, report.epoch)
+        for trial in state.trials.values()
+        if trial.state in {"completed", "stopped"}
+        for report in trial.reports
+    )
+    assert f"1 {lowest[1]} {lowest[2]} {lowest[0]:.4g} 0.9 0.2 0.3" in page.text
+    assert "At each trial's best epoch by val_ink_mae, on the validation split." in page.text
+    assert page.figures["curves"]["layout"]["yaxis"]["title"]["text"] == "val_ink_mae (validation)"
+
+
+def test_a_study_of_one_metric_has_no_table_of_every_metric(page):
+    assert "Every metric" not in page.text

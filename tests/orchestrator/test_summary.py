@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -91,6 +92,7 @@ def test_status_as_json_holds_the_facts(make_sweep):
         "failed": 1,
     }
     assert (found["best"]["trial"], found["best"]["epoch"], found["best"]["value"]) == ("t0003", 9, 0.7852)
+    assert found["best"]["metrics"].keys() == {"accuracy", "loss", "val_accuracy", "val_loss"}
     assert found["cost"]["epochs_saved"] == 52
     assert found["exports"] == [
         {
@@ -113,3 +115,19 @@ def test_summary_names_no_model_where_none_was_exported(make_sweep, tmp_path):
     target = console(width=140)
     summary(target, fold(make_sweep()), folder=RunFolder(tmp_path))
     assert "load_model" not in printed(target)
+
+
+def test_what_the_best_trial_measured_beside_the_objective_is_told(begin, make_reported):
+    target = console(width=200)
+    record = make_reported(0, 1, at=110.0, value=0.5)
+    heads = {"val_digit_accuracy": 0.91, "val_ink_mae": 0.0125, "val_ink_loss": 0.2, "val_loss": 0.7, "loss": 1.0}
+    record = replace(record, report={**record.report, "metrics": heads})
+    state = fold([*begin(metric="val_digit_accuracy"), record])
+    summary(target, state, folder=RunFolder(Path("runs/x")))
+    assert "metrics t0000 at epoch 1: val_ink_mae 0.0125, val_ink_loss 0.2, val_loss 0.7" in printed(target)
+
+
+def test_nothing_is_told_beside_a_lone_metric_and_its_loss(make_sweep):
+    target = console(width=200)
+    summary(target, fold(make_sweep()), folder=RunFolder(Path("runs/x")))
+    assert "metrics t00" not in printed(target)

@@ -46,6 +46,19 @@ ARCHITECTURE = {
         "batch_norm",
         "dropout",
     },
+    "multitask-small": {
+        "trunk",
+        "num_blocks",
+        "filters",
+        "filters_growth",
+        "pooling",
+        "activation",
+        "batch_norm",
+        "head",
+        "shared_trunk",
+        "head_units",
+        "dropout",
+    },
     "resnet-cifar": {
         "preset",
         "pre_activation",
@@ -100,6 +113,6 @@ def test_unknown_built_in_space_suggests_the_nearest() -> None:
         builtin_text("resnet-smal")
     assert str(caught.value) == (
         "no built-in space is called 'resnet-smal'; there are cnn-deep, cnn-small, inception-small, "
-        "resnet-cifar, resnet-small; "
+        "multitask-small, resnet-cifar, resnet-small; "
         "did you mean 'resnet-small'?"
     )

@@ -15,6 +15,7 @@ SMALL = {
     "sequential": {"num_blocks": 2, "filters": 4, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
     "residual": {"num_stages": 2, "filters": 4, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
     "functional": {"num_modules": 2, "filters": 8, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
+    "multitask": {"num_blocks": 2, "filters": 4, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
 }
 
 #: Keeps sampled variants small; the parameters' own ranges reach far beyond any test machine.
@@ -30,6 +31,7 @@ CEILINGS = {
     "squeeze_excite": 16,
     "num_modules": 3,
     "pool_every": 3,
+    "head_units": 20,
     "filters": 8,
     "filters_growth": 2.0,
 }

@@ -75,6 +75,15 @@ def test_an_image_changes_alike_in_any_batch_and_order(images, spec, batch_size)
         np.testing.assert_array_equal(batch.images, whole[some])
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("spec", SPECS, ids=name_of)
+def test_images_side_by_side_in_the_channels_change_as_each_does_alone(images, spec, channels):
+    parts = [images[..., :channels], images[::-1, ..., -channels:]]
+    whole = batches(np.concatenate(parts, axis=3), spec, rows=[np.arange(NUM_ROWS)])[0].images
+    alone = [batches(part, spec, rows=[np.arange(NUM_ROWS)])[0].images for part in parts]
+    np.testing.assert_array_equal(whole, np.concatenate(alone, axis=3))
+
+
 @pytest.mark.parametrize("spec", SPECS, ids=name_of)
 def test_an_image_changes_alike_however_many_images_there_are(images, spec):
     np.testing.assert_array_equal(augmented(images, spec), augmented(images, spec, num_rows=1000))

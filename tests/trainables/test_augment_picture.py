@@ -48,6 +48,22 @@ def test_a_picture_is_a_png_of_moderate_size_and_always_the_same(tmp_path, shape
         assert 200 < picture.width < 700
 
 
+@pytest.mark.parametrize(("num_inputs", "channels"), [(2, 1), (3, 1), (2, 3)])
+def test_images_of_one_example_stand_one_beside_the_other(tmp_path, num_inputs, channels):
+    from trainables.data.augment.picture import write_picture
+    from trainables.data.dataset import Split
+    from trainables.data.pipeline import split_tensors
+
+    # Each input has a brightness of its own, so that its place in the picture is known.
+    levels = np.repeat(np.arange(1, num_inputs + 1, dtype=np.uint8) * 40, channels)
+    images = np.broadcast_to(levels, (4, 8, 6, len(levels))).copy()
+    train = split_tensors(Split(images=images, labels={"label": np.zeros(4, np.int32)}, indices=np.arange(4)))
+    write_picture(tmp_path / "it.png", AugmentSpec(flip="both"), train=train, seed=4, num_inputs=num_inputs)
+    with Image.open(tmp_path / "it.png") as picture:
+        row = np.asarray(picture)[10, : 54 * num_inputs, 0]
+    assert row.reshape(num_inputs, 54).tolist() == [[40 * place] * 54 for place in range(1, num_inputs + 1)]
+
+
 @pytest.fixture(scope="module")
 def worker_spec(tmp_path_factory):
     folder = tmp_path_factory.mktemp("digits")

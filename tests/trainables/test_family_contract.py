@@ -9,7 +9,8 @@ from search_spaces import Variant
 from trainables.errors import InfeasibleError
 from trainables.families import FAMILIES, build_model
 from trainables.spec import AugmentSpec
-from trainables.task import Task
+from trainables.target_spec import TargetSpec, metric_modes
+from trainables.task import Target, Task
 
 NUM_BUILT = 201
 #: Everything a family has beyond its defaults, at once.
@@ -43,6 +44,15 @@ RICH = {
         "merge": "concatenate",
         "skip": "concatenate",
         "shared": True,
+        "dropout": 0.1,
+    },
+    "multitask": {
+        "trunk": "residual",
+        "num_blocks": 3,
+        "filters": 6,
+        "head": "flatten",
+        "shared_trunk": False,
+        "head_units": 16,
         "dropout": 0.1,
     },
 }
@@ -196,3 +206,113 @@ def test_a_rich_variant_goes_on_exactly_from_its_state(family, training_of, vari
     resumed.load_state(state, history=[first])
     assert resumed.run_epoch().metrics == second.metrics
     same_state(resumed.state(), whole.state())
+
+
+#: Tasks beyond one class an image: each kind alone, and, for families that can, all of them of two images.
+KINDS = {"classification": 10, "multilabel": 3, "regression": 2}
+ABLE = [name for name, family in FAMILIES.items() if family.takes_several]
+
+
+def task_of(*kinds, inputs=("image",), shape=(8, 8, 1)):
+    targets = []
+    for kind in kinds:
+        spec = TargetSpec(kind=kind)
+        names = () if kind == "regression" else tuple(map(str, range(KINDS[kind])))
+        targets.append(
+            Target(
+                name=f"the_{kind}",
+                kind=kind,
+                size=KINDS[kind],
+                class_names=names,
+                loss=spec.loss_name,
+                metrics=spec.metric_names,
+            )
+        )
+    return Task(input_shape=shape, targets=tuple(targets), inputs=inputs)
+
+
+@pytest.fixture(scope="module")
+def training_on(digits, variant_of):
+    """Makes a Training of a rich variant on 64 digits that are labelled in every way."""
+    from trainables.data.dataset import Split
+    from trainables.data.pipeline import split_tensors
+    from trainables.training import Training
+    from trainables.worker_spec import TrainingSpec
+
+    pixels, classes = digits
+    means = (pixels.reshape(-1, 2, 4, 8).mean(axis=(2, 3)) / 255).astype(np.float32)
+    labels = {
+        "the_classification": classes,
+        "the_multilabel": np.stack([classes % 2, classes > 4, classes % 3 == 0], axis=1).astype(np.uint8),
+        "the_regression": means,
+    }
+
+    def make(family, task, **params):
+        images = np.concatenate([pixels] * len(task.inputs), axis=3)
+        split = split_tensors(Split(images=images, labels=labels, indices=np.arange(64, dtype=np.int32)))
+        spec = TrainingSpec(max_epochs=12, metric="val_loss", mode="min")
+        variant = variant_of(family, **(RICH[family] | {"learning_rate": 0.01} | params))
+        return Training(variant, train=split, validation=split, task=task, spec=spec)
+
+    return make
+
+
+def reports_and_losses(training):
+    reports = list(training.epochs())
+    assert len(training.history) == training.spec.max_epochs
+    return reports, [report.metrics["loss"] for report in reports]
+
+
+@pytest.mark.parametrize("kind", ["multilabel", "regression"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_rich_variant_learns_flags_and_numbers(family, kind, training_on):
+    training = training_on(family, task_of(kind))
+    reports, losses = reports_and_losses(training)
+    assert reports[0].metrics.keys() == metric_modes({f"the_{kind}": TargetSpec(kind=kind)}).keys()
+    # Its dropouts make single epochs noisy.
+    assert np.mean(losses[-3:]) < losses[0]
+    outputs = training.model(images_of((8, 8, 1)), training=False).numpy()
+    assert outputs.shape == (3, KINDS[kind])
+    assert outputs.dtype == np.float32
+    assert kind == "regression" or ((outputs >= 0) & (outputs <= 1)).all()
+
+
+@pytest.mark.parametrize("family", ABLE)
+def test_a_rich_variant_learns_several_targets_of_several_images(family, training_on, same_state):
+    task = task_of(*KINDS, inputs=("left", "right"))
+    training, resumed = training_on(family, task), training_on(family, task)
+    first = training.run_epoch()
+    resumed.load_state(training.state(), history=[first])
+    assert resumed.run_epoch().metrics == training.run_epoch().metrics
+    same_state(resumed.state(), training.state())
+    reports, losses = reports_and_losses(training)
+    specs = {f"the_{kind}": TargetSpec(kind=kind) for kind in KINDS}
+    assert reports[0].metrics.keys() == metric_modes(specs).keys()
+    assert np.mean(losses[-3:]) < first.metrics["loss"]
+
+
+@pytest.mark.parametrize("family", ABLE)
+def test_sampled_variants_take_and_give_what_the_task_says(family, sampled_variant, tmp_path):
+    import keras
+
+    num_built = 0
+    for number in itertools.count(600):
+        variant, shape = sampled_variant(family, number)
+        task = task_of(*KINDS, inputs=("left", "right", "middle"), shape=shape)
+        keras.backend.clear_session(free_memory=False)
+        try:
+            model = build_model(variant, task=task)
+        except InfeasibleError:
+            continue
+        inputs = {name: images_of(shape, seed=place) for place, name in enumerate(task.inputs)}
+        outputs = model(inputs, training=False)
+        assert {name: tuple(values.shape) for name, values in outputs.items()} == {
+            target.name: (3, target.size) for target in task.targets
+        }, variant
+        model.save(tmp_path / "model.keras")
+        loaded = keras.models.load_model(tmp_path / "model.keras")(inputs, training=False)
+        for name, values in outputs.items():
+            np.testing.assert_array_equal(loaded[name], values, err_msg=str(variant))
+        num_built += 1
+        if num_built == 10:
+            break

@@ -34,6 +34,7 @@ class Examined:
 
     Attributes:
         source: its name in the study file.
+        inputs: the names of the images of an example.
         images: by split.
         targets: what is to be predicted.
         labels: by split and target, encoded.
@@ -42,6 +43,7 @@ class Examined:
     """
 
     source: str
+    inputs: Sequence[str]
     images: Mapping[SplitName, Images]
     targets: Sequence[DescribedTarget]
     labels: Mapping[SplitName, Mapping[str, Array]]
@@ -56,8 +58,18 @@ def examine(raw: RawDataset, *, spec: DataSpec, progress: Progress) -> Examined:
     images = {name: raw.splits[name].images for name in SPLIT_NAMES if name in raw.splits}
     progress("looking at image sizes", 0, sum(map(len, images.values())))
     layout = choose_layout(images.values(), image_size=spec.image_size, channels=spec.channels)
-    size = images_size(images.values(), layout=layout)
-    return Examined(source=spec.source, images=images, targets=targets, labels=labels, layout=layout, size=size)
+    # Images of one example lie side by side in the channels.
+    num_channels = layout.channels * len(spec.input_names)
+    size = images_size(images.values(), height=layout.height, width=layout.width, num_channels=num_channels)
+    return Examined(
+        source=spec.source,
+        inputs=spec.input_names,
+        images=images,
+        targets=targets,
+        labels=labels,
+        layout=layout,
+        size=size,
+    )
 
 
 def build_entry(folder: Path, source: Examined, *, key: str, storage: Storage, progress: Progress) -> None:
@@ -83,6 +95,7 @@ def build_entry(folder: Path, source: Examined, *, key: str, storage: Storage, p
             "storage": storage,
             "size": asdict(size),
             "input_shape": [source.layout.height, source.layout.width, source.layout.channels],
+            "inputs": list(source.inputs),
             "targets": [target.to_json() for target in source.targets],
             "builder_pid": os.getpid(),
             "arrays": arrays,
@@ -150,7 +163,7 @@ def task_of(manifest: Mapping[str, Any], *, spec: DataSpec) -> Task:
                 metrics=target.metric_names,
             )
         )
-    return Task(input_shape=(height, width, channels), targets=tuple(targets))
+    return Task(input_shape=(height, width, channels), targets=tuple(targets), inputs=tuple(manifest["inputs"]))
 
 
 def statistics_of(split_manifest: Mapping[str, Any]) -> PixelStatistics:
@@ -160,7 +173,8 @@ def statistics_of(split_manifest: Mapping[str, Any]) -> PixelStatistics:
 
 def fingerprint(manifest: Mapping[str, Any], split_manifest: Mapping[str, Any]) -> str:
     """Returns a hash of all pixels, labels, names and splits; how the images are kept plays no part."""
-    digest = hashlib.sha256(repr([manifest["input_shape"], manifest["targets"]]).encode())
+    described = [manifest[name] for name in ("input_shape", "inputs", "targets")]
+    digest = hashlib.sha256(repr(described).encode())
     containers = {f"{name}_{part}" for name in SPLIT_NAMES for part in ("bytes", "offsets")}
     stored = {name: record for name, record in manifest["arrays"].items() if name not in containers}
     for arrays in ({**stored, **manifest["pixels"]}, split_manifest["arrays"]):
@@ -191,15 +205,16 @@ def _write_images(
             yield batch
             told(batch)
 
+    num_channels = layout.channels * len(source.inputs)
     if storage == "encoded":
         if not isinstance(images, EncodableImages):
             raise DataError(f"data: {name} images come as arrays here, expected files in image formats")
         written, pixels = write_encoded(folder, name, images, layout=layout, told=told)
     else:
-        shape = (len(images), layout.height, layout.width, layout.channels)
+        shape = (len(images), layout.height, layout.width, num_channels)
         pixels = write_array(folder / f"{name}_images.npy", batches=decoded(), dtype=np.uint8, shape=shape)
         written = {f"{name}_images": pixels}
     sums = write_array(
-        folder / f"{name}_moments.npy", batches=moments, dtype=np.int64, shape=(len(images), layout.channels, 2)
+        folder / f"{name}_moments.npy", batches=moments, dtype=np.int64, shape=(len(images), num_channels, 2)
     )
     return {**written, f"{name}_moments": sums}, pixels

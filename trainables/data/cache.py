@@ -46,7 +46,7 @@ from trainables.spec import DataSpec
 __all__ = ["Dataset", "DatasetInfo", "Split", "cache_folder", "entry_key", "open_dataset", "prepare_dataset"]
 
 #: The settings, besides the content, that decide the decoded arrays.
-DECODING_FIELDS = ("source", "name", "limit", "image_size", "channels", "image_column", "function")
+DECODING_FIELDS = ("source", "name", "limit", "image_size", "channels", "image_column", "inputs", "function")
 
 LOCKS_FOLDER = "locks"
 BUILDING = ".building-"

@@ -16,6 +16,11 @@ def checked_labels(labels: Array, *, where: str, num_images: int) -> Array:
     Raises: DataError: if they are empty, missing, negative, fractional, one-hot, or not as many as the images.
     """
     flat = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    if flat.dtype == object:
+        raise DataError(
+            f"{where}: expected one label an image, got lists (first: {list(flat[0])[:5]!r}); "
+            "use kind: multilabel where several may hold"
+        )
     if flat.ndim != 1:
         raise DataError(
             f"{where}: expected one label an image, got shape {labels.shape}; "
@@ -77,14 +82,14 @@ def class_numbers(labels: Array, *, where: str, values: Sequence[int] | Sequence
     return numbers.astype(np.int32)
 
 
-def named(arrays: Mapping[str, Array], *, where: str) -> list[str] | None:
-    """Returns the class names that come with arrays under the key `class_names`, if any."""
-    if "class_names" not in arrays:
+def named(arrays: Mapping[str, Array], *, where: str, key: str = "class_names") -> list[str] | None:
+    """Returns the class names that come with arrays under a key, if any."""
+    if key not in arrays:
         return None
-    names = np.asarray(arrays["class_names"])
+    names = np.asarray(arrays[key])
     if names.ndim != 1 or names.dtype.kind not in "US" or len(set(names.tolist())) != len(names):
         raise DataError(
-            f"{where}: class_names: expected a list of different texts, got dtype {names.dtype}, shape {names.shape}"
+            f"{where}: {key}: expected a list of different texts, got dtype {names.dtype}, shape {names.shape}"
         )
     return [str(name) for name in names.astype(str).tolist()]
 
@@ -101,7 +106,10 @@ def _plain(labels: Array, *, where: str) -> Array:
             raise DataError(f"{where}: label {row} is {labels[row]}; label every image or remove it")
         if (fractional := labels != np.rint(labels)).any():
             value = labels[fractional][0].item()
-            raise DataError(f"{where}: expected whole-number labels, got {value!r}; classes are numbered 0, 1, 2, ...")
+            raise DataError(
+                f"{where}: expected whole-number labels, got {value!r}; classes are numbered 0, 1, 2, ..., and numbers "
+                "to predict are kind: regression"
+            )
     elif kind not in "iub":
         raise DataError(
             f"{where}: expected labels that are whole numbers or text, got dtype {labels.dtype}; convert them"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from trainables.data.images import EncodableImages, Images, Layout
+from trainables.data.images import EncodableImages, Images
 from trainables.spec import DataSpec
 
 #: decoded: as arrays that all workers map into memory. encoded: in image formats, decoded anew for every batch.
@@ -34,11 +34,11 @@ class ImagesSize:
     encoded_bytes: int | None
 
 
-def images_size(splits: Iterable[Images], *, layout: Layout) -> ImagesSize:
-    """Returns the size of surveyed images in this layout."""
+def images_size(splits: Iterable[Images], *, height: int, width: int, num_channels: int) -> ImagesSize:
+    """Returns the size of surveyed images that are kept with so many channels a row."""
     listed = list(splits)
     num_images = sum(map(len, listed))
-    decoded = num_images * layout.height * layout.width * layout.channels
+    decoded = num_images * height * width * num_channels
     if not all(isinstance(images, EncodableImages) for images in listed):
         return ImagesSize(decoded_bytes=decoded, encoded_bytes=None)
     factor, extra = _PNG_EXTRA

@@ -12,6 +12,7 @@ from typing import Any
 
 from search_spaces import Variant
 from trainables.families.parameters import FUNCTIONAL, RESIDUAL, SEQUENTIAL, ParameterInfo
+from trainables.families.parameters_multitask import MULTITASK
 from trainables.families.training_parameters import TRAINING
 from trainables.normalization import PixelStatistics, pixel_scaling
 from trainables.task import Task
@@ -61,6 +62,13 @@ FAMILIES: dict[str, Family] = {
             summary="A graph of modules with parallel branches, skips and shared convolutions (functional API).",
             parameters=FUNCTIONAL,
             module="trainables.families.functional",
+        ),
+        Family(
+            name="multitask",
+            summary="A trunk of convolution blocks with a head for each target and any number of image inputs.",
+            parameters=MULTITASK,
+            module="trainables.families.multitask",
+            takes_several=True,
         ),
     )
 }

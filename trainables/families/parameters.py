@@ -105,7 +105,8 @@ class ParameterInfo:
                 return f"a list of {one}"
 
 
-_COMMON: Mapping[str, ParameterInfo] = {
+#: Parameters that most families have.
+COMMON: Mapping[str, ParameterInfo] = {
     "filters": ParameterInfo(kind=int, default=16, low=1, high=4096, summary="Filters of the first block or stage."),
     "filters_growth": ParameterInfo(
         kind=float, default=2.0, low=0.25, high=8.0, summary="Factor from one block's filters to the next one's."
@@ -129,9 +130,9 @@ SEQUENTIAL: Mapping[str, ParameterInfo] = {
     "convs_per_block": ParameterInfo(
         kind=int, default=1, low=1, high=8, summary="Convolutions in each block, each with its activation."
     ),
-    **_COMMON,
+    **COMMON,
     "filters": replace(
-        _COMMON["filters"],
+        COMMON["filters"],
         entries=Entries.ONE_OR_ONE_A_BLOCK,
         summary="Filters of the first block; of each block if a list, and then filters_growth has no say.",
     ),
@@ -214,9 +215,9 @@ RESIDUAL: Mapping[str, ParameterInfo] = {
     "blocks_per_stage": ParameterInfo(
         kind=int, default=1, low=1, high=64, replaced_by="preset", summary="Residual blocks in each stage."
     ),
-    **_COMMON,
-    "filters": replace(_COMMON["filters"], replaced_by="preset"),
-    "filters_growth": replace(_COMMON["filters_growth"], replaced_by="preset"),
+    **COMMON,
+    "filters": replace(COMMON["filters"], replaced_by="preset"),
+    "filters_growth": replace(COMMON["filters_growth"], replaced_by="preset"),
     "pre_activation": ParameterInfo(
         kind=bool, default=False, summary="Normalisation and activation before each convolution, none after the sum."
     ),
@@ -268,10 +269,10 @@ FUNCTIONAL: Mapping[str, ParameterInfo] = {
     "shared": ParameterInfo(
         kind=bool, default=False, summary="Modules of equal filters use the same convolutions again."
     ),
-    **_COMMON,
-    "filters": replace(_COMMON["filters"], summary="Filters of the first convolution and the first module."),
+    **COMMON,
+    "filters": replace(COMMON["filters"], summary="Filters of the first convolution and the first module."),
     "filters_growth": replace(
-        _COMMON["filters_growth"], summary="Factor on the filters after every pool_every modules."
+        COMMON["filters_growth"], summary="Factor on the filters after every pool_every modules."
     ),
     "pooling": ParameterInfo(
         kind=str, default="max", options=POOLINGS, summary="2x2 pooling after every pool_every modules but the last."

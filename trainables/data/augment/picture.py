@@ -19,14 +19,17 @@ NUM_EPOCHS = 7
 _CELL, _GAP = 72, 4
 
 
-def write_picture(path: Path, spec: AugmentSpec, *, train: SplitTensors, seed: int) -> None:
+def write_picture(path: Path, spec: AugmentSpec, *, train: SplitTensors, seed: int, num_inputs: int = 1) -> None:
     """Writes a PNG: a row for each of some training images, the original first, then as the first epochs show it.
 
     The file appears whole; writing it again gives the same pixels.
+
+    num_inputs: Images of an example, which are shown one beside the other.
     """
-    cells = sample_cells(spec, train=train, seed=seed)
+    # From side by side in the channels to side by side for the eye.
+    cells = np.concatenate(np.split(sample_cells(spec, train=train, seed=seed), num_inputs, axis=-1), axis=3)
     buffer = io.BytesIO()
-    _grid(cells).save(buffer, format="PNG")
+    _grid(cells, num_inputs=num_inputs).save(buffer, format="PNG")
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     with os.fdopen(handle, "wb") as file:
         file.write(buffer.getvalue())
@@ -49,9 +52,9 @@ def sample_cells(spec: AugmentSpec, *, train: SplitTensors, seed: int) -> np.nda
     return np.clip(np.round(np.stack(columns, axis=1)), 0, 255).astype(np.uint8)
 
 
-def _grid(cells: np.ndarray) -> Image.Image:
+def _grid(cells: np.ndarray, *, num_inputs: int) -> Image.Image:
     num_rows, num_columns, height, width, channels = cells.shape
-    scale = _CELL / max(height, width)
+    scale = _CELL / max(height, width // num_inputs)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     # Small images show their own pixels.
     method = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX

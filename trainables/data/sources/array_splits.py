@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from search_spaces import nearest
 from trainables.data.arrays import array_images, with_channels
 from trainables.data.errors import DataError
 from trainables.data.images import Array
 from trainables.data.labels import named
+from trainables.data.side_by_side import side_by_side
 from trainables.data.sources.base import SPLIT_NAMES, RawDataset, RawSplit, SplitName
 from trainables.spec import DataSpec
 
-#: The pairs of keys that may hold a split, most telling first.
-SPLIT_KEYS: Mapping[SplitName, tuple[tuple[str, str], ...]] = {
-    "train": (("x_train", "y_train"), ("x", "y"), ("images", "labels")),
-    "validation": (("x_val", "y_val"), ("x_validation", "y_validation")),
-    "test": (("x_test", "y_test"),),
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What a split's arrays are called: its lone images, its lone labels, and any that has a name of its own."""
+
+    images: str
+    labels: str
+    named: str
+
+
+#: How the arrays of a split may be called, most telling first.
+SPLIT_KEYS: Mapping[SplitName, tuple[Keys, ...]] = {
+    "train": (Keys("x_train", "y_train", "{}_train"), Keys("x", "y", "{}"), Keys("images", "labels", "{}")),
+    "validation": (Keys("x_val", "y_val", "{}_val"), Keys("x_validation", "y_validation", "{}_validation")),
+    "test": (Keys("x_test", "y_test", "{}_test"),),
 }
-PLAIN_KEYS = (("x", "y"), ("images", "labels"))
+PLAIN_KEYS = (Keys("x", "y", "{}"), Keys("images", "labels", "{}"))
 
 
 def array_dataset(arrays: Mapping[str, Array], *, where: str, spec: DataSpec) -> RawDataset:
@@ -30,73 +43,114 @@ def array_dataset(arrays: Mapping[str, Array], *, where: str, spec: DataSpec) ->
     splits = {
         name: split
         for name in SPLIT_NAMES
-        if (split := array_split(arrays, name=name, where=where, spec=spec)) is not None
+        if (split := _split_of(arrays, SPLIT_KEYS[name], name=name, where=where, spec=spec)) is not None
     }
     if "train" not in splits:
-        raise DataError(
-            f"{where}: expected arrays named x_train and y_train (or x and y, or images and labels), "
-            f"got {sorted(arrays)}; rename them"
-        )
+        raise DataError(_nothing_found(arrays, SPLIT_KEYS["train"], where=where, spec=spec))
     return RawDataset(splits=splits, class_names=named_classes(arrays, where=where, spec=spec))
 
 
 def named_classes(arrays: Mapping[str, Array], *, where: str, spec: DataSpec) -> dict[str, list[str]]:
-    """Returns the class names that come with the arrays, by target."""
-    names = named(arrays, where=where)
-    return {} if names is None else {spec.lone_target: names}
-
-
-def array_split(arrays: Mapping[str, Array], *, name: SplitName, where: str, spec: DataSpec) -> RawSplit | None:
-    """Returns the split of one name, or None if the arrays do not hold it."""
-    return _first_pair(arrays, SPLIT_KEYS[name], where=where, spec=spec, limit=_limit(spec, name))
+    """Returns the class names that come with the arrays, by target: `class_names`, or `<column>_names`."""
+    found = {}
+    for name, target in spec.target_specs.items():
+        keys = [f"{target.column or name}_names", "class_names"][0 if spec.targets else 1 :]
+        if len(spec.targets) > 1:
+            keys = keys[:1]
+        for key in keys:
+            if name not in found and (names := named(arrays, where=where, key=key)) is not None:
+                found[name] = names
+    return found
 
 
 def lone_split(arrays: Mapping[str, Array], *, name: SplitName, where: str, spec: DataSpec) -> RawSplit:
     """Returns the split of a file that was given for one split alone: plain keys will do for any."""
-    pairs = (*SPLIT_KEYS[name], *PLAIN_KEYS)
-    split = _first_pair(arrays, pairs, where=where, spec=spec, limit=_limit(spec, name))
+    known = (*SPLIT_KEYS[name], *PLAIN_KEYS)
+    split = _split_of(arrays, known, name=name, where=where, spec=spec)
     if split is None:
-        expected = " or ".join(f"{x} and {y}" for x, y in dict.fromkeys(pairs))
-        raise DataError(f"{where}: expected arrays named {expected}, got {sorted(arrays)}; rename them")
+        raise DataError(_nothing_found(arrays, known, where=where, spec=spec))
     return split
 
 
-def _first_pair(
-    arrays: Mapping[str, Array],
-    pairs: tuple[tuple[str, str], ...],
-    *,
-    where: str,
-    spec: DataSpec,
-    limit: int | None,
+def _split_of(
+    arrays: Mapping[str, Array], known: Sequence[Keys], *, name: SplitName, where: str, spec: DataSpec
 ) -> RawSplit | None:
-    for images_key, labels_key in pairs:
-        if (images_key in arrays) != (labels_key in arrays):
-            present, absent = (images_key, labels_key) if images_key in arrays else (labels_key, images_key)
-            raise DataError(f"{where}: has {present} but not {absent}; add {absent}")
-        if images_key in arrays:
-            images = _plain(arrays[images_key], where=f"{where}: {images_key}")
-            labels = _plain(arrays[labels_key], where=f"{where}: {labels_key}")
-            return _split(images, labels, where=f"{where}: {images_key}", target=spec.lone_target, limit=limit)
+    """Returns the split under the first of the known keys that the arrays have any of, or None."""
+    for keys in known:
+        images, labels = _keys_of(arrays, keys, spec=spec)
+        wanted = [*images.values(), *labels.values()]
+        # A plain name says little where images or labels have a key that says more.
+        telling = [key for key in wanted if key in (keys.images, keys.labels)] if keys.named == "{}" else wanted
+        if not any(key in arrays for key in telling or wanted):
+            continue
+        if missing := [key for key in wanted if key not in arrays]:
+            present = next(key for key in wanted if key in arrays)
+            hint = nearest(missing[0], [key for key in arrays if key not in wanted])
+            raise DataError(f"{where}: has {present} but not {missing[0]}; add {missing[0]}{hint}")
+        limit = spec.limit if name == "train" else None
+        return _split(arrays, images, labels, where=where, limit=limit)
     return None
 
 
-def _limit(spec: DataSpec, name: SplitName) -> int | None:
-    return spec.limit if name == "train" else None
+def _keys_of(arrays: Mapping[str, Array], keys: Keys, *, spec: DataSpec) -> tuple[dict[str, str], dict[str, str]]:
+    """Returns the key of each image input and of each target's labels."""
+    images = {name: keys.named.format(name) if spec.inputs else keys.images for name in spec.input_names}
+    labels = {name: keys.named.format(target.column or name) for name, target in spec.target_specs.items()}
+    name, target = next(iter(spec.target_specs.items()))
+    if not spec.targets or (len(spec.targets) == 1 and target.column is None and labels[name] not in arrays):
+        # A lone target need not be named by its array.
+        labels = {name: keys.labels}
+    return images, labels
 
 
-def _split(images: Array, labels: Array, *, where: str, target: str, limit: int | None) -> RawSplit:
-    if images.ndim == 0 or labels.ndim == 0:
-        raise DataError(f"{where}: expected arrays of images and labels, got shapes {images.shape} and {labels.shape}")
-    if len(images) != len(labels):
-        raise DataError(f"{where}: there are {len(images)} images but {len(labels)} labels; give every image one label")
-    if len(images):
-        with_channels(images, where=where)
+def _split(
+    arrays: Mapping[str, Array],
+    images: Mapping[str, str],
+    labels: Mapping[str, str],
+    *,
+    where: str,
+    limit: int | None,
+) -> RawSplit:
+    pixels = {name: _plain(arrays[key], where=f"{where}: {key}") for name, key in images.items()}
+    answers = {name: _plain(arrays[key], where=f"{where}: {key}") for name, key in labels.items()}
+    first_key = next(iter(images.values()))
+    first = pixels[next(iter(images))]
+    place = f"{where}: {first_key}"
+    for array in (*pixels.values(), *answers.values()):
+        if array.ndim == 0:
+            raise DataError(
+                f"{place}: expected arrays of images and labels, got shapes {first.shape} and {array.shape}"
+            )
+    for name, array in answers.items():
+        if len(array) != len(first):
+            raise DataError(
+                f"{place}: there are {len(first)} images but {len(array)} labels{_beside(labels, name)}; "
+                "give every image one label"
+            )
+    for name, array in pixels.items():
+        if len(array):
+            with_channels(array, where=f"{where}: {images[name]}")
+    parts = {key: array_images(pixels[name][:limit], where=f"{where}: {key}") for name, key in images.items()}
     return RawSplit(
-        where=where,
-        images=array_images(images[:limit], where=where),
-        labels={target: labels[:limit]},
-        all_labels={target: labels},
+        where=place,
+        images=side_by_side(parts, where=where),
+        labels={name: array[:limit] for name, array in answers.items()},
+        all_labels=answers,
     )
+
+
+def _beside(labels: Mapping[str, str], name: str) -> str:
+    return f" in {labels[name]}" if len(labels) > 1 else ""
+
+
+def _nothing_found(arrays: Mapping[str, Array], known: Sequence[Keys], *, where: str, spec: DataSpec) -> str:
+    told = []
+    for keys in known:
+        images, labels = _keys_of(arrays, keys, spec=spec)
+        told.append(" and ".join(dict.fromkeys([*images.values(), *labels.values()])))
+    first, *others = dict.fromkeys(told)
+    rest = f" (or {', or '.join(others)})" if others else ""
+    return f"{where}: expected arrays named {first}{rest}, got {sorted(arrays)}; rename them"
 
 
 def _plain(array: object, *, where: str) -> Array:

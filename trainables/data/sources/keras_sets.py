@@ -61,7 +61,8 @@ def open_keras(spec: DataSpec, progress: Progress) -> OpenedSource:
         arrays = loaded or _load(name)
         if name in CLASS_NAMES:
             arrays = {**arrays, "class_names": np.array(CLASS_NAMES[name])}
-        return arrays
+        # Under the column's name as well, for a target that names it.
+        return {**arrays, "label_train": arrays["y_train"], "label_test": arrays["y_test"]}
 
     return OpenedSource(
         content=(where, *content_hashes(files, progress=progress)),

@@ -1,23 +1,28 @@
-"""Parquet files with a column of images and one of labels, as Hugging Face and others write them."""
+"""Parquet files with columns of images and of labels, as Hugging Face and others write them."""
 
 from __future__ import annotations
 
 import glob
-import json
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from trainables.data.arrays import ArrayImages
 from trainables.data.decode import Encoded, EncodedImages
 from trainables.data.errors import DataError
 from trainables.data.images import Array, Images, Progress
+from trainables.data.side_by_side import side_by_side
 from trainables.data.sources.arrow_lists import is_list, stacked
 from trainables.data.sources.base import SPLIT_NAMES, OpenedSource, RawDataset, RawSplit, content_hashes
+from trainables.data.sources.parquet_labels import (
+    column_type,
+    hugging_face_names,
+    label_columns,
+    open_parquet_file,
+    read_labels,
+)
 from trainables.spec import DataSpec
 
 #: Rows read at once.
@@ -37,8 +42,9 @@ def open_parquet(spec: DataSpec, progress: Progress) -> OpenedSource:
             name: _split(paths, spec, where=str(getattr(spec, name)), limit=spec.limit if name == "train" else None)
             for name, paths in files.items()
         }
-        names = _hugging_face_names(files["train"][0], _label_column(spec))
-        return RawDataset(splits=splits, class_names={} if names is None else {spec.lone_target: names})
+        columns = label_columns(spec)
+        names = {name: hugging_face_names(files["train"][0], column) for name, column in columns.items()}
+        return RawDataset(splits=splits, class_names={name: told for name, told in names.items() if told is not None})
 
     return OpenedSource(content=content_hashes(flat, progress=progress), read=read)
 
@@ -58,64 +64,25 @@ def _files(value: str, *, field: str) -> list[Path]:
 
 
 def _split(files: list[Path], spec: DataSpec, *, where: str, limit: int | None) -> RawSplit:
-    labels = np.concatenate([_labels(file, _label_column(spec)) for file in files])
-    count = len(labels) if limit is None else min(limit, len(labels))
-    image_type = _column_type(files[0], spec.image_column, field="image_column")
-    images: Images
-    if is_list(image_type):
-        pieces = partial(_pixel_batches, files, spec, count=count)
-        images = ArrayImages(f"{where}: column {spec.image_column!r}", count=count, pieces=pieces)
-    else:
-        images = EncodedImages(count=count, items=partial(_encoded, files, spec.image_column, count=count))
-    target = spec.lone_target
-    return RawSplit(where=where, images=images, labels={target: labels[:count]}, all_labels={target: labels})
-
-
-def _label_column(spec: DataSpec) -> str:
-    name, target = next(iter(spec.target_specs.items()))
-    return target.column or name
-
-
-def _open(file: Path) -> Any:
-    # Late: pyarrow stays out of processes that only open decoded data.
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.ParquetFile(file)
-    except (pa.ArrowException, OSError) as exc:
-        raise DataError(f"{file}: is not a whole Parquet file: {exc}; write it again") from exc
-
-
-def _column_type(file: Path, column: str, *, field: str) -> Any:
-    with _open(file) as opened:
-        schema = opened.schema_arrow
-    if schema.names.count(column) != 1:
-        raise DataError(
-            f"data.{field}: {file} has no single column {column!r}, its columns are {schema.names}; name one"
-        )
-    return schema.field(column).type
-
-
-def _labels(file: Path, column: str) -> Array:
-    import pyarrow as pa
-
-    _column_type(file, column, field="label_column")
-    with _open(file) as opened:
-        chunked = opened.read(columns=[column]).column(column)
-    if chunked.null_count:
-        row = chunked.to_pylist().index(None)
-        raise DataError(f"{file} row {row}: the label is missing (null); label every row or remove it")
-    if pa.types.is_dictionary(chunked.type):
-        chunked = chunked.cast(chunked.type.value_type)
-    if pa.types.is_integer(chunked.type) or pa.types.is_floating(chunked.type) or pa.types.is_boolean(chunked.type):
-        return np.asarray(chunked.to_numpy())
-    if pa.types.is_string(chunked.type) or pa.types.is_large_string(chunked.type):
-        return np.array(chunked.to_pylist(), dtype=np.str_)
-    raise DataError(
-        f"data.label_column: {file}: column {column!r} has type {chunked.type}, expected whole numbers or strings; "
-        "name another column"
+    labels = read_labels(files, spec)
+    total = len(next(iter(labels.values())))
+    count = total if limit is None else min(limit, total)
+    columns = {f"column {name!r}": name for name in spec.inputs or (spec.image_column,)}
+    images = {place: _images(files, column, spec, where=where, count=count) for place, column in columns.items()}
+    return RawSplit(
+        where=where,
+        images=side_by_side(images, where=where),
+        labels={name: values[:count] for name, values in labels.items()},
+        all_labels=labels,
     )
+
+
+def _images(files: list[Path], column: str, spec: DataSpec, *, where: str, count: int) -> Images:
+    image_type = column_type(files[0], column, field="inputs" if spec.inputs else "image_column")
+    if is_list(image_type):
+        pieces = partial(_pixel_batches, files, column, spec, count=count)
+        return ArrayImages(f"{where}: column {column!r}", count=count, pieces=pieces)
+    return EncodedImages(count=count, items=partial(_encoded, files, column, count=count))
 
 
 def _batches(files: list[Path], column: str, *, count: int) -> Iterator[tuple[str, int, Any]]:
@@ -123,7 +90,7 @@ def _batches(files: list[Path], column: str, *, count: int) -> Iterator[tuple[st
     left = count
     for file in files:
         first = 0
-        with _open(file) as opened:
+        with open_parquet_file(file) as opened:
             for batch in opened.iter_batches(batch_size=BATCH_ROWS, columns=[column]):
                 if left <= 0:
                     return
@@ -157,22 +124,11 @@ def _encoded_batch(array: Any, *, file: str, first: int, column: str) -> Iterato
         yield Encoded(where=f"{file} row {row}", content=value)
 
 
-def _pixel_batches(files: list[Path], spec: DataSpec, *, count: int) -> Iterator[Array]:
-    for file, first, array in _batches(files, spec.image_column, count=count):
+def _pixel_batches(files: list[Path], column: str, spec: DataSpec, *, count: int) -> Iterator[Array]:
+    for file, first, array in _batches(files, column, count=count):
         yield stacked(
             array,
             where=f"{file} rows {first}..{first + len(array) - 1}",
             image_size=spec.image_size,
             channels=spec.channels,
         )
-
-
-def _hugging_face_names(file: Path, column: str) -> list[str] | None:
-    """Returns the class names that Hugging Face's `datasets` keeps in the file's metadata, if any."""
-    with _open(file) as opened:
-        metadata = opened.schema_arrow.metadata or {}
-    try:
-        names = json.loads(metadata[b"huggingface"])["info"]["features"][column]["names"]
-    except (KeyError, TypeError, ValueError):
-        return None
-    return [str(name) for name in names] if isinstance(names, list) else None

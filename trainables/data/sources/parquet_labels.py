@@ -1,0 +1,146 @@
+"""Label columns of Parquet files: one value an image, or a list of values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search_spaces import nearest
+from trainables.data.errors import DataError
+from trainables.data.images import Array
+from trainables.data.sources.arrow_lists import is_list
+from trainables.spec import DataSpec
+from trainables.target_spec import TargetKind
+
+#: What a column of a kind may hold, in words.
+_EXPECTED: dict[TargetKind, str] = {
+    "classification": "whole numbers or strings",
+    "multilabel": "lists of 0 and 1, or lists of strings or numbers",
+    "regression": "numbers, or lists of numbers",
+}
+
+
+def open_parquet_file(file: Path) -> Any:
+    """Returns the opened file.
+
+    Raises: DataError: if it is not a whole Parquet file.
+    """
+    # Late: pyarrow stays out of processes that only open decoded data.
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(file)
+    except (pa.ArrowException, OSError) as exc:
+        raise DataError(f"{file}: is not a whole Parquet file: {exc}; write it again") from exc
+
+
+def column_type(file: Path, column: str, *, field: str) -> Any:
+    """Returns the Arrow type of a column.
+
+    field: What in the study file names the column.
+    Raises: DataError: if there is no such column, or more than one.
+    """
+    with open_parquet_file(file) as opened:
+        schema = opened.schema_arrow
+    if schema.names.count(column) != 1:
+        fix = nearest(column, schema.names) or "; name one"
+        raise DataError(f"data.{field}: {file} has no single column {column!r}, its columns are {schema.names}{fix}")
+    return schema.field(column).type
+
+
+def label_columns(spec: DataSpec) -> dict[str, str]:
+    """Returns the column of each target's labels."""
+    return {name: target.column or name for name, target in spec.target_specs.items()}
+
+
+def read_labels(files: Sequence[Path], spec: DataSpec) -> dict[str, Array]:
+    """Returns the labels of all files' rows by target.
+
+    Lists of numbers that are of one length become (count, length), other lists an array of Python's lists.
+    Raises: DataError: if a column is missing, of a type without labels, or a label is null.
+    """
+    labels = {}
+    for name, column in label_columns(spec).items():
+        kind = spec.target_specs[name].kind
+        field = f"targets.{name}" if spec.targets else "label_column"
+        parts = [_labels(file, column, field=field, kind=kind) for file in files]
+        labels[name] = _joined(parts)
+    return labels
+
+
+def hugging_face_names(file: Path, column: str) -> list[str] | None:
+    """Returns the class names that Hugging Face's `datasets` keeps in the file's metadata, if any."""
+    with open_parquet_file(file) as opened:
+        metadata = opened.schema_arrow.metadata or {}
+    try:
+        feature = json.loads(metadata[b"huggingface"])["info"]["features"][column]
+        # Of a list of classes, the feature inside.
+        names = feature.get("feature", feature)["names"]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+    return [str(name) for name in names] if isinstance(names, list) else None
+
+
+def _labels(file: Path, column: str, *, field: str, kind: TargetKind) -> Array:
+    import pyarrow as pa
+
+    column_type(file, column, field=field)
+    with open_parquet_file(file) as opened:
+        chunked = opened.read(columns=[column]).column(column)
+    if chunked.null_count:
+        row = chunked.is_null().to_pylist().index(True)
+        raise DataError(f"{file} row {row}: the label is missing (null); label every row or remove it")
+    if pa.types.is_dictionary(chunked.type):
+        chunked = chunked.cast(chunked.type.value_type)
+    if _is_number(chunked.type):
+        return np.asarray(chunked.to_numpy())
+    if _is_text(chunked.type):
+        return np.array(chunked.to_pylist(), dtype=np.str_)
+    if kind != "classification" and is_list(chunked.type):
+        item = chunked.type.value_type if hasattr(chunked.type, "value_type") else None
+        if item is not None and (_is_number(item) or _is_text(item)):
+            return _lists(chunked.to_pylist(), file=file)
+    raise DataError(
+        f"data.{field}: {file}: column {column!r} has type {chunked.type}, expected {_EXPECTED[kind]}; "
+        "name another column"
+    )
+
+
+def _lists(rows: list[list[Any]], *, file: Path) -> Array:
+    for number, row in enumerate(rows):
+        if None in row:
+            raise DataError(f"{file} row {number}: a value of the label is missing (null); fill it or remove the row")
+    lengths = {len(row) for row in rows}
+    if len(lengths) == 1 and lengths != {0} and not isinstance(rows[0][0], str):
+        return np.array(rows)
+    ragged = np.empty(len(rows), object)
+    ragged[:] = rows
+    return ragged
+
+
+def _joined(parts: Sequence[Array]) -> Array:
+    """Returns the files' labels one after the other; rows of one length become lists where another file's differ."""
+    shapes = {(part.dtype == object, part.shape[1:]) for part in parts if len(part)}
+    if len(shapes) <= 1:
+        return np.concatenate([part for part in parts if len(part)] or list(parts))
+    rows = [row for part in parts for row in part.tolist()]
+    ragged = np.empty(len(rows), object)
+    ragged[:] = rows
+    return ragged
+
+
+def _is_number(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

@@ -1,0 +1,130 @@
+"""The family `multitask`: one trunk, a head for each target, and any number of image inputs (functional API).
+
+Each input goes through the trunk and becomes one vector; the inputs' vectors lie side by side, and every head sees all
+of them. Inputs may share the trunk's convolutions; normalisations are each input's own, as the statistics
+of two inputs need not be alike.
+
+Sources: Caruana 1997, "Multitask Learning", Machine Learning 28, for a trunk shared by tasks; Bromley et al. 1993,
+"Signature Verification using a Siamese Time Delay Neural Network", for one shared by inputs; He et al. 2015,
+arXiv:1512.03385, for residual blocks.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import layers
+
+from trainables.blocks import batch_normalisation, convolution, filters_of, output_layer, pooled, scaled_input
+from trainables.errors import InfeasibleError
+from trainables.normalization import PixelScaling
+from trainables.task import Target, Task
+
+_JOINTS = {"flatten": layers.Flatten, "global_average": layers.GlobalAveragePooling2D}
+
+
+def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
+    """Returns the model of a complete set of parameters (see `families.parameters_multitask.MULTITASK`).
+
+    Raises: InfeasibleError: if the image is too small to be pooled so often.
+    """
+    _check_size(params, input_shape=task.input_shape)
+    images, scaled = _inputs(task, params.get("pixel_scaling") or PixelScaling())
+    trunk = _Trunk(params)
+    parts = []
+    for features in scaled:
+        parts.append((trunk if params["shared_trunk"] else _Trunk(params))(features))
+    features = parts[0] if len(parts) == 1 else layers.Concatenate()(parts)
+    if params["dropout"]:
+        features = layers.Dropout(params["dropout"])(features)
+    heads = {target.name: _head(features, target, params, is_lone=task.has_one_target) for target in task.targets}
+    outputs = heads[task.targets[0].name] if task.has_one_target else heads
+    return keras.Model(images, outputs, name="multitask")
+
+
+class _Trunk:
+    """Blocks of convolutions; called again, they use their convolutions again, with other normalisations.
+
+    Args:
+        params: Of the variant.
+    """
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self._params = params
+        self._convolutions: dict[str, layers.Layer] = {}
+
+    def __call__(self, features: keras.KerasTensor) -> keras.KerasTensor:
+        """Returns the features of one input's images, (batch, features)."""
+        params = self._params
+        for block in range(params["num_blocks"]):
+            if block and params["pooling"] != "none":
+                features = pooled(features, kind=params["pooling"])
+            filters = filters_of(block, first=params["filters"], growth=params["filters_growth"])
+            make = self._residual_block if params["trunk"] == "residual" else self._plain_block
+            features = make(features, block=block, filters=filters)
+        return _JOINTS[params["head"]]()(features)
+
+    def _plain_block(self, features: keras.KerasTensor, *, block: int, filters: int) -> keras.KerasTensor:
+        features = self._convolved(features, f"{block}", filters=filters)
+        return layers.Activation(self._params["activation"])(features)
+
+    def _residual_block(self, features: keras.KerasTensor, *, block: int, filters: int) -> keras.KerasTensor:
+        activation = self._params["activation"]
+        inner = layers.Activation(activation)(self._convolved(features, f"{block}.first", filters=filters))
+        inner = self._convolved(inner, f"{block}.second", filters=filters)
+        shortcut = features
+        if features.shape[-1] != filters:
+            shortcut = self._convolved(features, f"{block}.shortcut", filters=filters, kernel_size=1)
+        return layers.Activation(activation)(layers.Add()([inner, shortcut]))
+
+    def _convolved(
+        self, features: keras.KerasTensor, place: str, *, filters: int, kernel_size: int = 3
+    ) -> keras.KerasTensor:
+        """Returns the features after the convolution of that place, normalised but not activated."""
+        batch_norm, activation = self._params["batch_norm"], self._params["activation"]
+        if place not in self._convolutions:
+            self._convolutions[place] = convolution(
+                filters, kernel_size, use_bias=not batch_norm, activation=activation
+            )
+        features = self._convolutions[place](features)
+        return batch_normalisation()(features) if batch_norm else features
+
+
+def _inputs(task: Task, scaling: PixelScaling) -> tuple[Any, list[keras.KerasTensor]]:
+    """Returns what the model takes, and the images of each input, scaled."""
+    if len(task.inputs) == 1:
+        image, scale = scaled_input(task.input_shape, scaling)
+        return image, [scale(image)]
+    channels = task.input_shape[2]
+    images = {name: keras.Input(shape=task.input_shape, name=name) for name in task.inputs}
+    scaled = []
+    for place, (name, image) in enumerate(images.items()):
+        # Statistics are by stored channel: each input has its part of them.
+        scale, offset = (_part(values, place, channels=channels) for values in (scaling.scale, scaling.offset))
+        # No input can be called so: names have no dots.
+        scaled.append(layers.Rescaling(scale, offset=offset, name=f"{name}.scale")(image))
+    return images, scaled
+
+
+def _part(values: float | list[float], place: int, *, channels: int) -> float | list[float]:
+    return values[place * channels : (place + 1) * channels] if isinstance(values, list) else values
+
+
+def _head(
+    features: keras.KerasTensor, target: Target, params: Mapping[str, Any], *, is_lone: bool
+) -> keras.KerasTensor:
+    if params["head_units"]:
+        features = layers.Dense(params["head_units"], activation=params["activation"])(features)
+    # Keras calls an output by its key; its layer only needs a name that no other has.
+    return output_layer(target, name=None if is_lone else f"{target.name}.output")(features)
+
+
+def _check_size(params: Mapping[str, Any], *, input_shape: tuple[int, int, int]) -> None:
+    poolings = params["num_blocks"] - 1 if params["pooling"] != "none" else 0
+    smallest = min(input_shape[:2])
+    if smallest < 2**poolings:
+        raise InfeasibleError(
+            f"{params['num_blocks']} blocks pool the image {poolings} times, but images of "
+            f"{input_shape[0]}x{input_shape[1]} can be halved at most {smallest.bit_length() - 1} times; "
+            f"use at most {smallest.bit_length()} blocks, or pooling 'none'"
+        )
