@@ -84,6 +84,7 @@ def told_by_plain_keras(folder):
         check=False,
     )
     assert result.returncode == 0, result.stderr
+    assert "UserWarning" not in result.stderr
     return result.stdout.splitlines()
 
 
