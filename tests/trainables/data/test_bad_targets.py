@@ -132,7 +132,7 @@ def test_wrong_parquet_labels_are_told(kind, labels, message, tmp_path, prepare)
 
 
 def test_a_lone_targets_array_under_another_splits_key_is_a_doubt(prepare_npz):
-    with pytest.raises(DataError, match=r"has y_train but not it_train; add it_train"):
+    with pytest.raises(DataError, match=r"has x_train but not it_train; add it_train"):
         prepare_npz({"x_train": X, "y_train": CLASS, "it": NUMBER}, targets={"it": {"kind": "regression"}})
 
 
