@@ -33,7 +33,8 @@ def test_every_head_is_in_both_tables_and_the_best_is_good_at_all_of_them(multit
         assert HEADS | {f"val_{name}" for name in HEADS} <= set(pd.read_parquet(run / table).columns)
     best = open_run(run).leaderboard(1).to_pylist()[0]
     assert best["best_val_digit_accuracy"] > 0.9
-    assert best["val_ink_mae"] < 0.03
+    # Always telling the mean would be wrong by 0.028.
+    assert best["val_ink_mae"] < 0.025
     assert best["val_quadrants_accuracy"] > 0.85
 
 
@@ -83,6 +84,7 @@ def told_by_plain_keras(folder):
         check=False,
     )
     assert result.returncode == 0, result.stderr
+    assert "UserWarning" not in result.stderr
     return result.stdout.splitlines()
 
 

@@ -131,6 +131,11 @@ def test_wrong_parquet_labels_are_told(kind, labels, message, tmp_path, prepare)
     assert message in str(caught.value)
 
 
+def test_a_lone_targets_array_under_another_splits_key_is_a_doubt(prepare_npz):
+    with pytest.raises(DataError, match=r"has x_train but not it_train; add it_train"):
+        prepare_npz({"x_train": X, "y_train": CLASS, "it": NUMBER}, targets={"it": {"kind": "regression"}})
+
+
 def test_missing_parquet_columns_are_told_with_the_nearest(tmp_path, prepare):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"image": X.tolist(), "years": NUMBER}), path)

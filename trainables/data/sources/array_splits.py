@@ -97,7 +97,8 @@ def _keys_of(arrays: Mapping[str, Array], keys: Keys, *, spec: DataSpec) -> tupl
     images = {name: keys.named.format(name) if spec.inputs else keys.images for name in spec.input_names}
     labels = {name: keys.named.format(target.column or name) for name, target in spec.target_specs.items()}
     name, target = next(iter(spec.target_specs.items()))
-    if not spec.targets or (len(spec.targets) == 1 and target.column is None and labels[name] not in arrays):
+    is_lone = len(spec.targets) == 1 and target.column is None
+    if not spec.targets or (is_lone and not {labels[name], name} & set(arrays)):
         # A lone target need not be named by its array.
         labels = {name: keys.labels}
     return images, labels
