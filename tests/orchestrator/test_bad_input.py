@@ -172,7 +172,7 @@ TYPES_AND_BOUNDS = [
     ),
     (
         "several targets for one head",
-        data("{source: digits, targets: {a: {}, b: {}}}"),
+        data("{source: digits, targets: {a: {column: label}, b: {column: label}}}"),
         "space.family",
         "data.targets has 2: a, b",
         "'sequential' predicts one target",

@@ -178,7 +178,7 @@ def test_any_heads_metric_may_end_a_trial_by_patience(made):
 
 def test_all_heads_learn_from_both_images(made):
     training = made(
-        PAIR, head="flatten", batch_norm=False, head_units=32, filters=16, learning_rate=0.005, max_epochs=15
+        PAIR, head="flatten", batch_norm=False, head_units=32, filters=16, learning_rate=0.005, max_epochs=20
     )
     reports = list(training.epochs())
     for name in ("digit_accuracy", "quarters_accuracy", "ink_r2_score"):
