@@ -29,11 +29,13 @@ DOORS = {
         "trainables/devices.py",
         "trainables/data/pipeline.py",
         "trainables/data/augment/",
+        "trainables/families/subclassed.py",
         "orchestrator/export/formats.py",
     ),
     "keras": (
         "trainables/training.py",
         "trainables/blocks.py",
+        "trainables/plain_graph.py",
         "trainables/compiling.py",
         "trainables/cost.py",
         "trainables/schedules.py",
@@ -41,6 +43,7 @@ DOORS = {
         "trainables/data/sources/keras_sets.py",
         "orchestrator/export/formats.py",
         "orchestrator/result.py",  # load_model only, for its caller
+        "orchestrator/studies/",  # packaged models of users' kind, imported in workers
     ),
     "ray": (
         "trainables/worker.py",
@@ -84,6 +87,11 @@ WORKER_ONLY = {
     "trainables.families.sequential",
     "trainables.families.residual",
     "trainables.families.functional",
+    "trainables.families.subclassed",
+    "trainables.families.custom",
+    "trainables.families.custom_check",
+    "trainables.plain_graph",
+    "orchestrator.studies.custom_model",
     "orchestrator.export.formats",
     "orchestrator.export.task",
 }
