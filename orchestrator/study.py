@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from orchestrator.custom_source import with_source
 from orchestrator.errors import StudyFileError
 from orchestrator.study_checks import check_study, printable, problems_of, shown
 from orchestrator.study_file import apply_overrides, read_study_file
@@ -118,7 +119,9 @@ def parse_study(mapping: object, *, base: Path, where: str = "study", study_dir:
     content: dict[str, Any] = {str(key): value for key, value in mapping.items()}
     data = _data_alone(content)
     content = _with_objective(content, data)
-    space, problems = _parse_space(content)
+    # A packaged study's paths start here, but its modules come with the package.
+    folder = _study_folder(content, study_dir or base)
+    space, problems = _parse_space(content, folder=folder)
     checkable = space or _without_broken_params(content.get("space"), problems)
     spec: StudySpec | None = None
     try:
@@ -132,9 +135,7 @@ def parse_study(mapping: object, *, base: Path, where: str = "study", study_dir:
         problems += task_problems(data, content.get("objective"), space=checkable) + path_problems(data, base=base)
     if problems or spec is None:
         raise StudyFileError("\n".join(f"{where}: {printable(str(problem))}" for problem in problems))
-    # A packaged study's paths start here, but its modules come with the package.
-    places = {"data": spec.data.resolved(base), "study_dir": str((study_dir or base) / spec.study_dir)}
-    return spec.model_copy(update=places)
+    return spec.model_copy(update={"data": spec.data.resolved(base), "study_dir": str(folder)})
 
 
 def _with_objective(content: Mapping[str, Any], data: DataSpec | None) -> dict[str, Any]:
@@ -180,11 +181,20 @@ def _without_broken_params(raw: object, problems: Sequence[Problem]) -> SearchSp
     return parse_space({**raw, "params": kept})[0]
 
 
-def _parse_space(content: Mapping[str, Any]) -> tuple[SearchSpace | None, list[Problem]]:
+def _study_folder(content: Mapping[str, Any], folder: Path) -> Path:
+    """Returns where names in variants start; anything but a text is told with the other sections."""
+    given = content.get("study_dir", "")
+    return folder.absolute() / given if isinstance(given, str) else folder.absolute()
+
+
+def _parse_space(content: Mapping[str, Any], *, folder: Path) -> tuple[SearchSpace | None, list[Problem]]:
     if "space" not in content:
         message = "is required, got nothing; name a built-in space such as cnn-small, or write one"
         return None, [Problem(path="space", message=message)]
-    return parse_space(content["space"])
+    space, problems = parse_space(content["space"])
+    if space is None:
+        return None, problems
+    return with_source(space, folder=folder)
 
 
 def _stand_in() -> SearchSpace:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from orchestrator.own_parameters import is_own_parameter, own_parameter_complaint
 from orchestrator.replaced_parameters import replaced_parameter_problems
 from search_spaces import Choice, Fixed, Float, Int, Parameter, Problem, SearchSpace, nearest
 from trainables.families import FAMILIES
@@ -233,9 +234,12 @@ def _family_problems(space: SearchSpace) -> list[Problem]:
 def _parameter_problems(parameter: Parameter, space: SearchSpace) -> list[Problem]:
     path = f"space.params.{parameter.name}"
     families = _families_of(parameter, space)
-    infos = {family: _info(parameter.name, family) for family in families}
+    if complaint := own_parameter_complaint(parameter, families, space=space):
+        return [Problem(path=path, message=complaint)]
+    own = [family for family in families if is_own_parameter(parameter.name, family)]
+    infos = {family: _info(parameter.name, family) for family in families if family not in own}
     known = {**TRAINING, **{name: info for family in families for name, info in FAMILIES[family].parameters.items()}}
-    if not any(infos.values()):
+    if not own and not any(infos.values()):
         close = nearest(parameter.name, known) or f"; it has {', '.join(known)}"
         owner = " or ".join(map(repr, families))
         return [Problem(path=path, message=f"family {owner} has no parameter {parameter.name!r}{close}")]

@@ -31,13 +31,15 @@ def space_error(problems: Iterable[Problem]) -> SpaceError:
     return SpaceError("\n".join(str(problem) for problem in problems))
 
 
-def nearest(name: object, known: Iterable[str]) -> str:
+def nearest(name: object, known: Iterable[str], *, alike: float = 0.6) -> str:
     """Returns a suggestion to append to a message, or nothing when no known name is close.
+
+    alike: From 0 to 1, how close counts as close.
 
     >>> nearest("learning_rat", ["learning_rate", "momentum"])
     "; did you mean 'learning_rate'?"
     >>> nearest("zebra", ["learning_rate", "momentum"])
     ''
     """
-    close = difflib.get_close_matches(str(name), list(known), n=1)
+    close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=alike)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -32,12 +32,14 @@ DOORS = {
         "trainables/data/pipeline.py",
         "trainables/data/streaming.py",
         "trainables/data/augment/",
+        "trainables/families/subclassed.py",
         "orchestrator/export/formats.py",
         "orchestrator/export/task.py",
     ),
     "keras": (
         "trainables/training.py",
         "trainables/blocks.py",
+        "trainables/plain_graph.py",
         "trainables/compiling.py",
         "trainables/losses.py",
         "trainables/metrics.py",
@@ -47,6 +49,7 @@ DOORS = {
         "trainables/data/sources/keras_sets.py",
         "orchestrator/export/formats.py",
         "orchestrator/result.py",  # load_model only, for its caller
+        "orchestrator/studies/",  # packaged models of users' kind, imported in workers
     ),
     "ray": (
         "trainables/worker.py",
@@ -96,6 +99,11 @@ WORKER_ONLY = {
     "trainables.families.residual",
     "trainables.families.functional",
     "trainables.families.multitask",
+    "trainables.families.subclassed",
+    "trainables.families.custom",
+    "trainables.families.custom_check",
+    "trainables.plain_graph",
+    "orchestrator.studies.custom_model",
     "orchestrator.export.formats",
     "orchestrator.export.task",
 }

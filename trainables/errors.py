@@ -3,6 +3,7 @@
 TrainingError
 ├── InfeasibleError     the variant cannot be built or fitted to these images; nothing was trained
 ├── DivergedError       the loss is no longer a finite number
+├── UserCodeError       a user's own function failed, or returned what is no model of the task
 └── CheckpointError     a checkpoint is missing, torn or belongs to another variant
 """
 
@@ -17,6 +18,10 @@ class InfeasibleError(TrainingError):
 
 class DivergedError(TrainingError):
     """A loss that is not a finite number any more."""
+
+
+class UserCodeError(TrainingError):
+    """A user's own code that failed; the message's first line says all, the user's lines may follow."""
 
 
 class CheckpointError(TrainingError):

@@ -11,6 +11,7 @@ from trainables.augment_spec import AugmentSpec
 from trainables.spec_types import Count, Number, refuse_bool
 from trainables.target_spec import TargetSpec
 from trainables.task_names import input_problems, target_problems
+from trainables.user_code import split_reference
 
 SourceName = Literal["digits", "keras", "npz", "parquet", "images", "python"]
 
@@ -155,10 +156,8 @@ def _missing(spec: DataSpec) -> list[str]:
         doubled = [field for field in ("train", "test", "validation") if getattr(spec, field) is not None]
         if doubled:
             return [f"path: holds all splits, but {', '.join(doubled)} came with it; give path alone or train instead"]
-    if spec.function is not None:
-        module, _, function = spec.function.partition(":")
-        if not function.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
-            return [f"function: expected 'module:function', got {spec.function!r}; for example 'my_data:load'"]
+    if spec.function is not None and split_reference(spec.function) is None:
+        return [f"function: expected 'module:function', got {spec.function!r}; for example 'my_data:load'"]
     return []
 
 

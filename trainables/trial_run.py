@@ -16,9 +16,11 @@ from trainables.checkpoint import Checkpoint, newest_checkpoint, prune_checkpoin
 from trainables.data.dataset import DatasetInfo, open_dataset
 from trainables.data.errors import DataError
 from trainables.data.prepare import prepare_in_process
-from trainables.errors import CheckpointError, DivergedError, InfeasibleError
+from trainables.errors import CheckpointError, DivergedError, InfeasibleError, UserCodeError
+from trainables.families import FAMILIES
 from trainables.patience import best_epoch
 from trainables.reports import EpochReport, FailureKind
+from trainables.user_code import user_error
 from trainables.worker_spec import WorkerSpec
 
 if TYPE_CHECKING:
@@ -71,11 +73,19 @@ class TrialRun:
             return Failure(kind=FailureKind.DIVERGED, reason=str(exc))
         except DataError as exc:
             return Failure(kind=FailureKind.DATA_ERROR, reason=str(exc), details=traceback.format_exc())
-        except OSError as exc:
-            return Failure(kind=FailureKind.STORAGE_ERROR, reason=_first_line(exc), details=traceback.format_exc())
         except Exception as exc:  # noqa: BLE001 - a failed trial is data: whatever a variant raises is its result
-            kind = FailureKind.OUT_OF_MEMORY if _is_out_of_memory(exc) else FailureKind.CODE_ERROR
+            if told := self._told_by_user_code(exc):
+                return Failure(kind=FailureKind.CODE_ERROR, reason=told.partition("\n")[0], details=told)
+            kind = _kind_of(exc)
             return Failure(kind=kind, reason=_first_line(exc), details=traceback.format_exc())
+
+    def _told_by_user_code(self, exc: Exception) -> str:
+        """Returns an error of the user's own code with their lines, not ours; empty where it is another one."""
+        if _is_out_of_memory(exc) or not FAMILIES[self.variant.family].has_own_parameters:
+            return ""
+        if isinstance(exc, UserCodeError):
+            return str(exc)
+        return user_error(exc, folder=Path(self.spec.training.study_dir).absolute())
 
     def _next_report(self) -> EpochReport:
         if self._training is None:
@@ -200,6 +210,12 @@ def dataset_on_this_node(spec: WorkerSpec) -> DatasetInfo:
             "paths"
         )
     return local
+
+
+def _kind_of(exc: Exception) -> FailureKind:
+    if isinstance(exc, OSError):
+        return FailureKind.STORAGE_ERROR
+    return FailureKind.OUT_OF_MEMORY if _is_out_of_memory(exc) else FailureKind.CODE_ERROR
 
 
 def _is_out_of_memory(exc: Exception) -> bool:

@@ -23,6 +23,7 @@ from trainables.devices import configure_devices
 from trainables.errors import CheckpointError
 from trainables.losses import without_penalties
 from trainables.metrics import reported
+from trainables.plain_graph import foreign_parts, plain_model
 from trainables.step_data import model_inputs, step_data
 from trainables.task import Task
 from trainables.training import restored_model
@@ -42,13 +43,17 @@ def export_model(request: ExportRequest) -> ExportResult:
     test = open_dataset(dataset_on_this_node(request.worker)).test
     model, task = _load_model(request), request.worker.dataset.task
     test_metrics = _evaluate(model, test, task=task)
-    compile_for_sharing(model, task=task)
+    shipped = plain_model(model, task)
+    compile_for_sharing(shipped, task=task)
+    _check_loadable(shipped, request)
     target = Path(request.folder)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
-        parity = _write_formats(model, request, draft=draft, task=task, images=_images(test, limit=NUM_PARITY_IMAGES))
-        num_parameters = int(model.count_params())
+        images = model_inputs(_images(test, limit=NUM_PARITY_IMAGES), task=task)
+        expected = model.predict(images, batch_size=_BATCH, verbose=0)
+        parity = _write_formats(shipped, request, draft=draft, inputs=images, expected=expected)
+        num_parameters = int(shipped.count_params())
         write_manifest(draft, request, num_parameters=num_parameters, test_metrics=test_metrics, parity=parity)
         draft.chmod(0o755)
         shutil.rmtree(target, ignore_errors=True)
@@ -99,11 +104,19 @@ def _batches(split: SplitTensors, *, task: Task) -> tf.data.Dataset:
     return batches.map(lambda parts: step_data(Batch(**parts), task=task))
 
 
-def _write_formats(
-    model: Any, request: ExportRequest, *, draft: Path, task: Task, images: np.ndarray
-) -> dict[str, float]:
-    inputs = model_inputs(images, task=task)
-    expected = model.predict(inputs, batch_size=_BATCH, verbose=0)
+def _check_loadable(model: Any, request: ExportRequest) -> None:
+    """Raises ExportError where a .keras file would need code that whoever loads it does not have."""
+    if "keras" not in request.formats:
+        return
+    if foreign := foreign_parts(model):
+        raise ExportError(
+            f"{request.trial}: model.keras: plain Keras cannot load {', '.join(foreign)}; make the model of "
+            "keras.layers and keras.ops only, with all weights in layers of Keras's own, or export it without this "
+            "format: `convfleet export RUN --format saved_model`, or export: {formats: [saved_model]} in the study file"
+        )
+
+
+def _write_formats(model: Any, request: ExportRequest, *, draft: Path, inputs: Any, expected: Any) -> dict[str, float]:
     parity = {}
     for name in request.formats:
         form = FORMATS[name]

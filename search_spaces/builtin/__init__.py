@@ -9,7 +9,7 @@ def builtin_names() -> tuple[str, ...]:
     """Returns the names of the built-in spaces, sorted.
 
     >>> builtin_names()
-    ('cnn-deep', 'cnn-small', 'inception-small', 'resnet-cifar', 'resnet-small')
+    ('cnn-deep', 'cnn-small', 'inception-small', 'multitask-small', 'resnet-cifar', 'resnet-small', 'supervised-small')
     """
     files = (file.name for file in resources.files(__name__).iterdir())
     return tuple(sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml")))

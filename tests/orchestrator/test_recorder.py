@@ -3,7 +3,7 @@
 import inspect
 import pickle
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -294,6 +294,22 @@ def test_study_whose_first_trials_all_fail_alike_stops_and_names_the_traceback(r
         rig.recorder("tune-2", {**told, "trial": "t0002"})
     assert [record.trial for record in rig.told if isinstance(record, TrialFailed)] == ["t0000", "t0001", "t0002"]
     rig.recorder("tune-3", {**told, "trial": "t0003"})  # a study that was resumed all the same goes on
+
+
+@pytest.mark.parametrize(
+    ("params", "way_on"),
+    [
+        ({"filters": 8}, r"mend that, then `convfleet resume "),
+        ({"source": "nets=12"}, "mend that, then run the study anew"),
+    ],
+)
+def test_study_of_broken_code_of_the_users_is_run_anew(rig: Rig, params: dict[str, Any], way_on: str) -> None:
+    for number in (1, 2, 3):
+        rig.recorder.append(replace(proposed(number), variant={"family": "custom", "params": params, "seed": 7}))
+    for number in (1, 2):
+        rig.recorder(f"tune-{number}", {**failure(FailureKind.CODE_ERROR), "trial": f"t000{number}"})
+    with pytest.raises(StudyFailedError, match=way_on):
+        rig.recorder("tune-3", {**failure(FailureKind.CODE_ERROR), "trial": "t0003"})
 
 
 def test_study_goes_on_when_one_of_its_first_trials_fails_otherwise(rig: Rig) -> None:

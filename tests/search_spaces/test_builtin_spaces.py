@@ -69,6 +69,16 @@ ARCHITECTURE = {
         "dropout",
     },
     "resnet-small": {"num_stages", "blocks_per_stage", "filters", "activation", "batch_norm", "dropout"},
+    "supervised-small": {
+        "num_blocks",
+        "filters",
+        "filters_growth",
+        "kernel_size",
+        "activation",
+        "batch_norm",
+        "dropout",
+        "auxiliary_weight",
+    },
 }
 
 
@@ -113,6 +123,6 @@ def test_unknown_built_in_space_suggests_the_nearest() -> None:
         builtin_text("resnet-smal")
     assert str(caught.value) == (
         "no built-in space is called 'resnet-smal'; there are cnn-deep, cnn-small, inception-small, "
-        "multitask-small, resnet-cifar, resnet-small; "
+        "multitask-small, resnet-cifar, resnet-small, supervised-small; "
         "did you mean 'resnet-small'?"
     )

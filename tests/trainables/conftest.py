@@ -1,8 +1,11 @@
 """Small real splits and variants, so that a training of this folder takes a second."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import orchestrator
 from search_spaces import Variant
 from trainables.families import FAMILIES
 from trainables.families.parameters import Entries, ParameterInfo
@@ -16,7 +19,11 @@ SMALL = {
     "residual": {"num_stages": 2, "filters": 4, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
     "functional": {"num_modules": 2, "filters": 8, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
     "multitask": {"num_blocks": 2, "filters": 4, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
+    "subclassed": {"num_blocks": 2, "filters": 12, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
+    "custom": {"function": "custom_model:build", "width": 4, "dropout": 0.3, "batch_size": 32},
 }
+#: The folder of the packaged custom_model.py.
+STUDIES = str(Path(orchestrator.__file__).parent / "studies")
 
 #: Keeps sampled variants small; the parameters' own ranges reach far beyond any test machine.
 CEILINGS = {
@@ -88,10 +95,17 @@ def training_of(splits):
 
     def make(variant, *, max_epochs=9, **spec):
         train, validation = splits
+        spec = {"study_dir": STUDIES, **spec}
         spec = TrainingSpec(max_epochs=max_epochs, metric="val_accuracy", mode="max", **spec)
         return Training(variant, train=train, validation=validation, task=TASK, spec=spec)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def studies():
+    """The folder of the packaged custom_model.py."""
+    return STUDIES
 
 
 @pytest.fixture(scope="session")
@@ -117,6 +131,8 @@ def sampled_variant():
         generator = np.random.default_rng([number, len(family)])
         infos = FAMILIES[family].parameters
         params = {name: _sampled(name, info, generator=generator) for name, info in infos.items()} | fixed
+        if family == "custom":
+            params |= {"function": "custom_model:build", "width": int(generator.integers(1, 9)), "depth": number % 4}
         for name, info in infos.items():
             if info.entries is Entries.ONE_OR_ONE_A_BLOCK and name not in fixed and generator.random() < 0.3:
                 params[name] = tuple(_sampled(name, info, generator=generator) for _ in range(params["num_blocks"]))
@@ -131,6 +147,8 @@ def _sampled(name: str, info: ParameterInfo, *, generator: np.random.Generator):
     if info.options:
         options = PRESETS if name == "preset" else info.options
         return options[generator.integers(len(options))]
+    if info.kind is str:
+        return info.default
     if info.kind is bool:
         return bool(generator.integers(2))
     highest = next(bound for bound in (CEILINGS.get(name), info.high, info.below) if bound is not None)

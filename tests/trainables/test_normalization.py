@@ -28,15 +28,17 @@ FORMULAS = {
     "symmetric": lambda pixels: pixels / 127.5 - 1,
     "standardize": lambda pixels: (pixels - [10, 100, 200]) / [5, 50, 1],
 }
+#: The others get raw pixels and do as they like.
+NORMALISED = [name for name, family in FAMILIES.items() if "normalization" not in family.ignores]
 
 
 def first_layer(model):
     """Returns what the model makes of pixels before its first convolution."""
-    return keras.Model(model.inputs, model.get_layer("scale").output)
+    return keras.Sequential([keras.Input((8, 8, 3)), model.get_layer("scale")])
 
 
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", NORMALISED)
 def test_every_family_scales_pixels_as_its_parameter_says_also_when_loaded_by_plain_keras(
     family, normalization, tmp_path
 ):
@@ -99,7 +101,7 @@ def unlike_splits():
     return [split_tensors(Split(images=images, labels={"label": labels}, indices=part)) for part in parts]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", NORMALISED)
 def test_standardisation_is_learned_from_training_rows_alone_and_restored_as_it_was(family, unlike_splits, variant_of):
     train, validation = unlike_splits
     variant = variant_of(family, normalization="standardize")

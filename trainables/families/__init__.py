@@ -12,7 +12,9 @@ from typing import Any
 
 from search_spaces import Variant
 from trainables.families.parameters import FUNCTIONAL, RESIDUAL, SEQUENTIAL, ParameterInfo
+from trainables.families.parameters_custom import CUSTOM
 from trainables.families.parameters_multitask import MULTITASK
+from trainables.families.parameters_subclassed import SUBCLASSED
 from trainables.families.training_parameters import TRAINING
 from trainables.normalization import PixelStatistics, pixel_scaling
 from trainables.task import Task
@@ -28,6 +30,8 @@ class Family:
         parameters: The architecture's parameters by name.
         module: A module with `build(params, *, task) -> keras.Model`.
         takes_several: Whether it takes several targets and several image inputs; else exactly one of each.
+        has_own_parameters: Whether parameters that it does not declare are the user's own, for code of theirs.
+        ignores: Training parameters that have no say in it; a study that gives one is refused.
     """
 
     name: str
@@ -35,11 +39,19 @@ class Family:
     parameters: Mapping[str, ParameterInfo]
     module: str
     takes_several: bool = False
+    has_own_parameters: bool = False
+    ignores: frozenset[str] = frozenset()
 
     def with_defaults(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the architecture's and the training's parameters, defaults filled in."""
         known = {**TRAINING, **self.parameters}
         return {name: info.normalised(params.get(name, info.default)) for name, info in known.items()}
+
+    def own_parameters(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the parameters that are the user's own, with lists as lists."""
+        known = TRAINING.keys() | self.parameters.keys()
+        own = {name: value for name, value in params.items() if name not in known}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in own.items()}
 
 
 FAMILIES: dict[str, Family] = {
@@ -64,11 +76,26 @@ FAMILIES: dict[str, Family] = {
             module="trainables.families.functional",
         ),
         Family(
+            name="subclassed",
+            summary="A keras.Model subclass whose layers are made at run time, with a second classifier in training.",
+            parameters=SUBCLASSED,
+            module="trainables.families.subclassed",
+        ),
+        Family(
             name="multitask",
             summary="A trunk of convolution blocks with a head for each target and any number of image inputs.",
             parameters=MULTITASK,
             module="trainables.families.multitask",
             takes_several=True,
+        ),
+        Family(
+            name="custom",
+            summary="What a function of yours returns, found beside the study file.",
+            parameters=CUSTOM,
+            module="trainables.families.custom",
+            takes_several=True,
+            has_own_parameters=True,
+            ignores=frozenset({"normalization"}),
         ),
     )
 }
@@ -79,7 +106,7 @@ def build_model(variant: Variant, *, task: Task, statistics: PixelStatistics | N
 
     The model takes float32 images (batch, height, width, channels), values 0-255, and returns what the task's targets
     ask for. A family finds the constants of its first layer as `pixel_scaling` among its parameters, and the folder
-    that relative names in a variant start from as `study_dir`.
+    that relative names in a variant start from as `study_dir`, and parameters of the user's own as `own_parameters`.
 
     statistics: of the training split; only a variant with normalization 'standardize' needs them.
     study_dir: only families that read files of the user's need it.
@@ -92,6 +119,7 @@ def build_model(variant: Variant, *, task: Task, statistics: PixelStatistics | N
     params = family.with_defaults(variant.params)
     params["pixel_scaling"] = pixel_scaling(params["normalization"], statistics)
     params["study_dir"] = study_dir
+    params["own_parameters"] = family.own_parameters(variant.params)
     with _precision(params["precision"]):
         return module.build(params, task=task)
 

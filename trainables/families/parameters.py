@@ -75,8 +75,8 @@ class ParameterInfo:
             return any(value == option and type(value) is type(option) for option in self.options)
         if self.kind is bool or isinstance(value, bool):
             return self.kind is bool and isinstance(value, bool)
-        if not isinstance(value, int if self.kind is int else (int, float)):
-            return False
+        if self.kind is str or not isinstance(value, int if self.kind is int else (int, float)):
+            return isinstance(value, str) and self.kind is str
         return (
             (self.low is None or value >= self.low)
             and (self.high is None or value <= self.high)
@@ -93,7 +93,7 @@ class ParameterInfo:
             for sign, bound in ((">=", self.low), ("<=", self.high), ("<", self.below))
             if bound is not None
         ]
-        name = self.kind.__name__
+        name = "text" if self.kind is str else self.kind.__name__
         noun = f"{name}s" if self.entries is Entries.LIST else f"{'an' if self.kind is int else 'a'} {name}"
         one = " ".join([noun, " and ".join(bounds)]).strip()
         match self.entries:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
-import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +14,9 @@ from trainables.data.errors import DataError
 from trainables.data.images import Array, Progress
 from trainables.data.sources.array_splits import array_dataset
 from trainables.data.sources.base import OpenedSource
+from trainables.errors import UserCodeError
 from trainables.spec import DataSpec
+from trainables.user_code import importable, load_function, user_frames
 
 Result = TypeVar("Result")
 
@@ -39,43 +38,24 @@ def open_python(spec: DataSpec, progress: Progress) -> OpenedSource:
 
 
 def _call(spec: DataSpec, *, where: str) -> tuple[Path | None, object]:
-    module_name, _, function_name = (spec.function or "").partition(":")
-    folder = Path(spec.function_dir or ".").absolute()
-    with _importable(folder):
-        module = _guarded(lambda: importlib.import_module(module_name), where=where, folder=folder)
-        function = getattr(module, function_name, None)
-        if not callable(function):
-            names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
-            raise DataError(f"{where}: {module.__file__} has no function {function_name!r}; it has {names[:5]}")
+    reference, folder = spec.function or "", Path(spec.function_dir or ".").absolute()
+    with importable(folder):
+        module, function = _guarded(lambda: load_function(reference, folder=folder), where=where, folder=folder)
         module_file = Path(module.__file__) if module.__file__ else None
         return module_file, _guarded(function, where=where, folder=folder)
-
-
-@contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    sys.path.insert(0, str(folder))
-    importlib.invalidate_caches()
-    try:
-        yield
-    finally:
-        if str(folder) in sys.path:
-            sys.path.remove(str(folder))
 
 
 def _guarded(call: Callable[[], Result], *, where: str, folder: Path) -> Result:
     try:
         return call()
+    except UserCodeError as exc:
+        raise DataError(f"{where}: {exc}") from exc
     except (Exception, SystemExit) as exc:  # the user's code may raise anything; it is told back with its lines
-        if isinstance(exc, ModuleNotFoundError) and not _user_frames(exc):
+        frames = user_frames(exc, folder=folder)
+        if isinstance(exc, ModuleNotFoundError) and not frames:
             raise DataError(f"{where}: {exc}; expected the module in {folder}") from exc
-        told = "".join(traceback.format_list(_user_frames(exc))).rstrip()
+        told = "".join(traceback.format_list(frames)).rstrip()
         raise DataError(f"{where}: raised {type(exc).__name__}: {exc}\n{told}".rstrip()) from exc
-
-
-def _user_frames(exc: BaseException) -> list[traceback.FrameSummary]:
-    """Returns the traceback's lines below this file and the import system."""
-    frames = traceback.extract_tb(exc.__traceback__)
-    return [frame for frame in frames if frame.filename != __file__ and "importlib" not in frame.filename]
 
 
 def _as_arrays(returned: object, *, where: str) -> dict[str, Array]:

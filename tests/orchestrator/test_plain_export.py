@@ -1,0 +1,233 @@
+"""Exports of models of classes: plain Keras loads them, with none of the code that made them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import orchestrator
+from orchestrator.errors import ExportError
+from orchestrator.export.manifest import MANIFEST
+from orchestrator.export.request import ExportRequest
+from search_spaces import Variant
+from trainables.data.cache import prepare_dataset
+from trainables.data.dataset import DatasetInfo
+from trainables.plain_graph import foreign_parts, plain_model
+from trainables.reports import EpochReport
+from trainables.spec import DataSpec
+from trainables.task import Task
+from trainables.trial_run import TrialRun
+from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
+
+STUDIES = Path(orchestrator.__file__).parent / "studies"
+TASK = Task.classification(input_shape=(8, 8, 1), num_classes=10)
+
+#: A layer with weights of its own: no graph of Keras's layers can hold it.
+OWN_WEIGHTS = """
+import keras
+from keras import layers
+
+class Scaled(layers.Layer):
+    def build(self, shape):
+        self.factor = self.add_weight(shape=(), initializer="ones")
+
+    def call(self, inputs):
+        return inputs * self.factor
+
+def build(params, input_shape, targets):
+    image = keras.Input(input_shape)
+    features = layers.Flatten()(Scaled()(layers.Rescaling(1 / 255)(image)))
+    return keras.Model(image, layers.Dense(10, activation="softmax")(features))
+"""
+
+PLAIN_KERAS = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("orchestrator", "trainables", "search_spaces", "custom_model", "nets"):
+            raise ImportError(name + " is not installed here")
+sys.meta_path.insert(0, Blocker())
+import keras, numpy as np, tensorflow as tf
+images = np.load("images.npy")
+for folder in sys.argv[1:]:
+    model = keras.models.load_model(folder + "/model.keras")
+    served = tf.saved_model.load(folder + "/saved_model")
+    np.savez(folder + "/plain.npz", keras=model.predict(images, verbose=0), saved_model=served.serve(images))
+    print("loaded", folder, model.count_params())
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[DataSpec, DatasetInfo]:
+    spec = DataSpec(source="digits", limit=200, cache_dir=str(tmp_path_factory.mktemp("cache")))
+    return spec, prepare_dataset(spec, 3)
+
+
+@pytest.fixture
+def request_of(data: tuple[DataSpec, DatasetInfo], tmp_path: Path) -> Callable[..., ExportRequest]:
+    """Trains a variant for an epoch and returns the request to export it."""
+
+    def make(variant: Variant, *, study_dir: Path = STUDIES, formats: tuple[str, ...]) -> ExportRequest:
+        worker = WorkerSpec(
+            dataset=data[1],
+            data=data[0],
+            split_seed=3,
+            training=TrainingSpec(max_epochs=1, metric="val_accuracy", mode="max", study_dir=str(study_dir)),
+            device=DeviceSpec(cpus=1),
+            checkpoints=str(tmp_path / "checkpoints"),
+        )
+        report = TrialRun(trial=variant.family, variant=variant, first_epoch=1, spec=worker).step()
+        assert isinstance(report, EpochReport), report
+        return ExportRequest(
+            study="s",
+            rank=1,
+            trial=variant.family,
+            variant=variant,
+            epoch=1,
+            metrics=report.metrics,
+            formats=formats,
+            folder=str(tmp_path / "exports" / variant.family),
+            worker=worker,
+        )
+
+    return make
+
+
+@pytest.mark.slow
+def test_models_of_classes_load_in_plain_keras_and_predict_what_their_checkpoints_do(
+    request_of: Callable[..., ExportRequest], tmp_path: Path
+) -> None:
+    from orchestrator.export.task import export_model
+    from trainables.checkpoint import checkpoint_folder, load_checkpoint
+    from trainables.training import restored_model
+
+    params: dict[str, dict[str, Any]] = {
+        "subclassed": {"filters": 8, "num_blocks": 3, "dropout": 0.1, "l2": 1e-4, "ema_momentum": 0.5},
+        "custom": {"function": "custom_model:build", "width": 6},
+    }
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1)).astype(np.float32)
+    np.save(tmp_path / "images.npy", images)
+    folders, expected, counts = [], [], []
+    for family, own in params.items():
+        variant = Variant(family=family, params=own, seed=1)
+        request = request_of(variant, formats=("keras", "saved_model"))
+        folders.append(export_model(request).folder)
+        checkpoint = checkpoint_folder(Path(request.worker.checkpoints) / family, epoch=1)
+        loaded = load_checkpoint(checkpoint, variant_id=variant.variant_id)
+        model = restored_model(variant, loaded, task=TASK, study_dir=str(STUDIES))
+        expected.append(model.predict(images, verbose=0))
+        auxiliary = getattr(model, "auxiliary", None)
+        counts.append(model.count_params() - (auxiliary.count_params() if auxiliary else 0))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-c", PLAIN_KERAS, *folders]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("loaded")]
+    assert told == [[folder, str(count)] for folder, count in zip(folders, counts, strict=True)]
+    for folder, wanted in zip(folders, expected, strict=True):
+        with np.load(f"{folder}/plain.npz") as plain:
+            for name in ("keras", "saved_model"):
+                np.testing.assert_allclose(plain[name], wanted, atol=1e-5, err_msg=f"{folder} {name}")
+
+
+@pytest.mark.slow
+def test_what_plain_keras_cannot_load_is_refused_in_words_and_exported_as_a_saved_model(
+    request_of: Callable[..., ExportRequest], tmp_path: Path
+) -> None:
+    from orchestrator.export.task import export_model
+
+    (tmp_path / "nets.py").write_text(OWN_WEIGHTS, encoding="utf-8")
+    variant = Variant(family="custom", params={"function": "nets:build"}, seed=1)
+    request = request_of(variant, study_dir=tmp_path, formats=("keras", "saved_model"))
+    with pytest.raises(ExportError) as caught:
+        export_model(request)
+    for words in (
+        "plain Keras cannot load nets.Scaled",
+        "make the model of keras.layers",
+        "--format saved",
+    ):
+        assert words in str(caught.value)
+    assert not Path(request.folder).exists()
+    folder = Path(export_model(replace(request, formats=("saved_model",))).folder)
+    assert {path.name for path in folder.iterdir()} == {"saved_model", MANIFEST}
+
+
+class Doubled(keras.layers.Layer):
+    def call(self, inputs: Any) -> Any:
+        return inputs * 2.0
+
+
+class Nested(keras.Model):
+    """Layers inside layers, some of which act in training only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = keras.Sequential([Doubled(), keras.layers.Conv2D(3, 3, padding="same"), Doubled()])
+        self.drop = keras.layers.Dropout(0.5)
+        self.noise = keras.layers.GaussianNoise(1.0)
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        features = self.inner(inputs) + keras.ops.mean(inputs, axis=(1, 2, 3), keepdims=True)
+        if training:
+            features = self.noise(features, training=training)
+        return self.drop(features, training=training)
+
+
+def graph(inner: Any, *, activation: Any = "softmax") -> keras.Model:
+    image = keras.Input((8, 8, 1))
+    features = keras.layers.Flatten()(inner(image))
+    return keras.Model(image, keras.layers.Dense(10, activation=activation)(features))
+
+
+def test_classes_in_classes_become_what_they_do() -> None:
+    model = graph(Nested())
+    plain = plain_model(model, TASK)
+    assert foreign_parts(model) == [f"{__name__}.Doubled", f"{__name__}.Nested"]
+    assert foreign_parts(plain) == []
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1)).astype(np.float32)
+    np.testing.assert_array_equal(plain(images), model(images))
+    assert [id(weight) for weight in plain.weights] == [id(weight) for weight in model.weights]
+    # Still dropping where it is trained on, as the original does.
+    assert not np.array_equal(plain(images, training=True), plain(images))
+    # Nothing of the rebuilding stays behind.
+    assert foreign_parts(graph(Doubled())) == [f"{__name__}.Doubled"]
+
+
+def test_a_model_of_keras_layers_is_itself() -> None:
+    model = graph(keras.layers.ReLU())
+    assert plain_model(model, TASK) is model
+
+
+def test_a_model_that_takes_real_tensors_only_stays_as_it_is() -> None:
+    class Numeric(keras.Model):
+        def call(self, inputs: Any) -> Any:
+            return keras.ops.convert_to_tensor(np.asarray(inputs))
+
+    model = Numeric()
+    model(np.zeros((1, 8, 8, 1), np.float32))
+    assert plain_model(model, TASK) is model
+    assert foreign_parts(model) == [f"{__name__}.{Numeric.__qualname__}"]
+
+
+def own_softmax(values: Any) -> Any:
+    return keras.ops.softmax(values)
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (lambda: graph(keras.layers.Lambda(lambda values: values * 2)), ["a lambda"]),
+        (lambda: graph(keras.layers.ReLU(), activation=own_softmax), ["the function own_softmax"]),
+    ],
+)
+def test_functions_that_plain_keras_does_not_know_are_found(
+    model: Callable[[], keras.Model], expected: list[str]
+) -> None:
+    assert foreign_parts(plain_model(model(), TASK)) == expected

@@ -1,0 +1,129 @@
+"""A user's own code, found beside the study file: imported, and told back with its own lines; no TensorFlow."""
+
+import importlib
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from trainables.errors import UserCodeError
+
+#: Packages that are not the user's, should a study file lie beside them.
+OUR_PACKAGES = ("search_spaces", "trainables", "orchestrator")
+_LIBRARIES = ("site-packages", "dist-packages")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+#: What Keras says before and after the message of an error in a layer.
+_WRAPPING = ("Exception encountered when calling", "Could not automatically infer", "in user code:")
+_AFTERWARDS = "Arguments received by"
+#: Folders that modules were imported from in this process.
+_FOLDERS: set[Path] = set()
+
+
+def split_reference(reference: str) -> tuple[str, str] | None:
+    """Returns the module and the function of `module:function`, or None where it is no such text.
+
+    >>> split_reference("nets.small:build"), split_reference("build")
+    (('nets.small', 'build'), None)
+    """
+    module, _, function = reference.partition(":")
+    is_one = function.isidentifier() and all(part.isidentifier() for part in module.split("."))
+    return (module, function) if is_one else None
+
+
+@contextmanager
+def importable(folder: Path) -> Iterator[None]:
+    """Lets modules of a folder be imported for a while, before all others of their names."""
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        if str(folder) in sys.path:
+            sys.path.remove(str(folder))
+
+
+def load_function(reference: str, *, folder: Path) -> tuple[ModuleType, Callable[..., Any]]:
+    """Returns the module and the function that `module:function` names; call it while its folder is importable.
+
+    folder: An absolute path. Whatever the module raises is passed on.
+
+    Raises: UserCodeError: if the module has no such function.
+    """
+    module_name, _, function_name = reference.partition(":")
+    with importable(folder):
+        _forget_other_folders(folder)
+        module = importlib.import_module(module_name)
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
+        raise UserCodeError(f"{module.__file__} has no function {function_name!r}; it has {names[:5]}")
+    return module, function
+
+
+def user_error(exc: BaseException, *, folder: Path) -> str:
+    """Returns an error of the user's code in words and with its own lines; empty where none of them took part.
+
+    The first line names file, line and error; a traceback of the user's lines follows, the last call last.
+    """
+    frames = user_frames(exc, folder=folder)
+    if isinstance(exc, SyntaxError) and exc.filename and is_below(exc.filename, folder=folder):
+        frames.append(traceback.FrameSummary(exc.filename, exc.lineno, "<module>", line=exc.text))
+    if not frames:
+        return ""
+    place = f"{Path(frames[-1].filename).relative_to(folder).as_posix()}:{frames[-1].lineno}"
+    error = _in_words(exc)
+    lines = "".join(traceback.format_list(frames)).rstrip()
+    return f"{place}: {error}\n{lines}\n{error}\n"
+
+
+def user_frames(exc: BaseException, *, folder: Path) -> list[traceback.FrameSummary]:
+    """Returns the lines of the user's files in a folder that an error passed through, the last call last."""
+    return [frame for frame in _frames(exc) if is_below(frame.filename, folder=folder)]
+
+
+def is_below(file: str, *, folder: Path) -> bool:
+    """Returns whether a file is one of the user's in a folder: not of this package, and no library's."""
+    path = Path(file)
+    if not path.is_relative_to(folder):
+        return False
+    parts = path.relative_to(folder).parts
+    return parts[0] not in OUR_PACKAGES and not any(part in _LIBRARIES for part in parts)
+
+
+def _frames(exc: BaseException) -> list[traceback.FrameSummary]:
+    converted = getattr(exc, "ag_error_metadata", None)
+    if converted is None:
+        return list(traceback.extract_tb(exc.__traceback__))
+    # TensorFlow rewrites functions that it traces, and keeps where their lines came from here, innermost first.
+    return [
+        traceback.FrameSummary(frame.filename, frame.lineno, frame.function_name, line=frame.code)
+        for frame in reversed(converted.translated_stack)
+    ]
+
+
+def _in_words(exc: BaseException) -> str:
+    """Returns an error's name and its first line, without what Keras and TensorFlow put around it."""
+    converted = getattr(exc, "ag_error_metadata", None)
+    source = exc.__context__ if converted is not None and exc.__context__ is not None else exc
+    text = _COLOURS.sub("", str(source.args[0]) if isinstance(source, KeyError) and source.args else str(source))
+    name = type(source).__name__
+    for line in map(str.strip, text.partition(_AFTERWARDS)[0].splitlines()):
+        if line and not line.startswith(_WRAPPING):
+            return f"{name}: {line}"
+    return name
+
+
+def _forget_other_folders(folder: Path) -> None:
+    """Forgets modules that were imported from another study's folder: theirs may have the same names."""
+    for other in _FOLDERS - {folder}:
+        modules: Mapping[str, Any] = dict(sys.modules)
+        for name, module in modules.items():
+            file = getattr(module, "__file__", None)
+            if isinstance(file, str) and is_below(file, folder=other):
+                del sys.modules[name]
+    _FOLDERS.intersection_update({folder})
+    _FOLDERS.add(folder)
