@@ -16,6 +16,7 @@ from orchestrator.study_file import apply_overrides, read_study_file
 from orchestrator.study_paths import path_problems
 from orchestrator.study_sections import Export, Objective, Resources, Schedule, Search
 from orchestrator.study_task import task_problems
+from orchestrator.weights import with_weights_files
 from search_spaces import Problem, SearchSpace, nearest, parse_space, space_to_mapping
 from trainables.spec import PATH_FIELDS, DataSpec
 from trainables.spec_types import Count
@@ -118,7 +119,8 @@ def parse_study(mapping: object, *, base: Path, where: str = "study", study_dir:
     content: dict[str, Any] = {str(key): value for key, value in mapping.items()}
     data = _data_alone(content)
     content = _with_objective(content, data)
-    space, problems = _parse_space(content)
+    home = (study_dir or base) / str(content.get("study_dir") or "")
+    space, problems = with_weights_files(*_parse_space(content), folder=home)
     checkable = space or _without_broken_params(content.get("space"), problems)
     spec: StudySpec | None = None
     try:
@@ -133,7 +135,7 @@ def parse_study(mapping: object, *, base: Path, where: str = "study", study_dir:
     if problems or spec is None:
         raise StudyFileError("\n".join(f"{where}: {printable(str(problem))}" for problem in problems))
     # A packaged study's paths start here, but its modules come with the package.
-    places = {"data": spec.data.resolved(base), "study_dir": str((study_dir or base) / spec.study_dir)}
+    places = {"data": spec.data.resolved(base), "study_dir": str(home)}
     return spec.model_copy(update=places)
 
 

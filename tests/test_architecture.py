@@ -38,6 +38,7 @@ DOORS = {
         "trainables/cost.py",
         "trainables/schedules.py",
         "trainables/families/",
+        "trainables/pretrained.py",  # in its own child process, and in workers
         "trainables/data/sources/keras_sets.py",
         "orchestrator/export/formats.py",
         "orchestrator/result.py",  # load_model only, for its caller
@@ -84,6 +85,7 @@ WORKER_ONLY = {
     "trainables.families.sequential",
     "trainables.families.residual",
     "trainables.families.functional",
+    "trainables.families.transfer",
     "orchestrator.export.formats",
     "orchestrator.export.task",
 }

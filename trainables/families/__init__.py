@@ -11,6 +11,7 @@ from typing import Any
 
 from search_spaces import Variant
 from trainables.families.parameters import FUNCTIONAL, RESIDUAL, SEQUENTIAL, ParameterInfo
+from trainables.families.parameters_transfer import TRANSFER
 from trainables.families.training_parameters import TRAINING
 from trainables.normalization import PixelStatistics, pixel_scaling
 from trainables.task import Task
@@ -24,7 +25,8 @@ class Family:
         name: As written in a study file.
         summary: One sentence for people.
         parameters: The architecture's parameters by name.
-        module: A module with `build(params, *, task) -> keras.Model`.
+        module: A module with `build(params, *, task) -> keras.Model`; where it trains in phases, also with
+            `phases(params)` (see `trainables.phases`).
         takes_several: Whether it takes several targets and several image inputs; else exactly one of each.
     """
 
@@ -60,6 +62,12 @@ FAMILIES: dict[str, Family] = {
             summary="A graph of modules with parallel branches, skips and shared convolutions (functional API).",
             parameters=FUNCTIONAL,
             module="trainables.families.functional",
+        ),
+        Family(
+            name="transfer",
+            summary="A backbone of keras.applications, first frozen, then fine-tuned at a lower learning rate.",
+            parameters=TRANSFER,
+            module="trainables.families.transfer",
         ),
     )
 }

@@ -28,7 +28,7 @@ class ParameterInfo:
         low: The lowest value, included.
         high: The highest value, included.
         below: A bound that values must stay under.
-        options: The only values, if not empty.
+        options: The only values, if not empty; a text without options may be any but an empty one.
         entries: Whether it takes one value, a list, or either; kind and bounds hold for each entry of a list.
         replaced_by: A parameter of the same family; where that has another value than its default, this one has no
             say. A study that varies both at once is refused.
@@ -75,6 +75,8 @@ class ParameterInfo:
             return any(value == option and type(value) is type(option) for option in self.options)
         if self.kind is bool or isinstance(value, bool):
             return self.kind is bool and isinstance(value, bool)
+        if self.kind is str or isinstance(value, str):
+            return self.kind is str and isinstance(value, str) and bool(value)
         if not isinstance(value, int if self.kind is int else (int, float)):
             return False
         return (
@@ -93,7 +95,7 @@ class ParameterInfo:
             for sign, bound in ((">=", self.low), ("<=", self.high), ("<", self.below))
             if bound is not None
         ]
-        name = self.kind.__name__
+        name = "text" if self.kind is str else self.kind.__name__
         noun = f"{name}s" if self.entries is Entries.LIST else f"{'an' if self.kind is int else 'a'} {name}"
         one = " ".join([noun, " and ".join(bounds)]).strip()
         match self.entries:
