@@ -59,7 +59,9 @@ def _with_parameter(
 ) -> tuple[SearchSpace, list[Problem]]:
     if "source" not in space.names:
         when = {} if len(families) == len(space.families) else {"family": tuple(families)}
-        return SearchSpace((*space.parameters, Parameter(name="source", domain=Fixed(source), when=when)), space.limits), []
+        return SearchSpace(
+            (*space.parameters, Parameter(name="source", domain=Fixed(source), when=when)), space.limits
+        ), []
     given = space.parameter("source").domain.values()
     if given == [source]:
         return space, []

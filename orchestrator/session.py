@@ -27,11 +27,13 @@ from orchestrator.run_folder import driver_lock, read_state
 from orchestrator.study import StudySpec
 from orchestrator.table_writer import TableWriter
 from orchestrator.tuning import Tuning
+from orchestrator.weights import imagenet_backbones
 from orchestrator.wording import images_in_words, storage_in_words, targets_in_words
 from trainables.data.dataset import DatasetInfo
 from trainables.data.errors import DataError
 from trainables.data.prepare import prepare_in_process
 from trainables.data.storage import memory_budget_bytes
+from trainables.pretrained import fetch_in_process
 from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
 
 _POLL_SECONDS = 0.2
@@ -111,7 +113,7 @@ class Session:
 
     @contextmanager
     def connected(self) -> Iterator[None]:
-        """Prepares the data while Ray starts; leaves Ray at the end."""
+        """Prepares the data and fetches pretrained weights while Ray starts; leaves Ray at the end."""
         self.started = time.monotonic()
         # The pool is left last: Ray has the system kill its processes when the thread that started them ends, and Ray's
         # own shutdown waits a minute for processes that were killed.
@@ -122,6 +124,8 @@ class Session:
             try:
                 dataset = prepare_in_process(self.spec.data, self.spec.seed, on_progress=self._data_progress)
                 self._check_dataset(dataset)
+                wanted = imagenet_backbones(self.spec.space, image_size=dataset.task.input_shape[:2])
+                fetch_in_process(wanted, on_progress=self._data_progress)
             finally:
                 wait([nodes])
             found = nodes.result()

@@ -17,6 +17,7 @@ from orchestrator.study_file import apply_overrides, read_study_file
 from orchestrator.study_paths import path_problems
 from orchestrator.study_sections import Export, Objective, Resources, Schedule, Search
 from orchestrator.study_task import task_problems
+from orchestrator.weights import with_weights_files
 from search_spaces import Problem, SearchSpace, nearest, parse_space, space_to_mapping
 from trainables.spec import PATH_FIELDS, DataSpec
 from trainables.spec_types import Count
@@ -194,7 +195,7 @@ def _parse_space(content: Mapping[str, Any], *, folder: Path) -> tuple[SearchSpa
     space, problems = parse_space(content["space"])
     if space is None:
         return None, problems
-    return with_source(space, folder=folder)
+    return with_weights_files(*with_source(space, folder=folder), folder=folder)
 
 
 def _stand_in() -> SearchSpace:

@@ -8,6 +8,7 @@ import yaml
 
 from orchestrator.errors import InputError, StudyFileError
 from trainables.spec import PATH_FIELDS
+from trainables.weights_file import SUFFIX
 
 MAX_SIZE_BYTES = 1_000_000
 # Beyond the range of a float, and short enough to be shown.
@@ -112,10 +113,18 @@ def apply_overrides(text: str, overrides: Sequence[str], *, where: str) -> Any:
         if not isinstance(mapping, dict):
             break  # said by whoever reads the mapping
         value = parse_yaml(raw, where=f"--set {override}")
-        if keys[0] == "data" and keys[-1] in PATH_FIELDS and isinstance(value, str) and value[:1] not in ("", "~"):
+        if _is_path(keys, value):
             value = str(Path.cwd() / value)
         _set(mapping, keys, value, override=override)
     return mapping
+
+
+def _is_path(keys: Sequence[str], value: object) -> bool:
+    """Returns whether an override is a path that may be relative."""
+    if not isinstance(value, str) or value[:1] in ("", "~"):
+        return False
+    is_weights = keys == ["space", "params", "weights"] and value.endswith(SUFFIX)
+    return is_weights or (keys[0] == "data" and keys[-1] in PATH_FIELDS)
 
 
 def _set(mapping: dict[Any, Any], keys: Sequence[str], value: Any, *, override: str) -> None:

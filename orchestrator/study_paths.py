@@ -16,19 +16,12 @@ def path_problems(data: DataSpec, *, base: Path) -> list[Problem]:
     return [
         Problem(path=f"data.{field}", message=message)
         for field, given in _input_paths(data)
-        if (message := _complaint(given, base=base))
+        if (message := path_complaint(given, base=base))
     ]
 
 
-def _input_paths(data: DataSpec) -> Iterator[tuple[str, str]]:
-    for field in PATH_FIELDS:
-        given = getattr(data, field)
-        # The cache's folder is made when it is missing.
-        if given is not None and field != "cache_dir":
-            yield field, given
-
-
-def _complaint(given: str, *, base: Path) -> str:
+def path_complaint(given: str, *, base: Path) -> str:
+    """Returns what is wrong with a path that should lead somewhere, or an empty string."""
     if not given.strip():
         return f"expected a path, got {given!r}; name a file or folder, or remove the key"
     try:
@@ -42,6 +35,14 @@ def _complaint(given: str, *, base: Path) -> str:
         return f"cannot be looked for ({getattr(exc, 'strerror', None) or exc}), got {shown!r}; correct the path"
     close = nearest(path.name, beside) or "; correct the path"
     return f"no such file or folder, got {given!r}, which is {path}{close}"
+
+
+def _input_paths(data: DataSpec) -> Iterator[tuple[str, str]]:
+    for field in PATH_FIELDS:
+        given = getattr(data, field)
+        # The cache's folder is made when it is missing.
+        if given is not None and field != "cache_dir":
+            yield field, given
 
 
 _LONGEST_PATH = 80

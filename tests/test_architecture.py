@@ -46,6 +46,7 @@ DOORS = {
         "trainables/cost.py",
         "trainables/schedules.py",
         "trainables/families/",
+        "trainables/pretrained.py",  # in its own child process, and in workers
         "trainables/data/sources/keras_sets.py",
         "orchestrator/export/formats.py",
         "orchestrator/result.py",  # load_model only, for its caller
@@ -104,6 +105,7 @@ WORKER_ONLY = {
     "trainables.families.custom_check",
     "trainables.plain_graph",
     "orchestrator.studies.custom_model",
+    "trainables.families.transfer",
     "orchestrator.export.formats",
     "orchestrator.export.task",
 }

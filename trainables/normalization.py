@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 NORMALIZATIONS = ("scale", "standardize", "symmetric")
+#: What a pretrained backbone was trained to see: only its family offers it, and knows the constants.
+BACKBONE = "backbone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,7 @@ class PixelScaling:
 
 
 def pixel_scaling(normalization: str, statistics: PixelStatistics | None = None) -> PixelScaling:
-    """Returns the scaling that one of NORMALIZATIONS means.
+    """Returns the scaling that one of NORMALIZATIONS means; BACKBONE leaves pixels to the family as they are.
 
     Raises: ValueError: if it needs statistics and there are none.
 
@@ -42,6 +44,8 @@ def pixel_scaling(normalization: str, statistics: PixelStatistics | None = None)
     match normalization:
         case "scale":
             return PixelScaling()
+        case "backbone":
+            return PixelScaling(scale=1.0)
         case "symmetric":
             return PixelScaling(scale=1.0 / 127.5, offset=-1.0)
         case "standardize" if statistics is not None:

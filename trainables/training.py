@@ -25,6 +25,7 @@ from trainables.losses import without_penalties
 from trainables.metrics import reported
 from trainables.normalization import PixelStatistics
 from trainables.patience import with_patience
+from trainables.phases import Phase, phase_at, phases_of
 from trainables.reports import EpochReport
 from trainables.schedules import Horizon
 from trainables.step_data import example_data, step_data
@@ -70,9 +71,14 @@ class Training:
         self._train, self._validation, self._task = train, validation, task
         self._params = FAMILIES[variant.family].with_defaults(variant.params)
         started = time.perf_counter()
+        self._phase: Phase | None = None
+        self._train_epoch: Any = None
+        self._validate: Any = None
         self.model = _fresh_model(variant, task=task, statistics=statistics, study_dir=spec.study_dir)
-        self._losses = compile_model(self.model, self._params, task=task, horizon=_horizon(train, self._params, spec))
-        _create_variables(self.model, task)
+        self._spend("build", started)
+        self._phases = phases_of(FAMILIES[variant.family].module, self._params)
+        self._enter_phase_of(epoch=1)
+        started = time.perf_counter()
         if spec.limits:
             check_limits(self._counted_cost(), spec.limits)
         self._class_weights = _class_weights(train, self._params, task=task)
@@ -83,8 +89,6 @@ class Training:
             image_size=(train.images.shape[1], train.images.shape[2]),
             seed=variant.seed,
         )
-        self._train_epoch: Any = None
-        self._validate: Any = None
         self._spend("build", started)
 
     @property
@@ -107,6 +111,7 @@ class Training:
 
     def _run_epoch(self) -> EpochReport:
         epoch = self.epoch + 1
+        self._enter_phase_of(epoch=epoch)
         if self._train_epoch is None:
             self._trace()
         order = epoch_order(self._train.indices, seed=self.variant.seed, epoch=epoch)
@@ -147,8 +152,24 @@ class Training:
 
         Raises: CheckpointError: if the arrays are not those of this variant.
         """
+        # The state is that of the last finished epoch's phase; the next epoch may then begin another one.
+        self._enter_phase_of(epoch=len(history))
         _assign(state_variables(self.model), state, variant=self.variant)
         self.history = list(history)
+
+    def _enter_phase_of(self, *, epoch: int) -> None:
+        """Compiles the model anew, with a fresh optimizer, where the epoch belongs to another phase."""
+        phase, num_epochs = phase_at(self._phases, epoch, max_epochs=self.spec.max_epochs)
+        if phase is self._phase:
+            return
+        started = time.perf_counter()
+        self._phase, params = phase, phase.params(self._params)
+        phase.prepare(self.model)
+        horizon = _horizon(self._train, params, max_epochs=num_epochs)
+        self._losses = compile_model(self.model, params, task=self._task, horizon=horizon)
+        _create_variables(self.model, self._task)
+        self._train_epoch = self._validate = None
+        self._spend("build", started)
 
     def _validation_metrics(self) -> dict[str, float]:
         started = time.perf_counter()
@@ -245,9 +266,9 @@ def _fresh_model(variant: Variant, *, task: Task, statistics: PixelStatistics | 
     return build_model(variant, task=task, statistics=statistics, study_dir=study_dir)
 
 
-def _horizon(train: SplitTensors, params: Mapping[str, Any], spec: TrainingSpec) -> Horizon:
+def _horizon(train: SplitTensors, params: Mapping[str, Any], *, max_epochs: int) -> Horizon:
     steps_per_epoch = math.ceil(train.num_images / params["batch_size"])
-    return Horizon(steps_per_epoch=steps_per_epoch, max_epochs=spec.max_epochs)
+    return Horizon(steps_per_epoch=steps_per_epoch, max_epochs=max_epochs)
 
 
 def _class_weights(train: SplitTensors, params: Mapping[str, Any], *, task: Task) -> dict[str, tf.Tensor]:

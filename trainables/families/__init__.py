@@ -15,6 +15,7 @@ from trainables.families.parameters import FUNCTIONAL, RESIDUAL, SEQUENTIAL, Par
 from trainables.families.parameters_custom import CUSTOM
 from trainables.families.parameters_multitask import MULTITASK
 from trainables.families.parameters_subclassed import SUBCLASSED
+from trainables.families.parameters_transfer import TRANSFER
 from trainables.families.training_parameters import TRAINING
 from trainables.normalization import PixelStatistics, pixel_scaling
 from trainables.task import Task
@@ -28,7 +29,8 @@ class Family:
         name: As written in a study file.
         summary: One sentence for people.
         parameters: The architecture's parameters by name.
-        module: A module with `build(params, *, task) -> keras.Model`.
+        module: A module with `build(params, *, task) -> keras.Model`; where it trains in phases, also with
+            `phases(params)` (see `trainables.phases`).
         takes_several: Whether it takes several targets and several image inputs; else exactly one of each.
         has_own_parameters: Whether parameters that it does not declare are the user's own, for code of theirs.
         ignores: Training parameters that have no say in it; a study that gives one is refused.
@@ -80,6 +82,12 @@ FAMILIES: dict[str, Family] = {
             summary="A keras.Model subclass whose layers are made at run time, with a second classifier in training.",
             parameters=SUBCLASSED,
             module="trainables.families.subclassed",
+        ),
+        Family(
+            name="transfer",
+            summary="A backbone of keras.applications, first frozen, then fine-tuned at a lower learning rate.",
+            parameters=TRANSFER,
+            module="trainables.families.transfer",
         ),
         Family(
             name="multitask",

@@ -28,7 +28,7 @@ class ParameterInfo:
         low: The lowest value, included.
         high: The highest value, included.
         below: A bound that values must stay under.
-        options: The only values, if not empty.
+        options: The only values, if not empty; a text without options may be any but an empty one.
         entries: Whether it takes one value, a list, or either; kind and bounds hold for each entry of a list.
         replaced_by: A parameter of the same family; where that has another value than its default, this one has no
             say. A study that varies both at once is refused.
@@ -75,8 +75,10 @@ class ParameterInfo:
             return any(value == option and type(value) is type(option) for option in self.options)
         if self.kind is bool or isinstance(value, bool):
             return self.kind is bool and isinstance(value, bool)
-        if self.kind is str or not isinstance(value, int if self.kind is int else (int, float)):
-            return isinstance(value, str) and self.kind is str
+        if self.kind is str or isinstance(value, str):
+            return self.kind is str and isinstance(value, str) and bool(value)
+        if not isinstance(value, int if self.kind is int else (int, float)):
+            return False
         return (
             (self.low is None or value >= self.low)
             and (self.high is None or value <= self.high)

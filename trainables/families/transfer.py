@@ -1,0 +1,209 @@
+"""The family `transfer`: a backbone of `keras.applications` under a head of its own, frozen first, then fine-tuned.
+
+Image, three channels, the pixels that the backbone was trained to see, resizing, backbone, pooling, head. All of it is
+made of Keras's own layers, so that an export loads in plain Keras.
+
+Source: Keras's guide "Transfer learning and fine-tuning", https://keras.io/guides/transfer_learning; Yosinski et al.
+2014, "How transferable are features in deep neural networks?", arXiv:1411.1792, for learning only above a depth.
+"""
+
+import inspect
+import warnings
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from trainables.blocks import output_layer
+from trainables.errors import InfeasibleError
+from trainables.families.backbones import BACKBONES, Backbone, Preprocessing
+from trainables.families.parameters_transfer import IMAGENET, NO_WEIGHTS, WEIGHTS_SHA256
+from trainables.normalization import BACKBONE, PixelScaling
+from trainables.phases import Phase
+from trainables.pretrained import explained_downloads
+from trainables.task import Task
+from trainables.weights_file import check_weights_file
+
+_HEADS = {
+    "flatten": layers.Flatten,
+    "global_average": layers.GlobalAveragePooling2D,
+    "global_max": layers.GlobalMaxPooling2D,
+}
+#: Means and deviations of ImageNet that `keras.applications` divides by in its mode torch, of pixels 0-1, RGB.
+_TORCH_MEANS, _TORCH_DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+#: Means that its mode caffe subtracts, of pixels 0-255, in the order BGR.
+_CAFFE_MEANS = (103.939, 116.779, 123.68)
+_SCALINGS: Mapping[Preprocessing, PixelScaling] = {
+    Preprocessing.TF: PixelScaling(scale=1.0 / 127.5, offset=-1.0),
+    Preprocessing.CAFFE: PixelScaling(scale=1.0, offset=[-mean for mean in _CAFFE_MEANS]),
+    Preprocessing.TORCH: PixelScaling(
+        scale=[1.0 / (255.0 * deviation) for deviation in _TORCH_DEVIATIONS],
+        offset=[-mean / deviation for mean, deviation in zip(_TORCH_MEANS, _TORCH_DEVIATIONS, strict=True)],
+    ),
+}
+
+
+def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
+    """Returns the model of a complete set of parameters (see `families.parameters_transfer.TRANSFER`).
+
+    Raises: InfeasibleError: if the backbone takes no such images, width or weights. DataError: if its weights are not
+        there.
+    """
+    size = _backbone_size(params, input_shape=task.input_shape)
+    image = keras.Input(shape=task.input_shape, name="image")
+    features = layers.Concatenate()([image] * 3) if task.input_shape[2] == 1 else image
+    features = preprocessed(features, params)
+    if params["image_side"]:
+        # Not layers.Resizing: a model called without `training` would run all later layers as in training.
+        features = ops.image.resize(features, size)
+    features = _backbone(params, size=size)(features)
+    features = _HEADS[params["head"]]()(features)
+    if params["dense_units"]:
+        features = layers.Dense(params["dense_units"], activation="relu")(features)
+    if params["dropout"]:
+        features = layers.Dropout(params["dropout"])(features)
+    return keras.Model(image, output_layer(task.targets[0])(features), name="transfer")
+
+
+def phases(params: Mapping[str, Any]) -> tuple[Phase, ...]:
+    """Returns the frozen phase and the fine-tuning, or one of the two where there is no other.
+
+    A backbone of which no layer may ever learn has nothing to fine-tune: its only phase is the frozen one.
+    """
+    share, keeps_statistics = params["fine_tune_from"], params["freeze_batch_norm"]
+    frozen = Phase(prepare=partial(_let_learn, frozen_share=1.0, freeze_batch_norm=True))
+    if share == 1.0:
+        return (frozen,)
+    prepare = partial(_let_learn, frozen_share=share, freeze_batch_norm=keeps_statistics)
+    if not params["frozen_epochs"]:
+        return (Phase(prepare=prepare),)
+    fine_tuning = Phase(
+        first_epoch=params["frozen_epochs"] + 1,
+        learning_rate_share=params["fine_tune_learning_rate_share"],
+        prepare=prepare,
+    )
+    return (frozen, fine_tuning)
+
+
+def backbone_of(model: keras.Model) -> keras.Model:
+    """Returns the backbone within a model of this family: Keras names it, and builds by that name."""
+    return next(layer for layer in model.layers if isinstance(layer, keras.Model))
+
+
+def preprocessed(features: keras.KerasTensor, params: Mapping[str, Any]) -> keras.KerasTensor:
+    """Returns pixels 0-255 of three channels as the variant's backbone gets them."""
+    scaling: PixelScaling = params["pixel_scaling"]
+    preprocessing = BACKBONES[params["backbone"]].preprocessing
+    if params["normalization"] == BACKBONE:
+        scaling = _SCALINGS.get(preprocessing, scaling)
+        if preprocessing is Preprocessing.CAFFE:
+            features = ops.flip(features, axis=-1)
+    return layers.Rescaling(scaling.scale, offset=scaling.offset, name="scale")(features)
+
+
+def make_backbone(
+    name: str, *, size: tuple[int, int], alpha: float = 1.0, imagenet: bool = False, preprocesses: bool = True
+) -> keras.Model:
+    """Returns a backbone without its top, as Keras makes it.
+
+    size: (height, width) of the images. preprocesses: Whether one that scales pixels in layers of its own does so.
+
+    Raises: DataError: if its ImageNet weights can neither be found nor fetched.
+    """
+    make = getattr(keras.applications, name)
+    arguments: dict[str, Any] = {"alpha": alpha} if BACKBONES[name].has_alpha else {}
+    if "include_preprocessing" in inspect.signature(make).parameters:
+        arguments["include_preprocessing"] = preprocesses
+    with explained_downloads(name), warnings.catch_warnings():
+        # Keras warns that it takes the weights of 224 pixels for images of a size that it has none for.
+        warnings.simplefilter("ignore", UserWarning)
+        return make(include_top=False, weights=IMAGENET if imagenet else None, input_shape=(*size, 3), **arguments)
+
+
+def _backbone(params: Mapping[str, Any], *, size: tuple[int, int]) -> keras.Model:
+    weights = params["weights"]
+    backbone = make_backbone(
+        params["backbone"],
+        size=size,
+        alpha=params["alpha"],
+        imagenet=weights == IMAGENET,
+        preprocesses=params["normalization"] == BACKBONE,
+    )
+    if weights not in (NO_WEIGHTS, IMAGENET):
+        _load_file(backbone, params)
+    if params["batch_norm_momentum"]:
+        for layer in backbone.layers:
+            if isinstance(layer, layers.BatchNormalization):
+                layer.momentum = params["batch_norm_momentum"]
+    return backbone
+
+
+def _load_file(backbone: keras.Model, params: Mapping[str, Any]) -> None:
+    """Gives the backbone the weights of a file; h5 holds arrays and text, so nothing in it is run."""
+    path = check_weights_file(params["weights"], folder=params["study_dir"], known=params[WEIGHTS_SHA256])
+    try:
+        with warnings.catch_warnings():
+            # Of a file that does not fit, Keras warns layer by layer before it raises.
+            warnings.simplefilter("ignore", UserWarning)
+            backbone.load_weights(path)
+    except Exception as exc:
+        # h5py and Keras raise whatever they stumble over first; the backbone is thrown away with it.
+        name = params["backbone"] + (f" with alpha {params['alpha']:g}" if params["alpha"] != 1 else "")
+        lines = [line for line in str(exc).splitlines() if line.strip()]
+        raise InfeasibleError(
+            f"weights: {path} does not fit backbone {name} without its top, of {len(backbone.weights)} arrays "
+            f"({type(exc).__name__}: {lines[0] if lines else ''}); use a file that "
+            '`backbone.save_weights("name.weights.h5")` wrote for this backbone, or one of Keras\'s own *_notop.h5'
+        ) from exc
+
+
+def _let_learn(model: keras.Model, *, frozen_share: float, freeze_batch_norm: bool) -> None:
+    """Decides which of the backbone's layers learn: all but a share of them, counted from the input.
+
+    Keras runs batch normalisation that does not learn in inference mode.
+    """
+    backbone = backbone_of(model)
+    backbone.trainable = frozen_share < 1.0
+    if not backbone.trainable:
+        return
+    num_frozen = round(frozen_share * len(backbone.layers))
+    for position, layer in enumerate(backbone.layers):
+        is_kept = freeze_batch_norm and isinstance(layer, layers.BatchNormalization)
+        layer.trainable = position >= num_frozen and not is_kept
+
+
+def _backbone_size(params: Mapping[str, Any], *, input_shape: tuple[int, int, int]) -> tuple[int, int]:
+    """Returns (height, width) of what the backbone sees."""
+    height, width, channels = input_shape
+    name, backbone, side = params["backbone"], BACKBONES[params["backbone"]], params["image_side"]
+    if channels not in (1, 3):
+        raise InfeasibleError(
+            f"backbone {name} takes grey or RGB images, got {channels} channels; use data.channels 3, or another family"
+        )
+    _check_options(params, backbone)
+    if min((side,) if side else (height, width)) < backbone.smallest_side:
+        received = f"image_side is {side}" if side else f"images are {height}x{width} and image_side is 0"
+        raise InfeasibleError(
+            f"backbone {name} takes images of at least {backbone.smallest_side}x{backbone.smallest_side} pixels, but "
+            f"{received}; use image_side: {backbone.smallest_side} or more"
+        )
+    return (side, side) if side else (height, width)
+
+
+def _check_options(params: Mapping[str, Any], backbone: Backbone) -> None:
+    name, alpha = params["backbone"], params["alpha"]
+    if alpha != 1.0 and not backbone.has_alpha:
+        able = ", ".join(known for known, other in BACKBONES.items() if other.has_alpha)
+        raise InfeasibleError(f"backbone {name} has one width only, got alpha {alpha:g}; use alpha 1, or one of {able}")
+    if params["weights"] == IMAGENET and backbone.has_alpha and alpha not in backbone.imagenet_alphas:
+        offered = ", ".join(f"{known:g}" for known in backbone.imagenet_alphas)
+        raise InfeasibleError(
+            f"ImageNet weights of {name} exist for alpha {offered}, got {alpha:g}; use one of these, or weights 'none'"
+        )
+    if backbone.preprocessing is Preprocessing.ALWAYS_WITHIN and params["normalization"] != BACKBONE:
+        raise InfeasibleError(
+            f"backbone {name} scales pixels in layers of its own, got normalization {params['normalization']!r} before "
+            "them; use normalization 'backbone'"
+        )
