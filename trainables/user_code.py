@@ -86,7 +86,12 @@ def user_frames(exc: BaseException, *, folder: Path) -> list[traceback.FrameSumm
 
 
 def is_below(file: str, *, folder: Path) -> bool:
-    """Returns whether a file is one of the user's in a folder: not of this package, and no library's."""
+    """Returns whether a file is one of the user's in a folder: not of this package, and no library's.
+
+    >>> files = ("/s/nets.py", "/t/nets.py", "/s/.venv/lib/site-packages/nets.py", "/s/trainables/task.py")
+    >>> [is_below(file, folder=Path("/s")) for file in files]
+    [True, False, False, False]
+    """
     path = Path(file)
     if not path.is_relative_to(folder):
         return False

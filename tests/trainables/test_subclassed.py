@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from search_spaces import Variant
 from trainables.compiling import compile_for_sharing
+from trainables.cost import model_cost
 from trainables.data.augment.augmenter import Batch
 from trainables.data.pipeline import epoch_order, gather_batch
 from trainables.errors import InfeasibleError
@@ -100,6 +101,9 @@ def test_the_second_classifier_changes_training_and_never_predictions():
     np.testing.assert_array_equal(without(IMAGES), with_one(IMAGES))
     with_one.auxiliary.layers[-1].kernel.assign_add(tf.ones((4, 10)))
     np.testing.assert_array_equal(without(IMAGES), with_one(IMAGES))
+    # Not even computed.
+    costs = [model_cost(model, task=TASK, batch_size=1)["multiply_adds"] for model in (without, with_one)]
+    assert costs[0] == costs[1]
     for model in (without, with_one):
         compiled(model, TaskLosses(TASK)).train_on_batch(IMAGES, LABELS)
     assert not np.allclose(without.blocks[0].layers[0].kernel, with_one.blocks[0].layers[0].kernel, atol=1e-6)
