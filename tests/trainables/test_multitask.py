@@ -183,7 +183,7 @@ def test_all_heads_learn_from_both_images(made):
     reports = list(training.epochs())
     for name in ("digit_accuracy", "quarters_accuracy", "ink_r2_score"):
         assert reports[-1].metrics[f"val_{name}"] > reports[0].metrics[f"val_{name}"], name
-    assert reports[-1].metrics["val_digit_accuracy"] > 0.7
+    assert reports[-1].metrics["val_digit_accuracy"] > 0.6
     assert reports[-1].metrics["val_ink_mae"] < 0.06
 
 
