@@ -33,6 +33,32 @@ SMALL_STUDY: dict[str, Any] = {
     "export": {"top": 0},
 }
 
+#: What a process without this package says of an export.
+PLAIN = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("orchestrator", "trainables", "search_spaces"):
+            raise ImportError(name + " is not installed here")
+sys.meta_path.insert(0, Blocker())
+import json, keras, numpy as np, tensorflow as tf
+folder = sys.argv[1]
+manifest = json.load(open(folder + "/manifest.json"))
+images = {
+    told["name"]: np.random.default_rng(place).uniform(0, 255, [3, *told["shape"][1:]]).astype("float32")
+    for place, told in enumerate(manifest["inputs"])
+}
+given = images if len(images) > 1 else next(iter(images.values()))
+predicted = keras.models.load_model(folder + "/model.keras").predict(given, verbose=0)
+signature = tf.saved_model.load(folder + "/saved_model").signatures["serving_default"]
+served = signature(**{name: tf.constant(values) for name, values in images.items()})
+print("signature", sorted(signature.structured_input_signature[1]), sorted(served))
+for told in manifest["outputs"]:
+    alone = predicted[told["name"]] if isinstance(predicted, dict) else predicted
+    assert list(alone.shape[1:]) == told["shape"][1:], told
+    print(told["name"], float(np.abs(alone - served[told["name"]]).max()) < 1e-5)
+"""
+
 
 @dataclass
 class CommandLine:
@@ -131,3 +157,22 @@ def make_command_line(cache_folder: Path) -> Iterator[Any]:
 def convfleet(tmp_path: Path, make_command_line: Any) -> CommandLine:
     command_line: CommandLine = make_command_line(tmp_path)
     return command_line
+
+
+@pytest.fixture
+def told_by_plain_keras() -> Any:
+    """Returns what a process without this package says of an export: its signature, and if both formats agree."""
+
+    def tell(folder: Path) -> list[str]:
+        result = subprocess.run(
+            [sys.executable, "-c", PLAIN, str(folder)],
+            env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        assert "UserWarning" not in result.stderr
+        return result.stdout.splitlines()
+
+    return tell

@@ -1,9 +1,6 @@
 """The packaged study of several targets, and a made one of two images, run as users run them."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -48,47 +45,7 @@ def test_status_and_report_tell_every_head(multitask):
     assert "val_ink_r2_score" in page
 
 
-PLAIN = """
-import sys
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("orchestrator", "trainables", "search_spaces"):
-            raise ImportError(name + " is not installed here")
-sys.meta_path.insert(0, Blocker())
-import json, keras, numpy as np, tensorflow as tf
-folder = sys.argv[1]
-manifest = json.load(open(folder + "/manifest.json"))
-images = {
-    told["name"]: np.random.default_rng(place).uniform(0, 255, [3, *told["shape"][1:]]).astype("float32")
-    for place, told in enumerate(manifest["inputs"])
-}
-given = images if len(images) > 1 else next(iter(images.values()))
-predicted = keras.models.load_model(folder + "/model.keras").predict(given, verbose=0)
-signature = tf.saved_model.load(folder + "/saved_model").signatures["serving_default"]
-served = signature(**{name: tf.constant(values) for name, values in images.items()})
-print("signature", sorted(signature.structured_input_signature[1]), sorted(served))
-for told in manifest["outputs"]:
-    alone = predicted[told["name"]] if isinstance(predicted, dict) else predicted
-    assert list(alone.shape[1:]) == told["shape"][1:], told
-    print(told["name"], float(np.abs(alone - served[told["name"]]).max()) < 1e-5)
-"""
-
-
-def told_by_plain_keras(folder):
-    """Returns what a process without this package says of an export."""
-    result = subprocess.run(
-        [sys.executable, "-c", PLAIN, str(folder)],
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    assert "UserWarning" not in result.stderr
-    return result.stdout.splitlines()
-
-
-def test_the_export_names_every_output_in_manifest_and_signature(multitask):
+def test_the_export_names_every_output_in_manifest_and_signature(multitask, told_by_plain_keras):
     (folder,) = (multitask.folder / "runs" / "multitask" / "exports").iterdir()
     manifest = json.loads((folder / "manifest.json").read_text())
     assert [(told["name"], told["kind"], told["shape"]) for told in manifest["outputs"]] == [
@@ -105,7 +62,9 @@ def test_the_export_names_every_output_in_manifest_and_signature(multitask):
     ]  # fmt: skip
 
 
-def test_a_lone_target_is_called_in_the_manifest_as_in_the_signature_and_two_images_by_their_names(convfleet):
+def test_a_lone_target_is_called_in_the_manifest_as_in_the_signature_and_two_images_by_their_names(
+    convfleet, told_by_plain_keras
+):
     generator = np.random.default_rng(0)
     left, right = generator.integers(0, 256, (2, 200, 8, 8), dtype=np.uint8)
     brighter = left.mean(axis=(1, 2)) - right.mean(axis=(1, 2))

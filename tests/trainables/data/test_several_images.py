@@ -124,3 +124,16 @@ def test_an_unreadable_image_and_a_missing_column_are_named(tmp_path, made, prep
         prepare(inputs=INPUTS, **fields)
     with pytest.raises(DataError, match=r"data.inputs: .* has no single column 'rights', .*; did you mean 'right'\?"):
         prepare(inputs=("left", "rights"), **fields)
+
+
+def test_images_in_image_formats_may_be_kept_so_and_decode_to_the_same_rows(tmp_path, made, pairs, prepare):
+    columns = {name: [made.encoded(image) for image in images] for name, images in zip(INPUTS, pairs, strict=True)}
+    # Photos of other sizes in the second column: they are resized, and come in batches of their own.
+    columns["right"][::3] = [made.encoded(image) for image in made.pictures(10, height=16, width=12, seed=3)]
+    pq.write_table(pa.table({**columns, "label": LABELS}), tmp_path / "a.parquet")
+    fields = {"source": "parquet", "train": str(tmp_path / "a.parquet"), "inputs": INPUTS, "image_size": (8, 6)}
+    decoded, encoded = (prepare(**fields, memory_gb=budget) for budget in (1, 0))
+    assert (decoded.info.storage, encoded.info.storage) == ("decoded", "encoded")
+    assert encoded.info.fingerprint == decoded.info.fingerprint
+    rows = np.array([29, 0, 3, 3, 17], np.int32)
+    np.testing.assert_array_equal(encoded.train.images[rows], decoded.train.images[rows])

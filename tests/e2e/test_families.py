@@ -1,0 +1,29 @@
+"""The packaged study of each family, run as users run it, ends in exports that plain Keras loads."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from trainables.families import FAMILIES
+
+pytestmark = pytest.mark.slow
+
+#: The one of `multitask` has tests of its own.
+STUDIES = [family for family in FAMILIES if family != "multitask"]
+
+
+@pytest.mark.parametrize("family", STUDIES)
+def test_a_packaged_study_ends_in_an_export_that_plain_keras_loads(family, convfleet, told_by_plain_keras):
+    # Shorter than it comes: what it learns is not the matter here.
+    shorter = ("--set", "search.trials=2", "--set", "schedule.max_epochs=2", "--set", "schedule.grace_epochs=1")
+    convfleet.run("run", family, *shorter)
+    run = convfleet.folder / "runs" / family
+    trials = pd.read_parquet(run / "trials.parquet")
+    assert set(trials["family"]) == {family}
+    assert set(trials["state"]) <= {"completed", "stopped"}
+    (folder,) = (run / "exports").iterdir()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert max(manifest["parity_max_difference"].values()) <= 1e-5
+    assert 0 < manifest["test_metrics"]["accuracy"] <= 1
+    assert told_by_plain_keras(folder) == ["signature ['image'] ['output_0']", "output_0 True"]
