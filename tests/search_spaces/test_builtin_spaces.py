@@ -56,6 +56,19 @@ ARCHITECTURE = {
         "dropout",
     },
     "resnet-small": {"num_stages", "blocks_per_stage", "filters", "activation", "batch_norm", "dropout"},
+    "transfer-small": {
+        "backbone",
+        "alpha",
+        "weights",
+        "image_side",
+        "head",
+        "dense_units",
+        "dropout",
+        "frozen_epochs",
+        "fine_tune_from",
+        "fine_tune_learning_rate_share",
+        "freeze_batch_norm",
+    },
 }
 
 
@@ -100,6 +113,6 @@ def test_unknown_built_in_space_suggests_the_nearest() -> None:
         builtin_text("resnet-smal")
     assert str(caught.value) == (
         "no built-in space is called 'resnet-smal'; there are cnn-deep, cnn-small, inception-small, "
-        "resnet-cifar, resnet-small; "
+        "resnet-cifar, resnet-small, transfer-small; "
         "did you mean 'resnet-small'?"
     )

@@ -15,6 +15,9 @@ SMALL = {
     "sequential": {"num_blocks": 2, "filters": 4, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
     "residual": {"num_stages": 2, "filters": 4, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
     "functional": {"num_modules": 2, "filters": 8, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
+    # The backbone with the fewest layers; a graph of all their gradients takes seconds to make.
+    "transfer": {"backbone": "MobileNet", "alpha": 0.1, "image_side": 32, "fine_tune_from": 0.9, "dropout": 0.3}
+    | {"batch_size": 32},
 }
 
 #: Keeps sampled variants small; the parameters' own ranges reach far beyond any test machine.
@@ -32,9 +35,19 @@ CEILINGS = {
     "pool_every": 3,
     "filters": 8,
     "filters_growth": 2.0,
+    "alpha": 0.25,
+    "frozen_epochs": 3,
 }
-#: The presets are deep: sampled variants have none.
-PRESETS = ("none",)
+#: What sampled variants have of a parameter, where all of it would be slow, or needs files or statistics: presets and
+#: most backbones are deep.
+RESTRICTED = {
+    "preset": ("none",),
+    "backbone": ("MobileNet", "MobileNetV3Small"),
+    "weights": ("none",),
+    "weights_sha256": ((),),
+    "image_side": (0, 32, 40),
+    "normalization": ("backbone", "scale", "symmetric"),
+}
 SHAPES = ((8, 8, 1), (9, 12, 3), (28, 28, 1))
 
 
@@ -44,6 +57,12 @@ def one_thread():
     from trainables.devices import configure_devices
 
     configure_devices(DeviceSpec(cpus=1))
+
+
+@pytest.fixture(scope="session")
+def task():
+    """What the small splits ask of a model."""
+    return TASK
 
 
 @pytest.fixture(scope="session")
@@ -124,11 +143,12 @@ def sampled_variant():
 
 
 def _sampled(name: str, info: ParameterInfo, *, generator: np.random.Generator):
+    if name in RESTRICTED:
+        return RESTRICTED[name][generator.integers(len(RESTRICTED[name]))]
     if info.entries is Entries.LIST:
         return tuple(int(value) for value in generator.integers(info.low, 8, size=generator.integers(4)))
     if info.options:
-        options = PRESETS if name == "preset" else info.options
-        return options[generator.integers(len(options))]
+        return info.options[generator.integers(len(info.options))]
     if info.kind is bool:
         return bool(generator.integers(2))
     highest = next(bound for bound in (CEILINGS.get(name), info.high, info.below) if bound is not None)
