@@ -8,9 +8,8 @@ from typing import Any
 from orchestrator.study_paths import path_complaint
 from search_spaces import Choice, Fixed, Parameter, Problem, SearchSpace, Value
 from trainables.families import FAMILIES
-from trainables.families.backbones import BACKBONES
+from trainables.families.backbones import BACKBONES, PretrainedBackbone
 from trainables.families.parameters_transfer import IMAGENET, NO_WEIGHTS, WEIGHTS_SHA256
-from trainables.pretrained import PretrainedBackbone
 from trainables.weights_file import SUFFIX, weights_path, weights_sha256
 
 _FAMILY = "transfer"

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +17,10 @@ from filelock import FileLock
 from trainables.child_process import answer_caller, ask_child
 from trainables.data.errors import DataError
 from trainables.data.images import Progress, no_progress
+from trainables.families.backbones import PretrainedBackbone
 
 #: Seconds without a single byte after which a download is given up: a network that swallows packets never says so.
 TIMEOUT_SECONDS = 20.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PretrainedBackbone:
-    """A backbone whose ImageNet weights are wanted: Keras has files by backbone, width, and sometimes image side.
-
-    Args:
-        name: Of a function in `keras.applications`.
-        alpha: The factor on its width.
-        side: Of the square images that it sees.
-    """
-
-    name: str
-    alpha: float
-    side: int
 
 
 def fetch_in_process(backbones: Sequence[PretrainedBackbone], *, on_progress: Progress | None = None) -> None:

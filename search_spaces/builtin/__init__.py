@@ -8,8 +8,8 @@ from search_spaces.problems import SpaceError, nearest
 def builtin_names() -> tuple[str, ...]:
     """Returns the names of the built-in spaces, sorted.
 
-    >>> builtin_names()
-    ('cnn-deep', 'cnn-small', 'inception-small', 'multitask-small', 'resnet-cifar', 'resnet-small', 'supervised-small')
+    >>> builtin_names()[:2]
+    ('cnn-deep', 'cnn-small')
     """
     files = (file.name for file in resources.files(__name__).iterdir())
     return tuple(sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml")))

@@ -26,7 +26,7 @@ COMMAND_LINES = [
         ["run", ""],
         "''",
         "no such study file",
-        "packaged studies cifar10, custom, functional, multitask, quickstart, residual, sequential, subclassed",
+        "residual, sequential, subclassed, transfer",
     ),
     ("endless name", ["validate", "a" * 5000], "aaaa", "cannot be looked for", "give a YAML file"),
     ("unknown option", "run ok.yaml --fast", "--fast", "No such option", "Try 'convfleet run -h'"),

@@ -79,6 +79,19 @@ ARCHITECTURE = {
         "dropout",
         "auxiliary_weight",
     },
+    "transfer-small": {
+        "backbone",
+        "alpha",
+        "weights",
+        "image_side",
+        "head",
+        "dense_units",
+        "dropout",
+        "frozen_epochs",
+        "fine_tune_from",
+        "fine_tune_learning_rate_share",
+        "freeze_batch_norm",
+    },
 }
 
 
@@ -123,6 +136,6 @@ def test_unknown_built_in_space_suggests_the_nearest() -> None:
         builtin_text("resnet-smal")
     assert str(caught.value) == (
         "no built-in space is called 'resnet-smal'; there are cnn-deep, cnn-small, inception-small, "
-        "multitask-small, resnet-cifar, resnet-small, supervised-small; "
+        "multitask-small, resnet-cifar, resnet-small, supervised-small, transfer-small; "
         "did you mean 'resnet-small'?"
     )

@@ -21,6 +21,9 @@ SMALL = {
     "multitask": {"num_blocks": 2, "filters": 4, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
     "subclassed": {"num_blocks": 2, "filters": 12, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
     "custom": {"function": "custom_model:build", "width": 4, "dropout": 0.3, "batch_size": 32},
+    # The backbone with the fewest layers; a graph of all their gradients takes seconds to make.
+    "transfer": {"backbone": "MobileNet", "alpha": 0.1, "image_side": 32, "fine_tune_from": 0.9, "dropout": 0.3}
+    | {"batch_size": 32},
 }
 #: The folder of the packaged custom_model.py.
 STUDIES = str(Path(orchestrator.__file__).parent / "studies")
@@ -41,9 +44,19 @@ CEILINGS = {
     "head_units": 20,
     "filters": 8,
     "filters_growth": 2.0,
+    "alpha": 0.25,
+    "frozen_epochs": 3,
 }
-#: The presets are deep: sampled variants have none.
-PRESETS = ("none",)
+#: What sampled variants have of a parameter, where all of it would be slow, or needs files or statistics: presets and
+#: most backbones are deep.
+RESTRICTED = {
+    "preset": ("none",),
+    "backbone": ("MobileNet", "MobileNetV3Small"),
+    "weights": ("none",),
+    "weights_sha256": ((),),
+    "image_side": (0, 32, 40),
+    "normalization": ("backbone", "scale", "symmetric"),
+}
 SHAPES = ((8, 8, 1), (9, 12, 3), (28, 28, 1))
 
 
@@ -53,6 +66,12 @@ def one_thread():
     from trainables.devices import configure_devices
 
     configure_devices(DeviceSpec(cpus=1))
+
+
+@pytest.fixture(scope="session")
+def task():
+    """What the small splits ask of a model."""
+    return TASK
 
 
 @pytest.fixture(scope="session")
@@ -141,12 +160,13 @@ def sampled_variant():
     return make
 
 
-def _sampled(name: str, info: ParameterInfo, *, generator: np.random.Generator):
+def _sampled(name: str, info: ParameterInfo, *, generator: np.random.Generator):  # noqa: PLR0911 - one a kind
+    if name in RESTRICTED:
+        return RESTRICTED[name][generator.integers(len(RESTRICTED[name]))]
     if info.entries is Entries.LIST:
         return tuple(int(value) for value in generator.integers(info.low, 8, size=generator.integers(4)))
     if info.options:
-        options = PRESETS if name == "preset" else info.options
-        return options[generator.integers(len(options))]
+        return info.options[generator.integers(len(info.options))]
     if info.kind is str:
         return info.default
     if info.kind is bool:

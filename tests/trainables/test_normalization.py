@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search_spaces import Variant
 from trainables.checkpoint import Checkpoint
 from trainables.data.cache import prepare_dataset
 from trainables.data.dataset import Split, open_dataset
@@ -40,9 +39,9 @@ def first_layer(model):
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)
 @pytest.mark.parametrize("family", NORMALISED)
 def test_every_family_scales_pixels_as_its_parameter_says_also_when_loaded_by_plain_keras(
-    family, normalization, tmp_path
+    family, normalization, variant_of, tmp_path
 ):
-    variant = Variant(family=family, params={"normalization": normalization}, seed=1)
+    variant = variant_of(family, normalization=normalization, seed=1)
     model = build_model(variant, task=Task.classification(input_shape=(8, 8, 3), num_classes=4), statistics=STATISTICS)
     pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3)).astype(np.float32)
     expected = FORMULAS[normalization](pixels)
@@ -54,7 +53,8 @@ def test_every_family_scales_pixels_as_its_parameter_says_also_when_loaded_by_pl
 
 
 def test_the_default_is_the_scale_from_zero_to_one():
-    assert {family.with_defaults({})["normalization"] for family in FAMILIES.values()} == {"scale"}
+    defaults = {name: family.with_defaults({})["normalization"] for name, family in FAMILIES.items()}
+    assert defaults == dict.fromkeys(FAMILIES, "scale") | {"transfer": "backbone"}
     assert (pixel_scaling("scale").scale, pixel_scaling("scale").offset) == (1 / 255, 0.0)
 
 

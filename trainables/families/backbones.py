@@ -45,6 +45,21 @@ class Backbone:
         return bool(self.imagenet_alphas)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PretrainedBackbone:
+    """A backbone with ImageNet weights: Keras has files by backbone, width, and sometimes image side.
+
+    Args:
+        name: In BACKBONES.
+        alpha: The factor on its width.
+        side: Of the square images that it sees.
+    """
+
+    name: str
+    alpha: float
+    side: int
+
+
 def _same(names: str, backbone: Backbone) -> dict[str, Backbone]:
     return dict.fromkeys(names.split(), backbone)
 
