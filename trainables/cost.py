@@ -39,12 +39,14 @@ class LayerCall:
     num_outputs: int
 
 
-def model_cost(model: keras.Model, *, task: Task, batch_size: int) -> dict[str, float]:
+def model_cost(model: keras.Model, *, task: Task, batch_size: int, num_trained: int | None = None) -> dict[str, float]:
     """Returns `parameters`, `multiply_adds` of one image's prediction, and `memory_mb` (an estimate, 10^6 bytes).
 
     Multiply-adds are those of convolutions and dense layers, biases left out, as papers count them. The memory is
     that of a training step: activations of a batch with their gradients, weights with theirs, the optimizer's state
     where the model is compiled and its optimizer built. Neither the data nor TensorFlow itself is in it.
+
+    num_trained: Weights, by numbers in them, that learn where the most do; None: as many as learn now.
     """
     calls = layer_calls(model, task=task)
     pixels = math.prod(task.input_shape) * len(task.inputs)
@@ -52,8 +54,11 @@ def model_cost(model: keras.Model, *, task: Task, batch_size: int) -> dict[str, 
     trained = _num_numbers(model.trainable_variables)
     # Keras gives a model its optimizer when it is compiled.
     optimizer = getattr(model, "optimizer", None)
-    kept = _num_numbers(model.variables) + (_num_numbers(optimizer.variables) if optimizer is not None else 0)
-    numbers = COPIES_OF_ACTIVATIONS * batch_size * activations + kept + trained
+    remembered = _num_numbers(optimizer.variables) if optimizer is not None else 0
+    # The optimizer remembers the same of each weight.
+    most = trained if num_trained is None else num_trained
+    learning = most + remembered * most / max(1, trained)
+    numbers = COPIES_OF_ACTIVATIONS * batch_size * activations + _num_numbers(model.variables) + learning
     return {
         "parameters": float(model.count_params()),
         "multiply_adds": float(sum(multiply_adds(call) for call in calls)),
