@@ -73,7 +73,7 @@ def test_an_expanded_study_loads_from_elsewhere_and_refuses_a_changed_file(folde
         load_study(run / "study.yaml")
     assert str(refused.value) == (
         f"{run}/study.yaml: space.params.weights: was changed since the study was written: one.weights.h5 has sha256 "
-        f"{sha256(b'changed')}, expected ('{sha256(b'one')}',); restore the file, or remove weights_sha256 and run the "
+        f"{sha256(b'changed')}, expected {sha256(b'one')}; restore the file, or remove weights_sha256 and run the "
         "study anew: results of other weights cannot be compared"
     )
 
