@@ -82,10 +82,11 @@ def _complaint(name: str, *, folder: Path) -> str:
 
 
 def _changes(space: SearchSpace, hashes: Sequence[str], *, files: Sequence[str]) -> list[Problem]:
-    known = list(space.parameter(WEIGHTS_SHA256).domain.values())
-    if known == [tuple(hashes)]:
+    known = space.parameter(WEIGHTS_SHA256).domain.values()
+    if list(known) == [tuple(hashes)]:
         return []
-    now, then = ", ".join(hashes), ", ".join(map(str, known))
+    now = ", ".join(hashes)
+    then = " or ".join(", ".join(map(str, value)) if isinstance(value, tuple) else str(value) for value in known)
     message = (
         f"was changed since the study was written: {', '.join(files)} has sha256 {now}, expected {then}; restore the "
         f"file, or remove {WEIGHTS_SHA256} and run the study anew: results of other weights cannot be compared"

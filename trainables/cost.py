@@ -57,12 +57,14 @@ def check_limits(cost: Mapping[str, float], limits: Mapping[str, float]) -> None
         raise InfeasibleError(f"the variant costs too much: {', '.join(exceeded)}; nothing was trained")
 
 
-def model_cost(model: keras.Model, *, task: Task, batch_size: int) -> dict[str, float]:
+def model_cost(model: keras.Model, *, task: Task, batch_size: int, num_trained: int | None = None) -> dict[str, float]:
     """Returns `parameters`, `multiply_adds` of one image's prediction, and `memory_mb` (an estimate, 10^6 bytes).
 
     Multiply-adds are those of convolutions and dense layers, biases left out, as papers count them. The memory is
     that of a training step: activations of a batch, weights with their gradients, the optimizer's state where the model
     is compiled and its optimizer built. Neither the data nor TensorFlow itself is in it.
+
+    num_trained: Weights, by numbers in them, that learn where the most do; None: as many as learn now.
     """
     calls = layer_calls(model, task=task)
     pixels = math.prod(task.input_shape) * len(task.inputs)
@@ -70,9 +72,12 @@ def model_cost(model: keras.Model, *, task: Task, batch_size: int) -> dict[str, 
     trained = _num_numbers(model.trainable_variables)
     # Keras gives a model its optimizer when it is compiled.
     optimizer = getattr(model, "optimizer", None)
-    kept = _num_numbers(model.variables) + (_num_numbers(optimizer.variables) if optimizer is not None else 0)
+    remembered = _num_numbers(optimizer.variables) if optimizer is not None else 0
+    # The optimizer remembers the same of each weight.
+    most = trained if num_trained is None else num_trained
+    learning = most + remembered * most / max(1, trained)
     # Each activation is kept until its gradient is known; the gradients are freed on the way.
-    numbers = batch_size * activations + kept + trained
+    numbers = batch_size * activations + _num_numbers(model.variables) + learning
     return {
         "parameters": float(model.count_params()),
         "multiply_adds": float(sum(multiply_adds(call) for call in calls)),

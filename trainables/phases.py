@@ -5,6 +5,7 @@ schedule and running averages of weights begin anew and see the epochs of the ph
 accumulation left over are dropped. So what a training does follows from its variant and the epoch alone.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -43,6 +44,16 @@ def phases_of(module: str, params: Mapping[str, Any]) -> Sequence[Phase]:
     family = import_module(module)
     phases: Sequence[Phase] = family.phases(params) if hasattr(family, "phases") else (Phase(),)
     return phases
+
+
+def most_trained(phases: Sequence[Phase], model: Any, *, current: Phase) -> int:
+    """Returns how many numbers learn in the phase in which the most do; the model stays in its current phase."""
+    counts = []
+    for phase in phases:
+        phase.prepare(model)
+        counts.append(sum(math.prod(variable.shape) for variable in model.trainable_variables))
+    current.prepare(model)
+    return max(counts)
 
 
 def phase_at(phases: Sequence[Phase], epoch: int, *, max_epochs: int) -> tuple[Phase, int]:

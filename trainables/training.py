@@ -25,7 +25,7 @@ from trainables.losses import without_penalties
 from trainables.metrics import reported
 from trainables.normalization import PixelStatistics
 from trainables.patience import with_patience
-from trainables.phases import Phase, phase_at, phases_of
+from trainables.phases import most_trained, phase_at, phases_of
 from trainables.reports import EpochReport
 from trainables.schedules import Horizon
 from trainables.step_data import example_data, step_data
@@ -71,7 +71,6 @@ class Training:
         self._train, self._validation, self._task = train, validation, task
         self._params = FAMILIES[variant.family].with_defaults(variant.params)
         started = time.perf_counter()
-        self._phase: Phase | None = None
         self._train_epoch: Any = None
         self._validate: Any = None
         self.model = _fresh_model(variant, task=task, statistics=statistics, study_dir=spec.study_dir)
@@ -111,7 +110,7 @@ class Training:
 
     def _run_epoch(self) -> EpochReport:
         epoch = self.epoch + 1
-        self._enter_phase_of(epoch=epoch)
+        self._be_in_phase_of(epoch=epoch)
         if self._train_epoch is None:
             self._trace()
         order = epoch_order(self._train.indices, seed=self.variant.seed, epoch=epoch)
@@ -153,18 +152,21 @@ class Training:
         Raises: CheckpointError: if the arrays are not those of this variant.
         """
         # The state is that of the last finished epoch's phase; the next epoch may then begin another one.
-        self._enter_phase_of(epoch=len(history))
+        self._be_in_phase_of(epoch=len(history))
         _assign(state_variables(self.model), state, variant=self.variant)
         self.history = list(history)
 
+    def _be_in_phase_of(self, *, epoch: int) -> None:
+        phase, _ = phase_at(self._phases, epoch, max_epochs=self.spec.max_epochs)
+        if phase is not self._phase:
+            self._enter_phase_of(epoch=epoch)
+
     def _enter_phase_of(self, *, epoch: int) -> None:
-        """Compiles the model anew, with a fresh optimizer, where the epoch belongs to another phase."""
-        phase, num_epochs = phase_at(self._phases, epoch, max_epochs=self.spec.max_epochs)
-        if phase is self._phase:
-            return
+        """Compiles the model anew, with a fresh optimizer."""
         started = time.perf_counter()
-        self._phase, params = phase, phase.params(self._params)
-        phase.prepare(self.model)
+        self._phase, num_epochs = phase_at(self._phases, epoch, max_epochs=self.spec.max_epochs)
+        params = self._phase.params(self._params)
+        self._phase.prepare(self.model)
         horizon = _horizon(self._train, params, max_epochs=num_epochs)
         self._losses = compile_model(self.model, params, task=self._task, horizon=horizon)
         _create_variables(self.model, self._task)
@@ -186,7 +188,9 @@ class Training:
         return cost
 
     def _counted_cost(self) -> dict[str, float]:
-        return model_cost(self.model, task=self._task, batch_size=self._params["batch_size"])
+        trained = most_trained(self._phases, self.model, current=self._phase)
+        batch_size = self._params["batch_size"]
+        return model_cost(self.model, task=self._task, batch_size=batch_size, num_trained=trained)
 
     def _trace(self) -> None:
         started = time.perf_counter()

@@ -31,7 +31,10 @@ params:
   skip: {choice: [true, false], when: {filters: [[16, 32], [32, 64]]}}
 """
 
-BUILT_IN = "cnn-deep, cnn-small, inception-small, multitask-small, resnet-cifar, resnet-small, supervised-small, transfer-small"
+BUILT_IN = (
+    "cnn-deep, cnn-small, inception-small, multitask-small, resnet-cifar, resnet-small, supervised-small, "
+    "transfer-small"
+)
 
 
 def problems_of(section: object) -> list[str]:

@@ -59,12 +59,12 @@ def test_training_goes_on_from_the_weights_that_were_trained(trained, training_o
         assert told.metrics["val_loss"] != expected["val_loss"]
 
 
-def test_the_restored_model_is_exactly_the_one_that_was_validated(trained, splits, tmp_path, same_state):
+def test_the_restored_model_is_exactly_the_one_that_was_validated(trained, splits, studies, tmp_path, same_state):
     checkpoint = Checkpoint(variant_id=trained.variant.variant_id, state=trained.state(), history=trained.history)
     folder = save_checkpoint(tmp_path, checkpoint)
     loaded = load_checkpoint(folder, variant_id=trained.variant.variant_id)
     task = Task.classification(input_shape=(8, 8, 1), num_classes=10)
-    model = restored_model(trained.variant, loaded, task=task)
+    model = restored_model(trained.variant, loaded, task=task, study_dir=studies)
     compile_for_evaluation(model, task=task)
     with averaged(trained.model):
         validated = weights_of(trained)

@@ -1,5 +1,7 @@
 """What a variant costs, against numbers counted by hand."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -30,6 +32,19 @@ LAYERS = [
     (layers.MaxPooling2D, 0, 0),
     (layers.BatchNormalization, 12, 0),
 ]
+
+
+#: What makes each family's models larger.
+STUDIES = Path(__file__).parents[2] / "orchestrator" / "studies"
+WIDTHS = {
+    "sequential": {"filters": 8},
+    "residual": {"filters": 8},
+    "functional": {"filters": 8},
+    "subclassed": {"filters": 8},
+    "transfer": {"alpha": 0.1},
+    "multitask": {"filters": 8},
+    "custom": {"width": 8},
+}
 
 
 def cost_of(model, *, shape=SHAPE, batch_size=1):
@@ -107,13 +122,12 @@ def test_every_call_of_a_layer_counts_wherever_it_stands(make, expected):
     assert not any("call" in vars(layer) for layer in model._flatten_layers())
 
 
-@pytest.mark.parametrize("family", [name for name in FAMILIES if not FAMILIES[name].has_own_parameters])
-def test_the_estimate_grows_with_batch_model_and_optimizer(family):
-    def memory(batch_size=1, optimizer=None, **params):
-        model = build_model(
-            Variant(family=family, params=params, seed=0),
-            task=Task.classification(input_shape=(8, 8, 1), num_classes=3),
-        )
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_estimate_grows_with_batch_model_and_optimizer(family, variant_of):
+    small, large = ({name: factor * value for name, value in WIDTHS[family].items()} for factor in (1, 2))
+
+    def memory(batch_size=1, optimizer=None, params=small):
+        model = built(variant_of(family, seed=0, **params))
         model.compile(optimizer=optimizer or keras.optimizers.SGD(0.1, momentum=0.0), loss="mse")
         model.optimizer.build(model.trainable_variables)
         return cost_of(model, shape=(8, 8, 1), batch_size=batch_size)["memory_mb"]
@@ -121,16 +135,22 @@ def test_the_estimate_grows_with_batch_model_and_optimizer(family):
     one, two, three = (memory(batch_size) for batch_size in (1, 2, 3))
     assert one < two
     assert two - one == pytest.approx(three - two)
-    assert memory(filters=32) > memory(filters=16)
-    weights = sum(np.prod(variable.shape) for variable in built(family).trainable_variables)
+    assert memory(params=large) > one
+    weights = sum(np.prod(variable.shape) for variable in built(variant_of(family, **small)).trainable_variables)
     # Adam keeps two numbers beside each weight, plain SGD none.
     assert memory(optimizer=keras.optimizers.Adam(0.1)) - one == pytest.approx(2 * 4 * weights / 1e6, rel=1e-3)
 
 
-def built(family):
-    return build_model(
-        Variant(family=family, params={}, seed=0), task=Task.classification(input_shape=(8, 8, 1), num_classes=3)
-    )
+def built(variant):
+    task = Task.classification(input_shape=(8, 8, 1), num_classes=3)
+    return build_model(variant, task=task, study_dir=str(STUDIES))
+
+
+def test_a_backbone_has_its_published_multiply_adds():
+    # Howard et al. 2017, arXiv:1704.04861, table 8: 569 million with a top of 1024 x 1000, here 1024 x 2.
+    variant = Variant(family="transfer", params={"backbone": "MobileNet"}, seed=0)
+    model = build_model(variant, task=Task.classification(input_shape=(224, 224, 3), num_classes=2))
+    assert round((cost_of(model, shape=(224, 224, 3))["multiply_adds"] + 1024 * 998) / 1e6) == 569
 
 
 def test_the_memory_of_one_convolution_is_what_was_counted_by_hand():

@@ -1,7 +1,9 @@
 """The contract of every model family, on variants sampled from the ranges of its own parameters."""
 
 import itertools
+from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -271,8 +273,33 @@ def task_of(*kinds, inputs=("image",), shape=(8, 8, 1)):
     return Task(input_shape=shape, targets=tuple(targets), inputs=inputs)
 
 
+#: A function for the family `custom` that takes whatever a task has; the packaged one takes one image and one target.
+SEVERAL = """
+import keras
+from keras import layers
+ACTIVATIONS = {"classification": "softmax", "multilabel": "sigmoid", "regression": "linear"}
+def build(params, input_shape, targets):
+    shapes = input_shape if isinstance(input_shape, dict) else {"image": input_shape}
+    images = {name: keras.Input(shape, name=name) for name, shape in shapes.items()}
+    seen = [layers.Conv2D(params.get("width", 8), 3, padding="same", activation="relu")(image / 255.0)
+            for image in images.values()]
+    features = layers.concatenate([layers.Flatten()(maps) for maps in seen])
+    outputs = {target.name: layers.Dense(target.size, activation=ACTIVATIONS[target.kind], name=target.name)(features)
+               for target in targets}
+    return keras.Model(images, outputs)
+"""
+
+
 @pytest.fixture(scope="module")
-def training_on(digits, variant_of):
+def several(tmp_path_factory):
+    """The folder of a module with that function, and the parameters that name it."""
+    folder = tmp_path_factory.mktemp("several")
+    (folder / "several_heads.py").write_text(SEVERAL, encoding="utf-8")
+    return SimpleNamespace(folder=str(folder), params={"custom": {"function": "several_heads:build"}})
+
+
+@pytest.fixture(scope="module")
+def training_on(digits, studies, several, variant_of):
     """Makes a Training of a rich variant on 64 digits that are labelled in every way."""
     from trainables.data.dataset import Split
     from trainables.data.pipeline import split_tensors
@@ -290,8 +317,11 @@ def training_on(digits, variant_of):
     def make(family, task, **params):
         images = np.concatenate([pixels] * len(task.inputs), axis=3)
         split = split_tensors(Split(images=images, labels=labels, indices=np.arange(64, dtype=np.int32)))
-        spec = TrainingSpec(max_epochs=12, metric="val_loss", mode="min")
-        variant = variant_of(family, **(RICH[family] | {"learning_rate": 0.01} | params))
+        is_alone = task.has_one_target and len(task.inputs) == 1
+        study_dir = studies if is_alone else several.folder
+        own = {} if is_alone else several.params.get(family, {})
+        spec = TrainingSpec(max_epochs=12, metric="val_loss", mode="min", study_dir=study_dir)
+        variant = variant_of(family, **(RICH[family] | {"learning_rate": 0.01} | own | params))
         return Training(variant, train=split, validation=split, task=task, spec=spec)
 
     return make
@@ -332,16 +362,19 @@ def test_a_rich_variant_learns_several_targets_of_several_images(family, trainin
 
 
 @pytest.mark.parametrize("family", ABLE)
-def test_sampled_variants_take_and_give_what_the_task_says(family, sampled_variant, tmp_path):
+def test_sampled_variants_take_and_give_what_the_task_says(family, several, sampled_variant, tmp_path):
     import keras
+
+    from trainables.families import build_model
 
     num_built = 0
     for number in itertools.count(600):
         variant, shape = sampled_variant(family, number)
+        variant = replace(variant, params={**variant.params, **several.params.get(family, {})})
         task = task_of(*KINDS, inputs=("left", "right", "middle"), shape=shape)
         keras.backend.clear_session(free_memory=False)
         try:
-            model = build_model(variant, task=task)
+            model = build_model(variant, task=task, study_dir=several.folder)
         except InfeasibleError:
             continue
         inputs = {name: images_of(shape, seed=place) for place, name in enumerate(task.inputs)}
