@@ -14,7 +14,7 @@ Row = tuple[str, str, str, str]
 
 NAME, DATA, SPACE = "name: demo\n", "data: {source: digits}\n", "space: {family: sequential, params: {filters: 8}}\n"
 STUDY = NAME + DATA + SPACE
-BUILT_IN = "cnn-deep, cnn-small, inception-small, resnet-cifar, resnet-small"
+BUILT_IN = "cnn-deep, cnn-small, inception-small, resnet-cifar, resnet-small, transfer-small"
 
 
 def also(section: str) -> str:

@@ -31,7 +31,7 @@ params:
   skip: {choice: [true, false], when: {filters: [[16, 32], [32, 64]]}}
 """
 
-BUILT_IN = "cnn-deep, cnn-small, inception-small, resnet-cifar, resnet-small"
+BUILT_IN = "cnn-deep, cnn-small, inception-small, resnet-cifar, resnet-small, transfer-small"
 
 
 def problems_of(section: object) -> list[str]:
