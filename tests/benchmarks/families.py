@@ -29,27 +29,27 @@ TRAINING = {
 }
 SPACES: dict[str, dict[str, Any]] = {
     "sequential": {
-        "num_blocks": {"int": [3, 4]},
+        "num_blocks": 3,
         "convs_per_block": {"int": [1, 2]},
-        "filters": {"choice": [16, 24, 32]},
+        "filters": 16,
         "head": {"choice": ["flatten", "global_average"]},
         "dropout": {"choice": [0.0, 0.3]},
     },
     "residual": {
         "num_stages": 3,
-        "blocks_per_stage": {"int": [1, 2]},
-        "filters": {"choice": [16, 24]},
+        "blocks_per_stage": 1,
+        "filters": {"choice": [12, 16]},
         "pre_activation": {"choice": [False, True]},
     },
     "functional": {
-        "num_modules": {"int": [3, 4]},
-        "branches": {"int": [2, 3]},
-        "filters": {"choice": [24, 32, 48]},
+        "num_modules": 3,
+        "branch_kernels": {"choice": [[1, 3], [3, 3]]},
+        "filters": 24,
         "skip": {"choice": ["none", "add"]},
     },
     "subclassed": {
         "num_blocks": {"int": [3, 4]},
-        "filters": {"choice": [16, 24, 32]},
+        "filters": {"choice": [16, 24]},
         "dropout": {"choice": [0.0, 0.3]},
     },
 }
@@ -92,7 +92,7 @@ def run(
         },
         "space": {"family": family, "params": {**TRAINING, **params}},
         "search": {"algorithm": "grid"} if name else {"algorithm": "random", "trials": NUM_TRIALS},
-        "schedule": {"algorithm": "none" if name else "asha", "max_epochs": MAX_EPOCHS, "grace_epochs": 3},
+        "schedule": {"algorithm": "none" if name else "asha", "max_epochs": MAX_EPOCHS, "grace_epochs": 2},
         "export": {"top": 2 if name else 1, "formats": ["keras"]},
     }
     started = time.perf_counter()
