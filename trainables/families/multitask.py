@@ -102,7 +102,7 @@ def _inputs(task: Task, scaling: PixelScaling) -> tuple[Any, list[keras.KerasTen
         # Statistics are by stored channel: each input has its part of them.
         scale, offset = (_part(values, place, channels=channels) for values in (scaling.scale, scaling.offset))
         # No input can be called so: names have no dots.
-        scaled.append(layers.Rescaling(scale, offset=offset, name=f"{name}.scale")(image))
+        scaled.append(layers.Rescaling(scale, offset=offset, dtype="float32", name=f"{name}.scale")(image))
     return images, scaled
 
 

@@ -96,7 +96,7 @@ class DeeplySupervised(keras.Model):
         """Makes the layers: how many there are, and how large, follows from the image's size."""
         design = self.design
         count = num_blocks_of(design.num_blocks, size=(int(input_shape[1] or 0), int(input_shape[2] or 0)))
-        self.scale = layers.Rescaling(self.scaling.scale, offset=self.scaling.offset, name="scale")
+        self.scale = layers.Rescaling(self.scaling.scale, offset=self.scaling.offset, dtype="float32", name="scale")
         self.blocks = [_block(design, position=position) for position in range(count)]
         self.classifier = _classifier(design, self.target, name="classifier")
         # `shapes[n]` is what block n gets, and after the last one what the classifier gets.

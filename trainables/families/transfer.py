@@ -100,7 +100,7 @@ def preprocessed(features: keras.KerasTensor, params: Mapping[str, Any]) -> kera
         scaling = _SCALINGS.get(preprocessing, scaling)
         if preprocessing is Preprocessing.CAFFE:
             features = ops.flip(features, axis=-1)
-    return layers.Rescaling(scaling.scale, offset=scaling.offset, name="scale")(features)
+    return layers.Rescaling(scaling.scale, offset=scaling.offset, dtype="float32", name="scale")(features)
 
 
 def make_backbone(
