@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from types import SimpleNamespace
 
 import pyarrow.parquet as pq
@@ -14,6 +15,7 @@ pytestmark = pytest.mark.slow
 
 CLUSTER = """
 import sys
+import tempfile
 from ray.cluster_utils import Cluster
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
 for _ in range(2):
@@ -25,11 +27,13 @@ cluster.shutdown()
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def cluster():
     """Starts a cluster in a process of its own, with a private folder that no other Ray looks into."""
+    # Not below pytest's own folder: the names of Ray's sockets may have 107 letters in all.
+    folder = tempfile.mkdtemp(prefix="r")
     environment = {
         **os.environ,
-        "RAY_TMPDIR": str(tmp_path_factory.mktemp("r")),
+        "RAY_TMPDIR": folder,
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": "0123456789abcdef" * 4,
     }

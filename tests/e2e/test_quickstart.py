@@ -26,7 +26,9 @@ def look_inside(run: Path) -> tuple[int, int, int] | None:
     """Returns (rows of trials.parquet, sum of its epochs, rows of epochs.parquet), read by pandas and DuckDB."""
     if not (run / "trials.parquet").exists():
         return None
-    trials = pd.read_parquet(run / "trials.parquet")
+    # Opened once: given a path, pandas opens it twice, and the second may be a newer file.
+    with (run / "trials.parquet").open("rb") as file:
+        trials = pd.read_parquet(file)
     query = f"select count(*), coalesce(sum(epochs), 0) from '{run}/trials.parquet'"
     ((count, epochs),) = duckdb.sql(query).fetchall()
     ((rows,),) = duckdb.sql(f"select count(*) from '{run}/epochs.parquet'").fetchall()
