@@ -8,27 +8,12 @@ import keras
 from keras import losses, ops
 
 from trainables.mixing import MixableLoss
+from trainables.target_spec import LOSSES
 from trainables.task import Target, Task
 
-#: Of a class's probability, of flags and of numbers alike: Keras's functions of (labels, predictions).
+#: Keras's functions of (labels, predictions), by their names there.
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    name: getattr(losses, name)
-    for name in (
-        "categorical_crossentropy",
-        "categorical_focal_crossentropy",
-        "categorical_hinge",
-        "kl_divergence",
-        "binary_crossentropy",
-        "binary_focal_crossentropy",
-        "hinge",
-        "mean_squared_error",
-        "mean_absolute_error",
-        "mean_absolute_percentage_error",
-        "mean_squared_logarithmic_error",
-        "huber",
-        "log_cosh",
-        "poisson",
-    )
+    name: getattr(losses, name) for names in LOSSES.values() for name in names
 }
 
 

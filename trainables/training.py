@@ -1,5 +1,6 @@
 """Training of one variant: whole epochs inside one compiled function, one report an epoch; no Ray, no files."""
 
+import functools
 import gc
 import math
 import time
@@ -79,7 +80,7 @@ class Training:
         self._enter_phase_of(epoch=1)
         started = time.perf_counter()
         if spec.limits:
-            check_limits(self._counted_cost(), spec.limits)
+            check_limits(self._counted_cost, spec.limits)
         self._class_weights = _class_weights(train, self._params, task=task)
         self._augmenter = Augmenter(
             spec.augment.scaled(self._params["augment_strength"]),
@@ -183,10 +184,11 @@ class Training:
 
     def _cost(self) -> dict[str, float]:
         started = time.perf_counter()
-        cost = {**self._counted_cost(), "latency_ms": latency_ms(self.model, task=self._task)}
+        cost = {**self._counted_cost, "latency_ms": latency_ms(self.model, task=self._task)}
         self._spend("build", started)
         return cost
 
+    @functools.cached_property
     def _counted_cost(self) -> dict[str, float]:
         trained = most_trained(self._phases, self.model, current=self._phase)
         batch_size = self._params["batch_size"]

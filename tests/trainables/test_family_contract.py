@@ -240,6 +240,7 @@ def test_a_rich_variant_goes_on_exactly_from_its_state(family, training_of, vari
     augment = AugmentSpec(flip="horizontal")
     whole = training_of(variant, max_epochs=2, augment=augment)
     first = whole.run_epoch()
+    assert first.cost["parameters"] == whole.model.count_params()
     state = whole.state()
     second = whole.run_epoch()
     resumed = training_of(variant, max_epochs=2, augment=augment)
