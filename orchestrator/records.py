@@ -7,7 +7,7 @@ from typing import Any
 from orchestrator.errors import JournalError
 
 #: The version of the journals that this package writes and reads.
-JOURNAL_SCHEMA = 1
+JOURNAL_SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +94,16 @@ class WorkerLost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrialNoted:
+    """Something about a trial that its reader should know, such as a checkpoint that was passed over."""
+
+    trial: str
+    kind: str
+    text: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyPaused:
     """The driver stopped before the study was finished."""
 
@@ -128,6 +138,7 @@ Record = (
     | TrialStopped
     | TrialFailed
     | WorkerLost
+    | TrialNoted
     | StudyPaused
     | StudyFinished
     | ModelExported
@@ -142,6 +153,7 @@ _KINDS: dict[str, type[Record]] = {
     "trial_stopped": TrialStopped,
     "trial_failed": TrialFailed,
     "worker_lost": WorkerLost,
+    "trial_noted": TrialNoted,
     "study_paused": StudyPaused,
     "study_finished": StudyFinished,
     "model_exported": ModelExported,

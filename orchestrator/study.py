@@ -15,7 +15,7 @@ from orchestrator.errors import StudyFileError
 from orchestrator.study_checks import check_study, printable, problems_of, shown
 from orchestrator.study_file import apply_overrides, read_study_file
 from orchestrator.study_paths import path_problems
-from orchestrator.study_sections import Export, Objective, Resources, Schedule, Search
+from orchestrator.study_sections import Export, Objective, Resources, Schedule, Search, Storage
 from orchestrator.study_task import task_problems
 from orchestrator.weights import with_weights_files
 from search_spaces import Problem, SearchSpace, nearest, parse_space, space_to_mapping
@@ -48,6 +48,7 @@ class StudySpec(BaseModel):
     search: Search = Field(default_factory=Search)
     schedule: Schedule = Field(default_factory=Schedule)
     resources: Resources = Field(default_factory=Resources)
+    storage: Storage = Field(default_factory=Storage)
     export: Export = Field(default_factory=Export)
     study_dir: str = ""
 
@@ -63,7 +64,7 @@ class StudySpec(BaseModel):
     @property
     def study_id(self) -> str:
         """12 hexadecimal digits that follow from all that results depend on: not from resources and exports."""
-        mapping = self.model_dump(mode="json", exclude={"space", "resources", "export", "study_dir"})
+        mapping = self.model_dump(mode="json", exclude={"space", "resources", "storage", "export", "study_dir"})
         # Where files lie and how they are kept does not matter; what is in them is told by the data set's fingerprint.
         mapping["data"] = {key: value for key, value in mapping["data"].items() if key not in _PLACES}
         content = json.dumps({**mapping, "space": space_to_mapping(self.space)}, sort_keys=True)

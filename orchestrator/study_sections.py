@@ -114,6 +114,20 @@ class Resources(Section):
     retries: Count = Field(default=3, ge=0, le=100, examples=[3])
 
 
+class Storage(Section):
+    """Where a run is kept, and how much room it may take.
+
+    Attributes:
+        uri: Where a run is kept besides its folder on this machine, such as s3://bucket/runs; None: nowhere.
+        checkpoint_budget_gb: What all checkpoints together may take, in 10^9 bytes; None: as much as they need.
+        min_free_gb: The study pauses before the disk has less room than this, in 10^9 bytes.
+    """
+
+    uri: str | None = Field(default=None, examples=["s3://bucket/runs"])
+    checkpoint_budget_gb: Number | None = Field(default=None, gt=0, allow_inf_nan=False, examples=[20])
+    min_free_gb: Number = Field(default=0.2, ge=0, allow_inf_nan=False, examples=[1])
+
+
 class Export(Section):
     """Which models are shipped at the end.
 

@@ -16,6 +16,7 @@ from orchestrator.records import (
     StudyOpened,
     StudyPaused,
     TrialFailed,
+    TrialNoted,
     TrialProposed,
     TrialStarted,
     TrialStopped,
@@ -59,6 +60,7 @@ class Trial:
     stop: TrialStopped | None = None
     failure: TrialFailed | None = None
     losses: list[WorkerLost] = field(default_factory=list)
+    notes: list[TrialNoted] = field(default_factory=list)
     worker: dict[str, Any] = field(default_factory=dict)
     is_with_worker: bool = False
 
@@ -213,7 +215,7 @@ class StudyState:
 
 
 def _apply_to_trial(
-    trial: Trial, record: TrialStarted | EpochReported | TrialStopped | TrialFailed | WorkerLost
+    trial: Trial, record: TrialStarted | EpochReported | TrialStopped | TrialFailed | WorkerLost | TrialNoted
 ) -> None:
     match record:
         case TrialStarted():
@@ -234,6 +236,8 @@ def _apply_to_trial(
         case WorkerLost():
             trial.losses.append(record)
             trial.is_with_worker = False
+        case TrialNoted():
+            trial.notes.append(record)
 
 
 def fold(records: Iterable[Record]) -> StudyState:

@@ -18,6 +18,26 @@ class FailureKind(StrEnum):
     WORKER_LOST = "worker_lost"
 
 
+class NoteKind(StrEnum):
+    """What a note about a trial is about."""
+
+    CHECKPOINT_INVALID = "checkpoint_invalid"
+    MICRO_BATCHES = "micro_batches"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something that whoever reads a trial's numbers should know, and that ends nothing.
+
+    Args:
+        kind: For machines.
+        text: For people, one line.
+    """
+
+    kind: NoteKind
+    text: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochReport:
     """One epoch's news from a trial.

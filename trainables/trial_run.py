@@ -19,7 +19,7 @@ from trainables.data.prepare import prepare_in_process
 from trainables.errors import CheckpointError, DivergedError, InfeasibleError, UserCodeError
 from trainables.families import FAMILIES
 from trainables.patience import best_epoch
-from trainables.reports import EpochReport, FailureKind
+from trainables.reports import EpochReport, FailureKind, Note
 from trainables.user_code import user_error
 from trainables.worker_spec import WorkerSpec
 
@@ -62,6 +62,12 @@ class TrialRun:
         self._next_epoch = first_epoch
         self._training: Training | None = None
         self._folder = Path(spec.checkpoints) / trial
+        self._notes: list[Note] = []
+
+    def take_notes(self) -> list[Note]:
+        """Returns what there is to note about the trial since the last time."""
+        notes, self._notes = self._notes, []
+        return notes
 
     def step(self) -> EpochReport | Failure:
         """Returns the next epoch's report, or why there is none and never will be."""

@@ -37,7 +37,8 @@ class VariantTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Returns one epoch's result for Ray Tune, with the report or the failure inside."""
         outcome = self._run.step()
-        result: dict[str, Any] = {"trial": self._run.trial, "worker": worker_facts(self._spec)}
+        notes = [asdict(note) for note in self._run.take_notes()]
+        result: dict[str, Any] = {"trial": self._run.trial, "worker": worker_facts(self._spec), "notes": notes}
         if isinstance(outcome, Failure):
             return result | {"done": True, "failure": asdict(outcome)}
         return result | {

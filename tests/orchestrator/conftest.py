@@ -25,7 +25,7 @@ FAMILIES = ("sequential", "residual", "transfer")
 
 def opened(**changes: Any) -> StudyOpened:
     fields = {
-        "schema": 1,
+        "schema": 2,
         "study": "cifar10-small",
         "seed": 7,
         "metric": "val_accuracy",

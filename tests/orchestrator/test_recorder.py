@@ -36,7 +36,7 @@ from orchestrator.trial import TrialState, fold
 from search_spaces import space_from_mapping
 from trainables.reports import FailureKind
 
-OPENED = StudyOpened(schema=1, study="s", seed=7, metric="val_accuracy", mode="max", max_epochs=3, num_trials=3, at=0.0)
+OPENED = StudyOpened(schema=2, study="s", seed=7, metric="val_accuracy", mode="max", max_epochs=3, num_trials=3, at=0.0)
 WORKER = {"node": "n1", "worker_pid": 42, "cpus": 1.0, "gpus": 0.0, "gpu_ids": []}
 
 

@@ -64,7 +64,7 @@ class Settings:
 
     def opening(self, names: Sequence[str]) -> list[Record]:
         opened = StudyOpened(
-            schema=1,
+            schema=2,
             study="s",
             seed=0,
             metric=self.metric,

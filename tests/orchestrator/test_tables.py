@@ -52,6 +52,7 @@ TRIAL_COLUMNS: dict[str, pa.DataType] = {
     "gpus": pa.float64(),
     "gpu_ids": pa.list_(pa.string()),
     "workers_lost": pa.int32(),
+    "notes": pa.list_(pa.string()),
     "started_at": TIME,
     "ended_at": TIME,
 }

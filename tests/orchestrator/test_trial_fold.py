@@ -27,7 +27,7 @@ from orchestrator.trial import StudyState, TrialState, fold
 
 MAX_EPOCHS = 3
 OPENED = StudyOpened(
-    schema=1, study="s", seed=0, metric="val_loss", mode="min", max_epochs=MAX_EPOCHS, num_trials=9, at=0.0
+    schema=2, study="s", seed=0, metric="val_loss", mode="min", max_epochs=MAX_EPOCHS, num_trials=9, at=0.0
 )
 SESSION = SessionStarted(driver_pid=1, slots=2, at=1.0)
 PAUSED = StudyPaused(reason="interrupted", at=50.0)
@@ -162,7 +162,7 @@ def test_state_and_reason_follow_from_the_records(row: tuple[str, list[Record], 
 
 CONTRADICTIONS = [
     ("no opening", [SESSION], 1, "the first record does not open the study"),
-    ("newer journal", [replace(OPENED, schema=2)], 1, "the journal has schema 2, expected 1"),
+    ("newer journal", [replace(OPENED, schema=3)], 1, "the journal has schema 2, expected 1"),
     ("two openings", [OPENED, SESSION, OPENED], 3, "the study is opened twice"),
     ("proposed twice", [OPENED, proposed(), proposed()], 3, "trial t0000 is proposed twice"),
     ("start of nobody", [OPENED, STARTED], 2, "names trial 't0000', which was never proposed"),
