@@ -162,7 +162,7 @@ def test_state_and_reason_follow_from_the_records(row: tuple[str, list[Record], 
 
 CONTRADICTIONS = [
     ("no opening", [SESSION], 1, "the first record does not open the study"),
-    ("newer journal", [replace(OPENED, schema=3)], 1, "the journal has schema 2, expected 1"),
+    ("newer journal", [replace(OPENED, schema=3)], 1, "the journal has schema 3, expected 2"),
     ("two openings", [OPENED, SESSION, OPENED], 3, "the study is opened twice"),
     ("proposed twice", [OPENED, proposed(), proposed()], 3, "trial t0000 is proposed twice"),
     ("start of nobody", [OPENED, STARTED], 2, "names trial 't0000', which was never proposed"),
