@@ -52,9 +52,15 @@ def concurrent_trials(resources: Resources, *, nodes: Sequence[NodeResources], c
     return slots if resources.max_concurrent == "auto" else min(slots, resources.max_concurrent)
 
 
-def trial_request(resources: Resources) -> Mapping[str, float]:
-    """Returns a trial's resources as Ray Tune names them."""
+def trial_request(resources: Resources, *, generation: int = 0) -> Mapping[str, float]:
+    """Returns a trial's resources as Ray Tune names them.
+
+    generation: of its worker process. A byte of memory for each makes the request another one, and Ray Tune reuses
+        processes among equal requests only.
+    """
     request = {"CPU": float(resources.cpus_per_trial)}
+    if generation:
+        request["memory"] = float(generation)
     if resources.gpus_per_trial:
         request["GPU"] = float(resources.gpus_per_trial)
     return request

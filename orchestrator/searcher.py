@@ -8,23 +8,34 @@ from orchestrator.paths import trial_name
 from orchestrator.proposer import Proposer
 from orchestrator.recorder import Recorder, Unsaved
 from orchestrator.records import TrialProposed
+from orchestrator.recycling import WorkerGenerations
+from orchestrator.study_sections import Resources
 from orchestrator.trial import Trial
 
 
 class VariantSearcher(Unsaved, Searcher):
-    """Hands configurations `{"trial", "variant", "first_epoch"}` to Ray Tune.
+    """Hands configurations `{"trial", "variant", "first_epoch", "generation"}` to Ray Tune.
 
     Args:
         proposer: Already told of all trials in the journal.
         recorder: Where new trials are written down.
         num_trials: How many trials the study has in the end.
+        generations: Of worker processes; None: they live as long as they can.
     """
 
-    def __init__(self, proposer: Proposer, *, recorder: Recorder, num_trials: int) -> None:
+    def __init__(
+        self,
+        proposer: Proposer,
+        *,
+        recorder: Recorder,
+        num_trials: int,
+        generations: WorkerGenerations | None = None,
+    ) -> None:
         super().__init__(metric=recorder.state.header.metric, mode=recorder.state.header.mode)
         self._proposer = proposer
         self._recorder = recorder
         self._num_trials = num_trials
+        self._generations = generations or WorkerGenerations(Resources(), num_concurrent=1)
         self._unfinished = list(recorder.state.unfinished)
         self._names: dict[str, str] = {}
 
@@ -34,10 +45,16 @@ class VariantSearcher(Unsaved, Searcher):
         if trial is None:
             return Searcher.FINISHED
         self._names[trial_id] = trial.name
-        return {"trial": trial.name, "variant": trial.variant.to_json(), "first_epoch": trial.epoch + 1}
+        return {
+            "trial": trial.name,
+            "variant": trial.variant.to_json(),
+            "first_epoch": trial.epoch + 1,
+            "generation": self._generations.next(),
+        }
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Passes an epoch's objective on to the proposer."""
+        self._generations.see(result.get("worker", {}))
         trial = self._recorder.trial(self._names[trial_id])
         if "epoch" in result and not trial.has_ended:
             self._proposer.tell_epoch(trial.number, epoch=result["epoch"], value=result[self.metric])

@@ -98,6 +98,8 @@ class Resources(Section):
         gpus_per_trial: GPUs of each trial: 0, a fraction below 1, or a whole number.
         max_concurrent: Trials at the same time; auto: as many as fit.
         retries: How often a trial goes on from its last checkpoint after its worker process died.
+        trials_per_worker: How many trials a worker process trains before a fresh one takes its place; auto: as many as
+            there are, unless its memory grows by more than a gigabyte.
     """
 
     cpus: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1))] = Field(
@@ -112,6 +114,9 @@ class Resources(Section):
         default="auto", examples=["auto", 4]
     )
     retries: Count = Field(default=3, ge=0, le=100, examples=[3])
+    trials_per_worker: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1))] = Field(
+        default="auto", examples=["auto", 50]
+    )
 
 
 class Storage(Section):

@@ -56,6 +56,7 @@ def trials_table(state: StudyState) -> pa.Table:
     columns["cpus"] = _floats(trial.worker.get("cpus") for trial in trials)
     columns["gpus"] = _floats(trial.worker.get("gpus") for trial in trials)
     columns["gpu_ids"] = pa.array([trial.worker.get("gpu_ids") for trial in trials], pa.list_(pa.string()))
+    columns["worker_memory_mb"] = _floats(trial.worker.get("memory_mb") for trial in trials)
     columns["workers_lost"] = pa.array([len(trial.losses) for trial in trials], pa.int32())
     columns["notes"] = pa.array([[note.text for note in trial.notes] for trial in trials], pa.list_(pa.string()))
     columns["started_at"] = _times(trial.started_at[0] if trial.started_at else None for trial in trials)

@@ -13,6 +13,7 @@ from ray.tune import TuneError
 from orchestrator.errors import OrchestratorError, StudyFailedError
 from orchestrator.proposer import Proposer
 from orchestrator.recorder import Recorder
+from orchestrator.recycling import WorkerGenerations
 from orchestrator.resources import trial_request
 from orchestrator.schedulers import make_scheduler
 from orchestrator.searcher import VariantSearcher
@@ -42,10 +43,13 @@ class Tuning:
         scheduler = make_scheduler(spec, recorder)
         proposer = Proposer(spec)
         proposer.remember(recorder.state.trials.values())
-        searcher = VariantSearcher(proposer, recorder=recorder, num_trials=spec.num_trials)
+        generations = WorkerGenerations(spec.resources, num_concurrent=num_concurrent)
+        searcher = VariantSearcher(proposer, recorder=recorder, num_trials=spec.num_trials, generations=generations)
         trainable = tune.with_resources(
             tune.with_parameters(VariantTrainable, spec=worker),
-            tune.PlacementGroupFactory([dict(trial_request(spec.resources))]),
+            lambda config: tune.PlacementGroupFactory(
+                [dict(trial_request(spec.resources, generation=config["generation"]))]
+            ),
         )
         # Two more than needed: Ray Tune counts only trials it made, and ends when the searcher has no more.
         self._tuner = tune.Tuner(

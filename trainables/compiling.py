@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from trainables.errors import InfeasibleError
 from trainables.losses import TaskLosses
@@ -95,7 +96,12 @@ def make_optimizer(params: Mapping[str, Any], *, horizon: Horizon) -> keras.opti
         settings |= {"use_ema": True, "ema_momentum": params["ema_momentum"]}
     if name == "sgd":
         settings |= {"momentum": params["momentum"], "nesterov": params["momentum"] > 0}
-    return _OPTIMIZERS[name](learning_rate_of(params, horizon), **settings)
+    optimizer = _OPTIMIZERS[name](learning_rate_of(params, horizon), **settings)
+    if not tf.distribute.has_strategy():
+        # Keras adds up gradients over replicas even where there is one. TensorFlow registers a gradient of that for
+        # good, and with it the whole graph: every trial would leave its graphs in the worker. A test counts them.
+        optimizer._all_reduce_sum_gradients = list
+    return optimizer
 
 
 _OPTIMIZERS: Mapping[str, type[keras.optimizers.Optimizer]] = {

@@ -3,6 +3,7 @@
 import os
 import socket
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -16,7 +17,8 @@ from trainables.worker_spec import WorkerSpec
 class VariantTrainable(tune.Trainable):
     """Trains one variant, one epoch a step; a process is handed from trial to trial.
 
-    The configuration of a trial is `{"trial", "variant", "first_epoch"}`; what all trials share comes once, as `spec`.
+    The configuration of a trial is `{"trial", "variant", "first_epoch", "generation"}`, of which the last matters to
+    the driver alone; what all trials share comes once, as `spec`.
     `setup` and `reset_config` only take note: Ray Tune neither retries a failure there nor keeps an actor that is slow
     to start.
     """
@@ -72,4 +74,14 @@ def worker_facts(spec: WorkerSpec) -> dict[str, Any]:
         "gpus": spec.device.gpus,
         "gpu_ids": [str(gpu) for gpu in ray.get_gpu_ids()],
         "visible_gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        "memory_mb": own_memory_mb(),
     }
+
+
+def own_memory_mb() -> float | None:
+    """Returns the memory of this process alone, in MB of 10^6 bytes, without pages of files; None where unknown."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:")) * 1024 / 1e6
+    except (OSError, StopIteration):
+        return None

@@ -51,6 +51,7 @@ TRIAL_COLUMNS: dict[str, pa.DataType] = {
     "cpus": pa.float64(),
     "gpus": pa.float64(),
     "gpu_ids": pa.list_(pa.string()),
+    "worker_memory_mb": pa.float64(),
     "workers_lost": pa.int32(),
     "notes": pa.list_(pa.string()),
     "started_at": TIME,
