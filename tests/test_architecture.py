@@ -25,6 +25,7 @@ MAY_IMPORT = {
 DOORS = {
     "tensorflow": (
         "trainables/training.py",
+        "trainables/compiling.py",
         "trainables/cost.py",
         "trainables/devices.py",
         "trainables/precision.py",

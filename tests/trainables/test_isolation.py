@@ -1,0 +1,53 @@
+"""A worker trains many variants, one after the other: nothing of one reaches the next, and nothing is left behind."""
+
+import gc
+
+import keras
+import pytest
+import tensorflow as tf
+
+from trainables.families import FAMILIES
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+#: What trials in between change: precision, averages, optimizers, losses' targets, phases, seeds.
+OTHERS = (
+    ("residual", {"optimizer": "lamb", "ema_momentum": 0.9}),
+    ("sequential", {"precision": "mixed_bfloat16", "optimizer": "sgd", "learning_rate": 0.1}),
+    ("functional", {"label_smoothing": 0.2, "class_weights": "balanced"}),
+    ("subclassed", {"gradient_accumulation": 2, "clip_norm": 1.0}),
+    ("sequential", {"precision": "mixed_float16", "filters": 6}),
+    ("custom", {"width": 3}),
+)
+NUM_TRIALS = 50
+
+
+def graphs():
+    """Returns how many of TensorFlow's graphs are alive in this process."""
+    keras.backend.clear_session()
+    gc.collect()
+    return sum(isinstance(item, tf.Graph) for item in gc.get_objects())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_trained_variant_leaves_no_graph_behind(family, training_of, variant_of):
+    before = graphs()
+    training_of(variant_of(family), max_epochs=1).run_epoch()
+    assert graphs() == before
+
+
+def test_the_same_variant_ends_alike_as_the_first_and_as_the_fiftieth_of_a_process(training_of, variant_of, same_state):
+    def train(variant):
+        training = training_of(variant, max_epochs=1)
+        report = training.run_epoch()
+        return report.metrics, training.state()
+
+    probe = variant_of("sequential", seed=11)
+    metrics, state = train(probe)
+    for number in range(NUM_TRIALS - 2):
+        family, params = OTHERS[number % len(OTHERS)]
+        train(variant_of(family, seed=number, batch_size=50, **params))
+    again, state_again = train(probe)
+    assert again == metrics
+    same_state(state_again, state)
+    assert keras.config.dtype_policy().name == "float32"
