@@ -78,16 +78,18 @@ def resume(folder: RunArgument, address: AddressOption = None, as_json: JsonOpti
 @app.command(epilog="Example: convfleet status runs/quickstart --json")
 def status(folder: RunArgument, as_json: JsonOption = False) -> None:
     """Show how far a run is, also while it runs."""
-    from orchestrator.run_folder import is_driver_alive, load_state, open_run_folder
+    from orchestrator.driver_lock import is_driver_alive
+    from orchestrator.driver_owner import read_owner
+    from orchestrator.run_folder import load_state, open_run_folder
     from orchestrator.summary import status as print_status
     from orchestrator.summary import status_json
 
     run_folder = open_run_folder(folder)
-    state, is_alive = load_state(run_folder), is_driver_alive(run_folder)
+    state, is_alive, owner = load_state(run_folder), is_driver_alive(run_folder), read_owner(run_folder)
     if as_json:
-        _print_json(status_json(state, folder=run_folder, is_alive=is_alive))
+        _print_json(status_json(state, folder=run_folder, is_alive=is_alive, owner=owner))
     else:
-        print_status(_console(), state, folder=run_folder, is_alive=is_alive, now=time.time())
+        print_status(_console(), state, folder=run_folder, is_alive=is_alive, now=time.time(), owner=owner)
 
 
 @app.command(epilog="Example: convfleet validate my-study.yaml --set search.trials=50")

@@ -69,6 +69,13 @@ class Recorder(Unsaved, tune.Stopper, tune.Callback):
         """Returns the time that records carry."""
         return self._clock()
 
+    def check(self) -> None:
+        """Makes sure that this driver may still write.
+
+        Raises: StudyPausedError: if another one has taken over.
+        """
+        self._journal.check()
+
     def append(self, record: Record) -> None:
         """Writes a record, then folds it into the state."""
         with self.lock:
@@ -100,9 +107,7 @@ class Recorder(Unsaved, tune.Stopper, tune.Callback):
         """Records a result and never stops its trial."""
         if not self.pause_requested.is_set():
             for note in result.get("notes", ()):
-                self.append(
-                    TrialNoted(trial=result["trial"], kind=str(note["kind"]), text=note["text"], at=self.now())
-                )
+                self.append(TrialNoted(trial=result["trial"], kind=str(note["kind"]), text=note["text"], at=self.now()))
             if "failure" in result:
                 self._record_failure(result)
             elif "report" in result and result["report"]["epoch"] == self.trial(result["trial"]).epoch + 1:

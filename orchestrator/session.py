@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.driver_lock import driver_lock
 from orchestrator.environment import record_environment
 from orchestrator.errors import ExportError, InputError, OrchestratorError, StudyFailedError, StudyPausedError
 from orchestrator.export.ray_export import run_exports
@@ -23,7 +24,7 @@ from orchestrator.recorder import Recorder
 from orchestrator.records import JOURNAL_SCHEMA, ModelExported, SessionStarted, StudyOpened, StudyPaused
 from orchestrator.report import write_report
 from orchestrator.resources import concurrent_trials
-from orchestrator.run_folder import driver_lock, read_state
+from orchestrator.run_folder import read_state
 from orchestrator.study import StudySpec
 from orchestrator.table_writer import TableWriter
 from orchestrator.tuning import Tuning
@@ -49,7 +50,12 @@ def open_session(
     Raises: StudyPausedError: on Ctrl-C or SIGTERM. InputError: if the data or the study are wrong.
         StudyFailedError: if the study cannot go on.
     """
-    with OneInterrupt() as interrupt, driver_lock(folder), Journal(folder.journal) as journal:
+    tell = progress.message if progress is not None else lambda text: None
+    with (
+        OneInterrupt() as interrupt,
+        driver_lock(folder, tell=tell) as lock,
+        Journal(folder.journal, check=lock.check) as journal,
+    ):
         recorder = Recorder(journal, state=read_state(folder), folder=folder)
         session = Session(
             folder=folder, spec=spec, recorder=recorder, interrupt=interrupt, address=address, progress=progress
@@ -164,6 +170,7 @@ class Session:
         try:
             tuning.start()
             while not tuning.wait(_POLL_SECONDS):
+                self.recorder.check()
                 self.show()
             self.show()
         except BaseException:
@@ -204,6 +211,7 @@ class Session:
 
     def write_report(self) -> None:
         """Writes report.html."""
+        self.recorder.check()
         self.tell("writing report.html")
         write_report(self.folder, state=self.recorder.state)
 
@@ -214,8 +222,9 @@ class Session:
             try:
                 self.recorder.append(StudyPaused(reason=reason, at=self.recorder.now()))
                 TableWriter(self.folder, recorder=self.recorder).write()
-            except OSError:
-                return  # A full disk: a session without an end counts as paused just as well.
+            except (OSError, StudyPausedError):
+                # A full disk, or another driver that took over: a session without an end counts as paused just as well.
+                return
 
     def way_on(self, text: str) -> str:
         """Returns a text with what to do after an early end."""

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator import analysis, wording
+from orchestrator.driver_owner import Owner
 from orchestrator.live_view import STATE_STYLES, WIDE, headline, running_table
 from orchestrator.overview import (
     best_so_far,
@@ -35,12 +36,17 @@ def summary(console: Console, state: StudyState, *, folder: RunFolder, k: int = 
     _print_next(console, state, folder=folder, is_alive=False)
 
 
-def status(console: Console, state: StudyState, *, folder: RunFolder, is_alive: bool, now: float) -> None:
+def status(  # noqa: PLR0913 - a state, and what the folder beside it tells
+    console: Console, state: StudyState, *, folder: RunFolder, is_alive: bool, now: float, owner: Owner | None = None
+) -> None:
     """Prints one look at a study, also while it runs.
 
-    is_alive: Whether its driver is at work. now: Seconds since 1970.
+    is_alive: Whether its driver is at work. now: Seconds since 1970. owner: The driver that holds the folder, or held
+        it when it died.
     """
     _print_headline(console, state, is_alive=is_alive)
+    if owner is not None:
+        _print_fact(console, "driver", owner.in_words(now=now) + ("" if is_alive else "; it died"))
     trials = list(state.trials.values())
     if is_alive:
         console.print()
@@ -50,7 +56,7 @@ def status(console: Console, state: StudyState, *, folder: RunFolder, is_alive: 
     _print_next(console, state, folder=folder, is_alive=is_alive)
 
 
-def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool) -> dict[str, Any]:
+def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: Owner | None = None) -> dict[str, Any]:
     """Returns one look at a study as a JSON-ready mapping."""
     header, trials = state.header, list(state.trials.values())
     spent = analysis.cost(trials_table(state), max_epochs=header.max_epochs)
@@ -59,6 +65,7 @@ def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool) -> dict
     return {
         "study": header.study,
         "state": standing(state, is_alive=is_alive),
+        "driver": _owner_json(owner, is_alive=is_alive),
         "objective": {"metric": header.metric, "mode": header.mode, "split": wording.split_of(header.metric)},
         "num_trials": header.num_trials,
         "max_epochs": header.max_epochs,
@@ -200,6 +207,19 @@ def _best_json(state: StudyState) -> dict[str, Any] | None:
         "metrics": dict(report.metrics),
         "variant_id": trial.variant.variant_id,
         "variant": trial.variant.to_json(),
+    }
+
+
+def _owner_json(owner: Owner | None, *, is_alive: bool) -> dict[str, Any] | None:
+    if owner is None:
+        return None
+    return {
+        "host": owner.host,
+        "pid": owner.pid,
+        "command": list(owner.command),
+        "since": _iso(owner.since),
+        "heartbeat": _iso(owner.heartbeat),
+        "is_alive": is_alive,
     }
 
 
