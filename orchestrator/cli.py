@@ -60,9 +60,11 @@ def run(
     _work(lambda progress: _run_study(spec, runs=runs, address=address, progress=progress), as_json=as_json)
 
 
-@app.command(epilog="Example: convfleet resume runs/quickstart")
-def resume(folder: RunArgument, address: AddressOption = None, as_json: JsonOption = False) -> None:
-    """Go on with an interrupted run, exactly where it stopped."""
+@app.command(epilog="Example: convfleet resume runs/quickstart --set search.trials=60")
+def resume(
+    folder: RunArgument, overrides: SetOption = None, address: AddressOption = None, as_json: JsonOption = False
+) -> None:
+    """Go on with an interrupted run, exactly where it stopped, or extend one with --set."""
     from orchestrator.run_folder import open_run_folder
 
     open_run_folder(folder)
@@ -70,7 +72,7 @@ def resume(folder: RunArgument, address: AddressOption = None, as_json: JsonOpti
     def work(progress: "Progress") -> Path:
         from orchestrator.runner import resume_study
 
-        return resume_study(folder, address=address, progress=progress).folder.root
+        return resume_study(folder, overrides=overrides or (), address=address, progress=progress).folder.root
 
     _work(work, as_json=as_json)
 

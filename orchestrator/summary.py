@@ -1,5 +1,6 @@
 """What a study came to, or where it stands: for people, and as JSON for scripts."""
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -70,6 +71,8 @@ def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: 
         "num_trials": header.num_trials,
         "max_epochs": header.max_epochs,
         "trials": {trial_state.value: count for trial_state, count in counts.items()},
+        "num_reused": sum(bool(trial.reused_from) for trial in trials),
+        "extensions": [item.change for item in state.extensions],
         "best": _best_json(state),
         "running": [
             {"trial": trial.name, "epoch": trial.epoch, "worker": dict(trial.worker)}
@@ -112,6 +115,7 @@ def _print_outcome(console: Console, state: StudyState, *, is_alive: bool, k: in
     counts = count_states(list(state.trials.values()), is_alive=is_alive)
     _print_fact(console, "trials", f"{wording.state_counts(counts)} (of {header.num_trials})")
     _print_failure_kinds(console, state)
+    _print_reused(console, state)
     spent = analysis.cost(trials, max_epochs=header.max_epochs)
     elapsed, trained = wording.duration(elapsed_seconds(state)), wording.duration(spent.train_seconds)
     epochs = f"{spent.trial_epochs} epochs trained, {spent.epochs_saved} saved by stopping early"
@@ -163,6 +167,14 @@ def _print_failure_kinds(console: Console, state: StudyState) -> None:
     for kind, names in kinds.items():
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         _print_fact(console, "failed", f"{kind}: {shown}", style="red")
+
+
+def _print_reused(console: Console, state: StudyState) -> None:
+    sources = Counter(
+        trial.reused_from.rpartition(":")[0] for trial in list(state.trials.values()) if trial.reused_from
+    )
+    for source, count in sources.items():
+        _print_fact(console, "reused", f"{count} trials were trained in {source}")
 
 
 def _print_places(console: Console, state: StudyState, *, folder: RunFolder) -> None:

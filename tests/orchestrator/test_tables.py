@@ -53,6 +53,7 @@ TRIAL_COLUMNS: dict[str, pa.DataType] = {
     "gpu_ids": pa.list_(pa.string()),
     "workers_lost": pa.int32(),
     "notes": pa.list_(pa.string()),
+    "reused_from": pa.string(),
     "started_at": TIME,
     "ended_at": TIME,
 }
