@@ -5,7 +5,7 @@ nothing: the next one writes it.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator.errors import InputError
@@ -13,6 +13,7 @@ from orchestrator.paths import RunFolder, write_whole
 from orchestrator.recorder import Recorder
 from orchestrator.records import StudyExtended
 from orchestrator.study import StudySpec, load_study
+from orchestrator.study_checks import shown
 from orchestrator.trial import StudyState
 from search_spaces import space_to_mapping
 
@@ -73,7 +74,7 @@ def _extended(folder: RunFolder, spec: StudySpec, *, recorder: Recorder, overrid
             study_id=wanted.study_id,
             max_epochs=wanted.schedule.max_epochs,
             num_trials=wanted.num_trials,
-            change=", ".join(f"{key} {before!r} -> {after!r}" for key, (before, after) in changes.items()),
+            change=", ".join(f"{key} {shown(before)} -> {shown(after)}" for key, (before, after) in changes.items()),
             study=text,
             replaces=_digest(folder),
             at=recorder.now(),
@@ -85,16 +86,22 @@ def _extended(folder: RunFolder, spec: StudySpec, *, recorder: Recorder, overrid
 
 def _changes(before: StudySpec, after: StudySpec) -> Iterator[tuple[str, tuple[Any, Any]]]:
     """Yields (key such as `search.trials`, (old value, new value)) of everything that differs."""
-    old, new = (spec.model_dump(mode="json", exclude={"space"}) for spec in (before, after))
-    for section, value in new.items():
-        if isinstance(value, dict):
-            pairs = {f"{section}.{key}": (old[section].get(key), item) for key, item in value.items()}
+    old, new = (
+        dict(_flat({**spec.model_dump(mode="json", exclude={"space"}), "space": space_to_mapping(spec.space)}, depth=3))
+        for spec in (before, after)
+    )
+    for key in dict.fromkeys([*old, *new]):
+        if old.get(key) != new.get(key):
+            yield key, (old.get(key), new.get(key))
+
+
+def _flat(mapping: Mapping[str, Any], *, depth: int) -> Iterator[tuple[str, Any]]:
+    """Yields (key with dots, value) of what lies within mappings, this deep."""
+    for key, value in mapping.items():
+        if isinstance(value, Mapping) and depth > 1:
+            yield from ((f"{key}.{inner}", item) for inner, item in _flat(value, depth=depth - 1))
         else:
-            pairs = {section: (old[section], value)}
-        yield from ((key, pair) for key, pair in pairs.items() if pair[0] != pair[1])
-    spaces = space_to_mapping(before.space), space_to_mapping(after.space)
-    if spaces[0] != spaces[1]:
-        yield "space", spaces
+            yield key, value
 
 
 def _problems(changes: dict[str, tuple[Any, Any]], wanted: StudySpec, *, state: StudyState) -> Iterator[str]:
@@ -107,7 +114,7 @@ def _problems(changes: dict[str, tuple[Any, Any]], wanted: StudySpec, *, state: 
             yield from _horizon_problems(before, after, wanted=wanted, state=state)
         elif section not in _FREE:
             reason = _REASONS.get(key) or _REASONS.get(section) or "results depend on it"
-            yield f"{key}: cannot change from {before!r} to {after!r}: {reason}"
+            yield f"{key}: cannot change from {shown(before)} to {shown(after)}: {reason}"
 
 
 def _horizon_problems(before: int, after: int, *, wanted: StudySpec, state: StudyState) -> Iterator[str]:
