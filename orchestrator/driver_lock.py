@@ -105,6 +105,7 @@ def driver_lock(
     try:
         if word := _take_over(folder, now=clock()):
             tell(word)
+        _remove_drafts(folder)
         owner = _this_driver(now=clock())
         write_owner(folder, owner)
         with DriverLock(folder, owner=owner, clock=clock) as held:
@@ -172,6 +173,13 @@ def _take_over(folder: RunFolder, *, now: float) -> str:
         f"{folder.root}: another convfleet is at work on it ({owner.in_words(now=now)}); wait for it or stop it; "
         f"{way_on}"
     )
+
+
+def _remove_drafts(folder: RunFolder) -> None:
+    """Removes what a driver left that died while it wrote a file; nobody else writes these."""
+    for path in (folder.driver, folder.study, folder.environment, folder.trials, folder.epochs):
+        for draft in folder.root.glob(f".{path.name}.*.tmp"):
+            draft.unlink(missing_ok=True)
 
 
 def _this_driver(*, now: float) -> Owner:

@@ -114,7 +114,10 @@ class Session:
                 )
             )
         else:
+            before = len(self.recorder.state.extensions)
             self.spec = current_study(self.folder, spec, recorder=self.recorder, overrides=overrides)
+            for extension in self.recorder.state.extensions[before:]:
+                self.tell(f"extended: {extension.change}")
 
     @contextmanager
     def connected(self) -> Iterator[None]:

@@ -177,6 +177,17 @@ def test_damaged_owner_file_names_nobody_and_is_replaced(folder: RunFolder, text
     assert take(folder) == []
 
 
+def test_drafts_of_a_driver_that_died_are_removed(folder: RunFolder) -> None:
+    drafts = [folder.root / f".{name}.x1_y.tmp" for name in ("trials.parquet", "study.yaml", ".driver.json")]
+    # Anybody may write a report at any time.
+    others = [folder.root / ".report.html.x1_y.tmp", folder.journal]
+    for path in [*drafts, *others]:
+        path.touch()
+    take(folder)
+    assert [path.exists() for path in drafts] == [False] * 3
+    assert [path.exists() for path in others] == [True] * 2
+
+
 @pytest.fixture
 def recorder(folder: RunFolder, begin: Any) -> Iterator[tuple[Recorder, DriverLock, Clock]]:
     clock = Clock()
