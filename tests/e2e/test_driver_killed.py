@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +22,19 @@ def rows(run: Path, table: str) -> list[dict[str, Any]]:
     ]
 
 
-def is_running(pid: int) -> bool:
-    try:
-        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    except OSError:
-        return False
-
-
-def test_killed_driver_is_resumed_with_nothing_lost_then_extended_then_reused(convfleet):
+@pytest.fixture(scope="module")
+def calm(make_command_line, tmp_path_factory):
+    """A finished run that nothing disturbed, and its tables."""
+    convfleet = make_command_line(tmp_path_factory.mktemp("calm"))
     convfleet.run("run", convfleet.write_study("calm"))
-    study = convfleet.write_study("killed")
-    process = convfleet.start("run", study)
+    run = convfleet.folder / "runs" / "calm"
+    return convfleet, {table: rows(run, table) for table in ("trials", "epochs")}
+
+
+def test_killed_driver_costs_nothing_and_the_tables_end_as_undisturbed(convfleet, calm):
+    process = convfleet.start("run", convfleet.write_study("killed"))
     convfleet.wait_for("killed", "epoch_reported", 3, process)
-    workers = {record["worker"]["worker_pid"] for record in convfleet.records("killed", "epoch_reported")}
     os.kill(process.pid, signal.SIGKILL)
-    killed_at = time.monotonic()
     process.wait()
     before = convfleet.reports("killed")
     status = convfleet.run("status", "runs/killed")
@@ -46,33 +43,34 @@ def test_killed_driver_is_resumed_with_nothing_lost_then_extended_then_reused(co
 
     output = convfleet.run("resume", "runs/killed")
     assert f"(pid {process.pid}) died; taking over" in output
-    print(f"workers gone: {not any(map(is_running, workers))} after {time.monotonic() - killed_at:.1f} s")
-    runs = convfleet.folder / "runs"
     assert before.items() <= convfleet.reports("killed").items()
-    for table in ("trials", "epochs"):
-        assert rows(runs / "killed", table) == rows(runs / "calm", table)
-    assert not (runs / "killed" / ".driver.json").exists()
+    run = convfleet.folder / "runs" / "killed"
+    assert {table: rows(run, table) for table in ("trials", "epochs")} == calm[1]
+    assert not (run / ".driver.json").exists()
 
-    trained = convfleet.reports("killed")
-    output = convfleet.run("resume", "runs/killed", "--set", "seed=9", code=2)
-    assert "runs/killed: seed: cannot change from 3 to 9: every random choice" in output
+
+def test_finished_run_is_extended_and_then_taken_over_by_another_study(calm):
+    convfleet, _ = calm
+    runs, trained = convfleet.folder / "runs", convfleet.reports("calm")
+    output = convfleet.run("resume", "runs/calm", "--set", "seed=9", code=2)
+    assert "runs/calm: seed: cannot change from 3 to 9: every random choice" in output
     change = ("--set", "search.trials=5", "--set", "schedule.max_epochs=4", "--set", "export.top=1")
-    convfleet.run("resume", "runs/killed", *change)
-    reports = convfleet.reports("killed")
+    output = convfleet.run("resume", "runs/calm", *change)
+    assert "extended: search.trials 4 -> 5, schedule.max_epochs 3 -> 4, export.top 0 -> 1" in output
+    reports = convfleet.reports("calm")
     assert trained.items() <= reports.items()
     assert sorted(reports) == [(f"t{trial:04d}", epoch) for trial in range(5) for epoch in range(1, 5)]
-    assert len(list((runs / "killed" / "exports").glob("1-*/model.keras"))) == 1
-    assert "search.trials 4 -> 5" in convfleet.records("killed", "study_extended")[0]["change"]
+    assert len(list((runs / "calm" / "exports").glob("1-*/model.keras"))) == 1
 
     again = convfleet.write_study(
         "again",
-        reuse="runs/killed",
+        reuse="runs/calm",
         search={"algorithm": "random", "trials": 5},
         schedule={"algorithm": "none", "max_epochs": 4},
         export={"top": 1, "formats": ["keras"]},
     )
     output = convfleet.run("run", again)
-    assert "runs/killed: 5 trials there, 5 taken over" in output
+    assert "runs/calm: 5 trials there, 5 taken over" in output
     assert convfleet.records("again", "trial_started") == []
     assert len(list((runs / "again" / "exports").glob("1-*/model.keras"))) == 1
     assert "5 trials were trained in" in convfleet.run("status", "runs/again")
