@@ -16,10 +16,13 @@ from orchestrator import driver_lock as locks
 from orchestrator.driver_lock import HEARTBEAT_SECONDS, LIMIT_SECONDS, DriverLock, driver_lock, is_driver_alive
 from orchestrator.driver_owner import BOOT_ID, Owner, read_owner, write_owner
 from orchestrator.errors import RunFolderError, StudyPausedError
+from orchestrator.interrupts import OneInterrupt
 from orchestrator.journal import Journal, read_journal
 from orchestrator.paths import RunFolder
 from orchestrator.recorder import Recorder
 from orchestrator.records import SessionStarted
+from orchestrator.session import Session
+from orchestrator.study import load_study
 from orchestrator.table_writer import TableWriter
 from orchestrator.trial import fold
 
@@ -232,6 +235,23 @@ def test_driver_that_was_replaced_writes_no_more(
     assert list(read_journal(folder.journal)) == records
     assert mine.state.num_records == state
     assert {path: path.read_bytes() for path in content} == content
+
+
+def test_session_that_was_replaced_ends_without_a_word_in_the_journal(
+    folder: RunFolder, recorder: tuple[Recorder, DriverLock, Clock]
+) -> None:
+    mine, lock, _ = recorder
+    spec = load_study("quickstart")
+    session = Session(folder=folder, spec=spec, recorder=mine, interrupt=OneInterrupt(), address=None, progress=None)
+    content = folder.journal.read_bytes()
+    overtake(folder)
+    lock.beat()
+    session.pause("interrupted")
+    with pytest.raises(StudyPausedError, match=r"another driver on node-7 \(pid 4711\) has taken over this run"):
+        session.write_report()
+    assert mine.pause_requested.is_set()
+    assert folder.journal.read_bytes() == content
+    assert not folder.trials.exists()
 
 
 def test_driver_that_was_replaced_leaves_the_owner_file_to_the_other(folder: RunFolder) -> None:
