@@ -157,6 +157,9 @@ def _take_over(folder: RunFolder, *, now: float) -> str:
     owner = read_owner(folder)
     if owner is None:
         return ""
+    if owner.is_running and owner.pid != os.getpid():
+        # Its lock is free all the same: somebody removed the file, or the file system knows no locks.
+        raise RunFolderError(_held(folder, now=now))
     if owner.is_here:
         return f"the last driver on {owner.where} died; taking over"
     age = owner.age(now)

@@ -61,6 +61,12 @@ class Owner:
         return self.host == socket.gethostname()
 
     @property
+    def is_running(self) -> bool:
+        """Whether its process, and no later one of the same number, is at work in this system."""
+        started_at = process_started_at(self.pid) if self.is_here else 0
+        return started_at != 0 and started_at == self.process_started_at
+
+    @property
     def where(self) -> str:
         """Its machine and process."""
         return f"{self.host} (pid {self.pid})"

@@ -91,6 +91,21 @@ def test_second_driver_is_told_host_pid_since_when_and_the_last_heartbeat(
     assert is_driver_alive(folder)
 
 
+def test_driver_whose_lock_file_was_removed_is_known_by_its_process(
+    folder: RunFolder, another_driver: subprocess.Popen[str]
+) -> None:
+    folder.lock.unlink()
+    with pytest.raises(
+        RunFolderError, match=rf"another convfleet is at work on it \(host \S+, pid {another_driver.pid},"
+    ):
+        take(folder)
+    # A later process of the same number is another one.
+    owner = read_owner(folder)
+    assert owner is not None
+    write_owner(folder, replace(owner, process_started_at=owner.process_started_at - 1))
+    assert take(folder) == [f"the last driver on {owner.where} died; taking over"]
+
+
 def test_killed_driver_of_this_machine_is_replaced_at_once_with_a_word(
     folder: RunFolder, another_driver: subprocess.Popen[str]
 ) -> None:
