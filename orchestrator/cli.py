@@ -273,6 +273,7 @@ def _description(study: str, spec: "StudySpec", *, overrides: Sequence[str]) -> 
             f"  search     {spec.num_trials} trials by {spec.search.algorithm}",
             f"  schedule   up to {schedule.max_epochs} epochs{ends}",
             f"  resources  {spec.resources.cpus_per_trial:g} CPUs and {spec.resources.gpus_per_trial:g} GPUs a trial",
+            *(f"  reuse      {folder}" for folder in spec.reuse),
             f"  next       convfleet run {shlex.quote(study)}{settings}",
         ]
     )
