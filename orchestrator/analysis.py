@@ -80,6 +80,8 @@ def cost(trials: pa.Table, *, max_epochs: int) -> Cost:
 
     max_epochs: Epochs of a trial that nothing stops.
     """
+    # Epochs that another run trained cost nothing here.
+    trials = trials.filter(pc.is_null(trials["reused_from"]))
     kinds = [name for name in trials.column_names if name.startswith(OVERHEAD_PREFIX)]
     # A completed trial saved epochs, too, where its patience ended it.
     ended = trials.filter(_has_state(trials, (TrialState.STOPPED, TrialState.COMPLETED)))["epochs"].to_pylist()

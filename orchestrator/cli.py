@@ -60,9 +60,11 @@ def run(
     _work(lambda progress: _run_study(spec, runs=runs, address=address, progress=progress), as_json=as_json)
 
 
-@app.command(epilog="Example: convfleet resume runs/quickstart")
-def resume(folder: RunArgument, address: AddressOption = None, as_json: JsonOption = False) -> None:
-    """Go on with an interrupted run, exactly where it stopped."""
+@app.command(epilog="Example: convfleet resume runs/quickstart --set search.trials=60")
+def resume(
+    folder: RunArgument, overrides: SetOption = None, address: AddressOption = None, as_json: JsonOption = False
+) -> None:
+    """Go on with an interrupted run, exactly where it stopped, or extend one with --set."""
     from orchestrator.run_folder import open_run_folder
 
     open_run_folder(folder)
@@ -70,7 +72,7 @@ def resume(folder: RunArgument, address: AddressOption = None, as_json: JsonOpti
     def work(progress: "Progress") -> Path:
         from orchestrator.runner import resume_study
 
-        return resume_study(folder, address=address, progress=progress).folder.root
+        return resume_study(folder, overrides=overrides or (), address=address, progress=progress).folder.root
 
     _work(work, as_json=as_json)
 
@@ -78,16 +80,18 @@ def resume(folder: RunArgument, address: AddressOption = None, as_json: JsonOpti
 @app.command(epilog="Example: convfleet status runs/quickstart --json")
 def status(folder: RunArgument, as_json: JsonOption = False) -> None:
     """Show how far a run is, also while it runs."""
-    from orchestrator.run_folder import is_driver_alive, load_state, open_run_folder
+    from orchestrator.driver_lock import is_driver_alive
+    from orchestrator.driver_owner import read_owner
+    from orchestrator.run_folder import load_state, open_run_folder
     from orchestrator.summary import status as print_status
     from orchestrator.summary import status_json
 
     run_folder = open_run_folder(folder)
-    state, is_alive = load_state(run_folder), is_driver_alive(run_folder)
+    state, is_alive, owner = load_state(run_folder), is_driver_alive(run_folder), read_owner(run_folder)
     if as_json:
-        _print_json(status_json(state, folder=run_folder, is_alive=is_alive))
+        _print_json(status_json(state, folder=run_folder, is_alive=is_alive, owner=owner))
     else:
-        print_status(_console(), state, folder=run_folder, is_alive=is_alive, now=time.time())
+        print_status(_console(), state, folder=run_folder, is_alive=is_alive, now=time.time(), owner=owner)
 
 
 @app.command(epilog="Example: convfleet validate my-study.yaml --set search.trials=50")
@@ -269,6 +273,7 @@ def _description(study: str, spec: "StudySpec", *, overrides: Sequence[str]) -> 
             f"  search     {spec.num_trials} trials by {spec.search.algorithm}",
             f"  schedule   up to {schedule.max_epochs} epochs{ends}",
             f"  resources  {spec.resources.cpus_per_trial:g} CPUs and {spec.resources.gpus_per_trial:g} GPUs a trial",
+            *(f"  reuse      {folder}" for folder in spec.reuse),
             f"  next       convfleet run {shlex.quote(study)}{settings}",
         ]
     )

@@ -6,12 +6,12 @@ line of a file may be torn; readers ignore it, and the next writer cuts it off.
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from orchestrator.errors import JournalError
+from orchestrator.errors import JournalError, StudyPausedError
 from orchestrator.records import Record, record_from_json, record_to_json
 
 
@@ -20,13 +20,16 @@ class Journal:
 
     Args:
         path: The file; made if missing, continued otherwise.
+        check: Raises where this process may write no more; asked before every record.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, check: Callable[[], None] = lambda: None) -> None:
         self.path = path
+        self._check = check
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        os.ftruncate(self._file, _whole_length(path))
+        self._length = _whole_length(path)
+        os.ftruncate(self._file, self._length)
 
     def __enter__(self) -> Self:
         return self
@@ -37,10 +40,14 @@ class Journal:
         self.close()
 
     def append(self, record: Record) -> None:
-        """Writes one record, through to the operating system."""
+        """Writes one record, through to the operating system.
+
+        Raises: StudyPausedError: as `check`.
+        """
+        self.check()
         line = json.dumps(record_to_json(record), separators=(",", ":"), allow_nan=False) + "\n"
         data = line.encode()
-        start = os.fstat(self._file).st_size
+        start = self._length
         try:
             written = os.write(self._file, data)
             if written != len(data):
@@ -49,6 +56,20 @@ class Journal:
             # A full disk may take half a line: the journal must end with a whole one before anything else is written.
             os.ftruncate(self._file, start)
             raise
+        self._length += len(data)
+
+    def check(self) -> None:
+        """Makes sure that this process may write, and that nobody else wrote: what it knows would be outdated.
+
+        Raises: StudyPausedError: if another driver has taken over.
+        """
+        self._check()
+        length = os.fstat(self._file).st_size
+        if length != self._length:
+            raise StudyPausedError(
+                f"{self.path}: another program wrote to it (it has {length:,} bytes, expected {self._length:,}), so "
+                "this driver stops and writes no more; see with `convfleet status` whether another one is at work"
+            )
 
     def close(self) -> None:
         """Makes all records durable and closes the file."""

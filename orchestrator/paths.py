@@ -49,6 +49,11 @@ class RunFolder:
         return self.root / ".driver.lock"
 
     @property
+    def driver(self) -> Path:
+        """Who holds the lock; there only while a driver is at work, or after one died."""
+        return self.root / ".driver.json"
+
+    @property
     def trials(self) -> Path:
         """One row a trial."""
         return self.root / "trials.parquet"

@@ -4,7 +4,6 @@ A proposal is a function of (seed, number of the trial, what is known of earlier
 sampler made for it, so a study that is resumed from its journal goes on with the same sequence.
 """
 
-import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -46,6 +45,7 @@ class Proposer:
         self._asked: dict[int, optuna.Trial] = {}
         self._told_epochs: dict[int, set[int]] = {}
         self._proposed: set[str] = set()
+        self._grid = spec.space.grid() if spec.search.algorithm == "grid" else iter(())
 
     def remember(self, trials: Iterable[Trial]) -> None:
         """Takes over trials from a journal, in the order they were proposed."""
@@ -145,8 +145,11 @@ class Proposer:
         return variant
 
     def _next_of_grid(self, number: int) -> Variant | None:
-        values = next(itertools.islice(self._space.grid(), number, None), None)
-        return None if values is None else self._enqueue(number, values)
+        """Returns the first variant of the grid that was not proposed or taken over from another run."""
+        for values in self._grid:
+            if make_variant(self._space, values, seed=self._spec.seed).variant_id not in self._proposed:
+                return self._enqueue(number, values)
+        return None
 
     def _untried(self, number: int) -> Variant | None:
         """Returns some variant that was never proposed: draws kept hitting known ones, so the space is nearly spent."""

@@ -69,6 +69,13 @@ class Recorder(Unsaved, tune.Stopper, tune.Callback):
         """Returns the time that records carry."""
         return self._clock()
 
+    def check(self) -> None:
+        """Makes sure that this driver may still write.
+
+        Raises: StudyPausedError: if another one has taken over.
+        """
+        self._journal.check()
+
     def append(self, record: Record) -> None:
         """Writes a record, then folds it into the state."""
         with self.lock:

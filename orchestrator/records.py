@@ -1,6 +1,6 @@
 """The kinds of record that a journal holds: facts, each told once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -27,11 +27,35 @@ class StudyOpened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionStarted:
-    """A driver begins to work on the study, for the first time or again; `dataset` is the images' fingerprint."""
+    """A driver begins to work on the study, for the first time or again.
+
+    `dataset` is the images' fingerprint; `results_id` follows from all that a variant's numbers depend on.
+    """
 
     driver_pid: int
     slots: int
     dataset: str = ""
+    results_id: str = ""
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyExtended:
+    """The study is another one from now on, of which everything so far is a part.
+
+    Args:
+        study_id: Of the study as it is now; likewise max_epochs and num_trials.
+        change: What changed, in words.
+        study: The expanded study file as it is now, which is written after this record.
+        replaces: The sha256 of the study file before.
+    """
+
+    study_id: str
+    max_epochs: int
+    num_trials: int
+    change: str
+    study: str
+    replaces: str
     at: float
 
 
@@ -42,6 +66,30 @@ class TrialProposed:
     trial: str
     number: int
     variant: Mapping[str, Any]
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialReused:
+    """A trial that completed in another run is taken over from there, whole.
+
+    Args:
+        source: The other run's folder.
+        source_trial: Its name there.
+        reports: EpochReports as JSON, one an epoch.
+        reported_at: When each came, there.
+        started_at: When workers took it up, there.
+    """
+
+    trial: str
+    number: int
+    variant: Mapping[str, Any]
+    source: str
+    source_trial: str
+    reports: Sequence[Mapping[str, Any]]
+    reported_at: Sequence[float]
+    started_at: Sequence[float]
+    worker: Mapping[str, Any]
     at: float
 
 
@@ -120,10 +168,11 @@ class StudyFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelExported:
-    """A model was exported and verified; `folder` is relative to the run's."""
+    """A model was exported and verified; `folder` is relative to the run's, `epoch` is that of its checkpoint."""
 
     trial: str
     rank: int
+    epoch: int = 0
     folder: str
     test_metrics: Mapping[str, float]
     at: float
@@ -131,8 +180,10 @@ class ModelExported:
 
 Record = (
     StudyOpened
+    | StudyExtended
     | SessionStarted
     | TrialProposed
+    | TrialReused
     | TrialStarted
     | EpochReported
     | TrialStopped
@@ -146,8 +197,10 @@ Record = (
 
 _KINDS: dict[str, type[Record]] = {
     "study_opened": StudyOpened,
+    "study_extended": StudyExtended,
     "session_started": SessionStarted,
     "trial_proposed": TrialProposed,
+    "trial_reused": TrialReused,
     "trial_started": TrialStarted,
     "epoch_reported": EpochReported,
     "trial_stopped": TrialStopped,

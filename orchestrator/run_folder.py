@@ -1,20 +1,14 @@
-"""Making, finding and locking run folders."""
+"""Making and finding run folders."""
 
 import errno
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from orchestrator.errors import JournalError, RunFolderError
 from orchestrator.journal import read_journal
 from orchestrator.paths import RunFolder, write_whole
 from orchestrator.study import StudySpec
 from orchestrator.trial import StudyState, fold
-
-_LOCK_TIMEOUT_SECONDS = 1.0
 
 
 def new_run_folder(runs: Path, spec: StudySpec) -> RunFolder:
@@ -102,34 +96,3 @@ def read_state(folder: RunFolder) -> StudyState:
     except JournalError as exc:
         is_placed = str(exc).startswith(str(folder.journal))
         raise JournalError(str(exc) if is_placed else f"{folder.journal}: {exc}") from exc
-
-
-@contextmanager
-def driver_lock(folder: RunFolder) -> Iterator[None]:
-    """Holds a run folder for this driver alone; the operating system frees it if the driver dies.
-
-    Raises: RunFolderError: if another driver holds it.
-    """
-    lock = FileLock(folder.lock, timeout=_LOCK_TIMEOUT_SECONDS)
-    try:
-        with lock:
-            yield
-    except Timeout as exc:
-        raise RunFolderError(
-            f"{folder.root}: another convfleet is at work on it; wait for it or stop it; `convfleet status "
-            f"{folder.root}` shows how far it is"
-        ) from exc
-
-
-def is_driver_alive(folder: RunFolder) -> bool:
-    """Returns whether a driver is at work on a run."""
-    if not folder.lock.exists():
-        return False
-    try:
-        with FileLock(folder.lock, timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:
-        # A folder that may only be read: nobody here can write to it, so nothing is known of other machines.
-        return False

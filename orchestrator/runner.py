@@ -34,14 +34,23 @@ def run_study(
         raise
 
 
-def resume_study(root: Path | str, *, address: str | None = None, progress: Progress | None = None) -> StudyResult:
+def resume_study(
+    root: Path | str,
+    *,
+    overrides: Sequence[str] = (),
+    address: str | None = None,
+    progress: Progress | None = None,
+) -> StudyResult:
     """Goes on with a run exactly where its journal ends, and returns what came of it.
 
+    overrides: `key=value` texts such as `search.trials=60` that extend the study; what would make earlier results
+        incomparable is refused.
+
     Raises: RunFolderError: if there is no such run, or another driver is at work on it. InputError: if its study or
-        its data changed. The rest as `run_study`.
+        its data changed, or may not be changed so. The rest as `run_study`.
     """
     folder = open_run_folder(Path(root))
-    return _work(folder, load_study(folder.study), address=address, progress=progress)
+    return _work(folder, load_study(folder.study), overrides=overrides, address=address, progress=progress)
 
 
 def export_study(
@@ -66,15 +75,23 @@ def export_study(
     try:
         with open_session(folder, spec, address=address, progress=progress) as session:
             session.open_study()
+            session.spec = session.spec.model_copy(update={"export": export})
             with session.connected():
                 return session.export(always=True)
     except StudyPausedError as exc:
         raise StudyPausedError("the export was interrupted; run the same command again") from exc
 
 
-def _work(folder: RunFolder, spec: StudySpec, *, address: str | None, progress: Progress | None) -> StudyResult:
+def _work(
+    folder: RunFolder,
+    spec: StudySpec,
+    *,
+    overrides: Sequence[str] = (),
+    address: str | None,
+    progress: Progress | None,
+) -> StudyResult:
     with open_session(folder, spec, address=address, progress=progress) as session:
-        session.open_study()
+        session.open_study(overrides=overrides)
         state, failed_exports = session.recorder.state, None
         if state.finished is None or state.unfinished:
             with session.connected(), TableWriter(folder, recorder=session.recorder):

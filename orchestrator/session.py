@@ -3,16 +3,18 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from orchestrator.driver_lock import driver_lock
 from orchestrator.environment import record_environment
 from orchestrator.errors import ExportError, InputError, OrchestratorError, StudyFailedError, StudyPausedError
 from orchestrator.export.ray_export import run_exports
-from orchestrator.export.request import ExportResult, select_exports
+from orchestrator.export.request import ExportRequest, ExportResult, has_formats, select_exports
+from orchestrator.extension import current_study
 from orchestrator.interrupts import OneInterrupt
 from orchestrator.journal import Journal
 from orchestrator.overview import export_path
@@ -23,7 +25,8 @@ from orchestrator.recorder import Recorder
 from orchestrator.records import JOURNAL_SCHEMA, ModelExported, SessionStarted, StudyOpened, StudyPaused
 from orchestrator.report import write_report
 from orchestrator.resources import concurrent_trials
-from orchestrator.run_folder import driver_lock, read_state
+from orchestrator.reuse import results_id, take_over
+from orchestrator.run_folder import read_state
 from orchestrator.study import StudySpec
 from orchestrator.table_writer import TableWriter
 from orchestrator.tuning import Tuning
@@ -33,6 +36,7 @@ from trainables.data.dataset import DatasetInfo
 from trainables.data.errors import DataError
 from trainables.data.prepare import prepare_in_process
 from trainables.data.storage import memory_budget_bytes
+from trainables.fence import claim
 from trainables.pretrained import fetch_in_process
 from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
 
@@ -49,7 +53,12 @@ def open_session(
     Raises: StudyPausedError: on Ctrl-C or SIGTERM. InputError: if the data or the study are wrong.
         StudyFailedError: if the study cannot go on.
     """
-    with OneInterrupt() as interrupt, driver_lock(folder), Journal(folder.journal) as journal:
+    tell = progress.message if progress is not None else lambda text: None
+    with (
+        OneInterrupt() as interrupt,
+        driver_lock(folder, tell=tell) as lock,
+        Journal(folder.journal, check=lock.check) as journal,
+    ):
         recorder = Recorder(journal, state=read_state(folder), folder=folder)
         session = Session(
             folder=folder, spec=spec, recorder=recorder, interrupt=interrupt, address=address, progress=progress
@@ -84,10 +93,10 @@ class Session:
     worker: WorkerSpec | None = None
     num_concurrent: int = 0
 
-    def open_study(self) -> None:
-        """Writes the journal's first record, or checks that the study is still the one in it.
+    def open_study(self, *, overrides: Sequence[str] = ()) -> None:
+        """Writes the journal's first record, or checks that the study is still the one in it, and extends it.
 
-        Raises: InputError: if study.yaml was changed since.
+        Raises: InputError: if study.yaml was changed since, or may not change so.
         """
         spec, opened = self.spec, self.recorder.state.opened
         if opened is None:
@@ -104,12 +113,11 @@ class Session:
                     at=self.recorder.now(),
                 )
             )
-        elif opened.study_id and opened.study_id != spec.study_id:
-            raise InputError(
-                f"{self.folder.study}: was changed since the run began (study {spec.study_id}, expected "
-                f"{opened.study_id}); results of two studies cannot be compared: restore it (only resources and export "
-                "may change), or run the changed study in a new folder with `convfleet run`"
-            )
+        else:
+            before = len(self.recorder.state.extensions)
+            self.spec = current_study(self.folder, spec, recorder=self.recorder, overrides=overrides)
+            for extension in self.recorder.state.extensions[before:]:
+                self.tell(f"extended: {extension.change}")
 
     @contextmanager
     def connected(self) -> Iterator[None]:
@@ -157,13 +165,19 @@ class Session:
                 driver_pid=os.getpid(),
                 slots=self.num_concurrent,
                 dataset=worker.dataset.fingerprint,
+                results_id=results_id(worker),
                 at=self.recorder.now(),
             )
         )
+        # Before the first worker starts: one that a dead driver left behind ends itself.
+        worker = replace(worker, session=len(self.recorder.state.sessions))
+        claim(Path(worker.checkpoints), session=worker.session)
+        take_over(self.spec, recorder=self.recorder, worker=worker, tell=self.tell)
         tuning = Tuning(self.spec, worker=worker, recorder=self.recorder, num_concurrent=self.num_concurrent)
         try:
             tuning.start()
             while not tuning.wait(_POLL_SECONDS):
+                self.recorder.check()
                 self.show()
             self.show()
         except BaseException:
@@ -185,8 +199,8 @@ class Session:
             return []
         state = self.recorder.state
         requests = select_exports(state, top=export.top, formats=export.formats, folder=self.folder, worker=worker)
-        done = {(item.rank, item.trial) for item in state.exports if export_path(item, folder=self.folder).is_dir()}
-        requests = [request for request in requests if always or (request.rank, request.trial) not in done]
+        if not always:
+            requests = [request for request in requests if not self._is_exported(request)]
         if not requests:
             return []
         self.tell(f"exporting {len(requests)} models and evaluating them on the test split")
@@ -195,7 +209,8 @@ class Session:
         errors: list[str] = []
         for outcome in run_exports(requests):
             if isinstance(outcome, ExportResult):
-                results.append(self._record_export(outcome))
+                epoch = next(request.epoch for request in requests if request.rank == outcome.rank)
+                results.append(self._record_export(outcome, epoch=epoch))
             elif isinstance(outcome, ExportError):
                 errors.append(str(outcome))
         if errors:
@@ -204,6 +219,7 @@ class Session:
 
     def write_report(self) -> None:
         """Writes report.html."""
+        self.recorder.check()
         self.tell("writing report.html")
         write_report(self.folder, state=self.recorder.state)
 
@@ -214,8 +230,9 @@ class Session:
             try:
                 self.recorder.append(StudyPaused(reason=reason, at=self.recorder.now()))
                 TableWriter(self.folder, recorder=self.recorder).write()
-            except OSError:
-                return  # A full disk: a session without an end counts as paused just as well.
+            except (OSError, StudyPausedError):
+                # A full disk, or another driver that took over: a session without an end counts as paused just as well.
+                return
 
     def way_on(self, text: str) -> str:
         """Returns a text with what to do after an early end."""
@@ -249,11 +266,21 @@ class Session:
                 f"{known}); restore the files, or run the study anew: results on other images cannot be compared"
             )
 
-    def _record_export(self, result: ExportResult) -> ExportResult:
+    def _is_exported(self, request: ExportRequest) -> bool:
+        """Returns whether the very model is there already; an extended study's trial may have a better epoch by now."""
+        return any(
+            (item.rank, item.trial) == (request.rank, request.trial)
+            and item.epoch in (0, request.epoch)
+            and has_formats(export_path(item, folder=self.folder), request.formats)
+            for item in self.recorder.state.exports
+        )
+
+    def _record_export(self, result: ExportResult, *, epoch: int) -> ExportResult:
         self.recorder.append(
             ModelExported(
                 trial=result.trial,
                 rank=result.rank,
+                epoch=epoch,
                 folder=Path(result.folder).relative_to(self.folder.root.absolute()).as_posix(),
                 test_metrics=result.test_metrics,
                 at=self.recorder.now(),

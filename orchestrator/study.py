@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from orchestrator.custom_source import with_source
 from orchestrator.errors import StudyFileError
+from orchestrator.paths import RunFolder
 from orchestrator.study_checks import check_study, printable, problems_of, shown
 from orchestrator.study_file import apply_overrides, read_study_file
-from orchestrator.study_paths import path_problems
+from orchestrator.study_paths import path_problems, resolved, reuse_problems
 from orchestrator.study_sections import Export, Objective, Resources, Schedule, Search, Storage
 from orchestrator.study_task import task_problems
 from orchestrator.weights import with_weights_files
@@ -22,6 +23,11 @@ from search_spaces import Problem, SearchSpace, nearest, parse_space, space_to_m
 from trainables.spec import PATH_FIELDS, DataSpec
 from trainables.spec_types import Count
 from trainables.target_spec import metric_modes
+
+
+def _one_or_several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
 
 _STUDIES = resources.files("orchestrator") / "studies"
 _MAX_SEED = 2**31 - 1
@@ -35,6 +41,7 @@ class StudySpec(BaseModel):
         name: Also the run folder's name.
         seed: Every random choice follows from it.
         space: What may vary.
+        reuse: Folders of other runs, whose completed trials are taken over where they are what this study would train.
         study_dir: The folder that relative names in variants start from, such as a custom family's module; filled in.
     """
 
@@ -50,6 +57,7 @@ class StudySpec(BaseModel):
     resources: Resources = Field(default_factory=Resources)
     storage: Storage = Field(default_factory=Storage)
     export: Export = Field(default_factory=Export)
+    reuse: Annotated[tuple[str, ...], BeforeValidator(_one_or_several)] = Field(default=(), examples=["runs/old"])
     study_dir: str = ""
 
     @property
@@ -64,7 +72,9 @@ class StudySpec(BaseModel):
     @property
     def study_id(self) -> str:
         """12 hexadecimal digits that follow from all that results depend on: not from resources and exports."""
-        mapping = self.model_dump(mode="json", exclude={"space", "resources", "storage", "export", "study_dir"})
+        mapping = self.model_dump(
+            mode="json", exclude={"space", "resources", "storage", "export", "reuse", "study_dir"}
+        )
         # Where files lie and how they are kept does not matter; what is in them is told by the data set's fingerprint.
         mapping["data"] = {key: value for key, value in mapping["data"].items() if key not in _PLACES}
         content = json.dumps({**mapping, "space": space_to_mapping(self.space)}, sort_keys=True)
@@ -101,15 +111,20 @@ def load_study(source: str | Path, *, overrides: Sequence[str] = ()) -> StudySpe
     """
     text, base, where, study_dir = _find_study(source)
     mapping = apply_overrides(text, overrides, where=where)
-    return parse_study(mapping, base=base, where=where, study_dir=study_dir)
+    # What a run wanted of others it has; they may be gone by the time it goes on.
+    is_run = Path(source).name == RunFolder(Path()).study.name and RunFolder(Path(source).parent).journal.is_file()
+    return parse_study(mapping, base=base, where=where, study_dir=study_dir, is_run=is_run)
 
 
-def parse_study(mapping: object, *, base: Path, where: str = "study", study_dir: Path | None = None) -> StudySpec:
+def parse_study(
+    mapping: object, *, base: Path, where: str = "study", study_dir: Path | None = None, is_run: bool = False
+) -> StudySpec:
     """Returns the study that a mapping describes.
 
     base: The folder that relative paths start from.
     study_dir: The folder that relative names in variants start from; None: the same.
     where: What to call the mapping in errors.
+    is_run: Whether it is the study of a run that has begun.
 
     Raises: StudyFileError: with all mistakes at once, one a line.
     """
@@ -135,9 +150,12 @@ def parse_study(mapping: object, *, base: Path, where: str = "study", study_dir:
         problems += check_study(spec if space else None, space=checkable)
     if data is not None:
         problems += task_problems(data, content.get("objective"), space=checkable) + path_problems(data, base=base)
+    if spec is not None and not is_run:
+        problems += reuse_problems(spec.reuse, base=base)
     if problems or spec is None:
         raise StudyFileError("\n".join(f"{where}: {printable(str(problem))}" for problem in problems))
-    return spec.model_copy(update={"data": spec.data.resolved(base), "study_dir": str(folder)})
+    reuse = tuple(str(resolved(given, base=base)) for given in spec.reuse)
+    return spec.model_copy(update={"data": spec.data.resolved(base), "reuse": reuse, "study_dir": str(folder)})
 
 
 def _with_objective(content: Mapping[str, Any], data: DataSpec | None) -> dict[str, Any]:

@@ -113,7 +113,9 @@ def apply_overrides(text: str, overrides: Sequence[str], *, where: str) -> Any:
         if not isinstance(mapping, dict):
             break  # said by whoever reads the mapping
         value = parse_yaml(raw, where=f"--set {override}")
-        if _is_path(keys, value):
+        if keys == ["reuse"] and isinstance(value, list):
+            value = [str(Path.cwd() / item) if _is_path(keys, item) else item for item in value]
+        elif _is_path(keys, value):
             value = str(Path.cwd() / value)
         _set(mapping, keys, value, override=override)
     return mapping
@@ -124,7 +126,7 @@ def _is_path(keys: Sequence[str], value: object) -> bool:
     if not isinstance(value, str) or value[:1] in ("", "~"):
         return False
     is_weights = keys == ["space", "params", "weights"] and value.endswith(SUFFIX)
-    return is_weights or (keys[0] == "data" and keys[-1] in PATH_FIELDS)
+    return is_weights or keys == ["reuse"] or (keys[0] == "data" and keys[-1] in PATH_FIELDS)
 
 
 def _set(mapping: dict[Any, Any], keys: Sequence[str], value: Any, *, override: str) -> None:

@@ -1,9 +1,10 @@
 """Whether the files that a study names are there, before anything is started."""
 
 import glob
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from orchestrator.paths import RunFolder
 from search_spaces import Problem, nearest
 from trainables.spec import PATH_FIELDS, DataSpec
 
@@ -35,6 +36,29 @@ def path_complaint(given: str, *, base: Path) -> str:
         return f"cannot be looked for ({getattr(exc, 'strerror', None) or exc}), got {shown!r}; correct the path"
     close = nearest(path.name, beside) or "; correct the path"
     return f"no such file or folder, got {given!r}, which is {path}{close}"
+
+
+def reuse_problems(reuse: Iterable[str], *, base: Path) -> list[Problem]:
+    """Returns a problem for each run that is to be reused and is none.
+
+    base: The folder that relative paths start from.
+    """
+    problems = []
+    for given in reuse:
+        complaint = path_complaint(given, base=base)
+        folder = RunFolder(resolved(given, base=base)) if not complaint else None
+        if folder is not None and not (folder.journal.is_file() and folder.study.is_file()):
+            complaint = (
+                f"is not a run folder, got {given!r}, which is {folder.root}; give one that `convfleet run` made"
+            )
+        if complaint:
+            problems.append(Problem(path="reuse", message=complaint))
+    return problems
+
+
+def resolved(given: str, *, base: Path) -> Path:
+    """Returns an absolute path: `~` is expanded, relative paths start at `base`."""
+    return base.absolute() / Path(given).expanduser()
 
 
 def _input_paths(data: DataSpec) -> Iterator[tuple[str, str]]:

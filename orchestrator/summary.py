@@ -1,5 +1,6 @@
 """What a study came to, or where it stands: for people, and as JSON for scripts."""
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator import analysis, wording
+from orchestrator.driver_owner import Owner
 from orchestrator.live_view import STATE_STYLES, WIDE, headline, running_table
 from orchestrator.overview import (
     best_so_far,
@@ -35,12 +37,17 @@ def summary(console: Console, state: StudyState, *, folder: RunFolder, k: int = 
     _print_next(console, state, folder=folder, is_alive=False)
 
 
-def status(console: Console, state: StudyState, *, folder: RunFolder, is_alive: bool, now: float) -> None:
+def status(  # noqa: PLR0913 - a state, and what the folder beside it tells
+    console: Console, state: StudyState, *, folder: RunFolder, is_alive: bool, now: float, owner: Owner | None = None
+) -> None:
     """Prints one look at a study, also while it runs.
 
-    is_alive: Whether its driver is at work. now: Seconds since 1970.
+    is_alive: Whether its driver is at work. now: Seconds since 1970. owner: The driver that holds the folder, or held
+        it when it died.
     """
     _print_headline(console, state, is_alive=is_alive)
+    if owner is not None:
+        _print_fact(console, "driver", owner.in_words(now=now) + ("" if is_alive else "; it died"))
     trials = list(state.trials.values())
     if is_alive:
         console.print()
@@ -50,7 +57,7 @@ def status(console: Console, state: StudyState, *, folder: RunFolder, is_alive: 
     _print_next(console, state, folder=folder, is_alive=is_alive)
 
 
-def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool) -> dict[str, Any]:
+def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: Owner | None = None) -> dict[str, Any]:
     """Returns one look at a study as a JSON-ready mapping."""
     header, trials = state.header, list(state.trials.values())
     spent = analysis.cost(trials_table(state), max_epochs=header.max_epochs)
@@ -59,10 +66,13 @@ def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool) -> dict
     return {
         "study": header.study,
         "state": standing(state, is_alive=is_alive),
+        "driver": _owner_json(owner, is_alive=is_alive),
         "objective": {"metric": header.metric, "mode": header.mode, "split": wording.split_of(header.metric)},
         "num_trials": header.num_trials,
         "max_epochs": header.max_epochs,
         "trials": {trial_state.value: count for trial_state, count in counts.items()},
+        "num_reused": sum(bool(trial.reused_from) for trial in trials),
+        "extensions": [item.change for item in state.extensions],
         "best": _best_json(state),
         "running": [
             {"trial": trial.name, "epoch": trial.epoch, "worker": dict(trial.worker)}
@@ -105,6 +115,7 @@ def _print_outcome(console: Console, state: StudyState, *, is_alive: bool, k: in
     counts = count_states(list(state.trials.values()), is_alive=is_alive)
     _print_fact(console, "trials", f"{wording.state_counts(counts)} (of {header.num_trials})")
     _print_failure_kinds(console, state)
+    _print_reused(console, state)
     spent = analysis.cost(trials, max_epochs=header.max_epochs)
     elapsed, trained = wording.duration(elapsed_seconds(state)), wording.duration(spent.train_seconds)
     epochs = f"{spent.trial_epochs} epochs trained, {spent.epochs_saved} saved by stopping early"
@@ -158,6 +169,14 @@ def _print_failure_kinds(console: Console, state: StudyState) -> None:
         _print_fact(console, "failed", f"{kind}: {shown}", style="red")
 
 
+def _print_reused(console: Console, state: StudyState) -> None:
+    sources = Counter(
+        trial.reused_from.rpartition(":")[0] for trial in list(state.trials.values()) if trial.reused_from
+    )
+    for source, count in sources.items():
+        _print_fact(console, "reused", f"{count} trials were trained in {source}")
+
+
 def _print_places(console: Console, state: StudyState, *, folder: RunFolder) -> None:
     for item in sorted(state.exports, key=lambda item: item.rank):
         metrics = wording.named_test_metrics(item.test_metrics)
@@ -200,6 +219,19 @@ def _best_json(state: StudyState) -> dict[str, Any] | None:
         "metrics": dict(report.metrics),
         "variant_id": trial.variant.variant_id,
         "variant": trial.variant.to_json(),
+    }
+
+
+def _owner_json(owner: Owner | None, *, is_alive: bool) -> dict[str, Any] | None:
+    if owner is None:
+        return None
+    return {
+        "host": owner.host,
+        "pid": owner.pid,
+        "command": list(owner.command),
+        "since": _iso(owner.since),
+        "heartbeat": _iso(owner.heartbeat),
+        "is_alive": is_alive,
     }
 
 

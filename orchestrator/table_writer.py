@@ -6,6 +6,7 @@ import time
 from types import TracebackType
 from typing import Self
 
+from orchestrator.errors import StudyPausedError
 from orchestrator.paths import RunFolder
 from orchestrator.recorder import Recorder
 from orchestrator.tables import epochs_table, trials_table, write_tables
@@ -43,7 +44,11 @@ class TableWriter:
         self.write()
 
     def write(self) -> None:
-        """Writes both tables if the journal has grown since the last time."""
+        """Writes both tables if the journal has grown since the last time.
+
+        Raises: StudyPausedError: if another driver has taken over.
+        """
+        self._recorder.check()
         with self._recorder.lock:
             state = self._recorder.state
             if state.num_records == self._num_written:
@@ -58,6 +63,8 @@ class TableWriter:
             started = time.monotonic()
             try:
                 self.write()
+            except StudyPausedError:
+                return  # the main thread finds out by itself, at its next record
             except OSError as exc:
                 # The tables follow from the journal and can be written again; the study goes on.
                 logger.warning('tables not written reason="%s"', exc)

@@ -59,6 +59,7 @@ def trials_table(state: StudyState) -> pa.Table:
     columns["worker_memory_mb"] = _floats(trial.worker.get("memory_mb") for trial in trials)
     columns["workers_lost"] = pa.array([len(trial.losses) for trial in trials], pa.int32())
     columns["notes"] = pa.array([[note.text for note in trial.notes] for trial in trials], pa.list_(pa.string()))
+    columns["reused_from"] = _strings(trial.reused_from or None for trial in trials)
     columns["started_at"] = _times(trial.started_at[0] if trial.started_at else None for trial in trials)
     columns["ended_at"] = _times(trial.ended_at for trial in trials)
     return _table(columns, state)
@@ -97,6 +98,17 @@ def read_table(path: Path) -> pa.Table:
     # Opened once: given a path, Arrow opens it again for the data, and that may be a newer file than the schema's.
     with path.open("rb") as file:
         return pq.read_table(file)
+
+
+def read_tables(folder: RunFolder) -> tuple[pa.Table, pa.Table]:
+    """Returns the trials and the epochs of one and the same moment, also while a driver replaces both files.
+
+    The trials are read first: the epochs are written first, so they are as new or newer, and what is newer is left out.
+    """
+    trials, epochs = read_table(folder.trials), read_table(folder.epochs)
+    known = dict(zip(trials["trial"].to_pylist(), trials["epochs"].to_pylist(), strict=True))
+    rows = zip(epochs["trial"].to_pylist(), epochs["epoch"].to_pylist(), strict=True)
+    return trials, epochs.filter(pa.array([epoch <= known.get(trial, 0) for trial, epoch in rows], pa.bool_()))
 
 
 def metric_names(trials: Iterable[Trial]) -> list[str]:

@@ -1,7 +1,7 @@
 """Trials and the study as a fold of journal records: states are computed from facts, never set."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -12,17 +12,20 @@ from orchestrator.records import (
     ModelExported,
     Record,
     SessionStarted,
+    StudyExtended,
     StudyFinished,
     StudyOpened,
     StudyPaused,
     TrialFailed,
     TrialNoted,
     TrialProposed,
+    TrialReused,
     TrialStarted,
     TrialStopped,
     WorkerLost,
 )
 from search_spaces import Variant
+from trainables.patience import reason_to_end
 from trainables.reports import EpochReport, FailureKind
 
 
@@ -48,6 +51,7 @@ class Trial:
         stop: The scheduler's decision to end it, if there was one.
         failure: Why it ended without a result, if it did.
         worker: Facts of the last worker heard from: node, worker_pid, cpus, gpus, gpu_ids.
+        reused_from: The other run's folder and trial, `runs/old:t0007`, if it was trained there; empty otherwise.
     """
 
     name: str
@@ -63,6 +67,7 @@ class Trial:
     notes: list[TrialNoted] = field(default_factory=list)
     worker: dict[str, Any] = field(default_factory=dict)
     is_with_worker: bool = False
+    reused_from: str = ""
 
     @property
     def state(self) -> TrialState:
@@ -119,23 +124,27 @@ class StudyState:
     Attributes:
         num_records: How many records were folded in.
         trials: By name, in the order they were proposed.
+        extensions: How the study grew, in order; `header` tells what it is now.
         report_order: (trial, epoch) of every report, in the order they came.
+        is_extended: Whether no session has begun since the last extension.
         is_active: Whether the last session ended neither paused nor finished (its driver may still have died).
     """
 
     opened: StudyOpened | None = None
     trials: dict[str, Trial] = field(default_factory=dict)
     sessions: list[SessionStarted] = field(default_factory=list)
+    extensions: list[StudyExtended] = field(default_factory=list)
     paused: StudyPaused | None = None
     finished: StudyFinished | None = None
     exports: list[ModelExported] = field(default_factory=list)
     report_order: list[tuple[str, int]] = field(default_factory=list)
+    is_extended: bool = False
     num_records: int = 0
     last_at: float = 0.0
 
     @property
     def header(self) -> StudyOpened:
-        """The study's first record.
+        """The study's first record, with what became of it since.
 
         Raises: JournalError: if the journal is empty.
         """
@@ -171,8 +180,12 @@ class StudyState:
                 self.opened = record
             case SessionStarted():
                 self._start_session(record)
+            case StudyExtended():
+                self._extend(record)
             case TrialProposed():
                 self._propose(record)
+            case TrialReused():
+                self._reuse(record)
             case StudyPaused():
                 self.paused = record
                 self._take_trials_from_workers()
@@ -191,8 +204,30 @@ class StudyState:
 
     def _start_session(self, record: SessionStarted) -> None:
         self.sessions.append(record)
+        self.is_extended = False
         self.paused = self.finished = None
         self._take_trials_from_workers()
+
+    def _extend(self, record: StudyExtended) -> None:
+        self.opened = replace(
+            self.header, study_id=record.study_id, max_epochs=record.max_epochs, num_trials=record.num_trials
+        )
+        self.extensions.append(record)
+        self.is_extended = True
+        self.paused = self.finished = None
+        self._take_trials_from_workers()
+        for trial in self.trials.values():
+            _let_go_on(trial, header=self.header)
+
+    def _reuse(self, record: TrialReused) -> None:
+        self._propose(TrialProposed(trial=record.trial, number=record.number, variant=record.variant, at=record.at))
+        trial = self.trials[record.trial]
+        trial.reused_from = f"{record.source}:{record.source_trial}"
+        trial.started_at = list(record.started_at)
+        trial.worker = dict(record.worker)
+        for mapping, at in zip(record.reports, record.reported_at, strict=True):
+            _add_report(trial, EpochReport.from_json(mapping), at=at)
+            self.report_order.append((trial.name, trial.epoch))
 
     def _propose(self, record: TrialProposed) -> None:
         if record.trial in self.trials:
@@ -222,11 +257,7 @@ def _apply_to_trial(
             trial.started_at.append(record.at)
             trial.is_with_worker = True
         case EpochReported():
-            report = EpochReport.from_json(record.report)
-            if report.epoch != trial.epoch + 1:
-                raise JournalError(f"trial {trial.name} reports epoch {report.epoch} after epoch {trial.epoch}")
-            trial.reports.append(report)
-            trial.reported_at.append(record.at)
+            _add_report(trial, EpochReport.from_json(record.report), at=record.at)
             trial.worker = dict(record.worker)
         case TrialStopped():
             trial.stop = record
@@ -240,6 +271,25 @@ def _apply_to_trial(
             trial.notes.append(record)
 
 
+def _add_report(trial: Trial, report: EpochReport, *, at: float) -> None:
+    if report.epoch != trial.epoch + 1:
+        raise JournalError(f"trial {trial.name} reports epoch {report.epoch} after epoch {trial.epoch}")
+    trial.reports.append(report)
+    trial.reported_at.append(at)
+
+
+def _let_go_on(trial: Trial, *, header: StudyOpened) -> None:
+    """Makes a trial unfinished that ended only because it had come to what was the study's last epoch before."""
+    if not trial.reports or not trial.reports[-1].is_last or trial.reports[-1].reason:
+        return
+    if trial.epoch < header.max_epochs:
+        # Its last epoch was not asked for its patience, as it was the last one anyway.
+        given = trial.variant.params.get("patience")
+        patience = given if isinstance(given, int) else 0
+        reason = reason_to_end(trial.reports, metric=header.metric, mode=header.mode, patience=patience)
+        trial.reports[-1] = replace(trial.reports[-1], is_last=bool(reason), reason=reason)
+
+
 def fold(records: Iterable[Record]) -> StudyState:
     """Returns the state of the study that the records tell of.
 
@@ -249,7 +299,7 @@ def fold(records: Iterable[Record]) -> StudyState:
     for number, record in enumerate(records, start=1):
         try:
             state.apply(record)
-        except (JournalError, TypeError, ValueError, AttributeError) as exc:
+        except (JournalError, TypeError, ValueError, AttributeError, KeyError) as exc:
             raise JournalError(
                 f"record {number} cannot be true ({exc}); the journal was changed by something else; restore it from a "
                 "backup, or start the study again in a new folder"

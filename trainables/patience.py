@@ -18,6 +18,21 @@ def best_epoch(history: Sequence[EpochReport], *, metric: str, mode: str) -> int
     return max(history, key=lambda report: (sign * report.metrics[metric], -report.epoch)).epoch
 
 
+def retold(
+    history: Sequence[EpochReport], *, max_epochs: int, metric: str, mode: str, patience: int
+) -> list[EpochReport]:
+    """Returns reports of a checkpoint as they are true for a study that was extended since: its last epoch is another.
+
+    >>> report = EpochReport(epoch=1, metrics={"loss": 1}, train_seconds=1, images_per_second=1, is_last=True)
+    >>> [retold([report], max_epochs=epochs, metric="loss", mode="min", patience=0)[0].is_last for epochs in (1, 2)]
+    [True, False]
+    """
+    reports = [replace(report, is_last=bool(report.reason) or report.epoch >= max_epochs) for report in history]
+    if not reports:
+        return []
+    return [*reports[:-1], with_patience(reports[-1], reports[:-1], metric=metric, mode=mode, patience=patience)]
+
+
 def with_patience(
     report: EpochReport, history: Sequence[EpochReport], *, metric: str, mode: str, patience: int
 ) -> EpochReport:

@@ -25,7 +25,7 @@ from trainables.families import FAMILIES, build_model
 from trainables.losses import without_penalties
 from trainables.metrics import reported
 from trainables.normalization import PixelStatistics
-from trainables.patience import with_patience
+from trainables.patience import retold, with_patience
 from trainables.phases import most_trained, phase_at, phases_of
 from trainables.reports import EpochReport
 from trainables.schedules import Horizon
@@ -155,7 +155,10 @@ class Training:
         # The state is that of the last finished epoch's phase; the next epoch may then begin another one.
         self._be_in_phase_of(epoch=len(history))
         _assign(state_variables(self.model), state, variant=self.variant)
-        self.history = list(history)
+        spec, patience = self.spec, self._params["patience"]
+        self.history = retold(
+            history, max_epochs=spec.max_epochs, metric=spec.metric, mode=spec.mode, patience=patience
+        )
 
     def _be_in_phase_of(self, *, epoch: int) -> None:
         phase, _ = phase_at(self._phases, epoch, max_epochs=self.spec.max_epochs)

@@ -18,6 +18,7 @@ from trainables.data.errors import DataError
 from trainables.data.prepare import prepare_in_process
 from trainables.errors import CheckpointError, DivergedError, InfeasibleError, UserCodeError
 from trainables.families import FAMILIES
+from trainables.fence import leave_if_superseded
 from trainables.patience import best_epoch
 from trainables.reports import EpochReport, FailureKind, Note
 from trainables.user_code import user_error
@@ -70,7 +71,11 @@ class TrialRun:
         return notes
 
     def step(self) -> EpochReport | Failure:
-        """Returns the next epoch's report, or why there is none and never will be."""
+        """Returns the next epoch's report, or why there is none and never will be.
+
+        Raises: SystemExit: if a later session is at work on the study.
+        """
+        self._leave_if_superseded()
         try:
             return self._next_report()
         except InfeasibleError as exc:
@@ -154,11 +159,16 @@ class TrialRun:
         checkpoint = Checkpoint(
             variant_id=self.variant.variant_id, state=training.state(), history=_without_overhead(training.history)
         )
+        self._leave_if_superseded()
         save_checkpoint(self._folder, checkpoint)
+        self._leave_if_superseded()
         best = best_epoch(training.history, metric=self.spec.training.metric, mode=self.spec.training.mode)
         # The one before the newest stays as well, in case the newest turns out to be damaged.
         prune_checkpoints(self._folder, keep={best, training.epoch, training.epoch - 1})
         training.overhead_seconds["checkpoint"] = time.perf_counter() - started
+
+    def _leave_if_superseded(self) -> None:
+        leave_if_superseded(Path(self.spec.checkpoints), session=self.spec.session)
 
 
 def _show_augmentation(spec: WorkerSpec, train: "SplitTensors") -> None:

@@ -64,6 +64,7 @@ class WorkerSpec:
         device: What each trial may use.
         checkpoints: The folder of checkpoints, the same on every node.
         picture: Where to show augmented training images, once a study; None: nowhere.
+        session: The number of the driver's session, from 1; a worker of an earlier one ends itself. 0: none.
     """
 
     dataset: DatasetInfo
@@ -73,3 +74,4 @@ class WorkerSpec:
     device: DeviceSpec
     checkpoints: str
     picture: str | None = None
+    session: int = 0

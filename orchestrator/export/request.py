@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from orchestrator.analysis import leaderboard
 from orchestrator.paths import RunFolder
@@ -9,6 +10,9 @@ from orchestrator.tables import trials_table
 from orchestrator.trial import StudyState
 from search_spaces import Variant
 from trainables.worker_spec import WorkerSpec
+
+#: Where each format lies within an export.
+FILES = {"keras": "model.keras", "saved_model": "saved_model"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,11 @@ class ExportResult:
     trial: str
     folder: str
     test_metrics: Mapping[str, float]
+
+
+def has_formats(folder: Path, formats: Sequence[str]) -> bool:
+    """Returns whether an export is there in these formats."""
+    return all((folder / FILES[name]).exists() for name in formats)
 
 
 def select_exports(

@@ -29,22 +29,6 @@ def test_interrupted_study_resumes_without_missing_or_doubled_reports(convfleet,
     assert convfleet.reports("swept") == after
 
 
-def test_interrupted_study_ends_with_the_numbers_of_an_undisturbed_one(convfleet):
-    convfleet.run("run", convfleet.write_study("calm"))
-    study = convfleet.write_study("disturbed")
-    process = convfleet.start("run", study)
-    convfleet.wait_for("disturbed", "epoch_reported", 2, process)
-    process.send_signal(signal.SIGINT)
-    convfleet.finish(process, code=130)
-    convfleet.run("resume", "runs/disturbed")
-    variants = [
-        {record["trial"]: record["variant"] for record in convfleet.records(study, "trial_proposed")}
-        for study in ("calm", "disturbed")
-    ]
-    assert variants[0] == variants[1]
-    assert convfleet.reports("calm") == convfleet.reports("disturbed")
-
-
 def test_killed_worker_is_replaced_and_its_trial_goes_on_from_its_checkpoint(convfleet):
     study = convfleet.write_study(
         "bereaved",

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from orchestrator import cli
+from orchestrator.driver_lock import driver_lock
 from orchestrator.errors import JournalError, OrchestratorError, StudyFailedError, StudyPausedError
 from orchestrator.journal import Journal
 from orchestrator.paths import RunFolder
 from orchestrator.records import Record
-from orchestrator.run_folder import driver_lock
 from orchestrator.study import load_study, packaged_studies
 from search_spaces import builtin_names, builtin_text
 from trainables.families import FAMILIES

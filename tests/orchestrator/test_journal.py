@@ -4,7 +4,7 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
@@ -36,6 +36,8 @@ VALUES: dict[object, st.SearchStrategy[Any]] = {
     str: st.text(),
     float: FINITE,
     Mapping[str, Any]: st.dictionaries(st.text(), JSON, max_size=4),
+    Sequence[float]: st.lists(FINITE, max_size=4),
+    Sequence[Mapping[str, Any]]: st.lists(st.dictionaries(st.text(), JSON, max_size=4), max_size=3),
     Mapping[str, float]: st.dictionaries(st.text(), FINITE, max_size=4),
 }
 KINDS = get_args(Record)

@@ -42,7 +42,7 @@ def test_arguments_of_public_functions_are_pinned() -> None:
     assert arguments == {
         "load_study": ["source", "overrides"],
         "open_run": ["root"],
-        "resume_study": ["root", "address", "progress"],
+        "resume_study": ["root", "overrides", "address", "progress"],
         "run_study": ["spec", "runs", "address", "progress"],
     }
 

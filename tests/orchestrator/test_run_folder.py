@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.driver_lock import driver_lock, is_driver_alive
 from orchestrator.environment import record_environment
 from orchestrator.errors import InputError, JournalError, RunFolderError
 from orchestrator.journal import Journal
@@ -19,8 +20,6 @@ from orchestrator.records import Record, SessionStarted
 from orchestrator.resources import NodeResources
 from orchestrator.run_folder import (
     discard_if_unused,
-    driver_lock,
-    is_driver_alive,
     load_state,
     make_run_folder,
     new_run_folder,

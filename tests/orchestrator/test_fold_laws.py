@@ -1,0 +1,294 @@
+"""After every prefix of a journal, replay equals the live state, and its tables agree with each other."""
+
+import tempfile
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.journal import Journal, read_journal
+from orchestrator.overview import best_so_far, count_states
+from orchestrator.paths import RunFolder
+from orchestrator.records import (
+    EpochReported,
+    ModelExported,
+    Record,
+    SessionStarted,
+    StudyExtended,
+    StudyFinished,
+    StudyOpened,
+    StudyPaused,
+    TrialFailed,
+    TrialNoted,
+    TrialProposed,
+    TrialReused,
+    TrialStarted,
+    TrialStopped,
+    WorkerLost,
+)
+from orchestrator.tables import RECORDS_KEY, epochs_table, read_tables, trials_table, write_tables
+from orchestrator.trial import StudyState, Trial, TrialState, fold
+
+VALUES = st.sampled_from([0.1, 0.25, 0.5, 0.9])
+
+
+def variant(number: int, *, patience: int = 0) -> dict[str, Any]:
+    return {"family": "sequential", "params": {"filters": 8 + number, "patience": patience}, "seed": 0}
+
+
+def report(epoch: int, value: float, *, max_epochs: int) -> dict[str, Any]:
+    return {
+        "epoch": epoch,
+        "metrics": {"val_accuracy": value, "val_loss": 1 - value},
+        "train_seconds": 1.0,
+        "images_per_second": 9.0,
+        "is_last": epoch >= max_epochs,
+    }
+
+
+def study_record(draw: Any, kind: type, state: StudyState, *, at: float) -> Record | None:
+    """Returns a record about the study or of a new trial; None where the kind is about an existing one."""
+    number, max_epochs = len(state.trials), state.header.max_epochs
+    values = draw(st.lists(VALUES, min_size=1, max_size=3))
+    reports = [report(epoch, value, max_epochs=len(values)) for epoch, value in enumerate(values, start=1)]
+    made: dict[type, Record] = {
+        SessionStarted: SessionStarted(driver_pid=1, slots=2, dataset="d", results_id="r", at=at),
+        StudyPaused: StudyPaused(reason="interrupted", at=at),
+        StudyFinished: StudyFinished(at=at),
+        StudyExtended: StudyExtended(
+            study_id=f"i{at}",
+            max_epochs=max_epochs + draw(st.integers(0, 2)),
+            num_trials=9 + number,
+            change="longer",
+            study="name: s",
+            replaces="0",
+            at=at,
+        ),
+        TrialProposed: TrialProposed(
+            trial=f"t{number}", number=number, variant=variant(number, patience=draw(st.integers(0, 2))), at=at
+        ),
+        TrialReused: TrialReused(
+            trial=f"t{number}",
+            number=number,
+            variant=variant(number),
+            source="/runs/old",
+            source_trial="t7",
+            reports=reports,
+            reported_at=[at - 9] * len(reports),
+            started_at=[at - 9],
+            worker={"node": "n"},
+            at=at,
+        ),
+    }
+    return made.get(kind)
+
+
+def trial_record(draw: Any, kind: type, trial: Trial, *, max_epochs: int, at: float) -> Record | None:
+    """Returns a record about a trial; None where it cannot follow."""
+    name, rank = trial.name, draw(st.integers(1, 3))
+    told = report(trial.epoch + 1, draw(VALUES), max_epochs=max_epochs)
+    failure = draw(st.sampled_from(["infeasible", "diverged", "worker_lost"]))
+    made: dict[type, Record] = {
+        TrialNoted: TrialNoted(trial=name, kind="checkpoint_invalid", text="older one", at=at),
+    }
+    if trial.reports:
+        folder = f"exports/{rank}-{name}"
+        made[ModelExported] = ModelExported(
+            trial=name, rank=rank, epoch=1, folder=folder, test_metrics={"loss": 0.5}, at=at
+        )
+    if not trial.has_ended:
+        made |= {
+            TrialStarted: TrialStarted(trial=name, at=at),
+            EpochReported: EpochReported(trial=name, report=told, worker={"node": "n"}, at=at),
+            WorkerLost: WorkerLost(trial=name, reason="killed", at=at),
+            TrialFailed: TrialFailed(trial=name, kind=failure, reason="bad", at=at),
+        }
+        if trial.reports:
+            made[TrialStopped] = TrialStopped(trial=name, epoch=trial.epoch, reason="asha: weak", at=at)
+    return made.get(kind)
+
+
+@st.composite
+def journals(draw: st.DrawFn) -> list[Record]:
+    """Returns records of every kind that may follow one another, trials ending and going on after extensions."""
+    header = StudyOpened(
+        schema=2,
+        study="s",
+        seed=0,
+        metric="val_accuracy",
+        mode="max",
+        max_epochs=draw(st.integers(1, 4)),
+        num_trials=9,
+        at=0.0,
+    )
+    records: list[Record] = [header]
+    state = fold(records)
+    kinds = [*get_args(Record)[1:], EpochReported, EpochReported, TrialStarted, TrialProposed]
+    for step in range(draw(st.integers(0, 40))):
+        kind, at = draw(st.sampled_from(kinds)), 10.0 + step
+        record = study_record(draw, kind, state, at=at)
+        if record is None and state.trials:
+            trial = state.trials[draw(st.sampled_from(sorted(state.trials)))]
+            record = trial_record(draw, kind, trial, max_epochs=state.header.max_epochs, at=at)
+        if record is not None:
+            records.append(record)
+            state.apply(record)
+    return records
+
+
+@settings(max_examples=60, deadline=None)
+@given(records=journals(), cut=st.integers(0, 2**16))
+def test_replay_of_any_prefix_equals_the_live_state_also_from_a_torn_file(records: list[Record], cut: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path, live, ends = Path(folder) / "journal.jsonl", StudyState(), []
+        with Journal(path) as journal:
+            for count, record in enumerate(records, start=1):
+                journal.append(record)
+                live.apply(record)
+                assert fold(records[:count]) == live
+                assert fold(read_journal(path)) == live
+                ends.append(path.stat().st_size)
+        # A crash may leave any number of bytes.
+        content = path.read_bytes()
+        length = cut % (len(content) + 1)
+        path.write_bytes(content[:length])
+        whole = sum(end <= length for end in ends)
+        assert fold(read_journal(path)) == fold(records[:whole])
+        # The next driver writes on as if the torn record had never been.
+        with Journal(path) as journal:
+            for record in records[whole:]:
+                journal.append(record)
+        assert path.read_bytes() == content
+
+
+@settings(max_examples=60, deadline=None)
+@given(records=journals())
+def test_tables_of_any_prefix_agree_with_each_other(records: list[Record]) -> None:
+    state = StudyState()
+    for record in records:
+        state.apply(record)
+        trials, epochs = trials_table(state).to_pylist(), epochs_table(state).to_pylist()
+        counts = Counter(row["trial"] for row in epochs)
+        assert {row["trial"]: row["epochs"] for row in trials if row["epochs"]} == counts
+        assert len({(row["trial"], row["epoch"]) for row in epochs}) == len(epochs) == len(state.report_order)
+        for row in trials:
+            own = [line for line in epochs if line["trial"] == row["trial"]]
+            assert [line["epoch"] for line in own] == list(range(1, len(own) + 1))
+            best = max((line["val_accuracy"] for line in own), default=None)
+            assert row["best_val_accuracy"] == best
+            assert row.get("val_loss") == (own[-1]["val_loss"] if own else None)
+            assert (row["ended_at"] is None) == (row["state"] in {"waiting", "running", "paused"})
+        by_state = Counter(row["state"] for row in trials)
+        assert {name: count for name, count in count_states(state.trials.values()).items() if count} == by_state
+        usable = [row for row in trials if row["state"] not in {"failed", "infeasible"} and row["epochs"]]
+        found = best_so_far(state)
+        top = max((row["best_val_accuracy"] for row in usable), default=None)
+        assert (found[1].metrics["val_accuracy"] if found else None) == top
+
+
+def test_made_up_journals_hold_every_kind_of_record_and_state() -> None:
+    kinds: set[type] = set()
+    states: set[TrialState] = set()
+
+    @settings(max_examples=100, deadline=None, derandomize=True)
+    @given(records=journals())
+    def gather(records: list[Record]) -> None:
+        kinds.update(map(type, records))
+        state = StudyState()
+        for record in records:
+            state.apply(record)
+            states.update(trial.state for trial in state.trials.values())
+
+    gather()
+    assert kinds == set(get_args(Record))
+    assert states == set(TrialState)
+
+
+def test_reader_finds_both_tables_of_one_moment_while_a_driver_replaces_them(
+    tmp_path: Path, make_opened: Any, make_proposed: Any, make_reported: Any
+) -> None:
+    folder, state = RunFolder(tmp_path), fold([make_opened()])
+    # By number of records: what the tables said then.
+    truth: dict[int, tuple[Any, Any]] = {}
+
+    def write() -> None:
+        trials, epochs = trials_table(state), epochs_table(state)
+        counts = dict(zip(trials["trial"].to_pylist(), trials["epochs"].to_pylist(), strict=True))
+        truth[state.num_records] = (counts, epochs.num_rows)
+        write_tables(folder, trials=trials, epochs=epochs)
+
+    write()
+    is_done, broken, seen = threading.Event(), [], []
+
+    def read() -> None:
+        try:
+            while not is_done.is_set():
+                trials, epochs = read_tables(folder)
+                ahead = int(epochs.schema.metadata[RECORDS_KEY]) - int(trials.schema.metadata[RECORDS_KEY])
+                counts = dict(zip(trials["trial"].to_pylist(), trials["epochs"].to_pylist(), strict=True))
+                seen.append((int(trials.schema.metadata[RECORDS_KEY]), ahead, (counts, epochs.num_rows)))
+        except BaseException as exc:  # noqa: BLE001 - shown by the main thread
+            broken.append(exc)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(15):
+        state.apply(make_proposed(number, at=1.0))
+        for epoch in (1, 2, 3):
+            state.apply(make_reported(number, epoch, at=2.0, value=0.5))
+            write()
+    is_done.set()
+    reader.join()
+    assert broken == []
+    assert len(seen) > 10
+    # The epochs are never behind the trials, and what they are ahead is left out.
+    assert min(ahead for _, ahead, _ in seen) >= 0
+    assert all(pair == truth[count] for count, _, pair in seen)
+
+
+def test_reader_leaves_out_what_the_epochs_are_ahead(
+    tmp_path: Path, make_opened: Any, make_proposed: Any, make_reported: Any
+) -> None:
+    records = [make_opened(), make_proposed(0, at=1.0), make_reported(0, 1, at=2.0, value=0.5)]
+    later = [*records, make_reported(0, 2, at=3.0, value=0.6), make_proposed(1, at=4.0)]
+    later.append(make_reported(1, 1, at=5.0, value=0.4))
+    folder = RunFolder(tmp_path)
+    write_tables(folder, trials=trials_table(fold(records)), epochs=epochs_table(fold(later)))
+    trials, epochs = read_tables(folder)
+    assert trials["trial"].to_pylist() == ["t0000"]
+    assert epochs.select(["trial", "epoch"]).to_pylist() == [{"trial": "t0000", "epoch": 1}]
+
+
+@pytest.mark.parametrize(
+    ("value", "patience", "state"),
+    [(0.1, 0, TrialState.PAUSED), (0.1, 1, TrialState.COMPLETED), (0.9, 1, TrialState.PAUSED)],
+    ids=["came to the end", "patience ended with the last epoch", "patient, but better"],
+)
+def test_completed_trial_goes_on_in_a_longer_study_unless_its_patience_had_ended(
+    value: float, patience: int, state: TrialState
+) -> None:
+    records: list[Record] = [
+        StudyOpened(schema=2, study="s", seed=0, metric="val_accuracy", mode="max", max_epochs=2, num_trials=1, at=0.0),
+        SessionStarted(driver_pid=1, slots=1, at=1.0),
+        TrialProposed(trial="t0", number=0, variant=variant(0, patience=patience), at=1.0),
+        TrialStarted(trial="t0", at=1.0),
+        *(
+            EpochReported(trial="t0", report=report(epoch, told, max_epochs=2), worker={}, at=2.0)
+            for epoch, told in ((1, 0.5), (2, value))
+        ),
+        StudyFinished(at=3.0),
+    ]
+    assert fold(records).trials["t0"].state is TrialState.COMPLETED
+    change = {"change": "longer", "study": "", "replaces": ""}
+    longer = fold([*records, StudyExtended(study_id="i", max_epochs=5, num_trials=3, at=4.0, **change)])
+    assert longer.trials["t0"].state is state
+    assert (longer.header.max_epochs, longer.header.num_trials, longer.header.study_id) == (5, 3, "i")
+    assert longer.finished is None
+    assert longer.is_extended
+    # More trials alone let none go on.
+    wider = fold([*records, StudyExtended(study_id="i", max_epochs=2, num_trials=3, at=4.0, **change)])
+    assert wider.trials["t0"].state is TrialState.COMPLETED

@@ -1,0 +1,120 @@
+"""Exports that a session did not come to are made by the next one; those there are not made again."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator import session as sessions
+from orchestrator.export.request import FILES, ExportRequest, ExportResult
+from orchestrator.interrupts import OneInterrupt
+from orchestrator.journal import Journal
+from orchestrator.paths import RunFolder
+from orchestrator.recorder import Recorder
+from orchestrator.records import ModelExported, StudyExtended
+from orchestrator.session import Session
+from orchestrator.study import StudySpec, load_study
+from orchestrator.study_sections import Export
+from orchestrator.trial import fold
+
+START = 1_760_000_000.0
+
+
+class Killed(BaseException):
+    """SIGKILL, as seen from inside."""
+
+
+@pytest.fixture
+def exported(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str, int]]:
+    """What workers were asked to export: (rank, trial, epoch)."""
+    asked: list[tuple[int, str, int]] = []
+
+    def run_exports(requests: Sequence[ExportRequest]) -> Iterator[ExportResult]:
+        for request in requests:
+            asked.append((request.rank, request.trial, request.epoch))
+            for name in request.formats:
+                (Path(request.folder) / FILES[name]).mkdir(parents=True, exist_ok=True)
+            yield ExportResult(rank=request.rank, trial=request.trial, folder=request.folder, test_metrics={})
+
+    monkeypatch.setattr(sessions, "run_exports", run_exports)
+    return asked
+
+
+@pytest.fixture
+def make_session(tmp_path: Path, make_sweep: Any) -> Iterator[Callable[..., Session]]:
+    folder = RunFolder(tmp_path / "run")
+    folder.root.mkdir()
+    spec: StudySpec = load_study("quickstart")
+    with Journal(folder.journal) as journal:
+        records = [record for record in make_sweep() if not isinstance(record, ModelExported)]
+        for record in records:
+            journal.append(record)
+        state = fold(records)
+
+        def make(*, top: int = 3, formats: Sequence[str] = ("keras",)) -> Session:
+            recorder = Recorder(journal, state=state, folder=folder, clock=lambda: START + 600)
+            export = Export.model_validate({"top": top, "formats": list(formats)})
+            worker: Any = object()
+            return Session(
+                folder=folder,
+                spec=spec.model_copy(update={"export": export}),
+                recorder=recorder,
+                interrupt=OneInterrupt(),
+                address=None,
+                progress=None,
+                worker=worker,
+            )
+
+        yield make
+
+
+def test_session_that_dies_between_exports_leaves_the_rest_to_the_next(
+    make_session: Any, exported: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = make_session()
+    run_exports = sessions.run_exports
+
+    def die_after_one(requests: Sequence[ExportRequest]) -> Iterator[Any]:
+        yield from run_exports(requests[:1])
+        raise Killed
+
+    with monkeypatch.context() as context:
+        context.setattr(sessions, "run_exports", die_after_one)
+        with pytest.raises(Killed):
+            session.export()
+    again = make_session()
+    again.export()
+    assert [rank for rank, _, _ in exported] == [1, 2, 3]
+    assert again.export() == []
+    assert [item.epoch for item in again.recorder.state.exports] == [epoch for _, _, epoch in exported]
+
+
+def test_more_models_or_formats_are_exported_and_nothing_else(make_session: Any, exported: list[Any]) -> None:
+    make_session(top=1).export()
+    make_session(top=2).export()
+    assert [rank for rank, _, _ in exported] == [1, 2]
+    make_session(top=1, formats=["saved_model"]).export()
+    assert [rank for rank, _, _ in exported] == [1, 2, 1]
+
+
+def test_model_of_a_better_epoch_replaces_the_one_of_a_shorter_study(
+    make_session: Any, exported: list[Any], make_reported: Any
+) -> None:
+    session: Session = make_session(top=1)
+    session.export()
+    (rank, name, epoch) = exported[0]
+    number = session.recorder.trial(name).number
+    session.recorder.append(
+        StudyExtended(study_id="i", max_epochs=12, num_trials=14, change="", study="", replaces="", at=START + 700)
+    )
+    told = make_reported(number, 10, at=START + 701, value=0.99)
+    session.recorder.append(replace(told, report={**told.report, "epoch": 10}))
+    # Not while it is unfinished: the leaderboard has ended trials only.
+    for later in (11, 12):
+        told = make_reported(number, later, at=START + 702, value=0.5)
+        session.recorder.append(replace(told, report={**told.report, "is_last": later == 12}))
+    session.export()
+    assert exported[1] == (rank, name, 10)
+    assert epoch != 10

@@ -1,0 +1,45 @@
+"""The fence around a run's checkpoints: workers of an earlier session must not go on writing into a later one's.
+
+A driver that is killed may leave workers behind for a while, on a cluster above all. Every session writes its number
+beside the checkpoints before its first worker starts; a worker that finds a later number than its own ends itself.
+"""
+
+import logging
+import os
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+_MARKER = ".session"
+
+
+def claim(checkpoints: Path, *, session: int) -> None:
+    """Makes the checkpoints those of a session, numbered from 1: workers of earlier ones end themselves."""
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    draft = checkpoints / f"{_MARKER}.{os.getpid()}.tmp"
+    draft.write_text(str(session), encoding="ascii")
+    draft.replace(checkpoints / _MARKER)
+
+
+def is_superseded(checkpoints: Path, *, session: int) -> bool:
+    """Returns whether a later session than this one has claimed the checkpoints; a damaged marker says nothing."""
+    try:
+        text = (checkpoints / _MARKER).read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return False
+    return text.isdecimal() and len(text) < _LONGEST_NUMBER and int(text) > session > 0
+
+
+def leave_if_superseded(checkpoints: Path, *, session: int) -> None:
+    """Ends this worker if a later session is at work: its trial is in other hands.
+
+    session: This worker's; 0 where there is none, as in an export.
+
+    Raises: SystemExit: which ends the worker's process and is no failure of the trial.
+    """
+    if is_superseded(checkpoints, session=session):
+        logger.warning("checkpoints=%s session=%d decision=leave", checkpoints, session)
+        raise SystemExit(f"{checkpoints}: a later session than {session} is at work")
+
+
+_LONGEST_NUMBER = 10
