@@ -32,11 +32,13 @@ class Checkpoint:
         variant_id: Of which variant.
         state: Arrays by name, as `Training.state` gives them.
         history: The reports of all epochs up to this one.
+        num_micro_batches: Pieces that each batch is trained in.
     """
 
     variant_id: str
     state: Mapping[str, np.ndarray]
     history: Sequence[EpochReport]
+    num_micro_batches: int = 1
 
     @property
     def epoch(self) -> int:
@@ -66,6 +68,7 @@ def save_checkpoint(trial_folder: Path, checkpoint: Checkpoint) -> Path:
         "schema": SCHEMA_VERSION,
         "variant_id": checkpoint.variant_id,
         "epoch": checkpoint.epoch,
+        "num_micro_batches": checkpoint.num_micro_batches,
         "files": {name: _fingerprint(draft / name) for name in (_STATE, _HISTORY)},
     }
     (draft / _MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
@@ -93,9 +96,10 @@ def load_checkpoint(folder: Path, *, variant_id: str) -> Checkpoint:
             raise CheckpointError(f"{folder}: says epoch {manifest['epoch']!r}, but its history has {len(history)}")
         with np.load(folder / _STATE, allow_pickle=False) as arrays:
             state = {name: arrays[name] for name in arrays.files}
+        num_micro_batches = int(manifest.get("num_micro_batches", 1))
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as exc:
         raise CheckpointError(f"{folder}: not readable as a checkpoint ({type(exc).__name__}: {exc})") from exc
-    return Checkpoint(variant_id=variant_id, state=state, history=history)
+    return Checkpoint(variant_id=variant_id, state=state, history=history, num_micro_batches=num_micro_batches)
 
 
 def newest_checkpoint(trial_folder: Path, *, variant_id: str) -> Checkpoint | None:
