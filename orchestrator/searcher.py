@@ -37,10 +37,7 @@ class VariantSearcher(Unsaved, Searcher):
         return {"trial": trial.name, "variant": trial.variant.to_json(), "first_epoch": trial.epoch + 1}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Passes an epoch's objective on to the proposer."""
-        trial = self._recorder.trial(self._names[trial_id])
-        if "epoch" in result and not trial.has_ended:
-            self._proposer.tell_epoch(trial.number, epoch=result["epoch"], value=result[self.metric])
+        """Passes nothing on: proposals follow from trials that have ended."""
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tells the proposer how a trial ended, as the journal has it."""

@@ -50,7 +50,7 @@ def open_session(
         StudyFailedError: if the study cannot go on.
     """
     with OneInterrupt() as interrupt, driver_lock(folder), Journal(folder.journal) as journal:
-        recorder = Recorder(journal, state=read_state(folder), folder=folder)
+        recorder = Recorder(journal, state=read_state(folder), folder=folder, retries=spec.resources.retries)
         session = Session(
             folder=folder, spec=spec, recorder=recorder, interrupt=interrupt, address=address, progress=progress
         )

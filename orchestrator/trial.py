@@ -48,6 +48,7 @@ class Trial:
         stop: The scheduler's decision to end it, if there was one.
         failure: Why it ended without a result, if it did.
         worker: Facts of the last worker heard from: node, worker_pid, cpus, gpus, gpu_ids.
+        num_losses_before: How many of the losses were in sessions before this one.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Trial:
     notes: list[TrialNoted] = field(default_factory=list)
     worker: dict[str, Any] = field(default_factory=dict)
     is_with_worker: bool = False
+    num_losses_before: int = 0
 
     @property
     def state(self) -> TrialState:
@@ -97,6 +99,18 @@ class Trial:
         return ending.at if ending is not None else self.reported_at[-1]
 
     @property
+    def silent_since(self) -> float | None:
+        """When its worker was last heard from, seconds since 1970; None where no report is awaited."""
+        if self.has_ended or not self.is_with_worker:
+            return None
+        return max([*self.started_at[-1:], *self.reported_at[-1:]], default=None)
+
+    @property
+    def losses_of_session(self) -> list[WorkerLost]:
+        """The workers that it lost since the session began."""
+        return self.losses[self.num_losses_before :]
+
+    @property
     def reason(self) -> str:
         """Why it ended, in words; empty for a trial that is unfinished or trained to the study's last epoch."""
         if self.failure is not None:
@@ -121,6 +135,8 @@ class StudyState:
         trials: By name, in the order they were proposed.
         report_order: (trial, epoch) of every report, in the order they came.
         is_active: Whether the last session ended neither paused nor finished (its driver may still have died).
+        longest_report_seconds: What the slowest report so far took, since its trial began, went on or reported; None
+            before the first.
     """
 
     opened: StudyOpened | None = None
@@ -132,6 +148,7 @@ class StudyState:
     report_order: list[tuple[str, int]] = field(default_factory=list)
     num_records: int = 0
     last_at: float = 0.0
+    longest_report_seconds: float | None = None
 
     @property
     def header(self) -> StudyOpened:
@@ -183,9 +200,12 @@ class StudyState:
                 self.exports = [*kept, record]
             case _:
                 trial = self._trial(record.trial)
+                since = trial.silent_since
                 _apply_to_trial(trial, record)
                 if isinstance(record, EpochReported):
                     self.report_order.append((trial.name, trial.epoch))
+                    if since is not None:
+                        self.longest_report_seconds = max(self.longest_report_seconds or 0.0, record.at - since)
         self.num_records += 1
         self.last_at = record.at
 
@@ -193,6 +213,8 @@ class StudyState:
         self.sessions.append(record)
         self.paused = self.finished = None
         self._take_trials_from_workers()
+        for trial in self.trials.values():
+            trial.num_losses_before = len(trial.losses)
 
     def _propose(self, record: TrialProposed) -> None:
         if record.trial in self.trials:

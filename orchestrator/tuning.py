@@ -11,6 +11,7 @@ from ray.exceptions import RayError
 from ray.tune import TuneError
 
 from orchestrator.errors import OrchestratorError, StudyFailedError
+from orchestrator.late_workers import LateWorkers
 from orchestrator.proposer import Proposer
 from orchestrator.recorder import Recorder
 from orchestrator.resources import trial_request
@@ -43,9 +44,11 @@ class Tuning:
         proposer = Proposer(spec)
         proposer.remember(recorder.state.trials.values())
         searcher = VariantSearcher(proposer, recorder=recorder, num_trials=spec.num_trials)
+        resources = spec.resources
+        watch = LateWorkers(recorder, setting=resources.report_timeout_seconds, retries=resources.retries)
         trainable = tune.with_resources(
             tune.with_parameters(VariantTrainable, spec=worker),
-            tune.PlacementGroupFactory([dict(trial_request(spec.resources))]),
+            tune.PlacementGroupFactory([dict(trial_request(resources))]),
         )
         # Two more than needed: Ray Tune counts only trials it made, and ends when the searcher has no more.
         self._tuner = tune.Tuner(
@@ -62,8 +65,9 @@ class Tuning:
                 name="study",
                 storage_path=str(self._scratch),
                 stop=recorder,
-                callbacks=[recorder],
-                failure_config=tune.FailureConfig(max_failures=spec.resources.retries),
+                callbacks=[recorder, watch],
+                # Until a trial begins; then the watch decides.
+                failure_config=tune.FailureConfig(max_failures=min(1, resources.retries)),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                 verbose=0,
             ),

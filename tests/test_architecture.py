@@ -26,6 +26,7 @@ DOORS = {
     "tensorflow": (
         "trainables/training.py",
         "trainables/cost.py",
+        "trainables/micro_batches.py",
         "trainables/devices.py",
         "trainables/precision.py",
         "trainables/step_data.py",
@@ -55,6 +56,7 @@ DOORS = {
     "ray": (
         "trainables/worker.py",
         "orchestrator/recorder.py",
+        "orchestrator/late_workers.py",
         "orchestrator/schedulers.py",
         "orchestrator/searcher.py",
         "orchestrator/tuning.py",
@@ -86,6 +88,7 @@ WORKER_ONLY = {
     "trainables.blocks",
     "trainables.compiling",
     "trainables.cost",
+    "trainables.micro_batches",
     "trainables.schedules",
     "trainables.data.pipeline",
     "trainables.data.streaming",

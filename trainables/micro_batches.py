@@ -64,7 +64,7 @@ class GradientSums:
             trained.update(ids)
             self._gather(list(gradients), variables, piece=piece, take_step=take_step)
 
-        # On the instance alone, and only while a step is traced: Keras offers no other place between gradients and step.
+        # On the instance alone, and only while a step is traced: Keras offers no other place between the two.
         optimizer.apply = gather
         try:
             yield

@@ -61,8 +61,8 @@ def micro_batches_note(cut: Cut, *, epoch: int) -> str:
     """
     since = f" from epoch {epoch} on" if epoch > 1 else ""
     return (
-        f"batches of {cut.batch_size} ran out of memory; trained in {cut.in_words} each{since}, the gradients added up; "
-        "batch statistics are of the smaller batches"
+        f"batches of {cut.batch_size} ran out of memory; trained in {cut.in_words} each{since}, the gradients added "
+        "up; batch statistics are of the smaller batches"
     )
 
 

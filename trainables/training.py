@@ -226,22 +226,21 @@ class Training:
             with self._losses.second_labels(batch.others, batch.weights):
                 self.model.train_step(step_data(batch, task=self._task, class_weights=self._class_weights))
 
+        size, is_streamed, sums = self._params["batch_size"], self._train.is_streamed, self._sums
+        if sums is None:
+            each_batch(order, size=size, make=make, is_streamed=is_streamed, do=train)
+            return reported(self.model)
+
         def train_piece(batch: Batch, piece: Piece) -> None:
-            with self._sums.of_piece(piece):
+            with sums.of_piece(piece):
                 train(batch)
 
-        size, is_streamed = self._params["batch_size"], self._train.is_streamed
-        if self._sums is None:
-            each_batch(order, size=size, make=make, is_streamed=is_streamed, do=train)
-        else:
-            piece_size = self._piece_size(size)
-            each_piece(order, size=size, piece_size=piece_size, make=make, is_streamed=is_streamed, do=train_piece)
+        piece_size = self._piece_size(size)
+        each_piece(order, size=size, piece_size=piece_size, make=make, is_streamed=is_streamed, do=train_piece)
         return reported(self.model)
 
     def _piece_size(self, batch_size: int) -> int:
-        return micro_batch_size(
-            batch_size, num_images=self._train.num_images, num_micro_batches=self.num_micro_batches
-        )
+        return micro_batch_size(batch_size, num_images=self._train.num_images, num_micro_batches=self.num_micro_batches)
 
     def _validation_steps(self, rows: tf.Tensor) -> dict[str, tf.Tensor]:
         def make(some: tf.Tensor) -> Batch:

@@ -86,15 +86,15 @@ class TrialRun:
     def _try_step(self) -> EpochReport | Failure:
         try:
             return self._next_report()
-        except InfeasibleError as exc:
-            return Failure(kind=FailureKind.INFEASIBLE, reason=str(exc))
-        except DivergedError as exc:
-            return Failure(kind=FailureKind.DIVERGED, reason=str(exc))
+        except (InfeasibleError, DivergedError) as exc:
+            is_infeasible = isinstance(exc, InfeasibleError)
+            return Failure(kind=FailureKind.INFEASIBLE if is_infeasible else FailureKind.DIVERGED, reason=str(exc))
         except DataError as exc:
             return Failure(kind=FailureKind.DATA_ERROR, reason=str(exc), details=traceback.format_exc())
         except MicroBatchError as exc:
-            self._why_not_cut = str(exc)
-            return Failure(kind=FailureKind.OUT_OF_MEMORY, reason=str(exc), details=traceback.format_exc())
+            # TensorFlow puts the traced lines before the message.
+            self._why_not_cut = str(exc).rpartition(f"{MicroBatchError.__name__}: ")[2].strip()
+            return Failure(kind=FailureKind.OUT_OF_MEMORY, reason=self._why_not_cut, details=traceback.format_exc())
         except Exception as exc:  # noqa: BLE001 - a failed trial is data: whatever a variant raises is its result
             if told := self._told_by_user_code(exc):
                 return Failure(kind=FailureKind.CODE_ERROR, reason=told.partition("\n")[0], details=told)

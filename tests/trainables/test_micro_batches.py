@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from trainables.compiling import make_optimizer
 from trainables.data.augment.augmenter import Batch
 from trainables.data.streaming import each_piece
-from trainables.compiling import make_optimizer
 from trainables.errors import MicroBatchError
 from trainables.families import FAMILIES
 from trainables.families.training_parameters import OPTIMIZERS
@@ -195,9 +195,7 @@ def test_every_optimizer_takes_the_same_steps(optimizer):
 
 
 def test_step_that_uses_the_optimizer_once_for_each_weight_is_cut():
-    for one, other in zip(
-        stepped(TrainedInTurn, piece_size=10), stepped(TrainedInTurn, piece_size=3), strict=True
-    ):
+    for one, other in zip(stepped(TrainedInTurn, piece_size=10), stepped(TrainedInTurn, piece_size=3), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 

@@ -124,9 +124,7 @@ def _num_pieces(rows: tf.Tensor, *, size: int, piece_size: int) -> tf.Tensor:
     return num_whole * _ratio(size, piece_size) + _ratio(num_left, piece_size)
 
 
-def _piece_at(
-    rows: tf.Tensor, step: tf.Tensor, *, size: int, piece_size: int
-) -> tuple[tf.Tensor, tf.Tensor, Piece]:
+def _piece_at(rows: tf.Tensor, step: tf.Tensor, *, size: int, piece_size: int) -> tuple[tf.Tensor, tf.Tensor, Piece]:
     """Returns begin and end of a piece among the rows, and which part of its batch it is."""
     by_batch = _ratio(size, piece_size)
     batch_begin = step // by_batch * size
