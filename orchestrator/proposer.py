@@ -94,7 +94,10 @@ class Proposer:
         seed = int(np.random.SeedSequence([self._spec.seed, number, attempt]).generate_state(1)[0])
         if self._spec.search.algorithm == "random":
             return optuna.samplers.RandomSampler(seed=seed)
-        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=NUM_STARTUP_TRIALS, gamma=self._num_good)
+        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=NUM_STARTUP_TRIALS)
+        # Private: the argument of this name goes away, and tests would see this go, too.
+        sampler._gamma = self._num_good
+        return sampler
 
     def _num_good(self, num_trials: int) -> int:
         """Returns how many of the trials so far are good ones to the estimator: Optuna's number, but no failed ones."""

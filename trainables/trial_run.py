@@ -21,7 +21,7 @@ from trainables.families import FAMILIES
 from trainables.out_of_memory import Cut, given_up, is_out_of_memory, micro_batches_note, num_micro_batches
 from trainables.patience import best_epoch
 from trainables.reports import EpochReport, FailureKind, Note, NoteKind
-from trainables.user_code import user_error
+from trainables.user_code import in_words, user_error
 from trainables.worker_spec import WorkerSpec
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class TrialRun:
             if told := self._told_by_user_code(exc):
                 return Failure(kind=FailureKind.CODE_ERROR, reason=told.partition("\n")[0], details=told)
             kind = _kind_of(exc)
-            return Failure(kind=kind, reason=_first_line(exc), details=traceback.format_exc())
+            return Failure(kind=kind, reason=in_words(exc), details=traceback.format_exc())
 
     def _told_by_user_code(self, exc: Exception) -> str:
         """Returns an error of the user's own code with their lines, not ours; empty where it is another one."""
@@ -286,8 +286,3 @@ def _kind_of(exc: Exception) -> FailureKind:
     if isinstance(exc, OSError):
         return FailureKind.STORAGE_ERROR
     return FailureKind.OUT_OF_MEMORY if is_out_of_memory(exc) else FailureKind.CODE_ERROR
-
-
-def _first_line(exc: BaseException) -> str:
-    text = str(exc).strip().splitlines()
-    return f"{type(exc).__name__}: {text[0]}" if text else type(exc).__name__
