@@ -22,12 +22,10 @@ PLAIN = {"batch_norm": False, "dropout": 0.0, "batch_size": 32}
 DEFAULTS = FAMILIES["sequential"].with_defaults({})
 #: What counts steps, or looks at the gradient of the whole batch.
 STEPPED = {
-    "schedule": {"schedule": "one_cycle"},
-    "clipping": {"clip_norm": 0.05},
-    "averages": {"ema_momentum": 0.7},
-    "decay": {"weight_decay": 0.1, "l2": 0.01},
-    "gathering": {"gradient_accumulation": 3, "ema_momentum": 0.5},
-    "weights of classes": {"class_weights": "balanced", "label_smoothing": 0.1},
+    "schedule, clipping, averages, decay": {"schedule": "one_cycle", "clip_norm": 0.05, "ema_momentum": 0.7}
+    | {"weight_decay": 0.1, "l2": 0.01},
+    "gathering, averages, weights of classes": {"gradient_accumulation": 3, "ema_momentum": 0.5}
+    | {"class_weights": "balanced", "label_smoothing": 0.1},
 }
 
 
@@ -52,7 +50,7 @@ def assert_alike(left, right, *, tolerance=1e-5):
         assert one.metrics == pytest.approx(other.metrics, rel=1e-4)
 
 
-@pytest.mark.parametrize("num_micro_batches", [2, 4, 5, 32])
+@pytest.mark.parametrize("num_micro_batches", [3, 32])
 def test_weights_are_those_of_whole_batches(trained, num_micro_batches):
     assert_alike(trained(1), trained(num_micro_batches))
 
