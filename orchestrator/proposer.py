@@ -4,6 +4,7 @@ A proposal is a function of (seed, number of the trial, what is known of earlier
 sampler made for it, so a study that is resumed from its journal goes on with the same sequence.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -43,7 +44,8 @@ class Proposer:
         self._study = _new_study(spec.objective.mode)
         #: Optuna's trials by the number of ours.
         self._asked: dict[int, optuna.Trial] = {}
-        self._told_epochs: dict[int, set[int]] = {}
+        #: Ended trials that have a value; the others count as worse than all of them.
+        self._num_with_values = 0
         self._proposed: set[str] = set()
         self._grid = spec.space.grid() if spec.search.algorithm == "grid" else iter(())
 
@@ -58,9 +60,6 @@ class Proposer:
             self._asked[trial.number] = asked
             if trial.has_ended:
                 self.tell_end(trial)
-                continue
-            for report in trial.reports:
-                self.tell_epoch(trial.number, epoch=report.epoch, value=report.metrics[self._spec.objective.metric])
 
     def propose(self, number: int) -> Variant | None:
         """Returns the variant of the study's trial `number`, one never proposed before; None if there is none left."""
@@ -75,30 +74,34 @@ class Proposer:
             self._study.tell(asked, state=OptunaState.FAIL)
         return self._untried(number)
 
-    def tell_epoch(self, number: int, *, epoch: int, value: float) -> None:
-        """Tells the objective's value after an epoch of a trial."""
-        told = self._told_epochs.setdefault(number, set())
-        if epoch not in told:
-            told.add(epoch)
-            self._asked[number].report(value, epoch)
-
     def tell_end(self, trial: Trial) -> None:
-        """Tells how a trial ended: its best value, or, where it was stopped or failed, how far it came."""
-        objective = self._spec.objective
-        for report in trial.reports:
-            self.tell_epoch(trial.number, epoch=report.epoch, value=report.metrics[objective.metric])
+        """Tells how a trial ended: its best value, or, where it was stopped, how far it came; a failed one is worst."""
+        objective, asked = self._spec.objective, self._asked[trial.number]
         best = trial.best_report(metric=objective.metric, mode=objective.mode)
         if trial.state is TrialState.COMPLETED and best is not None:
-            self._study.tell(self._asked[trial.number], best.metrics[objective.metric])
-        else:
-            # A pruned trial without any value counts as the worst there is: the estimator keeps away from it.
-            self._study.tell(self._asked[trial.number], state=OptunaState.PRUNED)
+            self._num_with_values += 1
+            self._study.tell(asked, best.metrics[objective.metric])
+            return
+        # Values at epochs are told at the end only: the estimator ranks what was stopped by them, a later epoch first,
+        # and what failed after some good epochs must not be among the good ones.
+        if trial.failure is None:
+            self._num_with_values += bool(trial.reports)
+            for report in trial.reports:
+                asked.report(report.metrics[objective.metric], report.epoch)
+        self._study.tell(asked, state=OptunaState.PRUNED)
 
     def _sampler(self, number: int, *, attempt: int) -> optuna.samplers.BaseSampler:
         seed = int(np.random.SeedSequence([self._spec.seed, number, attempt]).generate_state(1)[0])
         if self._spec.search.algorithm == "random":
             return optuna.samplers.RandomSampler(seed=seed)
-        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=NUM_STARTUP_TRIALS)
+        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=NUM_STARTUP_TRIALS)
+        # Private: the argument of this name goes away, and tests would see this go, too.
+        sampler._gamma = self._num_good
+        return sampler
+
+    def _num_good(self, num_trials: int) -> int:
+        """Returns how many of the trials so far are good ones to the estimator: Optuna's number, but no failed ones."""
+        return min(math.ceil(0.1 * num_trials), 25, self._num_with_values)
 
     def _suggest(self, asked: optuna.Trial) -> dict[str, Any]:
         """Returns values for the active parameters, parents before children."""

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -15,6 +16,7 @@ from ray.tune.experiment import Trial as TuneTrial
 
 from orchestrator.errors import StudyFailedError, StudyPausedError
 from orchestrator.journal import Journal
+from orchestrator.lost_workers import given_up_in_words, lost_in_words, why_lost
 from orchestrator.paths import RunFolder, write_whole
 from orchestrator.records import (
     EpochReported,
@@ -51,10 +53,17 @@ class Recorder(Unsaved, tune.Stopper, tune.Callback):
         state: The fold of what is in it already.
         folder: For tracebacks of failures.
         clock: Seconds since 1970.
+        retries: How often a trial goes on after its worker died.
     """
 
     def __init__(
-        self, journal: Journal, *, state: StudyState, folder: RunFolder, clock: Callable[[], float] = time.time
+        self,
+        journal: Journal,
+        *,
+        state: StudyState,
+        folder: RunFolder,
+        clock: Callable[[], float] = time.time,
+        retries: int = 0,
     ) -> None:
         self.state = state
         self._journal = journal
@@ -64,6 +73,11 @@ class Recorder(Unsaved, tune.Stopper, tune.Callback):
         self.lock = threading.Lock()
         #: Set to make Ray Tune's loop end at its next step; nothing is recorded from then on.
         self.pause_requested = threading.Event()
+        self._retries = retries
+        #: Trials whose loss of a worker is in the journal, and of which Ray Tune has yet to tell.
+        self._announced: set[str] = set()
+        #: Why trials lost their last worker, in words.
+        self._causes: dict[str, str] = {}
 
     def now(self) -> float:
         """Returns the time that records carry."""
@@ -91,15 +105,26 @@ class Recorder(Unsaved, tune.Stopper, tune.Callback):
         if not self.pause_requested.is_set() and self.trial(name).stop is None:
             self.append(TrialStopped(trial=name, epoch=epoch, reason=reason, at=self.now()))
 
-    def give_up(self, name: str) -> None:
+    def lose_worker(self, name: str, *, kind: FailureKind, reason: str) -> None:
+        """Records a loss before Ray Tune tells of it, because the driver itself is about to end the worker."""
+        self.append(WorkerLost(trial=name, kind=str(kind), reason=reason, at=self.now()))
+        self._announced.add(name)
+
+    def fail(self, name: str, *, kind: FailureKind, reason: str) -> None:
+        """Records that a trial ends without a result, on the driver's own decision."""
+        failure = {"kind": kind, "reason": reason, "details": ""}
+        self._record_failure({"trial": name, "worker": self.trial(name).worker, "failure": failure})
+
+    def give_up(self, name: str, *, why: str = "") -> None:
         """Records that no worker will take up a trial again, because they died too often."""
         trial = self.trial(name)
-        if self.pause_requested.is_set() or trial.has_ended:
-            return
-        times = len(trial.losses) + 1
-        reason = f"its worker process died {times} times; see resources.retries, and the memory a trial needs"
-        failure = {"kind": FailureKind.WORKER_LOST, "reason": reason, "details": ""}
-        self._record_failure({"trial": name, "worker": trial.worker, "failure": failure})
+        if not self.pause_requested.is_set() and not trial.has_ended:
+            reason = given_up_in_words(trial, retries=self._retries, why=why or self._causes.get(name, ""))
+            self.fail(name, kind=FailureKind.WORKER_LOST, reason=reason)
+
+    def note_cause(self, trial: TuneTrial) -> None:
+        """Remembers why a trial's worker died; Ray Tune's scheduler is told first, and hands this on."""
+        self._causes[trial.config["trial"]] = why_lost(_last_error(trial))
 
     # As a stopper.
 
@@ -110,8 +135,7 @@ class Recorder(Unsaved, tune.Stopper, tune.Callback):
                 self.append(TrialNoted(trial=result["trial"], kind=str(note["kind"]), text=note["text"], at=self.now()))
             if "failure" in result:
                 self._record_failure(result)
-            elif "report" in result and result["report"]["epoch"] == self.trial(result["trial"]).epoch + 1:
-                # Another epoch was told before: a trial that went on from an older checkpoint repeats itself.
+            elif "report" in result and self._is_awaited(result):
                 self.append(
                     EpochReported(
                         trial=result["trial"], report=result["report"], worker=result["worker"], at=self.now()
@@ -139,12 +163,22 @@ class Recorder(Unsaved, tune.Stopper, tune.Callback):
         """Records that a worker died whose trial goes on."""
         if not self.pause_requested.is_set():
             name = trial.config["trial"]
-            reason = f"its worker process died; it goes on from its last checkpoint (retry {trial.num_failures})"
+            if name in self._announced:
+                self._announced.discard(name)
+                return
+            why = self._causes.pop(name, "")
+            reason = lost_in_words(self.trial(name), retries=self._retries, why=why)
             self.append(WorkerLost(trial=name, reason=reason, at=self.now()))
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Records that a trial's workers died too often."""
         self.give_up(trial.config["trial"])
+
+    def _is_awaited(self, result: Mapping[str, Any]) -> bool:
+        trial = self.trial(result["trial"])
+        # Another epoch was told before: a trial that went on from an older checkpoint repeats itself. One that ended is
+        # heard once more if its worker was ended for its silence at that very moment.
+        return bool(result["report"]["epoch"] == trial.epoch + 1) and not trial.has_ended
 
     def _record_failure(self, result: Mapping[str, Any]) -> None:
         failure = result["failure"]
@@ -186,3 +220,11 @@ class Recorder(Unsaved, tune.Stopper, tune.Callback):
                 f"the first {NUM_ALIKE} trials all failed with: {reasons.pop()}; see "
                 f"{self._folder.failure(ended[0].name)}; mend that, then {way_on}"
             )
+
+
+def _last_error(trial: TuneTrial) -> str:
+    """Returns what Ray said when a trial last failed; empty where that cannot be read."""
+    try:
+        return Path(trial.error_file).read_text(encoding="utf-8").rpartition("Failure # ")[2]
+    except (OSError, TypeError, ValueError):
+        return ""

@@ -134,10 +134,11 @@ class TrialFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerLost:
-    """A worker died; its trial goes on from the last checkpoint."""
+    """A worker died, or was ended for its silence (`timed_out`); its trial goes on from the last checkpoint."""
 
     trial: str
     reason: str
+    kind: str = "worker_lost"
     at: float
 
 

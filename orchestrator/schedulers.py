@@ -19,7 +19,19 @@ class _KnownAs:
 
 
 class RecordedFifo(Unsaved, FIFOScheduler):
-    """Runs every trial to its end."""
+    """Runs every trial to its end.
+
+    Args:
+        recorder: Is told why a worker died.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__()
+        self._recorder = recorder
+
+    def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
+        """Hands on why a worker died, before anybody else is told."""
+        self._recorder.note_cause(trial)
 
 
 class RecordedAsha(Unsaved, AsyncHyperBandScheduler):
@@ -64,7 +76,8 @@ class RecordedAsha(Unsaved, AsyncHyperBandScheduler):
         super().on_trial_complete(tune_controller, _KnownAs(trial.config["trial"]), result)
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """Forgets nothing: what a failed trial reported stays in its rungs."""
+        """Forgets nothing: what a failed trial reported stays in its rungs. Hands on why its worker died."""
+        self._recorder.note_cause(trial)
 
     def on_trial_remove(self, tune_controller: Any, trial: TuneTrial) -> None:
         """Forgets nothing: what a removed trial reported stays in its rungs."""
@@ -115,7 +128,7 @@ class RecordedAsha(Unsaved, AsyncHyperBandScheduler):
 
 
 SCHEDULERS: dict[str, Callable[[StudySpec, Recorder], TrialScheduler]] = {
-    "none": lambda spec, recorder: RecordedFifo(),
+    "none": lambda spec, recorder: RecordedFifo(recorder),
     "asha": lambda spec, recorder: RecordedAsha(spec, recorder=recorder),
 }
 

@@ -53,11 +53,8 @@ class VariantSearcher(Unsaved, Searcher):
         }
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Passes an epoch's objective on to the proposer."""
+        """Passes nothing on to the proposer: proposals follow from trials that have ended."""
         self._generations.see(result.get("worker", {}))
-        trial = self._recorder.trial(self._names[trial_id])
-        if "epoch" in result and not trial.has_ended:
-            self._proposer.tell_epoch(trial.number, epoch=result["epoch"], value=result[self.metric])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tells the proposer how a trial ended, as the journal has it."""

@@ -59,7 +59,7 @@ def open_session(
         driver_lock(folder, tell=tell) as lock,
         Journal(folder.journal, check=lock.check) as journal,
     ):
-        recorder = Recorder(journal, state=read_state(folder), folder=folder)
+        recorder = Recorder(journal, state=read_state(folder), folder=folder, retries=spec.resources.retries)
         session = Session(
             folder=folder, spec=spec, recorder=recorder, interrupt=interrupt, address=address, progress=progress
         )

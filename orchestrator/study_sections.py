@@ -31,6 +31,17 @@ def _auto_or_from(low: int) -> Callable[[object], object]:
     return check
 
 
+def _auto_or_number_from(low: float) -> Callable[[object], object]:
+    def check(value: object) -> object:
+        if value == "auto":
+            return value
+        if isinstance(value, int | float) and not isinstance(value, bool) and low <= value < math.inf:
+            return value
+        raise ValueError(f"must be auto or a number of at least {low:g}")
+
+    return check
+
+
 class Section(BaseModel):
     """Keys are known or refused; values do not change."""
 
@@ -100,6 +111,8 @@ class Resources(Section):
         retries: How often a trial goes on from its last checkpoint after its worker process died.
         trials_per_worker: How many trials a worker process trains before a fresh one takes its place; auto: as many as
             there are, unless its memory grows by more than a gigabyte.
+        report_timeout_seconds: How long a trial may go without a report before its worker is ended; auto: ten times
+            the longest that any report took so far, and at least ten minutes.
     """
 
     cpus: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1))] = Field(
@@ -116,6 +129,9 @@ class Resources(Section):
     retries: Count = Field(default=3, ge=0, le=100, examples=[3])
     trials_per_worker: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1))] = Field(
         default="auto", examples=["auto", 50]
+    )
+    report_timeout_seconds: Annotated[Literal["auto"] | float, BeforeValidator(_auto_or_number_from(1))] = Field(
+        default="auto", examples=["auto", 1800]
     )
 
 

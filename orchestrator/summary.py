@@ -24,7 +24,7 @@ from orchestrator.overview import (
 from orchestrator.paths import RunFolder
 from orchestrator.records import ModelExported
 from orchestrator.tables import trials_table
-from orchestrator.trial import StudyState, TrialState
+from orchestrator.trial import StudyState, Trial, TrialState
 
 _STANDING_STYLES = {"finished": "green", "running": "cyan", "paused": "yellow", "interrupted": "yellow"}
 
@@ -160,13 +160,16 @@ def _print_other_metrics(console: Console, state: StudyState) -> None:
 
 
 def _print_failure_kinds(console: Console, state: StudyState) -> None:
-    kinds: dict[str, list[str]] = {}
+    kinds: dict[str, list[Trial]] = {}
     for trial in list(state.trials.values()):
-        if trial.state is TrialState.FAILED and trial.failure is not None:
-            kinds.setdefault(trial.failure.kind, []).append(trial.name)
-    for kind, names in kinds.items():
-        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-        _print_fact(console, "failed", f"{kind}: {shown}", style="red")
+        if trial.failure is not None:
+            kinds.setdefault(trial.failure.kind, []).append(trial)
+    for kind, trials in kinds.items():
+        names = ", ".join(trial.name for trial in trials[:5])
+        shown = names + (f" and {len(trials) - 5} more" if len(trials) > 5 else "")
+        # Of several, one reason tells most; the report has them all.
+        why = ("" if len(trials) == 1 else "the first: ") + wording.one_line(trials[0].reason)
+        _print_fact(console, "failed", f"{kind}: {shown} ({why})", style="red")
 
 
 def _print_reused(console: Console, state: StudyState) -> None:

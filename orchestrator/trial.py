@@ -29,6 +29,9 @@ from trainables.patience import reason_to_end
 from trainables.reports import EpochReport, FailureKind
 
 
+_TrialRecord = TrialStarted | EpochReported | TrialStopped | TrialFailed | WorkerLost | TrialNoted
+
+
 class TrialState(StrEnum):
     """Where a trial stands."""
 
@@ -52,6 +55,7 @@ class Trial:
         failure: Why it ended without a result, if it did.
         worker: Facts of the last worker heard from: node, worker_pid, cpus, gpus, gpu_ids.
         reused_from: The other run's folder and trial, `runs/old:t0007`, if it was trained there; empty otherwise.
+        num_losses_before: How many of the losses were in sessions before this one.
     """
 
     name: str
@@ -68,6 +72,7 @@ class Trial:
     worker: dict[str, Any] = field(default_factory=dict)
     is_with_worker: bool = False
     reused_from: str = ""
+    num_losses_before: int = 0
 
     @property
     def state(self) -> TrialState:
@@ -102,6 +107,18 @@ class Trial:
         return ending.at if ending is not None else self.reported_at[-1]
 
     @property
+    def silent_since(self) -> float | None:
+        """When its worker was last heard from, seconds since 1970; None where no report is awaited."""
+        if self.has_ended or not self.is_with_worker:
+            return None
+        return max([*self.started_at[-1:], *self.reported_at[-1:]], default=None)
+
+    @property
+    def losses_of_session(self) -> list[WorkerLost]:
+        """The workers that it lost since the session began."""
+        return self.losses[self.num_losses_before :]
+
+    @property
     def reason(self) -> str:
         """Why it ended, in words; empty for a trial that is unfinished or trained to the study's last epoch."""
         if self.failure is not None:
@@ -128,6 +145,8 @@ class StudyState:
         report_order: (trial, epoch) of every report, in the order they came.
         is_extended: Whether no session has begun since the last extension.
         is_active: Whether the last session ended neither paused nor finished (its driver may still have died).
+        longest_report_seconds: What the slowest report so far took, since its trial began, went on or reported; None
+            before the first.
     """
 
     opened: StudyOpened | None = None
@@ -141,6 +160,7 @@ class StudyState:
     is_extended: bool = False
     num_records: int = 0
     last_at: float = 0.0
+    longest_report_seconds: float | None = None
 
     @property
     def header(self) -> StudyOpened:
@@ -195,18 +215,26 @@ class StudyState:
                 kept = [item for item in self.exports if item.rank != record.rank]
                 self.exports = [*kept, record]
             case _:
-                trial = self._trial(record.trial)
-                _apply_to_trial(trial, record)
-                if isinstance(record, EpochReported):
-                    self.report_order.append((trial.name, trial.epoch))
+                self._apply_to_its_trial(record)
         self.num_records += 1
         self.last_at = record.at
+
+    def _apply_to_its_trial(self, record: _TrialRecord) -> None:
+        trial = self._trial(record.trial)
+        since = trial.silent_since
+        _apply_to_trial(trial, record)
+        if isinstance(record, EpochReported):
+            self.report_order.append((trial.name, trial.epoch))
+            if since is not None:
+                self.longest_report_seconds = max(self.longest_report_seconds or 0.0, record.at - since)
 
     def _start_session(self, record: SessionStarted) -> None:
         self.sessions.append(record)
         self.is_extended = False
         self.paused = self.finished = None
         self._take_trials_from_workers()
+        for trial in self.trials.values():
+            trial.num_losses_before = len(trial.losses)
 
     def _extend(self, record: StudyExtended) -> None:
         self.opened = replace(
@@ -249,9 +277,7 @@ class StudyState:
         return self.trials[name]
 
 
-def _apply_to_trial(
-    trial: Trial, record: TrialStarted | EpochReported | TrialStopped | TrialFailed | WorkerLost | TrialNoted
-) -> None:
+def _apply_to_trial(trial: Trial, record: _TrialRecord) -> None:
     match record:
         case TrialStarted():
             trial.started_at.append(record.at)

@@ -11,6 +11,7 @@ from ray.exceptions import RayError
 from ray.tune import TuneError
 
 from orchestrator.errors import OrchestratorError, StudyFailedError
+from orchestrator.late_workers import LateWorkers
 from orchestrator.proposer import Proposer
 from orchestrator.recorder import Recorder
 from orchestrator.recycling import WorkerGenerations
@@ -43,12 +44,14 @@ class Tuning:
         scheduler = make_scheduler(spec, recorder)
         proposer = Proposer(spec)
         proposer.remember(recorder.state.trials.values())
-        generations = WorkerGenerations(spec.resources, num_concurrent=num_concurrent)
+        resources = spec.resources
+        generations = WorkerGenerations(resources, num_concurrent=num_concurrent)
         searcher = VariantSearcher(proposer, recorder=recorder, num_trials=spec.num_trials, generations=generations)
+        watch = LateWorkers(recorder, setting=resources.report_timeout_seconds, retries=resources.retries)
         trainable = tune.with_resources(
             tune.with_parameters(VariantTrainable, spec=worker),
             lambda config: tune.PlacementGroupFactory(
-                [dict(trial_request(spec.resources, generation=config["generation"]))]
+                [dict(trial_request(resources, generation=config["generation"]))]
             ),
         )
         # Two more than needed: Ray Tune counts only trials it made, and ends when the searcher has no more.
@@ -66,8 +69,9 @@ class Tuning:
                 name="study",
                 storage_path=str(self._scratch),
                 stop=recorder,
-                callbacks=[recorder],
-                failure_config=tune.FailureConfig(max_failures=spec.resources.retries),
+                callbacks=[recorder, watch],
+                # Until a trial begins; then the watch decides.
+                failure_config=tune.FailureConfig(max_failures=min(1, resources.retries)),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                 verbose=0,
             ),

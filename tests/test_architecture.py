@@ -27,6 +27,7 @@ DOORS = {
         "trainables/training.py",
         "trainables/compiling.py",
         "trainables/cost.py",
+        "trainables/micro_batches.py",
         "trainables/devices.py",
         "trainables/precision.py",
         "trainables/step_data.py",
@@ -56,6 +57,7 @@ DOORS = {
     "ray": (
         "trainables/worker.py",
         "orchestrator/recorder.py",
+        "orchestrator/late_workers.py",
         "orchestrator/schedulers.py",
         "orchestrator/searcher.py",
         "orchestrator/tuning.py",
@@ -87,6 +89,7 @@ WORKER_ONLY = {
     "trainables.blocks",
     "trainables.compiling",
     "trainables.cost",
+    "trainables.micro_batches",
     "trainables.schedules",
     "trainables.data.pipeline",
     "trainables.data.streaming",

@@ -22,6 +22,8 @@ SCHEMA_VERSION = 1
 _MANIFEST = "manifest.json"
 _STATE = "state.npz"
 _HISTORY = "history.json"
+#: The name of an array of state.npz that is none of the training's.
+_MICRO_BATCHES = "num_micro_batches"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +34,13 @@ class Checkpoint:
         variant_id: Of which variant.
         state: Arrays by name, as `Training.state` gives them.
         history: The reports of all epochs up to this one.
+        num_micro_batches: Pieces that each batch is trained in.
     """
 
     variant_id: str
     state: Mapping[str, np.ndarray]
     history: Sequence[EpochReport]
+    num_micro_batches: int = 1
 
     @property
     def epoch(self) -> int:
@@ -59,7 +63,9 @@ def save_checkpoint(trial_folder: Path, checkpoint: Checkpoint) -> Path:
     draft = trial_folder / f".{folder.name}.tmp"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    np.savez(draft / _STATE, allow_pickle=False, **dict(checkpoint.state))
+    # Among the arrays, so that it is verified as they are.
+    cut = {_MICRO_BATCHES: np.asarray(checkpoint.num_micro_batches)} if checkpoint.num_micro_batches > 1 else {}
+    np.savez(draft / _STATE, allow_pickle=False, **dict(checkpoint.state), **cut)
     history = [report.to_json() for report in checkpoint.history]
     (draft / _HISTORY).write_text(json.dumps(history), encoding="utf-8")
     manifest = {
@@ -93,9 +99,10 @@ def load_checkpoint(folder: Path, *, variant_id: str) -> Checkpoint:
             raise CheckpointError(f"{folder}: says epoch {manifest['epoch']!r}, but its history has {len(history)}")
         with np.load(folder / _STATE, allow_pickle=False) as arrays:
             state = {name: arrays[name] for name in arrays.files}
+        num_micro_batches = int(state.pop(_MICRO_BATCHES, 1))
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as exc:
         raise CheckpointError(f"{folder}: not readable as a checkpoint ({type(exc).__name__}: {exc})") from exc
-    return Checkpoint(variant_id=variant_id, state=state, history=history)
+    return Checkpoint(variant_id=variant_id, state=state, history=history, num_micro_batches=num_micro_batches)
 
 
 def newest_checkpoint(trial_folder: Path, *, variant_id: str) -> Checkpoint | None:

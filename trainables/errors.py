@@ -3,6 +3,7 @@
 TrainingError
 ├── InfeasibleError     the variant cannot be built or fitted to these images; nothing was trained
 ├── DivergedError       the loss is no longer a finite number
+├── MicroBatchError     batches cannot be trained in smaller pieces
 ├── UserCodeError       a user's own function failed, or returned what is no model of the task
 └── CheckpointError     a checkpoint is missing, torn or belongs to another variant
 """
@@ -18,6 +19,10 @@ class InfeasibleError(TrainingError):
 
 class DivergedError(TrainingError):
     """A loss that is not a finite number any more."""
+
+
+class MicroBatchError(TrainingError):
+    """A model whose training step cannot be taken in pieces; the message says why."""
 
 
 class UserCodeError(TrainingError):

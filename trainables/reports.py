@@ -16,6 +16,7 @@ class FailureKind(StrEnum):
     STORAGE_ERROR = "storage_error"
     OUT_OF_MEMORY = "out_of_memory"
     WORKER_LOST = "worker_lost"
+    TIMED_OUT = "timed_out"
 
 
 class NoteKind(StrEnum):

@@ -19,11 +19,12 @@ from trainables.compiling import compile_model
 from trainables.cost import check_limits, latency_ms, model_cost
 from trainables.data.augment.augmenter import Augmenter, Batch
 from trainables.data.pipeline import SplitTensors, epoch_order, gather_batch
-from trainables.data.streaming import data_errors, each_batch
+from trainables.data.streaming import Piece, data_errors, each_batch, each_piece
 from trainables.errors import CheckpointError, DivergedError
 from trainables.families import FAMILIES, build_model
 from trainables.losses import without_penalties
 from trainables.metrics import reported
+from trainables.micro_batches import GradientSums, micro_batch_size
 from trainables.normalization import PixelStatistics
 from trainables.patience import retold, with_patience
 from trainables.phases import most_trained, phase_at, phases_of
@@ -49,6 +50,7 @@ class Training:
         task: What the model gets and must predict.
         spec: Epochs and augmentation.
         statistics: Of the training split's pixels.
+        num_micro_batches: Pieces that each batch is trained in, to need less memory.
 
     Raises: InfeasibleError: if the variant cannot be built or trained on these images.
     """
@@ -62,9 +64,12 @@ class Training:
         task: Task,
         spec: TrainingSpec,
         statistics: PixelStatistics | None = None,
+        num_micro_batches: int = 1,
     ) -> None:
         self.variant = variant
         self.spec = spec
+        #: May change until the first epoch is run.
+        self.num_micro_batches = num_micro_batches
         #: Reports so far, one an epoch, without gaps.
         self.history: list[EpochReport] = []
         #: Seconds since the last report that were not training, by kind.
@@ -74,6 +79,7 @@ class Training:
         started = time.perf_counter()
         self._train_epoch: Any = None
         self._validate: Any = None
+        self._sums: GradientSums | None = None
         self.model = _fresh_model(variant, task=task, statistics=statistics, study_dir=spec.study_dir)
         self._spend("build", started)
         self._phases = phases_of(FAMILIES[variant.family].module, self._params)
@@ -105,6 +111,7 @@ class Training:
         """Trains and validates one epoch and returns its report.
 
         Raises: DivergedError: if a loss is not finite afterwards. DataError: if a streamed image cannot be read.
+            MicroBatchError: if the model cannot be trained in micro-batches, and is to be.
         """
         with data_errors(self._train, self._validation):
             return self._run_epoch()
@@ -142,6 +149,10 @@ class Training:
         )
         self.history.append(report)
         return report
+
+    def estimated_memory_mb(self) -> float:
+        """Returns what a training step of a whole batch needs, as `model_cost` estimates it."""
+        return self._counted_cost["memory_mb"]
 
     def state(self) -> dict[str, np.ndarray]:
         """Returns every array that the next epoch depends on, by name."""
@@ -200,6 +211,8 @@ class Training:
     def _trace(self) -> None:
         started = time.perf_counter()
         rows = tf.TensorSpec([None], tf.int32)
+        if self.num_micro_batches > 1:
+            self._sums = GradientSums(self.model.optimizer, self.model.trainable_variables)
         # XLA is a matter of the device, not of this loop: see compile_model.
         self._train_epoch = tf.function(self._train_steps).get_concrete_function(rows, tf.TensorSpec([], tf.int32))
         with self._losses.without_smoothing(), without_penalties(self.model):
@@ -216,8 +229,21 @@ class Training:
             with self._losses.second_labels(batch.others, batch.weights):
                 self.model.train_step(step_data(batch, task=self._task, class_weights=self._class_weights))
 
-        each_batch(order, size=self._params["batch_size"], make=make, is_streamed=self._train.is_streamed, do=train)
+        size, is_streamed, sums = self._params["batch_size"], self._train.is_streamed, self._sums
+        if sums is None:
+            each_batch(order, size=size, make=make, is_streamed=is_streamed, do=train)
+            return reported(self.model)
+
+        def train_piece(batch: Batch, piece: Piece) -> None:
+            with sums.of_piece(piece):
+                train(batch)
+
+        piece_size = self._piece_size(size)
+        each_piece(order, size=size, piece_size=piece_size, make=make, is_streamed=is_streamed, do=train_piece)
         return reported(self.model)
+
+    def _piece_size(self, batch_size: int) -> int:
+        return micro_batch_size(batch_size, num_images=self._train.num_images, num_micro_batches=self.num_micro_batches)
 
     def _validation_steps(self, rows: tf.Tensor) -> dict[str, tf.Tensor]:
         def make(some: tf.Tensor) -> Batch:
@@ -227,7 +253,8 @@ class Training:
         def validate(batch: Batch) -> None:
             self.model.test_step(step_data(batch, task=self._task))
 
-        size = max(self._params["batch_size"], MIN_VALIDATION_BATCH)
+        # What training cannot hold at once may be too much here as well.
+        size = math.ceil(max(self._params["batch_size"], MIN_VALIDATION_BATCH) / self.num_micro_batches)
         each_batch(rows, size=size, make=make, is_streamed=self._validation.is_streamed, do=validate)
         return reported(self.model)
 
@@ -266,11 +293,16 @@ def _assign(variables: Mapping[str, Any], state: Mapping[str, np.ndarray], *, va
         variable.assign(state[name])
 
 
+def forget_models() -> None:
+    """Frees the memory of all models that nothing holds any more, and what Keras remembers of them."""
+    keras.backend.clear_session()
+    gc.collect()
+
+
 def _fresh_model(variant: Variant, *, task: Task, statistics: PixelStatistics | None, study_dir: str) -> keras.Model:
     # A worker trains many variants: nothing of the last one may reach this one, neither names nor seeds. Initial
     # weights and dropout draw from Keras's own generator, so it is seeded here, once, from the variant alone.
-    keras.backend.clear_session()
-    gc.collect()
+    forget_models()
     keras.utils.set_random_seed(variant.seed & 0x7FFFFFFF)
     return build_model(variant, task=task, statistics=statistics, study_dir=study_dir)
 

@@ -16,12 +16,13 @@ from trainables.checkpoint import Checkpoint, newest_checkpoint, prune_checkpoin
 from trainables.data.dataset import DatasetInfo, open_dataset
 from trainables.data.errors import DataError
 from trainables.data.prepare import prepare_in_process
-from trainables.errors import CheckpointError, DivergedError, InfeasibleError, UserCodeError
+from trainables.errors import CheckpointError, DivergedError, InfeasibleError, MicroBatchError, UserCodeError
 from trainables.families import FAMILIES
 from trainables.fence import leave_if_superseded
+from trainables.out_of_memory import Cut, given_up, is_out_of_memory, micro_batches_note, num_micro_batches
 from trainables.patience import best_epoch
-from trainables.reports import EpochReport, FailureKind, Note
-from trainables.user_code import user_error
+from trainables.reports import EpochReport, FailureKind, Note, NoteKind
+from trainables.user_code import in_words, user_error
 from trainables.worker_spec import WorkerSpec
 
 if TYPE_CHECKING:
@@ -64,6 +65,9 @@ class TrialRun:
         self._training: Training | None = None
         self._folder = Path(spec.checkpoints) / trial
         self._notes: list[Note] = []
+        #: Pieces that each batch is trained in.
+        self._num_micro_batches = 1
+        self._why_not_cut = ""
 
     def take_notes(self) -> list[Note]:
         """Returns what there is to note about the trial since the last time."""
@@ -73,30 +77,83 @@ class TrialRun:
     def step(self) -> EpochReport | Failure:
         """Returns the next epoch's report, or why there is none and never will be.
 
+        What runs out of memory is tried once more, in smaller pieces of its batches.
+
         Raises: SystemExit: if a later session is at work on the study.
         """
         self._leave_if_superseded()
+        outcome = self._try_step()
+        if isinstance(outcome, Failure) and outcome.kind is FailureKind.OUT_OF_MEMORY:
+            return self._step_in_micro_batches(outcome)
+        return outcome
+
+    def _try_step(self) -> EpochReport | Failure:
         try:
             return self._next_report()
-        except InfeasibleError as exc:
-            return Failure(kind=FailureKind.INFEASIBLE, reason=str(exc))
-        except DivergedError as exc:
-            return Failure(kind=FailureKind.DIVERGED, reason=str(exc))
+        except (InfeasibleError, DivergedError) as exc:
+            is_infeasible = isinstance(exc, InfeasibleError)
+            return Failure(kind=FailureKind.INFEASIBLE if is_infeasible else FailureKind.DIVERGED, reason=str(exc))
         except DataError as exc:
             return Failure(kind=FailureKind.DATA_ERROR, reason=str(exc), details=traceback.format_exc())
+        except MicroBatchError as exc:
+            # TensorFlow puts the traced lines before the message.
+            self._why_not_cut = str(exc).rpartition(f"{MicroBatchError.__name__}: ")[2].strip()
+            return Failure(kind=FailureKind.OUT_OF_MEMORY, reason=self._why_not_cut, details=traceback.format_exc())
         except Exception as exc:  # noqa: BLE001 - a failed trial is data: whatever a variant raises is its result
             if told := self._told_by_user_code(exc):
                 return Failure(kind=FailureKind.CODE_ERROR, reason=told.partition("\n")[0], details=told)
             kind = _kind_of(exc)
-            return Failure(kind=kind, reason=_first_line(exc), details=traceback.format_exc())
+            return Failure(kind=kind, reason=in_words(exc), details=traceback.format_exc())
 
     def _told_by_user_code(self, exc: Exception) -> str:
         """Returns an error of the user's own code with their lines, not ours; empty where it is another one."""
-        if _is_out_of_memory(exc) or not FAMILIES[self.variant.family].has_own_parameters:
+        if is_out_of_memory(exc) or not FAMILIES[self.variant.family].has_own_parameters:
             return ""
         if isinstance(exc, UserCodeError):
             return str(exc)
         return user_error(exc, folder=Path(self.spec.training.study_dir).absolute())
+
+    def _step_in_micro_batches(self, failure: Failure) -> EpochReport | Failure:
+        # What a checkpoint, or an epoch before, began in micro-batches has no other try.
+        was_cut = self._num_micro_batches > 1
+        batch_size = min(self._batch_size, self.spec.dataset.num_train)
+        pieces = self._num_micro_batches if was_cut else num_micro_batches(batch_size)
+        cut = Cut(batch_size=batch_size, pieces=pieces)
+        memory_mb = self._estimated_memory_mb()
+        epoch = self._training.epoch + 1 if self._training is not None else self._next_epoch
+        self._forget_training()
+        outcome: EpochReport | Failure = failure
+        if pieces > 1 and not was_cut:
+            logger.info('trial=%s epoch=%d decision=micro-batches reason="%s"', self.trial, epoch, failure.reason)
+            self._num_micro_batches = pieces
+            outcome = self._try_step()
+        if isinstance(outcome, Failure) and outcome.kind is FailureKind.OUT_OF_MEMORY:
+            self._forget_training()
+            return replace(outcome, reason=given_up(cut, memory_mb=memory_mb, why=self._why_not_cut))
+        self._notes.append(Note(kind=NoteKind.MICRO_BATCHES, text=micro_batches_note(cut, epoch=epoch)))
+        return outcome
+
+    @property
+    def _batch_size(self) -> int:
+        return int(FAMILIES[self.variant.family].with_defaults(self.variant.params)["batch_size"])
+
+    def _estimated_memory_mb(self) -> float | None:
+        """Returns what a training step of a whole batch needs; None where that cannot be told."""
+        try:
+            return None if self._training is None else self._training.estimated_memory_mb()
+        except Exception as exc:  # noqa: BLE001 - only words depend on it, and memory is short
+            logger.info('trial=%s memory not estimated reason="%s"', self.trial, exc)
+            return None
+
+    def _forget_training(self) -> None:
+        """Frees what the trial holds of TensorFlow's memory."""
+        if self._training is None:
+            return
+        # Late, because it imports TensorFlow.
+        from trainables.training import forget_models
+
+        self._training = None
+        forget_models()
 
     def _next_report(self) -> EpochReport:
         if self._training is None:
@@ -139,6 +196,7 @@ class TrialRun:
             task=self.spec.dataset.task,
             spec=self.spec.training,
             statistics=self.spec.dataset.statistics,
+            num_micro_batches=self._num_micro_batches,
         )
         training.overhead_seconds.update(overhead)
         _show_augmentation(self.spec, train)
@@ -148,6 +206,8 @@ class TrialRun:
             return training
         try:
             training.load_state(checkpoint.state, history=checkpoint.history)
+            training.num_micro_batches = max(self._num_micro_batches, checkpoint.num_micro_batches)
+            self._num_micro_batches = training.num_micro_batches
             logger.info("trial=%s epoch=%d decision=continue", self.trial, checkpoint.epoch)
         except CheckpointError as exc:
             # Whole, but of a model that is built differently now, such as after an update of Keras: begin anew.
@@ -157,7 +217,10 @@ class TrialRun:
     def _save(self, training: "Training") -> None:
         started = time.perf_counter()
         checkpoint = Checkpoint(
-            variant_id=self.variant.variant_id, state=training.state(), history=_without_overhead(training.history)
+            variant_id=self.variant.variant_id,
+            state=training.state(),
+            history=_without_overhead(training.history),
+            num_micro_batches=training.num_micro_batches,
         )
         self._leave_if_superseded()
         save_checkpoint(self._folder, checkpoint)
@@ -231,13 +294,4 @@ def dataset_on_this_node(spec: WorkerSpec) -> DatasetInfo:
 def _kind_of(exc: Exception) -> FailureKind:
     if isinstance(exc, OSError):
         return FailureKind.STORAGE_ERROR
-    return FailureKind.OUT_OF_MEMORY if _is_out_of_memory(exc) else FailureKind.CODE_ERROR
-
-
-def _is_out_of_memory(exc: Exception) -> bool:
-    return isinstance(exc, MemoryError) or type(exc).__name__ == "ResourceExhaustedError"
-
-
-def _first_line(exc: BaseException) -> str:
-    text = str(exc).strip().splitlines()
-    return f"{type(exc).__name__}: {text[0]}" if text else type(exc).__name__
+    return FailureKind.OUT_OF_MEMORY if is_out_of_memory(exc) else FailureKind.CODE_ERROR

@@ -75,7 +75,7 @@ def user_error(exc: BaseException, *, folder: Path) -> str:
     if not frames:
         return ""
     place = f"{Path(frames[-1].filename).relative_to(folder).as_posix()}:{frames[-1].lineno}"
-    error = _in_words(exc)
+    error = in_words(exc)
     lines = "".join(traceback.format_list(frames)).rstrip()
     return f"{place}: {error}\n{lines}\n{error}\n"
 
@@ -99,18 +99,7 @@ def is_below(file: str, *, folder: Path) -> bool:
     return parts[0] not in OUR_PACKAGES and not any(part in _LIBRARIES for part in parts)
 
 
-def _frames(exc: BaseException) -> list[traceback.FrameSummary]:
-    converted = getattr(exc, "ag_error_metadata", None)
-    if converted is None:
-        return list(traceback.extract_tb(exc.__traceback__))
-    # TensorFlow rewrites functions that it traces, and keeps where their lines came from here, innermost first.
-    return [
-        traceback.FrameSummary(frame.filename, frame.lineno, frame.function_name, line=frame.code)
-        for frame in reversed(converted.translated_stack)
-    ]
-
-
-def _in_words(exc: BaseException) -> str:
+def in_words(exc: BaseException) -> str:
     """Returns an error's name and its first line, without what Keras and TensorFlow put around it."""
     converted = getattr(exc, "ag_error_metadata", None)
     source = exc.__context__ if converted is not None and exc.__context__ is not None else exc
@@ -120,6 +109,17 @@ def _in_words(exc: BaseException) -> str:
         if line and not line.startswith(_WRAPPING):
             return f"{name}: {line}"
     return name
+
+
+def _frames(exc: BaseException) -> list[traceback.FrameSummary]:
+    converted = getattr(exc, "ag_error_metadata", None)
+    if converted is None:
+        return list(traceback.extract_tb(exc.__traceback__))
+    # TensorFlow rewrites functions that it traces, and keeps where their lines came from here, innermost first.
+    return [
+        traceback.FrameSummary(frame.filename, frame.lineno, frame.function_name, line=frame.code)
+        for frame in reversed(converted.translated_stack)
+    ]
 
 
 def _forget_other_folders(folder: Path) -> None:

@@ -67,10 +67,12 @@ class CommandLine:
     folder: Path
     environment: dict[str, str]
     started: list[subprocess.Popen[str]] = field(default_factory=list)
+    #: What runs; a test may put constants that fit it into the program.
+    program: tuple[str, ...] = CONVFLEET
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [*CONVFLEET, *arguments],
+            [*self.program, *arguments],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,

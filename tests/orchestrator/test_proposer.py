@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -223,7 +223,6 @@ def test_unfinished_trial_is_not_proposed_again_and_can_be_told_on() -> None:
     assert second is not None
     assert second != first
     assert resumed.propose(2) is None
-    resumed.tell_epoch(0, epoch=1, value=0.5)
     resumed.tell_end(trial)
 
 
@@ -273,6 +272,100 @@ def test_tpe_keeps_away_from_what_fails() -> None:
         trial.number = number
         proposer.tell_end(trial)
     assert num_failing <= 10
+
+
+def ended(number: int, variant: Variant, *, values: Sequence[float], kind: str = "") -> Trial:
+    """Returns a trial that failed after some epochs, or was trained to its end."""
+    trial = Trial(name=trial_name(number), number=number, variant=variant, proposed_at=0.0)
+    for epoch, value in enumerate(values, start=1):
+        is_last = epoch == len(values) and not kind
+        trial.reports.append(
+            EpochReport(
+                epoch=epoch,
+                metrics={"val_accuracy": value, "val_loss": 1 - value},
+                train_seconds=1.0,
+                images_per_second=1.0,
+                is_last=is_last,
+            )
+        )
+    if kind:
+        trial.failure = TrialFailed(trial=trial.name, kind=kind, reason="why", at=1.0)
+    return trial
+
+
+RATES = {"family": "sequential", "params": {"learning_rate": {"float": [1e-4, 10.0], "log": True}}}
+
+
+def diverging(number: int, variant: Variant, *, kind: str = "diverged") -> Trial:
+    """Returns a trial that is good up to its failure where the learning rate is above 0.1, and fair elsewhere."""
+    fails = variant.params["learning_rate"] > 0.1  # type: ignore[operator]
+    return ended(number, variant, values=(0.9, 0.95) if fails else (0.1, 0.2, 0.3), kind=kind if fails else "")
+
+
+@pytest.mark.parametrize("kind", ["diverged", "infeasible", "out_of_memory", "timed_out"])
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_failed_trial_is_never_among_the_good_ones_however_good_it_was_before(kind: str, mode: str) -> None:
+    spec = spec_of(space_from_mapping(RATES), algorithm="tpe", mode=mode)
+    proposer, rates = Proposer(spec), []
+    for number in range(NUM_STARTUP_TRIALS + 22):
+        variant = proposer.propose(number)
+        assert variant is not None
+        rates.append(variant.params["learning_rate"])
+        proposer.tell_end(diverging(number, variant, kind=kind))
+    failed = [rate > 0.1 for rate in rates]
+    assert sum(failed[:NUM_STARTUP_TRIALS]) >= 2, "this seed no longer shows anything"
+    assert sum(failed[NUM_STARTUP_TRIALS:]) <= 4
+
+
+def test_study_in_which_everything_failed_keeps_away_from_it() -> None:
+    # The estimator has no good trial at all: what is bad is all that it knows.
+    params = {"learning_rate": {"float": [0.0, 1.0]}}
+    spec = spec_of(space_from_mapping({"family": "sequential", "params": params}), algorithm="tpe")
+    proposer = Proposer(spec)
+    space = spec.space
+    known = [
+        ended(
+            number,
+            make_variant(space, {"family": "sequential", "learning_rate": 0.5 + number / 20}, seed=7),
+            values=(0.9,),
+            kind="diverged",
+        )
+        for number in range(NUM_STARTUP_TRIALS)
+    ]
+    proposer.remember(known)
+    rates = []
+    for number in range(NUM_STARTUP_TRIALS, NUM_STARTUP_TRIALS + 6):
+        variant = proposer.propose(number)
+        assert variant is not None
+        rates.append(variant.params["learning_rate"])
+    assert not any(0.5 <= rate <= 0.85 for rate in rates)  # type: ignore[operator]
+
+
+def test_proposals_after_a_diverged_trial_are_the_same_live_and_replayed() -> None:
+    spec = spec_of(space_from_mapping(RATES), algorithm="tpe")
+    live, trials = Proposer(spec), []
+    for number in range(NUM_STARTUP_TRIALS + 12):
+        variant = live.propose(number)
+        assert variant is not None
+        replayed = Proposer(spec)
+        replayed.remember(trials)
+        assert replayed.propose(number) == variant, f"after {number} trials"
+        trials.append(diverging(number, variant))
+        live.tell_end(trials[-1])
+    assert sum(trial.failure is not None for trial in trials) >= 2
+
+
+def test_order_in_which_trials_end_does_not_matter() -> None:
+    spec = spec_of(space_from_mapping(RATES), algorithm="tpe")
+    told = []
+    for turn in (1, -1):
+        proposer = Proposer(spec)
+        variants = [proposer.propose(number) for number in range(NUM_STARTUP_TRIALS + 2)]
+        trials = [diverging(number, variant) for number, variant in enumerate(variants) if variant is not None]
+        for trial in trials[::turn]:
+            proposer.tell_end(trial)
+        told.append(proposer.propose(len(trials)))
+    assert told[0] == told[1]
 
 
 def test_another_seed_proposes_other_variants() -> None:

@@ -84,7 +84,7 @@ class Rig:
 def rig(tmp_path: Path) -> Iterator[Rig]:
     folder = RunFolder(tmp_path)
     with Journal(folder.journal) as journal:
-        recorder = Recorder(journal, state=fold([]), folder=folder, clock=Clock())
+        recorder = Recorder(journal, state=fold([]), folder=folder, clock=Clock(), retries=3)
         recorder.append(OPENED)
         recorder.append(proposed(0))
         yield Rig(recorder=recorder, folder=folder)
@@ -172,9 +172,9 @@ def test_worker_is_followed_from_start_over_loss_to_giving_up(rig: Rig) -> None:
     rig.recorder.on_trial_error(3, [], tune_trial())
     assert [type(record) for record in rig.told] == [TrialStarted, WorkerLost, TrialStarted, TrialFailed]
     trial = rig.recorder.trial("t0000")
-    assert trial.losses[0].reason == "its worker process died; it goes on from its last checkpoint (retry 1)"
+    assert trial.losses[0].reason == "its worker died; it goes on from its last checkpoint (retry 1 of 3)"
     assert (trial.state, trial.failure and trial.failure.kind) == (TrialState.FAILED, "worker_lost")
-    assert trial.reason.startswith("its worker process died 2 times; see resources.retries")
+    assert trial.reason.startswith("its worker died 2 times; resources.retries allows 3")
 
 
 def test_ended_trial_is_not_given_up_and_a_stop_is_told_once(rig: Rig) -> None:

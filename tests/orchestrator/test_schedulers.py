@@ -23,6 +23,7 @@ from orchestrator.records import EpochReported, Record, StudyOpened, TrialPropos
 from orchestrator.schedulers import RecordedAsha, make_scheduler
 from orchestrator.study import StudySpec
 from orchestrator.trial import TrialState, fold
+from trainables.reports import FailureKind
 
 CONTINUE, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP
 #: (trial, value) of one epoch after another.
@@ -123,7 +124,7 @@ class Rig:
 
 
 def tune_trial(name: str) -> Any:
-    return SimpleNamespace(config={"trial": name}, trial_id=f"tune-{name}")
+    return SimpleNamespace(config={"trial": name}, trial_id=f"tune-{name}", error_file=None)
 
 
 @contextmanager
@@ -333,3 +334,19 @@ def test_result_without_an_epoch_is_not_judged() -> None:
         driver.scheduler.on_trial_error(None, tune_trial("t0000"))
         driver.scheduler.on_trial_remove(None, tune_trial("t0000"))
         assert all(recorded == {} for _, recorded in driver.rungs)
+
+
+def test_trial_that_diverges_stays_in_the_rungs_it_reached_and_enters_no_other() -> None:
+    chosen = Settings(max_epochs=9, grace_epochs=1, reduction_factor=3)
+    failed = {"trial": "t0000", "worker": {}, "done": True}
+    failed["failure"] = {"kind": FailureKind.DIVERGED, "reason": "the loss is nan", "details": ""}
+    with rig(chosen, chosen.opening(["t0000", "t0001"])) as driver:
+        for value in (0.5, 0.6, 0.7, 0.8):
+            driver.report("t0000", value)
+        driver.recorder("tune-t0000", failed)
+        driver.scheduler.on_trial_complete(None, tune_trial("t0000"), failed)
+        # What it reported while it could be trained was true, and others are measured by it: once a rung.
+        assert driver.rungs == [(9, {}), (3, {"t0000": 0.7}), (1, {"t0000": 0.5})]
+        driver.report("t0001", 0.9)
+        with rig(chosen, list(read_journal(driver.recorder._folder.journal))) as resumed:
+            assert resumed.rungs == driver.rungs

@@ -291,21 +291,6 @@ def test_whatever_else_is_raised_is_a_code_error_with_its_traceback(spec, varian
     assert "in build_model" in failed.details
 
 
-def out_of_memory_errors():
-    from tensorflow.errors import ResourceExhaustedError
-
-    return [MemoryError(), ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[9]")]
-
-
-@pytest.mark.parametrize(
-    ("which", "reason"), [(0, "MemoryError"), (1, "ResourceExhaustedError: OOM when allocating tensor with shape[9]")]
-)
-def test_too_little_memory_is_told_apart_from_wrong_code(spec, variant, monkeypatch, which, reason):
-    monkeypatch.setattr("trainables.training.build_model", raising(out_of_memory_errors()[which]))
-    failed = failure(start(spec, variant))
-    assert (failed.kind, failed.reason) == (FailureKind.OUT_OF_MEMORY, reason)
-
-
 def test_a_trial_that_is_stopped_from_outside_is_no_failure(spec, variant, monkeypatch):
     monkeypatch.setattr("trainables.training.build_model", raising(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):

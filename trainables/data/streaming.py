@@ -7,7 +7,7 @@ called differ. So neither threads nor timing reach a number.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import tensorflow as tf
@@ -22,6 +22,19 @@ BATCHES_AHEAD = 2
 Make = Callable[[tf.Tensor], Batch]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Which part of a batch some rows are.
+
+    Args:
+        share: float32, its part of the batch's rows.
+        is_last: bool, whether the batch ends with it.
+    """
+
+    share: tf.Tensor
+    is_last: tf.Tensor
+
+
 def each_batch(rows: tf.Tensor, *, size: int, make: Make, is_streamed: bool, do: Callable[[Batch], None]) -> None:
     """Makes batches of so many rows, in order, the last one of what is left, and does something with each.
 
@@ -34,29 +47,52 @@ def each_batch(rows: tf.Tensor, *, size: int, make: Make, is_streamed: bool, do:
         is_streamed: Whether batches are made ahead by threads of their own.
         do: Uses a batch.
     """
-    ready = iter(streamed(rows, size=size, make=make)) if is_streamed else None
-    for step in tf.range(_num_batches(rows, size=size)):
+
+    def whole(batch: Batch, piece: Piece) -> None:
+        do(batch)
+
+    each_piece(rows, size=size, piece_size=size, make=make, is_streamed=is_streamed, do=whole)
+
+
+def each_piece(  # noqa: PLR0913 - what each_batch takes, and how to cut
+    rows: tf.Tensor,
+    *,
+    size: int,
+    piece_size: int,
+    make: Make,
+    is_streamed: bool,
+    do: Callable[[Batch, Piece], None],
+) -> None:
+    """Does as `each_batch`, with every batch cut into pieces of so many rows, its last one of what is left."""
+    ready = iter(streamed(rows, size=size, piece_size=piece_size, make=make)) if is_streamed else None
+    for step in tf.range(_num_pieces(rows, size=size, piece_size=piece_size)):
+        begin, end, piece = _piece_at(rows, step, size=size, piece_size=piece_size)
         if ready is None:
-            do(make(_rows_of_batch(rows, step, size=size)))
+            do(make(rows[begin:end]), piece)
         else:
-            do(Batch(**ready.get_next()))
+            do(Batch(**ready.get_next()), piece)
 
 
-def streamed(rows: tf.Tensor, *, size: int, make: Make, num_threads: int | None = None) -> tf.data.Dataset:
+def streamed(
+    rows: tf.Tensor, *, size: int, make: Make, piece_size: int | None = None, num_threads: int | None = None
+) -> tf.data.Dataset:
     """Returns the batches that `make` makes of the rows, in order, each as a dictionary of what it has.
 
     They are made ahead, by threads of the data set's own.
 
+    piece_size: Rows of the pieces that batches are cut into; None: they are not.
     num_threads: None: as many as the trial has CPUs (see `configure_devices`).
     """
+    cut = {"size": size, "piece_size": piece_size or size}
     threads = num_threads or tf.config.threading.get_inter_op_parallelism_threads() or os.cpu_count() or 1
 
     def parts(step: tf.Tensor) -> dict[str, Any]:
-        batch = make(_rows_of_batch(rows, step, size=size))
+        begin, end, _ = _piece_at(rows, step, **cut)
+        batch = make(rows[begin:end])
         named = {field.name: getattr(batch, field.name) for field in fields(batch)}
         return {name: part for name, part in named.items() if part is not None}
 
-    steps = tf.data.Dataset.range(tf.cast(_num_batches(rows, size=size), tf.int64), output_type=tf.int32)
+    steps = tf.data.Dataset.range(tf.cast(_num_pieces(rows, **cut), tf.int64), output_type=tf.int32)
     batches = steps.map(parts, num_parallel_calls=threads, deterministic=True).prefetch(BATCHES_AHEAD)
     options = tf.data.Options()
     options.threading.private_threadpool_size = threads
@@ -83,9 +119,22 @@ def data_errors(*splits: SplitTensors) -> Iterator[None]:
         raise failure from exc
 
 
-def _num_batches(rows: tf.Tensor, *, size: int) -> tf.Tensor:
-    return (tf.shape(rows)[0] + size - 1) // size
+def _num_pieces(rows: tf.Tensor, *, size: int, piece_size: int) -> tf.Tensor:
+    num_whole, num_left = tf.shape(rows)[0] // size, tf.shape(rows)[0] % size
+    return num_whole * _ratio(size, piece_size) + _ratio(num_left, piece_size)
 
 
-def _rows_of_batch(rows: tf.Tensor, step: tf.Tensor, *, size: int) -> tf.Tensor:
-    return rows[step * size : tf.minimum((step + 1) * size, tf.shape(rows)[0])]
+def _piece_at(rows: tf.Tensor, step: tf.Tensor, *, size: int, piece_size: int) -> tuple[tf.Tensor, tf.Tensor, Piece]:
+    """Returns begin and end of a piece among the rows, and which part of its batch it is."""
+    by_batch = _ratio(size, piece_size)
+    batch_begin = step // by_batch * size
+    batch_end = tf.minimum(batch_begin + size, tf.shape(rows)[0])
+    begin = batch_begin + step % by_batch * piece_size
+    end = tf.minimum(begin + piece_size, batch_end)
+    share = tf.cast(end - begin, tf.float32) / tf.cast(batch_end - batch_begin, tf.float32)
+    return begin, end, Piece(share=share, is_last=end == batch_end)
+
+
+def _ratio(count: Any, size: int) -> Any:
+    """Returns how many parts of a size hold so many rows."""
+    return (count + size - 1) // size
