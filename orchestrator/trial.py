@@ -28,7 +28,6 @@ from search_spaces import Variant
 from trainables.patience import reason_to_end
 from trainables.reports import EpochReport, FailureKind
 
-
 _TrialRecord = TrialStarted | EpochReported | TrialStopped | TrialFailed | WorkerLost | TrialNoted
 
 
