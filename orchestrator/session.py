@@ -15,12 +15,14 @@ from orchestrator.export.ray_export import run_exports
 from orchestrator.export.request import ExportResult, select_exports
 from orchestrator.interrupts import OneInterrupt
 from orchestrator.journal import Journal
+from orchestrator.mirror import Mirror, mirrored
 from orchestrator.overview import export_path
 from orchestrator.paths import RunFolder
 from orchestrator.progress import Progress
 from orchestrator.ray_session import ray_session
 from orchestrator.recorder import Recorder
 from orchestrator.records import JOURNAL_SCHEMA, ModelExported, SessionStarted, StudyOpened, StudyPaused
+from orchestrator.remote_run import run_uri
 from orchestrator.report import write_report
 from orchestrator.resources import concurrent_trials
 from orchestrator.run_folder import driver_lock, read_state
@@ -49,10 +51,22 @@ def open_session(
     Raises: StudyPausedError: on Ctrl-C or SIGTERM. InputError: if the data or the study are wrong.
         StudyFailedError: if the study cannot go on.
     """
-    with OneInterrupt() as interrupt, driver_lock(folder), Journal(folder.journal) as journal:
+    tell = progress.message if progress is not None else lambda text: None
+    with (
+        OneInterrupt() as interrupt,
+        driver_lock(folder),
+        mirrored(folder, spec, tell=tell) as mirror,
+        Journal(folder.journal) as journal,
+    ):
         recorder = Recorder(journal, state=read_state(folder), folder=folder)
         session = Session(
-            folder=folder, spec=spec, recorder=recorder, interrupt=interrupt, address=address, progress=progress
+            folder=folder,
+            spec=spec,
+            recorder=recorder,
+            interrupt=interrupt,
+            address=address,
+            progress=progress,
+            mirror=mirror,
         )
         try:
             yield session
@@ -80,6 +94,7 @@ class Session:
     interrupt: OneInterrupt
     address: str | None
     progress: Progress | None
+    mirror: Mirror | None = None
     started: float = 0.0
     worker: WorkerSpec | None = None
     num_concurrent: int = 0
@@ -165,6 +180,8 @@ class Session:
             tuning.start()
             while not tuning.wait(_POLL_SECONDS):
                 self.show()
+                if self.mirror is not None:
+                    self.mirror.check()
             self.show()
         except BaseException:
             # Nothing is recorded from here on, so Ray Tune may end its trials as it likes.
@@ -285,6 +302,7 @@ class Session:
             device=DeviceSpec(cpus=spec.resources.cpus_per_trial, gpus=spec.resources.gpus_per_trial),
             checkpoints=str(self.folder.checkpoints.absolute()),
             picture=str(self.folder.augmented.absolute()),
+            remote=None if spec.storage.uri is None else run_uri(self.folder, spec.storage.uri),
         )
 
 

@@ -69,6 +69,7 @@ DOORS = {
         "orchestrator/summary.py",
         "orchestrator/report/",
         "trainables/data/sources/",
+        "trainables/remote_folder.py",
     ),
     "sklearn": ("trainables/data/sources/digits.py",),
     "plotly": ("orchestrator/report/",),

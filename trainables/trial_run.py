@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from search_spaces import Variant
 from trainables.checkpoint import Checkpoint, newest_checkpoint, prune_checkpoints, save_checkpoint
+from trainables.checkpoint_store import CheckpointStore
 from trainables.data.dataset import DatasetInfo, open_dataset
 from trainables.data.errors import DataError
 from trainables.data.prepare import prepare_in_process
 from trainables.errors import CheckpointError, DivergedError, InfeasibleError, UserCodeError
 from trainables.families import FAMILIES
 from trainables.patience import best_epoch
-from trainables.reports import EpochReport, FailureKind, Note
+from trainables.reports import EpochReport, FailureKind, Note, NoteKind
 from trainables.user_code import user_error
 from trainables.worker_spec import WorkerSpec
 
@@ -62,6 +63,8 @@ class TrialRun:
         self._next_epoch = first_epoch
         self._training: Training | None = None
         self._folder = Path(spec.checkpoints) / trial
+        self._store = CheckpointStore(spec.remote, trial=trial, folder=self._folder)
+        self._is_here_only = False
         self._notes: list[Note] = []
 
     def take_notes(self) -> list[Note]:
@@ -106,7 +109,17 @@ class TrialRun:
                 # lost, and the best of them may be exported.
                 report = self._train_and_save(self._training)
         self._next_epoch += 1
+        if report.is_last:
+            # What is told as ended is elsewhere, too: nobody takes this trial up again to upload it.
+            self.settle()
         return report
+
+    def settle(self) -> None:
+        """Waits until the checkpoints are kept elsewhere, too, where they are to be, and notes once if they are not."""
+        if (failure := self._store.settle()) and not self._is_here_only:
+            self._is_here_only = True
+            text = f"checkpoints were on {socket.gethostname()} alone for a while: {failure}"
+            self._notes.append(Note(kind=NoteKind.CHECKPOINT_HERE_ONLY, text=text))
 
     def _train_and_save(self, training: "Training") -> EpochReport:
         report = training.run_epoch()
@@ -137,6 +150,7 @@ class TrialRun:
         )
         training.overhead_seconds.update(overhead)
         _show_augmentation(self.spec, train)
+        self._store.fetch(variant_id=self.variant.variant_id, is_needed=self._next_epoch > 1)
         checkpoint = newest_checkpoint(self._folder, variant_id=self.variant.variant_id)
         if checkpoint is None:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -151,13 +165,17 @@ class TrialRun:
 
     def _save(self, training: "Training") -> None:
         started = time.perf_counter()
+        # Never more than one epoch ahead of what is kept elsewhere, as long as that answers.
+        self.settle()
         checkpoint = Checkpoint(
             variant_id=self.variant.variant_id, state=training.state(), history=_without_overhead(training.history)
         )
         save_checkpoint(self._folder, checkpoint)
         best = best_epoch(training.history, metric=self.spec.training.metric, mode=self.spec.training.mode)
         # The one before the newest stays as well, in case the newest turns out to be damaged.
-        prune_checkpoints(self._folder, keep={best, training.epoch, training.epoch - 1})
+        keep = {best, training.epoch, training.epoch - 1}
+        prune_checkpoints(self._folder, keep=keep)
+        self._store.changed(keep=keep)
         training.overhead_seconds["checkpoint"] = time.perf_counter() - started
 
 

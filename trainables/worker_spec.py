@@ -64,6 +64,7 @@ class WorkerSpec:
         device: What each trial may use.
         checkpoints: The folder of checkpoints, the same on every node.
         picture: Where to show augmented training images, once a study; None: nowhere.
+        remote: The URI that the run is kept under as well; None: nowhere.
     """
 
     dataset: DatasetInfo
@@ -73,3 +74,4 @@ class WorkerSpec:
     device: DeviceSpec
     checkpoints: str
     picture: str | None = None
+    remote: str | None = None

@@ -14,6 +14,7 @@ from orchestrator.export.manifest import write_manifest
 from orchestrator.export.request import ExportRequest, ExportResult
 from orchestrator.export.verify import check_outputs
 from trainables.checkpoint import checkpoint_folder, load_checkpoint
+from trainables.checkpoint_store import CheckpointStore
 from trainables.compiling import compile_for_evaluation, compile_for_sharing
 from trainables.data.augment.augmenter import Batch
 from trainables.data.dataset import Split, open_dataset
@@ -65,8 +66,12 @@ def export_model(request: ExportRequest) -> ExportResult:
 
 
 def _load_model(request: ExportRequest) -> Any:
-    folder = checkpoint_folder(Path(request.worker.checkpoints) / request.trial, epoch=request.epoch)
+    trial_folder = Path(request.worker.checkpoints) / request.trial
+    folder = checkpoint_folder(trial_folder, epoch=request.epoch)
+    store = CheckpointStore(request.worker.remote, trial=request.trial, folder=trial_folder)
     try:
+        # Another node may have trained it.
+        store.fetch_epoch(request.epoch, variant_id=request.variant.variant_id)
         checkpoint = load_checkpoint(folder, variant_id=request.variant.variant_id)
         dataset = request.worker.dataset
         return restored_model(
