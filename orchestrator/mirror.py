@@ -106,6 +106,8 @@ class Mirror:
         self._has_begun = False
         self._failing_since: float | None = None
         self._failure = ""
+        #: How often in a row.
+        self.num_failures = 0
         self._taken: TakenOverError | None = None
         self._is_closing = threading.Event()
         self._has_given_up = threading.Event()
@@ -190,6 +192,7 @@ class Mirror:
 
     def _fail(self, reason: str) -> None:
         self._failure = reason
+        self.num_failures += 1
         logger.warning('storage=%s decision=retry reason="%s"', shown_uri(self._remote.uri), reason)
         if self._failing_since is None:
             self._failing_since = time.time()
@@ -200,7 +203,7 @@ class Mirror:
 
     def _recover(self) -> None:
         if self._failing_since is not None:
-            self._failing_since = None
+            self._failing_since, self.num_failures = None, 0
             self._tell(f"storage {shown_uri(self._remote.uri)}: reachable again, everything until now is there")
 
     def _waiting(self) -> str:

@@ -24,11 +24,11 @@ class RemoteJournal:
 
     Args:
         data: All segments, one after the other.
-        last_start: The offset of the last one.
+        starts: The offsets of the segments, ascending.
     """
 
     data: bytes = b""
-    last_start: int = 0
+    starts: tuple[int, ...] = ()
 
 
 def segment_name(start: int) -> str:
@@ -45,21 +45,16 @@ def read_remote_journal(remote: RemoteFolder) -> RemoteJournal:
 
     Raises: JournalError: if a segment is missing. RemoteError: if the storage does not answer.
     """
-    found = [_NAME.fullmatch(name) for name in remote.files(_FOLDER)]
-    starts = {int(match[1]) for match in found if match}
-    data, last_start = b"", 0
-    while len(data) in starts:
-        last_start = len(data)
-        segment = remote.read(segment_name(last_start))
-        if not segment:
-            break
+    found, starts, data = _starts(remote), [], b""
+    while len(data) in found and (segment := remote.read(segment_name(len(data)))):
+        starts.append(len(data))
         data += segment
-    if starts and max(starts) > last_start:
+    if max(found, default=0) > len(data):
         raise JournalError(
             f"{shown_uri(remote.uri)}: {segment_name(len(data))} is missing or the one before was changed; restore it "
             "from a backup, or go on from the run folder of the machine that wrote it"
         )
-    return RemoteJournal(data=data, last_start=last_start)
+    return RemoteJournal(data=data, starts=tuple(starts))
 
 
 def take_longer(folder: RunFolder, remote: RemoteFolder) -> RemoteJournal:
@@ -79,6 +74,9 @@ def take_longer(folder: RunFolder, remote: RemoteFolder) -> RemoteJournal:
         )
     if len(there.data) > len(here):
         write_whole(folder.journal, there.data)
+    for start in _starts(remote).difference(there.starts):
+        # Left by a driver that was at work at the same time and stopped.
+        remote.delete(segment_name(start))
     return there
 
 
@@ -94,7 +92,7 @@ class JournalUploader:
     def __init__(self, path: Path, *, remote: RemoteFolder, known: RemoteJournal) -> None:
         self._path = path
         self._remote = remote
-        self._start = known.last_start
+        self._start = known.starts[-1] if known.starts else 0
         self._end = len(known.data)
 
     def flush(self) -> None:
@@ -120,6 +118,11 @@ class JournalUploader:
         with self._path.open("rb") as file:
             file.seek(self._end)
             return file.read().count(b"\n")
+
+
+def _starts(remote: RemoteFolder) -> set[int]:
+    found = [_NAME.fullmatch(name) for name in remote.files(_FOLDER)]
+    return {int(match[1]) for match in found if match}
 
 
 def _common_lines(left: bytes, right: bytes) -> int:

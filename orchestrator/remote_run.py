@@ -26,6 +26,9 @@ from trainables.storage_uri import child_uri, is_uri, parent_uri, shown_uri, uri
 _RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._-]*")
 
+#: What else of a run is brought here at once.
+_SMALL = ("study.yaml", "environment.json", "trials.parquet", "epochs.parquet", "augmented.png")
+
 Result = TypeVar("Result")
 
 
@@ -95,7 +98,7 @@ def local_run(text: str, *, runs: Path = RUNS, with_files: bool = False) -> Path
     if not is_uri(text):
         return Path(text)
     if complaint := uri_complaint(text):
-        raise InputError(f"RUN: a run elsewhere {complaint}, for example s3://bucket/runs/quickstart")
+        raise InputError(f"RUN: {complaint}" + (f", got {text!r}" if complaint.startswith("must") else ""))
     parent, name = parent_uri(text)
     name = unquote(name)
     if not _NAME.fullmatch(name):
@@ -133,7 +136,7 @@ def _make(folder: RunFolder, *, remote: RemoteFolder) -> None:
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700, parents=True)
     try:
-        for name in ("study.yaml", "environment.json"):
+        for name in _SMALL:
             if (data := remote.read(name)) is not None:
                 write_whole(draft / name, data)
         take_longer(RunFolder(draft), remote)

@@ -118,9 +118,11 @@ def sync_trial(there: RemoteFolder, folder: Path, *, keep: frozenset[int]) -> No
     """
     upload_trial(there, folder)
     kept = keep | set(saved_epochs(folder))
+    newest = max(kept, default=0)
     # The manifest first: what is left of a checkpoint without one counts as none.
     for name in sorted(there.files(), key=lambda name: not name.endswith(MANIFEST)):
-        if _epoch_of(name) not in kept:
+        # Never a newer one: this worker may be one of a driver that is gone, and another goes on with the trial.
+        if (epoch := _epoch_of(name)) is not None and epoch < newest and epoch not in kept:
             there.delete(name)
 
 
