@@ -134,6 +134,7 @@ class Mirror:
         if not self._has_any_trial():
             return
         self._lock.ensure()
+        self._files.upload_study()
         self._journal.flush()
         if is_last or time.monotonic() - self._files_at > _FILES_SECONDS:
             self._files.upload_small()

@@ -29,6 +29,10 @@ class FileMirror:
         #: Time and size of files as they were uploaded.
         self._sent: dict[str, tuple[int, int]] = {}
 
+    def upload_study(self) -> None:
+        """Uploads the study file if it changed: nothing that follows from it may be there before it."""
+        self._upload_changed(self._folder.study)
+
     def upload_small(self) -> None:
         """Uploads files that changed since the last time."""
         for path in self._small():
@@ -65,7 +69,7 @@ class FileMirror:
 
     def _small(self) -> Iterator[Path]:
         folder = self._folder
-        yield from (folder.study, folder.environment, folder.augmented, folder.trials, folder.epochs, folder.report)
+        yield from (folder.environment, folder.augmented, folder.trials, folder.epochs, folder.report)
         yield from sorted(folder.failures.glob("[!.]*"))
 
     def _upload_changed(self, path: Path) -> None:

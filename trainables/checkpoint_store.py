@@ -71,19 +71,16 @@ class CheckpointStore:
                 return
 
     def fetch_epoch(self, epoch: int, *, variant_id: str) -> None:
-        """Brings one checkpoint here if it is not.
+        """Brings a checkpoint here that is not valid here; nothing happens where there is no place elsewhere.
 
-        Raises: CheckpointError: if it is valid neither here nor there.
+        Raises: CheckpointError: if it is not valid there either, or the storage does not answer.
         """
         if self._remote is None:
             return
         try:
-            load_checkpoint(checkpoint_folder(self._folder, epoch=epoch), variant_id=variant_id)
-        except CheckpointError as exc:
-            try:
-                _download(self._there(), self._folder, epoch=epoch, variant_id=variant_id)
-            except RemoteError as refusal:
-                raise CheckpointError(f"{exc}; and elsewhere: {refusal}") from exc
+            _download(self._there(), self._folder, epoch=epoch, variant_id=variant_id)
+        except RemoteError as exc:
+            raise CheckpointError(f"{checkpoint_folder(self._folder, epoch=epoch)}: is not here, and {exc}") from exc
 
     def changed(self, *, keep: Iterable[int]) -> None:
         """Begins to upload what was saved here, and to remove there what is neither here nor to keep."""

@@ -50,7 +50,7 @@ def machine(make_command_line, tmp_path, object_store):
 
 def test_lost_machine_costs_nothing_that_was_uploaded(machine, object_store):
     first, second, calm = machine("first"), machine("second"), machine("calm")
-    calm.run("run", calm.write_study("kept", **STUDY))
+    calm.run("run", calm.write_study("kept", **STUDY | {"export": {"top": 0}}))
     object_store.faults.error_share, object_store.faults.slow_share = 0.03, 0.1
     object_store.faults.slow_seconds = 0.05
     process = first.start("run", first.write_study("kept", **STUDY, storage=object_store.uri()))

@@ -10,6 +10,7 @@ from orchestrator.export.manifest import fingerprints
 from orchestrator.journal import Journal
 from orchestrator.mirror import open_mirror
 from orchestrator.paths import RunFolder, write_whole
+from orchestrator.records import StudyPaused
 from orchestrator.remote_run import is_driver_elsewhere, local_run, remote_of, taken_elsewhere
 from orchestrator.run_folder import driver_lock, load_state, make_run_folder, new_run_folder, read_state
 from orchestrator.study import load_study, parse_study
@@ -73,8 +74,8 @@ def test_shorter_journal_here_is_completed_and_a_longer_one_kept(kept, place):
     kept.journal.write_bytes(whole[:5000])
     local_run(f"{place}/swept", runs=kept.root.parent)
     assert kept.journal.read_bytes() == whole
-    with kept.journal.open("ab") as file:
-        file.write(b'{"type":"study_paused","reason":"later","at":1760000600.0}\n')
+    with Journal(kept.journal) as journal:
+        journal.append(StudyPaused(reason="later", at=1760000600.0))
     local_run(f"{place}/swept", runs=kept.root.parent)
     assert read_state(kept).paused.reason == "later"
 
