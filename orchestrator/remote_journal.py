@@ -45,7 +45,7 @@ def read_remote_journal(remote: RemoteFolder) -> RemoteJournal:
 
     Raises: JournalError: if a segment is missing. RemoteError: if the storage does not answer.
     """
-    found, starts, data = _starts(remote), [], b""
+    found, starts, data = _starts(remote), [], bytearray()
     while len(data) in found and (segment := remote.read(segment_name(len(data)))):
         starts.append(len(data))
         data += segment
@@ -54,7 +54,7 @@ def read_remote_journal(remote: RemoteFolder) -> RemoteJournal:
             f"{shown_uri(remote.uri)}: {segment_name(len(data))} is missing or the one before was changed; restore it "
             "from a backup, or go on from the run folder of the machine that wrote it"
         )
-    return RemoteJournal(data=data, starts=tuple(starts))
+    return RemoteJournal(data=bytes(data), starts=tuple(starts))
 
 
 def take_longer(folder: RunFolder, remote: RemoteFolder) -> RemoteJournal:
