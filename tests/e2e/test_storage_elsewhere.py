@@ -12,7 +12,8 @@ from orchestrator.remote_journal import read_remote_journal
 from orchestrator.remote_lock import HEARTBEAT
 from trainables.remote_folder import RemoteFolder
 
-pytestmark = pytest.mark.slow
+#: Four command lines, one after the other.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 #: More than are done when the machine is lost after the first reports.
 MAX_EPOCHS = 30

@@ -217,12 +217,14 @@ def test_export_whose_rank_another_model_took_is_removed_elsewhere(idle_mirror, 
         for record in make_sweep():
             journal.append(record)
     fill(folder)
+    shutil.copytree(folder.exports / "1-t0003", folder.exports / "2-t0001")
     mirror.flush(is_last=True)
     shutil.move(folder.exports / "1-t0003", folder.exports / "1-t0006")
+    shutil.rmtree(folder.exports / "2-t0001")
     mirror.flush(is_last=True)
-    assert set(remote.files("exports")) == {
-        f"exports/1-t0006/{name}" for name in ("model.keras", "saved_model/saved_model.pb", "manifest.json")
-    }
+    files = ("model.keras", "saved_model/saved_model.pb", "manifest.json")
+    # Nothing took the second rank, so what lies there elsewhere is not ours to remove.
+    assert set(remote.files("exports")) == {f"exports/{at}/{name}" for at in ("1-t0006", "2-t0001") for name in files}
 
 
 def test_run_folder_that_lost_everything_is_never_taken_for_a_reason_to_delete(idle_mirror, folder, make_sweep):

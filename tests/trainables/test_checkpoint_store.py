@@ -81,12 +81,12 @@ def test_another_node_goes_on_from_the_newest_and_loses_no_best(store_in, there)
     assert load_checkpoint(checkpoint_folder(folder, epoch=1), variant_id=VARIANT).state["weights"][0] == 1
 
 
-def test_newer_checkpoint_here_is_not_replaced_by_an_older_one(store_in):
+def test_checkpoint_here_is_not_replaced_by_one_that_is_no_newer(store_in):
     store, folder, _ = store_in("node-a")
     train(store, folder, epochs=[1, 2])
-    save(folder, 3)
+    save(folder, 2, value=0.5)
     store.fetch(variant_id=VARIANT, is_needed=True)
-    assert newest_checkpoint(folder, variant_id=VARIANT).epoch == 3
+    assert newest_checkpoint(folder, variant_id=VARIANT).state["weights"][0] == 2.5
 
 
 @pytest.mark.parametrize("name", ["state.npz", "history.json", "manifest.json"])
