@@ -20,7 +20,6 @@ from orchestrator.remote_lock import Holder, RemoteLock, TakenOverError
 from orchestrator.remote_run import patiently, remote_of
 from orchestrator.study import StudySpec
 from orchestrator.wording import moment
-from trainables.errors import RemoteError
 from trainables.remote_folder import RemoteFolder
 from trainables.storage_uri import shown_uri
 
@@ -109,6 +108,7 @@ class Mirror:
         #: How often in a row.
         self.num_failures = 0
         self._taken: TakenOverError | None = None
+        self._is_complete = False
         self._is_closing = threading.Event()
         self._has_given_up = threading.Event()
         self._has_ended = threading.Event()
@@ -149,14 +149,15 @@ class Mirror:
         self._is_closing.set()
         if self._taken is None:
             self._tell(f"completing {shown_uri(self._remote.uri)}")
+        started = time.time()
         while not self._has_ended.wait(_POLL_SECONDS):
             since = self._failing_since
-            if since is not None and time.time() - since > GIVE_UP_SECONDS:
+            if since is not None and time.time() - max(since, started) > GIVE_UP_SECONDS:
                 break
         self._has_given_up.set()
         if self._taken is not None:
             return self._told_taken()
-        if not self._has_ended.is_set():
+        if not self._is_complete:
             return (
                 f"storage {shown_uri(self._remote.uri)}: {self._waiting()} could not be uploaded ({self._failure}); "
                 f"everything is whole in {self._folder.root}; upload it with: convfleet resume {self._folder.quoted}"
@@ -165,23 +166,27 @@ class Mirror:
         return ""
 
     def _run(self) -> None:
+        try:
+            self._upload_until_closed()
+        finally:
+            self._has_ended.set()
+
+    def _upload_until_closed(self) -> None:
         delay = _PERIOD_SECONDS
-        while not self._has_given_up.is_set():
+        while not self._has_given_up.is_set() and not self._is_complete:
             is_last = self._is_closing.wait(delay) if self._failing_since is None else self._pause(delay)
             try:
                 self.flush(is_last=is_last)
             except TakenOverError as exc:
                 self._taken = exc
-                break
-            except (RemoteError, OSError, OrchestratorError) as exc:
+                return
+            except Exception as exc:  # noqa: BLE001 - whatever is wrong with an upload, the study goes on and is told
                 delay = min(2 * delay, _LONGEST_DELAY_SECONDS)
-                self._fail(str(exc))
+                self._fail(str(exc) or type(exc).__name__)
             else:
                 delay = _PERIOD_SECONDS
                 self._recover()
-                if is_last:
-                    break
-        self._has_ended.set()
+                self._is_complete = is_last
 
     def _pause(self, delay: float) -> bool:
         """Waits before the next try, shorter while closing; returns whether the session is closing."""

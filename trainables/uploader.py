@@ -5,8 +5,6 @@ import threading
 import time
 from collections.abc import Callable
 
-from trainables.errors import RemoteError
-
 logger = logging.getLogger(__name__)
 
 _FIRST_DELAY_SECONDS, _LONGEST_DELAY_SECONDS = 1.0, 60.0
@@ -68,7 +66,7 @@ class Uploader:
 def _try(work: Callable[[], None]) -> str:
     try:
         work()
-    except (RemoteError, OSError) as exc:
+    except Exception as exc:  # noqa: BLE001 - whatever is wrong with an upload, trials go on and are told
         return str(exc) or type(exc).__name__
     return ""
 

@@ -56,12 +56,12 @@ def idle_mirror(folder, place):
 
 @pytest.fixture
 def outage(monkeypatch):
-    """While it is set, the storage takes nothing; tries follow each other at once."""
+    """While it is set, the storage takes nothing but heartbeats; tries follow each other at once."""
     is_out, real = threading.Event(), RemoteFolder._whole
     monkeypatch.setattr(mirror_module, "_PERIOD_SECONDS", 0.01)
 
     def refuse(self, name):
-        if is_out.is_set():
+        if is_out.is_set() and not name.startswith("driver"):
             raise RemoteError(f"{name}: nobody answers")
         return real(self, name)
 
@@ -115,13 +115,13 @@ def test_run_ends_byte_for_byte_elsewhere_although_requests_fail_and_are_slow(fo
 def test_study_goes_on_while_the_storage_is_gone_and_says_so_once(folder, place, make_sweep, outage):
     told = []
     records = make_sweep()
-    mirror = open_mirror(folder, place, tell=told.append)
     outage.set()
     with Journal(folder.journal) as journal:
         for record in records:
             journal.append(record)
-        while mirror.num_failures < 3:
-            time.sleep(0.01)
+    mirror = open_mirror(folder, place, tell=told.append)
+    while mirror.num_failures < 3:
+        time.sleep(0.01)
     assert len(told) == 1
     assert told[0].startswith(f"storage {place}/swept: not reachable since 20")
     assert f"{len(records)} records" in told[0]
@@ -156,6 +156,35 @@ def test_session_that_cannot_complete_says_how_to(folder, spec_at, make_sweep, o
     with mirrored(folder, spec, tell=lambda text: None):
         pass
     check_whole(folder, remote_of(folder, place))
+
+
+def test_long_outage_leaves_a_session_that_ends_its_time_to_complete(folder, place, make_sweep, outage):
+    def tell(text):
+        if text.startswith("completing"):
+            mirror._failing_since -= 3600.0
+            threading.Timer(1.0, outage.clear).start()
+
+    mirror = open_mirror(folder, place, tell=tell)
+    outage.set()
+    with Journal(folder.journal) as journal:
+        for record in make_sweep():
+            journal.append(record)
+        while not mirror.num_failures:
+            time.sleep(0.01)
+    assert mirror.close() == ""
+    check_whole(folder, remote_of(folder, place))
+
+
+def test_fault_of_our_own_is_told_and_does_not_hang_the_end(folder, spec_at, make_sweep, monkeypatch):
+    monkeypatch.setattr(mirror_module, "GIVE_UP_SECONDS", 0.0)
+
+    def work():
+        with mirrored(folder, spec_at(), tell=lambda text: None), Journal(folder.journal) as journal:
+            monkeypatch.setattr(Mirror, "flush", lambda self, is_last: 1 / 0)
+            journal.append(make_sweep()[0])
+
+    with pytest.raises(StudyFailedError, match=r"1 records .* could not be uploaded \(division by zero\)"):
+        work()
 
 
 @pytest.mark.parametrize("uri", ["s3://{missing}/runs?{options}", "s3://{bucket}/runs?{options}&colour=red"])
