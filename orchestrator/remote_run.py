@@ -23,7 +23,7 @@ from trainables.errors import RemoteError
 from trainables.remote_folder import RemoteFolder
 from trainables.storage_uri import child_uri, is_uri, parent_uri, shown_uri, uri_complaint
 
-_RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0)
+_RETRY_SECONDS = (1.0, 3.0)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._-]*")
 
 #: What else of a run is brought here at once.
