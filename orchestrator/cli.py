@@ -33,7 +33,10 @@ app = typer.Typer(
 )
 
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or a packaged study's name.")]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder such as runs/quickstart.")]
+RunArgument = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="A run folder such as runs/quickstart, or a URI such as s3://bucket/runs/x."),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. schedule.max_epochs=3; repeatable."),
@@ -62,11 +65,16 @@ def run(
 
 @app.command(epilog="Example: convfleet resume runs/quickstart --set search.trials=60")
 def resume(
-    folder: RunArgument, overrides: SetOption = None, address: AddressOption = None, as_json: JsonOption = False
+    run: RunArgument,
+    overrides: SetOption = None,
+    runs: Annotated[Path, typer.Option(help="Where a run that a URI names is brought to.")] = Path("runs"),
+    address: AddressOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Go on with an interrupted run, exactly where it stopped, or extend one with --set."""
     from orchestrator.run_folder import open_run_folder
 
+    folder = _local_run(run, runs=runs, with_files=True)
     open_run_folder(folder)
 
     def work(progress: "Progress") -> Path:
@@ -78,7 +86,7 @@ def resume(
 
 
 @app.command(epilog="Example: convfleet status runs/quickstart --json")
-def status(folder: RunArgument, as_json: JsonOption = False) -> None:
+def status(run: RunArgument, as_json: JsonOption = False) -> None:
     """Show how far a run is, also while it runs."""
     from orchestrator.driver_lock import is_driver_alive
     from orchestrator.driver_owner import read_owner
@@ -86,8 +94,9 @@ def status(folder: RunArgument, as_json: JsonOption = False) -> None:
     from orchestrator.summary import status as print_status
     from orchestrator.summary import status_json
 
-    run_folder = open_run_folder(folder)
-    state, is_alive, owner = load_state(run_folder), is_driver_alive(run_folder), read_owner(run_folder)
+    run_folder = open_run_folder(_local_run(run))
+    is_alive = is_driver_alive(run_folder) or _is_driver_elsewhere(run)
+    state, owner = load_state(run_folder), read_owner(run_folder)
     if as_json:
         _print_json(status_json(state, folder=run_folder, is_alive=is_alive, owner=owner))
     else:
@@ -160,18 +169,18 @@ def doctor(as_json: JsonOption = False) -> None:
 
 
 @app.command(epilog="Example: convfleet report runs/quickstart")
-def report(folder: RunArgument) -> None:
+def report(run: RunArgument) -> None:
     """Write report.html anew, also while the study runs."""
     from orchestrator.report import write_report
     from orchestrator.run_folder import load_state, open_run_folder
 
-    run_folder = open_run_folder(folder)
+    run_folder = open_run_folder(_local_run(run))
     print(write_report(run_folder, state=load_state(run_folder)))
 
 
 @app.command(epilog="Example: convfleet export runs/quickstart --top 5 --format keras")
 def export(
-    folder: RunArgument,
+    run: RunArgument,
     top: Annotated[
         str | None, typer.Option(metavar="INTEGER", help="How many of the best; default: the study's.")
     ] = None,
@@ -190,6 +199,7 @@ def export(
         if name not in known:
             raise InputError(f"--format: must be one of {', '.join(known)}, got {name!r}{nearest(name, known)}")
     count = None if top is None else _export_count(top)
+    folder = _local_run(run, with_files=True)
     load_state(open_run_folder(folder))
     from orchestrator.progress import make_progress
     from orchestrator.runner import export_study
@@ -234,6 +244,24 @@ def _export_count(text: str) -> int:
     if text.isdecimal() and 1 <= int(text[:_LONGEST_COUNT]) <= _MAX_EXPORTS:
         return int(text)
     raise InputError(f"--top: must be a whole number from 1 to {_MAX_EXPORTS}, got {text!r}; for example --top 3")
+
+
+def _local_run(run: str, *, runs: Path = Path("runs"), with_files: bool = False) -> Path:
+    """Returns a run's folder, after bringing the run here where a URI names it."""
+    if "://" not in run:
+        return Path(run)
+    # Late: it brings pyarrow, and paths need none of it.
+    from orchestrator.remote_run import local_run
+
+    return local_run(run, runs=runs, with_files=with_files)
+
+
+def _is_driver_elsewhere(run: str) -> bool:
+    if "://" not in run:
+        return False
+    from orchestrator.remote_run import is_driver_elsewhere
+
+    return is_driver_elsewhere(run)
 
 
 def _run_study(spec: "StudySpec", *, runs: Path, address: str | None, progress: "Progress") -> Path:

@@ -2,6 +2,8 @@
 
 import errno
 import shutil
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.errors import JournalError, RunFolderError
@@ -11,18 +13,21 @@ from orchestrator.study import StudySpec
 from orchestrator.trial import StudyState, fold
 
 
-def new_run_folder(runs: Path, spec: StudySpec) -> RunFolder:
+def new_run_folder(runs: Path, spec: StudySpec, *, is_taken: Callable[[str], bool] = lambda name: False) -> RunFolder:
     """Makes a folder for a new run, `runs/<study>`, or `runs/<study>-2` and so on where that is taken.
+
+    is_taken: Whether a name is taken elsewhere.
 
     Raises: RunFolderError: if it cannot be made.
     """
     number = 1
     while True:
         root = runs / (spec.name if number == 1 else f"{spec.name}-{number}")
-        try:
+        number += 1
+        if is_taken(root.name):
+            continue
+        with suppress(FileExistsError):
             return make_run_folder(root, spec)
-        except FileExistsError:
-            number += 1
 
 
 def make_run_folder(root: Path, spec: StudySpec) -> RunFolder:
@@ -48,7 +53,7 @@ def make_run_folder(root: Path, spec: StudySpec) -> RunFolder:
 
 def discard_if_unused(folder: RunFolder) -> None:
     """Removes a new run folder whose study ended before its first trial: there is nothing in it to resume."""
-    if folder.journal.is_file() and not read_state(folder).trials:
+    if not folder.journal.exists() or not read_state(folder).trials:
         shutil.rmtree(folder.root, ignore_errors=True)
 
 

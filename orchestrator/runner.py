@@ -8,6 +8,7 @@ from orchestrator.export.request import ExportResult
 from orchestrator.paths import RUNS, RunFolder
 from orchestrator.progress import Progress
 from orchestrator.records import StudyFinished
+from orchestrator.remote_run import local_run, taken_elsewhere
 from orchestrator.result import StudyResult, open_run
 from orchestrator.run_folder import discard_if_unused, load_state, new_run_folder, open_run_folder
 from orchestrator.session import open_session
@@ -26,7 +27,7 @@ def run_study(
 
     Raises: StudyPausedError: on Ctrl-C or SIGTERM. StudyFailedError: if the study cannot work.
     """
-    folder = new_run_folder(runs, spec)
+    folder = new_run_folder(runs, spec, is_taken=taken_elsewhere(spec.storage.uri))
     try:
         return _work(folder, spec, address=address, progress=progress)
     except OrchestratorError:
@@ -43,13 +44,14 @@ def resume_study(
 ) -> StudyResult:
     """Goes on with a run exactly where its journal ends, and returns what came of it.
 
+    root: Its folder, or the URI where it is kept elsewhere; it is brought to `runs/<name>` then.
     overrides: `key=value` texts such as `search.trials=60` that extend the study; what would make earlier results
         incomparable is refused.
 
     Raises: RunFolderError: if there is no such run, or another driver is at work on it. InputError: if its study or
         its data changed, or may not be changed so. The rest as `run_study`.
     """
-    folder = open_run_folder(Path(root))
+    folder = open_run_folder(local_run(str(root), with_files=True))
     return _work(folder, load_study(folder.study), overrides=overrides, address=address, progress=progress)
 
 
@@ -67,7 +69,7 @@ def export_study(
 
     Raises: ExportError: if one failed; the others are exported all the same.
     """
-    folder = open_run_folder(Path(root))
+    folder = open_run_folder(local_run(str(root), with_files=True))
     load_state(folder)  # raises where the study was never opened
     spec = load_study(folder.study)
     export = Export.model_validate({"top": top or max(1, spec.export.top), "formats": formats or spec.export.formats})

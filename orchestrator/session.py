@@ -17,12 +17,14 @@ from orchestrator.export.request import ExportRequest, ExportResult, has_formats
 from orchestrator.extension import current_study
 from orchestrator.interrupts import OneInterrupt
 from orchestrator.journal import Journal
+from orchestrator.mirror import Mirror, mirrored
 from orchestrator.overview import export_path
 from orchestrator.paths import RunFolder
 from orchestrator.progress import Progress
 from orchestrator.ray_session import ray_session
 from orchestrator.recorder import Recorder
 from orchestrator.records import JOURNAL_SCHEMA, ModelExported, SessionStarted, StudyOpened, StudyPaused
+from orchestrator.remote_run import run_uri
 from orchestrator.report import write_report
 from orchestrator.resources import concurrent_trials
 from orchestrator.reuse import results_id, take_over
@@ -57,11 +59,18 @@ def open_session(
     with (
         OneInterrupt() as interrupt,
         driver_lock(folder, tell=tell) as lock,
+        mirrored(folder, spec, tell=tell) as mirror,
         Journal(folder.journal, check=lock.check) as journal,
     ):
         recorder = Recorder(journal, state=read_state(folder), folder=folder, retries=spec.resources.retries)
         session = Session(
-            folder=folder, spec=spec, recorder=recorder, interrupt=interrupt, address=address, progress=progress
+            folder=folder,
+            spec=spec,
+            recorder=recorder,
+            interrupt=interrupt,
+            address=address,
+            progress=progress,
+            mirror=mirror,
         )
         try:
             yield session
@@ -89,6 +98,7 @@ class Session:
     interrupt: OneInterrupt
     address: str | None
     progress: Progress | None
+    mirror: Mirror | None = None
     started: float = 0.0
     worker: WorkerSpec | None = None
     num_concurrent: int = 0
@@ -179,6 +189,8 @@ class Session:
             while not tuning.wait(_POLL_SECONDS):
                 self.recorder.check()
                 self.show()
+                if self.mirror is not None:
+                    self.mirror.check()
             self.show()
         except BaseException:
             # Nothing is recorded from here on, so Ray Tune may end its trials as it likes.
@@ -312,6 +324,7 @@ class Session:
             device=DeviceSpec(cpus=spec.resources.cpus_per_trial, gpus=spec.resources.gpus_per_trial),
             checkpoints=str(self.folder.checkpoints.absolute()),
             picture=str(self.folder.augmented.absolute()),
+            remote=None if spec.storage.uri is None else run_uri(self.folder, spec.storage.uri),
         )
 
 

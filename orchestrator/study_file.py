@@ -135,6 +135,8 @@ def _set(mapping: dict[Any, Any], keys: Sequence[str], value: Any, *, override: 
         if key == "space" and isinstance(inner, str):
             # `space: cnn-small` is short for a base without changes.
             inner = mapping[key] = {"base": inner}
+        if key == "storage" and isinstance(inner, str):
+            inner = mapping[key] = {"uri": inner}
         if inner is None:
             inner = mapping[key] = {}
         if not isinstance(inner, dict):

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from trainables.spec_types import Count, Number
+from trainables.storage_uri import uri_complaint
 from trainables.target_spec import usual_mode
 
 
@@ -40,6 +41,12 @@ def _auto_or_number_from(low: float) -> Callable[[object], object]:
         raise ValueError(f"must be auto or a number of at least {low:g}")
 
     return check
+
+
+def _storage_uri(value: str) -> str:
+    if complaint := uri_complaint(value):
+        raise ValueError(complaint)
+    return value
 
 
 class Section(BaseModel):
@@ -144,9 +151,15 @@ class Storage(Section):
         min_free_gb: The study pauses before the disk has less room than this, in 10^9 bytes.
     """
 
-    uri: str | None = Field(default=None, examples=["s3://bucket/runs"])
+    uri: Annotated[str, AfterValidator(_storage_uri)] | None = Field(default=None, examples=["s3://bucket/runs"])
     checkpoint_budget_gb: Number | None = Field(default=None, gt=0, allow_inf_nan=False, examples=[20])
     min_free_gb: Number = Field(default=0.2, ge=0, allow_inf_nan=False, examples=[1])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: object) -> object:
+        """Takes `storage: s3://bucket/runs` for a mapping with nothing but its uri."""
+        return {"uri": value} if isinstance(value, str) else value
 
 
 class Export(Section):

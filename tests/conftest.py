@@ -1,7 +1,100 @@
-"""TensorFlow in the tests computes as in a worker with one CPU: several threads add up in any order."""
+"""What tests of several packages share: TensorFlow as in a worker with one CPU, and a local S3 that can fail."""
 
 import os
+import random
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
-# Read when TensorFlow is first used, by whichever test of a process comes first.
+import pytest
+
+# Several threads add up in any order. Read when TensorFlow is first used, by whichever test of a process comes first.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+
+
+@dataclass(kw_only=True)
+class Faults:
+    """What goes wrong with requests to an object store; a seeded share of them."""
+
+    generator: random.Random
+    error_share: float = 0.0
+    slow_share: float = 0.0
+    slow_seconds: float = 0.0
+    num_failed: int = 0
+    num_slow: int = 0
+
+    def draw(self) -> tuple[str, float]:
+        """Returns the status to fail with, or nothing, and the seconds to wait before the answer."""
+        failed, slow = self.generator.random() < self.error_share, self.generator.random() < self.slow_share
+        self.num_failed += failed
+        self.num_slow += slow
+        status = self.generator.choice(["500 Internal Server Error", "503 Slow Down"]) if failed else ""
+        return status, self.slow_seconds if slow else 0.0
+
+
+@dataclass(kw_only=True)
+class ObjectStore:
+    """A local S3 with one bucket for a test, and a say in what goes wrong."""
+
+    address: str
+    bucket: str
+    faults: Faults
+
+    def uri(self, path: str = "runs") -> str:
+        """Returns the URI of a place in the bucket; it carries no credentials."""
+        return f"s3://{self.bucket}/{path}?endpoint_override={self.address}&scheme=http&region=us-east-1"
+
+
+@pytest.fixture(scope="session")
+def object_server() -> Iterator[tuple[str, dict[str, Faults]]]:
+    """A local S3 in front of which requests fail or are slow, as the faults of their bucket say."""
+    from moto.server import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class Quiet(WSGIRequestHandler):
+        def log(self, *arguments: object, **named: object) -> None:
+            """Says nothing."""
+
+    inner, faults = DomainDispatcherApplication(create_backend_app), {}
+
+    def application(environ: dict[str, Any], start_response: Any) -> Any:
+        bucket = environ["PATH_INFO"].split("/")[1]
+        status, seconds = faults[bucket].draw() if bucket in faults else ("", 0.0)
+        if seconds:
+            threading.Event().wait(seconds)
+        if status:
+            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            start_response(status, [("Content-Length", "0")])
+            return [b""]
+        return inner(environ, start_response)
+
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Quiet)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"127.0.0.1:{server.server_port}", faults
+    server.shutdown()
+    thread.join()
+
+
+@pytest.fixture
+def object_store(object_server: tuple[str, dict[str, Faults]], monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    """A bucket of its own in a local S3."""
+    import boto3
+
+    address, faults = object_server
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "tester",
+        "AWS_SECRET_ACCESS_KEY": "not-a-secret",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    bucket = f"b{uuid.uuid4().hex[:12]}"
+    boto3.client("s3", endpoint_url=f"http://{address}").create_bucket(Bucket=bucket)
+    seed = random.randrange(10_000)
+    print(f"seed of faults: {seed}")
+    faults[bucket] = Faults(generator=random.Random(seed))
+    return ObjectStore(address=address, bucket=bucket, faults=faults[bucket])

@@ -72,6 +72,7 @@ DOORS = {
         "orchestrator/summary.py",
         "orchestrator/report/",
         "trainables/data/sources/",
+        "trainables/remote_folder.py",
     ),
     "sklearn": ("trainables/data/sources/digits.py",),
     "plotly": ("orchestrator/report/",),

@@ -5,7 +5,8 @@ TrainingError
 ├── DivergedError       the loss is no longer a finite number
 ├── MicroBatchError     batches cannot be trained in smaller pieces
 ├── UserCodeError       a user's own function failed, or returned what is no model of the task
-└── CheckpointError     a checkpoint is missing, torn or belongs to another variant
+├── CheckpointError     a checkpoint is missing, torn or belongs to another variant
+└── RemoteError         storage elsewhere does not do what it is asked
 """
 
 
@@ -31,3 +32,16 @@ class UserCodeError(TrainingError):
 
 class CheckpointError(TrainingError):
     """A checkpoint that is missing, damaged or of another variant."""
+
+
+class RemoteError(TrainingError):
+    """Storage elsewhere that does not answer or refuses.
+
+    Args:
+        message: Where, and what it says.
+        is_lasting: Whether another try would end the same.
+    """
+
+    def __init__(self, message: str, *, is_lasting: bool = False) -> None:
+        super().__init__(message)
+        self.is_lasting = is_lasting

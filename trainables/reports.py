@@ -23,6 +23,7 @@ class NoteKind(StrEnum):
     """What a note about a trial is about."""
 
     CHECKPOINT_INVALID = "checkpoint_invalid"
+    CHECKPOINT_HERE_ONLY = "checkpoint_here_only"
     MICRO_BATCHES = "micro_batches"
 
 

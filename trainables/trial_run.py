@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from search_spaces import Variant
 from trainables.checkpoint import Checkpoint, newest_checkpoint, prune_checkpoints, save_checkpoint
+from trainables.checkpoint_store import CheckpointStore
 from trainables.data.dataset import DatasetInfo, open_dataset
 from trainables.data.errors import DataError
 from trainables.data.prepare import prepare_in_process
@@ -64,6 +65,8 @@ class TrialRun:
         self._next_epoch = first_epoch
         self._training: Training | None = None
         self._folder = Path(spec.checkpoints) / trial
+        self._store = CheckpointStore(spec.remote, trial=trial, folder=self._folder)
+        self._is_here_only = False
         self._notes: list[Note] = []
         #: Pieces that each batch is trained in.
         self._num_micro_batches = 1
@@ -168,7 +171,17 @@ class TrialRun:
                 # lost, and the best of them may be exported.
                 report = self._train_and_save(self._training)
         self._next_epoch += 1
+        if report.is_last:
+            # What is told as ended is elsewhere, too: nobody takes this trial up again to upload it.
+            self.settle()
         return report
+
+    def settle(self) -> None:
+        """Waits until the checkpoints are kept elsewhere, too, where they are to be, and notes once if they are not."""
+        if (failure := self._store.settle()) and not self._is_here_only:
+            self._is_here_only = True
+            text = f"checkpoints were on {socket.gethostname()} alone for a while: {failure}"
+            self._notes.append(Note(kind=NoteKind.CHECKPOINT_HERE_ONLY, text=text))
 
     def _train_and_save(self, training: "Training") -> EpochReport:
         report = training.run_epoch()
@@ -200,6 +213,7 @@ class TrialRun:
         )
         training.overhead_seconds.update(overhead)
         _show_augmentation(self.spec, train)
+        self._store.fetch(variant_id=self.variant.variant_id, is_needed=self._next_epoch > 1)
         checkpoint = newest_checkpoint(self._folder, variant_id=self.variant.variant_id)
         if checkpoint is None:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -216,6 +230,8 @@ class TrialRun:
 
     def _save(self, training: "Training") -> None:
         started = time.perf_counter()
+        # Never more than one epoch ahead of what is kept elsewhere, as long as that answers.
+        self.settle()
         checkpoint = Checkpoint(
             variant_id=self.variant.variant_id,
             state=training.state(),
@@ -227,7 +243,9 @@ class TrialRun:
         self._leave_if_superseded()
         best = best_epoch(training.history, metric=self.spec.training.metric, mode=self.spec.training.mode)
         # The one before the newest stays as well, in case the newest turns out to be damaged.
-        prune_checkpoints(self._folder, keep={best, training.epoch, training.epoch - 1})
+        keep = {best, training.epoch, training.epoch - 1}
+        prune_checkpoints(self._folder, keep=keep)
+        self._store.changed(keep=keep)
         training.overhead_seconds["checkpoint"] = time.perf_counter() - started
 
     def _leave_if_superseded(self) -> None:

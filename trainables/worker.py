@@ -56,6 +56,10 @@ class VariantTrainable(tune.Trainable):
     def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
         """Loads nothing: a TrialRun finds its own newest valid checkpoint."""
 
+    def cleanup(self) -> None:
+        """Lets uploads of the last trial end before the process does."""
+        self._run.settle()
+
     def _take(self, config: dict[str, Any]) -> None:
         self._run = TrialRun(
             trial=config["trial"],

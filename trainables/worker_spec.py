@@ -65,6 +65,7 @@ class WorkerSpec:
         checkpoints: The folder of checkpoints, the same on every node.
         picture: Where to show augmented training images, once a study; None: nowhere.
         session: The number of the driver's session, from 1; a worker of an earlier one ends itself. 0: none.
+        remote: The URI that the run is kept under as well; None: nowhere.
     """
 
     dataset: DatasetInfo
@@ -75,3 +76,4 @@ class WorkerSpec:
     checkpoints: str
     picture: str | None = None
     session: int = 0
+    remote: str | None = None

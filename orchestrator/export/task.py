@@ -13,7 +13,8 @@ from orchestrator.export.formats import FORMATS
 from orchestrator.export.manifest import write_manifest
 from orchestrator.export.request import ExportRequest, ExportResult
 from orchestrator.export.verify import check_outputs
-from trainables.checkpoint import checkpoint_folder, load_checkpoint
+from trainables.checkpoint import Checkpoint, checkpoint_folder, load_checkpoint
+from trainables.checkpoint_store import CheckpointStore
 from trainables.compiling import compile_for_evaluation, compile_for_sharing
 from trainables.data.augment.augmenter import Batch
 from trainables.data.dataset import Split, open_dataset
@@ -65,9 +66,8 @@ def export_model(request: ExportRequest) -> ExportResult:
 
 
 def _load_model(request: ExportRequest) -> Any:
-    folder = checkpoint_folder(Path(request.worker.checkpoints) / request.trial, epoch=request.epoch)
     try:
-        checkpoint = load_checkpoint(folder, variant_id=request.variant.variant_id)
+        checkpoint = _load_checkpoint(request)
         dataset = request.worker.dataset
         return restored_model(
             request.variant,
@@ -78,6 +78,18 @@ def _load_model(request: ExportRequest) -> Any:
         )
     except CheckpointError as exc:
         raise ExportError(f"{request.trial}: its best checkpoint cannot be exported: {exc}") from exc
+
+
+def _load_checkpoint(request: ExportRequest) -> Checkpoint:
+    trial_folder, variant_id = Path(request.worker.checkpoints) / request.trial, request.variant.variant_id
+    folder = checkpoint_folder(trial_folder, epoch=request.epoch)
+    try:
+        return load_checkpoint(folder, variant_id=variant_id)
+    except CheckpointError:
+        # Another node or machine may have trained it.
+        store = CheckpointStore(request.worker.remote, trial=request.trial, folder=trial_folder)
+        store.fetch_epoch(request.epoch, variant_id=variant_id)
+        return load_checkpoint(folder, variant_id=variant_id)
 
 
 def _evaluate(model: Any, test: Split, *, task: Task) -> dict[str, float]:

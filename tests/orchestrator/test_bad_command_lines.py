@@ -52,6 +52,22 @@ COMMAND_LINES = [
     ("unknown format", "export new --format onnx", "--format", "got 'onnx'", "one of keras, saved_model"),
     ("near a format", "export new --format saved-model", "--format", "'saved-model'", "mean 'saved_model'?"),
     ("no models", "export new --top 0", "--top", "got '0'", "from 1 to 1000"),
+    (
+        "storage of no kind",
+        "validate ok.yaml --set storage=ftp://h/x",
+        "storage.uri",
+        "'ftp://h/x'",
+        "s3://bucket/runs",
+    ),
+    (
+        "storage with a secret",
+        "run ok.yaml --set storage=s3://a:b@c",
+        "storage.uri",
+        "credentials",
+        "environment varia",
+    ),
+    ("run of no kind", "resume ftp://h/x", "RUN", "got 'ftp://h/x'", "one of s3://"),
+    ("run elsewhere that is none", "status file:///none/x", "file:///none/x", "no such run", "s3://bucket/runs/quick"),
     ("models in words", "export new --top all", "--top", "got 'all'", "for example --top 3"),
 ]
 COMMAND_LINES += [

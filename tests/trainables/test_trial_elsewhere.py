@@ -1,0 +1,57 @@
+"""A trial whose checkpoints are kept elsewhere as well: what it notes, and when it waits."""
+
+import pytest
+
+from search_spaces import Variant
+from trainables.checkpoint_store import CheckpointStore
+from trainables.reports import NoteKind
+from trainables.trial_run import TrialRun
+from trainables.worker_spec import TrainingSpec, WorkerSpec
+
+
+@pytest.fixture
+def run(tmp_path):
+    training = TrainingSpec(max_epochs=2, metric="val_accuracy", mode="max")
+    spec = WorkerSpec(
+        dataset=None,
+        data=None,
+        split_seed=1,
+        training=training,
+        device=None,
+        checkpoints=str(tmp_path / "here"),
+        remote=f"file://{tmp_path}/elsewhere",
+    )
+    variant = Variant(family="sequential", params={}, seed=1)
+    return TrialRun(trial="t0001", variant=variant, first_epoch=1, spec=spec)
+
+
+def test_trial_notes_once_that_its_checkpoints_are_on_its_node_alone(run, monkeypatch):
+    monkeypatch.setattr(CheckpointStore, "settle", lambda self: "s3://bucket: nobody answers")
+    run.settle()
+    run.settle()
+    (note,) = run.take_notes()
+    assert note.kind is NoteKind.CHECKPOINT_HERE_ONLY
+    assert note.text.endswith("alone for a while: s3://bucket: nobody answers")
+
+
+def test_trial_whose_checkpoints_are_elsewhere_notes_nothing(run):
+    run.settle()
+    assert run.take_notes() == []
+
+
+def test_report_that_ends_a_trial_waits_for_its_checkpoint_elsewhere(run, monkeypatch):
+    from dataclasses import replace
+
+    from trainables.reports import EpochReport
+
+    report = EpochReport(epoch=1, metrics={}, train_seconds=1.0, images_per_second=1.0)
+
+    class Told:
+        epoch = 2
+        history = (report, replace(report, epoch=2, is_last=True))
+
+    waited = []
+    monkeypatch.setattr(CheckpointStore, "settle", lambda self: waited.append(1) or "")
+    monkeypatch.setattr(run, "_training", Told())
+    assert (run.step().epoch, waited) == (1, [])
+    assert (run.step().epoch, waited) == (2, [1])

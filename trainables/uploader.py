@@ -1,0 +1,75 @@
+"""Uploads behind the training: one thread a process, which tries again until they succeed."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+_FIRST_DELAY_SECONDS, _LONGEST_DELAY_SECONDS = 1.0, 60.0
+#: The longest that a trial waits for an upload that makes no progress and does not fail either.
+_LONGEST_WAIT_SECONDS = 600.0
+
+
+class Uploader:
+    """Does what is due, in order, on a thread that starts with the first.
+
+    Args:
+        sleep: Waits so many seconds.
+    """
+
+    def __init__(self, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._sleep = sleep
+        #: Guards what follows, and tells of every change.
+        self._changes = threading.Condition()
+        self._due: dict[str, Callable[[], None]] = {}
+        #: Why the last try failed; empty where it did not.
+        self._failure = ""
+        self._thread: threading.Thread | None = None
+
+    def put(self, key: str, work: Callable[[], None]) -> None:
+        """Takes work on; it replaces what is due under the same key."""
+        with self._changes:
+            self._due[key] = work
+            self._changes.notify_all()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="uploader", daemon=True)
+                self._thread.start()
+
+    def settle(self, key: str) -> str:
+        """Waits until nothing is due under a key or a try failed; returns why it failed, else an empty text."""
+        with self._changes:
+            self._changes.wait_for(lambda: key not in self._due or self._failure, timeout=_LONGEST_WAIT_SECONDS)
+            if key not in self._due:
+                return ""
+            return self._failure or f"no end of an upload for {_LONGEST_WAIT_SECONDS:.0f} s"
+
+    def _run(self) -> None:
+        delay = _FIRST_DELAY_SECONDS
+        while True:
+            with self._changes:
+                self._changes.wait_for(lambda: self._due)
+                key, work = next(iter(self._due.items()))
+            failure = _try(work)
+            with self._changes:
+                self._failure = failure
+                if not failure and self._due.get(key) is work:
+                    del self._due[key]
+                self._changes.notify_all()
+            if failure:
+                logger.warning('upload=%s decision=retry reason="%s"', key, failure)
+                self._sleep(delay)
+            delay = min(2 * delay, _LONGEST_DELAY_SECONDS) if failure else _FIRST_DELAY_SECONDS
+
+
+def _try(work: Callable[[], None]) -> str:
+    try:
+        work()
+    except Exception as exc:  # noqa: BLE001 - whatever is wrong with an upload, trials go on and are told
+        return str(exc) or type(exc).__name__
+    return ""
+
+
+#: Of this process.
+UPLOADER = Uploader()
