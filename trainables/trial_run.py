@@ -2,7 +2,6 @@
 
 import functools
 import logging
-import shutil
 import socket
 import time
 import traceback
@@ -12,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search_spaces import Variant
-from trainables.checkpoint import Checkpoint, newest_checkpoint, prune_checkpoints, save_checkpoint
+from trainables.checkpoint import Checkpoint, discard_checkpoint, valid_checkpoints
+from trainables.checkpoint_writer import CheckpointWriter
 from trainables.data.dataset import DatasetInfo, open_dataset
 from trainables.data.errors import DataError
 from trainables.data.prepare import prepare_in_process
 from trainables.errors import CheckpointError, DivergedError, InfeasibleError, UserCodeError
 from trainables.families import FAMILIES
 from trainables.patience import best_epoch
-from trainables.reports import EpochReport, FailureKind, Note
+from trainables.reports import EpochReport, FailureKind, Note, NoteKind
 from trainables.user_code import user_error
 from trainables.worker_spec import WorkerSpec
 
@@ -62,6 +62,9 @@ class TrialRun:
         self._next_epoch = first_epoch
         self._training: Training | None = None
         self._folder = Path(spec.checkpoints) / trial
+        self._writer = CheckpointWriter(self._folder)
+        #: Seconds that the step waited for the checkpoint of this epoch so far.
+        self._saving_seconds = 0.0
         self._notes: list[Note] = []
 
     def take_notes(self) -> list[Note]:
@@ -84,6 +87,9 @@ class TrialRun:
                 return Failure(kind=FailureKind.CODE_ERROR, reason=told.partition("\n")[0], details=told)
             kind = _kind_of(exc)
             return Failure(kind=kind, reason=_first_line(exc), details=traceback.format_exc())
+        finally:
+            # Whatever came of the epoch: what is begun by now will not be finished.
+            self._writer.abandon()
 
     def _told_by_user_code(self, exc: Exception) -> str:
         """Returns an error of the user's own code with their lines, not ours; empty where it is another one."""
@@ -137,28 +143,46 @@ class TrialRun:
         )
         training.overhead_seconds.update(overhead)
         _show_augmentation(self.spec, train)
-        checkpoint = newest_checkpoint(self._folder, variant_id=self.variant.variant_id)
-        if checkpoint is None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            return training
-        try:
-            training.load_state(checkpoint.state, history=checkpoint.history)
-            logger.info("trial=%s epoch=%d decision=continue", self.trial, checkpoint.epoch)
-        except CheckpointError as exc:
-            # Whole, but of a model that is built differently now, such as after an update of Keras: begin anew.
-            logger.warning('trial=%s decision=restart reason="%s"', self.trial, exc)
+        self._continue(training)
+        training.on_trained = lambda: self._begin_to_save(training)
         return training
+
+    def _continue(self, training: "Training") -> None:
+        """Takes over the newest checkpoint that this training can go on from, and notes those that it cannot."""
+        passed_over: dict[int, str] = {}
+        for checkpoint in valid_checkpoints(
+            self._folder, variant_id=self.variant.variant_id, on_invalid=passed_over.__setitem__
+        ):
+            try:
+                training.load_state(checkpoint.state, history=checkpoint.history)
+                break
+            except CheckpointError as exc:
+                # Whole, but of a model that is built differently now, such as after an update of Keras.
+                passed_over[checkpoint.epoch] = f"is of a model that is built differently now ({exc})"
+        logger.info("trial=%s epoch=%d decision=continue", self.trial, training.epoch)
+        way_on = f"went on from epoch {training.epoch}" if training.epoch else "began anew from epoch 1"
+        for epoch, reason in passed_over.items():
+            text = f"checkpoint epoch-{epoch:04d} {reason}; {way_on}"
+            logger.warning('trial=%s reason="%s"', self.trial, text)
+            self._notes.append(Note(kind=NoteKind.CHECKPOINT_INVALID, text=text))
+            # Told once: its epoch is trained and saved again.
+            discard_checkpoint(self._folder, epoch=epoch)
+
+    def _begin_to_save(self, training: "Training") -> None:
+        started = time.perf_counter()
+        self._writer.begin(training.state(), epoch=training.epoch + 1)
+        self._saving_seconds = time.perf_counter() - started
 
     def _save(self, training: "Training") -> None:
         started = time.perf_counter()
         checkpoint = Checkpoint(
             variant_id=self.variant.variant_id, state=training.state(), history=_without_overhead(training.history)
         )
-        save_checkpoint(self._folder, checkpoint)
         best = best_epoch(training.history, metric=self.spec.training.metric, mode=self.spec.training.mode)
         # The one before the newest stays as well, in case the newest turns out to be damaged.
-        prune_checkpoints(self._folder, keep={best, training.epoch, training.epoch - 1})
-        training.overhead_seconds["checkpoint"] = time.perf_counter() - started
+        keep = {best, training.epoch, training.epoch - 1}
+        self._writer.finish(checkpoint, keep=keep, is_last=training.history[-1].is_last)
+        training.overhead_seconds["checkpoint"] = self._saving_seconds + time.perf_counter() - started
 
 
 def _show_augmentation(spec: WorkerSpec, train: "SplitTensors") -> None:

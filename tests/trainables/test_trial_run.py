@@ -183,7 +183,7 @@ def test_epochs_that_are_known_but_lost_are_trained_again_in_silence(
 
 def test_a_damaged_newest_checkpoint_costs_one_epoch(spec, variant, undisturbed, stopped, trained_epochs):
     folder = stopped(4, 5)
-    (checkpoint_folder(folder, epoch=5) / "state.npz").write_bytes(b"torn")
+    (checkpoint_folder(folder, epoch=5) / "state.safetensors").write_bytes(b"torn")
     (folder / ".epoch-0006.tmp").mkdir()
     assert metrics_of(reports(start(spec, variant, first_epoch=5), 1)) == metrics_of(undisturbed[0][4:])
     assert trained_epochs == [5]
@@ -270,14 +270,14 @@ def test_checkpoints_that_cannot_be_written_are_a_storage_error(spec, variant):
     failed = failure(start(spec, variant))
     assert failed.kind is FailureKind.STORAGE_ERROR
     assert "Not a directory" in failed.reason
-    assert "save_checkpoint" in failed.details
+    assert "begin_draft" in failed.details
 
 
 def test_a_full_disk_is_a_storage_error(spec, variant, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("numpy.savez", full)
+    monkeypatch.setattr("trainables.checkpoint.write_arrays", full)
     failed = failure(start(spec, variant))
     assert failed.kind is FailureKind.STORAGE_ERROR
     assert "No space left on device" in failed.reason
