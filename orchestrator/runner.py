@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from orchestrator.checkpoint_keeper import CheckpointKeeper
 from orchestrator.errors import ExportError, OrchestratorError, StudyFailedError, StudyPausedError
 from orchestrator.export.request import ExportResult
 from orchestrator.paths import RUNS, RunFolder
@@ -10,7 +11,7 @@ from orchestrator.progress import Progress
 from orchestrator.records import StudyFinished
 from orchestrator.result import StudyResult, open_run
 from orchestrator.run_folder import discard_if_unused, load_state, new_run_folder, open_run_folder
-from orchestrator.session import open_session
+from orchestrator.session import Session, open_session
 from orchestrator.study import StudySpec, load_study
 from orchestrator.study_sections import Export
 from orchestrator.table_writer import TableWriter
@@ -77,7 +78,7 @@ def _work(folder: RunFolder, spec: StudySpec, *, address: str | None, progress: 
         session.open_study()
         state, failed_exports = session.recorder.state, None
         if state.finished is None or state.unfinished:
-            with session.connected(), TableWriter(folder, recorder=session.recorder):
+            with session.connected(), TableWriter(folder, recorder=session.recorder), _keeper(session):
                 session.train()
                 try:
                     session.export()
@@ -90,6 +91,17 @@ def _work(folder: RunFolder, spec: StudySpec, *, address: str | None, progress: 
         if failed_exports is not None:
             raise failed_exports
     return open_run(folder.root)
+
+
+def _keeper(session: Session) -> CheckpointKeeper:
+    budget = session.spec.storage.checkpoint_budget_gb
+    return CheckpointKeeper(
+        session.folder,
+        recorder=session.recorder,
+        budget_bytes=None if budget is None else budget * 1e9,
+        top=session.spec.export.top,
+        tell=session.tell,
+    )
 
 
 def _check_any_result(trials: list[Trial], folder: RunFolder) -> None:

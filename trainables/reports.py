@@ -22,6 +22,7 @@ class NoteKind(StrEnum):
     """What a note about a trial is about."""
 
     CHECKPOINT_INVALID = "checkpoint_invalid"
+    CHECKPOINT_EVICTED = "checkpoint_evicted"
     MICRO_BATCHES = "micro_batches"
 
 

@@ -13,7 +13,8 @@ from orchestrator.export.formats import FORMATS
 from orchestrator.export.manifest import write_manifest
 from orchestrator.export.request import ExportRequest, ExportResult
 from orchestrator.export.verify import check_outputs
-from trainables.checkpoint import checkpoint_folder, load_checkpoint
+from trainables.checkpoint import saved_epochs
+from trainables.checkpoint_weights import load_validated, reduced_epochs
 from trainables.compiling import compile_for_evaluation, compile_for_sharing
 from trainables.data.augment.augmenter import Batch
 from trainables.data.dataset import Split, open_dataset
@@ -65,9 +66,9 @@ def export_model(request: ExportRequest) -> ExportResult:
 
 
 def _load_model(request: ExportRequest) -> Any:
-    folder = checkpoint_folder(Path(request.worker.checkpoints) / request.trial, epoch=request.epoch)
+    folder = Path(request.worker.checkpoints) / request.trial
     try:
-        checkpoint = load_checkpoint(folder, variant_id=request.variant.variant_id)
+        checkpoint = load_validated(folder, epoch=request.epoch, variant_id=request.variant.variant_id)
         dataset = request.worker.dataset
         return restored_model(
             request.variant,
@@ -77,6 +78,11 @@ def _load_model(request: ExportRequest) -> Any:
             study_dir=request.worker.training.study_dir,
         )
     except CheckpointError as exc:
+        if request.evicted and not (saved_epochs(folder) or reduced_epochs(folder)):
+            raise ExportError(
+                f"{request.trial}: {request.evicted}; export fewer models with --top, or run the study anew with a "
+                "larger budget, or with a larger export.top, so that its weights are kept"
+            ) from exc
         raise ExportError(f"{request.trial}: its best checkpoint cannot be exported: {exc}") from exc
 
 
