@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 #: Between two looks at the disk while reports come in; the budget may be exceeded for so long.
 PERIOD_SECONDS = 5.0
+_WHY = "to keep storage.checkpoint_budget_gb"
 
 
 class CheckpointKeeper:
@@ -78,9 +79,8 @@ class CheckpointKeeper:
         held = list(self._look(of_trials))
         plan = plan_evictions(held, of_trials, budget_bytes=self._budget_bytes)
         by_name = {standing.trial: standing for standing in of_trials}
-        done = [eviction for eviction in plan.evictions if self._do(eviction, by_name[eviction.held.trial])]
-        for trial in dict.fromkeys(eviction.held.trial for eviction in done if eviction.is_for_budget):
-            self._note(by_name[trial])
+        for eviction in plan.evictions:
+            self._note_and_do(eviction, by_name[eviction.held.trial])
         self._settle(of_trials)
         self._tell_once(plan)
         self._num_seen = num_records
@@ -128,21 +128,24 @@ class CheckpointKeeper:
             discard_checkpoint(trial, epoch=held.epoch)
         return True
 
-    def _note(self, standing: Standing) -> None:
-        """Writes down what the budget took from a trial."""
-        if standing.role is Role.LEADER:
-            what = "all but the weights of its best epoch was deleted"
-            left = "it can be exported, but not trained further"
+    def _note_and_do(self, eviction: Eviction, standing: Standing) -> None:
+        if not eviction.is_for_budget:
+            self._do(eviction, standing)
+        elif standing.role is Role.LEADER:
+            # Noted after: a damaged checkpoint stays as it is.
+            if self._do(eviction, standing):
+                left = "it can be exported, but not trained further"
+                self._note(standing, f"all but the weights of its best epoch was deleted {_WHY}; {left}")
         else:
-            what, left = "its checkpoints were deleted", "it can no longer be exported"
-        self._recorder.append(
-            TrialNoted(
-                trial=standing.trial,
-                kind=NoteKind.CHECKPOINT_EVICTED,
-                text=f"{what} to keep storage.checkpoint_budget_gb; {left}",
-                at=self._recorder.now(),
-            )
-        )
+            self._note(standing, f"its checkpoints were deleted {_WHY}; it can no longer be exported")
+            self._do(eviction, standing)
+
+    def _note(self, standing: Standing, text: str) -> None:
+        """Writes down, once, what the budget takes from a trial."""
+        recorder = self._recorder
+        if text not in {note.text for note in recorder.trial(standing.trial).notes}:
+            note = TrialNoted(trial=standing.trial, kind=NoteKind.CHECKPOINT_EVICTED, text=text, at=recorder.now())
+            recorder.append(note)
 
     def _settle(self, of_trials: list[Standing]) -> None:
         for standing in of_trials:

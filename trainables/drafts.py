@@ -15,6 +15,7 @@ from pathlib import Path
 
 #: A draft of another machine counts as left behind after so long; whether its process lives cannot be asked from here.
 STRANGER_SECONDS = 600.0
+_ATTEMPTS = 3
 _DRAFT = re.compile(r"\..+@(?P<host>.+)\.(?P<pid>\d+)\.\d+\.tmp")
 _REPLACED = ".replaced"
 _numbers = itertools.count()
@@ -41,14 +42,19 @@ def write_new(path: Path, content: bytes, *, is_durable: bool) -> None:
 def put_in_place(draft: Path, target: Path, *, is_durable: bool) -> None:
     """Renames a finished draft to its target; what was there is found by `existing` until then, and deleted after."""
     aside = _aside(target)
-    try:
-        draft.rename(target)
-    except OSError:
-        if not os.path.lexists(target):
-            raise
-        # Something is there already. A kill between the two renames leaves the old one where `existing` finds it.
-        _delete(aside)
-        target.rename(aside)
+    for _ in range(_ATTEMPTS):
+        try:
+            draft.rename(target)
+            break
+        except OSError:
+            if not os.path.lexists(target):
+                raise
+        # Something is there already. A kill between the two renames leaves the old one where `existing` finds it. A
+        # worker that was taken for dead may do the same at this moment: then it is tried again.
+        with suppress(OSError):
+            _delete(aside)
+            target.rename(aside)
+    else:
         draft.rename(target)
     if is_durable:
         sync(target.parent)
