@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from orchestrator.analysis import leaderboard
 from orchestrator.checkpoint_budget import Held, Role, Standing, Step, plan_evictions, standings
+from orchestrator.records import ModelExported
 from orchestrator.tables import trials_table
 from orchestrator.trial import fold
 
@@ -115,11 +116,12 @@ def test_old_ones_of_ended_trials_go_first_then_losers_worst_first_then_all_but_
 
 @pytest.mark.parametrize("top", [0, 1, 3])
 def test_leaders_are_those_the_leaderboard_exports_and_what_was_exported(make_sweep, top):
-    state = fold(make_sweep())
+    exported = ModelExported(trial="t0009", rank=4, folder="exports/4-t0009", test_metrics={}, at=9e9)
+    state = fold([*make_sweep(), exported])
     ranked = leaderboard(trials_table(state), metric="val_accuracy", mode="max")["trial"].to_pylist()
     told = standings(state, top=top)
     leaders = {standing.trial for standing in told if standing.role is Role.LEADER}
-    assert leaders == {*ranked[: max(1, top)], "t0003"}
+    assert leaders == {*ranked[: max(1, top)], "t0003", "t0009"}
     ended = [standing.trial for standing in told if standing.role is not Role.RESUMABLE]
     assert ended == [*ranked, "t0005", "t0008"]
     assert all(standing.role is Role.RESUMABLE for standing in told if standing.trial not in ended)
