@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from orchestrator.checkpoint_keeper import CheckpointKeeper
 from orchestrator.errors import ExportError, OrchestratorError, StudyFailedError, StudyPausedError
 from orchestrator.export.request import ExportResult
 from orchestrator.paths import RUNS, RunFolder
@@ -11,7 +12,7 @@ from orchestrator.records import StudyFinished
 from orchestrator.remote_run import local_run, taken_elsewhere
 from orchestrator.result import StudyResult, open_run
 from orchestrator.run_folder import discard_if_unused, load_state, new_run_folder, open_run_folder
-from orchestrator.session import open_session
+from orchestrator.session import Session, open_session
 from orchestrator.study import StudySpec, load_study
 from orchestrator.study_sections import Export
 from orchestrator.table_writer import TableWriter
@@ -96,7 +97,7 @@ def _work(
         session.open_study(overrides=overrides)
         state, failed_exports = session.recorder.state, None
         if state.finished is None or state.unfinished:
-            with session.connected(), TableWriter(folder, recorder=session.recorder):
+            with session.connected(), TableWriter(folder, recorder=session.recorder), _keeper(session):
                 session.train()
                 try:
                     session.export()
@@ -109,6 +110,17 @@ def _work(
         if failed_exports is not None:
             raise failed_exports
     return open_run(folder.root)
+
+
+def _keeper(session: Session) -> CheckpointKeeper:
+    budget = session.spec.storage.checkpoint_budget_gb
+    return CheckpointKeeper(
+        session.folder,
+        recorder=session.recorder,
+        budget_bytes=None if budget is None else budget * 1e9,
+        top=session.spec.export.top,
+        tell=session.tell,
+    )
 
 
 def _check_any_result(trials: list[Trial], folder: RunFolder) -> None:

@@ -42,6 +42,11 @@ class GradientSums:
         #: All zero between batches.
         self._sums = {id(variable): tf.Variable(tf.zeros(variable.shape, variable.dtype)) for variable in variables}
 
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """What the sums are kept in."""
+        return list(self._sums.values())
+
     @contextmanager
     def of_piece(self, piece: Piece) -> Iterator[None]:
         """Makes the training step that is traced meanwhile add to the sums, and use them up after the last piece.

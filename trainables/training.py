@@ -4,7 +4,7 @@ import functools
 import gc
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -32,6 +32,7 @@ from trainables.reports import EpochReport
 from trainables.schedules import Horizon
 from trainables.step_data import example_data, step_data
 from trainables.task import Task
+from trainables.untracked import UNTRACKED, untracked_variables
 from trainables.worker_spec import TrainingSpec
 
 #: Validation keeps no gradients, so its batches may be larger than the training's.
@@ -74,12 +75,15 @@ class Training:
         self.history: list[EpochReport] = []
         #: Seconds since the last report that were not training, by kind.
         self.overhead_seconds: dict[str, float] = {}
+        #: Called in every epoch between the last training step and validation, which changes nothing as a rule.
+        self.on_trained: Callable[[], None] = lambda: None
         self._train, self._validation, self._task = train, validation, task
         self._params = FAMILIES[variant.family].with_defaults(variant.params)
         started = time.perf_counter()
         self._train_epoch: Any = None
         self._validate: Any = None
         self._sums: GradientSums | None = None
+        self._untracked: Mapping[str, Any] = {}
         self.model = _fresh_model(variant, task=task, statistics=statistics, study_dir=spec.study_dir)
         self._spend("build", started)
         self._phases = phases_of(FAMILIES[variant.family].module, self._params)
@@ -126,6 +130,7 @@ class Training:
         self.model.reset_metrics()
         metrics = _floats(self._train_epoch(tf.constant(order), tf.constant(epoch)))
         train_seconds = time.perf_counter() - started
+        self.on_trained()
         metrics.update({f"val_{name}": value for name, value in self._validation_metrics().items()})
         _check_finite(metrics, epoch=epoch)
         # Before the overhead is told, of which it is a part.
@@ -155,8 +160,11 @@ class Training:
         return self._counted_cost["memory_mb"]
 
     def state(self) -> dict[str, np.ndarray]:
-        """Returns every array that the next epoch depends on, by name."""
-        return {name: variable.numpy() for name, variable in state_variables(self.model).items()}
+        """Returns every array that the next epoch depends on, by name; they stay as they are, and are not writable.
+
+        On a CPU they are the variables' own memory: TensorFlow copies it before it changes what someone else holds.
+        """
+        return {name: np.asarray(_plain(variable).read_value()) for name, variable in self._state_variables().items()}
 
     def load_state(self, state: Mapping[str, np.ndarray], *, history: Sequence[EpochReport]) -> None:
         """Takes over the state after the epochs of `history`.
@@ -165,11 +173,16 @@ class Training:
         """
         # The state is that of the last finished epoch's phase; the next epoch may then begin another one.
         self._be_in_phase_of(epoch=len(history))
-        _assign(state_variables(self.model), state, variant=self.variant)
+        if self._train_epoch is None and any(name.startswith(UNTRACKED) for name in state):
+            self._trace()
+        _assign(self._state_variables(), state, variant=self.variant)
         spec, patience = self.spec, self._params["patience"]
         self.history = retold(
             history, max_epochs=spec.max_epochs, metric=spec.metric, mode=spec.mode, patience=patience
         )
+
+    def _state_variables(self) -> dict[str, Any]:
+        return {**state_variables(self.model), **self._untracked}
 
     def _be_in_phase_of(self, *, epoch: int) -> None:
         phase, _ = phase_at(self._phases, epoch, max_epochs=self.spec.max_epochs)
@@ -186,6 +199,7 @@ class Training:
         self._losses = compile_model(self.model, params, task=self._task, horizon=horizon)
         _create_variables(self.model, self._task)
         self._train_epoch = self._validate = None
+        self._untracked = {}
         self._spend("build", started)
 
     def _validation_metrics(self) -> dict[str, float]:
@@ -217,6 +231,13 @@ class Training:
         self._train_epoch = tf.function(self._train_steps).get_concrete_function(rows, tf.TensorSpec([], tf.int32))
         with self._losses.without_smoothing(), without_penalties(self.model):
             self._validate = tf.function(self._validation_steps).get_concrete_function(rows)
+        known = [*self.model.variables, *self.model.optimizer.variables]
+        self._untracked = untracked_variables(
+            self._train_epoch.graph,
+            known=known,
+            metrics=self.model.metrics_variables,
+            scratch=self._sums.variables if self._sums else (),
+        )
         self._spend("trace", started)
 
     def _train_steps(self, order: tf.Tensor, epoch: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -297,6 +318,11 @@ def forget_models() -> None:
     """Frees the memory of all models that nothing holds any more, and what Keras remembers of them."""
     keras.backend.clear_session()
     gc.collect()
+
+
+def _plain(variable: Any) -> tf.Variable:
+    """Returns TensorFlow's variable behind one of Keras's."""
+    return variable.value if isinstance(variable, keras.Variable) else variable
 
 
 def _fresh_model(variant: Variant, *, task: Task, statistics: PixelStatistics | None, study_dir: str) -> keras.Model:

@@ -2,7 +2,6 @@
 
 import functools
 import logging
-import shutil
 import socket
 import time
 import traceback
@@ -12,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search_spaces import Variant
-from trainables.checkpoint import Checkpoint, newest_checkpoint, prune_checkpoints, save_checkpoint
+from trainables.checkpoint import Checkpoint, discard_checkpoint, valid_checkpoints
 from trainables.checkpoint_store import CheckpointStore
+from trainables.checkpoint_writer import CheckpointWriter
 from trainables.data.dataset import DatasetInfo, open_dataset
 from trainables.data.errors import DataError
 from trainables.data.prepare import prepare_in_process
@@ -67,6 +67,9 @@ class TrialRun:
         self._folder = Path(spec.checkpoints) / trial
         self._store = CheckpointStore(spec.remote, trial=trial, folder=self._folder)
         self._is_here_only = False
+        self._writer = CheckpointWriter(self._folder)
+        #: Seconds that the step waited for the checkpoint of this epoch so far.
+        self._saving_seconds = 0.0
         self._notes: list[Note] = []
         #: Pieces that each batch is trained in.
         self._num_micro_batches = 1
@@ -107,6 +110,9 @@ class TrialRun:
                 return Failure(kind=FailureKind.CODE_ERROR, reason=told.partition("\n")[0], details=told)
             kind = _kind_of(exc)
             return Failure(kind=kind, reason=in_words(exc), details=traceback.format_exc())
+        finally:
+            # Whatever came of the epoch: what is begun by now will not be finished.
+            self._writer.abandon()
 
     def _told_by_user_code(self, exc: Exception) -> str:
         """Returns an error of the user's own code with their lines, not ours; empty where it is another one."""
@@ -214,19 +220,37 @@ class TrialRun:
         training.overhead_seconds.update(overhead)
         _show_augmentation(self.spec, train)
         self._store.fetch(variant_id=self.variant.variant_id, is_needed=self._next_epoch > 1)
-        checkpoint = newest_checkpoint(self._folder, variant_id=self.variant.variant_id)
-        if checkpoint is None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            return training
-        try:
-            training.load_state(checkpoint.state, history=checkpoint.history)
-            training.num_micro_batches = max(self._num_micro_batches, checkpoint.num_micro_batches)
-            self._num_micro_batches = training.num_micro_batches
-            logger.info("trial=%s epoch=%d decision=continue", self.trial, checkpoint.epoch)
-        except CheckpointError as exc:
-            # Whole, but of a model that is built differently now, such as after an update of Keras: begin anew.
-            logger.warning('trial=%s decision=restart reason="%s"', self.trial, exc)
+        self._continue(training)
+        training.on_trained = lambda: self._begin_to_save(training)
         return training
+
+    def _continue(self, training: "Training") -> None:
+        """Takes over the newest checkpoint that this training can go on from, and notes those that it cannot."""
+        passed_over: dict[int, str] = {}
+        for checkpoint in valid_checkpoints(
+            self._folder, variant_id=self.variant.variant_id, on_invalid=passed_over.__setitem__
+        ):
+            try:
+                training.num_micro_batches = max(self._num_micro_batches, checkpoint.num_micro_batches)
+                training.load_state(checkpoint.state, history=checkpoint.history)
+                break
+            except CheckpointError as exc:
+                # Whole, but of a model that is built differently now, such as after an update of Keras.
+                passed_over[checkpoint.epoch] = f"is of a model that is built differently now ({exc})"
+        self._num_micro_batches = training.num_micro_batches
+        logger.info("trial=%s epoch=%d decision=continue", self.trial, training.epoch)
+        way_on = f"went on from epoch {training.epoch}" if training.epoch else "began anew from epoch 1"
+        for epoch, reason in passed_over.items():
+            text = f"checkpoint epoch-{epoch:04d} {reason}; {way_on}"
+            logger.warning('trial=%s reason="%s"', self.trial, text)
+            self._notes.append(Note(kind=NoteKind.CHECKPOINT_INVALID, text=text))
+            # Told once: its epoch is trained and saved again.
+            discard_checkpoint(self._folder, epoch=epoch)
+
+    def _begin_to_save(self, training: "Training") -> None:
+        started = time.perf_counter()
+        self._writer.begin(training.state(), epoch=training.epoch + 1)
+        self._saving_seconds = time.perf_counter() - started
 
     def _save(self, training: "Training") -> None:
         started = time.perf_counter()
@@ -238,15 +262,13 @@ class TrialRun:
             history=_without_overhead(training.history),
             num_micro_batches=training.num_micro_batches,
         )
-        self._leave_if_superseded()
-        save_checkpoint(self._folder, checkpoint)
-        self._leave_if_superseded()
         best = best_epoch(training.history, metric=self.spec.training.metric, mode=self.spec.training.mode)
         # The one before the newest stays as well, in case the newest turns out to be damaged.
         keep = {best, training.epoch, training.epoch - 1}
-        prune_checkpoints(self._folder, keep=keep)
+        self._leave_if_superseded()
+        self._writer.finish(checkpoint, keep=keep, is_last=training.history[-1].is_last)
         self._store.changed(keep=keep)
-        training.overhead_seconds["checkpoint"] = time.perf_counter() - started
+        training.overhead_seconds["checkpoint"] = self._saving_seconds + time.perf_counter() - started
 
     def _leave_if_superseded(self) -> None:
         leave_if_superseded(Path(self.spec.checkpoints), session=self.spec.session)

@@ -9,6 +9,7 @@ from orchestrator.paths import RunFolder
 from orchestrator.tables import trials_table
 from orchestrator.trial import StudyState
 from search_spaces import Variant
+from trainables.reports import NoteKind
 from trainables.worker_spec import WorkerSpec
 
 #: Where each format lies within an export.
@@ -29,6 +30,7 @@ class ExportRequest:
         formats: Names in `formats.FORMATS`.
         folder: Where to; it appears whole or not at all.
         worker: The study's data and checkpoints.
+        evicted: What the study's budget took of the trial's checkpoints, in words; empty: nothing.
     """
 
     study: str
@@ -40,6 +42,7 @@ class ExportRequest:
     formats: Sequence[str]
     folder: str
     worker: WorkerSpec
+    evicted: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,9 @@ def select_exports(
                 formats=tuple(dict.fromkeys(formats)),
                 folder=str(folder.export(rank=rank, trial=name).absolute()),
                 worker=worker,
+                evicted=next(
+                    (note.text for note in reversed(trial.notes) if note.kind == NoteKind.CHECKPOINT_EVICTED), ""
+                ),
             )
         )
     return requests

@@ -13,8 +13,9 @@ from orchestrator.export.formats import FORMATS
 from orchestrator.export.manifest import write_manifest
 from orchestrator.export.request import ExportRequest, ExportResult
 from orchestrator.export.verify import check_outputs
-from trainables.checkpoint import Checkpoint, checkpoint_folder, load_checkpoint
+from trainables.checkpoint import Checkpoint, saved_epochs
 from trainables.checkpoint_store import CheckpointStore
+from trainables.checkpoint_weights import load_validated, reduced_epochs
 from trainables.compiling import compile_for_evaluation, compile_for_sharing
 from trainables.data.augment.augmenter import Batch
 from trainables.data.dataset import Split, open_dataset
@@ -77,19 +78,28 @@ def _load_model(request: ExportRequest) -> Any:
             study_dir=request.worker.training.study_dir,
         )
     except CheckpointError as exc:
+        folder = _trial_folder(request)
+        if request.evicted and not (saved_epochs(folder) or reduced_epochs(folder)):
+            raise ExportError(
+                f"{request.trial}: {request.evicted}; export fewer models with --top, or run the study anew with a "
+                "larger budget, or with a larger export.top, so that its weights are kept"
+            ) from exc
         raise ExportError(f"{request.trial}: its best checkpoint cannot be exported: {exc}") from exc
 
 
 def _load_checkpoint(request: ExportRequest) -> Checkpoint:
-    trial_folder, variant_id = Path(request.worker.checkpoints) / request.trial, request.variant.variant_id
-    folder = checkpoint_folder(trial_folder, epoch=request.epoch)
+    trial_folder, variant_id = _trial_folder(request), request.variant.variant_id
     try:
-        return load_checkpoint(folder, variant_id=variant_id)
+        return load_validated(trial_folder, epoch=request.epoch, variant_id=variant_id)
     except CheckpointError:
         # Another node or machine may have trained it.
         store = CheckpointStore(request.worker.remote, trial=request.trial, folder=trial_folder)
         store.fetch_epoch(request.epoch, variant_id=variant_id)
-        return load_checkpoint(folder, variant_id=variant_id)
+        return load_validated(trial_folder, epoch=request.epoch, variant_id=variant_id)
+
+
+def _trial_folder(request: ExportRequest) -> Path:
+    return Path(request.worker.checkpoints) / request.trial
 
 
 def _evaluate(model: Any, test: Split, *, task: Task) -> dict[str, float]:

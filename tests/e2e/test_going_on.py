@@ -83,3 +83,23 @@ def test_export_that_fails_leaves_the_others_and_can_be_tried_again(convfleet):
     shutil.move(run / "set-aside", run / "checkpoints" / name)
     convfleet.run("export", "runs/shipped", "--format", "keras")
     assert (run / "exports" / f"1-{name}" / "model.keras").is_file()
+
+
+def test_a_checkpoint_budget_leaves_what_exports_need_and_says_what_is_gone(convfleet):
+    study = convfleet.write_study(
+        "tight", export={"top": 1, "formats": ["keras"]}, storage={"checkpoint_budget_gb": 1e-6}
+    )
+    output = convfleet.run("run", study)
+    assert "checkpoints that are still needed take" in output
+    run = convfleet.folder / "runs" / "tight"
+    best = yaml.safe_load(convfleet.run("status", "runs/tight", "--json"))["best"]["trial"]
+    assert [path.parent.name for path in run.glob("checkpoints/*/*")] == [best]
+    assert len(list((run / "checkpoints" / best).glob("weights-*"))) == 1
+    noted = {record["trial"] for record in convfleet.records("tight", "trial_noted")}
+    assert noted == {f"t000{number}" for number in range(4)}
+
+    shutil.rmtree(run / "exports")
+    convfleet.run("export", "runs/tight")
+    assert len(list(run.glob("exports/1-*/model.keras"))) == 1
+    output = convfleet.run("export", "runs/tight", "--top", "2", code=1)
+    assert "its checkpoints were deleted to keep storage.checkpoint_budget_gb; it can no longer be exported" in output

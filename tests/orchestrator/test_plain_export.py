@@ -1,6 +1,7 @@
 """Exports of models of classes: plain Keras loads them, with none of the code that made them."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -231,3 +232,27 @@ def test_functions_that_plain_keras_does_not_know_are_found(
     model: Callable[[], keras.Model], expected: list[str]
 ) -> None:
     assert foreign_parts(plain_model(model(), TASK)) == expected
+
+
+@pytest.mark.slow
+def test_weights_alone_are_exported_like_the_checkpoint_they_were_and_evicted_ones_say_so(
+    request_of: Callable[..., ExportRequest],
+) -> None:
+    from orchestrator.export.task import export_model
+    from trainables.checkpoint_weights import reduce_to_weights, reduced_epochs
+
+    variant = Variant(family="sequential", params={"filters": 4, "ema_momentum": 0.5}, seed=1)
+    request = request_of(variant, formats=("keras",))
+    whole = export_model(request)
+    trial = Path(request.worker.checkpoints) / "sequential"
+    reduce_to_weights(trial, epoch=1, variant_id=variant.variant_id)
+    assert [path.name for path in trial.iterdir()] == ["weights-0001"]
+    assert reduced_epochs(trial) == [1]
+    assert export_model(request).test_metrics == whole.test_metrics
+
+    shutil.rmtree(trial)
+    with pytest.raises(ExportError, match=r"its best checkpoint cannot be exported: .*epoch-0001: is missing"):
+        export_model(request)
+    words = "its checkpoints were deleted to keep storage.checkpoint_budget_gb; it can no longer be exported"
+    with pytest.raises(ExportError, match=f"sequential: {words}; export fewer models with --top"):
+        export_model(replace(request, evicted=words))

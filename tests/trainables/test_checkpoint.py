@@ -1,7 +1,16 @@
 """Checkpoints: whole or not at all, every byte verified, never unpickled."""
 
+import errno
+import itertools
 import json
+import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import warnings
 
 import numpy as np
 import pytest
@@ -22,7 +31,9 @@ from trainables.errors import CheckpointError
 from trainables.reports import EpochReport
 
 VARIANT = "8ac95f5e3f6e"
-FILES = ("state.npz", "history.json", "manifest.json")
+FILES = ("state.safetensors", "history.json", "manifest.json")
+#: Events of Python's audit hooks that change what is on disk.
+FILE_ACTIONS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"}
 #: A folder that hypothesis shares between its examples is fine: each example leaves it as it was, or overwrites it.
 SHARED_FOLDER = [HealthCheck.function_scoped_fixture]
 
@@ -129,7 +140,7 @@ def test_a_torn_or_missing_file_is_told_and_passed_over(trial, file, damage):
     assert newest_checkpoint(trial, variant_id=VARIANT).epoch == 1
 
 
-@pytest.mark.parametrize("manifest", ["[]", "3", "null", '{"schema": 1}', '{"schema": 1, "variant_id": 1, "files": 2}'])
+@pytest.mark.parametrize("manifest", ["[]", "3", "null", '{"schema": 2}', '{"schema": 2, "variant_id": 1, "files": 2}'])
 def test_a_manifest_of_another_shape_is_a_damaged_checkpoint(trial, manifest):
     folder = checkpoint_folder(trial, epoch=2)
     (folder / "manifest.json").write_text(manifest)
@@ -144,29 +155,95 @@ def test_without_any_valid_checkpoint_there_is_none(trial):
     assert newest_checkpoint(trial / "nowhere", variant_id=VARIANT) is None
 
 
-@pytest.mark.parametrize("stage", ["savez", "manifest", "rename"])
-def test_a_save_killed_in_the_middle_leaves_what_was_there(trial, monkeypatch, stage):
-    class KilledError(BaseException):
-        pass
+@pytest.fixture
+def killed_at():
+    """Runs something in a process of its own that is killed before so many of its actions on files, if there are."""
 
-    def die(*_, **__):
-        raise KilledError
+    def run(work, *, action):
+        with warnings.catch_warnings():
+            # Other tests' threads do not matter to this child.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            left = itertools.count(action, -1)
 
-    with monkeypatch.context() as patch:
-        if stage == "savez":
-            patch.setattr("numpy.savez", die)
-        elif stage == "manifest":
-            patch.setattr("trainables.checkpoint._fingerprint", die)
-        else:
-            patch.setattr("pathlib.Path.rename", die)
-        with pytest.raises(KilledError):
-            save_checkpoint(trial, checkpoint_of(3))
-    assert [path.name for path in trial.glob(".*")] == [".epoch-0003.tmp"]
-    assert saved_epochs(trial) == [1, 2]
-    assert newest_checkpoint(trial, variant_id=VARIANT).epoch == 2
+            def die(event, arguments):
+                if event in FILE_ACTIONS and next(left) == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            sys.addaudithook(die)
+            work()
+            os._exit(0)
+        return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+    return run
+
+
+@pytest.mark.parametrize("epoch", [2, 3], ids=["replacing one", "a new one"])
+def test_a_save_killed_anywhere_leaves_what_was_there_or_what_is_new(trial, tmp_path, killed_at, epoch):
+    again = checkpoint_of(epoch, state={"model/0000": np.full(3, 77, np.float32)})
+    for action in itertools.count():
+        folder = shutil.copytree(trial, tmp_path / f"kill-{action}")
+        is_killed = killed_at(lambda folder=folder: save_checkpoint(folder, again), action=action)
+        told = {}
+        newest = newest_checkpoint(folder, variant_id=VARIANT, on_invalid=told.__setitem__)
+        assert told == {}
+        values = set(newest.state["model/0000"].flat)
+        assert (newest.epoch, values) in [(2, {2}), (epoch, {77})]
+        assert is_killed or values == {77}
+        save_checkpoint(folder, again)
+        assert {path.name for path in folder.iterdir()} == {"epoch-0001", "epoch-0002", f"epoch-{epoch:04d}"}
+        assert set(newest_checkpoint(folder, variant_id=VARIANT).state["model/0000"].flat) == {77}
+        if not is_killed:
+            break
+    assert action > 5, "hardly anything was killed"
+
+
+def test_pruning_killed_anywhere_leaves_whole_checkpoints_only(trial, tmp_path, killed_at):
+    for action in itertools.count():
+        folder = shutil.copytree(trial, tmp_path / f"kill-{action}")
+        is_killed = killed_at(lambda folder=folder: prune_checkpoints(folder, keep={2}), action=action)
+        for epoch in saved_epochs(folder):
+            assert load_checkpoint(checkpoint_folder(folder, epoch=epoch), variant_id=VARIANT).epoch == epoch
+        save_checkpoint(folder, checkpoint_of(3))
+        assert not list(folder.glob(".*"))
+        if not is_killed:
+            break
+    assert action > 2
+
+
+def test_a_disk_that_fills_up_leaves_no_draft(trial, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for name in ("write_arrays", "write_new", "put_in_place"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"trainables.checkpoint.{name}", full)
+            with pytest.raises(OSError, match="No space left"):
+                save_checkpoint(trial, checkpoint_of(3))
+        assert sorted(path.name for path in trial.iterdir()) == ["epoch-0001", "epoch-0002"]
+
+
+def test_drafts_of_others_who_live_stay_and_those_of_the_dead_go(trial):
+    from trainables.drafts import STRANGER_SECONDS
+
+    process = subprocess.Popen(["true"])
+    process.wait()
+    host, dead = socket.gethostname(), process.pid
+    names = {
+        f".epoch-0009@{host}.{os.getppid()}.0.tmp": True,
+        f".epoch-0009@{host}.{dead}.0.tmp": False,
+        f".epoch-0009@{host}.{os.getpid()}.999999.tmp": False,
+        ".epoch-0009@elsewhere.1.0.tmp": True,
+        ".epoch-0008@elsewhere.1.0.tmp": False,
+        ".epoch-0009.tmp": False,
+    }
+    for name in names:
+        (trial / name).mkdir()
+    long_ago = time.time() - 2 * STRANGER_SECONDS
+    os.utime(trial / ".epoch-0008@elsewhere.1.0.tmp", (long_ago, long_ago))
     save_checkpoint(trial, checkpoint_of(3))
-    assert newest_checkpoint(trial, variant_id=VARIANT).epoch == 3
-    assert not list(trial.glob(".*"))
+    assert {path.name for path in trial.glob(".*")} == {name for name, stays in names.items() if stays}
 
 
 def test_saving_an_epoch_again_replaces_it(trial):
@@ -206,19 +283,21 @@ def test_a_pickle_in_the_state_is_refused_and_never_run(trial, monkeypatch, tmp_
 
     monkeypatch.chdir(tmp_path)
     folder = checkpoint_folder(trial, epoch=2)
-    np.savez(folder / "state.npz", **{"model/0000": np.array([Bomb()], dtype=object)})
+    np.save(folder / "pickle", np.array([Bomb()], dtype=object))
+    content = (folder / "pickle.npy").read_bytes()
+    (folder / "state.safetensors").write_bytes(content)
     # Even where the manifest vouches for it.
     manifest = manifest_of(folder)
-    manifest["files"]["state.npz"] = _fingerprint(folder / "state.npz")
+    manifest["files"]["state.safetensors"] = _fingerprint(content)
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(CheckpointError, match="Object arrays cannot be loaded"):
+    with pytest.raises(CheckpointError, match="epoch-0002: is damaged"):
         load_checkpoint(folder, variant_id=VARIANT)
     assert not (tmp_path / "exploded").exists()
     assert newest_checkpoint(trial, variant_id=VARIANT).epoch == 1
 
 
 def test_a_pickle_is_never_written(tmp_path):
-    with pytest.raises(ValueError, match="Object arrays cannot be saved"):
+    with pytest.raises(ValueError, match="model/0000: arrays of object cannot be saved"):
         save_checkpoint(tmp_path, checkpoint_of(1, state={"model/0000": np.array([Bomb()], dtype=object)}))
     assert saved_epochs(tmp_path) == []
 
@@ -231,8 +310,8 @@ def test_the_checkpoint_of_another_variant_is_refused(trial):
 
 def test_an_unknown_schema_is_refused_in_words(trial):
     folder = checkpoint_folder(trial, epoch=2)
-    (folder / "manifest.json").write_text(json.dumps(manifest_of(folder) | {"schema": 2}))
-    with pytest.raises(CheckpointError, match="schema 2 is not known, expected 1"):
+    (folder / "manifest.json").write_text(json.dumps(manifest_of(folder) | {"schema": 3}))
+    with pytest.raises(CheckpointError, match="schema 3 is not known, expected 2"):
         load_checkpoint(folder, variant_id=VARIANT)
 
 

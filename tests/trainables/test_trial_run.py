@@ -11,7 +11,7 @@ import pytest
 from trainables.checkpoint import Checkpoint, checkpoint_folder, save_checkpoint, saved_epochs
 from trainables.data.cache import prepare_dataset
 from trainables.patience import best_epoch
-from trainables.reports import EpochReport, FailureKind
+from trainables.reports import EpochReport, FailureKind, Note, NoteKind
 from trainables.spec import AugmentSpec, DataSpec
 from trainables.trial_run import Failure, TrialRun
 from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
@@ -183,27 +183,49 @@ def test_epochs_that_are_known_but_lost_are_trained_again_in_silence(
 
 def test_a_damaged_newest_checkpoint_costs_one_epoch(spec, variant, undisturbed, stopped, trained_epochs):
     folder = stopped(4, 5)
-    (checkpoint_folder(folder, epoch=5) / "state.npz").write_bytes(b"torn")
+    (checkpoint_folder(folder, epoch=5) / "state.safetensors").write_bytes(b"torn")
     (folder / ".epoch-0006.tmp").mkdir()
-    assert metrics_of(reports(start(spec, variant, first_epoch=5), 1)) == metrics_of(undisturbed[0][4:])
+    run = start(spec, variant, first_epoch=5)
+    assert metrics_of(reports(run, 1)) == metrics_of(undisturbed[0][4:])
     assert trained_epochs == [5]
+    told = "checkpoint epoch-0005 is damaged (state.safetensors: size or sha256 differ); went on from epoch 4"
+    assert run.take_notes() == [Note(kind=NoteKind.CHECKPOINT_INVALID, text=told)]
+
+
+def of_another_model(variant, history):
+    return Checkpoint(variant_id=variant.variant_id, state={"model/0000": np.zeros(3)}, history=history)
 
 
 def test_a_whole_checkpoint_of_a_model_that_is_built_differently_now_starts_the_trial_anew(
     spec, variant, undisturbed, trained_epochs
 ):
-    history = undisturbed[0][:2]
-    checkpoint = Checkpoint(variant_id=variant.variant_id, state={"model/0000": np.zeros(3)}, history=history)
-    save_checkpoint(Path(spec.checkpoints) / "t0001", checkpoint)
-    told = reports(start(spec, variant), MAX_EPOCHS)
-    assert metrics_of(told) == metrics_of(undisturbed[0])
+    save_checkpoint(Path(spec.checkpoints) / "t0001", of_another_model(variant, undisturbed[0][:2]))
+    run = start(spec, variant)
+    assert metrics_of(reports(run, MAX_EPOCHS)) == metrics_of(undisturbed[0])
     assert trained_epochs == [1, 2, 3, 4, 5]
+    (note,) = run.take_notes()
+    assert note.text.startswith("checkpoint epoch-0002 is of a model that is built differently now (the checkpoint")
+    assert note.text.endswith("; began anew from epoch 1")
+
+
+def test_a_checkpoint_of_another_model_does_not_hide_an_older_one_of_this(
+    spec, variant, undisturbed, stopped, trained_epochs
+):
+    folder = stopped(4)
+    save_checkpoint(folder, of_another_model(variant, undisturbed[0]))
+    run = start(spec, variant, first_epoch=5)
+    assert metrics_of(reports(run, 1)) == metrics_of(undisturbed[0][4:])
+    assert trained_epochs == [5]
+    assert [note.text.partition("; ")[2] for note in run.take_notes()] == ["went on from epoch 4"]
 
 
 def test_checkpoints_of_another_variant_are_cleared_away(spec, variant_of, stopped):
     folder = stopped(4, 5)
     (folder / ".epoch-0006.tmp").mkdir()
-    reports(start(spec, variant_of(seed=99)), 1)
+    run = start(spec, variant_of(seed=99))
+    reports(run, 1)
+    texts = [note.text for note in run.take_notes()]
+    assert [text.split()[1:4] for text in texts] == [[f"epoch-000{epoch}", "belongs", "to"] for epoch in (5, 4)]
     assert [path.name for path in folder.iterdir()] == ["epoch-0001"]
 
 
@@ -270,14 +292,14 @@ def test_checkpoints_that_cannot_be_written_are_a_storage_error(spec, variant):
     failed = failure(start(spec, variant))
     assert failed.kind is FailureKind.STORAGE_ERROR
     assert "Not a directory" in failed.reason
-    assert "save_checkpoint" in failed.details
+    assert "begin_draft" in failed.details
 
 
 def test_a_full_disk_is_a_storage_error(spec, variant, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("numpy.savez", full)
+    monkeypatch.setattr("trainables.checkpoint.write_arrays", full)
     failed = failure(start(spec, variant))
     assert failed.kind is FailureKind.STORAGE_ERROR
     assert "No space left on device" in failed.reason
