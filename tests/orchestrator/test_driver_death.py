@@ -102,6 +102,7 @@ class Running:
     config: dict[str, Any]
     epoch: int
     num_failures: int = 0
+    error_file: str | None = None
 
 
 class Driver:
