@@ -76,7 +76,7 @@ def fill(folder):
     write_whole(folder.failure("t0005"), "a traceback")
     for name in ("model.keras", "saved_model/saved_model.pb", "manifest.json"):
         write_whole(folder.exports / "1-t0003" / name, name * 7)
-    for name in ("state.npz", "history.json", "manifest.json"):
+    for name in ("state.safetensors", "history.json", "manifest.json"):
         write_whole(folder.checkpoints / "t0003" / "epoch-0009" / name, name * 5)
     write_whole(folder.exports / ".2-t0001.draft" / "model.keras", "half")
 

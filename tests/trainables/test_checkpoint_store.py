@@ -89,7 +89,7 @@ def test_checkpoint_here_is_not_replaced_by_one_that_is_no_newer(store_in):
     assert newest_checkpoint(folder, variant_id=VARIANT).state["weights"][0] == 2.5
 
 
-@pytest.mark.parametrize("name", ["state.npz", "history.json", "manifest.json"])
+@pytest.mark.parametrize("name", ["state.safetensors", "history.json", "manifest.json"])
 def test_damaged_checkpoint_elsewhere_is_passed_over(store_in, there, name):
     train(*store_in("node-a")[:2], epochs=[1, 2, 3])
     there.write(f"epoch-0003/{name}", b"damaged")
