@@ -146,7 +146,7 @@ def upload_trial(there: RemoteFolder, folder: Path, *, known: Container[int] | N
 def whole_epochs(names: Iterable[str]) -> list[int]:
     """Returns the epochs of the checkpoints among these files that have a manifest, ascending.
 
-    >>> whole_epochs(["epoch-0002/manifest.json", "epoch-0002/state.npz", "epoch-0003/state.npz"])
+    >>> whole_epochs(["epoch-0002/manifest.json", "epoch-0002/state.safetensors", "epoch-0003/state.safetensors"])
     [2]
     """
     epochs = {_epoch_of(name) for name in names if name.endswith(f"/{MANIFEST}")}

@@ -293,7 +293,7 @@ def test_trials_that_the_study_would_not_train_stay_where_they_are(
 
 def test_trial_without_its_best_checkpoint_is_trained_again(old: OldRun, make_new: Any) -> None:
     shutil.rmtree(checkpoint_folder(old.folder.checkpoints / "t0000", epoch=2))
-    damaged = checkpoint_folder(old.folder.checkpoints / "t0001", epoch=3) / "state.npz"
+    damaged = checkpoint_folder(old.folder.checkpoints / "t0001", epoch=3) / "state.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-1])
     new = make_new()
     assert new.take_over().trials == {}
