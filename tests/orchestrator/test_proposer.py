@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from optuna.samplers import TPESampler
+from optuna.samplers._tpe.sampler import _split_trials
+from optuna.trial import TrialState as OptunaState
 
 from orchestrator.paths import trial_name
 from orchestrator.proposer import NUM_STARTUP_TRIALS, Proposer
@@ -297,9 +300,22 @@ RATES = {"family": "sequential", "params": {"learning_rate": {"float": [1e-4, 10
 
 
 def diverging(number: int, variant: Variant, *, kind: str = "diverged") -> Trial:
-    """Returns a trial that is good up to its failure where the learning rate is above 0.1, and fair elsewhere."""
-    fails = variant.params["learning_rate"] > 0.1  # type: ignore[operator]
-    return ended(number, variant, values=(0.9, 0.95) if fails else (0.1, 0.2, 0.3), kind=kind if fails else "")
+    """Returns a trial that fails after good epochs where the learning rate is above 0.1, else is stopped as fair."""
+    if variant.params["learning_rate"] > 0.1:  # type: ignore[operator]
+        return ended(number, variant, values=(0.9, 0.95), kind=kind)
+    trial = ended(number, variant, values=(0.1,), kind=kind)
+    trial.failure = None
+    trial.stop = TrialStopped(trial=trial.name, epoch=1, reason="weak", at=1.0)
+    return trial
+
+
+def good_rates(proposer: Proposer, number: int) -> list[float]:
+    """Returns the learning rates of the trials that the estimator takes for good ones."""
+    sampler = proposer._sampler(number, attempt=0)
+    assert isinstance(sampler, TPESampler)
+    known = [trial for trial in proposer._study.trials if trial.state in (OptunaState.COMPLETE, OptunaState.PRUNED)]
+    good, _ = _split_trials(proposer._study, known, sampler._gamma(len(known)))
+    return [trial.params["learning_rate"] for trial in good]
 
 
 @pytest.mark.parametrize("kind", ["diverged", "infeasible", "out_of_memory", "timed_out"])
@@ -312,33 +328,22 @@ def test_failed_trial_is_never_among_the_good_ones_however_good_it_was_before(ki
         assert variant is not None
         rates.append(variant.params["learning_rate"])
         proposer.tell_end(diverging(number, variant, kind=kind))
-    failed = [rate > 0.1 for rate in rates]
+        good = good_rates(proposer, number + 1)
+        assert all(rate <= 0.1 for rate in good)
+        assert good or not any(rate <= 0.1 for rate in rates)  # type: ignore[operator]
+    failed = [rate > 0.1 for rate in rates]  # type: ignore[operator]
     assert sum(failed[:NUM_STARTUP_TRIALS]) >= 2, "this seed no longer shows anything"
     assert sum(failed[NUM_STARTUP_TRIALS:]) <= 4
 
 
-def test_study_in_which_everything_failed_keeps_away_from_it() -> None:
-    # The estimator has no good trial at all: what is bad is all that it knows.
-    params = {"learning_rate": {"float": [0.0, 1.0]}}
-    spec = spec_of(space_from_mapping({"family": "sequential", "params": params}), algorithm="tpe")
+def test_study_in_which_everything_failed_has_no_good_trial_and_goes_on() -> None:
+    spec = spec_of(space_from_mapping(RATES), algorithm="tpe")
     proposer = Proposer(spec)
-    space = spec.space
-    known = [
-        ended(
-            number,
-            make_variant(space, {"family": "sequential", "learning_rate": 0.5 + number / 20}, seed=7),
-            values=(0.9,),
-            kind="diverged",
-        )
-        for number in range(NUM_STARTUP_TRIALS)
-    ]
-    proposer.remember(known)
-    rates = []
-    for number in range(NUM_STARTUP_TRIALS, NUM_STARTUP_TRIALS + 6):
+    for number in range(NUM_STARTUP_TRIALS + 6):
+        assert good_rates(proposer, number) == []
         variant = proposer.propose(number)
         assert variant is not None
-        rates.append(variant.params["learning_rate"])
-    assert not any(0.5 <= rate <= 0.85 for rate in rates)  # type: ignore[operator]
+        proposer.tell_end(ended(number, variant, values=(0.9,), kind="diverged"))
 
 
 def test_proposals_after_a_diverged_trial_are_the_same_live_and_replayed() -> None:
