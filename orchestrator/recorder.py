@@ -100,9 +100,7 @@ class Recorder(Unsaved, tune.Stopper, tune.Callback):
         """Records a result and never stops its trial."""
         if not self.pause_requested.is_set():
             for note in result.get("notes", ()):
-                self.append(
-                    TrialNoted(trial=result["trial"], kind=str(note["kind"]), text=note["text"], at=self.now())
-                )
+                self.append(TrialNoted(trial=result["trial"], kind=str(note["kind"]), text=note["text"], at=self.now()))
             if "failure" in result:
                 self._record_failure(result)
             elif "report" in result and result["report"]["epoch"] == self.trial(result["trial"]).epoch + 1:
