@@ -97,7 +97,7 @@ _CHECKS: Mapping[Any, Callable[[object], bool]] = {
     float: _is_number,
     abc.Mapping: lambda value: isinstance(value, Mapping),
 }
-_EXPECTED = {str: "a text", int: "a whole number", float: "a number", abc.Mapping: "a mapping"}
+_EXPECTED: Mapping[Any, str] = {str: "a text", int: "a whole number", float: "a number", abc.Mapping: "a mapping"}
 _WORKER: Mapping[str, Callable[[object], bool]] = {
     "node": _is_text,
     "worker_pid": _is_whole,
