@@ -3,6 +3,7 @@
 Names in records become paths, so a trial is called as its number says, and an export lies among the run's exports.
 """
 
+import functools
 import math
 import re
 from collections import abc
@@ -25,11 +26,10 @@ _EXPORT = re.compile(r"exports/[A-Za-z0-9][A-Za-z0-9._-]*")
 
 def check_fact(record: Record) -> None:
     """Raises JournalError if a record cannot be true, whatever came before it."""
-    for field in fields(record):
-        kind = get_origin(field.type) or field.type
-        value = getattr(record, field.name)
-        if kind in _CHECKS and not _CHECKS[kind](value):
-            raise JournalError(f"{field.name}: expected {_EXPECTED[kind]}, got {_shown(value)}")
+    for name, kind in _typed_fields(type(record)):
+        value = getattr(record, name)
+        if not _CHECKS[kind](value):
+            raise JournalError(f"{name}: expected {_EXPECTED[kind]}, got {_shown(value)}")
     if not 0 <= record.at <= _LATEST:
         raise JournalError(f"at: expected seconds since 1970, got {record.at!r}")
     match record:
@@ -47,6 +47,12 @@ def check_fact(record: Record) -> None:
             _demand(_EXPORT.fullmatch(record.folder) is not None, "folder", expected, record.folder)
             _demand(_are_numbers(record.test_metrics), "test_metrics", "numbers by name", record.test_metrics)
     _check_worker(getattr(record, "worker", {}))
+
+
+@functools.cache
+def _typed_fields(kind: type[Record]) -> list[tuple[str, Any]]:
+    found = [(field.name, get_origin(field.type) or field.type) for field in fields(kind)]
+    return [(name, expected) for name, expected in found if expected in _CHECKS]
 
 
 def _check_report(report: Mapping[str, Any]) -> None:
