@@ -3,13 +3,12 @@
 Names in records become paths, so a trial is called as its number says, and an export lies among the run's exports.
 """
 
-import functools
 import math
 import re
 from collections import abc
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 from orchestrator.errors import JournalError
 from orchestrator.paths import trial_name
@@ -26,7 +25,7 @@ _EXPORT = re.compile(r"exports/[A-Za-z0-9][A-Za-z0-9._-]*")
 
 def check_fact(record: Record) -> None:
     """Raises JournalError if a record cannot be true, whatever came before it."""
-    for name, kind in _typed_fields(type(record)):
+    for name, kind in _FIELDS[type(record)]:
         value = getattr(record, name)
         if not _CHECKS[kind](value):
             raise JournalError(f"{name}: expected {_EXPECTED[kind]}, got {_shown(value)}")
@@ -47,12 +46,6 @@ def check_fact(record: Record) -> None:
             _demand(_EXPORT.fullmatch(record.folder) is not None, "folder", expected, record.folder)
             _demand(_are_numbers(record.test_metrics), "test_metrics", "numbers by name", record.test_metrics)
     _check_worker(getattr(record, "worker", {}))
-
-
-@functools.cache
-def _typed_fields(kind: type[Record]) -> list[tuple[str, Any]]:
-    found = [(field.name, get_origin(field.type) or field.type) for field in fields(kind)]
-    return [(name, expected) for name, expected in found if expected in _CHECKS]
 
 
 def _check_report(report: Mapping[str, Any]) -> None:
@@ -102,6 +95,15 @@ _CHECKS: Mapping[Any, Callable[[object], bool]] = {
     int: _is_whole,
     float: _is_number,
     abc.Mapping: lambda value: isinstance(value, Mapping),
+}
+#: The fields of each kind of record that have a type to check.
+_FIELDS: Mapping[type, list[tuple[str, Any]]] = {
+    kind: [
+        (field.name, expected)
+        for field in fields(kind)
+        if (expected := get_origin(field.type) or field.type) in _CHECKS
+    ]
+    for kind in get_args(Record)
 }
 _EXPECTED: Mapping[Any, str] = {str: "a text", int: "a whole number", float: "a number", abc.Mapping: "a mapping"}
 _WORKER: Mapping[str, Callable[[object], bool]] = {
