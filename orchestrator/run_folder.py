@@ -3,7 +3,7 @@
 import errno
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -46,8 +46,11 @@ def make_run_folder(root: Path, spec: StudySpec) -> RunFolder:
     except FileExistsError:
         raise
     except OSError as exc:
+        with suppress(OSError):
+            root.rmdir()  # an empty one: nothing was kept of the study
         raise RunFolderError(
-            f"{root}: cannot be made ({exc.strerror}); choose another place with --runs, or mend its permissions"
+            f"{root}: cannot be made ({exc.strerror}); choose another place with --runs, make room there, or mend its "
+            "permissions"
         ) from exc
     return folder
 
@@ -110,7 +113,7 @@ def driver_lock(folder: RunFolder) -> Iterator[None]:
 
     Raises: RunFolderError: if another driver holds it.
     """
-    lock = FileLock(folder.lock, timeout=_LOCK_TIMEOUT_SECONDS)
+    lock = FileLock(folder.lock, timeout=_LOCK_TIMEOUT_SECONDS, mode=0o600)
     try:
         with lock:
             yield

@@ -7,15 +7,25 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from orchestrator.disk_space import study_places
 from orchestrator.environment import record_environment
-from orchestrator.errors import ExportError, InputError, OrchestratorError, StudyFailedError, StudyPausedError
+from orchestrator.errors import (
+    DiskSpaceError,
+    ExportError,
+    InputError,
+    OrchestratorError,
+    StudyFailedError,
+    StudyPausedError,
+)
 from orchestrator.export.ray_export import run_exports
 from orchestrator.export.request import ExportResult, select_exports
 from orchestrator.interrupts import OneInterrupt
 from orchestrator.journal import Journal
 from orchestrator.overview import export_path
+from orchestrator.own_files import demand_own_files
 from orchestrator.paths import RunFolder
 from orchestrator.progress import Progress
 from orchestrator.ray_session import ray_session
@@ -24,6 +34,7 @@ from orchestrator.records import JOURNAL_SCHEMA, ModelExported, SessionStarted, 
 from orchestrator.report import write_report
 from orchestrator.resources import concurrent_trials
 from orchestrator.run_folder import driver_lock, read_state
+from orchestrator.space_watch import SpaceWatch
 from orchestrator.study import StudySpec
 from orchestrator.table_writer import TableWriter
 from orchestrator.tuning import Tuning
@@ -32,7 +43,7 @@ from orchestrator.wording import images_in_words, storage_in_words, targets_in_w
 from trainables.data.dataset import DatasetInfo
 from trainables.data.errors import DataError
 from trainables.data.prepare import prepare_in_process
-from trainables.data.storage import memory_budget_bytes
+from trainables.data.storage import cache_folder, memory_budget_bytes
 from trainables.pretrained import fetch_in_process
 from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
 
@@ -49,6 +60,7 @@ def open_session(
     Raises: StudyPausedError: on Ctrl-C or SIGTERM. InputError: if the data or the study are wrong.
         StudyFailedError: if the study cannot go on.
     """
+    demand_own_files(folder)
     with OneInterrupt() as interrupt, driver_lock(folder), Journal(folder.journal) as journal:
         recorder = Recorder(journal, state=read_state(folder), folder=folder)
         session = Session(
@@ -61,10 +73,18 @@ def open_session(
             raise StudyPausedError(session.way_on("nothing is lost")) from None
         except DataError as exc:
             session.pause(str(exc))
-            raise InputError(str(exc)) from exc
+            full = session.space.remark()
+            raise InputError(session.way_on(f"{exc}{full}") if full else str(exc)) from exc
         except OSError as exc:
             session.pause(f"{type(exc).__name__}: {exc}")
-            raise StudyFailedError(session.way_on(f"{folder.root}: the system refused something ({exc})")) from exc
+            told = f"{folder.root}: the system refused something ({exc}){session.space.remark()}"
+            raise StudyFailedError(session.way_on(told)) from exc
+        except StudyFailedError as exc:
+            session.pause(str(exc))
+            full = "" if isinstance(exc, DiskSpaceError) else session.space.remark()
+            if not full and not isinstance(exc, DiskSpaceError):
+                raise
+            raise DiskSpaceError(session.way_on(f"{exc}{full}")) from exc
         except OrchestratorError as exc:
             session.pause(str(exc))
             raise
@@ -83,6 +103,12 @@ class Session:
     started: float = 0.0
     worker: WorkerSpec | None = None
     num_concurrent: int = 0
+
+    @cached_property
+    def space(self) -> SpaceWatch:
+        """The room on the disks that this session writes to."""
+        places = study_places(self.folder, cache=cache_folder(self.spec.data), has_own_ray=self.address is None)
+        return SpaceWatch(self.spec, folder=self.folder, places=places, tell=self.tell)
 
     def open_study(self) -> None:
         """Writes the journal's first record, or checks that the study is still the one in it.
@@ -115,6 +141,7 @@ class Session:
     def connected(self) -> Iterator[None]:
         """Prepares the data and fetches pretrained weights while Ray starts; leaves Ray at the end."""
         self.started = time.monotonic()
+        self.space.check()
         # The pool is left last: Ray has the system kill its processes when the thread that started them ends, and Ray's
         # own shutdown waits a minute for processes that were killed.
         with ThreadPoolExecutor(max_workers=1) as pool, ExitStack() as stack:
@@ -122,7 +149,9 @@ class Session:
             session = ray_session(self.spec.resources, address=self.address)
             nodes = pool.submit(stack.enter_context, session)
             try:
-                dataset = prepare_in_process(self.spec.data, self.spec.seed, on_progress=self._data_progress)
+                dataset = prepare_in_process(
+                    self.spec.data, self.spec.seed, verify=True, on_progress=self._data_progress
+                )
                 self._check_dataset(dataset)
                 wanted = imagenet_backbones(self.spec.space, image_size=dataset.task.input_shape[:2])
                 fetch_in_process(wanted, on_progress=self._data_progress)
@@ -152,6 +181,7 @@ class Session:
     def train(self) -> None:
         """Runs all trials that have not ended."""
         worker = self._connected_worker()
+        self.space.begin(self.recorder.state, num_concurrent=self.num_concurrent)
         self.recorder.append(
             SessionStarted(
                 driver_pid=os.getpid(),
@@ -165,6 +195,7 @@ class Session:
             tuning.start()
             while not tuning.wait(_POLL_SECONDS):
                 self.show()
+                self.space.look(self.recorder.state, num_concurrent=self.num_concurrent)
             self.show()
         except BaseException:
             # Nothing is recorded from here on, so Ray Tune may end its trials as it likes.
@@ -194,10 +225,14 @@ class Session:
         results: list[ExportResult] = []
         errors: list[str] = []
         for outcome in run_exports(requests):
+            self.space.look(self.recorder.state, num_concurrent=self.num_concurrent)
             if isinstance(outcome, ExportResult):
                 results.append(self._record_export(outcome))
             elif isinstance(outcome, ExportError):
                 errors.append(str(outcome))
+        if errors and (full := self.space.remark()):
+            # Not the models' fault: the study is not finished yet, so that `resume` makes up for them.
+            raise DiskSpaceError(f"{errors[0]}{full}")
         if errors:
             raise ExportError("\n".join(errors))
         return sorted(results, key=lambda result: result.rank)
