@@ -20,6 +20,7 @@ from orchestrator.errors import (
     StudyFailedError,
     StudyPausedError,
 )
+from orchestrator.export.manifest import damage_of
 from orchestrator.export.ray_export import run_exports
 from orchestrator.export.request import ExportResult, select_exports
 from orchestrator.interrupts import OneInterrupt
@@ -216,7 +217,12 @@ class Session:
             return []
         state = self.recorder.state
         requests = select_exports(state, top=export.top, formats=export.formats, folder=self.folder, worker=worker)
-        done = {(item.rank, item.trial) for item in state.exports if export_path(item, folder=self.folder).is_dir()}
+        damaged = self.damaged_exports()
+        done = {
+            (item.rank, item.trial)
+            for item in state.exports
+            if item not in damaged and export_path(item, folder=self.folder).is_dir()
+        }
         requests = [request for request in requests if always or (request.rank, request.trial) not in done]
         if not requests:
             return []
@@ -236,6 +242,16 @@ class Session:
         if errors:
             raise ExportError("\n".join(errors))
         return sorted(results, key=lambda result: result.rank)
+
+    def damaged_exports(self) -> list[ModelExported]:
+        """Returns the exports that are there, but not as they were written, and tells what is wrong with them."""
+        found = []
+        for item in self.recorder.state.exports:
+            path = export_path(item, folder=self.folder)
+            if path.is_dir() and (damage := damage_of(path)):
+                self.tell(f"{path}: {damage}")
+                found.append(item)
+        return found
 
     def write_report(self) -> None:
         """Writes report.html."""
