@@ -4,6 +4,7 @@ A record is with the operating system when `append` returns, so a driver that di
 line of a file may be torn; readers ignore it, and the next writer cuts it off.
 """
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -64,11 +65,11 @@ class Journal:
         try:
             written = os.write(self._file, data)
             if written != len(data):
-                raise OSError(f"wrote {written} of {len(data)} bytes")
-        except OSError:
+                raise OSError(errno.ENOSPC, f"wrote {written} of {len(data)} bytes")
+        except OSError as exc:
             # A full disk may take half a line: the journal must end with a whole one before anything else is written.
             os.ftruncate(self._file, start)
-            raise
+            raise OSError(exc.errno, exc.strerror or str(exc), str(self.path)) from exc
         self._checksum = checksum
 
     def close(self) -> None:

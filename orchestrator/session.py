@@ -272,7 +272,8 @@ class Session:
         """Returns a text with what to do after an early end."""
         if not self.recorder.state.trials:
             return f"{text}; no trial had begun: run the study again"
-        return f"{text}; go on with: convfleet resume {self.folder.quoted}"
+        command = f"convfleet resume {self.folder.quoted}"
+        return text if command in text else f"{text}; go on with: {command}"
 
     def tell(self, text: str) -> None:
         """Tells of a stage."""
