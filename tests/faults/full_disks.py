@@ -133,7 +133,7 @@ CASES = [
         fill("runs", leave_mb=150),
         0.2,
     ),
-    Case("run folder, before it is made", {"runs": 1}, at_once, fill("runs")),
+    Case("run folder, before it is made", {"runs": 40}, at_once, fill("runs")),
     Case("environment", {"runs": 40}, begun, fill("runs")),
     Case("exports", {"runs": 40}, all_trained, fill("runs")),
     Case("report", {"runs": 40}, exported, fill("runs")),
