@@ -71,7 +71,7 @@ class StudyResult:
         # Late: only this function needs it.
         import keras
 
-        return keras.models.load_model(found[-1])
+        return keras.models.load_model(found[-1], safe_mode=True)
 
 
 def open_run(root: Path | str) -> StudyResult:

@@ -74,15 +74,15 @@ def open_session(
             raise StudyPausedError(session.way_on("nothing is lost")) from None
         except DataError as exc:
             session.pause(str(exc))
-            full = session.space.remark()
+            full = session.space.remark(exc)
             raise InputError(session.way_on(f"{exc}{full}") if full else str(exc)) from exc
         except OSError as exc:
             session.pause(f"{type(exc).__name__}: {exc}")
-            told = f"{folder.root}: the system refused something ({exc}){session.space.remark()}"
+            told = f"{folder.root}: the system refused something ({exc}){session.space.remark(exc)}"
             raise StudyFailedError(session.way_on(told)) from exc
         except StudyFailedError as exc:
             session.pause(str(exc))
-            full = "" if isinstance(exc, DiskSpaceError) else session.space.remark()
+            full = "" if isinstance(exc, DiskSpaceError) else session.space.remark(exc)
             if not full and not isinstance(exc, DiskSpaceError):
                 raise
             raise DiskSpaceError(session.way_on(f"{exc}{full}")) from exc
@@ -236,7 +236,7 @@ class Session:
                 results.append(self._record_export(outcome))
             elif isinstance(outcome, ExportError):
                 errors.append(str(outcome))
-        if errors and (full := self.space.remark()):
+        if errors and (full := self.space.remark(ExportError("\n".join(errors)))):
             # Not the models' fault: the study is not finished yet, so that `resume` makes up for them.
             raise DiskSpaceError(f"{errors[0]}{full}")
         if errors:

@@ -3,6 +3,8 @@
 Likewise where the run folder itself is gone.
 """
 
+import errno
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -99,9 +101,10 @@ class SpaceWatch:
                 "storage.min_free_gb is left; make room, or set storage.checkpoint_budget_gb"
             )
 
-    def remark(self) -> str:
+    def remark(self, error: BaseException) -> str:
         """Returns what to add to an error that a full disk may have caused; an empty text if no disk is full."""
-        return full_places(self._places)
+        is_told = os.strerror(errno.ENOSPC) in str(error) or os.strerror(errno.EDQUOT) in str(error)
+        return full_places(self._places, is_told=is_told)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -32,6 +32,8 @@ KINDS: dict[str, str] = {
     "report": "runs/small/report.html",
     "cache": "cache/**/*.*",
 }
+#: An export starts Ray, which takes long, and reads these alone.
+MET_BY_EXPORTS = ("study", "checkpoint", "export", "cache")
 
 
 def flip(data: bytearray, chance: random.Random) -> None:
@@ -125,7 +127,8 @@ def play(paused: Path, *, seed: int, reference: tuple[Rows, dict[str, str]]) -> 
             resumed = mend(outcome, commands, path=path, original=paused / path.relative_to(folder))
         if resumed.code == 0:
             check(outcome, folder, before=before, reference=reference)
-        note(outcome, "export", commands.run("export", RUN, "--format", "keras", "--top", "1"))
+        if kind in MET_BY_EXPORTS:
+            note(outcome, "export", commands.run("export", RUN, "--format", "keras", "--top", "1"))
         return outcome
 
 
