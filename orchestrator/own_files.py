@@ -25,12 +25,14 @@ def demand_own_files(folder: RunFolder) -> None:
 
 
 def _complaint(path: Path, *, is_link: bool) -> RunFolderError:
+    # A name may be anything, also no text at all.
+    name = "".join(letter if letter.isprintable() else "?" for letter in str(path))
     if is_link:
         return RunFolderError(
-            f"{path}: is a link; a run writes and deletes in its own folder only: put what it leads to in its place, "
+            f"{name}: is a link; a run writes and deletes in its own folder only: put what it leads to in its place, "
             "or keep runs elsewhere with --runs"
         )
-    return RunFolderError(f"{path}: is neither a file nor a folder; remove it")
+    return RunFolderError(f"{name}: is neither a file nor a folder; remove it")
 
 
 def _below(folder: Path) -> Iterator[os.DirEntry[str]]:

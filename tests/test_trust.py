@@ -141,3 +141,9 @@ def test_pipe_in_a_run_folder_is_refused_before_anybody_waits_for_it(folder: Run
     os.mkfifo(folder.root / place)
     with pytest.raises(RunFolderError, match="is neither a file nor a folder; remove it"):
         demand_own_files(folder)
+
+
+def test_names_that_are_no_text_can_be_told(folder: RunFolder) -> None:
+    (folder.exports / os.fsdecode(b"\xff\n\x1b[2J")).symlink_to("/")
+    with pytest.raises(RunFolderError, match=r"exports/\?\?\?\[2J: is a link"):
+        demand_own_files(folder)

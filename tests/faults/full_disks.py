@@ -31,6 +31,7 @@ class Disk:
     def __init__(self, path: Path, *, size_mb: int) -> None:
         self.path = path
         self._is_full = threading.Event()
+        self._is_read_only = False
         path.mkdir(parents=True, exist_ok=True)
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_mb}m", "none", str(path)], check=True)
 
@@ -51,13 +52,17 @@ class Disk:
                 file.write(b"\0" * int(min(room, 4 * MB)))
 
     def set_read_only(self) -> None:
-        # Files that are open for writing would keep it from being remounted: the mount point alone is read-only then.
+        """Lays a read-only view over it: what is open stays so, nothing else can be written."""
+        subprocess.run(["mount", "--bind", str(self.path), str(self.path)], check=True)
         subprocess.run(["mount", "-o", "remount,ro,bind", str(self.path)], check=True)
+        self._is_read_only = True
 
     def mend(self) -> None:
         self._is_full.clear()
+        if self._is_read_only:
+            subprocess.run(["umount", "-l", str(self.path)], check=True)
+            self._is_read_only = False
         time.sleep(0.1)
-        subprocess.run(["mount", "-o", "remount,rw,bind", str(self.path)], check=True)
         (self.path / ".filler").unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -223,6 +228,7 @@ def scene_of(case: Case, *, seed: int) -> Iterator[Scene]:
         yield Scene(commands=commands, random=random.Random(seed), disks=disks)
     finally:
         for disk in reversed(list(disks.values())):
+            disk.mend()
             disk.close()
         shutil.rmtree(folder, ignore_errors=True)
 
