@@ -6,6 +6,7 @@ from pathlib import Path
 
 from orchestrator.errors import RunFolderError
 from orchestrator.paths import RunFolder
+from orchestrator.study_checks import printable
 
 
 def demand_own_files(folder: RunFolder) -> None:
@@ -26,7 +27,7 @@ def demand_own_files(folder: RunFolder) -> None:
 
 def _complaint(path: Path, *, is_link: bool) -> RunFolderError:
     # A name may be anything, also no text at all.
-    name = "".join(letter if letter.isprintable() else "?" for letter in str(path))
+    name = printable(str(path))
     if is_link:
         return RunFolderError(
             f"{name}: is a link; a run writes and deletes in its own folder only: put what it leads to in its place, "
