@@ -39,6 +39,7 @@ def check_fact(record: Record) -> None:
         case TrialProposed():
             _demand(record.number >= 0, "number", "at least 0", record.number)
             _demand(record.trial == trial_name(record.number), "trial", trial_name(record.number), record.trial)
+            _demand(_is_plain(record.variant), "variant", "values of an ordinary size", record.variant)
         case EpochReported():
             _check_report(record.report)
         case ModelExported():
@@ -78,6 +79,15 @@ def _is_number(value: object) -> bool:
 
 def _are_numbers(value: object) -> bool:
     return isinstance(value, Mapping) and all(isinstance(key, str) and _is_number(value[key]) for key in value)
+
+
+def _is_plain(value: object) -> bool:
+    """Returns whether a value is made of what a table's column holds."""
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _is_plain(inner) for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | bool) or _is_number(value)
 
 
 def _is_text(value: object) -> bool:

@@ -251,8 +251,9 @@ LIES: list[Any] = [
 
 
 def lie(mapping: dict[str, Any], chance: random.Random) -> None:
-    inner: Any = mapping
-    while True:
+    # What a trial is and what it reported matters most, and is deepest.
+    inner: Any = chance.choice([mapping, mapping.get("variant") or mapping, mapping.get("report") or mapping])
+    while isinstance(inner, dict | list) and inner:
         key = chance.choice(list(inner) if isinstance(inner, dict) else list(range(len(inner))))
         if isinstance(inner[key], dict | list) and inner[key] and chance.random() < 0.8:
             inner = inner[key]

@@ -59,6 +59,10 @@ def told_values(**metrics: Any) -> EpochReported:
     return replace(reported(1), report={**reported(1).report, "metrics": metrics})
 
 
+def vast() -> TrialProposed:
+    return proposed(variant={"family": "sequential", "params": {"filters": 2**64}, "seed": 0})
+
+
 def exported(folder: str) -> ModelExported:
     return ModelExported(trial="t0000", rank=1, folder=folder, test_metrics={"loss": 0.5}, at=60.0)
 
