@@ -186,9 +186,7 @@ class StudyState:
             case _:
                 trial = self._trial(record.trial)
                 if isinstance(record, EpochReported) and self.header.metric not in record.report.get("metrics", ()):
-                    raise JournalError(
-                        f"a report of trial {trial.name} lacks the objective's metric {self.header.metric}"
-                    )
+                    raise JournalError(f"the metrics of trial {trial.name} lack the objective's, {self.header.metric}")
                 _apply_to_trial(trial, record)
                 if isinstance(record, EpochReported):
                     self.report_order.append((trial.name, trial.epoch))
