@@ -103,6 +103,17 @@ def status(run: RunArgument, as_json: JsonOption = False) -> None:
         print_status(_console(), state, folder=run_folder, is_alive=is_alive, now=time.time(), owner=owner)
 
 
+@app.command(epilog="Example: convfleet repair runs/quickstart")
+def repair(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder such as runs/quickstart.")],
+) -> None:
+    """Cut a damaged journal where the damage begins, and keep a copy of it."""
+    from orchestrator.repair import repair_run
+
+    for line in repair_run(folder).told():
+        print(line)
+
+
 @app.command(epilog="Example: convfleet validate my-study.yaml --set search.trials=50")
 def validate(study: StudyArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
     """Check a study without running it: all mistakes at once, and what it would do."""

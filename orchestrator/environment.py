@@ -1,6 +1,7 @@
 """What a study ran on: versions, machine and git commit, one entry a session."""
 
 import json
+import logging
 import os
 import platform
 import subprocess
@@ -17,6 +18,9 @@ from orchestrator.resources import NodeResources
 
 PACKAGES = ("convfleet", "tensorflow", "keras", "ray", "optuna", "numpy", "pyarrow")
 SCHEMA_VERSION = 1
+_LARGEST_BYTES = 100_000_000
+
+logger = logging.getLogger(__name__)
 
 
 def versions() -> dict[str, str]:
@@ -37,16 +41,11 @@ def record_environment(
     address: str | None,
     data: Mapping[str, object] | None = None,
 ) -> None:
-    """Adds this session to environment.json.
+    """Adds this session to environment.json; one that cannot be read is set aside, since no result depends on it.
 
     data: How the images are kept and what decided it.
     """
-    sessions: list[dict[str, Any]] = []
-    if folder.environment.is_file():
-        try:
-            sessions = json.loads(folder.environment.read_text(encoding="utf-8"))["sessions"]
-        except (ValueError, KeyError, TypeError):
-            sessions = []  # damaged: nothing depends on it
+    sessions = _earlier_sessions(folder)
     session = {
         "at": time.time(),
         "versions": versions(),
@@ -60,6 +59,23 @@ def record_environment(
     }
     content = {"schema": SCHEMA_VERSION, "sessions": [*sessions, session]}
     write_whole(folder.environment, json.dumps(content, indent=2))
+
+
+def _earlier_sessions(folder: RunFolder) -> list[Any]:
+    path = folder.environment
+    if not path.exists() and not path.is_symlink():
+        return []
+    try:
+        if path.is_file() and path.stat().st_size <= _LARGEST_BYTES:
+            sessions = json.loads(path.read_text(encoding="utf-8"))["sessions"]
+            if isinstance(sessions, list):
+                return sessions
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass  # damaged: set aside below
+    aside = path.with_name(f"environment-damaged-{time.time_ns()}.json")
+    path.rename(aside)
+    logger.warning('environment=%s decision=begin-anew aside=%s reason="cannot be read"', path, aside.name)
+    return []
 
 
 def _git_commit(folder: Path) -> str | None:

@@ -6,6 +6,7 @@ OrchestratorError
 │   └── RunFolderError    a run folder that is missing, taken, or not one
 ├── StudyFailedError      the study cannot work: exit code 1
 │   ├── ResourceError     a trial asks for what this machine or cluster can never give
+│   ├── DiskSpaceError    too little room is left to go on; resumable
 │   └── ExportError       an export failed or does not predict what its checkpoint predicts
 ├── JournalError          a journal that cannot be read
 └── StudyPausedError      interrupted, resumable: exit code 130
@@ -34,6 +35,10 @@ class StudyFailedError(OrchestratorError):
 
 class ResourceError(StudyFailedError):
     """A trial that asks for what can never be given."""
+
+
+class DiskSpaceError(StudyFailedError):
+    """Too little room on a disk to go on; the study is paused and can be resumed."""
 
 
 class ExportError(StudyFailedError):

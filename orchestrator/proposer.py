@@ -18,9 +18,10 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState as OptunaState
 
+from orchestrator.errors import JournalError
 from orchestrator.study import StudySpec
 from orchestrator.trial import Trial, TrialState
-from search_spaces import Choice, Float, Int, Parameter, Variant, make_variant
+from search_spaces import Choice, Float, Int, Parameter, SpaceError, Variant, make_variant
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -50,16 +51,28 @@ class Proposer:
         self._grid = spec.space.grid() if spec.search.algorithm == "grid" else iter(())
 
     def remember(self, trials: Iterable[Trial]) -> None:
-        """Takes over trials from a journal, in the order they were proposed."""
+        """Takes over trials from a journal, in the order they were proposed.
+
+        Raises: JournalError: if one of them is none of the study's.
+        """
         for trial in sorted(trials, key=lambda item: item.number):
-            values = {"family": trial.variant.family, **trial.variant.params}
-            self._proposed.add(trial.variant.variant_id)
-            self._study.enqueue_trial(self._encoded(values))
-            asked = self._study.ask()
-            self._suggest(asked)
-            self._asked[trial.number] = asked
-            if trial.has_ended:
-                self.tell_end(trial)
+            try:
+                self._remember(trial)
+            except (SpaceError, KeyError, TypeError, ValueError) as exc:
+                raise JournalError(
+                    f"trial {trial.name}: its variant or reports cannot be this study's ({exc}); the journal and "
+                    "study.yaml belong to different runs, or one was changed; restore them from a backup"
+                ) from exc
+
+    def _remember(self, trial: Trial) -> None:
+        values = {"family": trial.variant.family, **trial.variant.params}
+        self._proposed.add(trial.variant.variant_id)
+        self._study.enqueue_trial(self._encoded(values))
+        asked = self._study.ask()
+        self._suggest(asked)
+        self._asked[trial.number] = asked
+        if trial.has_ended:
+            self.tell_end(trial)
 
     def propose(self, number: int) -> Variant | None:
         """Returns the variant of the study's trial `number`, one never proposed before; None if there is none left."""

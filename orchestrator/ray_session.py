@@ -3,14 +3,17 @@
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import ray
+from ray._private import ray_constants
+from ray._raylet import Config  # type: ignore[attr-defined, unused-ignore]
 
 from orchestrator.errors import StudyFailedError
 from orchestrator.resources import NodeResources
 from orchestrator.study_sections import Resources
+from trainables.worker_spec import PRIVATE
 
 LOCAL = "local"
 _LOOPBACK = "127.0.0.1"
@@ -52,11 +55,13 @@ def ray_session(resources: Resources, *, address: str | None = None) -> Iterator
         # The caller's own connection: used, and left as it was.
         yield node_resources()
         return
-    try:
+    with ExitStack() as stack:
+        # Left after Ray itself.
+        if address is None:
+            stack.enter_context(_loopback_only())
+        stack.callback(ray.shutdown)
         _connect(resources, address=address)
         yield node_resources()
-    finally:
-        ray.shutdown()
 
 
 def node_resources() -> list[NodeResources]:
@@ -85,7 +90,40 @@ def _connect(resources: Resources, *, address: str | None) -> None:
         ) from exc
 
 
+@contextmanager
+def _loopback_only() -> Iterator[None]:
+    """Keeps a Ray of our own from listening elsewhere than on this machine, which `_node_ip_address` alone does not.
+
+    Ray takes the address of the network for its node's even when it is told loopback's, unless clusters are off.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER, os.environ.get(ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR)
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"  # for the processes that Ray starts
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before[0]
+        if before[1] is None:
+            del os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR]
+        else:
+            os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = before[1]
+
+
 def _start_local(resources: Resources) -> None:
+    if "RAY_AUTH_MODE" not in os.environ:
+        # Other users of this machine reach loopback, too: only who has the token may talk to this Ray. This process
+        # read Ray's settings when it was imported, and reads them again.
+        os.environ["RAY_AUTH_MODE"] = "token"
+        Config.initialize("")
+    umask = os.umask(PRIVATE)
+    try:
+        _init_local(resources)
+    finally:
+        os.umask(umask)
+    _protect_token()
+
+
+def _init_local(resources: Resources) -> None:
     ray.init(
         address=LOCAL,
         num_cpus=None if resources.cpus == "auto" else resources.cpus,
@@ -96,11 +134,10 @@ def _start_local(resources: Resources) -> None:
         object_store_memory=_OBJECT_STORE_BYTES,
         _node_ip_address=_LOOPBACK,
     )
-    _protect_token()
 
 
 def _protect_token() -> None:
-    """Takes the token that Ray made for its local sessions from everybody but its owner."""
+    """Takes the token that Ray made, perhaps long ago, from everybody but its owner."""
     token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
     if token.is_file() and token.stat().st_uid == os.getuid():
         token.chmod(0o600)

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from orchestrator.analysis import leaderboard
 from orchestrator.errors import RunFolderError
+from orchestrator.export.manifest import damage_of
 from orchestrator.overview import export_path
 from orchestrator.paths import RunFolder
 from orchestrator.run_folder import load_state, open_run_folder
@@ -53,7 +54,7 @@ class StudyResult:
     def load_model(self, rank: int = 1) -> Any:
         """Returns an exported Keras model; this imports TensorFlow into the calling process.
 
-        Raises: RunFolderError: if no model of that rank was exported as .keras.
+        Raises: RunFolderError: if no model of that rank was exported as .keras, or it was changed since.
         """
         found = [
             export_path(item, folder=self.folder) / "model.keras" for item in self.state.exports if item.rank == rank
@@ -63,10 +64,14 @@ class StudyResult:
                 f"{self.folder.root}: no model of rank {rank} was exported as .keras; run `convfleet export "
                 f"{self.folder.quoted} --top {rank}`"
             )
+        if damage := damage_of(found[-1].parent):
+            raise RunFolderError(
+                f"{found[-1].parent}: {damage}; make it anew with `convfleet export {self.folder.quoted} --top {rank}`"
+            )
         # Late: only this function needs it.
         import keras
 
-        return keras.models.load_model(found[-1])
+        return keras.models.load_model(found[-1], safe_mode=True)
 
 
 def open_run(root: Path | str) -> StudyResult:

@@ -45,8 +45,11 @@ def make_run_folder(root: Path, spec: StudySpec) -> RunFolder:
     except FileExistsError:
         raise
     except OSError as exc:
+        with suppress(OSError):
+            root.rmdir()  # an empty one: nothing was kept of the study
         raise RunFolderError(
-            f"{root}: cannot be made ({exc.strerror}); choose another place with --runs, or mend its permissions"
+            f"{root}: cannot be made ({exc.strerror}); choose another place with --runs, make room there, or mend its "
+            "permissions"
         ) from exc
     return folder
 

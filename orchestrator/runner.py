@@ -96,7 +96,7 @@ def _work(
     with open_session(folder, spec, address=address, progress=progress) as session:
         session.open_study(overrides=overrides)
         state, failed_exports = session.recorder.state, None
-        if state.finished is None or state.unfinished:
+        if state.finished is None or state.unfinished or session.damaged_exports():
             with session.connected(), TableWriter(folder, recorder=session.recorder), _keeper(session):
                 session.train()
                 try:
@@ -105,6 +105,9 @@ def _work(
                     # The trials are done all the same; `convfleet export` can try again.
                     failed_exports = exc
                 session.recorder.append(StudyFinished(at=session.recorder.now()))
+        else:
+            # They follow from the journal, and may have been damaged or lost since.
+            TableWriter(folder, recorder=session.recorder).write()
         session.write_report()
         _check_any_result(list(state.trials.values()), folder)
         if failed_exports is not None:

@@ -7,11 +7,21 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
+from orchestrator.disk_space import study_places
 from orchestrator.driver_lock import driver_lock
 from orchestrator.environment import record_environment
-from orchestrator.errors import ExportError, InputError, OrchestratorError, StudyFailedError, StudyPausedError
+from orchestrator.errors import (
+    DiskSpaceError,
+    ExportError,
+    InputError,
+    OrchestratorError,
+    StudyFailedError,
+    StudyPausedError,
+)
+from orchestrator.export.manifest import damage_of
 from orchestrator.export.ray_export import run_exports
 from orchestrator.export.request import ExportRequest, ExportResult, has_formats, select_exports
 from orchestrator.extension import current_study
@@ -19,6 +29,7 @@ from orchestrator.interrupts import OneInterrupt
 from orchestrator.journal import Journal
 from orchestrator.mirror import Mirror, mirrored
 from orchestrator.overview import export_path
+from orchestrator.own_files import demand_own_files
 from orchestrator.paths import RunFolder
 from orchestrator.progress import Progress
 from orchestrator.ray_session import ray_session
@@ -29,6 +40,7 @@ from orchestrator.report import write_report
 from orchestrator.resources import concurrent_trials
 from orchestrator.reuse import results_id, take_over
 from orchestrator.run_folder import read_state
+from orchestrator.space_watch import SpaceWatch
 from orchestrator.study import StudySpec
 from orchestrator.table_writer import TableWriter
 from orchestrator.tuning import Tuning
@@ -37,7 +49,7 @@ from orchestrator.wording import images_in_words, storage_in_words, targets_in_w
 from trainables.data.dataset import DatasetInfo
 from trainables.data.errors import DataError
 from trainables.data.prepare import prepare_in_process
-from trainables.data.storage import memory_budget_bytes
+from trainables.data.storage import cache_folder, memory_budget_bytes
 from trainables.fence import claim
 from trainables.pretrained import fetch_in_process
 from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
@@ -56,6 +68,7 @@ def open_session(
         StudyFailedError: if the study cannot go on.
     """
     tell = progress.message if progress is not None else lambda text: None
+    demand_own_files(folder)
     with (
         OneInterrupt() as interrupt,
         driver_lock(folder, tell=tell) as lock,
@@ -79,10 +92,18 @@ def open_session(
             raise StudyPausedError(session.way_on("nothing is lost")) from None
         except DataError as exc:
             session.pause(str(exc))
-            raise InputError(str(exc)) from exc
+            full = session.space.remark(exc)
+            raise InputError(session.way_on(f"{exc}{full}") if full else str(exc)) from exc
         except OSError as exc:
             session.pause(f"{type(exc).__name__}: {exc}")
-            raise StudyFailedError(session.way_on(f"{folder.root}: the system refused something ({exc})")) from exc
+            told = f"{folder.root}: the system refused something ({exc}){session.space.remark(exc)}"
+            raise StudyFailedError(session.way_on(told)) from exc
+        except StudyFailedError as exc:
+            session.pause(str(exc))
+            full = "" if isinstance(exc, DiskSpaceError) else session.space.remark(exc)
+            if not full and not isinstance(exc, DiskSpaceError):
+                raise
+            raise DiskSpaceError(session.way_on(f"{exc}{full}")) from exc
         except OrchestratorError as exc:
             session.pause(str(exc))
             raise
@@ -102,6 +123,12 @@ class Session:
     started: float = 0.0
     worker: WorkerSpec | None = None
     num_concurrent: int = 0
+
+    @cached_property
+    def space(self) -> SpaceWatch:
+        """The room on the disks that this session writes to."""
+        places = study_places(self.folder, cache=cache_folder(self.spec.data), has_own_ray=self.address is None)
+        return SpaceWatch(self.spec, folder=self.folder, places=places, tell=self.tell)
 
     def open_study(self, *, overrides: Sequence[str] = ()) -> None:
         """Writes the journal's first record, or checks that the study is still the one in it, and extends it.
@@ -133,6 +160,7 @@ class Session:
     def connected(self) -> Iterator[None]:
         """Prepares the data and fetches pretrained weights while Ray starts; leaves Ray at the end."""
         self.started = time.monotonic()
+        self.space.check()
         # The pool is left last: Ray has the system kill its processes when the thread that started them ends, and Ray's
         # own shutdown waits a minute for processes that were killed.
         with ThreadPoolExecutor(max_workers=1) as pool, ExitStack() as stack:
@@ -140,7 +168,9 @@ class Session:
             session = ray_session(self.spec.resources, address=self.address)
             nodes = pool.submit(stack.enter_context, session)
             try:
-                dataset = prepare_in_process(self.spec.data, self.spec.seed, on_progress=self._data_progress)
+                dataset = prepare_in_process(
+                    self.spec.data, self.spec.seed, verify=True, on_progress=self._data_progress
+                )
                 self._check_dataset(dataset)
                 wanted = imagenet_backbones(self.spec.space, image_size=dataset.task.input_shape[:2])
                 fetch_in_process(wanted, on_progress=self._data_progress)
@@ -170,6 +200,7 @@ class Session:
     def train(self) -> None:
         """Runs all trials that have not ended."""
         worker = self._connected_worker()
+        self.space.begin(self.recorder.state, num_concurrent=self.num_concurrent)
         self.recorder.append(
             SessionStarted(
                 driver_pid=os.getpid(),
@@ -191,6 +222,7 @@ class Session:
                 self.show()
                 if self.mirror is not None:
                     self.mirror.check()
+                self.space.look(self.recorder.state, num_concurrent=self.num_concurrent)
             self.show()
         except BaseException:
             # Nothing is recorded from here on, so Ray Tune may end its trials as it likes.
@@ -212,7 +244,8 @@ class Session:
         state = self.recorder.state
         requests = select_exports(state, top=export.top, formats=export.formats, folder=self.folder, worker=worker)
         if not always:
-            requests = [request for request in requests if not self._is_exported(request)]
+            damaged = self.damaged_exports()
+            requests = [request for request in requests if not self._is_exported(request, damaged=damaged)]
         if not requests:
             return []
         self.tell(f"exporting {len(requests)} models and evaluating them on the test split")
@@ -220,14 +253,28 @@ class Session:
         results: list[ExportResult] = []
         errors: list[str] = []
         for outcome in run_exports(requests):
+            self.space.look(self.recorder.state, num_concurrent=self.num_concurrent)
             if isinstance(outcome, ExportResult):
                 epoch = next(request.epoch for request in requests if request.rank == outcome.rank)
                 results.append(self._record_export(outcome, epoch=epoch))
             elif isinstance(outcome, ExportError):
                 errors.append(str(outcome))
+        if errors and (full := self.space.remark(ExportError("\n".join(errors)))):
+            # Not the models' fault: the study is not finished yet, so that `resume` makes up for them.
+            raise DiskSpaceError(f"{errors[0]}{full}")
         if errors:
             raise ExportError("\n".join(errors))
         return sorted(results, key=lambda result: result.rank)
+
+    def damaged_exports(self) -> list[ModelExported]:
+        """Returns the exports that are there, but not as they were written, and tells what is wrong with them."""
+        found = []
+        for item in self.recorder.state.exports:
+            path = export_path(item, folder=self.folder)
+            if path.is_dir() and (damage := damage_of(path)):
+                self.tell(f"{path}: {damage}")
+                found.append(item)
+        return found
 
     def write_report(self) -> None:
         """Writes report.html."""
@@ -250,7 +297,8 @@ class Session:
         """Returns a text with what to do after an early end."""
         if not self.recorder.state.trials:
             return f"{text}; no trial had begun: run the study again"
-        return f"{text}; go on with: convfleet resume {self.folder.quoted}"
+        command = f"convfleet resume {self.folder.quoted}"
+        return text if command in text else f"{text}; go on with: {command}"
 
     def tell(self, text: str) -> None:
         """Tells of a stage."""
@@ -278,13 +326,14 @@ class Session:
                 f"{known}); restore the files, or run the study anew: results on other images cannot be compared"
             )
 
-    def _is_exported(self, request: ExportRequest) -> bool:
+    def _is_exported(self, request: ExportRequest, *, damaged: Sequence[ModelExported]) -> bool:
         """Returns whether the very model is there already; an extended study's trial may have a better epoch by now."""
         return any(
             (item.rank, item.trial) == (request.rank, request.trial)
             and item.epoch in (0, request.epoch)
             and has_formats(export_path(item, folder=self.folder), request.formats)
             for item in self.recorder.state.exports
+            if item not in damaged
         )
 
     def _record_export(self, result: ExportResult, *, epoch: int) -> ExportResult:

@@ -33,8 +33,10 @@ class _StrictLoader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             value = super().construct_object(node, deep)
-        except ValueError as exc:
-            text = f"the value cannot be read ({exc}); correct it, or put it in quotes to make it text"
+        except (ValueError, KeyError, AttributeError, IndexError, TypeError) as exc:
+            # PyYAML takes a value that is tagged as a number, truth value or date at the tag's word.
+            reason = f" ({exc})" if isinstance(exc, ValueError) else f" as {node.tag.rpartition(':')[2]}"
+            text = f"the value cannot be read{reason}; correct it, or put it in quotes to make it text"
             raise yaml.constructor.ConstructorError(None, None, text, node.start_mark) from exc
         if isinstance(value, int) and value.bit_length() > _LONGEST_NUMBER_BITS:
             text = f"the number has {len(node.value)} digits; no value of a study is that large, correct it"

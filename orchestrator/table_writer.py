@@ -41,7 +41,13 @@ class TableWriter:
     ) -> None:
         self._is_closing.set()
         self._thread.join()
-        self.write()
+        try:
+            self.write()
+        except OSError as exc:
+            if error is None:
+                raise
+            # What ended the study says more; the tables are written again when it goes on.
+            logger.warning('tables not written reason="%s"', exc)
 
     def write(self) -> None:
         """Writes both tables if the journal has grown since the last time.

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from orchestrator.errors import JournalError
+from orchestrator.facts import check_fact
 from orchestrator.records import (
     JOURNAL_SCHEMA,
     EpochReported,
@@ -186,6 +187,7 @@ class StudyState:
 
         Raises: JournalError: if it contradicts the records before it.
         """
+        check_fact(record)
         if isinstance(record, StudyOpened) == (self.opened is not None):
             twice = "the study is opened twice" if self.opened else "the first record does not open the study"
             raise JournalError(twice)
@@ -220,6 +222,8 @@ class StudyState:
 
     def _apply_to_its_trial(self, record: _TrialRecord) -> None:
         trial = self._trial(record.trial)
+        if isinstance(record, EpochReported) and self.header.metric not in record.report.get("metrics", ()):
+            raise JournalError(f"the metrics of trial {trial.name} lack the objective's, {self.header.metric}")
         since = trial.silent_since
         _apply_to_trial(trial, record)
         if isinstance(record, EpochReported):
@@ -324,9 +328,9 @@ def fold(records: Iterable[Record]) -> StudyState:
     for number, record in enumerate(records, start=1):
         try:
             state.apply(record)
-        except (JournalError, TypeError, ValueError, AttributeError, KeyError) as exc:
+        except (JournalError, TypeError, ValueError, AttributeError, KeyError, RecursionError) as exc:
             raise JournalError(
                 f"record {number} cannot be true ({exc}); the journal was changed by something else; restore it from a "
-                "backup, or start the study again in a new folder"
+                "backup, or run the study anew in a new folder"
             ) from exc
     return state

@@ -11,7 +11,7 @@ from ray import tune
 
 from search_spaces import Variant
 from trainables.trial_run import Failure, TrialRun
-from trainables.worker_spec import WorkerSpec
+from trainables.worker_spec import PRIVATE, WorkerSpec
 
 
 class VariantTrainable(tune.Trainable):
@@ -28,6 +28,7 @@ class VariantTrainable(tune.Trainable):
 
     def setup(self, config: dict[str, Any], spec: WorkerSpec) -> None:  # type: ignore[override, unused-ignore]
         """Takes note of the first trial."""
+        os.umask(PRIVATE)
         self._spec = spec
         self._take(config)
 

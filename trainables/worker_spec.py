@@ -8,6 +8,9 @@ from trainables.augment_spec import AugmentSpec
 from trainables.data.dataset import DatasetInfo
 from trainables.spec import DataSpec
 
+#: The umask of worker processes: what they write into a run folder is its owner's alone.
+PRIVATE = 0o077
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSpec:

@@ -33,7 +33,7 @@ def _write_keras(model: Any, path: Path) -> None:
 
 
 def _predict_keras(path: Path, images: Any) -> Any:
-    return keras.models.load_model(path).predict(images, batch_size=_BATCH, verbose=0)
+    return keras.models.load_model(path, safe_mode=True).predict(images, batch_size=_BATCH, verbose=0)
 
 
 def _write_saved_model(model: Any, path: Path) -> None:

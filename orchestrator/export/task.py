@@ -1,5 +1,6 @@
 """The export of one model, inside a worker process; imported there only, because it brings TensorFlow."""
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -30,6 +31,7 @@ from trainables.step_data import model_inputs, step_data
 from trainables.task import Task
 from trainables.training import restored_model
 from trainables.trial_run import dataset_on_this_node
+from trainables.worker_spec import PRIVATE
 
 #: Images that an exported file must predict as its checkpoint does.
 NUM_PARITY_IMAGES = 512
@@ -41,6 +43,7 @@ def export_model(request: ExportRequest) -> ExportResult:
 
     Raises: ExportError: if the checkpoint is damaged or a file does not predict what the checkpoint predicts.
     """
+    os.umask(PRIVATE)
     configure_devices(request.worker.device)
     test = open_dataset(dataset_on_this_node(request.worker)).test
     model, task = _load_model(request), request.worker.dataset.task
@@ -49,7 +52,7 @@ def export_model(request: ExportRequest) -> ExportResult:
     compile_for_sharing(shipped, task=task)
     _check_loadable(shipped, request)
     target = Path(request.folder)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
         images = model_inputs(_images(test, limit=NUM_PARITY_IMAGES), task=task)
@@ -57,7 +60,6 @@ def export_model(request: ExportRequest) -> ExportResult:
         parity = _write_formats(shipped, request, draft=draft, inputs=images, expected=expected)
         num_parameters = int(shipped.count_params())
         write_manifest(draft, request, num_parameters=num_parameters, test_metrics=test_metrics, parity=parity)
-        draft.chmod(0o755)
         shutil.rmtree(target, ignore_errors=True)
         draft.rename(target)
     except BaseException:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -63,6 +64,14 @@ def test_quickstart_trains_two_families_in_worker_processes_and_stops_some_early
     session = quickstart.command_line.records("quickstart", "session_started")[0]
     assert session["driver_pid"] not in set(trials["worker_pid"])
     assert (trials["cpus"] == 1).all()
+
+
+def test_everything_in_a_run_folder_is_its_owners_alone(quickstart):
+    run = quickstart.run
+    found = [run, *run.rglob("*")]
+    assert {"journal.jsonl", "trials.parquet", "report.html", "manifest.json", "model.keras"} <= {p.name for p in found}
+    assert any(path.parent.parent.parent == run / "checkpoints" for path in found)
+    assert [str(path) for path in found if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
 
 
 def test_tables_can_be_read_while_the_sweep_runs_and_never_run_ahead_of_each_other(quickstart):

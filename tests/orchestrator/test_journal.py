@@ -24,6 +24,7 @@ from orchestrator.records import (
     record_from_json,
     record_to_json,
 )
+from orchestrator.trial import fold
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(
@@ -127,7 +128,70 @@ def test_damaged_middle_line_is_an_error_that_names_it(tmp_path: Path, line: byt
     message = str(caught.value)
     assert message.startswith(f"{path}, line 3: not a record (")
     assert reason in message
-    assert "restore it from a backup, or start the study again in a new folder" in message
+    assert "2 records before it are whole; the journal was changed by something else, or its disk" in message
+    assert f"`convfleet repair {tmp_path}` keep what is whole" in message
+
+
+def test_every_changed_byte_is_found_where_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    content = write(path, RECORDS)
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        number = content[:place].count(b"\n") + 1
+        if place == len(content) - 1:
+            assert list(read_journal(path)) == RECORDS[:-1], "without its line break the last line is a torn one"
+            continue
+        with pytest.raises(JournalError, match=rf"line {number}: not a record \(.* {number - 1} records before it"):
+            list(read_journal(path))
+
+
+@pytest.mark.parametrize(
+    ("order", "number"),
+    [((0, 2, 3), 2), ((0, 2, 1, 3), 2), ((0, 1, 1, 2, 3), 3), ((1, 2, 3), 1)],
+    ids=["taken out", "changed places", "told twice", "beginning taken out"],
+)
+def test_whole_lines_in_another_order_are_no_journal(tmp_path: Path, order: tuple[int, ...], number: int) -> None:
+    path = tmp_path / "journal.jsonl"
+    lines = write(path, RECORDS).splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[place] for place in order))
+    with pytest.raises(JournalError, match=rf"line {number}: not a record \(its checksum is wrong: .* is missing"):
+        list(read_journal(path))
+
+
+def test_journal_of_an_older_version_is_told_by_its_schema_not_its_checksums(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    opened = {"type": "study_opened", "schema": 1, "study": "s", "seed": 0, "metric": "m", "mode": "max"}
+    line = json.dumps({**opened, "max_epochs": 1, "num_trials": 1, "at": 0.0})
+    path.write_text(f"{line}\n", encoding="utf-8")
+    with pytest.raises(JournalError, match="has schema 1, expected 2"):
+        fold(read_journal(path))
+
+
+def test_nothing_is_written_through_a_link_or_into_a_file_without_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "notes.txt"
+    elsewhere.write_text("no line break", encoding="utf-8")
+    (tmp_path / "journal.jsonl").symlink_to(elsewhere)
+    with pytest.raises(JournalError, match="is a link"):
+        Journal(tmp_path / "journal.jsonl")
+    assert elsewhere.read_text(encoding="utf-8") == "no line break"
+    monkeypatch.setattr("orchestrator.checked_lines.LONGEST_LINE_BYTES", 1000)
+    endless = tmp_path / "endless.jsonl"
+    write(endless, RECORDS)
+    with endless.open("ab") as file:
+        file.truncate(1_000_000)
+    with pytest.raises(JournalError, match="its end has a line of more than"):
+        Journal(endless)
+    with pytest.raises(JournalError, match="a line of more than"):
+        list(read_journal(endless))
+    assert endless.stat().st_size == 1_000_000
+
+
+def test_pipe_in_place_of_a_journal_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "journal.jsonl")
+    with pytest.raises(JournalError, match=r"journal\.jsonl: is not a file"):
+        list(read_journal(tmp_path / "journal.jsonl"))
 
 
 def test_missing_journal_is_an_error_with_its_path(tmp_path: Path) -> None:

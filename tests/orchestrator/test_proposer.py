@@ -12,6 +12,7 @@ from optuna.samplers import TPESampler
 from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState as OptunaState
 
+from orchestrator.errors import JournalError
 from orchestrator.paths import trial_name
 from orchestrator.proposer import NUM_STARTUP_TRIALS, Proposer
 from orchestrator.records import TrialFailed, TrialStopped
@@ -380,3 +381,16 @@ def test_another_seed_proposes_other_variants() -> None:
     assert values[0] is not None
     assert values[1] is not None
     assert values[0].params != values[1].params
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"filters": 8, "depth": 3}, {"filters": "many", "dropout": 0.1}, {"filters": 8, "dropout": "some"}],
+    ids=["unknown parameter", "text for a choice", "text for a number"],
+)
+def test_trial_that_is_none_of_the_study_is_refused_in_words(params: dict[str, Any]) -> None:
+    variant = Variant.from_json({"family": "residual", "params": params, "seed": 7})
+    stranger = Trial(name="t0000", number=0, variant=variant, proposed_at=0.0)
+    proposer = Proposer(spec_of(space_from_mapping(COUNTABLE), algorithm="random"))
+    with pytest.raises(JournalError, match=r"trial t0000: its variant or reports cannot be this study's \("):
+        proposer.remember([stranger])

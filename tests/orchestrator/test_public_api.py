@@ -58,6 +58,7 @@ def test_error_tree_is_pinned_and_drawn_in_its_module() -> None:
         "RunFolderError": "InputError",
         "StudyFailedError": "OrchestratorError",
         "ResourceError": "StudyFailedError",
+        "DiskSpaceError": "StudyFailedError",
         "ExportError": "StudyFailedError",
         "JournalError": "OrchestratorError",
         "StudyPausedError": "OrchestratorError",

@@ -217,6 +217,8 @@ def test_environment_has_an_entry_a_session_even_after_damage(tmp_path: Path, sp
     record_environment(folder, nodes=[], address=None, data={"storage": "encoded"})
     (session,) = json.loads(folder.environment.read_text(encoding="utf-8"))["sessions"]
     assert session["data"] == {"storage": "encoded"}
+    (aside,) = folder.root.glob("environment-damaged-*.json")
+    assert aside.read_text(encoding="utf-8") == "{", "what was damaged is set aside, not thrown away"
 
 
 def test_a_run_may_go_on_with_another_memory_budget_but_not_with_other_data(spec: StudySpec) -> None:

@@ -55,6 +55,18 @@ def reported(epoch: int, *, trial: str = "t0000", loss: float = 0.5, at: float =
     return EpochReported(trial=trial, report=report, worker={"node": trial}, at=at + epoch)
 
 
+def told_values(**metrics: Any) -> EpochReported:
+    return replace(reported(1), report={**reported(1).report, "metrics": metrics})
+
+
+def vast() -> TrialProposed:
+    return proposed(variant={"family": "sequential", "params": {"filters": 2**64}, "seed": 0})
+
+
+def exported(folder: str) -> ModelExported:
+    return ModelExported(trial="t0000", rank=1, folder=folder, test_metrics={"loss": 0.5}, at=60.0)
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> list[tuple[Record, dict[str, TrialState]]]:
     """Returns records that may follow one another, each with the states of all trials after it.
@@ -171,7 +183,21 @@ CONTRADICTIONS = [
     ("epoch twice", [OPENED, proposed(), reported(1), reported(1)], 4, "t0000 reports epoch 1 after epoch 1"),
     ("no report", [OPENED, proposed(), replace(reported(1), report={"epoch": 1})], 3, "metrics"),
     ("no variant", [OPENED, proposed(variant={"family": "sequential"})], 2, "variant.params: expected a value"),
-    ("not a variant", [OPENED, proposed(variant=7)], 2, "expected a mapping of family, params, seed, got 7"),
+    (
+        "another's name",
+        [OPENED, replace(proposed(), trial="../../t0000")],
+        2,
+        "trial: expected t0000, got '../../t0000'",
+    ),
+    ("value of a text", [OPENED, proposed(), replace(reported(1), at="now")], 3, "at: expected a number, got 'now'"),
+    ("after all time", [OPENED, replace(SESSION, at=1e300)], 2, "at: expected seconds since 1970, got 1e+300"),
+    ("no mode", [replace(OPENED, mode="most")], 1, "mode: expected max or min, got 'most'"),
+    ("endless number", [OPENED, proposed(), told_values(val_loss=float("inf"))], 3, "report.metrics: expected numbers"),
+    ("text for a number", [OPENED, proposed(), told_values(val_loss="low")], 3, "report.metrics: expected numbers"),
+    ("not a process", [OPENED, proposed(), replace(reported(1), worker={"worker_pid": "7"})], 3, "worker.worker_pid"),
+    ("export elsewhere", [OPENED, exported("../../home")], 2, "folder: expected a folder such as exports/1-t0007"),
+    ("hidden export", [OPENED, exported("exports/..")], 2, "folder: expected a folder such as exports/1-t0007"),
+    ("not a variant", [OPENED, proposed(variant=7)], 2, "variant: expected a mapping, got 7"),
 ]
 
 

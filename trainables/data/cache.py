@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -36,6 +35,7 @@ from trainables.data.storage import (
     STORAGES,
     ImagesSize,
     Storage,
+    cache_folder,
     chosen_storage,
     entry_name,
     memory_budget_bytes,
@@ -111,15 +111,6 @@ def prepare_dataset(
     return _info(entry, spec=spec, split_key=split_key, manifest=manifest, split_manifest=split_manifest)
 
 
-def cache_folder(spec: DataSpec) -> Path:
-    """Returns where decoded data sets are kept: the spec's folder, else CONVFLEET_CACHE, else the user's cache."""
-    chosen = spec.cache_dir or os.environ.get("CONVFLEET_CACHE")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache").absolute() / "convfleet"
-
-
 def entry_key(spec: DataSpec, opened: OpenedSource) -> str:
     """Returns the name of the cache entry for a source's content under the spec's decoding settings."""
     decoding: dict[str, Any] = {field: getattr(spec, field) for field in DECODING_FIELDS}
@@ -133,7 +124,9 @@ def _exclusive(cache: Path, key: str, *, progress: Progress) -> Iterator[None]:
     """Holds the key's lock, which the system frees even if this process is killed."""
     lock = _lock(cache, key)
     try:
-        (cache / LOCKS_FOLDER).mkdir(parents=True, exist_ok=True)
+        # Its owner's alone; a folder that was made for several users before keeps its permissions.
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (cache / LOCKS_FOLDER).mkdir(exist_ok=True)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -166,14 +159,21 @@ def _ensure(folder: Path, build: Callable[[Path], None], *, verify: bool) -> dic
     except OSError as exc:
         raise cannot_write(folder.parent, exc) from exc
     try:
-        temporary.chmod(0o755)
         build(temporary)
+        _let_users_of_the_cache_read(temporary)
         temporary.rename(folder)
     except OSError as exc:
         raise cannot_write(folder.parent, exc) from exc
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return read_manifest(folder)
+
+
+def _let_users_of_the_cache_read(folder: Path) -> None:
+    """Gives an entry permissions that do not depend on who builds it: who may enter the cache may read it."""
+    folder.chmod(0o755)
+    for path in folder.iterdir():
+        path.chmod(0o644)
 
 
 def _discard(folder: Path) -> None:

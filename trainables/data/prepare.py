@@ -13,7 +13,12 @@ from trainables.spec import DataSpec
 
 
 def prepare_in_process(
-    spec: DataSpec, seed: int, *, storage: Storage | None = None, on_progress: Progress | None = None
+    spec: DataSpec,
+    seed: int,
+    *,
+    storage: Storage | None = None,
+    verify: bool = False,
+    on_progress: Progress | None = None,
 ) -> DatasetInfo:
     """Returns the data set that a child process prepared; see `prepare_dataset`.
 
@@ -21,7 +26,7 @@ def prepare_in_process(
     """
     answer = ask_child(
         "trainables.data.prepare",
-        {"spec": spec.model_dump(mode="json"), "seed": seed, "storage": storage},
+        {"spec": spec.model_dump(mode="json"), "seed": seed, "storage": storage, "verify": verify},
         what="data: the process that prepares the data",
         on_progress=on_progress or no_progress,
     )
@@ -38,7 +43,9 @@ def _prepare(request: Any, progress: Progress) -> Any:
     from trainables.data.cache import prepare_dataset
 
     spec = DataSpec.model_validate(request["spec"])
-    return prepare_dataset(spec, request["seed"], storage=request["storage"], progress=progress).to_json()
+    return prepare_dataset(
+        spec, request["seed"], storage=request["storage"], verify=request["verify"], progress=progress
+    ).to_json()
 
 
 if __name__ == "__main__":

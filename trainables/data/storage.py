@@ -1,10 +1,11 @@
-"""Whether a data set's images are kept decoded or as they came, which is a question of memory."""
+"""Whether a data set's images are kept decoded or as they came, which is a question of memory; and where."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from trainables.data.images import EncodableImages, Images
@@ -65,6 +66,15 @@ def chosen_storage(size: ImagesSize, *, budget_bytes: int) -> Storage:
     'decoded'
     """
     return "encoded" if size.decoded_bytes > budget_bytes and size.encoded_bytes is not None else "decoded"
+
+
+def cache_folder(spec: DataSpec) -> Path:
+    """Returns where decoded data sets are kept: the spec's folder, else CONVFLEET_CACHE, else the user's cache."""
+    chosen = spec.cache_dir or os.environ.get("CONVFLEET_CACHE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache").absolute() / "convfleet"
 
 
 def entry_name(key: str, storage: Storage) -> str:

@@ -16,8 +16,11 @@ import numpy as np
 from trainables.data.errors import DataError
 from trainables.data.images import Array
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 MANIFEST = "manifest.json"
+#: What numpy raises for files whose header was damaged.
+_UNREADABLE = (OSError, ValueError, TypeError, OverflowError, EOFError, SyntaxError, MemoryError)
+_OWN_HASH = "manifest_sha256"
 MOVE_CACHE = "set data.cache_dir or the environment's CONVFLEET_CACHE to a writable folder with enough space"
 
 
@@ -84,7 +87,8 @@ def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
     temporary = folder / f"{MANIFEST}.new"
     try:
         with temporary.open("w", encoding="utf-8") as file:
-            json.dump({"schema_version": SCHEMA_VERSION, **content}, file, indent=1)
+            told = {"schema_version": SCHEMA_VERSION, **content}
+            json.dump({**told, _OWN_HASH: _hash_of(told)}, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(folder / MANIFEST)
@@ -98,12 +102,17 @@ def read_manifest(folder: Path, *, verify: bool = False) -> dict[str, Any]:
     Raises: DataError: if anything is missing or damaged.
     """
     try:
+        if not (folder / MANIFEST).is_file():
+            raise FileNotFoundError(f"there is no file {MANIFEST}")
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         version, arrays = manifest["schema_version"], manifest["arrays"]
-    except (OSError, ValueError, KeyError, TypeError) as exc:
+        own_hash = manifest.pop(_OWN_HASH, None)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise _damaged(folder, f"its manifest cannot be read ({exc})") from exc
     if version != SCHEMA_VERSION:
         raise _damaged(folder, f"its schema version is {version}, expected {SCHEMA_VERSION}")
+    if own_hash != _hash_of(manifest):
+        raise _damaged(folder, "its manifest has changed")
     for name, record in arrays.items():
         path = folder / f"{name}.npy"
         size = path.stat().st_size if path.is_file() else -1
@@ -115,6 +124,10 @@ def read_manifest(folder: Path, *, verify: bool = False) -> dict[str, Any]:
     return manifest
 
 
+def _hash_of(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
 def load_array(folder: Path, name: str, *, manifest: Mapping[str, Any]) -> Array:
     """Returns an array on the file's own pages: processes that only read it share one copy.
 
@@ -123,7 +136,7 @@ def load_array(folder: Path, name: str, *, manifest: Mapping[str, Any]) -> Array
     record = manifest["arrays"][name]
     try:
         array: Array = np.load(folder / f"{name}.npy", mmap_mode="c", allow_pickle=False)
-    except (OSError, ValueError) as exc:
+    except _UNREADABLE as exc:
         raise _damaged(folder, f"{name}.npy cannot be opened ({exc})") from exc
     if list(array.shape) != record["shape"] or array.dtype.name != record["dtype"]:
         raise _damaged(
@@ -141,7 +154,7 @@ def _content_hash(path: Path) -> str:
     try:
         array = np.ascontiguousarray(np.load(path, mmap_mode="r", allow_pickle=False))
         return hashlib.sha256(array.data).hexdigest()
-    except (OSError, ValueError):
+    except _UNREADABLE:
         return "unreadable"
 
 

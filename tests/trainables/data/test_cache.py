@@ -185,6 +185,39 @@ def test_changed_content_of_equal_size_is_found_on_verify(storage, name, fields_
     open_dataset(prepare_dataset(spec, 0, verify=True), verify=True)
 
 
+@pytest.mark.parametrize("folder", ["entry", "splits"])
+def test_another_number_in_a_manifest_is_found_and_the_folder_made_anew(folder, npz, prepare):
+    first = prepare(source="npz", path=str(npz))
+    place = Path(first.info.folder)
+    manifest = (place if folder == "entry" else place / "splits" / first.info.split_key) / "manifest.json"
+    content = json.loads(manifest.read_text())
+    if folder == "entry":
+        content["targets"][0]["class_names"][0] = "7"
+    else:
+        content["statistics"]["means"][0] += 1
+    manifest.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="its manifest has changed"):
+        open_dataset(first.info)
+    assert prepare(source="npz", path=str(npz)).info == first.info
+
+
+def test_cache_is_its_owners_alone_unless_it_was_made_for_several(npz, tmp_path):
+    for name, expected in (("own", 0o700), ("shared", 0o777)):
+        cache = tmp_path / name
+        if name == "shared":
+            cache.mkdir()
+            cache.chmod(0o777)
+        umask = os.umask(0o077)
+        try:
+            info = prepare_dataset(DataSpec(source="npz", path=str(npz), cache_dir=str(cache)), 0)
+        finally:
+            os.umask(umask)
+        assert cache.stat().st_mode & 0o777 == expected
+        # Who may enter the cache may read what is in it, whoever built it.
+        inside = [path for path in Path(info.folder).rglob("*") if path.is_file()]
+        assert {path.stat().st_mode & 0o777 for path in inside} == {0o644}
+
+
 def test_rebuilding_leaves_open_arrays_alone(npz, prepare):
     data = prepare(source="npz", path=str(npz))
     images = np.array(data.train.images)

@@ -1,0 +1,26 @@
+"""A disk that fills up under a real run: the short form of full_disks.py."""
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+SKIPPED = 77
+
+
+def test_full_disk_pauses_a_study_in_words_and_nothing_is_lost() -> None:
+    seed = random.randrange(10_000)
+    result = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("full_disks.py")), "--times", "1", "--seed", str(seed)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode == SKIPPED:
+        pytest.skip(result.stdout)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "1 full disks, 0 wrong" in result.stdout
