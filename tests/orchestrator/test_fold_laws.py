@@ -69,10 +69,10 @@ def study_record(draw: Any, kind: type, state: StudyState, *, at: float) -> Reco
             at=at,
         ),
         TrialProposed: TrialProposed(
-            trial=f"t{number}", number=number, variant=variant(number, patience=draw(st.integers(0, 2))), at=at
+            trial=f"t{number:04d}", number=number, variant=variant(number, patience=draw(st.integers(0, 2))), at=at
         ),
         TrialReused: TrialReused(
-            trial=f"t{number}",
+            trial=f"t{number:04d}",
             number=number,
             variant=variant(number),
             source="/runs/old",
@@ -274,21 +274,21 @@ def test_completed_trial_goes_on_in_a_longer_study_unless_its_patience_had_ended
     records: list[Record] = [
         StudyOpened(schema=2, study="s", seed=0, metric="val_accuracy", mode="max", max_epochs=2, num_trials=1, at=0.0),
         SessionStarted(driver_pid=1, slots=1, at=1.0),
-        TrialProposed(trial="t0", number=0, variant=variant(0, patience=patience), at=1.0),
-        TrialStarted(trial="t0", at=1.0),
+        TrialProposed(trial="t0000", number=0, variant=variant(0, patience=patience), at=1.0),
+        TrialStarted(trial="t0000", at=1.0),
         *(
-            EpochReported(trial="t0", report=report(epoch, told, max_epochs=2), worker={}, at=2.0)
+            EpochReported(trial="t0000", report=report(epoch, told, max_epochs=2), worker={}, at=2.0)
             for epoch, told in ((1, 0.5), (2, value))
         ),
         StudyFinished(at=3.0),
     ]
-    assert fold(records).trials["t0"].state is TrialState.COMPLETED
+    assert fold(records).trials["t0000"].state is TrialState.COMPLETED
     change = {"change": "longer", "study": "", "replaces": ""}
     longer = fold([*records, StudyExtended(study_id="i", max_epochs=5, num_trials=3, at=4.0, **change)])
-    assert longer.trials["t0"].state is state
+    assert longer.trials["t0000"].state is state
     assert (longer.header.max_epochs, longer.header.num_trials, longer.header.study_id) == (5, 3, "i")
     assert longer.finished is None
     assert longer.is_extended
     # More trials alone let none go on.
     wider = fold([*records, StudyExtended(study_id="i", max_epochs=2, num_trials=3, at=4.0, **change)])
-    assert wider.trials["t0"].state is TrialState.COMPLETED
+    assert wider.trials["t0000"].state is TrialState.COMPLETED

@@ -29,20 +29,20 @@ SESSION = SessionStarted(driver_pid=1, slots=2, at=0.0)
 def opening(num_trials: int = 2) -> list[Record]:
     opened = StudyOpened(schema=2, study="s", seed=7, metric="v", mode="max", max_epochs=NUM_EPOCHS, num_trials=2, at=0)
     variant = {"family": "sequential", "params": {}, "seed": 7}
-    proposals = [TrialProposed(trial=f"t{n}", number=n, variant=variant, at=0) for n in range(num_trials)]
+    proposals = [TrialProposed(trial=f"t{n:04d}", number=n, variant=variant, at=0) for n in range(num_trials)]
     return [opened, SESSION, *proposals]
 
 
-def started(at: float, *, trial: str = "t0") -> TrialStarted:
+def started(at: float, *, trial: str = "t0000") -> TrialStarted:
     return TrialStarted(trial=trial, at=at)
 
 
-def reported(epoch: int, at: float, *, trial: str = "t0") -> EpochReported:
+def reported(epoch: int, at: float, *, trial: str = "t0000") -> EpochReported:
     report: dict[str, Any] = {"epoch": epoch, "metrics": {"v": 0.5}, "train_seconds": 1.0, "images_per_second": 1.0}
     return EpochReported(trial=trial, report=report | {"is_last": epoch == NUM_EPOCHS}, worker={}, at=at)
 
 
-def timed_out(at: float, *, trial: str = "t0") -> WorkerLost:
+def timed_out(at: float, *, trial: str = "t0000") -> WorkerLost:
     return WorkerLost(trial=trial, kind="timed_out", reason="silent", at=at)
 
 
@@ -60,16 +60,16 @@ def late(state: StudyState, *, now: float, setting: Any = 60, not_before: float 
     [
         ([], 1000, []),
         ([started(10)], 70, []),
-        ([started(10)], 71, [("t0", 1, 61)]),
+        ([started(10)], 71, [("t0000", 1, 61)]),
         ([started(10), reported(1, 50)], 110, []),
-        ([started(10), reported(1, 50)], 111, [("t0", 2, 61)]),
+        ([started(10), reported(1, 50)], 111, [("t0000", 2, 61)]),
         ([started(10), reported(1, 50), started(90)], 111, []),
-        ([started(10), started(20, trial="t1")], 81, [("t0", 1, 71), ("t1", 1, 61)]),
-        ([started(10), TrialFailed(trial="t0", kind="diverged", reason="nan", at=11)], 1000, []),
-        ([started(10), reported(1, 50), TrialStopped(trial="t0", epoch=1, reason="weak", at=50)], 1000, []),
+        ([started(10), started(20, trial="t0001")], 81, [("t0000", 1, 71), ("t0001", 1, 61)]),
+        ([started(10), TrialFailed(trial="t0000", kind="diverged", reason="nan", at=11)], 1000, []),
+        ([started(10), reported(1, 50), TrialStopped(trial="t0000", epoch=1, reason="weak", at=50)], 1000, []),
         ([started(10), *(reported(epoch, 10 + epoch) for epoch in range(1, 5))], 1000, []),
         ([started(10), timed_out(80)], 1000, []),
-        ([started(10), timed_out(80), started(90)], 151, [("t0", 1, 61)]),
+        ([started(10), timed_out(80), started(90)], 151, [("t0000", 1, 61)]),
         ([started(10), StudyPaused(reason="interrupted", at=20)], 1000, []),
         ([started(10), SESSION], 1000, []),
     ],
@@ -99,7 +99,7 @@ def test_silence_counts_from_the_last_sign_of_a_worker(
 def test_silence_that_a_sleeping_driver_could_not_hear_does_not_count() -> None:
     state = state_of(started(10))
     assert late(state, now=500, not_before=450) == []
-    assert late(state, now=511, not_before=450) == [("t0", 1, 501)]
+    assert late(state, now=511, not_before=450) == [("t0000", 1, 501)]
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,12 @@ def test_silence_that_a_sleeping_driver_could_not_hear_does_not_count() -> None:
         ([started(10)], None),
         ([started(10), reported(1, 30)], LEAST_SECONDS),
         ([started(10), reported(1, 130), reported(2, 140)], 120 * TIMES_LONGEST),
-        ([started(10), started(10, trial="t1"), reported(1, 20), reported(1, 110, trial="t1")], 100 * TIMES_LONGEST),
+        (
+            [started(10), started(10, trial="t0001"), reported(1, 20), reported(1, 110, trial="t0001")],
+            100 * TIMES_LONGEST,
+        ),
         # The time between two workers is nobody's.
-        ([started(10), WorkerLost(trial="t0", reason="died", at=20), started(5000), reported(1, 5100)], 1000),
+        ([started(10), WorkerLost(trial="t0000", reason="died", at=20), started(5000), reported(1, 5100)], 1000),
     ],
 )
 def test_limit_follows_from_the_slowest_report_so_far(records: list[Record], limit: float | None) -> None:
@@ -141,10 +144,10 @@ def test_second_time_in_a_session_is_the_last_and_says_what_to_change() -> None:
 def histories(draw: st.DrawFn) -> tuple[list[Record], float]:
     """Returns records of two trials in the order of time, as a driver could have written them, and a time after."""
     records: list[Record] = []
-    at, epochs, is_running = 0.0, {"t0": 0, "t1": 0}, {"t0": False, "t1": False}
+    at, epochs, is_running = 0.0, {"t0000": 0, "t0001": 0}, {"t0000": False, "t0001": False}
     for _ in range(draw(st.integers(0, 12))):
         at += draw(st.floats(0, 2000))
-        name = draw(st.sampled_from(["t0", "t1"]))
+        name = draw(st.sampled_from(["t0000", "t0001"]))
         if epochs[name] == NUM_EPOCHS:
             continue
         if not is_running[name]:
