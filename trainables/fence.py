@@ -15,7 +15,7 @@ _MARKER = ".session"
 
 def claim(checkpoints: Path, *, session: int) -> None:
     """Makes the checkpoints those of a session, numbered from 1: workers of earlier ones end themselves."""
-    checkpoints.mkdir(parents=True, exist_ok=True)
+    checkpoints.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = checkpoints / f"{_MARKER}.{os.getpid()}.tmp"
     draft.write_text(str(session), encoding="ascii")
     draft.replace(checkpoints / _MARKER)
