@@ -2,7 +2,7 @@
 
     python tests/faults/kills.py --workers 30 --drivers 30 --nodes 5 --seed 1
 
-Each study then goes on to its end, and its tables are compared, row by row, with an undisturbed run's.
+Each study then goes on to its end, and what it reported is compared, row by row, with an undisturbed run.
 """
 
 import argparse
@@ -15,11 +15,18 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from study_runs import STUDY, StudyRun
+from small_runs import Commands, complaints_of, rows_of, state_of, variants_of, wait_until
 
-MAX_EPOCHS = STUDY["schedule"]["max_epochs"]
-NUM_REPORTS = STUDY["search"]["trials"] * MAX_EPOCHS
+MAX_EPOCHS, NUM_TRIALS = 10, 6
+NUM_REPORTS = NUM_TRIALS * MAX_EPOCHS
+CHANGES: dict[str, Any] = {
+    "search": {"algorithm": "random", "trials": NUM_TRIALS},
+    "schedule": {"algorithm": "none", "max_epochs": MAX_EPOCHS},
+    "resources": {"cpus": 2, "retries": 100},
+    "export": {"top": 0},
+}
 #: A driver starts, reads the data and has its first reports within this time, and may die anywhere in it.
 _START_SECONDS = 20.0
 
@@ -35,22 +42,72 @@ class Outcome:
     num_differing: int
 
 
-def undisturbed(folder: Path) -> StudyRun:
+@dataclass
+class Run:
+    """A study in its run folder, and the command that is at work on it."""
+
+    commands: Commands
+    name: str
+    address: str | None = None
+    process: "subprocess.Popen[str] | None" = None
+
+    @property
+    def root(self) -> Path:
+        return self.commands.folder / "runs" / self.name
+
+    @property
+    def num_reports(self) -> int:
+        return len(state_of(self.root).report_order)
+
+    def start(self) -> "subprocess.Popen[str]":
+        """Runs the study, or resumes it."""
+        arguments = ["resume", f"runs/{self.name}"]
+        if not (self.root / "journal.jsonl").is_file():
+            arguments = ["run", self.commands.write_study(name=self.name, **CHANGES)]
+        if self.address is not None:
+            arguments += ["--address", self.address]
+        self.process = self.commands.start(*arguments)
+        return self.process
+
+    def wait_for_reports(self, count: int) -> bool:
+        """Waits until so many reports are in the journal; returns False if the command ended before."""
+        assert self.process is not None
+        return wait_until(lambda: self.num_reports >= count, self.process)
+
+    def finish(self) -> None:
+        """Works until the study is finished."""
+        process = self.process or self.start()
+        ended = self.commands.finish(process, since=time.monotonic())
+        self.process = None
+        assert ended.code == 0, f"{self.name}: exit code {ended.code}\n{ended.output}\n{ended.errors}"
+        assert complaints_of(ended) == []
+
+    def kill(self) -> bool:
+        """Kills the driver, and it alone, as the system would; returns whether it was still at work."""
+        assert self.process is not None
+        was_alive = self.process.poll() is None
+        self.process.kill()
+        self.process.communicate()
+        self.process = None
+        return was_alive
+
+
+def undisturbed(folder: Path) -> Run:
     """Returns a finished run that nobody disturbed."""
-    run = StudyRun(folder, "calm")
+    run = Run(Commands(folder), "calm")
     run.finish()
     return run
 
 
-def kill_workers(folder: Path, *, count: int, generator: random.Random, calm: StudyRun) -> Outcome:
+def kill_workers(folder: Path, *, count: int, generator: random.Random, calm: Run) -> Outcome:
     """Kills so many workers, each at a random moment of its work."""
     num_done = number = num_differing = num_reports = 0
     while num_done < count:
-        run = StudyRun(folder, f"workers-{number}")
+        run = Run(calm.commands, f"workers-{number}")
         run.start()
         number += 1
         while num_done < count:
-            known = len(run.records("epoch_reported"))
+            known = run.num_reports
             if not run.wait_for_reports(known + generator.randint(1, 6)):
                 break
             time.sleep(generator.random() * 0.3)
@@ -60,21 +117,21 @@ def kill_workers(folder: Path, *, count: int, generator: random.Random, calm: St
             os.kill(generator.choice(pids), signal.SIGKILL)
             num_done += 1
         differing, reports = _finish(run, calm)
-        assert run.records("worker_lost"), "no worker was lost"
+        assert any(trial.losses for trial in state_of(run.root).trials.values()), "no worker was lost"
         num_differing, num_reports = num_differing + differing, num_reports + reports
     return _outcome("worker processes killed", num_done, number, num_reports, num_differing)
 
 
-def kill_drivers(folder: Path, *, count: int, generator: random.Random, calm: StudyRun) -> Outcome:
+def kill_drivers(folder: Path, *, count: int, generator: random.Random, calm: Run) -> Outcome:
     """Kills so many drivers: while they start, while they train, and while they end."""
     num_done = number = num_differing = num_reports = 0
     while num_done < count:
-        run = StudyRun(folder, f"drivers-{number}")
+        run = Run(calm.commands, f"drivers-{number}")
         number += 1
         while num_done < count:
             process = run.start()
             if generator.random() < 0.5:
-                known = len(run.records("epoch_reported"))
+                known = run.num_reports
                 run.wait_for_reports(min(NUM_REPORTS, known + generator.randint(1, NUM_REPORTS // 4)))
                 time.sleep(generator.random() * 0.3)
             else:
@@ -82,13 +139,12 @@ def kill_drivers(folder: Path, *, count: int, generator: random.Random, calm: St
             if not run.kill():
                 break
             num_done += 1
-            run.check_reports()
         differing, reports = _finish(run, calm)
         num_differing, num_reports = num_differing + differing, num_reports + reports
     return _outcome("drivers killed", num_done, number, num_reports, num_differing)
 
 
-def kill_nodes(folder: Path, *, count: int, generator: random.Random, calm: StudyRun) -> Outcome:
+def kill_nodes(folder: Path, *, count: int, generator: random.Random, calm: Run) -> Outcome:
     """Kills so many nodes of a local Ray cluster under a study, each replaced by a fresh one."""
     from ray.cluster_utils import Cluster
 
@@ -99,11 +155,11 @@ def kill_nodes(folder: Path, *, count: int, generator: random.Random, calm: Stud
     try:
         nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
         while num_done < count:
-            run = StudyRun(folder, f"nodes-{number}", address=cluster.address)
+            run = Run(calm.commands, f"nodes-{number}", address=cluster.address)
             number += 1
             run.start()
             while num_done < count:
-                known = len(run.records("epoch_reported"))
+                known = run.num_reports
                 if not run.wait_for_reports(known + generator.randint(1, 8)):
                     break
                 node = nodes.pop(generator.randrange(len(nodes)))
@@ -120,24 +176,27 @@ def kill_nodes(folder: Path, *, count: int, generator: random.Random, calm: Stud
     return _outcome("nodes killed", num_done, number, num_reports, num_differing)
 
 
-def _finish(run: StudyRun, calm: StudyRun) -> tuple[int, int]:
+def _finish(run: Run, calm: Run) -> tuple[int, int]:
     """Lets a study end and returns how many rows differ from the undisturbed run's, and how many reports there are."""
-    if run.process is not None or not run.records("study_finished"):
+    if run.process is not None or state_of(run.root).finished is None:
         run.finish()
-    run.check_reports()
-    (trials, epochs), (calm_trials, calm_epochs) = run.rows(), calm.rows()
-    pairs = [*zip(trials, calm_trials, strict=True), *zip(epochs, calm_epochs, strict=True)]
-    for ours, theirs in pairs:
-        if ours != theirs:
-            print(f"{run.name}: differs\n  {ours}\n  {theirs}")
-    return sum(ours != theirs for ours, theirs in pairs), len(epochs)
+    ours, theirs = state_of(run.root), state_of(calm.root)
+    assert ours.finished is not None, f"{run.name}: not finished"
+    assert variants_of(ours) == variants_of(theirs), f"{run.name}: other variants"
+    assert len(ours.report_order) == len(set(ours.report_order)), f"{run.name}: a report is doubled"
+    rows, calm_rows = rows_of(ours), rows_of(theirs)
+    differing = [key for key in rows.keys() | calm_rows.keys() if rows.get(key) != calm_rows.get(key)]
+    for key in sorted(differing):
+        print(f"{run.name}: {key} differs\n  {rows.get(key)}\n  {calm_rows.get(key)}")
+    return len(differing), len(rows)
 
 
-def _working_pids(run: StudyRun) -> list[int]:
+def _working_pids(run: Run) -> list[int]:
     """Returns the processes that trials were last heard of from, where they are alive."""
-    last = {record["trial"]: record["worker"]["worker_pid"] for record in run.records("epoch_reported")}
-    alive = [pid for pid in sorted(set(last.values())) if Path(f"/proc/{pid}").exists()]
-    return [pid for pid in alive if "ray::" in Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")]
+    trials = state_of(run.root).trials.values()
+    alive = {trial.worker["worker_pid"] for trial in trials if "worker_pid" in trial.worker}
+    lines = {pid: Path(f"/proc/{pid}/cmdline") for pid in sorted(alive)}
+    return [pid for pid, path in lines.items() if path.exists() and "ray::" in path.read_text(encoding="utf-8")]
 
 
 def _wait(process: "subprocess.Popen[str]", seconds: float) -> None:
