@@ -164,7 +164,7 @@ class Training:
 
         On a CPU they are the variables' own memory: TensorFlow copies it before it changes what someone else holds.
         """
-        return {name: np.asarray(_plain(variable).read_value()) for name, variable in self._state_variables().items()}
+        return {name: _memory(variable) for name, variable in self._state_variables().items()}
 
     def load_state(self, state: Mapping[str, np.ndarray], *, history: Sequence[EpochReport]) -> None:
         """Takes over the state after the epochs of `history`.
@@ -320,9 +320,10 @@ def forget_models() -> None:
     gc.collect()
 
 
-def _plain(variable: Any) -> tf.Variable:
-    """Returns TensorFlow's variable behind one of Keras's."""
-    return variable.value if isinstance(variable, keras.Variable) else variable
+def _memory(variable: Any) -> np.ndarray:
+    plain = variable.value if isinstance(variable, keras.Variable) else variable
+    # The operation itself: all that `read_value` does besides takes five times as long.
+    return np.asarray(tf.raw_ops.ReadVariableOp(resource=plain.handle, dtype=plain.dtype))
 
 
 def _fresh_model(variant: Variant, *, task: Task, statistics: PixelStatistics | None, study_dir: str) -> keras.Model:

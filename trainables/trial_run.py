@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search_spaces import Variant
-from trainables.checkpoint import Checkpoint, discard_checkpoint, valid_checkpoints
+from trainables.checkpoint import Checkpoint, discard_checkpoint, prune_checkpoints, valid_checkpoints
 from trainables.checkpoint_store import CheckpointStore
 from trainables.checkpoint_writer import CheckpointWriter
 from trainables.data.dataset import DatasetInfo, open_dataset
@@ -246,6 +246,9 @@ class TrialRun:
             self._notes.append(Note(kind=NoteKind.CHECKPOINT_INVALID, text=text))
             # Told once: its epoch is trained and saved again.
             discard_checkpoint(self._folder, epoch=epoch)
+        if training.epoch:
+            # A kill may have come between a checkpoint and the deletion of those that it made needless.
+            prune_checkpoints(self._folder, keep=self._kept(training))
 
     def _begin_to_save(self, training: "Training") -> None:
         started = time.perf_counter()
@@ -262,13 +265,17 @@ class TrialRun:
             history=_without_overhead(training.history),
             num_micro_batches=training.num_micro_batches,
         )
-        best = best_epoch(training.history, metric=self.spec.training.metric, mode=self.spec.training.mode)
-        # The one before the newest stays as well, in case the newest turns out to be damaged.
-        keep = {best, training.epoch, training.epoch - 1}
+        keep = self._kept(training)
         self._leave_if_superseded()
         self._writer.finish(checkpoint, keep=keep, is_last=training.history[-1].is_last)
         self._store.changed(keep=keep)
         training.overhead_seconds["checkpoint"] = self._saving_seconds + time.perf_counter() - started
+
+    def _kept(self, training: "Training") -> set[int]:
+        """Returns the epochs whose checkpoints stay."""
+        best = best_epoch(training.history, metric=self.spec.training.metric, mode=self.spec.training.mode)
+        # The one before the newest stays as well, in case the newest turns out to be damaged.
+        return {best, training.epoch, training.epoch - 1}
 
     def _leave_if_superseded(self) -> None:
         leave_if_superseded(Path(self.spec.checkpoints), session=self.spec.session)

@@ -35,7 +35,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
     | {"optimizer": "adam", "ema_momentum": 0.9, "gradient_accumulation": 3, "schedule": "one_cycle"},
     "residual": {"num_stages": 2, "filters": 4, "stochastic_depth": 0.3, "squeeze_excite": 4, "dropout": 0.2}
     | {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 1e-3, "clip_norm": 1.0, "schedule": "cosine"},
-    "functional": {"num_modules": 2, "branch_kernels": (1, 3), "filters": 8, "shared": True, "dropout": 0.2}
+    "functional": {
+        "num_modules": 3,
+        "pool_every": 2,
+        "branch_kernels": (1, 3),
+        "filters": 8,
+        "shared": True,
+        "dropout": 0.2,
+    }
     | {"optimizer": "nadam", "label_smoothing": 0.1, "warmup_epochs": 1, "schedule": "exponential"},
     "multitask": {"trunk": "residual", "num_blocks": 2, "filters": 4, "head_units": 8, "dropout": 0.2}
     | {"optimizer": "lamb", "class_weights": "balanced", "gradient_accumulation": 2},
@@ -249,7 +256,7 @@ def _told(status: int, folder: Path) -> int:
     if os.WIFSIGNALED(status):
         return -1
     if os.waitstatus_to_exitcode(status):
-        raise RuntimeError(f"a trial failed:\n{(folder / 'error').read_text()}")
+        raise RuntimeError(f"the trial in {folder.name} failed; its traceback is above")
     counted = folder / "actions"
     return int(counted.read_text()) if counted.exists() else 0
 

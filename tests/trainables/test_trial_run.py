@@ -163,9 +163,12 @@ def test_the_next_run_tells_stored_epochs_again_and_trains_only_the_rest(
 
 
 def test_a_finished_trial_is_told_again_without_training(spec, variant, undisturbed, stopped, trained_epochs):
-    stopped(5)
+    folder = stopped(5)
+    # As a kill leaves it before the deletion of what is no longer needed.
+    shutil.copytree(checkpoint_folder(folder, epoch=5), checkpoint_folder(folder, epoch=3))
     assert metrics_of(reports(start(spec, variant, first_epoch=4), 2)) == metrics_of(undisturbed[0][3:])
     assert trained_epochs == []
+    assert saved_epochs(folder) == [5]
 
 
 def test_epochs_that_are_known_but_lost_are_trained_again_in_silence(
