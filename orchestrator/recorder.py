@@ -88,7 +88,9 @@ class Recorder(Unsaved, tune.Stopper, tune.Callback):
 
         Raises: StudyPausedError: if another one has taken over.
         """
-        self._journal.check()
+        # Between a line's bytes and its length there is a moment in which the journal looks like somebody else's.
+        with self.lock:
+            self._journal.check()
 
     def append(self, record: Record) -> None:
         """Writes a record, then folds it into the state."""

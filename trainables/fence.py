@@ -17,6 +17,7 @@ def claim(checkpoints: Path, *, session: int) -> None:
     """Makes the checkpoints those of a session, numbered from 1: workers of earlier ones end themselves."""
     checkpoints.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = checkpoints / f"{_MARKER}.{os.getpid()}.tmp"
+    draft.touch(mode=0o600)
     draft.write_text(str(session), encoding="ascii")
     draft.replace(checkpoints / _MARKER)
 

@@ -11,7 +11,16 @@ import pytest
 pytestmark = pytest.mark.slow
 
 #: What differs between two runs of the same trials: when, how fast and by whom.
-NOT_COMPARED = ("_at", "_seconds", "worker_pid", "images_per_second", "latency_ms", "overhead_seconds", "workers_lost")
+NOT_COMPARED = (
+    "_at",
+    "_seconds",
+    "worker_pid",
+    "images_per_second",
+    "latency_ms",
+    "overhead_seconds",
+    "workers_lost",
+    "worker_memory",
+)
 
 
 def rows(run: Path, table: str) -> list[dict[str, Any]]:

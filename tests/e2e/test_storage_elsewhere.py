@@ -81,6 +81,6 @@ def test_lost_machine_costs_nothing_that_was_uploaded(machine, object_store):
         if (run / "checkpoints" / trial).is_dir():
             newest = max((run / "checkpoints" / trial).glob("epoch-*"))
             told = json.loads((newest / "history.json").read_text())
-            assert told[0]["train_seconds"] == before[trial, 1]["train_seconds"]
+            assert told["reports"][0]["train_seconds"] == before[trial, 1]["train_seconds"]
     assert "not-a-secret" not in (run / "environment.json").read_text() + (run / "study.yaml").read_text()
     assert object_store.faults.num_failed > 0

@@ -1,7 +1,9 @@
 """What Ray Tune tells is in the journal before anything acts on it, once, and not after a pause."""
 
 import inspect
+import os
 import pickle
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -325,3 +327,28 @@ def test_traceback_that_cannot_be_written_does_not_lose_the_failure(rig: Rig) ->
     rig.folder.failures.write_text("a file in the way")
     rig.recorder("tune-1", failure())
     assert rig.recorder.trial("t0000").state is TrialState.FAILED
+
+
+def test_driver_does_not_take_its_own_record_for_another_programs(rig, monkeypatch):
+    really_write, complaints = os.write, []
+    threads = []
+
+    def check():
+        try:
+            rig.recorder.check()
+        except StudyPausedError as exc:
+            complaints.append(exc)
+
+    def write(file, data):
+        written = really_write(file, data)
+        # The bytes are there, and what is known of the journal's length is not yet.
+        threads.append(threading.Thread(target=check))
+        threads[-1].start()
+        threads[-1].join(0.2)
+        return written
+
+    with monkeypatch.context() as context:
+        context.setattr("orchestrator.journal.os.write", write)
+        rig.recorder.append(TrialStarted(trial="t0000", at=1.0))
+    threads[0].join()
+    assert complaints == []
