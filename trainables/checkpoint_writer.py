@@ -21,6 +21,8 @@ from trainables.drafts import delete_draft
 #: What a power loss may cost of a running trial, in seconds of work. Flushing a checkpoint took 20 to 30 ms where it
 #: was measured, as long as an epoch of a tiny network; a killed process needs none of it.
 SYNC_SECONDS = 5.0
+#: Smaller states are written in less time than another thread takes to begin.
+BESIDE_BYTES = 1_000_000
 
 
 class CheckpointWriter:
@@ -37,6 +39,12 @@ class CheckpointWriter:
         self._draft: Future[Draft] | None = None
         self._pruning: Future[None] | None = None
         self._synced_at = -SYNC_SECONDS
+        self._num_bytes = 0
+
+    @property
+    def pays_to_begin(self) -> bool:
+        """Whether the last checkpoint was large enough to `begin` the next one before validation."""
+        return self._num_bytes >= BESIDE_BYTES
 
     def begin(self, state: Mapping[str, np.ndarray], *, epoch: int) -> None:
         """Starts to write the arrays of an epoch that is trained and not validated yet; they must not change."""
@@ -63,6 +71,7 @@ class CheckpointWriter:
         if draft is None:
             draft = begin_draft(folder, checkpoint.state, is_durable=is_durable)
         self._state = {}
+        self._num_bytes = draft.state["size_bytes"]
         finish_draft(folder, checkpoint, draft=draft, is_durable=is_durable)
         if is_durable:
             self._synced_at = time.monotonic()

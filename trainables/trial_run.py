@@ -252,6 +252,9 @@ class TrialRun:
 
     def _begin_to_save(self, training: "Training") -> None:
         started = time.perf_counter()
+        self._saving_seconds = 0.0
+        if not self._writer.pays_to_begin:
+            return
         self._writer.begin(training.state(), epoch=training.epoch + 1)
         self._saving_seconds = time.perf_counter() - started
 

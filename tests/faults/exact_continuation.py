@@ -197,6 +197,7 @@ class Work:
         return Variant(family=self.family, params=params, seed=11)
 
     def _train(self, folder: Path, *, count: bool, die_at_action: int | None) -> None:
+        from trainables import checkpoint_writer
         from trainables.data.cache import prepare_dataset
         from trainables.reports import EpochReport
         from trainables.spec import AugmentSpec, DataSpec
@@ -219,6 +220,8 @@ class Work:
             device=DeviceSpec(cpus=1),
             checkpoints=str(folder),
         )
+        # As for large networks: these are so small that their arrays would be written after validation.
+        checkpoint_writer.BESIDE_BYTES = 0
         actions = _watch_files(folder / TRIAL, die_at=die_at_action)
         run = TrialRun(trial=TRIAL, variant=self._variant, first_epoch=len(_reports(folder)) + 1, spec=spec)
         with (folder / "reports").open("a", encoding="utf-8") as told:

@@ -2,6 +2,7 @@
 
 import errno
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -106,3 +107,14 @@ def test_arrays_are_written_while_the_caller_goes_on(tmp_path, monkeypatch):
     may_write.set()
     writer.finish(checkpoint_of(1), keep={1}, is_last=True)
     assert value_at(tmp_path, 1) == {1}
+
+
+def test_small_states_are_not_worth_another_thread_and_large_ones_are(tmp_path):
+    from trainables.checkpoint_writer import BESIDE_BYTES
+
+    writer = CheckpointWriter(tmp_path)
+    save(writer, 1)
+    assert not writer.pays_to_begin
+    large = replace(checkpoint_of(2), state={"model/0000": np.zeros(BESIDE_BYTES, np.uint8)})
+    writer.finish(large, keep={2}, is_last=False)
+    assert writer.pays_to_begin
