@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 # Several threads add up in any order. Read when TensorFlow is first used, by whichever test of a process comes first.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
@@ -98,3 +99,8 @@ def object_store(object_server: tuple[str, dict[str, Faults]], monkeypatch: pyte
     print(f"seed of faults: {seed}")
     faults[bucket] = Faults(generator=random.Random(seed))
     return ObjectStore(address=address, bucket=bucket, faults=faults[bucket])
+
+
+# How long an example takes says nothing here: machines are shared.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from orchestrator.driver_lock import is_driver_alive
 from orchestrator.environment import record_environment
 from orchestrator.errors import OrchestratorError
 from orchestrator.export.manifest import MANIFEST, fingerprints
@@ -40,7 +41,7 @@ from orchestrator.records import (
 from orchestrator.repair import repair_run
 from orchestrator.report import write_report
 from orchestrator.result import open_run
-from orchestrator.run_folder import is_driver_alive, load_state, make_run_folder, open_run_folder, read_state
+from orchestrator.run_folder import load_state, make_run_folder, open_run_folder, read_state
 from orchestrator.schedulers import make_scheduler
 from orchestrator.session import open_session
 from orchestrator.study import StudySpec, load_study

@@ -148,6 +148,7 @@ def test_every_family_has_a_variant_with_all_that_it_can():
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.timeout(900)
 def test_over_200_sampled_variants_are_built_for_their_images_and_classes(family, built):
     for variant, shape, model in itertools.islice(built(family), NUM_BUILT):
         # A subclassed model knows no more of its ends than what it was called with.

@@ -37,6 +37,7 @@ def test_a_trained_variant_leaves_no_graph_behind(family, training_of, variant_o
     assert graphs() == before
 
 
+@pytest.mark.timeout(900)
 def test_the_same_variant_ends_alike_as_the_first_and_as_the_fiftieth_of_a_process(training_of, variant_of, same_state):
     def train(variant):
         training = training_of(variant, max_epochs=1)
