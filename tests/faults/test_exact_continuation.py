@@ -11,6 +11,7 @@ SCRIPT = Path(__file__).with_name("exact_continuation.py")
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # some twenty trials, each traced anew
 def test_killed_trials_of_every_family_go_on_bit_for_bit():
     root = str(Path(__file__).parents[2])
     result = subprocess.run(
