@@ -303,6 +303,8 @@ def _apply_to_trial(trial: Trial, record: _TrialRecord) -> None:
 def _add_report(trial: Trial, report: EpochReport, *, at: float) -> None:
     if report.epoch != trial.epoch + 1:
         raise JournalError(f"trial {trial.name} reports epoch {report.epoch} after epoch {trial.epoch}")
+    if trial.reports and trial.reports[-1].is_last:
+        raise JournalError(f"trial {trial.name} reports epoch {report.epoch} after its last one, {trial.epoch}")
     trial.reports.append(report)
     trial.reported_at.append(at)
 

@@ -181,6 +181,12 @@ CONTRADICTIONS = [
     ("report of nobody", [OPENED, reported(1)], 2, "names trial 't0000', which was never proposed"),
     ("epoch left out", [OPENED, proposed(), reported(1), reported(3)], 4, "t0000 reports epoch 3 after epoch 1"),
     ("epoch twice", [OPENED, proposed(), reported(1), reported(1)], 4, "t0000 reports epoch 1 after epoch 1"),
+    (
+        "report after the last",
+        [OPENED, proposed(), *map(reported, range(1, MAX_EPOCHS + 2))],
+        MAX_EPOCHS + 3,
+        f"t0000 reports epoch {MAX_EPOCHS + 1} after its last one, {MAX_EPOCHS}",
+    ),
     ("no report", [OPENED, proposed(), replace(reported(1), report={"epoch": 1})], 3, "metrics"),
     ("no variant", [OPENED, proposed(variant={"family": "sequential"})], 2, "variant.params: expected a value"),
     (
