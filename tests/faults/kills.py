@@ -148,7 +148,7 @@ def kill_nodes(folder: Path, *, count: int, generator: random.Random, calm: Run)
     """Kills so many nodes of a local Ray cluster under a study, each replaced by a fresh one."""
     from ray.cluster_utils import Cluster
 
-    environment = {"RAY_AUTH_MODE": "disabled", "RAY_TMPDIR": tempfile.mkdtemp(prefix="cf", dir="/tmp")}
+    environment = {"RAY_AUTH_MODE": "disabled", "RAY_TMPDIR": tempfile.mkdtemp(prefix="cf")}
     os.environ.update(environment)
     num_done = number = num_differing = num_reports = 0
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
