@@ -73,7 +73,8 @@ class Recorder(Unsaved, tune.Stopper, tune.Callback):
         self.lock = threading.Lock()
         #: Set to make Ray Tune's loop end at its next step; nothing is recorded from then on.
         self.pause_requested = threading.Event()
-        self._retries = retries
+        #: How often a trial goes on after its worker died; a study that is extended may change it.
+        self.retries = retries
         #: Trials whose loss of a worker is in the journal, and of which Ray Tune has yet to tell.
         self._announced: set[str] = set()
         #: Why trials lost their last worker, in words.
@@ -121,7 +122,7 @@ class Recorder(Unsaved, tune.Stopper, tune.Callback):
         """Records that no worker will take up a trial again, because they died too often."""
         trial = self.trial(name)
         if not self.pause_requested.is_set() and not trial.has_ended:
-            reason = given_up_in_words(trial, retries=self._retries, why=why or self._causes.get(name, ""))
+            reason = given_up_in_words(trial, retries=self.retries, why=why or self._causes.get(name, ""))
             self.fail(name, kind=FailureKind.WORKER_LOST, reason=reason)
 
     def note_cause(self, trial: TuneTrial) -> None:
@@ -169,7 +170,7 @@ class Recorder(Unsaved, tune.Stopper, tune.Callback):
                 self._announced.discard(name)
                 return
             why = self._causes.pop(name, "")
-            reason = lost_in_words(self.trial(name), retries=self._retries, why=why)
+            reason = lost_in_words(self.trial(name), retries=self.retries, why=why)
             self.append(WorkerLost(trial=name, reason=reason, at=self.now()))
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:

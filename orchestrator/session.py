@@ -155,6 +155,12 @@ class Session:
             self.spec = current_study(self.folder, spec, recorder=self.recorder, overrides=overrides)
             for extension in self.recorder.state.extensions[before:]:
                 self.tell(f"extended: {extension.change}")
+            self.recorder.retries = self.spec.resources.retries
+            if self.spec.storage.uri != spec.storage.uri:
+                # The session began with the place that it was opened with.
+                self.tell(
+                    "storage.uri: the run is kept there from the next session on; `convfleet resume` it again"
+                )
 
     @contextmanager
     def connected(self) -> Iterator[None]:
