@@ -158,9 +158,7 @@ class Session:
             self.recorder.retries = self.spec.resources.retries
             if self.spec.storage.uri != spec.storage.uri:
                 # The session began with the place that it was opened with.
-                self.tell(
-                    "storage.uri: the run is kept there from the next session on; `convfleet resume` it again"
-                )
+                self.tell("storage.uri: the run is kept there from the next session on; `convfleet resume` it again")
 
     @contextmanager
     def connected(self) -> Iterator[None]:
