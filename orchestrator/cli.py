@@ -311,7 +311,7 @@ def _description(study: str, spec: "StudySpec", *, overrides: Sequence[str]) -> 
             f"  objective  {spec.objective.metric}, {spec.objective.mode}",
             f"  search     {spec.num_trials} trials by {spec.search.algorithm}",
             f"  schedule   up to {schedule.max_epochs} epochs{ends}",
-            f"  resources  {spec.resources.cpus_per_trial:g} CPUs and {spec.resources.gpus_per_trial:g} GPUs a trial",
+            f"  resources  {spec.resources.in_words}",
             *(f"  reuse      {folder}" for folder in spec.reuse),
             f"  next       convfleet run {shlex.quote(study)}{settings}",
         ]

@@ -47,7 +47,7 @@ def concurrent_trials(resources: Resources, *, nodes: Sequence[NodeResources], c
         )
         raise ResourceError(
             f"resources: a trial asks for cpus_per_trial {resources.cpus_per_trial:g} and gpus_per_trial "
-            f"{resources.gpus_per_trial:g}, but no node has that much: there are {has}; {fix}"
+            f"{resources.gpu_share:g}, but no node has that much: there are {has}; {fix}"
         )
     return slots if resources.max_concurrent == "auto" else min(slots, resources.max_concurrent)
 
@@ -61,18 +61,40 @@ def trial_request(resources: Resources, *, generation: int = 0) -> Mapping[str, 
     request = {"CPU": float(resources.cpus_per_trial)}
     if generation:
         request["memory"] = float(generation)
-    if resources.gpus_per_trial:
-        request["GPU"] = float(resources.gpus_per_trial)
+    if resources.gpu_share:
+        request["GPU"] = float(resources.gpu_share)
     return request
 
 
 def _trials_on(node: NodeResources, resources: Resources) -> int:
     by_cpu = math.floor(node.cpus / resources.cpus_per_trial + _EPSILON)
-    if not resources.gpus_per_trial:
+    if not resources.gpu_share:
         return by_cpu
-    if resources.gpus_per_trial < 1:
+    if resources.gpu_share < 1:
         # A fraction lies on one GPU: two trials of 0.6 do not share one, however many GPUs there are.
-        by_gpu = math.floor(node.gpus) * math.floor(1 / resources.gpus_per_trial + _EPSILON)
+        by_gpu = math.floor(node.gpus) * math.floor(1 / resources.gpu_share + _EPSILON)
     else:
-        by_gpu = math.floor(node.gpus / resources.gpus_per_trial + _EPSILON)
+        by_gpu = math.floor(node.gpus / resources.gpu_share + _EPSILON)
     return min(by_cpu, by_gpu)
+
+
+def useful_packing(resources: Resources, *, nodes: Sequence[NodeResources]) -> int:
+    """Returns how many trials the CPUs beside a GPU are enough for, where they are the most; at least 1.
+
+    >>> useful_packing(Resources(cpus_per_trial=2), nodes=[NodeResources(cpus=16, gpus=2)])
+    4
+    """
+    beside = [node.cpus / node.gpus for node in nodes if node.gpus]
+    return max(1, math.floor(max(beside, default=0) / resources.cpus_per_trial + _EPSILON))
+
+
+def pins_cpus(resources: Resources, *, nodes: Sequence[NodeResources], machine_cpus: int, is_local: bool) -> bool:
+    """Returns whether workers take cores of their own.
+
+    auto: never, since nothing was gained by it where it was measured (tests/benchmarks/pinning.py). Where a local Ray
+    shares out more CPUs than there are, some workers would keep cores that all the others then crowd onto.
+
+    machine_cpus: that this process may run on. is_local: whether the nodes are this machine alone.
+    """
+    shared_out = sum(node.cpus for node in nodes)
+    return resources.pin_cpus is True and not (is_local and shared_out > machine_cpus)

@@ -40,6 +40,7 @@ from orchestrator.report import write_report
 from orchestrator.resources import concurrent_trials
 from orchestrator.reuse import results_id, take_over
 from orchestrator.run_folder import read_state
+from orchestrator.settled import device_spec, with_settled_resources
 from orchestrator.space_watch import SpaceWatch
 from orchestrator.study import StudySpec
 from orchestrator.table_writer import TableWriter
@@ -52,7 +53,7 @@ from trainables.data.prepare import prepare_in_process
 from trainables.data.storage import cache_folder, memory_budget_bytes
 from trainables.fence import claim
 from trainables.pretrained import fetch_in_process
-from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
+from trainables.worker_spec import TrainingSpec, WorkerSpec
 
 _POLL_SECONDS = 0.2
 _STOP_SECONDS = 15.0
@@ -183,6 +184,9 @@ class Session:
             found = nodes.result()
             self.interrupt.renew()
             can_grow = self.address is not None
+            self.spec = with_settled_resources(
+                self.spec, dataset=dataset, nodes=found, is_local=not can_grow, tell=self.tell
+            )
             self.num_concurrent = concurrent_trials(self.spec.resources, nodes=found, can_grow=can_grow)
             self.worker = self._worker_spec(dataset)
             budget = memory_budget_bytes(self.spec.data)
@@ -374,7 +378,7 @@ class Session:
                 limits=dict(spec.space.limits),
                 study_dir=spec.study_dir,
             ),
-            device=DeviceSpec(cpus=spec.resources.cpus_per_trial, gpus=spec.resources.gpus_per_trial),
+            device=device_spec(spec.resources),
             checkpoints=str(self.folder.checkpoints.absolute()),
             picture=str(self.folder.augmented.absolute()),
             remote=None if spec.storage.uri is None else run_uri(self.folder, spec.storage.uri),

@@ -23,6 +23,20 @@ def _whole_or_fraction(value: float) -> float:
     return value
 
 
+def _auto_or_share(value: object) -> object:
+    if value == "auto":
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return _whole_or_fraction(float(value))
+    raise ValueError("must be auto, 0, a fraction below 1, or a whole number")
+
+
+def _auto_or_bool(value: object) -> object:
+    if value == "auto" or isinstance(value, bool):
+        return value
+    raise ValueError("must be auto, true or false")
+
+
 def _auto_or_from(low: int) -> Callable[[object], object]:
     def check(value: object) -> object:
         if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= low):
@@ -113,7 +127,9 @@ class Resources(Section):
         cpus: CPUs of this machine that a local Ray may share out; auto: all.
         gpus: GPUs of this machine that a local Ray may share out; auto: all.
         cpus_per_trial: CPUs of each trial.
-        gpus_per_trial: GPUs of each trial: 0, a fraction below 1, or a whole number.
+        gpus_per_trial: GPUs of each trial: 0, a fraction below 1, or a whole number; auto: the fraction of this
+            machine's GPUs that the largest of some sampled variants needs, 0 where there are none.
+        pin_cpus: Whether each worker keeps to CPU cores of its own; auto: see `resources.pins_cpus`.
         max_concurrent: Trials at the same time; auto: as many as fit.
         retries: How often a trial goes on from its last checkpoint after its worker process died.
         trials_per_worker: How many trials a worker process trains before a fresh one takes its place; auto: as many as
@@ -129,7 +145,12 @@ class Resources(Section):
         default="auto", examples=["auto", 2]
     )
     cpus_per_trial: Annotated[Number, AfterValidator(_whole_or_fraction)] = Field(default=1, gt=0, examples=[1])
-    gpus_per_trial: Annotated[Number, AfterValidator(_whole_or_fraction)] = Field(default=0, ge=0, examples=[0, 0.5, 1])
+    gpus_per_trial: Annotated[Literal["auto"] | Number, BeforeValidator(_auto_or_share)] = Field(
+        default=0, examples=[0, 0.5, 1]
+    )
+    pin_cpus: Annotated[Literal["auto"] | bool, BeforeValidator(_auto_or_bool)] = Field(
+        default="auto", examples=["auto", True]
+    )
     max_concurrent: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1))] = Field(
         default="auto", examples=["auto", 4]
     )
@@ -140,6 +161,17 @@ class Resources(Section):
     report_timeout_seconds: Annotated[Literal["auto"] | float, BeforeValidator(_auto_or_number_from(1))] = Field(
         default="auto", examples=["auto", 1800]
     )
+
+    @property
+    def gpu_share(self) -> float:
+        """GPUs of each trial as a number; auto counts as none until a session has decided it."""
+        return 0.0 if self.gpus_per_trial == "auto" else self.gpus_per_trial
+
+    @property
+    def in_words(self) -> str:
+        """What each trial gets."""
+        gpus = "as many GPUs as it needs" if self.gpus_per_trial == "auto" else f"{self.gpus_per_trial:g} GPUs"
+        return f"{self.cpus_per_trial:g} CPUs and {gpus} a trial"
 
 
 class Storage(Section):

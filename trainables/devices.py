@@ -1,9 +1,13 @@
 """What of the machine a worker's TensorFlow may use; to be set before its first operation."""
 
 import logging
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
+from trainables.cores import pin_process
+from trainables.gpu_memory import gpu_memory_mib, share_limit_mib, visible_memory_mib
 from trainables.worker_spec import DeviceSpec
 
 logger = logging.getLogger(__name__)
@@ -13,18 +17,36 @@ def configure_devices(spec: DeviceSpec) -> None:
     """Limits this process's TensorFlow to the trial's share of CPUs and GPUs.
 
     Thread pools as large as the machine are slower for small models than the share's own; a trial without GPUs must
-    see none even where Ray leaves the environment untouched. Memory grows on demand, so that trials can share a GPU.
+    see none even where Ray leaves the environment untouched.
     """
+    if spec.pin_cpus:
+        # First of all: threads stay where the thread that starts them is.
+        pin_process(spec.cpus)
     threads = spec.num_threads
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
-        gpus = tf.config.list_physical_devices("GPU")
         if spec.gpus == 0:
             tf.config.set_visible_devices([], "GPU")
-            return
-        for gpu in gpus:
-            tf.config.experimental.set_memory_growth(gpu, True)
+        else:
+            _limit_memory(tf.config.list_physical_devices("GPU"), share=spec.gpus)
     except RuntimeError as exc:
         # A process that has computed already keeps its pools; it still computes the same numbers.
         logger.warning('devices unchanged reason="%s"', exc)
+
+
+def _limit_memory(gpus: Sequence[Any], *, share: float) -> None:
+    """Gives a part of a GPU its part of the memory, and whole ones all that they come to need."""
+    if share < 1 and any(tf.config.get_logical_device_configuration(gpu) for gpu in gpus):
+        # Set for an earlier trial of this process: nvidia-smi takes a second to answer where no driver is resident.
+        return
+    total = visible_memory_mib(gpu_memory_mib()) if share < 1 and gpus else None
+    for gpu in gpus:
+        if total is None:
+            if share < 1:
+                logger.warning("gpu=%s memory unlimited, because nvidia-smi does not tell how much there is", gpu.name)
+            tf.config.experimental.set_memory_growth(gpu, True)
+        else:
+            # TensorFlow's megabytes are MiB.
+            limit = tf.config.LogicalDeviceConfiguration(memory_limit=share_limit_mib(share, total_mib=total))
+            tf.config.set_logical_device_configuration(gpu, [limit])

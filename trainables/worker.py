@@ -10,6 +10,7 @@ import ray
 from ray import tune
 
 from search_spaces import Variant
+from trainables.cores import cores_in_words, own_cores
 from trainables.trial_run import Failure, TrialRun
 from trainables.worker_spec import PRIVATE, WorkerSpec
 
@@ -71,12 +72,13 @@ class VariantTrainable(tune.Trainable):
 
 
 def worker_facts(spec: WorkerSpec) -> dict[str, Any]:
-    """Returns who works: node, process, and the CPUs and GPUs that Ray gave it."""
+    """Returns who works: node, process, and the CPUs and GPUs that Ray gave it; its own cores, if it has any."""
     return {
         "node": socket.gethostname(),
         "worker_pid": os.getpid(),
         "cpus": spec.device.cpus,
         "gpus": spec.device.gpus,
+        "cores": cores_in_words(own_cores()),
         "gpu_ids": [str(gpu) for gpu in ray.get_gpu_ids()],
         "visible_gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
         "memory_mb": own_memory_mb(),

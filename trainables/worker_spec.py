@@ -40,10 +40,12 @@ class DeviceSpec:
     Args:
         cpus: CPUs, fractions allowed.
         gpus: GPUs: 0, a fraction below 1, or a whole number.
+        pin_cpus: Whether a worker takes cores of its own, where its share is whole and some are free.
     """
 
     cpus: float = 1.0
     gpus: float = 0.0
+    pin_cpus: bool = False
 
     @property
     def num_threads(self) -> int:
