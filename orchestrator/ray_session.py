@@ -23,6 +23,8 @@ _OBJECT_STORE_BYTES = 128 * 1024 * 1024
 _ENVIRONMENT = {
     # A trial without GPUs sees none; Ray would leave all of them visible.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
+    # GPU 0 is nvidia-smi's, not the fastest one: a worker asks nvidia-smi how much memory its GPU has.
+    "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
     # Relative paths in users' code mean the same in every process.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_AIR_NEW_OUTPUT": "0",

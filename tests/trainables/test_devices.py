@@ -1,9 +1,14 @@
-"""What of the machine a worker's TensorFlow may use."""
+"""What of the machine a worker's TensorFlow may use; GPUs are faked, since there are none where this is tested."""
 
 import subprocess
 import sys
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
+
+from trainables import devices
+from trainables.worker_spec import DeviceSpec
 
 SCRIPT = """
 import logging
@@ -20,9 +25,88 @@ print(int(tf.reduce_sum(tf.ones([4]))))
 """
 
 
+class PhysicalDevice(NamedTuple):
+    name: str
+
+
+GPUS = [PhysicalDevice(name=f"GPU:{number}") for number in range(2)]
+THREADS = [("set_intra_op_parallelism_threads", 1), ("set_inter_op_parallelism_threads", 1)]
+
+
 @pytest.mark.slow
 def test_a_trial_has_its_share_of_threads_and_keeps_them_once_it_has_computed():
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True, timeout=120)
     shares, gpus, three, warning, four = done.stdout.splitlines()
     assert (shares, gpus, three, four) == ("2 2", "0", "3", "4")
     assert warning.startswith("devices unchanged reason=")
+
+
+@pytest.fixture
+def configured(monkeypatch):
+    """Returns what TensorFlow is told, in order, for a share of a machine with some GPUs."""
+
+    def tell(spec, *, gpus=(), memory=None):
+        calls, limits = [], {}
+
+        def noting(name):
+            return lambda *values: calls.append((name, *values))
+
+        def limit(gpu, configurations):
+            calls.append(("set_logical_device_configuration", gpu, configurations))
+            limits[gpu] = configurations
+
+        # Only what is here may be called: everything else could make TensorFlow take all of a GPU.
+        config = SimpleNamespace(
+            threading=SimpleNamespace(**{name: noting(name) for name, _ in THREADS}),
+            list_physical_devices=lambda kind: list(gpus) if kind == "GPU" else [],
+            get_logical_device_configuration=limits.get,
+            set_visible_devices=noting("set_visible_devices"),
+            set_logical_device_configuration=limit,
+            LogicalDeviceConfiguration=lambda *, memory_limit: memory_limit,
+            experimental=SimpleNamespace(set_memory_growth=noting("set_memory_growth")),
+        )
+        monkeypatch.setattr(devices, "tf", SimpleNamespace(config=config))
+        monkeypatch.setattr(devices, "gpu_memory_mib", lambda: memory or {})
+        monkeypatch.setattr(devices, "pin_process", noting("pin_process"))
+        # A worker asks for each of its trials.
+        devices.configure_devices(spec)
+        told = list(calls)
+        devices.configure_devices(spec)
+        return told, calls[len(told) :]
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
+    return tell
+
+
+def test_a_trial_without_gpus_sees_none(configured):
+    told, _ = configured(DeviceSpec(), gpus=[GPUS[0]])
+    assert told == [*THREADS, ("set_visible_devices", [], "GPU")]
+
+
+def test_a_part_of_a_gpu_has_its_part_of_the_memory(configured):
+    told, again = configured(DeviceSpec(gpus=0.25), gpus=[GPUS[0]], memory={"0": 16_000})
+    assert told == [*THREADS, ("set_logical_device_configuration", GPUS[0], [3_400])]
+    assert again == THREADS  # the pool stays as it is
+
+
+def test_the_memory_of_whole_gpus_grows(configured):
+    told, _ = configured(DeviceSpec(gpus=2), gpus=[GPUS[0], GPUS[1]], memory={"0": 16_000, "1": 16_000})
+    assert told == [*THREADS, ("set_memory_growth", GPUS[0], True), ("set_memory_growth", GPUS[1], True)]
+
+
+def test_a_part_of_a_gpu_of_unknown_size_grows_and_that_is_told(configured, caplog):
+    told, _ = configured(DeviceSpec(gpus=0.5), gpus=[GPUS[0]])
+    assert told == [*THREADS, ("set_memory_growth", GPUS[0], True)]
+    assert "gpu=GPU:0 memory unlimited, because nvidia-smi does not tell" in caplog.text
+
+
+def test_a_logical_gpu_without_hardware_is_no_error(configured):
+    told, _ = configured(DeviceSpec(gpus=0.5))
+    assert told == THREADS
+
+
+def test_cores_are_taken_before_threads_start(configured):
+    told, _ = configured(DeviceSpec(cpus=1, pin_cpus=True))
+    assert told[0] == ("pin_process", 1)
+    assert told[1:3] == THREADS

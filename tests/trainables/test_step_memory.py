@@ -1,0 +1,56 @@
+"""How much memory a training step takes, on a GPU that is faked: which figures are read, and what becomes of errors."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+
+from trainables.data.images import no_progress
+from trainables.data.prepare import prepare_in_process
+from trainables.spec import DataSpec
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return prepare_in_process(DataSpec(source="digits", cache_dir=str(tmp_path_factory.mktemp("cache"))), 0)
+
+
+@pytest.fixture
+def need(dataset, variant_of, one_thread, monkeypatch):
+    """Returns the largest need of variants with so many filters, and the epochs that were trained to learn it."""
+    from trainables import step_memory
+
+    def tell(*filters, peaks=(), error=None):
+        left, epochs = list(peaks), []
+
+        def run_epoch(training):
+            epochs.append(len(training._train.indices))
+            if error is not None:
+                raise error
+
+        experimental = SimpleNamespace(
+            reset_memory_stats=lambda device: None, get_memory_info=lambda device: {"peak": left.pop(0) * 2**20}
+        )
+        config = SimpleNamespace(list_logical_devices=lambda kind: ["GPU:0"], experimental=experimental)
+        monkeypatch.setattr(step_memory, "tf", SimpleNamespace(config=config))
+        monkeypatch.setattr(step_memory, "configure_devices", lambda spec: None)
+        monkeypatch.setattr(step_memory.Training, "run_epoch", run_epoch)
+        variants = [variant_of(filters=count) for count in filters]
+        found = step_memory.largest_step_mib(variants, dataset=dataset, study_dir="", progress=no_progress)
+        return found, epochs
+
+    return tell
+
+
+def test_on_a_gpu_the_largest_peak_of_one_batch_is_read(need):
+    assert need(4, 8, 2, peaks=(10, 30, 20)) == ((30, True), [32, 32, 32])
+
+
+def test_what_does_not_fit_needs_infinitely_much(need):
+    assert need(4, error=MemoryError())[0] == (math.inf, True)
+
+
+def test_what_fails_otherwise_has_no_say(need):
+    assert need(4, 8, error=ValueError("of the variant's own"))[0] == (0, True)
