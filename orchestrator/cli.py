@@ -164,7 +164,8 @@ def families(as_json: JsonOption = False) -> None:
 @app.command(epilog="Example: convfleet doctor")
 def doctor(as_json: JsonOption = False) -> None:
     """Check whether this machine is ready: versions, memory, disk, GPUs, TensorFlow, Ray."""
-    from orchestrator.doctor import Level, examine
+    from orchestrator.doctor import examine
+    from orchestrator.doctor_check import Level
 
     checks = list(examine())
     if as_json:

@@ -6,10 +6,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
+from orchestrator.doctor_check import Check, Level
+from orchestrator.doctor_devices import check_cores, check_gpus
 from orchestrator.environment import versions
 
 _TIMEOUT_SECONDS = 120
@@ -30,28 +30,22 @@ print("cluster:", ray.cluster_resources().get("CPU"), ray.cluster_resources().ge
 """
 
 
-class Level(StrEnum):
-    """How a check went."""
-
-    OK = "ok"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One finding about this machine."""
-
-    name: str
-    level: Level
-    finding: str
-
-
 def examine() -> Iterator[Check]:
     """Yields one check after another; TensorFlow and Ray are tried in processes of their own."""
-    checks: list[Callable[[], Check]] = [_packages, _cpus, _disk, _cache, _shared_memory, _tensorflow, _ray]
+    checks: list[Callable[[], Check | None]] = [
+        _packages,
+        _cpus,
+        check_cores,
+        check_gpus,
+        _disk,
+        _cache,
+        _shared_memory,
+        _tensorflow,
+        _ray,
+    ]
     for check in checks:
-        yield check()
+        if (found := check()) is not None:
+            yield found
 
 
 def _packages() -> Check:

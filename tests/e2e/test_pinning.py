@@ -1,5 +1,7 @@
 """What each worker was given, with Ray's logical GPUs: there is no real GPU in these tests."""
 
+import os
+
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -60,3 +62,20 @@ def test_request_that_can_never_be_met_is_an_error_at_once(convfleet):
     assert "gpus_per_trial 2" in output
     assert "2 CPUs and 1 GPUs" in output
     assert not (convfleet.folder / "runs" / "greedy").exists()
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+def test_workers_packed_on_a_gpu_keep_to_cores_of_their_own(convfleet):
+    nvidia_smi = convfleet.folder / "bin/nvidia-smi"
+    nvidia_smi.parent.mkdir()
+    nvidia_smi.write_text("#!/bin/sh\necho 0, GPU-aa, 16000\n")
+    nvidia_smi.chmod(0o755)
+    convfleet.environment["PATH"] = f"{nvidia_smi.parent}{os.pathsep}{convfleet.environment['PATH']}"
+    resources = {"cpus": 2, "gpus": 1, "gpus_per_trial": "auto", "pin_cpus": True}
+    output = convfleet.run("run", convfleet.write_study("packed", resources=resources))
+    assert "gpus_per_trial: auto is 0.5: a step of the largest of the variants tried takes" in output
+    workers = [record["worker"] for record in convfleet.records("packed", "epoch_reported")]
+    assert {worker["gpus"] for worker in workers} == {0.5}
+    cores = {(worker["worker_pid"], worker["cores"]) for worker in workers}
+    assert len(cores) == len({core for _, core in cores}) == 2
+    assert {int(core) for _, core in cores} <= os.sched_getaffinity(0)
