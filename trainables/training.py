@@ -5,6 +5,7 @@ import gc
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
@@ -28,6 +29,7 @@ from trainables.micro_batches import GradientSums, micro_batch_size
 from trainables.normalization import PixelStatistics
 from trainables.patience import retold, with_patience
 from trainables.phases import most_trained, phase_at, phases_of
+from trainables.replicas import Replicas, copies
 from trainables.reports import EpochReport
 from trainables.schedules import Horizon
 from trainables.step_data import example_data, step_data
@@ -52,6 +54,7 @@ class Training:
         spec: Epochs and augmentation.
         statistics: Of the training split's pixels.
         num_micro_batches: Pieces that each batch is trained in, to need less memory.
+        replicas: The devices that batches are divided among; None: there is one.
 
     Raises: InfeasibleError: if the variant cannot be built or trained on these images.
     """
@@ -66,6 +69,7 @@ class Training:
         spec: TrainingSpec,
         statistics: PixelStatistics | None = None,
         num_micro_batches: int = 1,
+        replicas: Replicas | None = None,
     ) -> None:
         self.variant = variant
         self.spec = spec
@@ -84,7 +88,11 @@ class Training:
         self._validate: Any = None
         self._sums: GradientSums | None = None
         self._untracked: Mapping[str, Any] = {}
-        self.model = _fresh_model(variant, task=task, statistics=statistics, study_dir=spec.study_dir)
+        self._replicas = replicas or Replicas()
+        self._replicas.check(self._params)
+        self.model = _fresh_model(
+            variant, task=task, statistics=statistics, study_dir=spec.study_dir, scope=self._replicas.scope()
+        )
         self._spend("build", started)
         self._phases = phases_of(FAMILIES[variant.family].module, self._params)
         self._enter_phase_of(epoch=1)
@@ -129,6 +137,7 @@ class Training:
         started = time.perf_counter()
         self.model.reset_metrics()
         metrics = _floats(self._train_epoch(tf.constant(order), tf.constant(epoch)))
+        self._replicas.settle(self.model)
         train_seconds = time.perf_counter() - started
         self.on_trained()
         metrics.update({f"val_{name}": value for name, value in self._validation_metrics().items()})
@@ -196,8 +205,9 @@ class Training:
         params = self._phase.params(self._params)
         self._phase.prepare(self.model)
         horizon = _horizon(self._train, params, max_epochs=num_epochs)
-        self._losses = compile_model(self.model, params, task=self._task, horizon=horizon)
-        _create_variables(self.model, self._task)
+        with self._replicas.scope():
+            self._losses = compile_model(self.model, params, task=self._task, horizon=horizon)
+            _create_variables(self.model, self._task)
         self._train_epoch = self._validate = None
         self._untracked = {}
         self._spend("build", started)
@@ -225,6 +235,7 @@ class Training:
     def _trace(self) -> None:
         started = time.perf_counter()
         rows = tf.TensorSpec([None], tf.int32)
+        self._replicas.check(self._params, num_micro_batches=self.num_micro_batches)
         if self.num_micro_batches > 1:
             self._sums = GradientSums(self.model.optimizer, self.model.trainable_variables)
         # XLA is a matter of the device, not of this loop: see compile_model.
@@ -236,7 +247,7 @@ class Training:
             self._train_epoch.graph,
             known=known,
             metrics=self.model.metrics_variables,
-            scratch=self._sums.variables if self._sums else (),
+            scratch=[*(self._sums.variables if self._sums else ()), *self._replicas.copies_of(self.model)],
         )
         self._spend("trace", started)
 
@@ -252,7 +263,8 @@ class Training:
 
         size, is_streamed, sums = self._params["batch_size"], self._train.is_streamed, self._sums
         if sums is None:
-            each_batch(order, size=size, make=make, is_streamed=is_streamed, do=train)
+            do = self._replicas.train(train, optimizer=self.model.optimizer)
+            each_batch(order, size=size, make=make, is_streamed=is_streamed, do=do)
             return reported(self.model)
 
         def train_piece(batch: Batch, piece: Piece) -> None:
@@ -276,7 +288,9 @@ class Training:
 
         # What training cannot hold at once may be too much here as well.
         size = math.ceil(max(self._params["batch_size"], MIN_VALIDATION_BATCH) / self.num_micro_batches)
-        each_batch(rows, size=size, make=make, is_streamed=self._validation.is_streamed, do=validate)
+        size = self._replicas.validation_size(size, num_images=self._validation.num_images)
+        do = self._replicas.validate(validate)
+        each_batch(rows, size=size, make=make, is_streamed=self._validation.is_streamed, do=do)
         return reported(self.model)
 
     def _spend(self, kind: str, started: float) -> None:
@@ -321,17 +335,25 @@ def forget_models() -> None:
 
 
 def _memory(variable: Any) -> np.ndarray:
-    plain = variable.value if isinstance(variable, keras.Variable) else variable
+    plain = copies(variable)[0] if isinstance(variable, keras.Variable) else variable
     # The operation itself: all that `read_value` does besides takes five times as long.
     return np.asarray(tf.raw_ops.ReadVariableOp(resource=plain.handle, dtype=plain.dtype))
 
 
-def _fresh_model(variant: Variant, *, task: Task, statistics: PixelStatistics | None, study_dir: str) -> keras.Model:
+def _fresh_model(
+    variant: Variant,
+    *,
+    task: Task,
+    statistics: PixelStatistics | None,
+    study_dir: str,
+    scope: AbstractContextManager[Any] | None = None,
+) -> keras.Model:
     # A worker trains many variants: nothing of the last one may reach this one, neither names nor seeds. Initial
     # weights and dropout draw from Keras's own generator, so it is seeded here, once, from the variant alone.
     forget_models()
     keras.utils.set_random_seed(variant.seed & 0x7FFFFFFF)
-    return build_model(variant, task=task, statistics=statistics, study_dir=study_dir)
+    with scope or nullcontext():
+        return build_model(variant, task=task, statistics=statistics, study_dir=study_dir)
 
 
 def _horizon(train: SplitTensors, params: Mapping[str, Any], *, max_epochs: int) -> Horizon:

@@ -200,6 +200,7 @@ class TrialRun:
         # retried, which Ray Tune does not do for one in setup() or reset_config().
         from trainables.devices import configure_devices
         from trainables.precision import demand_precision
+        from trainables.replicas import own_replicas
         from trainables.training import Training
 
         configure_devices(self.spec.device)
@@ -216,6 +217,7 @@ class TrialRun:
             spec=self.spec.training,
             statistics=self.spec.dataset.statistics,
             num_micro_batches=self._num_micro_batches,
+            replicas=own_replicas(self.spec.device),
         )
         training.overhead_seconds.update(overhead)
         _show_augmentation(self.spec, train)
