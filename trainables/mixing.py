@@ -1,5 +1,6 @@
 """A loss of two labels an image, as mixup and cutmix need it."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,14 +22,16 @@ class MixableLoss:
 
     def __init__(self, loss: Loss) -> None:
         self._loss = loss
-        self._second: tuple[Any, Any] | None = None
+        #: Second labels by thread: where several devices share a step, TensorFlow traces each on a thread of its own.
+        self._second: dict[int, tuple[Any, Any]] = {}
 
     def __call__(self, labels: Any, predictions: Any) -> Any:
         """Returns the loss of each image."""
         own = self._loss(labels, predictions)
-        if self._second is None:
+        second = self._second.get(threading.get_ident())
+        if second is None:
             return own
-        others, weights = self._second
+        others, weights = second
         return weights * own + (1.0 - weights) * self._loss(others, predictions)
 
     @contextmanager
@@ -37,8 +40,10 @@ class MixableLoss:
 
         others: labels like the images' own. weights: float (batch,), the share of the images' own labels.
         """
-        self._second = None if others is None else (others, weights)
+        thread = threading.get_ident()
+        if others is not None:
+            self._second[thread] = others, weights
         try:
             yield
         finally:
-            self._second = None
+            self._second.pop(thread, None)

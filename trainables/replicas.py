@@ -6,6 +6,7 @@ layer learns or draws from the rows that it sees: batch normalisation goes by a 
 dropout draws for each part alike.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
@@ -29,7 +30,7 @@ class Replicas:
 
     def __init__(self, devices: Sequence[str] = ()) -> None:
         #: None where there is one device.
-        self._strategy = tf.distribute.MirroredStrategy(list(devices)) if len(devices) > 1 else None
+        self._strategy = _strategy(tuple(devices)) if len(devices) > 1 else None
         self.count = max(1, len(devices))
 
     def scope(self) -> AbstractContextManager[Any]:
@@ -87,12 +88,10 @@ class Replicas:
 
     def validation_size(self, size: int, *, num_images: int) -> int:
         """Returns a batch size, near this one, whose last batch has a row for every device."""
-        return next(
-            larger for larger in range(size, 2 * size + self.count) if not 0 < num_images % larger < self.count
-        )
+        return next(larger for larger in range(size, 2 * size + self.count) if not 0 < num_images % larger < self.count)
 
     def settle(self, model: Any) -> None:
-        """Gives all copies the mean of what each learned from its rows alone, such as batch normalisation's statistics."""
+        """Gives all copies the mean of what each learned from its rows alone, such as the statistics of batches."""
         if self._strategy is None:
             return
         for variable in model.non_trainable_variables:
@@ -101,17 +100,21 @@ class Replicas:
 
     def copies_of(self, model: Any) -> list[Any]:
         """Returns the copies of all variables of a compiled model; none where there is one device."""
-        known = () if self._strategy is None else (*model.variables, *model.optimizer.variables, *model.metrics_variables)
+        known = (
+            () if self._strategy is None else (*model.variables, *model.optimizer.variables, *model.metrics_variables)
+        )
         return [copy for variable in known for copy in copies(variable)]
 
     def _run(self, do: Do, batch: Batch) -> None:
+        strategy: Any = self._strategy
+
         @tf.autograph.experimental.do_not_convert
         def on_device() -> None:
             begin, end, _ = self._part(_num_rows(batch))
             parts = {field.name: getattr(batch, field.name) for field in fields(batch)}
             do(Batch(**tf.nest.map_structure(lambda rows: None if rows is None else rows[begin:end], parts)))
 
-        self._strategy.run(on_device)
+        strategy.run(on_device)
 
     def _part(self, num_rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns begin, end and weight of this device's part of a batch.
@@ -125,6 +128,12 @@ class Replicas:
         end = tf.where(is_divided, begin + size + tf.cast(number < larger, tf.int32), num_rows)
         share = tf.where(is_divided, (end - begin) / num_rows, 1 / self.count)
         return begin, end, tf.cast(share, tf.float32)
+
+
+@functools.cache
+def _strategy(devices: tuple[str, ...]) -> Any:
+    # Added up on one device: collective operations of several graphs, or of several steps in one, met each other's.
+    return tf.distribute.MirroredStrategy(list(devices), cross_device_ops=tf.distribute.ReductionToOneDevice())
 
 
 def own_replicas(spec: DeviceSpec) -> Replicas:
