@@ -35,6 +35,9 @@ def results_id(worker: WorkerSpec) -> str:
         "max_epochs": training.max_epochs,
         "limits": dict(training.limits),
     }
+    if worker.device.gpus > 1:
+        # Batch normalisation sees the part of a batch that each of them has.
+        content["gpus"] = worker.device.gpus
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 

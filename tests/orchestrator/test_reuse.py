@@ -326,6 +326,13 @@ def test_run_of_an_older_version_says_nothing_of_what_its_results_depend_on(old:
     assert new.told[0].endswith("4 not: 4 from a version that did not say what its results depend on")
 
 
+@pytest.mark.parametrize(("gpus", "is_same"), [(0, True), (0.5, True), (1, True), (2, False)])
+def test_several_gpus_in_a_trial_are_part_of_what_results_depend_on(gpus: float, is_same: bool, old: OldRun) -> None:
+    worker = make_worker(old.folder)
+    there = replace(worker, device=DeviceSpec(gpus=gpus))
+    assert (results_id(there) == results_id(worker)) is is_same
+
+
 def test_reuse_is_no_part_of_what_a_study_is(old: OldRun, tmp_path: Path) -> None:
     plain, reusing = make_spec(tmp_path), make_spec(tmp_path, reuse="old")
     assert reusing.study_id == plain.study_id
