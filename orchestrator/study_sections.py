@@ -146,7 +146,7 @@ class Resources(Section):
     )
     cpus_per_trial: Annotated[Number, AfterValidator(_whole_or_fraction)] = Field(default=1, gt=0, examples=[1])
     gpus_per_trial: Annotated[Literal["auto"] | Number, BeforeValidator(_auto_or_share)] = Field(
-        default=0, examples=[0, 0.5, 1]
+        default=0.0, examples=[0, 0.5, 1, "auto"]
     )
     pin_cpus: Annotated[Literal["auto"] | bool, BeforeValidator(_auto_or_bool)] = Field(
         default="auto", examples=["auto", True]
