@@ -3,8 +3,11 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+
+from trainables.worker_spec import DeviceSpec
 
 pytestmark = pytest.mark.slow
 
@@ -123,3 +126,17 @@ def test_what_cannot_be_divided_is_refused(told):
     accumulated, cut = told["refused"]
     assert accumulated.startswith("InfeasibleError: gradient_accumulation 2 cannot be had on 3 GPUs at once; use a")
     assert cut == "MicroBatchError: its batches are divided among 3 GPUs already"
+
+
+@pytest.mark.parametrize(
+    ("given", "visible", "expected"),
+    [(0, 0, 1), (0.5, 1, 1), (1, 1, 1), (2, 2, 2), (2, 0, 1)],  # the last: Ray's logical GPUs
+)
+def test_a_trial_takes_the_gpus_that_it_was_given(given, visible, expected, monkeypatch):
+    from trainables import replicas
+
+    gpus = [SimpleNamespace(name=f"/device:GPU:{number}") for number in range(visible)]
+    config = SimpleNamespace(list_logical_devices=lambda kind: gpus if kind == "GPU" else [])
+    monkeypatch.setattr(replicas, "tf", SimpleNamespace(config=config))
+    monkeypatch.setattr(replicas, "_strategy", lambda devices: devices)
+    assert replicas.own_replicas(DeviceSpec(gpus=given)).count == expected
