@@ -79,13 +79,19 @@ def _trials_on(node: NodeResources, resources: Resources) -> int:
 
 
 def useful_packing(resources: Resources, *, nodes: Sequence[NodeResources]) -> int:
-    """Returns how many trials the CPUs beside a GPU are enough for, where they are the most; at least 1.
+    """Returns how many trials on a GPU are of any use: no more than CPUs, or `max_concurrent`, let run; at least 1.
 
     >>> useful_packing(Resources(cpus_per_trial=2), nodes=[NodeResources(cpus=16, gpus=2)])
     4
+    >>> useful_packing(Resources(max_concurrent=5), nodes=[NodeResources(cpus=16, gpus=2)])
+    3
     """
     beside = [node.cpus / node.gpus for node in nodes if node.gpus]
-    return max(1, math.floor(max(beside, default=0) / resources.cpus_per_trial + _EPSILON))
+    most = math.floor(max(beside, default=0) / resources.cpus_per_trial + _EPSILON)
+    num_gpus = sum(node.gpus for node in nodes)
+    if resources.max_concurrent != "auto" and num_gpus:
+        most = min(most, math.ceil(resources.max_concurrent / num_gpus))
+    return max(1, most)
 
 
 def pins_cpus(resources: Resources, *, nodes: Sequence[NodeResources], machine_cpus: int, is_local: bool) -> bool:

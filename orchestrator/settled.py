@@ -72,13 +72,13 @@ def _gpu_share(
 def packed_share(need: StepMemory, *, total_mib: int, most: int) -> tuple[float, str]:
     """Returns the smallest share of a GPU that holds a trial, and why, in words.
 
-    most: Trials that the CPUs beside a GPU are enough for.
+    most: Trials on a GPU that are of any use.
 
     >>> packed_share(StepMemory(mib=900, is_measured=False), total_mib=16_384, most=3)
-    (0.3333, 'a step of the largest of the variants tried takes 900 of 16,384 MiB by count, and CPUs are enough for 3')
+    (0.3333, 'a step of the largest variant tried takes 900 of 16,384 MiB by count, and no more than 3 would run')
     """
     count = largest_packing(need.mib, total_mib=total_mib, most=most)
     how = "as measured" if need.is_measured else "by count"
     size = f"{need.mib:,.0f} of" if math.isfinite(need.mib) else "more than the"
-    limited = f", and CPUs are enough for {most}" if count == most else ""
-    return share_of(count), f"a step of the largest of the variants tried takes {size} {total_mib:,} MiB {how}{limited}"
+    limited = f", and no more than {most} would run" if count == most else ""
+    return share_of(count), f"a step of the largest variant tried takes {size} {total_mib:,} MiB {how}{limited}"

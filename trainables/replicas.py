@@ -88,7 +88,8 @@ class Replicas:
 
     def validation_size(self, size: int, *, num_images: int) -> int:
         """Returns a batch size, near this one, whose last batch has a row for every device."""
-        return next(larger for larger in range(size, 2 * size + self.count) if not 0 < num_images % larger < self.count)
+        larger = range(size, 2 * size + self.count)
+        return next((found for found in larger if not 0 < num_images % found < self.count), size)
 
     def settle(self, model: Any) -> None:
         """Gives all copies the mean of what each learned from its rows alone, such as the statistics of batches."""

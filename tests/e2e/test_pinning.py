@@ -73,7 +73,7 @@ def test_workers_packed_on_a_gpu_keep_to_cores_of_their_own(convfleet):
     convfleet.environment["PATH"] = f"{nvidia_smi.parent}{os.pathsep}{convfleet.environment['PATH']}"
     resources = {"cpus": 2, "gpus": 1, "gpus_per_trial": "auto", "pin_cpus": True}
     output = convfleet.run("run", convfleet.write_study("packed", resources=resources))
-    assert "gpus_per_trial: auto is 0.5: a step of the largest of the variants tried takes" in output
+    assert "gpus_per_trial: auto is 0.5: a step of the largest variant tried takes" in output
     workers = [record["worker"] for record in convfleet.records("packed", "epoch_reported")]
     assert {worker["gpus"] for worker in workers} == {0.5}
     cores = {(worker["worker_pid"], worker["cores"]) for worker in workers}
