@@ -10,6 +10,7 @@ import ray
 from ray import tune
 
 from search_spaces import Variant
+from trainables.traced import TracedTrainings
 from trainables.trial_run import Failure, TrialRun
 from trainables.worker_spec import PRIVATE, WorkerSpec
 
@@ -25,15 +26,18 @@ class VariantTrainable(tune.Trainable):
 
     _run: TrialRun
     _spec: WorkerSpec
+    _traced: TracedTrainings
 
     def setup(self, config: dict[str, Any], spec: WorkerSpec) -> None:  # type: ignore[override, unused-ignore]
         """Takes note of the first trial."""
         os.umask(PRIVATE)
         self._spec = spec
+        self._traced = TracedTrainings()
         self._take(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes note of the next trial."""
+        self._run.leave()
         self._take(new_config)
         return True
 
@@ -67,6 +71,7 @@ class VariantTrainable(tune.Trainable):
             variant=Variant.from_json(config["variant"]),
             first_epoch=config["first_epoch"],
             spec=self._spec,
+            traced=self._traced,
         )
 
 
