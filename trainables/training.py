@@ -341,8 +341,14 @@ def _class_weights(train: SplitTensors, params: Mapping[str, Any], *, task: Task
 def _create_variables(model: keras.Model, task: Task) -> None:
     """Creates metric and optimizer variables now: a compiled function may not create them on a later trace."""
     model.optimizer.build(model.trainable_variables)
-    # Keras's own fit() calls this, too; it runs no kernel, so neither weights nor seeds change.
-    model._symbolic_build(data_batch=example_data(task, count=2))
+    inputs, labels = example_data(task, count=2)
+    if task.has_one_target and type(model).__module__.partition(".")[0] == "keras":
+        # No class of a user's: all that is missing are metrics, which need the shapes alone.
+        outputs = np.zeros((2, task.targets[0].size), np.float32)
+        model._compile_metrics.build(labels, outputs)
+        model._compile_loss.build(labels, outputs)
+    # Keras's own fit() calls this, too. It runs no kernel, so neither weights nor seeds change, and leaves what is built.
+    model._symbolic_build(data_batch=(inputs, labels))
 
 
 def _floats(metrics: Mapping[str, Any]) -> dict[str, float]:
