@@ -347,7 +347,7 @@ def _create_variables(model: keras.Model, task: Task) -> None:
         outputs = np.zeros((2, task.targets[0].size), np.float32)
         model._compile_metrics.build(labels, outputs)
         model._compile_loss.build(labels, outputs)
-    # Keras's own fit() calls this, too. It runs no kernel, so neither weights nor seeds change, and leaves what is built.
+    # Keras's own fit() calls this, too. It runs no kernel and leaves what is built, so no weight or seed changes.
     model._symbolic_build(data_batch=(inputs, labels))
 
 
