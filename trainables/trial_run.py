@@ -20,6 +20,7 @@ from trainables.data.prepare import prepare_in_process
 from trainables.errors import CheckpointError, DivergedError, InfeasibleError, MicroBatchError, UserCodeError
 from trainables.families import FAMILIES
 from trainables.fence import leave_if_superseded
+from trainables.importing import import_tensorflow
 from trainables.out_of_memory import Cut, given_up, is_out_of_memory, micro_batches_note, num_micro_batches
 from trainables.patience import best_epoch
 from trainables.reports import EpochReport, FailureKind, Note, NoteKind
@@ -213,13 +214,15 @@ class TrialRun:
 
     def _train_and_save(self, training: "Training") -> EpochReport:
         report = training.run_epoch()
-        self._save(training)
-        return report
+        seconds = self._save(training)
+        # The checkpoint knows nothing of it: a report that is told again cost nothing again.
+        return replace(report, overhead_seconds={**report.overhead_seconds, "checkpoint": seconds})
 
     def _begin(self) -> "Training":
         started = time.perf_counter()
         # Late, and in the first step only: TensorFlow costs seconds and hundreds of MB, and a failure here can be
         # retried, which Ray Tune does not do for one in setup() or reset_config().
+        import_tensorflow()
         from trainables.devices import configure_devices
         from trainables.precision import demand_precision
         from trainables.training import Training
@@ -282,7 +285,8 @@ class TrialRun:
         self._writer.begin(training.state(), epoch=training.epoch + 1)
         self._saving_seconds = time.perf_counter() - started
 
-    def _save(self, training: "Training") -> None:
+    def _save(self, training: "Training") -> float:
+        """Returns the seconds that the step waited for it."""
         started = time.perf_counter()
         # Never more than one epoch ahead of what is kept elsewhere, as long as that answers.
         self.settle()
@@ -296,7 +300,7 @@ class TrialRun:
         self._leave_if_superseded()
         self._writer.finish(checkpoint, keep=keep, is_last=training.history[-1].is_last)
         self._store.changed(keep=keep)
-        training.overhead_seconds["checkpoint"] = self._saving_seconds + time.perf_counter() - started
+        return self._saving_seconds + time.perf_counter() - started
 
     def _kept(self, training: "Training") -> set[int]:
         """Returns the epochs whose checkpoints stay."""

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from ray import tune
 from search_spaces import Variant
 from trainables.traced import TracedTrainings
 from trainables.trial_run import Failure, TrialRun
+from trainables.worker_clock import WorkerClock, process_age
 from trainables.worker_spec import PRIVATE, WorkerSpec
 
 
@@ -27,12 +29,14 @@ class VariantTrainable(tune.Trainable):
     _run: TrialRun
     _spec: WorkerSpec
     _traced: TracedTrainings
+    _clock: WorkerClock
 
     def setup(self, config: dict[str, Any], spec: WorkerSpec) -> None:  # type: ignore[override, unused-ignore]
         """Takes note of the first trial."""
         os.umask(PRIVATE)
         self._spec = spec
         self._traced = TracedTrainings()
+        self._clock = WorkerClock(age=process_age())
         self._take(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -43,11 +47,14 @@ class VariantTrainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Returns one epoch's result for Ray Tune, with the report or the failure inside."""
+        began = time.monotonic()
         outcome = self._run.step()
         notes = [asdict(note) for note in self._run.take_notes()]
         result: dict[str, Any] = {"trial": self._run.trial, "worker": worker_facts(self._spec), "notes": notes}
         if isinstance(outcome, Failure):
+            self._clock.fail(trial=self._run.trial)
             return result | {"done": True, "failure": asdict(outcome)}
+        outcome = self._clock.accounted(outcome, trial=self._run.trial, began=began)
         return result | {
             **outcome.metrics,
             "epoch": outcome.epoch,

@@ -129,7 +129,7 @@ def test_a_trial_reports_every_epoch_and_says_which_is_the_last(undisturbed):
     told, _ = undisturbed
     assert [report.epoch for report in told] == [1, 2, 3, 4, 5]
     assert [report.is_last for report in told] == [False] * 4 + [True]
-    assert set(told[0].overhead_seconds) == {"import", "data", "build", "trace", "validate"}
+    assert set(told[0].overhead_seconds) == {"import", "data", "build", "trace", "validate", "checkpoint"}
     assert set(told[1].overhead_seconds) == {"checkpoint", "validate"}
 
 
