@@ -27,7 +27,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ from peers.prepare import images_read, source_of
 from peers.rounds import Peer, complaint, machine, outcome, run_module, run_peer
 from peers.shared import Job
 from peers.showing import efficiency_line, show_table
-from peers.tables import BASELINE, Outcome
+from peers.tables import BASELINE, Outcome, save
 from peers.variants import PRESETS, Preset, variants_of
 
 PEERS = {
@@ -166,8 +166,7 @@ def play_round(
             flush=True,
         )
         if options.json:
-            record["outcomes"] = [asdict(item) for item in outcomes]
-            options.json.write_text(json.dumps(record, indent=1), encoding="utf-8")
+            save(options.json, record, outcomes)
 
 
 def show(outcomes: Sequence[Outcome], record: dict[str, Any], *, job: Job) -> None:

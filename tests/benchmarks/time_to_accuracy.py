@@ -6,9 +6,9 @@
 All search the same space (`SEARCH_SPACE` in peers/variants.py) on the same rows, none trains a trial for more than
 `--epochs` epochs, and every one uses its own search with its own defaults: convfleet's TPE and ASHA, Keras Tuner's
 Hyperband, Optuna's TPE with the MedianPruner and the HyperbandPruner (one and two threads), Ray Tune's random search
-with its ASHAScheduler. Factors of halving are 3 everywhere. Each is a process of its own, which is stopped as soon as a trial
-has reported the target; the clock runs from the start of the process to the time in that report. Seeds are the rounds:
-each of them goes through all peers before the next one begins.
+with its ASHAScheduler. Factors of halving are 3 everywhere. Each is a process of its own, which is stopped as soon as a
+trial has reported the target; the clock runs from the start of the process to the time in that report. Seeds are the
+rounds: each of them goes through all peers before the next one begins, and brings splits of its own.
 
 Data is decoded beforehand for all, see compare_peers.py. Needs the extra `bench`.
 """
@@ -21,7 +21,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from peers.keras_tuner_search import has_tensorboard
 from peers.prepare import DIGITS, images_read, source_of
 from peers.rounds import Peer, Reports, machine, run_module, run_peer
 from peers.shared import Job
-from peers.tables import BASELINE, Outcome, summarise, told
+from peers.tables import BASELINE, Outcome, save, summarise, told
 from peers.variants import DEFAULTS, SEARCH_SPACE
 
 OPTUNA = "peers.optuna_search"
@@ -138,8 +138,7 @@ def play_round(
         said = problem or f"best val_accuracy {best:.3f} after {len(reports.all)} epochs of all trials"
         print(f"seed {number} {name}: {told(seconds, otherwise='not reached')} s, {said}", flush=True)
         if options.json:
-            record["outcomes"] = [asdict(item) for item in outcomes]
-            options.json.write_text(json.dumps(record, indent=1), encoding="utf-8")
+            save(options.json, record, outcomes)
 
 
 def seconds_to(target: float, reports: Reports, *, started_at: float) -> float:
@@ -166,7 +165,7 @@ def show(outcomes: Sequence[Outcome], *, options: argparse.Namespace) -> None:
             str(len(reached)),
             *(told(value, otherwise=never) for value in (row.wall_seconds, row.fastest, row.slowest)),
             told(row.cpu_seconds),
-            told(row.ratio, digits=2),
+            told(row.ratio, digits=2, otherwise="-" if math.isnan(row.ratio) else "not reached"),
         )
     Console(width=170).print(table)
 

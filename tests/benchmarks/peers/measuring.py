@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SAMPLE_SECONDS = 0.25
-#: How long daemons may take to end by themselves once the command has ended.
 GRACE_SECONDS = 20.0
 _PR_SET_CHILD_SUBREAPER = 36
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
@@ -52,10 +51,11 @@ def measure(
     environment: Mapping[str, str],
     limit_seconds: float,
     until: Callable[[], bool] = lambda: False,
+    grace_seconds: float = GRACE_SECONDS,
 ) -> Measured:
     """Runs a command to its end, or until something holds or the time is up; nothing of it is left running.
 
-    log: Gets what the command prints.
+    log: Gets what the command prints. grace_seconds: how long daemons may take to end by themselves after it.
     """
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     tree, before = _Tree(), _children_seconds()
@@ -68,7 +68,7 @@ def measure(
         exit_code = _wait(process, tree, until=until, end=started + limit_seconds)
         wall = time.perf_counter() - started
     finally:
-        tree.end(process, grace_seconds=GRACE_SECONDS if process.poll() is not None else 0.0)
+        tree.end(process, grace_seconds=grace_seconds if process.poll() is not None else 0.0)
     cpu = max(_children_seconds() - before, tree.cpu_seconds)
     return Measured(wall_seconds=wall, cpu_seconds=cpu, exit_code=exit_code, started_at=started_at)
 

@@ -134,7 +134,7 @@ def complaint(reports: Reports, *, num_variants: int, epochs: int, parameters: l
     told = {(report["variant"], report["epoch"]) for report in reports.all}
     wanted = {(variant, epoch) for variant in range(num_variants) for epoch in range(1, epochs + 1)}
     if told != wanted or len(reports.all) != len(wanted):
-        return f"told {len(reports.all)} epochs where {len(wanted)} were asked for"
+        return f"told {len(reports.all)} reports of {len(told)} epochs where {len(wanted)} were asked for"
     counts = {report["variant"]: report["parameters"] for report in reports.all if report["epoch"] == 1}
     unlike = [variant for variant, count in enumerate(parameters) if counts[variant] != count]
     if unlike:

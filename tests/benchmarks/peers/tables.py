@@ -1,9 +1,11 @@
 """From rounds of measurements to medians and ratios."""
 
+import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 BASELINE = "convfleet"
@@ -41,7 +43,8 @@ class Summary:
         wall_seconds: The median; NaN without any round.
         fastest, slowest: The extremes of the same.
         cpu_seconds: The median.
-        ratio: convfleet's wall seconds over this peer's, the median of the rounds that both have; NaN without any.
+        ratio: convfleet's wall seconds over this peer's, the median of the rounds that both have; NaN without any,
+            0 where this peer alone did not reach the target, infinite where convfleet did not.
     """
 
     peer: str
@@ -79,8 +82,8 @@ def _summary(peer: str, outcomes: Sequence[Outcome], *, own: Mapping[int, float]
     ratios = [
         own[outcome.round] / outcome.wall_seconds
         for outcome in good
-        # Neither of two that did not arrive was faster.
-        if outcome.round in own and math.isfinite(own[outcome.round] + outcome.wall_seconds)
+        # Of two that did not arrive neither was faster; one that did not is infinitely slower than one that did.
+        if outcome.round in own and math.isfinite(min(own[outcome.round], outcome.wall_seconds))
     ]
     return Summary(
         peer=peer,
@@ -110,3 +113,11 @@ def told(value: float, *, digits: int = 1, otherwise: str = "-") -> str:
     ('3.14', '-', 'not reached')
     """
     return f"{value:,.{digits}f}" if math.isfinite(value) else otherwise
+
+
+def save(path: Path, record: Mapping[str, Any], outcomes: Iterable[Outcome]) -> None:
+    """Writes a comparison as far as it is; seconds that are not finite are null."""
+    rows = [asdict(outcome) for outcome in outcomes]
+    for row in rows:
+        row["wall_seconds"] = row["wall_seconds"] if math.isfinite(row["wall_seconds"]) else None
+    path.write_text(json.dumps({**record, "outcomes": rows}, indent=1), encoding="utf-8")
