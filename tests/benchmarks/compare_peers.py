@@ -15,7 +15,8 @@ Parquet file themselves. TensorFlow's threads are at their defaults in the peers
 tf.data.Dataset, whichever trains faster here as measured before the first round.
 
 The floor is the arithmetic alone: the sum over the variants of a steady epoch's seconds (convfleet's compiled epoch
-with its validation, one process, one thread, after tracing) times the epochs, divided by the cores.
+with its validation, one process, one thread, after tracing) times the epochs, divided by the cores. `--busy-floor`
+measures those epochs while the other cores train, too.
 
 Needs the extra `bench`. CPU seconds: see peers/measuring.py.
 """
@@ -61,7 +62,7 @@ def main() -> None:
         print("without tensorboard: Keras Tuner is spared importing it, which saves it time")
     outcomes: list[Outcome] = []
     try:
-        job, record["floor"] = prepare(job, work=work, limit_seconds=options.limit)
+        job, record["floor"] = prepare(job, options=options, work=work)
         for number in range(1, options.rounds + 1):
             play_round(number, job, options=options, work=work, params=preset.params, outcomes=outcomes, record=record)
     except KeyboardInterrupt:
@@ -85,6 +86,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers", help=f"Some of {','.join(PEERS)}; default: the preset's.")
     parser.add_argument("--cold", action="store_true", help="Everyone decodes the images in every round.")
+    parser.add_argument("--busy-floor", action="store_true", help="Measure the floor with all cores at work.")
     parser.add_argument("--limit", type=float, default=3600.0, help="Seconds that one peer may take in one round.")
     parser.add_argument("--json", type=Path, help="Written after every round.")
     parser.add_argument("--keep", action="store_true", help="Keep the peers' folders.")
@@ -113,11 +115,12 @@ def make_job(options: argparse.Namespace, preset: Preset, *, work: Path) -> Job:
     )
 
 
-def prepare(job: Job, *, work: Path, limit_seconds: float) -> tuple[Job, dict[str, Any]]:
+def prepare(job: Job, *, options: argparse.Namespace, work: Path) -> tuple[Job, dict[str, Any]]:
     """Decodes the data, measures the floor and chooses how the peers are fed."""
     print(f"preparing: data, floor and feed for {len(job.variants)} variants", flush=True)
+    threads = job.cores if options.busy_floor else 1
     for module in ("peers.prepare", "peers.floor", "peers.feeds"):
-        run_module(module, replace(job, decode=False), work=work, limit_seconds=limit_seconds)
+        run_module(module, replace(job, decode=False, threads=threads), work=work, limit_seconds=options.limit)
     floor = json.loads(Path(job.folder, "floor.json").read_text(encoding="utf-8"))
     feeds = json.loads(Path(job.folder, "feeds.json").read_text(encoding="utf-8"))
     floor["core_seconds"] = sum(floor["seconds"]) * job.epochs
@@ -158,7 +161,7 @@ def play_round(
         best = max((report["val_accuracy"] for report in reports.all), default=0.0)
         details: dict[str, Any] = {"best_val_accuracy": best}
         if name == BASELINE and not problem:
-            details |= convfleet_run.efficiency(own)
+            details |= efficiency_of(own)
         outcomes.append(outcome(name, number, measured, problem=problem, details=details))
         said = problem or f"best val_accuracy {best:.3f}"
         print(
@@ -167,6 +170,14 @@ def play_round(
         )
         if options.json:
             save(options.json, record, outcomes)
+
+
+def efficiency_of(job: Job) -> dict[str, Any]:
+    """Returns what the run's tables tell, or why they do not."""
+    try:
+        return convfleet_run.efficiency(job)
+    except Exception as exc:  # noqa: BLE001 - tables that changed must not lose the rounds that were measured
+        return {"no_efficiency": repr(exc)}
 
 
 def show(outcomes: Sequence[Outcome], record: dict[str, Any], *, job: Job) -> None:

@@ -72,6 +72,8 @@ def environment(work: Path) -> dict[str, str]:
         **{name: value for name, value in os.environ.items() if name not in changed},
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "benchmarks")]),
         "CONVFLEET_CACHE": str(work / "cache"),
+        # What is killed leaves its files here, and another Ray on this machine is none of the benchmark's.
+        "RAY_TMPDIR": str(work),
         "KERAS_BACKEND": "tensorflow",
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }

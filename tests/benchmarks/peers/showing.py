@@ -39,6 +39,8 @@ def show_table(outcomes: Sequence[Outcome], *, title: str, num_trials: int, floo
 def efficiency_line(outcome: Outcome, *, floor_seconds: float) -> str:
     """Returns where a round's time went by the run's own tables; empty where they tell nothing."""
     details = outcome.details or {}
+    if complaint := details.get("no_efficiency"):
+        return f"round {outcome.round} {outcome.peer}: its tables could not be read: {complaint}"
     shares = details.get("worker_shares")
     if not shares:
         return ""
