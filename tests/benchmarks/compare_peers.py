@@ -67,6 +67,7 @@ def main() -> None:
             play_round(number, job, options=options, work=work, params=preset.params, outcomes=outcomes, record=record)
     except KeyboardInterrupt:
         print("\ninterrupted; what there is:", flush=True)
+        raise SystemExit(130) from None
     finally:
         if outcomes:
             show(outcomes, record, job=job)

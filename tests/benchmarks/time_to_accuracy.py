@@ -55,6 +55,7 @@ def main() -> None:
             play_round(number, options=options, work=work, outcomes=outcomes, record=record)
     except KeyboardInterrupt:
         print("\ninterrupted; what there is:", flush=True)
+        raise SystemExit(130) from None
     finally:
         if outcomes:
             show(outcomes, options=options)
