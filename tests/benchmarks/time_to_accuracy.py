@@ -136,8 +136,9 @@ def play_round(
                 details=details,
             )
         )
+        when = f"{seconds:.1f} s" if math.isfinite(seconds) else "not reached"
         said = problem or f"best val_accuracy {best:.3f} after {len(reports.all)} epochs of all trials"
-        print(f"seed {number} {name}: {told(seconds, otherwise='not reached')} s, {said}", flush=True)
+        print(f"seed {number} {name}: {when}, {said}", flush=True)
         if options.json:
             save(options.json, record, outcomes)
 
