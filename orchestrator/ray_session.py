@@ -135,6 +135,8 @@ def _init_local(resources: Resources) -> None:
         configure_logging=False,
         object_store_memory=_OBJECT_STORE_BYTES,
         _node_ip_address=_LOOPBACK,
+        # Ray Tune's workers have an environment of their own: those that wait ready would never be used.
+        _system_config={"prestart_worker_first_driver": False},
     )
 
 

@@ -18,7 +18,7 @@ RECORDS_KEY = b"convfleet.journal_records"
 _SCHEMA_KEY = b"convfleet.schema"
 
 #: Kinds of overhead, in the order they happen.
-OVERHEAD_KINDS = ("import", "data", "build", "trace", "validate", "checkpoint")
+OVERHEAD_KINDS = ("start", "import", "data", "build", "trace", "validate", "checkpoint", "report", "idle", "other")
 #: What a variant costs, with the columns' types.
 COSTS = {"parameters": pa.int64(), "multiply_adds": pa.int64(), "memory_mb": pa.float64(), "latency_ms": pa.float64()}
 _TIME = pa.timestamp("us", tz="UTC")

@@ -25,6 +25,11 @@ MAY_IMPORT = {
 DOORS = {
     "tensorflow": (
         "trainables/training.py",
+        "trainables/models.py",
+        "trainables/knobs.py",
+        "trainables/batch_norm.py",
+        "trainables/fused_optimizers.py",
+        "trainables/importing.py",
         "trainables/compiling.py",
         "trainables/cost.py",
         "trainables/micro_batches.py",
@@ -84,6 +89,10 @@ DOORS = {
 #: Modules that bring TensorFlow when imported: only workers may, so others import them late or not at all.
 WORKER_ONLY = {
     "trainables.training",
+    "trainables.models",
+    "trainables.knobs",
+    "trainables.batch_norm",
+    "trainables.fused_optimizers",
     "trainables.devices",
     "trainables.precision",
     "trainables.replicas",

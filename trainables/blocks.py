@@ -10,6 +10,8 @@ from trainables.normalization import PixelScaling
 from trainables.task import Target
 
 POOL_WINDOW = 2
+#: The name of every dropout at the parameter `dropout`'s rate.
+HEAD_DROPOUT = "head_dropout"
 _OUTPUT_ACTIVATIONS = {"classification": "softmax", "multilabel": "sigmoid", "regression": "linear"}
 
 
@@ -102,6 +104,11 @@ def squeeze_excite(features: keras.KerasTensor, *, ratio: int, activation: str) 
     gate = layers.Dense(max(1, channels // ratio), activation=activation)(gate)
     gate = layers.Dense(channels, activation="sigmoid")(gate)
     return layers.Multiply()([features, gate])
+
+
+def head_dropout(rate: float) -> list[layers.Layer]:
+    """Returns dropout before an output, or nothing where the rate is 0."""
+    return [layers.Dropout(rate, name=HEAD_DROPOUT)] if rate else []
 
 
 def dropped_by_image(features: keras.KerasTensor, *, rate: float) -> keras.KerasTensor:

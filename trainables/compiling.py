@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from trainables.errors import InfeasibleError
+from trainables.fused_optimizers import fuse_steps
 from trainables.losses import TaskLosses
 from trainables.metrics import MeanLoss, make_metrics
 from trainables.schedules import Horizon, learning_rate_of
@@ -101,6 +102,7 @@ def make_optimizer(params: Mapping[str, Any], *, horizon: Horizon) -> keras.opti
         # Keras adds up gradients over replicas even where there is one. TensorFlow registers a gradient of that for
         # good, and with it the whole graph: every trial would leave its graphs in the worker. A test counts them.
         optimizer._all_reduce_sum_gradients = list
+        fuse_steps(optimizer)
     return optimizer
 
 

@@ -57,16 +57,37 @@ def check_limits(cost: Mapping[str, float], limits: Mapping[str, float]) -> None
         raise InfeasibleError(f"the variant costs too much: {', '.join(exceeded)}; nothing was trained")
 
 
-def model_cost(model: keras.Model, *, task: Task, batch_size: int, num_trained: int | None = None) -> dict[str, float]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """A compiled prediction of one image.
+
+    Args:
+        run: float32 (1, height, width, stored channels) to what the model puts out.
+        calls: Every call of a layer without sublayers in it, in the order they happen.
+    """
+
+    run: Callable[[tf.Tensor], Any]
+    calls: Sequence[LayerCall]
+
+
+def model_cost(
+    model: keras.Model,
+    *,
+    task: Task,
+    batch_size: int,
+    prediction: Prediction | None = None,
+    num_trained: int | None = None,
+) -> dict[str, float]:
     """Returns `parameters`, `multiply_adds` of one image's prediction, and `memory_mb` (an estimate, 10^6 bytes).
 
     Multiply-adds are those of convolutions and dense layers, biases left out, as papers count them. The memory is
     that of a training step: activations of a batch, weights with their gradients, the optimizer's state where the model
     is compiled and its optimizer built. Neither the data nor TensorFlow itself is in it.
 
+    prediction: The model's; None: it is made for this alone.
     num_trained: Weights, by numbers in them, that learn where the most do; None: as many as learn now.
     """
-    calls = layer_calls(model, task=task)
+    calls = (prediction or prediction_of(model, task=task)).calls
     pixels = math.prod(task.input_shape) * len(task.inputs)
     activations = sum(call.num_outputs for call in calls if not isinstance(call.layer, _FREE)) + pixels
     trained = _num_numbers(model.trainable_variables)
@@ -85,35 +106,28 @@ def model_cost(model: keras.Model, *, task: Task, batch_size: int, num_trained: 
     }
 
 
-def layer_calls(model: keras.Model, *, task: Task) -> list[LayerCall]:
-    """Returns every call of a layer without sublayers in one prediction, in the order they happen."""
-    calls: list[LayerCall] = []
-    with _noted(_leaves(model), calls):
-        # No kernel runs, and the graph that trains stays as it was.
-        prediction(model, task=task)
-    return calls
-
-
-def prediction(model: keras.Model, *, task: Task) -> Callable[[tf.Tensor], Any]:
-    """Returns the compiled prediction of one image, float32 (1, height, width, stored channels)."""
+def prediction_of(model: keras.Model, *, task: Task) -> Prediction:
+    """Returns the compiled prediction of a model, which no kernel runs for and which changes no other graph of it."""
     shape = (1, *task.input_shape[:2], task.stored_channels)
+    calls: list[LayerCall] = []
 
     @tf.autograph.experimental.do_not_convert
     def predict(images: tf.Tensor) -> Any:
         return model(model_inputs(images, task=task), training=False)
 
-    return tf.function(predict).get_concrete_function(tf.TensorSpec(shape, tf.float32))
+    with _noted(_leaves(model), calls):
+        run = tf.function(predict).get_concrete_function(tf.TensorSpec(shape, tf.float32))
+    return Prediction(run=run, calls=calls)
 
 
-def latency_ms(model: keras.Model, *, task: Task) -> float:
+def latency_ms(prediction: Prediction, *, task: Task) -> float:
     """Returns the median milliseconds of predicting one image, compiled, on this machine as busy as it is."""
-    predict = prediction(model, task=task)
     image = tf.zeros((1, *task.input_shape[:2], task.stored_channels))
     seconds = []
     for _ in range(WARM_UPS + TIMED_PREDICTIONS):
         started = time.perf_counter()
         # Read back: on a GPU a call returns before it is done.
-        keras.tree.map_structure(np.asarray, predict(image))
+        keras.tree.map_structure(np.asarray, prediction.run(image))
         seconds.append(time.perf_counter() - started)
     return statistics.median(seconds[WARM_UPS:]) * 1e3
 
@@ -156,14 +170,17 @@ def _noted(leaves: Sequence[keras.layers.Layer], calls: list[LayerCall]) -> Iter
 
         return noted
 
+    own = [layer.__dict__.get("call") for layer in leaves]
     try:
         for layer in leaves:
             # Past Keras's own __setattr__, which would track the function as state of the layer.
             object.__setattr__(layer, "call", noting(layer, layer.call))
         yield
     finally:
-        for layer in leaves:
+        for layer, call in zip(leaves, own, strict=True):
             layer.__dict__.pop("call", None)
+            if call is not None:
+                object.__setattr__(layer, "call", call)
 
 
 def _numbers_in(tensors: Any) -> int:

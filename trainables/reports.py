@@ -51,7 +51,7 @@ class EpochReport:
         train_seconds: Seconds spent in training steps of this epoch.
         images_per_second: Training images seen a second in those steps.
         overhead_seconds: Seconds since the last report that were not training, by kind:
-            import, data, build, trace, validate, checkpoint.
+            import, data, build, trace, validate, checkpoint, and what `worker_clock` adds.
         is_last: Whether the trial ends by itself with this report.
         reason: Why it does so before the study's last epoch, in words; else empty.
         cost: What the variant costs, in a trial's first report only: parameters, multiply_adds, memory_mb, latency_ms.

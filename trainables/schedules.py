@@ -68,6 +68,8 @@ class LearningRateCourse(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(self, **course: Any) -> None:
         super().__init__()
         self.course = Course(**course)
+        #: The highest learning rate, or a variable that has it.
+        self.peak: Any = self.course.peak
 
     def __call__(self, step: Any) -> Any:
         """Returns the learning rate of a step, counted from 0."""
@@ -78,7 +80,7 @@ class LearningRateCourse(keras.optimizers.schedules.LearningRateSchedule):
         factor = _FORMULAS[course.kind](progress, course)
         if warmup:
             factor = ops.where(step < warmup, (step + 1.0) / warmup, factor)
-        return course.peak * factor
+        return self.peak * factor
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that make an equal schedule."""

@@ -15,8 +15,9 @@ from trainables.data.pipeline import SplitTensors, split_tensors
 from trainables.devices import configure_devices
 from trainables.errors import InfeasibleError
 from trainables.families import FAMILIES
+from trainables.models import forget_models
 from trainables.out_of_memory import is_out_of_memory
-from trainables.training import Training, forget_models
+from trainables.training import Training
 from trainables.worker_spec import DeviceSpec, TrainingSpec
 
 logger = logging.getLogger(__name__)

@@ -1,11 +1,9 @@
 """Training of one variant: whole epochs inside one compiled function, one report an epoch; no Ray, no files."""
 
 import functools
-import gc
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
@@ -13,23 +11,25 @@ import numpy as np
 import tensorflow as tf
 
 from search_spaces import Variant
-from trainables.averaging import averaged, model_variables, state_variables, validated_weights
-from trainables.checkpoint import Checkpoint
+from trainables.averaging import averaged, state_variables
+from trainables.batch_norm import fuse_batch_norm
 from trainables.class_weights import balanced_weights
 from trainables.compiling import compile_model
-from trainables.cost import check_limits, latency_ms, model_cost
+from trainables.cost import Prediction, check_limits, latency_ms, model_cost, prediction_of
 from trainables.data.augment.augmenter import Augmenter, Batch
 from trainables.data.pipeline import SplitTensors, epoch_order, gather_batch
 from trainables.data.streaming import Piece, data_errors, each_batch, each_piece
-from trainables.errors import CheckpointError, DivergedError
-from trainables.families import FAMILIES, build_model
+from trainables.errors import DivergedError
+from trainables.families import FAMILIES
+from trainables.knobs import Beginning, Knobs
 from trainables.losses import without_penalties
 from trainables.metrics import reported
 from trainables.micro_batches import GradientSums, micro_batch_size
+from trainables.models import assign, fresh_model, memory_of
 from trainables.normalization import PixelStatistics
 from trainables.patience import retold, with_patience
 from trainables.phases import most_trained, phase_at, phases_of
-from trainables.replicas import Replicas, copies
+from trainables.replicas import Replicas
 from trainables.reports import EpochReport
 from trainables.schedules import Horizon
 from trainables.step_data import example_data, step_data
@@ -90,7 +90,7 @@ class Training:
         self._untracked: Mapping[str, Any] = {}
         self._replicas = replicas or Replicas()
         self._replicas.check(self._params)
-        self.model = _fresh_model(
+        self.model = fresh_model(
             variant, task=task, statistics=statistics, study_dir=spec.study_dir, scope=self._replicas.scope()
         )
         self._spend("build", started)
@@ -143,7 +143,7 @@ class Training:
         metrics.update({f"val_{name}": value for name, value in self._validation_metrics().items()})
         _check_finite(metrics, epoch=epoch)
         # Before the overhead is told, of which it is a part.
-        cost = self._cost() if epoch == 1 else {}
+        cost = self._cost if epoch == 1 else {}
         report = EpochReport(
             epoch=epoch,
             metrics=metrics,
@@ -173,7 +173,7 @@ class Training:
 
         On a CPU they are the variables' own memory: TensorFlow copies it before it changes what someone else holds.
         """
-        return {name: _memory(variable) for name, variable in self._state_variables().items()}
+        return {name: memory_of(variable) for name, variable in self._state_variables().items()}
 
     def load_state(self, state: Mapping[str, np.ndarray], *, history: Sequence[EpochReport]) -> None:
         """Takes over the state after the epochs of `history`.
@@ -184,11 +184,32 @@ class Training:
         self._be_in_phase_of(epoch=len(history))
         if self._train_epoch is None and any(name.startswith(UNTRACKED) for name in state):
             self._trace()
-        _assign(self._state_variables(), state, variant=self.variant)
+        assign(self._state_variables(), state, variant=self.variant)
         spec, patience = self.spec, self._params["patience"]
         self.history = retold(
             history, max_epochs=spec.max_epochs, metric=spec.metric, mode=spec.mode, patience=patience
         )
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether `begin_again` can make of it what a new training would be, and is worth it."""
+        # Users' code may keep what no variable shows; where phases follow, another one may be traced by now.
+        is_ours = not FAMILIES[self.variant.family].has_own_parameters and len(self._phases) == 1
+        is_whole = self._train_epoch is not None and self._sums is None and not self._untracked
+        return is_ours and is_whole and self._initial.is_kept
+
+    def begin_again(self, variant: Variant) -> None:
+        """Becomes the training of another variant that differs in knobs alone (see `knobs`), at its beginning.
+
+        Every number of it is that of a training that was built and traced for the variant.
+        """
+        started = time.perf_counter()
+        self.variant, self._params = variant, FAMILIES[variant.family].with_defaults(variant.params)
+        self._initial.restore(self._state_variables())
+        self._knobs.turn(self._phase.params(self._params))
+        self.history = []
+        self.overhead_seconds = {}
+        self._spend("build", started)
 
     def _state_variables(self) -> dict[str, Any]:
         return {**state_variables(self.model), **self._untracked}
@@ -208,8 +229,11 @@ class Training:
         with self._replicas.scope():
             self._losses = compile_model(self.model, params, task=self._task, horizon=horizon)
             _create_variables(self.model, self._task)
+        fuse_batch_norm(self.model)
+        self._knobs = Knobs(self.model, params)
         self._train_epoch = self._validate = None
         self._untracked = {}
+        self._initial = Beginning(self._state_variables())
         self._spend("build", started)
 
     def _validation_metrics(self) -> dict[str, float]:
@@ -220,17 +244,29 @@ class Training:
         self._spend("validate", started)
         return metrics
 
+    @functools.cached_property
     def _cost(self) -> dict[str, float]:
         started = time.perf_counter()
-        cost = {**self._counted_cost, "latency_ms": latency_ms(self.model, task=self._task)}
+        cost = {**self._counted_cost, "latency_ms": latency_ms(self._prediction, task=self._task)}
+        # A graph that nobody asks again; the numbers stay.
+        del self._prediction
         self._spend("build", started)
         return cost
 
     @functools.cached_property
     def _counted_cost(self) -> dict[str, float]:
         trained = most_trained(self._phases, self.model, current=self._phase)
-        batch_size = self._params["batch_size"]
-        return model_cost(self.model, task=self._task, batch_size=batch_size, num_trained=trained)
+        return model_cost(
+            self.model,
+            task=self._task,
+            batch_size=self._params["batch_size"],
+            prediction=self._prediction,
+            num_trained=trained,
+        )
+
+    @functools.cached_property
+    def _prediction(self) -> Prediction:
+        return prediction_of(self.model, task=self._task)
 
     def _trace(self) -> None:
         started = time.perf_counter()
@@ -247,7 +283,11 @@ class Training:
             self._train_epoch.graph,
             known=known,
             metrics=self.model.metrics_variables,
-            scratch=[*(self._sums.variables if self._sums else ()), *self._replicas.copies_of(self.model)],
+            scratch=[
+                *self._knobs.variables,
+                *(self._sums.variables if self._sums else ()),
+                *self._replicas.copies_of(self.model),
+            ],
         )
         self._spend("trace", started)
 
@@ -297,65 +337,6 @@ class Training:
         self.overhead_seconds[kind] = self.overhead_seconds.get(kind, 0.0) + time.perf_counter() - started
 
 
-def restored_model(
-    variant: Variant,
-    checkpoint: Checkpoint,
-    *,
-    task: Task,
-    statistics: PixelStatistics | None = None,
-    study_dir: str = "",
-) -> Any:
-    """Returns the variant's Keras model with the weights that were validated, not compiled.
-
-    statistics: of the training split's pixels. study_dir: where relative names in the variant start.
-    Raises: CheckpointError: if the checkpoint is not of this variant.
-    """
-    model = _fresh_model(variant, task=task, statistics=statistics, study_dir=study_dir)
-    _assign(model_variables(model), validated_weights(checkpoint.state), variant=variant)
-    return model
-
-
-def _assign(variables: Mapping[str, Any], state: Mapping[str, np.ndarray], *, variant: Variant) -> None:
-    """Sets all variables, or none where the arrays are not theirs."""
-    if variables.keys() != state.keys():
-        raise CheckpointError(
-            f"the checkpoint holds {len(state)} arrays, variant {variant.variant_id} has {len(variables)}"
-        )
-    for name, variable in variables.items():
-        if tuple(variable.shape) != state[name].shape:
-            raise CheckpointError(f"{name}: expected shape {tuple(variable.shape)}, got {state[name].shape}")
-    for name, variable in variables.items():
-        variable.assign(state[name])
-
-
-def forget_models() -> None:
-    """Frees the memory of all models that nothing holds any more, and what Keras remembers of them."""
-    keras.backend.clear_session()
-    gc.collect()
-
-
-def _memory(variable: Any) -> np.ndarray:
-    plain = copies(variable)[0] if isinstance(variable, keras.Variable) else variable
-    # The operation itself: all that `read_value` does besides takes five times as long.
-    return np.asarray(tf.raw_ops.ReadVariableOp(resource=plain.handle, dtype=plain.dtype))
-
-
-def _fresh_model(
-    variant: Variant,
-    *,
-    task: Task,
-    statistics: PixelStatistics | None,
-    study_dir: str,
-    scope: AbstractContextManager[Any] | None = None,
-) -> keras.Model:
-    # A worker trains many variants: nothing of the last one may reach this one, neither names nor seeds. Initial
-    # weights and dropout draw from Keras's own generator, so it is seeded here, once, from the variant alone.
-    forget_models()
-    keras.utils.set_random_seed(variant.seed & 0x7FFFFFFF)
-    with scope or nullcontext():
-        return build_model(variant, task=task, statistics=statistics, study_dir=study_dir)
-
-
 def _horizon(train: SplitTensors, params: Mapping[str, Any], *, max_epochs: int) -> Horizon:
     steps_per_epoch = math.ceil(train.num_images / params["batch_size"])
     return Horizon(steps_per_epoch=steps_per_epoch, max_epochs=max_epochs)
@@ -377,8 +358,14 @@ def _class_weights(train: SplitTensors, params: Mapping[str, Any], *, task: Task
 def _create_variables(model: keras.Model, task: Task) -> None:
     """Creates metric and optimizer variables now: a compiled function may not create them on a later trace."""
     model.optimizer.build(model.trainable_variables)
-    # Keras's own fit() calls this, too; it runs no kernel, so neither weights nor seeds change.
-    model._symbolic_build(data_batch=example_data(task, count=2))
+    inputs, labels = example_data(task, count=2)
+    if task.has_one_target and type(model).__module__.partition(".")[0] == "keras":
+        # No class of a user's: all that is missing are metrics, which need the shapes alone.
+        outputs = np.zeros((2, task.targets[0].size), np.float32)
+        model._compile_metrics.build(labels, outputs)
+        model._compile_loss.build(labels, outputs)
+    # Keras's own fit() calls this, too. It runs no kernel and leaves what is built, so no weight or seed changes.
+    model._symbolic_build(data_batch=(inputs, labels))
 
 
 def _floats(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search_spaces import Variant
-from trainables.checkpoint import Checkpoint, discard_checkpoint, prune_checkpoints, valid_checkpoints
+from trainables.checkpoint import Checkpoint, discard_checkpoint, prune_checkpoints, saved_epochs, valid_checkpoints
 from trainables.checkpoint_store import CheckpointStore
 from trainables.checkpoint_writer import CheckpointWriter
 from trainables.data.dataset import DatasetInfo, open_dataset
@@ -20,9 +20,11 @@ from trainables.data.prepare import prepare_in_process
 from trainables.errors import CheckpointError, DivergedError, InfeasibleError, MicroBatchError, UserCodeError
 from trainables.families import FAMILIES
 from trainables.fence import leave_if_superseded
+from trainables.importing import import_tensorflow
 from trainables.out_of_memory import Cut, given_up, is_out_of_memory, micro_batches_note, num_micro_batches
 from trainables.patience import best_epoch
 from trainables.reports import EpochReport, FailureKind, Note, NoteKind
+from trainables.traced import TracedTrainings
 from trainables.user_code import in_words, user_error
 from trainables.worker_spec import WorkerSpec
 
@@ -56,14 +58,26 @@ class TrialRun:
         variant: What to train.
         first_epoch: The first epoch whose report is still wanted, from 1.
         spec: What all trials of the study share.
+        traced: Trainings of earlier trials in this process.
     """
 
-    def __init__(self, *, trial: str, variant: Variant, first_epoch: int, spec: WorkerSpec) -> None:
+    def __init__(
+        self,
+        *,
+        trial: str,
+        variant: Variant,
+        first_epoch: int,
+        spec: WorkerSpec,
+        traced: TracedTrainings | None = None,
+    ) -> None:
         self.trial = trial
         self.variant = variant
         self.spec = spec
         self._next_epoch = first_epoch
         self._training: Training | None = None
+        self._traced = traced or TracedTrainings()
+        #: Whether the last epoch left nothing behind that another trial would feel.
+        self._is_sound = True
         self._folder = Path(spec.checkpoints) / trial
         self._store = CheckpointStore(spec.remote, trial=trial, folder=self._folder)
         self._is_here_only = False
@@ -90,7 +104,8 @@ class TrialRun:
         self._leave_if_superseded()
         outcome = self._try_step()
         if isinstance(outcome, Failure) and outcome.kind is FailureKind.OUT_OF_MEMORY:
-            return self._step_in_micro_batches(outcome)
+            outcome = self._step_in_micro_batches(outcome)
+        self._is_sound = not isinstance(outcome, Failure) or outcome.kind is FailureKind.DIVERGED
         return outcome
 
     def _try_step(self) -> EpochReport | Failure:
@@ -159,9 +174,10 @@ class TrialRun:
         if self._training is None:
             return
         # Late, because it imports TensorFlow.
-        from trainables.training import forget_models
+        from trainables.models import forget_models
 
         self._training = None
+        self._traced.clear()
         forget_models()
 
     def _next_report(self) -> EpochReport:
@@ -182,6 +198,13 @@ class TrialRun:
             self.settle()
         return report
 
+    def leave(self) -> None:
+        """Hands what can be reused on to the next trial of this process, which begins."""
+        if self._training is not None and self._is_sound:
+            self._training.on_trained = _nothing
+            self._traced.keep(self._training)
+        self._training = None
+
     def settle(self) -> None:
         """Waits until the checkpoints are kept elsewhere, too, where they are to be, and notes once if they are not."""
         if (failure := self._store.settle()) and not self._is_here_only:
@@ -191,13 +214,15 @@ class TrialRun:
 
     def _train_and_save(self, training: "Training") -> EpochReport:
         report = training.run_epoch()
-        self._save(training)
-        return report
+        seconds = self._save(training)
+        # The checkpoint knows nothing of it: a report that is told again cost nothing again.
+        return replace(report, overhead_seconds={**report.overhead_seconds, "checkpoint": seconds})
 
     def _begin(self) -> "Training":
         started = time.perf_counter()
         # Late, and in the first step only: TensorFlow costs seconds and hundreds of MB, and a failure here can be
         # retried, which Ray Tune does not do for one in setup() or reset_config().
+        import_tensorflow()
         from trainables.devices import configure_devices
         from trainables.precision import demand_precision
         from trainables.replicas import own_replicas
@@ -209,7 +234,9 @@ class TrialRun:
         started = time.perf_counter()
         train, validation = _open_splits(self.spec)
         overhead["data"] = time.perf_counter() - started
-        training = Training(
+        # A checkpoint may be of a training in micro-batches, which is traced otherwise.
+        is_new = self._num_micro_batches == self._next_epoch == 1 and not saved_epochs(self._folder)
+        training = (self._traced.take(self.variant) if is_new else None) or Training(
             self.variant,
             train=train,
             validation=validation,
@@ -260,7 +287,8 @@ class TrialRun:
         self._writer.begin(training.state(), epoch=training.epoch + 1)
         self._saving_seconds = time.perf_counter() - started
 
-    def _save(self, training: "Training") -> None:
+    def _save(self, training: "Training") -> float:
+        """Returns the seconds that the step waited for it."""
         started = time.perf_counter()
         # Never more than one epoch ahead of what is kept elsewhere, as long as that answers.
         self.settle()
@@ -274,7 +302,7 @@ class TrialRun:
         self._leave_if_superseded()
         self._writer.finish(checkpoint, keep=keep, is_last=training.history[-1].is_last)
         self._store.changed(keep=keep)
-        training.overhead_seconds["checkpoint"] = self._saving_seconds + time.perf_counter() - started
+        return self._saving_seconds + time.perf_counter() - started
 
     def _kept(self, training: "Training") -> set[int]:
         """Returns the epochs whose checkpoints stay."""
@@ -301,6 +329,10 @@ def _show_augmentation(spec: WorkerSpec, train: "SplitTensors") -> None:
     except OSError as exc:
         # A trial is worth more than a picture.
         logger.warning('picture=%s decision=skip reason="%s"', spec.picture, exc)
+
+
+def _nothing() -> None:
+    """Is what a training does between training and validation when it belongs to no trial."""
 
 
 def _without_overhead(history: Sequence[EpochReport]) -> list[EpochReport]:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from ray import tune
 
 from search_spaces import Variant
 from trainables.cores import cores_in_words, own_cores
+from trainables.traced import TracedTrainings
 from trainables.trial_run import Failure, TrialRun
+from trainables.worker_clock import WorkerClock, process_age
 from trainables.worker_spec import PRIVATE, WorkerSpec
 
 
@@ -26,25 +29,33 @@ class VariantTrainable(tune.Trainable):
 
     _run: TrialRun
     _spec: WorkerSpec
+    _traced: TracedTrainings
+    _clock: WorkerClock
 
     def setup(self, config: dict[str, Any], spec: WorkerSpec) -> None:  # type: ignore[override, unused-ignore]
         """Takes note of the first trial."""
         os.umask(PRIVATE)
         self._spec = spec
+        self._traced = TracedTrainings()
+        self._clock = WorkerClock(age=process_age())
         self._take(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes note of the next trial."""
+        self._run.leave()
         self._take(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
         """Returns one epoch's result for Ray Tune, with the report or the failure inside."""
+        began = time.monotonic()
         outcome = self._run.step()
         notes = [asdict(note) for note in self._run.take_notes()]
         result: dict[str, Any] = {"trial": self._run.trial, "worker": worker_facts(self._spec), "notes": notes}
         if isinstance(outcome, Failure):
+            self._clock.fail(trial=self._run.trial)
             return result | {"done": True, "failure": asdict(outcome)}
+        outcome = self._clock.accounted(outcome, trial=self._run.trial, began=began)
         return result | {
             **outcome.metrics,
             "epoch": outcome.epoch,
@@ -68,6 +79,7 @@ class VariantTrainable(tune.Trainable):
             variant=Variant.from_json(config["variant"]),
             first_epoch=config["first_epoch"],
             spec=self._spec,
+            traced=self._traced,
         )
 
 

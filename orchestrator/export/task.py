@@ -26,10 +26,10 @@ from trainables.devices import configure_devices
 from trainables.errors import CheckpointError
 from trainables.losses import without_penalties
 from trainables.metrics import reported
+from trainables.models import restored_model
 from trainables.plain_graph import foreign_parts, plain_model
 from trainables.step_data import model_inputs, step_data
 from trainables.task import Task
-from trainables.training import restored_model
 from trainables.trial_run import dataset_on_this_node
 from trainables.worker_spec import PRIVATE
 

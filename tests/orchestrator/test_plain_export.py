@@ -107,7 +107,7 @@ def test_models_of_classes_load_in_plain_keras_and_predict_what_their_checkpoint
 ) -> None:
     from orchestrator.export.task import export_model
     from trainables.checkpoint import checkpoint_folder, load_checkpoint
-    from trainables.training import restored_model
+    from trainables.models import restored_model
 
     params: dict[str, dict[str, Any]] = {
         "subclassed": {"filters": 8, "num_blocks": 3, "dropout": 0.1, "l2": 1e-4, "ema_momentum": 0.5},

@@ -8,8 +8,8 @@ from trainables.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from trainables.compiling import compile_for_evaluation
 from trainables.data.pipeline import epoch_order, gather_batch
 from trainables.families import FAMILIES
+from trainables.models import restored_model
 from trainables.task import Task
-from trainables.training import restored_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

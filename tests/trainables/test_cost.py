@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from search_spaces import Variant
-from trainables.cost import layer_calls, model_cost, prediction
+from trainables.cost import model_cost, prediction_of
 from trainables.errors import InfeasibleError
 from trainables.families import FAMILIES, build_model
 from trainables.task import Task
@@ -170,7 +170,7 @@ def test_a_training_tells_its_cost_once(training_of, variant_of):
 
 def test_a_call_knows_its_layer_and_its_sizes():
     model = keras.Sequential([keras.Input(SHAPE), layers.Conv2D(4, 3, padding="same")])
-    (call,) = layer_calls(model, task=Task.classification(input_shape=SHAPE, num_classes=2))
+    (call,) = prediction_of(model, task=Task.classification(input_shape=SHAPE, num_classes=2)).calls
     assert (call.layer, call.num_inputs, call.num_outputs) == (model.layers[0], 144, 192)
 
 
@@ -189,5 +189,5 @@ def test_a_variant_above_a_limit_is_refused_untrained_with_each_limit(training_o
 def test_a_timed_prediction_is_the_models_own():
     model = keras.Sequential([keras.Input(SHAPE), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(3)])
     image = np.random.default_rng(0).normal(size=(1, *SHAPE)).astype(np.float32)
-    predict = prediction(model, task=Task.classification(input_shape=SHAPE, num_classes=3))
+    predict = prediction_of(model, task=Task.classification(input_shape=SHAPE, num_classes=3)).run
     np.testing.assert_allclose(predict(image), model(image), rtol=1e-5)

@@ -12,10 +12,11 @@ from trainables.data.dataset import Split, open_dataset
 from trainables.data.pipeline import split_tensors
 from trainables.data.statistics import pixel_moments, pixel_statistics
 from trainables.families import FAMILIES, build_model
+from trainables.models import restored_model
 from trainables.normalization import NORMALIZATIONS, PixelStatistics, pixel_scaling
 from trainables.spec import DataSpec
 from trainables.task import Task
-from trainables.training import Training, restored_model
+from trainables.training import Training
 from trainables.worker_spec import TrainingSpec
 
 pytestmark = pytest.mark.usefixtures("one_thread")

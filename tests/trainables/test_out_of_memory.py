@@ -209,7 +209,7 @@ def test_model_that_cannot_even_be_built_has_no_estimate(run_of, monkeypatch):
     def build_model(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr("trainables.training.build_model", build_model)
+    monkeypatch.setattr("trainables.models.build_model", build_model)
     failed = failure(run_of(most=32))
     assert failed.reason.startswith("ran out of memory in batches of 32, and again in 4 micro-batches of 8; use")
 

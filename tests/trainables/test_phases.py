@@ -102,7 +102,7 @@ def test_arrays_of_the_model_have_the_same_names_in_both_phases(whole):
 
 @pytest.mark.parametrize("epoch", [2, 4])
 def test_the_validated_model_is_restored_from_a_checkpoint_of_either_phase(epoch, whole, splits, task):
-    from trainables.training import restored_model
+    from trainables.models import restored_model
 
     training, told = whole
     report, state, _, _ = told[epoch]

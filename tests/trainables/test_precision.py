@@ -9,9 +9,9 @@ from trainables import precision
 from trainables.checkpoint import Checkpoint
 from trainables.errors import InfeasibleError
 from trainables.families import FAMILIES, build_model
+from trainables.models import restored_model
 from trainables.precision import demand_precision
 from trainables.task import Task
-from trainables.training import restored_model
 from trainables.worker_spec import DeviceSpec
 
 pytestmark = pytest.mark.usefixtures("one_thread")

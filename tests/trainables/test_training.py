@@ -8,9 +8,9 @@ from trainables.compiling import compile_for_evaluation
 from trainables.data.pipeline import epoch_order, gather_batch
 from trainables.errors import CheckpointError, DivergedError, InfeasibleError
 from trainables.families import FAMILIES
+from trainables.models import restored_model
 from trainables.spec import AugmentSpec
 from trainables.task import Task
-from trainables.training import restored_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -129,7 +129,7 @@ def test_a_trial_reports_every_epoch_and_says_which_is_the_last(undisturbed):
     told, _ = undisturbed
     assert [report.epoch for report in told] == [1, 2, 3, 4, 5]
     assert [report.is_last for report in told] == [False] * 4 + [True]
-    assert set(told[0].overhead_seconds) == {"import", "data", "build", "trace", "validate"}
+    assert set(told[0].overhead_seconds) == {"import", "data", "build", "trace", "validate", "checkpoint"}
     assert set(told[1].overhead_seconds) == {"checkpoint", "validate"}
 
 
@@ -233,7 +233,7 @@ def test_checkpoints_of_another_variant_are_cleared_away(spec, variant_of, stopp
 
 
 def test_nothing_is_built_before_the_first_step(spec, variant, monkeypatch):
-    monkeypatch.setattr("trainables.training.build_model", raising(AssertionError("built")))
+    monkeypatch.setattr("trainables.models.build_model", raising(AssertionError("built")))
     start(spec, variant)
     assert not Path(spec.checkpoints).exists()
 
@@ -309,7 +309,7 @@ def test_a_full_disk_is_a_storage_error(spec, variant, monkeypatch):
 
 
 def test_whatever_else_is_raised_is_a_code_error_with_its_traceback(spec, variant, monkeypatch):
-    monkeypatch.setattr("trainables.training.build_model", raising(RuntimeError("boom\nsecond line")))
+    monkeypatch.setattr("trainables.models.build_model", raising(RuntimeError("boom\nsecond line")))
     failed = failure(start(spec, variant))
     assert (failed.kind, failed.reason) == (FailureKind.CODE_ERROR, "RuntimeError: boom")
     assert failed.details.endswith("RuntimeError: boom\nsecond line\n")
@@ -317,6 +317,6 @@ def test_whatever_else_is_raised_is_a_code_error_with_its_traceback(spec, varian
 
 
 def test_a_trial_that_is_stopped_from_outside_is_no_failure(spec, variant, monkeypatch):
-    monkeypatch.setattr("trainables.training.build_model", raising(KeyboardInterrupt()))
+    monkeypatch.setattr("trainables.models.build_model", raising(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         start(spec, variant).step()

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from trainables.blocks import convolution, filters_of, norm_activation, output_layer, pooled, scaled_input
+from trainables.blocks import convolution, filters_of, head_dropout, norm_activation, output_layer, pooled, scaled_input
 from trainables.errors import InfeasibleError
 from trainables.task import Task
 
@@ -42,8 +42,8 @@ def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
             features = pooled(features, kind=params["pooling"])
         features = _module(features, params, filters=filters, shared=shared if params["shared"] else {})
     features = layers.GlobalAveragePooling2D()(features)
-    if params["dropout"]:
-        features = layers.Dropout(params["dropout"])(features)
+    for dropout in head_dropout(params["dropout"]):
+        features = dropout(features)
     return keras.Model(image, output_layer(task.targets[0])(features), name="functional")
 
 

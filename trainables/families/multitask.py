@@ -15,7 +15,15 @@ from typing import Any
 import keras
 from keras import layers
 
-from trainables.blocks import batch_normalisation, convolution, filters_of, output_layer, pooled, scaled_input
+from trainables.blocks import (
+    batch_normalisation,
+    convolution,
+    filters_of,
+    head_dropout,
+    output_layer,
+    pooled,
+    scaled_input,
+)
 from trainables.errors import InfeasibleError
 from trainables.normalization import PixelScaling
 from trainables.task import Target, Task
@@ -35,8 +43,8 @@ def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
     for features in scaled:
         parts.append((trunk if params["shared_trunk"] else _Trunk(params))(features))
     features = parts[0] if len(parts) == 1 else layers.Concatenate()(parts)
-    if params["dropout"]:
-        features = layers.Dropout(params["dropout"])(features)
+    for dropout in head_dropout(params["dropout"]):
+        features = dropout(features)
     heads = {target.name: _head(features, target, params, is_lone=task.has_one_target) for target in task.targets}
     outputs = heads[task.targets[0].name] if task.has_one_target else heads
     return keras.Model(images, outputs, name="multitask")

@@ -18,6 +18,7 @@ from trainables.blocks import (
     convolution,
     dropped_by_image,
     filters_of,
+    head_dropout,
     norm_activation,
     output_layer,
     scaled_input,
@@ -56,8 +57,8 @@ def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
     if params["pre_activation"]:
         features = _normalised(features, params)
     features = layers.GlobalAveragePooling2D()(features)
-    if params["dropout"]:
-        features = layers.Dropout(params["dropout"])(features)
+    for dropout in head_dropout(params["dropout"]):
+        features = dropout(features)
     return keras.Model(image, output_layer(task.targets[0])(features), name="residual")
 
 

@@ -15,6 +15,7 @@ from trainables.blocks import (
     POOL_WINDOW,
     convolution,
     filters_of,
+    head_dropout,
     l2_penalty,
     norm_activation,
     one_a_block,
@@ -48,8 +49,7 @@ def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
     penalty = l2_penalty(params["l2"])
     if params["dense_units"]:
         stack.append(layers.Dense(params["dense_units"], activation=params["activation"], kernel_regularizer=penalty))
-    if params["dropout"]:
-        stack.append(layers.Dropout(params["dropout"]))
+    stack += head_dropout(params["dropout"])
     stack.append(output_layer(task.targets[0], penalty=penalty))
     # All at once: Sequential.add builds the whole model again for each layer.
     return keras.Sequential(stack, name="sequential")

@@ -17,6 +17,7 @@ from trainables.blocks import (
     POOL_WINDOW,
     convolution,
     filters_of,
+    head_dropout,
     l2_penalty,
     norm_activation,
     output_layer,
@@ -200,9 +201,8 @@ def _block(design: Design, *, position: int) -> keras.Sequential:
 
 def _classifier(design: Design, target: Target, *, name: str) -> keras.Sequential:
     """Returns a global average, dropout if asked for, and an output of the target's kind."""
-    dropout = [layers.Dropout(design.dropout)] if design.dropout else []
     output = output_layer(target, penalty=l2_penalty(design.l2))
-    return keras.Sequential([layers.GlobalAveragePooling2D(), *dropout, output], name=name)
+    return keras.Sequential([layers.GlobalAveragePooling2D(), *head_dropout(design.dropout), output], name=name)
 
 
 def _check(design: Design, *, input_shape: tuple[int, int, int]) -> None:

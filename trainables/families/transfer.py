@@ -16,7 +16,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from trainables.blocks import output_layer
+from trainables.blocks import head_dropout, output_layer
 from trainables.errors import InfeasibleError
 from trainables.families.backbones import BACKBONES, Backbone, Preprocessing
 from trainables.families.parameters_transfer import IMAGENET, NO_WEIGHTS, WEIGHTS_SHA256
@@ -62,8 +62,8 @@ def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
     features = _HEADS[params["head"]]()(features)
     if params["dense_units"]:
         features = layers.Dense(params["dense_units"], activation="relu")(features)
-    if params["dropout"]:
-        features = layers.Dropout(params["dropout"])(features)
+    for dropout in head_dropout(params["dropout"]):
+        features = dropout(features)
     return keras.Model(image, output_layer(task.targets[0])(features), name="transfer")
 
 

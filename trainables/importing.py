@@ -1,0 +1,33 @@
+"""The import of TensorFlow and Keras into a worker, which is the longest part of its start."""
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+#: What Keras imports only to offer wrappers for it, with all of SciPy behind it: a fifth of the time.
+_NOT_NEEDED = "sklearn"
+_LOCK = threading.Lock()
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow and Keras without scikit-learn, unless that is there already; users' code may import it."""
+    with _LOCK:
+        if "keras" in sys.modules:
+            return
+        with _hidden(_NOT_NEEDED):
+            import keras  # noqa: F401
+            import tensorflow as tf  # noqa: F401
+
+
+@contextmanager
+def _hidden(name: str) -> Iterator[None]:
+    """Makes an import of a package fail for a while, as if it was not installed."""
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]

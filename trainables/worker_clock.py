@@ -1,0 +1,60 @@
+"""Where a worker's seconds go: what its trials do not tell themselves is the time around their steps."""
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from trainables.reports import EpochReport
+
+
+class WorkerClock:
+    """Accounts for every second of a worker process, from its start to its last report.
+
+    Args:
+        age: Seconds since the process began.
+    """
+
+    def __init__(self, *, age: float) -> None:
+        self._left_at = time.monotonic() - age
+        self._trial: str | None = None
+        self._unreported = 0.0
+
+    def accounted(self, report: EpochReport, *, trial: str, began: float) -> EpochReport:
+        """Returns a report with the seconds that it does not account for itself.
+
+        These are `start` (from the process's begin to its first step), `idle` (from a trial's last report to the next
+        trial), `report` (from a report to the next step of the same trial) and `other` (in the step itself).
+
+        began: when its step began, as `time.monotonic` tells it.
+        """
+        around = {self._kind(trial): began - self._left_at}
+        self._leave(trial)
+        inside = self._left_at - began - report.train_seconds - sum(report.overhead_seconds.values())
+        other, self._unreported = max(0.0, inside) + self._unreported, 0.0
+        return replace(report, overhead_seconds={**around, **report.overhead_seconds, "other": other})
+
+    def fail(self, *, trial: str) -> None:
+        """Takes note of a step that ended without a report; the next one accounts for it."""
+        before = self._left_at
+        self._leave(trial)
+        self._unreported += self._left_at - before
+
+    def _kind(self, trial: str) -> str:
+        if self._trial is None:
+            return "start"
+        return "report" if trial == self._trial else "idle"
+
+    def _leave(self, trial: str) -> None:
+        self._trial = trial
+        self._left_at = time.monotonic()
+
+
+def process_age() -> float:
+    """Returns the seconds since this process began; 0 where the system does not tell."""
+    try:
+        # The name, in parentheses, may hold spaces; the start is the 22nd field.
+        ticks = int(Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19])
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return 0.0
