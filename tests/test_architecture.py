@@ -47,6 +47,11 @@ DOORS = {
     ),
     "keras": (
         "trainables/training.py",
+        "trainables/models.py",
+        "trainables/knobs.py",
+        "trainables/batch_norm.py",
+        "trainables/fused_optimizers.py",
+        "trainables/importing.py",
         "trainables/blocks.py",
         "trainables/plain_graph.py",
         "trainables/compiling.py",

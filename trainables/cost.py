@@ -4,6 +4,7 @@ The model is traced once on symbolic images, and every call of every layer is no
 several branches and subclassed models count as what they really do.
 """
 
+import functools
 import math
 import statistics
 import time
@@ -66,8 +67,42 @@ class Prediction:
         calls: Every call of a layer without sublayers in it, in the order they happen.
     """
 
-    run: Callable[[tf.Tensor], Any]
+    run: Any
     calls: Sequence[LayerCall]
+
+
+class VariantCost:
+    """What a variant costs, counted and measured once each, and only when asked for.
+
+    Args:
+        model: Compiled, its optimizer built.
+        task: Its task.
+        batch_size: Of its training.
+        num_trained: Tells how many numbers learn where the most do.
+    """
+
+    def __init__(self, model: keras.Model, *, task: Task, batch_size: int, num_trained: Callable[[], int]) -> None:
+        self._model, self._task, self._batch_size, self._num_trained = model, task, batch_size, num_trained
+        self._prediction: Prediction | None = None
+
+    @functools.cached_property
+    def counted(self) -> dict[str, float]:
+        """All but the latency."""
+        self._prediction = prediction_of(self._model, task=self._task)
+        return model_cost(
+            self._model,
+            task=self._task,
+            batch_size=self._batch_size,
+            prediction=self._prediction,
+            num_trained=self._num_trained(),
+        )
+
+    @functools.cached_property
+    def measured(self) -> dict[str, float]:
+        """With the latency."""
+        counted = self.counted
+        prediction, self._prediction = self._prediction, None
+        return {**counted, "latency_ms": latency_ms(prediction or prediction_of(self._model, task=self._task))}
 
 
 def model_cost(
@@ -120,9 +155,9 @@ def prediction_of(model: keras.Model, *, task: Task) -> Prediction:
     return Prediction(run=run, calls=calls)
 
 
-def latency_ms(prediction: Prediction, *, task: Task) -> float:
+def latency_ms(prediction: Prediction) -> float:
     """Returns the median milliseconds of predicting one image, compiled, on this machine as busy as it is."""
-    image = tf.zeros((1, *task.input_shape[:2], task.stored_channels))
+    image = tf.zeros(prediction.run.structured_input_signature[0][0].shape)
     seconds = []
     for _ in range(WARM_UPS + TIMED_PREDICTIONS):
         started = time.perf_counter()

@@ -1,6 +1,5 @@
 """Training of one variant: whole epochs inside one compiled function, one report an epoch; no Ray, no files."""
 
-import functools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from trainables.averaging import averaged, state_variables
 from trainables.batch_norm import fuse_batch_norm
 from trainables.class_weights import balanced_weights
 from trainables.compiling import compile_model
-from trainables.cost import Prediction, check_limits, latency_ms, model_cost, prediction_of
+from trainables.cost import VariantCost, check_limits
 from trainables.data.augment.augmenter import Augmenter, Batch
 from trainables.data.pipeline import SplitTensors, epoch_order, gather_batch
 from trainables.data.streaming import Piece, data_errors, each_batch, each_piece
@@ -97,8 +96,14 @@ class Training:
         self._phases = phases_of(FAMILIES[variant.family].module, self._params)
         self._enter_phase_of(epoch=1)
         started = time.perf_counter()
+        self._cost = VariantCost(
+            self.model,
+            task=task,
+            batch_size=self._params["batch_size"],
+            num_trained=lambda: most_trained(self._phases, self.model, current=self._phase),
+        )
         if spec.limits:
-            check_limits(self._counted_cost, spec.limits)
+            check_limits(self._cost.counted, spec.limits)
         self._class_weights = _class_weights(train, self._params, task=task)
         self._augmenter = Augmenter(
             spec.augment.scaled(self._params["augment_strength"]),
@@ -142,8 +147,10 @@ class Training:
         self.on_trained()
         metrics.update({f"val_{name}": value for name, value in self._validation_metrics().items()})
         _check_finite(metrics, epoch=epoch)
+        started = time.perf_counter()
+        cost = self._cost.measured if epoch == 1 else {}
         # Before the overhead is told, of which it is a part.
-        cost = self._cost if epoch == 1 else {}
+        self._spend("build", started)
         report = EpochReport(
             epoch=epoch,
             metrics=metrics,
@@ -166,7 +173,7 @@ class Training:
 
     def estimated_memory_mb(self) -> float:
         """Returns what a training step of a whole batch needs, as `model_cost` estimates it."""
-        return self._counted_cost["memory_mb"]
+        return self._cost.counted["memory_mb"]
 
     def state(self) -> dict[str, np.ndarray]:
         """Returns every array that the next epoch depends on, by name; they stay as they are, and are not writable.
@@ -194,9 +201,11 @@ class Training:
     def is_reusable(self) -> bool:
         """Whether `begin_again` can make of it what a new training would be, and is worth it."""
         # Users' code may keep what no variable shows; where phases follow, another one may be traced by now.
-        is_ours = not FAMILIES[self.variant.family].has_own_parameters and len(self._phases) == 1
+        is_ours = (
+            not FAMILIES[self.variant.family].has_own_parameters and len(self._phases) == self._replicas.count == 1
+        )
         is_whole = self._train_epoch is not None and self._sums is None and not self._untracked
-        return is_ours and is_whole and self._initial.is_kept
+        return is_ours and is_plain and is_whole and self._initial.is_kept
 
     def begin_again(self, variant: Variant) -> None:
         """Becomes the training of another variant that differs in knobs alone (see `knobs`), at its beginning.
@@ -244,30 +253,6 @@ class Training:
         self._spend("validate", started)
         return metrics
 
-    @functools.cached_property
-    def _cost(self) -> dict[str, float]:
-        started = time.perf_counter()
-        cost = {**self._counted_cost, "latency_ms": latency_ms(self._prediction, task=self._task)}
-        # A graph that nobody asks again; the numbers stay.
-        del self._prediction
-        self._spend("build", started)
-        return cost
-
-    @functools.cached_property
-    def _counted_cost(self) -> dict[str, float]:
-        trained = most_trained(self._phases, self.model, current=self._phase)
-        return model_cost(
-            self.model,
-            task=self._task,
-            batch_size=self._params["batch_size"],
-            prediction=self._prediction,
-            num_trained=trained,
-        )
-
-    @functools.cached_property
-    def _prediction(self) -> Prediction:
-        return prediction_of(self.model, task=self._task)
-
     def _trace(self) -> None:
         started = time.perf_counter()
         rows = tf.TensorSpec([None], tf.int32)
@@ -311,12 +296,9 @@ class Training:
             with sums.of_piece(piece):
                 train(batch)
 
-        piece_size = self._piece_size(size)
+        piece_size = micro_batch_size(size, num_images=self._train.num_images, num_micro_batches=self.num_micro_batches)
         each_piece(order, size=size, piece_size=piece_size, make=make, is_streamed=is_streamed, do=train_piece)
         return reported(self.model)
-
-    def _piece_size(self, batch_size: int) -> int:
-        return micro_batch_size(batch_size, num_images=self._train.num_images, num_micro_batches=self.num_micro_batches)
 
     def _validation_steps(self, rows: tf.Tensor) -> dict[str, tf.Tensor]:
         def make(some: tf.Tensor) -> Batch:
