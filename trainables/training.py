@@ -201,9 +201,8 @@ class Training:
     def is_reusable(self) -> bool:
         """Whether `begin_again` can make of it what a new training would be, and is worth it."""
         # Users' code may keep what no variable shows; where phases follow, another one may be traced by now.
-        is_ours = (
-            not FAMILIES[self.variant.family].has_own_parameters and len(self._phases) == self._replicas.count == 1
-        )
+        is_ours = not FAMILIES[self.variant.family].has_own_parameters
+        is_plain = len(self._phases) == self._replicas.count == 1
         is_whole = self._train_epoch is not None and self._sums is None and not self._untracked
         return is_ours and is_plain and is_whole and self._initial.is_kept
 
