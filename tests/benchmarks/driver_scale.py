@@ -1,0 +1,220 @@
+"""What a trial costs the driver, by the number of trials: `python tests/benchmarks/driver_scale.py --trials 100 1000 10000`.
+
+Runs studies whose trials train nothing and report made-up numbers at once, through all that a real study goes through on
+the driver's side: Ray, Ray Tune's loop, searcher, scheduler, recorder, journal, tables, checkpoint keeper, progress.
+Each study runs in a process of its own. `--profile` prints where the time of Ray Tune's thread goes.
+"""
+
+import argparse
+import cProfile
+import hashlib
+import json
+import os
+import pstats
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+ROOT = Path(__file__).parents[2]
+SAMPLE_SECONDS = 0.25
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trials", type=int, nargs="+", default=[100, 1000, 10_000])
+    parser.add_argument("--search", choices=("random", "tpe"), default="random")
+    parser.add_argument("--schedule", choices=("none", "asha"), default="none")
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(measure(options)))
+        return
+    found = [in_own_process(options, num_trials=number) for number in options.trials]
+    print_table(found)
+
+
+def in_own_process(options: argparse.Namespace, *, num_trials: int) -> dict[str, Any]:
+    """Returns what a study of so many trials cost, in a process that ran no other."""
+    command = [sys.executable, __file__, "--one", "--trials", str(num_trials), "--search", options.search]
+    command += ["--schedule", options.schedule, "--epochs", str(options.epochs)]
+    command += ["--profile"] if options.profile else []
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    *profile, last = done.stdout.splitlines()
+    print("\n".join(profile), file=sys.stderr, flush=True)
+    print(last, file=sys.stderr, flush=True)
+    return json.loads(last)
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Runs one study and returns what it cost."""
+    from rich.console import Console
+
+    from orchestrator import run_study, session
+    from orchestrator.progress import make_progress
+    from orchestrator.tuning import Tuning
+
+    (num_trials,) = options.trials
+    folder = Path(tempfile.mkdtemp(prefix="convfleet-scale-"))
+    samples: list[tuple[int, float, float, float]] = []
+    profile = cProfile.Profile() if options.profile else None
+
+    class Measured(Tuning):
+        def __init__(self, *args: Any, recorder: Any, **named: Any) -> None:
+            super().__init__(*args, recorder=recorder, trainable=no_op(), **named)
+            threading.Thread(target=sample, args=(recorder, samples), daemon=True).start()
+
+        def _fit(self) -> None:
+            if profile is None:
+                super()._fit()
+            else:
+                profile.runcall(super()._fit)
+
+    with (
+        (folder / "progress.txt").open("w") as lines,
+        make_progress(Console(file=lines, width=150)) as progress,
+        mock.patch.object(session, "Tuning", Measured),
+    ):
+        result = run_study(study(options, folder=folder), runs=folder / "runs", progress=progress)
+    if profile is not None:
+        pstats.Stats(profile).sort_stats("tottime").print_stats(45)
+    root = result.folder.root
+    names = ("trials", "seconds", "cpu", "rss")
+    found = {name: [row[at] for row in samples] for at, name in enumerate(names)}
+    return {
+        "num_trials": num_trials,
+        "samples": found,
+        "folder_bytes": sum(path.stat().st_size for path in root.rglob("*") if path.is_file()),
+        "journal_bytes": (root / "journal.jsonl").stat().st_size,
+        "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "status_seconds": status_seconds(root),
+        "root": str(root),
+    }
+
+
+def study(options: argparse.Namespace, *, folder: Path) -> Any:
+    """Returns a study with a dozen parameters, as real ones have."""
+    from orchestrator.study import parse_study
+
+    params = {
+        "num_blocks": {"int": [1, 4]},
+        "filters": {"choice": [8, 16, 32]},
+        "kernel_size": {"choice": [3, 5]},
+        "dense_units": {"choice": [0, 64]},
+        "dropout": {"float": [0, 0.5]},
+        "batch_norm": {"choice": [True, False]},
+        "optimizer": {"choice": ["adam", "sgd"]},
+        "learning_rate": {"float": [1e-4, 1e-1], "log": True},
+        "momentum": {"float": [0.8, 0.99], "when": {"optimizer": "sgd"}},
+        "batch_size": {"choice": [32, 64, 128]},
+    }
+    return parse_study(
+        {
+            "name": "scale",
+            "data": {"source": "digits", "limit": 300, "cache_dir": str(folder / "cache")},
+            "space": {"family": "sequential", "params": params},
+            "search": {"algorithm": options.search, "trials": options.trials[0]},
+            "schedule": {"algorithm": options.schedule, "max_epochs": options.epochs},
+            "resources": {"cpus": 2},
+            "export": {"top": 0},
+        },
+        base=folder,
+    )
+
+
+def no_op() -> type:
+    """Returns a trainable that reports made-up metrics at once."""
+    from trainables.reports import EpochReport
+    from trainables.worker import VariantTrainable, worker_facts
+
+    class NoOp(VariantTrainable):
+        def _take(self, config: dict[str, Any]) -> None:
+            self._name, self._epoch = config["trial"], config["first_epoch"]
+            digest = hashlib.sha256(json.dumps(config["variant"], sort_keys=True).encode()).digest()
+            self._height = digest[0] / 256
+
+        def step(self) -> dict[str, Any]:
+            value = self._height * (1 - 0.5**self._epoch)
+            report = EpochReport(
+                epoch=self._epoch,
+                metrics={"accuracy": value, "loss": 1 - value, "val_accuracy": value, "val_loss": 1 - value},
+                train_seconds=1e-3,
+                images_per_second=1e5,
+                overhead_seconds={"validate": 1e-3, "checkpoint": 1e-3},
+                is_last=self._epoch == self._spec.training.max_epochs,
+                cost={"parameters": 1e5, "multiply_adds": 1e6, "memory_mb": 10.0, "latency_ms": 1.0},
+            )
+            self._epoch += 1
+            told = {"trial": self._name, "worker": worker_facts(self._spec), "notes": [], "report": report.to_json()}
+            return {**told, **report.metrics, "epoch": report.epoch, "done": report.is_last}
+
+        def cleanup(self) -> None:
+            pass
+
+    return NoOp
+
+
+def sample(recorder: Any, samples: list[tuple[int, float, float, float]]) -> None:
+    """Notes, again and again, how many trials there are and what this process has used so far."""
+    page = resource.getpagesize()
+    while True:
+        rss = int(Path("/proc/self/statm").read_text().split()[1]) * page
+        samples.append((len(recorder.state.trials), time.monotonic(), time.process_time(), rss))
+        time.sleep(SAMPLE_SECONDS)
+
+
+def status_seconds(root: Path) -> float:
+    """Returns what `convfleet status` takes, its imports included: the CPU seconds, which other work does not stretch."""
+    command = [sys.executable, "-c", "from orchestrator.cli import main; main()", "status", str(root)]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+def per_trial(found: dict[str, Any], name: str, *, first: float, last: float) -> float:
+    """Returns how much something grew for each trial between two shares of the run."""
+    samples, total = found["samples"], found["num_trials"]
+    inside = [at for at, count in enumerate(samples["trials"]) if first * total <= count <= last * total]
+    if len(inside) < 2 or samples["trials"][inside[-1]] == samples["trials"][inside[0]]:
+        return float("nan")
+    low, high = inside[0], inside[-1]
+    return (samples[name][high] - samples[name][low]) / (samples["trials"][high] - samples["trials"][low])
+
+
+def print_table(found: list[dict[str, Any]]) -> None:
+    """Prints one row a study. The first tenth of a run is Ray's start as well, so the second one stands for it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="cost per trial on the driver; ms, ms of CPU, kB")
+    columns = ["trials", "ms", "CPU ms", "CPU ms, 2nd tenth", "CPU ms, last tenth", "to first row", "memory kB", "disk kB"]
+    for name in [*columns, "status, CPU s"]:
+        table.add_column(name, justify="right")
+    base = per_trial(found[0], "cpu", first=0.1, last=1)
+    for row in found:
+        cpu = per_trial(row, "cpu", first=0.1, last=1)
+        table.add_row(
+            f"{row['num_trials']:,}",
+            f"{1e3 * per_trial(row, 'seconds', first=0.1, last=1):.1f}",
+            f"{1e3 * cpu:.1f}",
+            f"{1e3 * per_trial(row, 'cpu', first=0.1, last=0.2):.1f}",
+            f"{1e3 * per_trial(row, 'cpu', first=0.9, last=1):.1f}",
+            f"{cpu / base:.2f}",
+            f"{per_trial(row, 'rss', first=0.2, last=1) / 1e3:.1f}",
+            f"{row['folder_bytes'] / row['num_trials'] / 1e3:.2f}",
+            f"{row['status_seconds']:.2f}",
+        )
+    Console(width=150).print(table)
+
+
+if __name__ == "__main__":
+    main()
