@@ -11,6 +11,7 @@ from ray.exceptions import RayError
 from ray.tune import TuneError
 
 from orchestrator.errors import OrchestratorError, StudyFailedError
+from orchestrator.forgetting import NoTuneProgress
 from orchestrator.late_workers import LateWorkers
 from orchestrator.proposer import Proposer
 from orchestrator.recorder import Recorder
@@ -78,7 +79,7 @@ class Tuning:
                 name="study",
                 storage_path=str(self._scratch),
                 stop=recorder,
-                callbacks=[recorder, watch],
+                callbacks=[recorder, watch, NoTuneProgress()],
                 # Until a trial begins; then the watch decides.
                 failure_config=tune.FailureConfig(max_failures=min(1, resources.retries)),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),

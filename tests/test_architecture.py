@@ -58,6 +58,7 @@ DOORS = {
         "trainables/worker.py",
         "orchestrator/recorder.py",
         "orchestrator/late_workers.py",
+        "orchestrator/forgetting.py",
         "orchestrator/schedulers.py",
         "orchestrator/searcher.py",
         "orchestrator/tuning.py",

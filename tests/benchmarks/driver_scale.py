@@ -183,10 +183,10 @@ def status_seconds(root: Path) -> float:
 def per_trial(found: dict[str, Any], name: str, *, first: float, last: float) -> float:
     """Returns how much something grew for each trial between two shares of the run."""
     samples, total = found["samples"], found["num_trials"]
-    inside = [at for at, count in enumerate(samples["trials"]) if first * total <= count <= last * total]
-    if len(inside) < 2 or samples["trials"][inside[-1]] == samples["trials"][inside[0]]:
+    counts = samples["trials"]
+    low, high = (next(at for at, count in enumerate(counts) if count >= share * total) for share in (first, last))
+    if counts[low] == counts[high]:
         return float("nan")
-    low, high = inside[0], inside[-1]
     return (samples[name][high] - samples[name][low]) / (samples["trials"][high] - samples["trials"][low])
 
 
