@@ -21,13 +21,11 @@ class Standing:
 
     Args:
         trial: Its name.
-        variant_id: Of its variant.
         role: What its checkpoints are for.
         best_epoch: Whose weights would be exported; None without a report.
     """
 
     trial: str
-    variant_id: str
     role: Role
     best_epoch: int | None
 
@@ -111,7 +109,6 @@ def standings(state: StudyState, *, top: int) -> list[Standing]:
     return [
         Standing(
             trial=name,
-            variant_id=state.trials[name].variant.variant_id,
             role=role,
             best_epoch=report.epoch if (report := best[name]) is not None else None,
         )

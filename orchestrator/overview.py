@@ -4,6 +4,7 @@ Works on a state that another thread is still adding to: lists are copied before
 right for some moment during the call.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -62,11 +63,44 @@ def best_so_far(state: StudyState) -> tuple[Trial, EpochReport] | None:
 
 def varying_parameters(trials: Sequence[Trial]) -> list[str]:
     """Returns the parameters that tell these trials apart, in order; all of them for a single trial."""
-    names = list(dict.fromkeys(name for trial in trials for name in trial.variant.params))
-    if len(trials) < 2:
-        return names
-    missing = object()
-    return [name for name in names if len({trial.variant.params.get(name, missing) for trial in trials}) > 1]
+    varying = VaryingParameters()
+    varying.add(trials)
+    return varying.names
+
+
+class VaryingParameters:
+    """Which parameters tell the trials of a study apart, kept up as trials come."""
+
+    def __init__(self) -> None:
+        self._num_trials = 0
+        #: The first value of each parameter, in the order they came up.
+        self._first: dict[str, object] = {}
+        self._num_with: Counter[str] = Counter()
+        self._differing: set[str] = set()
+
+    @property
+    def names(self) -> list[str]:
+        """The parameters whose values differ among the trials so far, in order; all of them for a single trial."""
+        return [
+            name
+            for name in self._first
+            if self._num_trials < 2 or name in self._differing or self._num_with[name] < self._num_trials
+        ]
+
+    def of(self, state: StudyState) -> list[str]:
+        """Returns the names after looking at the trials that are new; always of the same study."""
+        self.add(list(state.trials.values())[self._num_trials :])
+        return self.names
+
+    def add(self, trials: Iterable[Trial]) -> None:
+        """Takes up more trials."""
+        for trial in trials:
+            params = trial.variant.params
+            self._num_trials += 1
+            self._num_with.update(params.keys())
+            self._differing.update(
+                name for name, value in params.items() if self._first.setdefault(name, value) != value
+            )
 
 
 def ended_at(trial: Trial) -> float | None:
@@ -109,15 +143,11 @@ def seconds_left(state: StudyState, *, elapsed: float) -> float | None:
     """
     header, since = state.header, session_start(state)
     slots = max(1, state.sessions[-1].slots) if state.sessions else 1
-    num_ended = num_ended_now = 0
+    num_ended = state.num_ended
+    num_ended_now = num_ended - state.num_ended_before
     open_share = share_now = 0.0
     running: list[float] = []
-    for trial in list(state.trials.values()):
-        at = ended_at(trial)
-        if at is not None:
-            num_ended += 1
-            num_ended_now += at >= since
-            continue
+    for trial in state.unfinished:
         share = min(1.0, trial.epoch / header.max_epochs)
         open_share += share
         if trial.state is TrialState.RUNNING:

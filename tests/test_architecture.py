@@ -68,6 +68,7 @@ DOORS = {
     "optuna": ("orchestrator/proposer.py",),
     "pyarrow": (
         "orchestrator/tables.py",
+        "orchestrator/growing_tables.py",
         "orchestrator/analysis.py",
         "orchestrator/result.py",
         "orchestrator/summary.py",

@@ -1,8 +1,9 @@
-"""What a trial costs the driver, by the number of trials: `python tests/benchmarks/driver_scale.py --trials 100 1000 10000`.
+"""What a trial costs the driver, by the number of trials: `python tests/benchmarks/driver_scale.py`.
 
-Runs studies whose trials train nothing and report made-up numbers at once, through all that a real study goes through on
-the driver's side: Ray, Ray Tune's loop, searcher, scheduler, recorder, journal, tables, checkpoint keeper, progress.
-Each study runs in a process of its own. `--profile` prints where the time of Ray Tune's thread goes.
+Runs studies whose trials train nothing and report made-up numbers at once, through all that a real study goes through
+on the driver's side: Ray, Ray Tune's loop, searcher, scheduler, recorder, journal, tables, checkpoint keeper, progress.
+Each study runs in a process of its own; small ones several times, of which the median counts. CPU seconds are those of
+the driver's process. `--profile` prints where the time of Ray Tune's thread goes.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import json
 import os
 import pstats
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,6 +25,8 @@ from unittest import mock
 
 ROOT = Path(__file__).parents[2]
 SAMPLE_SECONDS = 0.25
+#: Studies of fewer trials run as often as makes so many, but at most five times.
+SMALL_TRIALS = 1000
 
 
 def main() -> None:
@@ -37,8 +41,11 @@ def main() -> None:
     if options.one:
         print(json.dumps(measure(options)))
         return
-    found = [in_own_process(options, num_trials=number) for number in options.trials]
-    print_table(found)
+    rows = []
+    for number in options.trials:
+        num_runs = max(1, min(5, SMALL_TRIALS // number))
+        rows.append([figures(in_own_process(options, num_trials=number)) for _ in range(num_runs)])
+    print_table(options.trials, rows)
 
 
 def in_own_process(options: argparse.Namespace, *, num_trials: int) -> dict[str, Any]:
@@ -49,8 +56,8 @@ def in_own_process(options: argparse.Namespace, *, num_trials: int) -> dict[str,
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     *profile, last = done.stdout.splitlines()
-    print("\n".join(profile), file=sys.stderr, flush=True)
-    print(last, file=sys.stderr, flush=True)
+    if profile:
+        print("\n".join(profile), file=sys.stderr, flush=True)
     return json.loads(last)
 
 
@@ -88,15 +95,12 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         pstats.Stats(profile).sort_stats("tottime").print_stats(45)
     root = result.folder.root
     names = ("trials", "seconds", "cpu", "rss")
-    found = {name: [row[at] for row in samples] for at, name in enumerate(names)}
+    size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file() and path != result.folder.report)
     return {
         "num_trials": num_trials,
-        "samples": found,
-        "folder_bytes": sum(path.stat().st_size for path in root.rglob("*") if path.is_file()),
-        "journal_bytes": (root / "journal.jsonl").stat().st_size,
-        "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "status_seconds": status_seconds(root),
-        "root": str(root),
+        "samples": {name: [row[at] for row in samples] for at, name in enumerate(names)},
+        "folder_bytes": size,
+        "status": status_seconds(root),
     }
 
 
@@ -171,13 +175,34 @@ def sample(recorder: Any, samples: list[tuple[int, float, float, float]]) -> Non
         time.sleep(SAMPLE_SECONDS)
 
 
-def status_seconds(root: Path) -> float:
-    """Returns what `convfleet status` takes, its imports included: the CPU seconds, which other work does not stretch."""
+def status_seconds(root: Path) -> tuple[float, float]:
+    """Returns what `convfleet status` takes, its imports included: seconds, and CPU seconds; the best of three."""
     command = [sys.executable, "-c", "from orchestrator.cli import main; main()", "status", str(root)]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, stdout=subprocess.DEVNULL)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    found = []
+    for _ in range(3):
+        began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+        found.append((time.monotonic() - began, cpu))
+    return min(found)
+
+
+def figures(found: dict[str, Any]) -> dict[str, float]:
+    """Returns one run's columns of the table."""
+    total = found["num_trials"]
+    return {
+        "ms": 1e3 * per_trial(found, "seconds", first=0.1, last=1),
+        "CPU ms": 1e3 * per_trial(found, "cpu", first=0.1, last=1),
+        "first 10 %": 1e3 * per_trial(found, "cpu", first=0.02, last=0.1),
+        "last 10 %": 1e3 * per_trial(found, "cpu", first=0.9, last=1),
+        "with end": 1e3 * (found["samples"]["cpu"][-1] - found["samples"]["cpu"][0]) / total,
+        "memory kB": per_trial(found, "rss", first=0.2, last=1) / 1e3,
+        "folder kB": found["folder_bytes"] / total / 1e3,
+        "status s": found["status"][0],
+        "status CPU s": found["status"][1],
+    }
 
 
 def per_trial(found: dict[str, Any], name: str, *, first: float, last: float) -> float:
@@ -187,32 +212,21 @@ def per_trial(found: dict[str, Any], name: str, *, first: float, last: float) ->
     low, high = (next(at for at, count in enumerate(counts) if count >= share * total) for share in (first, last))
     if counts[low] == counts[high]:
         return float("nan")
-    return (samples[name][high] - samples[name][low]) / (samples["trials"][high] - samples["trials"][low])
+    return (samples[name][high] - samples[name][low]) / (counts[high] - counts[low])
 
 
-def print_table(found: list[dict[str, Any]]) -> None:
-    """Prints one row a study. The first tenth of a run is Ray's start as well, so the second one stands for it."""
+def print_table(num_trials: list[int], rows: list[list[dict[str, float]]]) -> None:
+    """Prints one row a study, and CPU seconds relative to the first row."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="cost per trial on the driver; ms, ms of CPU, kB")
-    columns = ["trials", "ms", "CPU ms", "CPU ms, 2nd tenth", "CPU ms, last tenth", "to first row", "memory kB", "disk kB"]
-    for name in [*columns, "status, CPU s"]:
+    table = Table(title="the driver's cost of a trial", caption="first and last 10 %, with end: CPU ms")
+    for name in ("trials", *rows[0][0], "to first row"):
         table.add_column(name, justify="right")
-    base = per_trial(found[0], "cpu", first=0.1, last=1)
-    for row in found:
-        cpu = per_trial(row, "cpu", first=0.1, last=1)
-        table.add_row(
-            f"{row['num_trials']:,}",
-            f"{1e3 * per_trial(row, 'seconds', first=0.1, last=1):.1f}",
-            f"{1e3 * cpu:.1f}",
-            f"{1e3 * per_trial(row, 'cpu', first=0.1, last=0.2):.1f}",
-            f"{1e3 * per_trial(row, 'cpu', first=0.9, last=1):.1f}",
-            f"{cpu / base:.2f}",
-            f"{per_trial(row, 'rss', first=0.2, last=1) / 1e3:.1f}",
-            f"{row['folder_bytes'] / row['num_trials'] / 1e3:.2f}",
-            f"{row['status_seconds']:.2f}",
-        )
+    medians = [{name: statistics.median(run[name] for run in runs) for name in runs[0]} for runs in rows]
+    for number, row in zip(num_trials, medians, strict=True):
+        ratio = row["CPU ms"] / medians[0]["CPU ms"]
+        table.add_row(f"{number:,}", *(f"{value:.3g}" for value in row.values()), f"{ratio:.2f}")
     Console(width=150).print(table)
 
 
