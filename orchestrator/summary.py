@@ -23,7 +23,7 @@ from orchestrator.overview import (
 )
 from orchestrator.paths import RunFolder
 from orchestrator.records import ModelExported
-from orchestrator.tables import trials_table
+from orchestrator.tables import outcomes_table
 from orchestrator.trial import StudyState, Trial, TrialState
 
 _STANDING_STYLES = {"finished": "green", "running": "cyan", "paused": "yellow", "interrupted": "yellow"}
@@ -60,7 +60,7 @@ def status(  # noqa: PLR0913 - a state, and what the folder beside it tells
 def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: Owner | None = None) -> dict[str, Any]:
     """Returns one look at a study as a JSON-ready mapping."""
     header, trials = state.header, list(state.trials.values())
-    spent = analysis.cost(trials_table(state), max_epochs=header.max_epochs)
+    spent = analysis.cost(outcomes_table(state), max_epochs=header.max_epochs)
     closing = state.finished or state.paused
     counts = count_states(trials, is_alive=is_alive)
     return {
@@ -103,7 +103,7 @@ def _print_headline(console: Console, state: StudyState, *, is_alive: bool) -> N
 
 
 def _print_outcome(console: Console, state: StudyState, *, is_alive: bool, k: int) -> None:
-    header, trials = state.header, trials_table(state)
+    header, trials = state.header, outcomes_table(state)
     board = analysis.leaderboard(trials, metric=header.metric, mode=header.mode, k=k)
     console.print()
     if board.num_rows:

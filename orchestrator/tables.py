@@ -96,6 +96,18 @@ def epochs_table(state: StudyState) -> pa.Table:
     return joined_epochs([epoch_rows(list(state.trials.values()))], num_records=state.num_records)
 
 
+def outcomes_table(state: StudyState) -> pa.Table:
+    """Returns the columns of `trials_table` that a leaderboard and a cost follow from, in half the time."""
+    trials = list(state.trials.values())
+    columns = {
+        "trial": _strings(trial.name for trial in trials),
+        "state": _strings(trial.state.value for trial in trials),
+        **_outcome(trials, header=state.header),
+        **_circumstances(trials),
+    }
+    return _table(columns, num_records=state.num_records)
+
+
 def write_tables(folder: RunFolder, *, trials: pa.Table, epochs: pa.Table) -> None:
     """Writes both tables, each whole; the epochs first, so that no trial is ahead of its epochs."""
     for path, table in ((folder.epochs, epochs), (folder.trials, trials)):

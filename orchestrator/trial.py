@@ -91,7 +91,8 @@ class Trial:
     @property
     def has_ended(self) -> bool:
         """Whether nothing more will come of it."""
-        return self.state not in {TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED}
+        # As `state` has it, asked several times a record.
+        return self.failure is not None or self.stop is not None or (bool(self.reports) and self.reports[-1].is_last)
 
     @property
     def epoch(self) -> int:

@@ -29,6 +29,7 @@ from orchestrator.tables import (
     Rows,
     epochs_table,
     metric_names,
+    outcomes_table,
     read_table,
     trial_rows,
     trials_table,
@@ -108,6 +109,12 @@ def test_rows_agree_with_the_fold(make_sweep: Sweep) -> None:
         assert row["train_seconds"] == sum(report.train_seconds for report in trial.reports)
         assert row["started_at"] == datetime.fromtimestamp(trial.started_at[0], UTC)
         assert row["ended_at"] == datetime.fromtimestamp(trial.ended_at or 0, UTC)
+
+
+def test_outcomes_are_columns_of_the_trials(make_sweep: Sweep) -> None:
+    state = fold(make_sweep())
+    outcomes = outcomes_table(state)
+    assert outcomes.equals(trials_table(state).select(outcomes.column_names), check_metadata=True)
 
 
 def test_epochs_have_one_row_a_report(make_sweep: Sweep) -> None:
