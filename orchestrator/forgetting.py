@@ -43,6 +43,7 @@ def forget_ended(controller: Any) -> None:
         controller._trials_to_cache.discard(trial)
         controller._trial_metadata.pop(trial.trial_id, None)
         # An empty folder, unless the trial lost workers: then it has their errors, which the journal tells in words.
-        shutil.rmtree(trial.local_path, ignore_errors=True)
+        if trial.local_path:
+            shutil.rmtree(trial.local_path, ignore_errors=True)
     # In place: callbacks were handed this very list.
     controller._trials[:] = [trial for trial in controller._trials if trial not in ended]
