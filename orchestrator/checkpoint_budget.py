@@ -116,6 +116,17 @@ def standings(state: StudyState, *, top: int) -> list[Standing]:
     ]
 
 
+def unranked(state: StudyState, names: Iterable[str]) -> list[Standing]:
+    """Returns some trials for a plan without a budget, which asks for no ranks: whatever ended counts as a leader."""
+    header = state.header
+    found = []
+    for trial in (state.trials[name] for name in names):
+        best = trial.best_report(metric=header.metric, mode=header.mode)
+        role = Role.LEADER if trial.has_ended else Role.RESUMABLE
+        found.append(Standing(trial=trial.name, role=role, best_epoch=None if best is None else best.epoch))
+    return found
+
+
 def plan_evictions(held: Iterable[Held], of_trials: Sequence[Standing], *, budget_bytes: float | None) -> Plan:
     """Returns what may and must go.
 

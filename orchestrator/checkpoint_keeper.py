@@ -11,7 +11,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from orchestrator.checkpoint_budget import Eviction, Held, Plan, Role, Standing, Step, plan_evictions, standings
+from orchestrator.checkpoint_budget import (
+    Eviction,
+    Held,
+    Plan,
+    Role,
+    Standing,
+    Step,
+    plan_evictions,
+    standings,
+    unranked,
+)
 from orchestrator.paths import RunFolder
 from orchestrator.recorder import Recorder
 from orchestrator.records import TrialNoted
@@ -53,10 +63,10 @@ class CheckpointKeeper:
         self._has_told = False
         self._num_seen = -1
         self._num_changes = 0
-        #: What lies on disk, by trial. Looked at anew only while a worker may be at it: that of a trial that was seen
-        #: to have ended changes by our own hand alone.
+        #: What lies on disk, by trial.
         self._held: dict[str, list[Held]] = {}
-        self._at_rest: set[str] = set()
+        #: Trials whose checkpoints are looked at: what a trial that ended holds changes by our own hand alone.
+        self._awake = set(recorder.state.trials)
         #: Ended trials whose checkpoints outlive a power loss; workers flush theirs only now and then.
         self._settled = {trial.name for trial in recorder.state.trials.values() if trial.has_ended}
         self._is_closing = threading.Event()
@@ -79,20 +89,26 @@ class CheckpointKeeper:
             num_records = self._recorder.state.num_records
             if num_records == self._num_seen or self._recorder.state.opened is None:
                 return
-            self._at_rest.difference_update(self._recorder.state.changes[self._num_changes :])
-            num_changes = len(self._recorder.state.changes)
-            of_trials = standings(self._recorder.state, top=self._top)
+            of_trials, num_changes = self._standings(), len(self._recorder.state.changes)
         held = list(self._look(of_trials))
         plan = plan_evictions(held, of_trials, budget_bytes=self._budget_bytes)
         by_name = {standing.trial: standing for standing in of_trials}
         for eviction in plan.evictions:
             self._note_and_do(eviction, by_name[eviction.held.trial])
-        # Those that had ended at the last sweep: a worker may still have been deleting what it pruned.
-        self._at_rest |= self._settled.intersection(self._held)
-        self._at_rest -= {eviction.held.trial for eviction in plan.evictions}
+        # Those that had ended at the last sweep: at that one, a worker may still have been deleting what it pruned.
+        self._awake = {name for name in self._awake if name not in self._settled}
+        self._awake |= {eviction.held.trial for eviction in plan.evictions}
         self._settle(of_trials)
         self._tell_once(plan)
         self._num_seen, self._num_changes = num_records, num_changes
+
+    def _standings(self) -> list[Standing]:
+        """Returns the trials that matter to a sweep: within a budget all of them, else those that may have changed."""
+        state = self._recorder.state
+        self._awake.update(state.changes[self._num_changes :])
+        if self._budget_bytes is None:
+            return unranked(state, sorted(self._awake))
+        return standings(state, top=self._top)
 
     def _run(self) -> None:
         wait = 1.0
@@ -112,7 +128,7 @@ class CheckpointKeeper:
     def _look(self, of_trials: list[Standing]) -> Iterator[Held]:
         for standing in of_trials:
             name = standing.trial
-            if name not in self._at_rest:
+            if name in self._awake:
                 self._held[name] = list(self._look_at(name))
             yield from self._held[name]
 

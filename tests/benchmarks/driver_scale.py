@@ -3,7 +3,8 @@
 Runs studies whose trials train nothing and report made-up numbers at once, through all that a real study goes through
 on the driver's side: Ray, Ray Tune's loop, searcher, scheduler, recorder, journal, tables, checkpoint keeper, progress.
 Each study runs in a process of its own; small ones several times, of which the median counts. CPU seconds are those of
-the driver's process. `--profile` prints where the time of Ray Tune's thread goes.
+the driver's process. Where other work shares the cores, CPU seconds grow, too: a loop that is timed all along tells by
+how much, and ratios are of CPU time over that loop's. `--profile` prints where the time of Ray Tune's thread goes.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from unittest import mock
 
 ROOT = Path(__file__).parents[2]
 SAMPLE_SECONDS = 0.25
+PACE_STEPS = 20_000
 #: Studies of fewer trials run as often as makes so many, but at most five times.
 SMALL_TRIALS = 1000
 
@@ -71,7 +73,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
     (num_trials,) = options.trials
     folder = Path(tempfile.mkdtemp(prefix="convfleet-scale-"))
-    samples: list[tuple[int, float, float, float]] = []
+    samples: list[tuple[float, ...]] = []
     profile = cProfile.Profile() if options.profile else None
 
     class Measured(Tuning):
@@ -94,7 +96,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     if profile is not None:
         pstats.Stats(profile).sort_stats("tottime").print_stats(45)
     root = result.folder.root
-    names = ("trials", "seconds", "cpu", "rss")
+    names = ("trials", "seconds", "cpu", "rss", "pace")
     size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file() and path != result.folder.report)
     return {
         "num_trials": num_trials,
@@ -166,12 +168,16 @@ def no_op() -> type:
     return NoOp
 
 
-def sample(recorder: Any, samples: list[tuple[int, float, float, float]]) -> None:
-    """Notes, again and again, how many trials there are and what this process has used so far."""
+def sample(recorder: Any, samples: list[tuple[float, ...]]) -> None:
+    """Notes, again and again, how many trials there are, what this process has used so far, and the cores' pace."""
     page = resource.getpagesize()
     while True:
         rss = int(Path("/proc/self/statm").read_text().split()[1]) * page
-        samples.append((len(recorder.state.trials), time.monotonic(), time.process_time(), rss))
+        began = time.thread_time()
+        for _ in range(PACE_STEPS):
+            pass
+        pace = time.thread_time() - began
+        samples.append((len(recorder.state.trials), time.monotonic(), time.process_time(), rss, pace))
         time.sleep(SAMPLE_SECONDS)
 
 
@@ -195,8 +201,8 @@ def figures(found: dict[str, Any]) -> dict[str, float]:
     return {
         "ms": 1e3 * per_trial(found, "seconds", first=0.1, last=1),
         "CPU ms": 1e3 * per_trial(found, "cpu", first=0.1, last=1),
-        "first 10 %": 1e3 * per_trial(found, "cpu", first=0.02, last=0.1),
-        "last 10 %": 1e3 * per_trial(found, "cpu", first=0.9, last=1),
+        "last / first 10 %": paced(found, first=0.9, last=1) / paced(found, first=0.01, last=0.1),
+        "paced": paced(found, first=0.1, last=1),
         "with end": 1e3 * (found["samples"]["cpu"][-1] - found["samples"]["cpu"][0]) / total,
         "memory kB": per_trial(found, "rss", first=0.2, last=1) / 1e3,
         "folder kB": found["folder_bytes"] / total / 1e3,
@@ -207,12 +213,23 @@ def figures(found: dict[str, Any]) -> dict[str, float]:
 
 def per_trial(found: dict[str, Any], name: str, *, first: float, last: float) -> float:
     """Returns how much something grew for each trial between two shares of the run."""
-    samples, total = found["samples"], found["num_trials"]
-    counts = samples["trials"]
+    values, counts = found["samples"][name], found["samples"]["trials"]
+    low, high = window(found, first=first, last=last)
+    return (values[high] - values[low]) / (counts[high] - counts[low]) if counts[high] > counts[low] else float("nan")
+
+
+def paced(found: dict[str, Any], *, first: float, last: float) -> float:
+    """Returns the CPU time of a trial in loops of the measure of the cores' pace at that time."""
+    low, high = window(found, first=first, last=last)
+    pace = statistics.fmean(found["samples"]["pace"][low : high + 1])
+    return per_trial(found, "cpu", first=first, last=last) / pace
+
+
+def window(found: dict[str, Any], *, first: float, last: float) -> tuple[int, int]:
+    """Returns the samples at which these shares of the trials had begun."""
+    counts, total = found["samples"]["trials"], found["num_trials"]
     low, high = (next(at for at, count in enumerate(counts) if count >= share * total) for share in (first, last))
-    if counts[low] == counts[high]:
-        return float("nan")
-    return (samples[name][high] - samples[name][low]) / (counts[high] - counts[low])
+    return low, high
 
 
 def print_table(num_trials: list[int], rows: list[list[dict[str, float]]]) -> None:
@@ -220,13 +237,13 @@ def print_table(num_trials: list[int], rows: list[list[dict[str, float]]]) -> No
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="the driver's cost of a trial", caption="first and last 10 %, with end: CPU ms")
-    for name in ("trials", *rows[0][0], "to first row"):
-        table.add_column(name, justify="right")
+    table = Table(title="the driver's cost of a trial", caption="with end: CPU ms, from the first trial to the report")
     medians = [{name: statistics.median(run[name] for run in runs) for name in runs[0]} for runs in rows]
-    for number, row in zip(num_trials, medians, strict=True):
-        ratio = row["CPU ms"] / medians[0]["CPU ms"]
-        table.add_row(f"{number:,}", *(f"{value:.3g}" for value in row.values()), f"{ratio:.2f}")
+    ratios = [row.pop("paced") for row in medians]
+    for name in ("trials", *medians[0], "to first row"):
+        table.add_column(name, justify="right")
+    for number, row, ratio in zip(num_trials, medians, ratios, strict=True):
+        table.add_row(f"{number:,}", *(f"{value:.3g}" for value in row.values()), f"{ratio / ratios[0]:.2f}")
     Console(width=150).print(table)
 
 
