@@ -39,12 +39,12 @@ class GrowingTables:
         for trial in trials[len(self._places) :]:
             self._places[trial.name] = len(self._places)
         changed = {self._places[name] // self._block_trials for name in state.changes[self._num_changes :]}
-        self._num_changes, self._num_records = len(state.changes), state.num_records
         # Without any trial, one empty block has the columns.
         for at in sorted(changed | ({0} if not trials else set())):
             rows = trials[at * self._block_trials : (at + 1) * self._block_trials]
             self._trials[at : at + 1] = [trial_rows(rows, header=state.header)]
             self._epochs[at : at + 1] = [epoch_rows(rows)]
+        self._num_changes, self._num_records = len(state.changes), state.num_records
         return True
 
     def tables(self) -> tuple[pa.Table, pa.Table]:
