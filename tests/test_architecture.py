@@ -71,7 +71,6 @@ DOORS = {
         "orchestrator/growing_tables.py",
         "orchestrator/analysis.py",
         "orchestrator/result.py",
-        "orchestrator/summary.py",
         "orchestrator/report/",
         "trainables/data/sources/",
         "trainables/remote_folder.py",

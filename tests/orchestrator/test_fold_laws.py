@@ -10,9 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.analysis import cost, leaderboard
 from orchestrator.growing_tables import GrowingTables
 from orchestrator.journal import Journal, read_journal
-from orchestrator.overview import VaryingParameters, best_so_far, count_states, varying_parameters
+from orchestrator.overview import (
+    VaryingParameters,
+    best_so_far,
+    count_states,
+    leaders,
+    spent,
+    varying_parameters,
+)
 from orchestrator.paths import RunFolder
 from orchestrator.records import (
     EpochReported,
@@ -185,6 +193,11 @@ def test_tables_of_any_prefix_agree_with_each_other(records: list[Record]) -> No
             assert (row["ended_at"] is None) == (row["state"] in {"waiting", "running", "paused"})
         by_state = Counter(row["state"] for row in trials)
         assert {name: count for name, count in count_states(state.trials.values()).items() if count} == by_state
+        found_leaders = [(trial.name, report.epoch) for trial, report in leaders(state, k=3)]
+        board = leaderboard(trials_table(state), metric="val_accuracy", mode="max", k=3).to_pylist()
+        assert found_leaders == [(row["trial"], row["best_epoch"]) for row in board]
+        taken = cost(trials_table(state), max_epochs=state.header.max_epochs)
+        assert spent(state) == (taken.train_seconds, taken.trial_epochs, taken.epochs_saved)
         usable = [row for row in trials if row["state"] not in {"failed", "infeasible"} and row["epochs"]]
         found = best_so_far(state)
         top = max((row["best_val_accuracy"] for row in usable), default=None)
