@@ -1,7 +1,7 @@
 """Lets Ray Tune forget trials that have ended: the journal remembers them, and Tune would walk through all of them.
 
 Tune keeps every trial for its snapshots and its own result, which are not used here: some 80 kB each, a scan of all at
-every step, and at the end a snapshot of all. What it keeps is private; a test runs the real loop and sees it shrink.
+every step, and at the end a snapshot of all. What it keeps is private; a test sees its own controller let go of them.
 """
 
 import shutil
