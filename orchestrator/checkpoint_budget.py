@@ -21,13 +21,11 @@ class Standing:
 
     Args:
         trial: Its name.
-        variant_id: Of its variant.
         role: What its checkpoints are for.
         best_epoch: Whose weights would be exported; None without a report.
     """
 
     trial: str
-    variant_id: str
     role: Role
     best_epoch: int | None
 
@@ -111,12 +109,22 @@ def standings(state: StudyState, *, top: int) -> list[Standing]:
     return [
         Standing(
             trial=name,
-            variant_id=state.trials[name].variant.variant_id,
             role=role,
             best_epoch=report.epoch if (report := best[name]) is not None else None,
         )
         for name, role in {**going_on, **roles}.items()
     ]
+
+
+def unranked(state: StudyState, names: Iterable[str]) -> list[Standing]:
+    """Returns some trials for a plan without a budget, which asks for no ranks: whatever ended counts as a leader."""
+    header = state.header
+    found = []
+    for trial in (state.trials[name] for name in names):
+        best = trial.best_report(metric=header.metric, mode=header.mode)
+        role = Role.LEADER if trial.has_ended else Role.RESUMABLE
+        found.append(Standing(trial=trial.name, role=role, best_epoch=None if best is None else best.epoch))
+    return found
 
 
 def plan_evictions(held: Iterable[Held], of_trials: Sequence[Standing], *, budget_bytes: float | None) -> Plan:

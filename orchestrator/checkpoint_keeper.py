@@ -11,7 +11,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from orchestrator.checkpoint_budget import Eviction, Held, Plan, Role, Standing, Step, plan_evictions, standings
+from orchestrator.checkpoint_budget import (
+    Eviction,
+    Held,
+    Plan,
+    Role,
+    Standing,
+    Step,
+    plan_evictions,
+    standings,
+    unranked,
+)
 from orchestrator.paths import RunFolder
 from orchestrator.recorder import Recorder
 from orchestrator.records import TrialNoted
@@ -52,7 +62,11 @@ class CheckpointKeeper:
         self._budget_bytes, self._top, self._tell = budget_bytes, top, tell
         self._has_told = False
         self._num_seen = -1
-        self._held: dict[Path, Held] = {}
+        self._num_changes = 0
+        #: What lies on disk, by trial.
+        self._held: dict[str, list[Held]] = {}
+        #: Trials whose checkpoints are looked at: what a trial that ended holds changes by our own hand alone.
+        self._awake = set(recorder.state.trials)
         #: Ended trials whose checkpoints outlive a power loss; workers flush theirs only now and then.
         self._settled = {trial.name for trial in recorder.state.trials.values() if trial.has_ended}
         self._is_closing = threading.Event()
@@ -75,23 +89,34 @@ class CheckpointKeeper:
             num_records = self._recorder.state.num_records
             if num_records == self._num_seen or self._recorder.state.opened is None:
                 return
-            of_trials = standings(self._recorder.state, top=self._top)
+            of_trials, num_changes = self._standings(), len(self._recorder.state.changes)
         held = list(self._look(of_trials))
         plan = plan_evictions(held, of_trials, budget_bytes=self._budget_bytes)
         by_name = {standing.trial: standing for standing in of_trials}
         for eviction in plan.evictions:
             self._note_and_do(eviction, by_name[eviction.held.trial])
+        # Those that had ended at the last sweep: at that one, a worker may still have been deleting what it pruned.
+        self._awake = {name for name in self._awake if name not in self._settled}
+        self._awake |= {eviction.held.trial for eviction in plan.evictions}
         self._settle(of_trials)
         self._tell_once(plan)
-        self._num_seen = num_records
+        self._num_seen, self._num_changes = num_records, num_changes
+
+    def _standings(self) -> list[Standing]:
+        """Returns the trials that matter to a sweep: within a budget all of them, else those that may have changed."""
+        state = self._recorder.state
+        self._awake.update(state.changes[self._num_changes :])
+        if self._budget_bytes is None:
+            return unranked(state, sorted(self._awake))
+        return standings(state, top=self._top)
 
     def _run(self) -> None:
         wait = 1.0
         while not self._is_closing.wait(wait):
             started = time.monotonic()
             self._sweep_safely()
-            # A large study spends at most a tenth of the driver's time on this.
-            wait = max(PERIOD_SECONDS, 9.0 * (time.monotonic() - started))
+            # A large study spends at most a fiftieth of the driver's time on this.
+            wait = max(PERIOD_SECONDS, 49.0 * (time.monotonic() - started))
 
     def _sweep_safely(self) -> None:
         try:
@@ -101,16 +126,23 @@ class CheckpointKeeper:
             logger.warning('checkpoints not swept reason="%s"', exc)
 
     def _look(self, of_trials: list[Standing]) -> Iterator[Held]:
-        known, self._held = self._held, {}
         for standing in of_trials:
-            trial = self._folder.checkpoints / standing.trial
-            places = [(checkpoint_folder(trial, epoch=epoch), epoch, False) for epoch in saved_epochs(trial)]
-            places += [(weights_folder(trial, epoch=epoch), epoch, True) for epoch in reduced_epochs(trial)]
-            for place, epoch, is_reduced in places:
-                held = known.get(place) or _measured(place, trial=standing.trial, epoch=epoch, is_reduced=is_reduced)
-                if held is not None:
-                    self._held[place] = held
-                    yield held
+            name = standing.trial
+            if name in self._awake:
+                self._held[name] = list(self._look_at(name))
+            yield from self._held[name]
+
+    def _look_at(self, name: str) -> Iterator[Held]:
+        trial = self._folder.checkpoints / name
+        known = {(held.epoch, held.is_reduced): held for held in self._held.get(name, ())}
+        places = [(checkpoint_folder(trial, epoch=epoch), epoch, False) for epoch in saved_epochs(trial)]
+        places += [(weights_folder(trial, epoch=epoch), epoch, True) for epoch in reduced_epochs(trial)]
+        for place, epoch, is_reduced in places:
+            measured = known.get((epoch, is_reduced)) or _measured(
+                place, trial=name, epoch=epoch, is_reduced=is_reduced
+            )
+            if measured is not None:
+                yield measured
 
     def _do(self, eviction: Eviction, standing: Standing) -> bool:
         """Returns whether it could be done."""
@@ -118,7 +150,9 @@ class CheckpointKeeper:
         logger.info("trial=%s epoch=%d checkpoint=%s", held.trial, held.epoch, eviction.step)
         if eviction.step is Step.REDUCE:
             try:
-                reduce_to_weights(trial, epoch=held.epoch, variant_id=standing.variant_id)
+                reduce_to_weights(
+                    trial, epoch=held.epoch, variant_id=self._recorder.trial(held.trial).variant.variant_id
+                )
             except CheckpointError as exc:
                 logger.warning('trial=%s epoch=%d not reduced reason="%s"', held.trial, held.epoch, exc)
                 return False

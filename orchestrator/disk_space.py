@@ -107,15 +107,17 @@ def estimated_need(spec: StudySpec, state: StudyState, *, folder: RunFolder, num
 
     Trials at once keep three checkpoints each, those that ended what such trials keep on average.
     """
-    num_open = max(0, spec.num_trials - sum(trial.has_ended for trial in state.trials.values()))
+    # Another thread may be adding trials.
+    trials = list(state.trials.values())
+    num_open = max(0, spec.num_trials - sum(trial.has_ended for trial in trials))
     at_work = min(num_concurrent, num_open)
     sizes = checkpoint_sizes(folder.checkpoints)
     every = [size for trial in sizes.values() for size in trial]
-    parameters = [report.cost.get("parameters", 0.0) for trial in state.trials.values() for report in trial.reports[:1]]
+    parameters = [report.cost.get("parameters", 0.0) for trial in trials for report in trial.reports[:1]]
     limit, budget = spec.space.limits.get("parameters"), spec.storage.checkpoint_budget_gb
     if every:
         usual = sum(every) // len(every)
-        ended = [sum(sizes.get(trial.name, ())) for trial in state.trials.values() if trial.has_ended]
+        ended = [sum(sizes.get(trial.name, ())) for trial in trials if trial.has_ended]
         kept = sum(ended) // len(ended) if ended else KEPT_AT_END * usual
         largest = max(parameters, default=0.0)
     elif limit is not None:

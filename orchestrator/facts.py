@@ -33,9 +33,9 @@ _EXPORT = re.compile(r"exports/[A-Za-z0-9][A-Za-z0-9._-]*")
 
 def check_fact(record: Record) -> None:
     """Raises JournalError if a record cannot be true, whatever came before it."""
-    for name, kind in _FIELDS[type(record)]:
+    for name, kind, check in _FIELDS[type(record)]:
         value = getattr(record, name)
-        if not _CHECKS[kind](value):
+        if not check(value):
             raise JournalError(f"{name}: expected {_EXPECTED[kind]}, got {_shown(value)}")
     if not 0 <= record.at <= _LATEST:
         raise JournalError(f"at: expected seconds since 1970, got {record.at!r}")
@@ -59,7 +59,8 @@ def check_fact(record: Record) -> None:
             expected = "a folder such as exports/1-t0007"
             _demand(_EXPORT.fullmatch(record.folder) is not None, "folder", expected, record.folder)
             _demand(_are_numbers(record.test_metrics), "test_metrics", "numbers by name", record.test_metrics)
-    _check_worker(getattr(record, "worker", {}))
+    if worker := getattr(record, "worker", None):
+        _check_worker(worker)
 
 
 def _check_reused(record: TrialReused) -> None:
@@ -83,7 +84,8 @@ def _check_report(report: Mapping[str, Any]) -> None:
 def _check_worker(worker: Mapping[str, Any]) -> None:
     for name, check in _WORKER.items():
         value = worker.get(name)
-        _demand(value is None or check(value), f"worker.{name}", "what describes a worker process", value)
+        if value is not None and not check(value):
+            raise JournalError(f"worker.{name}: expected what describes a worker process, got {_shown(value)}")
 
 
 def _demand(is_right: bool, where: str, expected: object, got: object) -> None:
@@ -100,16 +102,20 @@ def _is_number(value: object) -> bool:
 
 
 def _are_numbers(value: object) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(key, str) and _is_number(value[key]) for key in value)
+    # Asked for every number of a journal: in the order of what is most likely there.
+    return isinstance(value, Mapping) and all(
+        isinstance(key, str) and ((type(number) is float and math.isfinite(number)) or _is_number(number))
+        for key, number in value.items()
+    )
 
 
 def _is_plain(value: object) -> bool:
     """Returns whether a value is made of what a table's column holds."""
+    if value is None or isinstance(value, str | bool) or _is_number(value):
+        return True
     if isinstance(value, Mapping):
         return all(isinstance(key, str) and _is_plain(inner) for key, inner in value.items())
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, str | bool) or _is_number(value)
+    return isinstance(value, list | tuple) and all(map(_is_plain, value))
 
 
 def _is_text(value: object) -> bool:
@@ -130,9 +136,9 @@ _CHECKS: Mapping[Any, Callable[[object], bool]] = {
     abc.Sequence: lambda value: isinstance(value, list | tuple),
 }
 #: The fields of each kind of record that have a type to check.
-_FIELDS: Mapping[type, list[tuple[str, Any]]] = {
+_FIELDS: Mapping[type, list[tuple[str, Any, Callable[[object], bool]]]] = {
     kind: [
-        (field.name, expected)
+        (field.name, expected, _CHECKS[expected])
         for field in fields(kind)
         if (expected := get_origin(field.type) or field.type) in _CHECKS
     ]

@@ -113,7 +113,7 @@ def read_journal(path: Path) -> Iterator[Record]:
             line = next(lines, None)
             if line is None:
                 return
-            record = record_from_json(json.loads(line, parse_constant=_refuse_constant))
+            record = record_from_json(_DECODER.decode(line.decode()))
             if not is_right(line, before=before) and not _is_of_another_version(record, number=number):
                 found = "its checksum is wrong" if checksum_of(line) is not None else "it has no checksum"
                 raise JournalError(f"{found}: it is not as it was written, or a line before it is missing")
@@ -136,6 +136,10 @@ def way_on(path: Path) -> str:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number that a journal holds")
+
+
+#: One for all lines: `json.loads` would make one for each.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _is_of_another_version(record: Record, *, number: int) -> bool:

@@ -118,9 +118,8 @@ def _running_row(trial: Trial, *, header: StudyOpened, now: float, varying: Sequ
 
 def _bar(state: StudyState, *, elapsed_seconds: float) -> RenderableType:
     header = state.header
-    trials = list(state.trials.values())
-    num_ended = sum(trial.has_ended for trial in trials)
-    under_way = sum(trial.epoch / header.max_epochs for trial in trials if not trial.has_ended)
+    num_ended = state.num_ended
+    under_way = sum(trial.epoch / header.max_epochs for trial in state.unfinished)
     left = seconds_left(state, elapsed=elapsed_seconds)
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_row(

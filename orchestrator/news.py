@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator import wording
-from orchestrator.overview import ended_at, session_start, varying_parameters
+from orchestrator.overview import VaryingParameters, ended_at, session_start
 from orchestrator.records import StudyOpened
 from orchestrator.trial import StudyState, Trial, TrialState
 
@@ -42,11 +42,15 @@ class News:
 
     def __init__(self) -> None:
         self._told: dict[str, _Told] = {}
+        self._num_changes = 0
+        self._varying = VaryingParameters()
 
     def since_last(self, state: StudyState) -> list[Event]:
         """Returns what happened since the last call, in the order it happened."""
-        since, trials = session_start(state), list(state.trials.values())
-        varying = varying_parameters(trials)
+        since, varying = session_start(state), self._varying.of(state)
+        changes = state.changes[self._num_changes :]
+        self._num_changes += len(changes)
+        trials = sorted((state.trials[name] for name in set(changes)), key=lambda trial: trial.number)
         events = [
             event
             for trial in trials

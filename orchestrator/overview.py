@@ -4,6 +4,8 @@ Works on a state that another thread is still adding to: lists are copied before
 right for some moment during the call.
 """
 
+import heapq
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -60,13 +62,74 @@ def best_so_far(state: StudyState) -> tuple[Trial, EpochReport] | None:
     return best
 
 
+def leaders(state: StudyState, *, k: int) -> list[tuple[Trial, EpochReport]]:
+    """Returns the k best trials that completed or were stopped, best first, each with its best report.
+
+    The order of `analysis.leaderboard`, without Arrow, whose import takes longer than everything else at first sight.
+    """
+    header, found = state.header, []
+    sign = -1.0 if header.mode == "max" else 1.0
+    for trial in list(state.trials.values()):
+        report = trial.best_report(metric=header.metric, mode=header.mode)
+        if report is not None and trial.has_ended and trial.failure is None:
+            found.append((sign * report.metrics[header.metric], trial.epoch, trial.name, report))
+    best = heapq.nsmallest(k, found, key=lambda entry: entry[:3])
+    return [(state.trials[name], report) for _, _, name, report in best]
+
+
+def spent(state: StudyState) -> tuple[float, int, int]:
+    """Returns seconds in training steps, epochs trained, and epochs saved by stopping early, as `analysis.cost`."""
+    seconds, num_epochs, num_saved = 0.0, 0, 0
+    for trial in list(state.trials.values()):
+        # Epochs that another run trained cost nothing here.
+        if not trial.reused_from:
+            seconds += sum(report.train_seconds for report in trial.reports)
+            num_epochs += trial.epoch
+            if trial.has_ended and trial.failure is None:
+                num_saved += max(0, state.header.max_epochs - trial.epoch)
+    return seconds, num_epochs, num_saved
+
+
 def varying_parameters(trials: Sequence[Trial]) -> list[str]:
     """Returns the parameters that tell these trials apart, in order; all of them for a single trial."""
-    names = list(dict.fromkeys(name for trial in trials for name in trial.variant.params))
-    if len(trials) < 2:
-        return names
-    missing = object()
-    return [name for name in names if len({trial.variant.params.get(name, missing) for trial in trials}) > 1]
+    varying = VaryingParameters()
+    varying.add(trials)
+    return varying.names
+
+
+class VaryingParameters:
+    """Which parameters tell the trials of a study apart, kept up as trials come."""
+
+    def __init__(self) -> None:
+        self._num_trials = 0
+        #: The first value of each parameter, in the order they came up.
+        self._first: dict[str, object] = {}
+        self._num_with: Counter[str] = Counter()
+        self._differing: set[str] = set()
+
+    @property
+    def names(self) -> list[str]:
+        """The parameters whose values differ among the trials so far, in order; all of them for a single trial."""
+        return [
+            name
+            for name in self._first
+            if self._num_trials < 2 or name in self._differing or self._num_with[name] < self._num_trials
+        ]
+
+    def of(self, state: StudyState) -> list[str]:
+        """Returns the names after looking at the trials that are new; always of the same study."""
+        self.add(list(state.trials.values())[self._num_trials :])
+        return self.names
+
+    def add(self, trials: Iterable[Trial]) -> None:
+        """Takes up more trials."""
+        for trial in trials:
+            params = trial.variant.params
+            self._num_trials += 1
+            self._num_with.update(params.keys())
+            self._differing.update(
+                name for name, value in params.items() if self._first.setdefault(name, value) != value
+            )
 
 
 def ended_at(trial: Trial) -> float | None:
@@ -109,15 +172,11 @@ def seconds_left(state: StudyState, *, elapsed: float) -> float | None:
     """
     header, since = state.header, session_start(state)
     slots = max(1, state.sessions[-1].slots) if state.sessions else 1
-    num_ended = num_ended_now = 0
+    num_ended = state.num_ended
+    num_ended_now = num_ended - state.num_ended_before
     open_share = share_now = 0.0
     running: list[float] = []
-    for trial in list(state.trials.values()):
-        at = ended_at(trial)
-        if at is not None:
-            num_ended += 1
-            num_ended_now += at >= since
-            continue
+    for trial in state.unfinished:
         share = min(1.0, trial.epoch / header.max_epochs)
         open_share += share
         if trial.state is TrialState.RUNNING:

@@ -142,7 +142,7 @@ class PlainProgress:
         for event in events:
             self._print(event.text)
         if any(event.is_end for event in events):
-            num_ended = sum(trial.has_ended for trial in list(state.trials.values()))
+            num_ended = state.num_ended
             left = seconds_left(state, elapsed=elapsed_seconds)
             estimate = f", about {wording.duration(left)} left" if left else ""
             total, elapsed = state.header.num_trials, wording.duration(elapsed_seconds)

@@ -42,8 +42,10 @@ class Proposer:
         self._spec = spec
         self._space = spec.space
         self._distributions = {parameter.name: _distribution(parameter) for parameter in spec.space.parameters}
+        #: Only `tpe` looks at earlier trials; Optuna walks through all it knows whenever it is asked.
+        self._learns = spec.search.algorithm == "tpe"
         self._study = _new_study(spec.objective.mode)
-        #: Optuna's trials by the number of ours.
+        #: Optuna's trials by the number of ours, until they have ended.
         self._asked: dict[int, optuna.Trial] = {}
         #: Ended trials that have a value; the others count as worse than all of them.
         self._num_with_values = 0
@@ -67,15 +69,17 @@ class Proposer:
     def _remember(self, trial: Trial) -> None:
         values = {"family": trial.variant.family, **trial.variant.params}
         self._proposed.add(trial.variant.variant_id)
+        self._forget_if_idle()
         self._study.enqueue_trial(self._encoded(values))
         asked = self._study.ask()
         self._suggest(asked)
-        self._asked[trial.number] = asked
+        self._know(trial.number, asked)
         if trial.has_ended:
             self.tell_end(trial)
 
     def propose(self, number: int) -> Variant | None:
         """Returns the variant of the study's trial `number`, one never proposed before; None if there is none left."""
+        self._forget_if_idle()
         if self._spec.search.algorithm == "grid":
             return self._next_of_grid(number)
         for attempt in range(MAX_REDRAWS):
@@ -89,7 +93,9 @@ class Proposer:
 
     def tell_end(self, trial: Trial) -> None:
         """Tells how a trial ended: its best value, or, where it was stopped, how far it came; a failed one is worst."""
-        objective, asked = self._spec.objective, self._asked[trial.number]
+        if not self._learns:
+            return
+        objective, asked = self._spec.objective, self._asked.pop(trial.number)
         best = trial.best_report(metric=objective.metric, mode=objective.mode)
         if trial.state is TrialState.COMPLETED and best is not None:
             self._num_with_values += 1
@@ -156,9 +162,18 @@ class Proposer:
         return encoded
 
     def _accept(self, number: int, variant: Variant, asked: optuna.Trial) -> Variant:
-        self._asked[number] = asked
+        self._know(number, asked)
         self._proposed.add(variant.variant_id)
         return variant
+
+    def _know(self, number: int, asked: optuna.Trial) -> None:
+        if self._learns:
+            self._asked[number] = asked
+
+    def _forget_if_idle(self) -> None:
+        """Makes room where nothing is learned: a proposal is drawn, or read back, from its own Optuna study then."""
+        if not self._learns:
+            self._study = _new_study(self._spec.objective.mode)
 
     def _next_of_grid(self, number: int) -> Variant | None:
         """Returns the first variant of the grid that was not proposed or taken over from another run."""

@@ -210,10 +210,12 @@ class Recorder(Unsaved, tune.Stopper, tune.Callback):
 
     def _stop_if_all_fail_alike(self) -> None:
         """Raises StudyFailedError if the first trials all ended with the same error of code."""
+        if self.state.num_ended != NUM_ALIKE:
+            return
         ended = [trial for trial in self.state.trials.values() if trial.has_ended]
         reasons = {trial.reason for trial in ended}
         failures = [trial.failure for trial in ended if trial.failure is not None]
-        if len(ended) != NUM_ALIKE or len(reasons) != 1 or len(failures) != NUM_ALIKE:
+        if len(reasons) != 1 or len(failures) != NUM_ALIKE:
             return
         if all(failure.kind == FailureKind.CODE_ERROR for failure in failures):
             # Other code of the user's makes another study, so this run could not go on with it.

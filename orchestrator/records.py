@@ -213,6 +213,7 @@ _KINDS: dict[str, type[Record]] = {
     "model_exported": ModelExported,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
+_FIELDS = {name: frozenset(item.name for item in fields(kind)) for name, kind in _KINDS.items()}
 
 
 def record_to_json(record: Record) -> dict[str, Any]:
@@ -232,10 +233,8 @@ def record_from_json(mapping: object) -> Record:
     name = mapping.get("type") if isinstance(mapping, dict) else mapping
     if not isinstance(mapping, dict) or not isinstance(name, str) or name not in _KINDS:
         raise JournalError(f"expected a record of a known type, got {name!r}")
-    kind = _KINDS[name]
-    known = {item.name for item in fields(kind)}
-    given = mapping.keys() - {"type"}
+    kind, known = _KINDS[name], _FIELDS[name]
     try:
-        return kind(**{name: mapping[name] for name in given & known})
+        return kind(**{key: value for key, value in mapping.items() if key in known})
     except TypeError as exc:
         raise JournalError(f"a record of type {name!r} lacks fields: {exc}") from exc

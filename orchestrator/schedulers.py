@@ -6,6 +6,7 @@ from typing import Any
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
+from orchestrator.forgetting import forget_ended
 from orchestrator.recorder import Recorder, Unsaved
 from orchestrator.study import StudySpec
 from orchestrator.trial import StudyState
@@ -18,7 +19,16 @@ class _KnownAs:
         self.trial_id = name
 
 
-class RecordedFifo(Unsaved, FIFOScheduler):
+class _Forgetful(FIFOScheduler):
+    """Runs trials in the order they come, with a short memory for those that have ended."""
+
+    def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
+        """Returns the first trial that waits; asked at every step, so what has ended is forgotten here."""
+        forget_ended(tune_controller._tune_controller)
+        return super().choose_trial_to_run(tune_controller)
+
+
+class RecordedFifo(Unsaved, _Forgetful):
     """Runs every trial to its end.
 
     Args:
@@ -34,7 +44,7 @@ class RecordedFifo(Unsaved, FIFOScheduler):
         self._recorder.note_cause(trial)
 
 
-class RecordedAsha(Unsaved, AsyncHyperBandScheduler):
+class RecordedAsha(Unsaved, _Forgetful, AsyncHyperBandScheduler):
     """Asynchronous successive halving by epoch, each stop recorded with its reason.
 
     Source: Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", arXiv:1810.05934; Ray Tune's

@@ -58,7 +58,7 @@ class VariantSearcher(Unsaved, Searcher):
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tells the proposer how a trial ended, as the journal has it."""
-        trial = self._recorder.trial(self._names[trial_id])
+        trial = self._recorder.trial(self._names.pop(trial_id))
         if error:
             self._recorder.give_up(trial.name)
         if trial.has_ended:

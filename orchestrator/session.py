@@ -225,9 +225,13 @@ class Session:
         tuning = Tuning(self.spec, worker=worker, recorder=self.recorder, num_concurrent=self.num_concurrent)
         try:
             tuning.start()
+            show_at = 0.0
             while not tuning.wait(_POLL_SECONDS):
                 self.recorder.check()
-                self.show()
+                if (began := time.monotonic()) >= show_at:
+                    self.show()
+                    # A live view of a large study takes long: it gets a fiftieth of the driver's time.
+                    show_at = began + 50.0 * (time.monotonic() - began)
                 if self.mirror is not None:
                     self.mirror.check()
                 self.space.look(self.recorder.state, num_concurrent=self.num_concurrent)

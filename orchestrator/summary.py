@@ -1,15 +1,15 @@
 """What a study came to, or where it stands: for people, and as JSON for scripts."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator import analysis, wording
+from orchestrator import wording
 from orchestrator.driver_owner import Owner
 from orchestrator.live_view import STATE_STYLES, WIDE, headline, running_table
 from orchestrator.overview import (
@@ -17,14 +17,16 @@ from orchestrator.overview import (
     count_states,
     elapsed_seconds,
     export_path,
+    leaders,
+    spent,
     standing,
     state_of,
     varying_parameters,
 )
 from orchestrator.paths import RunFolder
 from orchestrator.records import ModelExported
-from orchestrator.tables import trials_table
 from orchestrator.trial import StudyState, Trial, TrialState
+from trainables.reports import EpochReport
 
 _STANDING_STYLES = {"finished": "green", "running": "cyan", "paused": "yellow", "interrupted": "yellow"}
 
@@ -59,8 +61,12 @@ def status(  # noqa: PLR0913 - a state, and what the folder beside it tells
 
 def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: Owner | None = None) -> dict[str, Any]:
     """Returns one look at a study as a JSON-ready mapping."""
+    # Late, as only this needs Arrow, which takes its time.
+    from orchestrator.analysis import cost
+    from orchestrator.tables import outcomes_table
+
     header, trials = state.header, list(state.trials.values())
-    spent = analysis.cost(trials_table(state), max_epochs=header.max_epochs)
+    taken = cost(outcomes_table(state), max_epochs=header.max_epochs)
     closing = state.finished or state.paused
     counts = count_states(trials, is_alive=is_alive)
     return {
@@ -81,10 +87,10 @@ def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: 
         ],
         "cost": {
             "elapsed_seconds": elapsed_seconds(state),
-            "train_seconds": spent.train_seconds,
-            "overhead_seconds": dict(spent.overhead_seconds),
-            "trial_epochs": spent.trial_epochs,
-            "epochs_saved": spent.epochs_saved,
+            "train_seconds": taken.train_seconds,
+            "overhead_seconds": dict(taken.overhead_seconds),
+            "trial_epochs": taken.trial_epochs,
+            "epochs_saved": taken.epochs_saved,
         },
         "num_sessions": len(state.sessions),
         "started_at": _iso(header.at),
@@ -103,26 +109,25 @@ def _print_headline(console: Console, state: StudyState, *, is_alive: bool) -> N
 
 
 def _print_outcome(console: Console, state: StudyState, *, is_alive: bool, k: int) -> None:
-    header, trials = state.header, trials_table(state)
-    board = analysis.leaderboard(trials, metric=header.metric, mode=header.mode, k=k)
+    board = leaders(state, k=k)
     console.print()
-    if board.num_rows:
+    if board:
         console.print(_board_table(board, state=state, is_wide=console.width >= WIDE))
     else:
         console.print(Text("no trial has ended with a result yet", style="dim"))
     console.print()
     _print_other_metrics(console, state)
     counts = count_states(list(state.trials.values()), is_alive=is_alive)
-    _print_fact(console, "trials", f"{wording.state_counts(counts)} (of {header.num_trials})")
+    _print_fact(console, "trials", f"{wording.state_counts(counts)} (of {state.header.num_trials})")
     _print_failure_kinds(console, state)
     _print_reused(console, state)
-    spent = analysis.cost(trials, max_epochs=header.max_epochs)
-    elapsed, trained = wording.duration(elapsed_seconds(state)), wording.duration(spent.train_seconds)
-    epochs = f"{spent.trial_epochs} epochs trained, {spent.epochs_saved} saved by stopping early"
+    train_seconds, num_epochs, num_saved = spent(state)
+    elapsed, trained = wording.duration(elapsed_seconds(state)), wording.duration(train_seconds)
+    epochs = f"{num_epochs} epochs trained, {num_saved} saved by stopping early"
     _print_fact(console, "cost", f"{elapsed} elapsed, {trained} in training steps; {epochs}")
 
 
-def _board_table(board: pa.Table, *, state: StudyState, is_wide: bool) -> Table:
+def _board_table(board: Sequence[tuple[Trial, EpochReport]], *, state: StudyState, is_wide: bool) -> Table:
     header = state.header
     varying = varying_parameters(list(state.trials.values()))
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", expand=True)
@@ -132,15 +137,15 @@ def _board_table(board: pa.Table, *, state: StudyState, is_wide: bool) -> Table:
     for heading in (f"best {header.metric}", "at epoch", "epochs", "train time")[: 4 if is_wide else 2]:
         table.add_column(heading, justify="right")
     table.add_column("variant", ratio=1)
-    for row in board.to_pylist():
-        trial = state.trials[row["trial"]]
-        times = [str(row["epochs"]), wording.duration(row["train_seconds"])] if is_wide else []
+    for rank, (trial, best) in enumerate(board, start=1):
+        train_seconds = sum(report.train_seconds for report in trial.reports)
+        times = [str(trial.epoch), wording.duration(train_seconds)] if is_wide else []
         table.add_row(
-            str(row["rank"]),
+            str(rank),
             Text(trial.name, style="bold"),
-            Text(row["state"], style=STATE_STYLES[TrialState(row["state"])]),
-            Text(wording.number(row[f"best_{header.metric}"]), style="bold green" if row["rank"] == 1 else ""),
-            str(row["best_epoch"]),
+            Text(trial.state.value, style=STATE_STYLES[trial.state]),
+            Text(wording.number(best.metrics[header.metric]), style="bold green" if rank == 1 else ""),
+            str(best.epoch),
             *times,
             Text(f"{trial.variant.family} {wording.parameters(trial.variant.params, names=varying)}", style="dim"),
         )

@@ -7,9 +7,10 @@ from types import TracebackType
 from typing import Self
 
 from orchestrator.errors import StudyPausedError
+from orchestrator.growing_tables import GrowingTables
 from orchestrator.paths import RunFolder
 from orchestrator.recorder import Recorder
-from orchestrator.tables import epochs_table, trials_table, write_tables
+from orchestrator.tables import write_tables
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,8 @@ class TableWriter:
     def __init__(self, folder: RunFolder, *, recorder: Recorder) -> None:
         self._folder = folder
         self._recorder = recorder
-        self._num_written = -1
+        self._tables = GrowingTables()
+        self._is_written = False
         self._is_closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="table-writer", daemon=True)
 
@@ -56,12 +58,13 @@ class TableWriter:
         """
         self._recorder.check()
         with self._recorder.lock:
-            state = self._recorder.state
-            if state.num_records == self._num_written:
-                return
-            num_records, trials, epochs = state.num_records, trials_table(state), epochs_table(state)
+            has_grown = self._tables.update(self._recorder.state)
+        if not has_grown and self._is_written:
+            return
+        self._is_written = False
+        trials, epochs = self._tables.tables()
         write_tables(self._folder, trials=trials, epochs=epochs)
-        self._num_written = num_records
+        self._is_written = True
 
     def _run(self) -> None:
         wait = 1.0
@@ -74,5 +77,5 @@ class TableWriter:
             except OSError as exc:
                 # The tables follow from the journal and can be written again; the study goes on.
                 logger.warning('tables not written reason="%s"', exc)
-            # A large study spends at most a tenth of the driver's time on its tables.
-            wait = min(PERIOD_SECONDS, 1.0 + 9.0 * (time.monotonic() - started))
+            # A fiftieth of the driver's time, as long as that does not make the tables older.
+            wait = min(PERIOD_SECONDS, 1.0 + 49.0 * (time.monotonic() - started))

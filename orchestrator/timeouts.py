@@ -68,7 +68,7 @@ def late_trials(
     if limit is None:
         return []
     late = []
-    for trial in state.trials.values():
+    for trial in state.unfinished:
         since = trial.silent_since
         if since is None or now - max(since, not_before) <= limit:
             continue

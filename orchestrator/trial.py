@@ -91,7 +91,8 @@ class Trial:
     @property
     def has_ended(self) -> bool:
         """Whether nothing more will come of it."""
-        return self.state not in {TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED}
+        # As `state` has it, asked several times a record.
+        return self.failure is not None or self.stop is not None or (bool(self.reports) and self.reports[-1].is_last)
 
     @property
     def epoch(self) -> int:
@@ -143,6 +144,10 @@ class StudyState:
         trials: By name, in the order they were proposed.
         extensions: How the study grew, in order; `header` tells what it is now.
         report_order: (trial, epoch) of every report, in the order they came.
+        open_trials: The trials that have not ended, by name, in the order they were proposed.
+        changes: Names of trials, one for every record that changed one: whoever remembers how long this was finds what
+            has changed since without a walk through all trials.
+        num_ended_before: How many trials had ended when the session began, or were taken over from another run since.
         is_extended: Whether no session has begun since the last extension.
         is_active: Whether the last session ended neither paused nor finished (its driver may still have died).
         longest_report_seconds: What the slowest report so far took, since its trial began, went on or reported; None
@@ -157,6 +162,9 @@ class StudyState:
     finished: StudyFinished | None = None
     exports: list[ModelExported] = field(default_factory=list)
     report_order: list[tuple[str, int]] = field(default_factory=list)
+    open_trials: dict[str, Trial] = field(default_factory=dict)
+    changes: list[str] = field(default_factory=list)
+    num_ended_before: int = 0
     is_extended: bool = False
     num_records: int = 0
     last_at: float = 0.0
@@ -180,7 +188,12 @@ class StudyState:
     @property
     def unfinished(self) -> list[Trial]:
         """The trials that can still go on, in the order they were proposed."""
-        return [trial for trial in self.trials.values() if not trial.has_ended]
+        return list(self.open_trials.values())
+
+    @property
+    def num_ended(self) -> int:
+        """How many trials nothing more will come of."""
+        return len(self.trials) - len(self.open_trials)
 
     def apply(self, record: Record) -> None:
         """Folds one record in.
@@ -226,6 +239,7 @@ class StudyState:
             raise JournalError(f"the metrics of trial {trial.name} lack the objective's, {self.header.metric}")
         since = trial.silent_since
         _apply_to_trial(trial, record)
+        self._changed(trial)
         if isinstance(record, EpochReported):
             self.report_order.append((trial.name, trial.epoch))
             if since is not None:
@@ -238,6 +252,7 @@ class StudyState:
         self._take_trials_from_workers()
         for trial in self.trials.values():
             trial.num_losses_before = len(trial.losses)
+        self.num_ended_before = self.num_ended
 
     def _extend(self, record: StudyExtended) -> None:
         self.opened = replace(
@@ -249,6 +264,9 @@ class StudyState:
         self._take_trials_from_workers()
         for trial in self.trials.values():
             _let_go_on(trial, header=self.header)
+        self.open_trials.clear()  # what goes on takes its old place again
+        for trial in self.trials.values():
+            self._changed(trial)
 
     def _reuse(self, record: TrialReused) -> None:
         self._propose(TrialProposed(trial=record.trial, number=record.number, variant=record.variant, at=record.at))
@@ -259,20 +277,35 @@ class StudyState:
         for mapping, at in zip(record.reports, record.reported_at, strict=True):
             _add_report(trial, EpochReport.from_json(mapping), at=at)
             self.report_order.append((trial.name, trial.epoch))
+        self._changed(trial)
+        self.num_ended_before += trial.has_ended
 
     def _propose(self, record: TrialProposed) -> None:
         if record.trial in self.trials:
             raise JournalError(f"trial {record.trial} is proposed twice")
-        self.trials[record.trial] = Trial(
+        trial = Trial(
             name=record.trial,
             number=record.number,
             variant=Variant.from_json(record.variant),
             proposed_at=record.at,
         )
+        self.trials[record.trial] = trial
+        self._changed(trial)
 
     def _take_trials_from_workers(self) -> None:
         for trial in self.trials.values():
             trial.is_with_worker = False
+        for trial in self.unfinished:
+            self._changed(trial)
+
+    def _changed(self, trial: Trial) -> None:
+        """Notes that a record changed a trial."""
+        if trial.has_ended:
+            self.open_trials.pop(trial.name, None)
+        else:
+            self.open_trials[trial.name] = trial
+        # Last: who reads on another thread finds all of the change behind its note.
+        self.changes.append(trial.name)
 
     def _trial(self, name: str) -> Trial:
         if name not in self.trials:

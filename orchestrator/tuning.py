@@ -11,6 +11,7 @@ from ray.exceptions import RayError
 from ray.tune import TuneError
 
 from orchestrator.errors import OrchestratorError, StudyFailedError
+from orchestrator.forgetting import NoTuneProgress
 from orchestrator.late_workers import LateWorkers
 from orchestrator.proposer import Proposer
 from orchestrator.recorder import Recorder
@@ -33,9 +34,18 @@ class Tuning:
         worker: What every worker is told.
         recorder: Knows the trials there are; its `pause_requested` ends the run.
         num_concurrent: Trials at the same time.
+        trainable: What a worker runs.
     """
 
-    def __init__(self, spec: StudySpec, *, worker: WorkerSpec, recorder: Recorder, num_concurrent: int) -> None:
+    def __init__(
+        self,
+        spec: StudySpec,
+        *,
+        worker: WorkerSpec,
+        recorder: Recorder,
+        num_concurrent: int,
+        trainable: type[VariantTrainable] = VariantTrainable,
+    ) -> None:
         self._recorder = recorder
         self._scratch = Path(tempfile.mkdtemp(prefix="convfleet-tune-"))
         self._error: BaseException | None = None
@@ -48,15 +58,15 @@ class Tuning:
         generations = WorkerGenerations(resources, num_concurrent=num_concurrent)
         searcher = VariantSearcher(proposer, recorder=recorder, num_trials=spec.num_trials, generations=generations)
         watch = LateWorkers(recorder, setting=resources.report_timeout_seconds, retries=resources.retries)
-        trainable = tune.with_resources(
-            tune.with_parameters(VariantTrainable, spec=worker),
+        trained = tune.with_resources(
+            tune.with_parameters(trainable, spec=worker),
             lambda config: tune.PlacementGroupFactory(
                 [dict(trial_request(resources, generation=config["generation"]))]
             ),
         )
         # Two more than needed: Ray Tune counts only trials it made, and ends when the searcher has no more.
         self._tuner = tune.Tuner(
-            trainable,
+            trained,
             tune_config=tune.TuneConfig(
                 num_samples=spec.num_trials + 2,
                 search_alg=searcher,
@@ -69,7 +79,7 @@ class Tuning:
                 name="study",
                 storage_path=str(self._scratch),
                 stop=recorder,
-                callbacks=[recorder, watch],
+                callbacks=[recorder, watch, NoTuneProgress()],
                 # Until a trial begins; then the watch decides.
                 failure_config=tune.FailureConfig(max_failures=min(1, resources.retries)),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),

@@ -66,6 +66,11 @@ def plain(value: Value) -> object:
 def _scalar(value: object) -> Scalar:
     if value is None or isinstance(value, bool):
         return value
+    # Before the abstract kinds of numbers, which take five times as long to ask for: a journal has many values.
+    if type(value) is int:
+        return value
+    if type(value) is float:
+        return _finite(value, received=value)
     if isinstance(value, str):
         return _finite(float(value), received=value) if EXPONENT_NUMBER.fullmatch(value) else str(value)
     if isinstance(value, Integral):

@@ -70,6 +70,7 @@ DOORS = {
         "trainables/worker.py",
         "orchestrator/recorder.py",
         "orchestrator/late_workers.py",
+        "orchestrator/forgetting.py",
         "orchestrator/schedulers.py",
         "orchestrator/searcher.py",
         "orchestrator/tuning.py",
@@ -79,9 +80,9 @@ DOORS = {
     "optuna": ("orchestrator/proposer.py",),
     "pyarrow": (
         "orchestrator/tables.py",
+        "orchestrator/growing_tables.py",
         "orchestrator/analysis.py",
         "orchestrator/result.py",
-        "orchestrator/summary.py",
         "orchestrator/report/",
         "trainables/data/sources/",
         "trainables/remote_folder.py",

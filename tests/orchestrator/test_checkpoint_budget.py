@@ -23,7 +23,7 @@ def studies(draw):
     roles = [Role.RESUMABLE] * num_going_on + [Role.LEADER] * num_leaders
     roles += [Role.LOSER] * (len(names) - len(roles))
     of_trials = [
-        Standing(trial=name, variant_id=name, role=role, best_epoch=draw(st.none() | st.integers(1, 5)))
+        Standing(trial=name, role=role, best_epoch=draw(st.none() | st.integers(1, 5)))
         for name, role in zip(names, roles, strict=True)
     ]
     held = []
@@ -98,7 +98,7 @@ STEPS = [
 @pytest.mark.parametrize(("budget", "num_steps"), [(None, 2), (80, 2), (79, 3), (69, 5), (49, 6), (1, 8)])
 def test_old_ones_of_ended_trials_go_first_then_losers_worst_first_then_all_but_weights_of_leaders(budget, num_steps):
     of_trials = [
-        Standing(trial=name, variant_id=name, role=role, best_epoch=best)
+        Standing(trial=name, role=role, best_epoch=best)
         for name, role, best in [
             ("t0", Role.RESUMABLE, 1),
             ("t1", Role.LEADER, 1),

@@ -91,6 +91,46 @@ def test_a_budget_takes_everything_of_losers_the_worst_first_and_notes_it(run, s
     assert notes(run[1]) == {"t0000": [], "t0001": [], "t0002": [text], "t0003": []}
 
 
+def test_trial_at_rest_is_evicted_when_another_needs_the_room(run, make_reported):
+    recorder, folder = run
+    growing = recorder.state.trials["t0003"]
+    keeper = CheckpointKeeper(folder, recorder=recorder, budget_bytes=8.5e9 * FULL_GB, top=1, tell=print)
+    for epoch in range(4, 10):
+        keeper.sweep()
+        assert left(folder)["t0001"] == (([2, 3], []) if epoch < 8 else ([], []))
+        recorder.append(make_reported(3, epoch, at=200.0, value=0.1 * epoch))
+        if epoch in (6, 7):
+            checkpoint = Checkpoint(
+                variant_id=growing.variant.variant_id, state=state_of(epoch), history=growing.reports
+            )
+            save_checkpoint(folder.checkpoints / "t0003", checkpoint, is_durable=False)
+    keeper.sweep()
+    along = left(folder)
+    with CheckpointKeeper(folder, recorder=recorder, budget_bytes=8.5e9 * FULL_GB, top=1, tell=print):
+        pass
+    assert left(folder) == along == {"t0000": ([2, 3], []), "t0001": ([], []), "t0002": ([], []), "t0003": ([7], [])}
+
+
+def test_disk_is_looked_at_only_for_trials_that_may_have_changed(run, make_reported, monkeypatch):
+    recorder, folder = run
+    keeper, seen = CheckpointKeeper(folder, recorder=recorder, budget_bytes=None, top=1, tell=print), []
+
+    def saved_epochs_seen(trial):
+        seen.append(trial.name)
+        return saved_epochs(trial)
+
+    monkeypatch.setattr("orchestrator.checkpoint_keeper.saved_epochs", saved_epochs_seen)
+    looks = []
+    for epoch in (4, 5, 6):
+        keeper.sweep()
+        looks.append(sorted(seen))
+        seen.clear()
+        recorder.append(make_reported(3, epoch, at=200.0, value=0.2))
+    # The first sweep deletes what is outdated, the second one sees what that left.
+    ended = ["t0000", "t0001", "t0002"]
+    assert looks == [[*ended, "t0003"], [*ended, "t0003"], ["t0003"]]
+
+
 def test_leaders_are_reduced_to_the_weights_that_were_validated(run, swept):
     assert swept(3 * FULL_GB + 2 * WEIGHTS_GB + 1e-4, top=2) == []
     assert left(run[1]) == {

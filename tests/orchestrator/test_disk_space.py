@@ -21,7 +21,7 @@ from orchestrator.errors import DiskSpaceError, StudyFailedError
 from orchestrator.paths import RunFolder
 from orchestrator.space_watch import PERIOD_SECONDS, SpaceWatch
 from orchestrator.study import StudySpec, parse_study
-from orchestrator.trial import StudyState, fold
+from orchestrator.trial import StudyState, Trial, fold
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -100,6 +100,21 @@ def test_real_checkpoints_make_the_estimate_and_what_is_written_already_counts(
     need = estimated_need(make_spec(), two_reported, folder=folder, num_concurrent=2)
     # Nine trials are open: two at work with three checkpoints each, seven that will end with two; one is there.
     assert need == Need(total_bytes=(2 * 3 + 7 * 2 - 1) * 1000 + 2 * 2 * 4 * 1000, sure_bytes=2 * 1000)
+
+
+def test_need_is_estimated_while_another_thread_adds_trials(
+    folder: RunFolder, two_reported: StudyState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(folder, "t0000", sizes=[1000])
+    state, has_ended = two_reported, Trial.has_ended
+
+    def has_ended_while_one_is_added(trial: Trial) -> bool:
+        state.trials[f"t{len(state.trials):04d}"] = trial
+        return bool(has_ended.__get__(trial))
+
+    monkeypatch.setattr(Trial, "has_ended", property(has_ended_while_one_is_added))
+    need = estimated_need(make_spec(), state, folder=folder, num_concurrent=2)
+    assert need.sure_bytes == 2 * 1000
 
 
 def test_links_and_drafts_are_neither_counted_nor_followed(tmp_path: Path, folder: RunFolder) -> None:

@@ -10,8 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.analysis import cost, leaderboard
+from orchestrator.growing_tables import GrowingTables
 from orchestrator.journal import Journal, read_journal
-from orchestrator.overview import best_so_far, count_states
+from orchestrator.overview import (
+    VaryingParameters,
+    best_so_far,
+    count_states,
+    leaders,
+    spent,
+    varying_parameters,
+)
 from orchestrator.paths import RunFolder
 from orchestrator.records import (
     EpochReported,
@@ -184,10 +193,64 @@ def test_tables_of_any_prefix_agree_with_each_other(records: list[Record]) -> No
             assert (row["ended_at"] is None) == (row["state"] in {"waiting", "running", "paused"})
         by_state = Counter(row["state"] for row in trials)
         assert {name: count for name, count in count_states(state.trials.values()).items() if count} == by_state
+        found_leaders = [(trial.name, report.epoch) for trial, report in leaders(state, k=3)]
+        board = leaderboard(trials_table(state), metric="val_accuracy", mode="max", k=3).to_pylist()
+        assert found_leaders == [(row["trial"], row["best_epoch"]) for row in board]
+        taken = cost(trials_table(state), max_epochs=state.header.max_epochs)
+        assert spent(state) == (taken.train_seconds, taken.trial_epochs, taken.epochs_saved)
         usable = [row for row in trials if row["state"] not in {"failed", "infeasible"} and row["epochs"]]
         found = best_so_far(state)
         top = max((row["best_val_accuracy"] for row in usable), default=None)
         assert (found[1].metrics["val_accuracy"] if found else None) == top
+
+
+@settings(max_examples=60, deadline=None)
+@given(records=journals(), block_trials=st.integers(1, 4), pauses=st.lists(st.booleans(), min_size=42, max_size=42))
+def test_tables_that_grow_equal_those_made_from_scratch_after_any_prefix(
+    records: list[Record], block_trials: int, pauses: list[bool]
+) -> None:
+    state, growing = StudyState(), GrowingTables(block_trials=block_trials)
+    for record, is_passed_over in zip(records, pauses, strict=False):
+        state.apply(record)
+        if is_passed_over:
+            continue
+        assert growing.update(state)
+        assert not growing.update(state)
+        trials, epochs = growing.tables()
+        assert trials.equals(trials_table(state), check_metadata=True)
+        assert epochs.equals(epochs_table(state), check_metadata=True)
+
+
+def seen_of(trial: Trial) -> str:
+    """Returns all that is told of a trial."""
+    facts = (
+        trial.state,
+        trial.reason,
+        trial.reports,
+        trial.reported_at,
+        trial.started_at,
+        trial.worker,
+        trial.reused_from,
+    )
+    return repr((*facts, trial.stop, trial.failure, trial.losses, trial.notes, trial.ended_at, trial.silent_since))
+
+
+@settings(max_examples=60, deadline=None)
+@given(records=journals())
+def test_every_change_of_a_trial_is_noted_and_open_trials_are_those_that_have_not_ended(records: list[Record]) -> None:
+    state, varying = StudyState(), VaryingParameters()
+    before: dict[str, str] = {}
+    num_changes = 0
+    for record in records:
+        state.apply(record)
+        now = {name: seen_of(trial) for name, trial in state.trials.items()}
+        changed = {name for name in now if now[name] != before.get(name)}
+        assert changed <= set(state.changes[num_changes:])
+        before, num_changes = now, len(state.changes)
+        assert state.unfinished == [trial for trial in state.trials.values() if not trial.has_ended]
+        assert list(state.open_trials.values()) == state.unfinished
+        assert state.num_ended == sum(trial.has_ended for trial in state.trials.values())
+        assert varying.of(state) == varying_parameters(list(state.trials.values()))
 
 
 def test_made_up_journals_hold_every_kind_of_record_and_state() -> None:

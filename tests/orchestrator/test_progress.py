@@ -131,9 +131,11 @@ def test_report_that_is_half_folded_in_is_told_later(begin, tell):
     tell(state)
     report = EpochReport(epoch=1, metrics={"val_accuracy": 0.5}, train_seconds=1.0, images_per_second=1.0, is_last=True)
     state.trials["t0000"].reports.append(report)
+    state.changes.append("t0000")  # of the record before
     assert tell(state) == []
     drawn(state, now=110.0)
     state.trials["t0000"].reported_at.append(109.0)
+    state.changes.append("t0000")
     assert [line.split(":")[0] for line in tell(state)[:2]] == [
         "t0000 epoch 1/1 val_accuracy 0.5 (best 0.5)",
         "t0000 completed",

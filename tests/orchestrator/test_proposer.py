@@ -195,6 +195,28 @@ def test_resumed_proposer_goes_on_as_the_undisturbed_one(algorithm: str) -> None
         assert resumed.propose(count) == trials[count].variant, f"after {count} trials"
 
 
+@pytest.mark.parametrize(("algorithm", "space"), [("random", MIXED), ("random", COUNTABLE), ("grid", COUNTABLE)])
+def test_proposals_that_learn_nothing_are_those_of_a_proposer_that_keeps_every_trial(
+    algorithm: str, space: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = spec_of(space_from_mapping(space), algorithm=algorithm)
+    variants = [trial.variant for trial in run(spec, 40)]
+    monkeypatch.setattr(Proposer, "_forget_if_idle", lambda self: setattr(self, "_learns", True))
+    assert [trial.variant for trial in run(spec, 40)] == variants
+
+
+@pytest.mark.parametrize("algorithm", ["random", "grid"])
+def test_proposer_that_learns_nothing_holds_no_earlier_trials(algorithm: str) -> None:
+    proposer = Proposer(spec_of(space_from_mapping(COUNTABLE), algorithm=algorithm))
+    for number in range(12):
+        variant = proposer.propose(number)
+        assert variant is not None
+        # Draws that hit what was tried before are of this one proposal.
+        assert sum(trial.state is OptunaState.RUNNING for trial in proposer._study.trials) == 1
+        proposer.tell_end(play(number, variant, value=score))
+    assert not proposer._asked
+
+
 def test_resumed_proposer_goes_on_the_same_in_a_space_that_is_nearly_spent() -> None:
     spec = spec_of(space_from_mapping(COUNTABLE), algorithm="tpe")
     trials = run(spec, 100)

@@ -12,18 +12,30 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from orchestrator.growing_tables import GrowingTables
 from orchestrator.paths import RunFolder
-from orchestrator.records import EpochReported, Record, StudyOpened, TrialFailed, TrialProposed, WorkerLost
+from orchestrator.records import (
+    EpochReported,
+    Record,
+    StudyOpened,
+    TrialFailed,
+    TrialNoted,
+    TrialProposed,
+    WorkerLost,
+)
 from orchestrator.tables import (
     OVERHEAD_KINDS,
     RECORDS_KEY,
+    Rows,
     epochs_table,
     metric_names,
+    outcomes_table,
     read_table,
+    trial_rows,
     trials_table,
     write_tables,
 )
-from orchestrator.trial import StudyState, fold
+from orchestrator.trial import StudyState, Trial, fold
 
 Sweep = Callable[..., list[Record]]
 TIME = pa.timestamp("us", tz="UTC")
@@ -97,6 +109,12 @@ def test_rows_agree_with_the_fold(make_sweep: Sweep) -> None:
         assert row["train_seconds"] == sum(report.train_seconds for report in trial.reports)
         assert row["started_at"] == datetime.fromtimestamp(trial.started_at[0], UTC)
         assert row["ended_at"] == datetime.fromtimestamp(trial.ended_at or 0, UTC)
+
+
+def test_outcomes_are_columns_of_the_trials(make_sweep: Sweep) -> None:
+    state = fold(make_sweep())
+    outcomes = outcomes_table(state)
+    assert outcomes.equals(trials_table(state).select(outcomes.column_names), check_metadata=True)
 
 
 def test_epochs_have_one_row_a_report(make_sweep: Sweep) -> None:
@@ -188,6 +206,11 @@ def test_parameter_column_takes_whatever_types_the_trials_have(
     table = trials_table(fold([make_opened(), *records]))
     assert table.schema.field("param.p").type == kind
     assert table["param.p"].to_pylist() == told
+    growing, state = GrowingTables(block_trials=1), fold([make_opened()])
+    for record in records:
+        state.apply(record)
+        growing.update(state)
+        assert growing.tables()[0].equals(trials_table(state))
     write_tables(RunFolder(tmp_path), trials=table, epochs=epochs_table(StudyState()))
     assert read_table(tmp_path / "trials.parquet").equals(table)
 
@@ -250,6 +273,49 @@ def test_reader_never_sees_a_part_of_a_table(
     assert seen == sorted(seen)
     assert all(num_epochs >= num_trials for num_trials, num_epochs in seen)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["epochs.parquet", "trials.parquet"]
+
+
+def test_metric_that_only_some_trials_report_stands_in_its_place_in_tables_that_grow(
+    make_opened: Callable[..., StudyOpened],
+    make_proposed: Callable[..., TrialProposed],
+    make_reported: Callable[..., EpochReported],
+) -> None:
+    state, growing = fold([make_opened()]), GrowingTables(block_trials=1)
+    for number, extra in enumerate(("", "weight_norm", "val_auc", "")):
+        state.apply(make_proposed(number, at=1.0))
+        growing.update(state)
+        told = make_reported(number, 1, at=2.0, value=0.5)
+        metrics = {**told.report["metrics"], **({extra: 1.0} if extra else {})}
+        state.apply(replace(told, report={**told.report, "metrics": metrics}))
+        growing.update(state)
+        trials, epochs = growing.tables()
+        assert trials.equals(trials_table(state))
+        assert epochs.equals(epochs_table(state))
+    assert epochs["weight_norm"].to_pylist() == [None, 1.0, None, None]
+
+
+def test_refresh_makes_only_the_rows_around_what_changed(
+    make_opened: Callable[..., StudyOpened],
+    make_proposed: Callable[..., TrialProposed],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[list[str]] = []
+
+    def trial_rows_seen(trials: list[Trial], *, header: StudyOpened) -> Rows:
+        made.append([trial.name for trial in trials])
+        return trial_rows(trials, header=header)
+
+    monkeypatch.setattr("orchestrator.growing_tables.trial_rows", trial_rows_seen)
+    state = fold([make_opened(), *(make_proposed(number, at=1.0) for number in range(9))])
+    growing = GrowingTables(block_trials=4)
+    growing.update(state)
+    assert [len(names) for names in made] == [4, 4, 1]
+    made.clear()
+    state.apply(TrialNoted(trial="t0005", kind="checkpoint_evicted", text="gone", at=2.0))
+    growing.update(state)
+    state.apply(make_proposed(9, at=3.0))
+    growing.update(state)
+    assert made == [["t0004", "t0005", "t0006", "t0007"], ["t0008", "t0009"]]
 
 
 def test_cost_of_a_variant_is_the_one_of_its_first_report(
