@@ -258,10 +258,11 @@ class Training:
         self._replicas.check(self._params, num_micro_batches=self.num_micro_batches)
         if self.num_micro_batches > 1:
             self._sums = GradientSums(self.model.optimizer, self.model.trainable_variables)
-        # XLA is a matter of the device, not of this loop: see compile_model.
-        self._train_epoch = tf.function(self._train_steps).get_concrete_function(rows, tf.TensorSpec([], tf.int32))
+        # XLA is a matter of the device, not of this loop: see compile_model. Keras's fit() does without AutoGraph, too.
+        train = tf.function(self._train_steps, autograph=False)
+        self._train_epoch = train.get_concrete_function(rows, tf.TensorSpec([], tf.int32))
         with self._losses.without_smoothing(), without_penalties(self.model):
-            self._validate = tf.function(self._validation_steps).get_concrete_function(rows)
+            self._validate = tf.function(self._validation_steps, autograph=False).get_concrete_function(rows)
         known = [*self.model.variables, *self.model.optimizer.variables]
         self._untracked = untracked_variables(
             self._train_epoch.graph,
