@@ -29,12 +29,12 @@ SMALL_CNNS: Mapping[str, Any] = {
     "learning_rate": {"choice": [1e-3, 3e-3]},
     "batch_size": 128,
 }
-#: 40 tiny ones of 8 graphs.
+#: 120 tiny ones of 8 graphs.
 TINY_CNNS: Mapping[str, Any] = {
     "num_blocks": {"choice": [1, 2]},
     "filters": {"choice": [4, 8]},
     "dropout": {"choice": [0.0, 0.2]},
-    "learning_rate": {"choice": [3e-4, 1e-3, 3e-3, 1e-2, 3e-2]},
+    "learning_rate": {"choice": [round(3e-4 * 100 ** (step / 14), 6) for step in range(15)]},
     "batch_size": 32,
 }
 #: What the search to a target accuracy draws from; wide enough that most of it is not worth training to the end.
@@ -72,7 +72,7 @@ ALL_PEERS = ("convfleet", "keras_tuner", "ray_tune", "optuna", "optuna_2_threads
 PRESETS: Mapping[str, Preset] = {
     "cifar": Preset(params=SMALL_CNNS, num_variants=24, epochs=3, num_images=5000, peers=ALL_PEERS),
     "long": Preset(params=SMALL_CNNS, num_variants=24, epochs=9, num_images=5000, peers=("convfleet",)),
-    "tiny": Preset(params=TINY_CNNS, num_variants=40, epochs=3, num_images=1437, peers=("convfleet", "keras_tuner")),
+    "tiny": Preset(params=TINY_CNNS, num_variants=120, epochs=3, num_images=1437, peers=("convfleet", "keras_tuner")),
 }
 
 
@@ -84,8 +84,8 @@ def family_space(params: Mapping[str, Any]) -> dict[str, Any]:
 def variants_of(params: Mapping[str, Any], *, count: int) -> list[dict[str, Any]]:
     """Returns the first variants of the grid in convfleet's own order, with every parameter of `DEFAULTS`.
 
-    >>> variants_of(TINY_CNNS, count=40)[6] == {**DEFAULTS, "num_blocks": 1, "filters": 4, "dropout": 0.2,
-    ...                                         "learning_rate": 1e-3, "batch_size": 32}
+    >>> variants_of(TINY_CNNS, count=120)[15] == {**DEFAULTS, "num_blocks": 1, "filters": 4, "dropout": 0.2,
+    ...                                           "learning_rate": 3e-4, "batch_size": 32}
     True
     """
     from search_spaces import space_from_mapping
