@@ -147,10 +147,12 @@ class Training:
         self.on_trained()
         metrics.update({f"val_{name}": value for name, value in self._validation_metrics().items()})
         _check_finite(metrics, epoch=epoch)
-        started = time.perf_counter()
-        cost = self._cost.measured if epoch == 1 else {}
-        # Before the overhead is told, of which it is a part.
-        self._spend("build", started)
+        cost = {}
+        if epoch == 1:
+            # Before the overhead is told, of which it is a part.
+            started = time.perf_counter()
+            cost = self._cost.measured
+            self._spend("build", started)
         report = EpochReport(
             epoch=epoch,
             metrics=metrics,
