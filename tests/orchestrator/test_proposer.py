@@ -12,7 +12,6 @@ from optuna.samplers import TPESampler
 from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState as OptunaState
 
-from orchestrator.errors import JournalError
 from orchestrator.paths import trial_name
 from orchestrator.proposer import NUM_STARTUP_TRIALS, Proposer
 from orchestrator.records import TrialFailed, TrialStopped
@@ -304,15 +303,10 @@ def ended(number: int, variant: Variant, *, values: Sequence[float], kind: str =
     """Returns a trial that failed after some epochs, or was trained to its end."""
     trial = Trial(name=trial_name(number), number=number, variant=variant, proposed_at=0.0)
     for epoch, value in enumerate(values, start=1):
+        metrics = {"val_accuracy": value, "val_loss": 1 - value}
         is_last = epoch == len(values) and not kind
         trial.reports.append(
-            EpochReport(
-                epoch=epoch,
-                metrics={"val_accuracy": value, "val_loss": 1 - value},
-                train_seconds=1.0,
-                images_per_second=1.0,
-                is_last=is_last,
-            )
+            EpochReport(epoch=epoch, metrics=metrics, train_seconds=1.0, images_per_second=1.0, is_last=is_last)
         )
     if kind:
         trial.failure = TrialFailed(trial=trial.name, kind=kind, reason="why", at=1.0)
@@ -398,21 +392,6 @@ def test_order_in_which_trials_end_does_not_matter() -> None:
 
 def test_another_seed_proposes_other_variants() -> None:
     space = space_from_mapping(MIXED)
-    values = [Proposer(spec_of(space, algorithm="tpe", seed=seed)).propose(0) for seed in (1, 2, 1)]
-    assert values[0] == values[2]
-    assert values[0] is not None
-    assert values[1] is not None
-    assert values[0].params != values[1].params
-
-
-@pytest.mark.parametrize(
-    "params",
-    [{"filters": 8, "depth": 3}, {"filters": "many", "dropout": 0.1}, {"filters": 8, "dropout": "some"}],
-    ids=["unknown parameter", "text for a choice", "text for a number"],
-)
-def test_trial_that_is_none_of_the_study_is_refused_in_words(params: dict[str, Any]) -> None:
-    variant = Variant.from_json({"family": "residual", "params": params, "seed": 7})
-    stranger = Trial(name="t0000", number=0, variant=variant, proposed_at=0.0)
-    proposer = Proposer(spec_of(space_from_mapping(COUNTABLE), algorithm="random"))
-    with pytest.raises(JournalError, match=r"trial t0000: its variant or reports cannot be this study's \("):
-        proposer.remember([stranger])
+    variants = (Proposer(spec_of(space, algorithm="tpe", seed=seed)).propose(0) for seed in (1, 2, 1))
+    first, other, again = (variant.params for variant in variants if variant is not None)
+    assert first == again != other
