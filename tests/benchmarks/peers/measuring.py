@@ -16,7 +16,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +99,6 @@ class _Tree:
         self._ticks: dict[tuple[int, str], int] = {}
         #: Not ours, and never will be.
         self._strangers: set[int] = set()
-        self._are_known = False
 
     @property
     def cpu_seconds(self) -> float:
@@ -113,8 +112,9 @@ class _Tree:
         parents = {pid: int(stat[1]) for pid, stat in stats.items()}
         alive = []
         for pid, stat in stats.items():
-            if not _is_descendant(pid, parents):
-                self._strangers.add(pid)
+            is_ours = _is_descendant(pid, parents, strangers=self._strangers)
+            if not is_ours:
+                self._strangers.update({pid} if is_ours is False else ())
                 continue
             self._ticks[pid, stat[19]] = int(stat[11]) + int(stat[12])
             if stat[0] != "Z":
@@ -124,7 +124,11 @@ class _Tree:
     def end(self, process: "subprocess.Popen[bytes]", *, grace_seconds: float) -> None:
         """Waits for what is left, ends what does not end by itself, and reaps all of it."""
         end = time.monotonic() + grace_seconds
-        while left := self.sample():
+        num_quiet = 0
+        # Twice: what is forked while all are read is seen the next time.
+        while num_quiet < 2:
+            left = self.sample()
+            num_quiet = 0 if left else num_quiet + 1
             self._reap(process)
             if time.monotonic() > end:
                 for pid in left:
@@ -148,10 +152,12 @@ def _stat(pid: int) -> list[str]:
         return []
 
 
-def _is_descendant(pid: int, parents: Mapping[int, int]) -> bool:
+def _is_descendant(pid: int, parents: Mapping[int, int], *, strangers: Set[int]) -> bool | None:
+    """Returns whether a process comes from this one; None where a parent ended while all were read."""
     own, seen = os.getpid(), set()
-    while (pid := parents.get(pid, 0)) and pid not in seen:
+    while pid in parents and pid not in seen:
+        seen.add(pid)
+        pid = parents[pid]
         if pid == own:
             return True
-        seen.add(pid)
-    return False
+    return False if pid in strangers or pid <= 1 else None
