@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -10,8 +10,9 @@ import ray
 from ray._private import ray_constants
 from ray._raylet import Config  # type: ignore[attr-defined, unused-ignore]
 
-from orchestrator.errors import StudyFailedError
-from orchestrator.resources import NodeResources
+from orchestrator.early_workers import preloaded_modules, start_early
+from orchestrator.errors import ResourceError, StudyFailedError
+from orchestrator.resources import NodeResources, concurrent_trials
 from orchestrator.study_sections import Resources
 from trainables.worker_spec import PRIVATE
 
@@ -42,10 +43,13 @@ _ENVIRONMENT = {
 
 
 @contextmanager
-def ray_session(resources: Resources, *, address: str | None = None) -> Iterator[list[NodeResources]]:
+def ray_session(
+    resources: Resources, *, address: str | None = None, trials_left: Callable[[], int] = lambda: 0
+) -> Iterator[list[NodeResources]]:
     """Connects to Ray and yields what its nodes have; disconnects at the end.
 
     address: `host:port` or `auto` for a running cluster; None starts a Ray of our own on this machine.
+    trials_left: Trials that a Ray of our own shall start workers for ahead; asked once it is there.
 
     Raises: StudyFailedError: if the cluster cannot be reached.
     """
@@ -63,7 +67,19 @@ def ray_session(resources: Resources, *, address: str | None = None) -> Iterator
             stack.enter_context(_loopback_only())
         stack.callback(ray.shutdown)
         _connect(resources, address=address)
-        yield node_resources()
+        nodes = node_resources()
+        if address is None and (count := min(trials_left(), _num_workers(resources, nodes=nodes))) > 0:
+            start_early(count)
+        yield nodes
+
+
+def _num_workers(resources: Resources, *, nodes: list[NodeResources]) -> int:
+    """Returns how many trials run at once; 0 where that cannot be told yet, or none can."""
+    try:
+        return 0 if resources.gpus_per_trial == "auto" else concurrent_trials(resources, nodes=nodes)
+    except ResourceError:
+        # Said once the data is read, like all else that is wrong with a study.
+        return 0
 
 
 def node_resources() -> list[NodeResources]:
@@ -135,8 +151,11 @@ def _init_local(resources: Resources) -> None:
         configure_logging=False,
         object_store_memory=_OBJECT_STORE_BYTES,
         _node_ip_address=_LOOPBACK,
-        # Ray Tune's workers have an environment of their own: those that wait ready would never be used.
-        _system_config={"prestart_worker_first_driver": False},
+        _system_config={
+            # Ray Tune's workers have an environment of their own: those that Ray starts unasked would never be used.
+            "prestart_worker_first_driver": False,
+            "preload_python_modules": preloaded_modules(resources),
+        },
     )
 
 

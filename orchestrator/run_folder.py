@@ -104,3 +104,9 @@ def read_state(folder: RunFolder) -> StudyState:
     except JournalError as exc:
         is_placed = str(exc).startswith(str(folder.journal))
         raise JournalError(str(exc) if is_placed else f"{folder.journal}: {exc}") from exc
+
+
+def remove_export_drafts(folder: RunFolder) -> None:
+    """Removes what exports left that died half-way; nobody else writes here while this driver holds the folder."""
+    for draft in folder.exports.glob(".*"):
+        shutil.rmtree(draft, ignore_errors=True)

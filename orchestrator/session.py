@@ -39,7 +39,7 @@ from orchestrator.remote_run import run_uri
 from orchestrator.report import write_report
 from orchestrator.resources import concurrent_trials
 from orchestrator.reuse import results_id, take_over
-from orchestrator.run_folder import read_state
+from orchestrator.run_folder import read_state, remove_export_drafts
 from orchestrator.settled import device_spec, with_settled_resources
 from orchestrator.space_watch import SpaceWatch
 from orchestrator.study import StudySpec
@@ -122,6 +122,7 @@ class Session:
     progress: Progress | None
     mirror: Mirror | None = None
     started: float = 0.0
+    has_data: bool = False
     worker: WorkerSpec | None = None
     num_concurrent: int = 0
 
@@ -170,12 +171,13 @@ class Session:
         # own shutdown waits a minute for processes that were killed.
         with ThreadPoolExecutor(max_workers=1) as pool, ExitStack() as stack:
             self.tell("starting Ray and reading the data")
-            session = ray_session(self.spec.resources, address=self.address)
+            session = ray_session(self.spec.resources, address=self.address, trials_left=self._trials_waiting_for_data)
             nodes = pool.submit(stack.enter_context, session)
             try:
                 dataset = prepare_in_process(
                     self.spec.data, self.spec.seed, verify=True, on_progress=self._data_progress
                 )
+                self.has_data = True
                 self._check_dataset(dataset)
                 wanted = imagenet_backbones(self.spec.space, image_size=dataset.task.input_shape[:2])
                 fetch_in_process(wanted, on_progress=self._data_progress)
@@ -261,7 +263,7 @@ class Session:
         if not requests:
             return []
         self.tell(f"exporting {len(requests)} models and evaluating them on the test split")
-        _remove_drafts(self.folder)
+        remove_export_drafts(self.folder)
         results: list[ExportResult] = []
         errors: list[str] = []
         for outcome in run_exports(requests):
@@ -365,6 +367,10 @@ class Session:
                 shutil.rmtree(other, ignore_errors=True)
         return result
 
+    def _trials_waiting_for_data(self) -> int:
+        # With the data at hand, Ray Tune is about to ask for workers, and would get others than those on their way.
+        return 0 if self.has_data else self.spec.num_trials - self.recorder.state.num_ended
+
     def _data_progress(self, stage: str, done: int, total: int) -> None:
         self.tell(f"{stage}: {done:,} of {total:,}")
 
@@ -387,9 +393,3 @@ class Session:
             picture=str(self.folder.augmented.absolute()),
             remote=None if spec.storage.uri is None else run_uri(self.folder, spec.storage.uri),
         )
-
-
-def _remove_drafts(folder: RunFolder) -> None:
-    """Removes what exports left that died half-way; nobody else writes here while this driver holds the folder."""
-    for draft in folder.exports.glob(".*"):
-        shutil.rmtree(draft, ignore_errors=True)

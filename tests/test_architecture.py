@@ -75,6 +75,7 @@ DOORS = {
         "orchestrator/searcher.py",
         "orchestrator/tuning.py",
         "orchestrator/ray_session.py",
+        "orchestrator/early_workers.py",
         "orchestrator/export/ray_export.py",
     ),
     "optuna": ("orchestrator/proposer.py",),

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 #: What Keras imports only to offer wrappers for it, with all of SciPy behind it: a fifth of the time.
 _NOT_NEEDED = "sklearn"
+#: Imports TensorFlow when it is imported itself.
+_PRELOADED = "trainables.preloaded"
 _LOCK = threading.Lock()
 
 
@@ -18,6 +20,12 @@ def import_tensorflow() -> None:
         with _hidden(_NOT_NEEDED):
             import keras  # noqa: F401
             import tensorflow as tf  # noqa: F401
+
+
+def early_import() -> tuple[float, float] | None:
+    """Returns when TensorFlow was imported ahead of all trials, as `time.monotonic` tells: begin and end; else None."""
+    preloaded = sys.modules.get(_PRELOADED)
+    return (preloaded.BEGAN, preloaded.ENDED) if preloaded is not None else None
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from ray import tune
 
 from search_spaces import Variant
 from trainables.cores import cores_in_words, own_cores
+from trainables.importing import early_import
 from trainables.traced import TracedTrainings
 from trainables.trial_run import Failure, TrialRun
 from trainables.worker_clock import WorkerClock, process_age
@@ -37,7 +38,7 @@ class VariantTrainable(tune.Trainable):
         os.umask(PRIVATE)
         self._spec = spec
         self._traced = TracedTrainings()
-        self._clock = WorkerClock(age=process_age())
+        self._clock = WorkerClock(age=process_age(), early_import=early_import())
         self._take(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

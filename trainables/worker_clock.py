@@ -13,26 +13,39 @@ class WorkerClock:
 
     Args:
         age: Seconds since the process began.
+        early_import: When it imported TensorFlow ahead of all trials, if it did: begin and end.
     """
 
-    def __init__(self, *, age: float) -> None:
-        self._left_at = time.monotonic() - age
+    def __init__(self, *, age: float, early_import: tuple[float, float] | None = None) -> None:
+        now = time.monotonic()
+        self._left_at = now - age
+        #: Of the time before the first step, what was no start.
+        self._early: dict[str, float] = {}
+        if early_import is not None:
+            began, ended = early_import
+            self._early = {"import": ended - began, "idle": now - ended}
         self._trial: str | None = None
         self._unreported = 0.0
 
     def accounted(self, report: EpochReport, *, trial: str, began: float) -> EpochReport:
         """Returns a report with the seconds that it does not account for itself.
 
-        These are `start` (from the process's begin to its first step), `idle` (from a trial's last report to the next
-        trial), `report` (from a report to the next step of the same trial) and `other` (in the step itself).
+        These are `start` (from the process's begin to its first step), `idle` (without a trial, between two or ahead of
+        the first), `report` (from a report to the next step of the same trial) and `other` (in the step itself). An
+        import ahead of the first trial is added to `import`.
 
         began: when its step began, as `time.monotonic` tells it.
         """
-        around = {self._kind(trial): began - self._left_at}
+        kind = self._kind(trial)
+        around = {kind: began - self._left_at}
+        if kind == "start":
+            around = {kind: began - self._left_at - sum(self._early.values()), **self._early}
         self._leave(trial)
         inside = self._left_at - began - report.train_seconds - sum(report.overhead_seconds.values())
         other, self._unreported = max(0.0, inside) + self._unreported, 0.0
-        return replace(report, overhead_seconds={**around, **report.overhead_seconds, "other": other})
+        for name, seconds in report.overhead_seconds.items():
+            around[name] = around.get(name, 0.0) + seconds
+        return replace(report, overhead_seconds={**around, "other": other})
 
     def fail(self, *, trial: str) -> None:
         """Takes note of a step that ended without a report; the next one accounts for it."""

@@ -58,6 +58,20 @@ def test_all_kinds_together_are_the_time_since_the_process_began(clock):
     assert sum(sum(kinds.values()) for kinds in told if kinds) + 4.0 + 2.0 == 3.0 + 0.5 + 6.0 + 0.5 + 3.0 + 0.25 + 2.0
 
 
+def test_an_import_ahead_of_the_first_trial_is_neither_its_start_nor_its_wait(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    clock = WorkerClock(age=9.0, early_import=(92.0, 95.0))
+    now[0] = 105.0
+    report = EpochReport(
+        epoch=1, metrics={}, train_seconds=1.5, images_per_second=1.0, overhead_seconds={"import": 0.25, "data": 2.0}
+    )
+    told = clock.accounted(report, trial="t0000", began=101.0)
+    expected = {"start": 1.0 + 1.0, "import": 3.0 + 0.25, "idle": 5.0, "data": 2.0, "other": 0.25}
+    assert dict(told.overhead_seconds) == expected
+    assert sum(expected.values()) + 1.5 == 105.0 - (100.0 - 9.0)
+
+
 def test_a_report_of_an_epoch_that_was_trained_before_takes_no_time_back(clock):
     assert clock("t0000", wait=0.0, takes=0.5, train=60.0)["other"] == 0.0
 

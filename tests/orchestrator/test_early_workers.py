@@ -1,0 +1,84 @@
+"""Workers wait for a study's first trials, with TensorFlow in them, and Ray Tune's actors get those processes."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from orchestrator.early_workers import preloaded_modules
+from orchestrator.study_sections import Resources
+
+#: Prints the processes that wait ahead of the trials, and what actors as Ray Tune makes them find in theirs.
+WAIT = """
+import json, logging, os, sys, time
+from pathlib import Path
+
+import ray
+from ray.tune.execution.class_cache import _ActorClassCache
+from ray.util.placement_group import placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from orchestrator.ray_session import ray_session
+from orchestrator.study_sections import Resources
+
+class Worker:
+    def look(self):
+        early = sys.modules.get("trainables.preloaded")
+        return os.getpid(), early is not None and early.ENDED <= time.monotonic() and "keras" in sys.modules
+
+def waiting():
+    lines = [(path.name, path / "cmdline") for path in Path("/proc").glob("[0-9]*")]
+    found = []
+    for pid, path in lines:
+        try:
+            is_own = session.encode() in (path.parent / "environ").read_bytes()
+            if is_own and path.read_bytes().startswith(b"ray::IDLE"):
+                found.append(int(pid))
+        except OSError:
+            continue
+    return sorted(found)
+
+logging.basicConfig(level=logging.INFO)
+session = f"CONVFLEET_TEST_SESSION={os.getpid()}"
+os.environ.update([session.split("=")])
+with ray_session(Resources(cpus=2), trials_left=lambda: int(sys.argv[1])):
+    until = time.monotonic() + (120 if int(sys.argv[1]) else 5)
+    while len(waiting()) < 2 and time.monotonic() < until:
+        time.sleep(0.1)
+    before = waiting()
+    actor = _ActorClassCache().get(Worker)
+    actors = []
+    for _ in range(2):
+        strategy = PlacementGroupSchedulingStrategy(placement_group([{"CPU": 1}]))
+        actors.append(actor.options(num_cpus=1, scheduling_strategy=strategy).remote())
+    print(json.dumps({"waiting": before, "found": ray.get([each.look.remote() for each in actors])}))
+"""
+
+
+def looked(num_trials: int) -> dict[str, list]:
+    command = [sys.executable, "-c", WAIT, str(num_trials)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert "workers start with their trials" not in result.stderr
+    return json.loads(result.stdout.strip().splitlines()[-1])
+
+
+@pytest.mark.slow
+def test_actors_get_the_processes_that_were_started_ahead_of_them() -> None:
+    told = looked(num_trials=7)
+    # Seven trials are left, two run at once.
+    assert len(told["waiting"]) == 2
+    assert sorted(told["found"]) == [[pid, True] for pid in told["waiting"]]
+
+
+@pytest.mark.slow
+def test_no_process_waits_where_no_trial_does() -> None:
+    told = looked(num_trials=0)
+    assert told["waiting"] == []
+    assert all(is_imported for _, is_imported in told["found"])
+
+
+def test_nothing_is_imported_ahead_where_trials_use_gpus() -> None:
+    assert preloaded_modules(Resources(gpus_per_trial=0.5)) == preloaded_modules(Resources(gpus_per_trial="auto")) == []
+    assert preloaded_modules(Resources()) == ["trainables.preloaded"]
