@@ -1,20 +1,20 @@
 """A variant's Keras model, fresh or with the weights of a checkpoint, and the way in and out of its variables."""
 
-import functools
 import gc
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python import pywrap_tfe
 
 from search_spaces import Variant
 from trainables.averaging import model_variables, validated_weights
 from trainables.checkpoint import Checkpoint
 from trainables.errors import CheckpointError
-from trainables.families import build_model
+from trainables.families import FAMILIES, build_model
 from trainables.normalization import PixelStatistics
 from trainables.replicas import copies
 from trainables.task import Task
@@ -56,16 +56,28 @@ def assign(variables: Mapping[str, Any], state: Mapping[str, np.ndarray], *, var
 
 def forget_models() -> None:
     """Frees the memory of all models that nothing holds any more, and what Keras remembers of them."""
-    _spare_libraries()
     keras.utils.clear_session(free_memory=False)
     gc.collect()
 
 
-@functools.cache
-def _spare_libraries() -> None:
-    """Lets the garbage collector pass over all that is imported by now, which took it 0.3 s a time."""
-    gc.collect()
-    gc.freeze()
+@contextmanager
+def _kernels_kept() -> Iterator[None]:
+    """Lets TensorFlow keep the kernels that it has set up, which Keras has it drop with every session and seed.
+
+    Among them are the optimized graphs of all traced trainings: each of those that begins again would cost as much as
+    half a trace. Dropped with a seed are the places in their sequences of kernels that draw random numbers one after
+    the other; models of families here have none, as their numbers follow from a counter.
+    """
+    clear = pywrap_tfe.TFE_ContextClearCaches
+    pywrap_tfe.TFE_ContextClearCaches = _nothing
+    try:
+        yield
+    finally:
+        pywrap_tfe.TFE_ContextClearCaches = clear
+
+
+def _nothing(_: Any) -> None:
+    """Does nothing."""
 
 
 def memory_of(variable: Any) -> np.ndarray:
@@ -86,7 +98,9 @@ def fresh_model(
     """Returns the variant's Keras model as its seed begins it, not compiled."""
     # A worker trains many variants: nothing of the last one may reach this one, neither names nor seeds. Initial
     # weights and dropout draw from Keras's own generator, so it is seeded here, once, from the variant alone.
-    forget_models()
-    keras.utils.set_random_seed(variant.seed & 0x7FFFFFFF)
+    has_users_code = FAMILIES[variant.family].has_own_parameters
+    with nullcontext() if has_users_code else _kernels_kept():
+        forget_models()
+        keras.utils.set_random_seed(variant.seed & 0x7FFFFFFF)
     with scope or nullcontext():
         return build_model(variant, task=task, statistics=statistics, study_dir=study_dir)

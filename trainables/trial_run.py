@@ -20,7 +20,7 @@ from trainables.data.prepare import prepare_in_process
 from trainables.errors import CheckpointError, DivergedError, InfeasibleError, MicroBatchError, UserCodeError
 from trainables.families import FAMILIES
 from trainables.fence import leave_if_superseded
-from trainables.importing import import_tensorflow
+from trainables.importing import import_tensorflow, spare_imports
 from trainables.out_of_memory import Cut, given_up, is_out_of_memory, micro_batches_note, num_micro_batches
 from trainables.patience import best_epoch
 from trainables.reports import EpochReport, FailureKind, Note, NoteKind
@@ -228,6 +228,7 @@ class TrialRun:
         from trainables.replicas import own_replicas
         from trainables.training import Training
 
+        spare_imports()
         configure_devices(self.spec.device)
         demand_precision(str(self.variant.params.get("precision", "float32")), self.spec.device)
         overhead = {"import": time.perf_counter() - started}

@@ -110,7 +110,10 @@ def variant_of():
 @pytest.fixture(scope="session")
 def training_of(splits):
     """Makes a fresh Training of a variant on the small splits."""
+    from trainables.importing import spare_imports
     from trainables.training import Training
+
+    spare_imports()
 
     def make(variant, *, max_epochs=9, **spec):
         train, validation = splits

@@ -5,6 +5,7 @@ import gc
 import keras
 import pytest
 import tensorflow as tf
+from tensorflow.python import pywrap_tfe
 
 from trainables.families import FAMILIES
 
@@ -35,6 +36,16 @@ def test_a_trained_variant_leaves_no_graph_behind(family, training_of, variant_o
     before = graphs()
     training_of(variant_of(family), max_epochs=1).run_epoch()
     assert graphs() == before
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_kernels_are_dropped_where_users_code_may_draw_from_them(family, training_of, variant_of, monkeypatch):
+    dropped = []
+    monkeypatch.setattr(pywrap_tfe, "TFE_ContextClearCaches", dropped.append)
+    training_of(variant_of(family), max_epochs=1)
+    assert bool(dropped) == (family == "custom")
+    keras.utils.set_random_seed(1)
+    assert dropped
 
 
 @pytest.mark.timeout(900)

@@ -85,6 +85,18 @@ def test_every_knob_gives_bits_that_do_not_tell_whose_trace_it_was(
     same_state(state_again, state)
 
 
+def test_trainings_between_two_on_a_trace_change_no_bit(training_of, variant_of, outcome_of, same_state):
+    variant = variant_of("sequential", learning_rate=0.004, dropout=0.25)
+    metrics, state = outcome_of(training_of(variant, max_epochs=2, augment=VARIED))
+    first = training_of(variant_of("sequential", learning_rate=0.01, dropout=0.4), max_epochs=2, augment=VARIED)
+    list(first.epochs())
+    for family, params in (("residual", {}), ("custom", {"width": 3}), ("sequential", {"filters": 6, "dropout": 0.1})):
+        list(training_of(variant_of(family, seed=5, **params), max_epochs=1, augment=VARIED).epochs())
+    again, state_again = outcome_of(reused(first, variant))
+    assert again == metrics
+    same_state(state_again, state)
+
+
 def test_a_training_that_diverged_leaves_nothing_in_the_next_one(training_of, variant_of, outcome_of, same_state):
     variant = variant_of("sequential", optimizer="sgd", learning_rate=0.01)
     metrics, state = outcome_of(training_of(variant, max_epochs=1))

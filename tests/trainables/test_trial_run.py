@@ -1,7 +1,9 @@
 """One trial in a worker, without Ray: its reports, its failures told apart, and how it goes on."""
 
 import errno
+import gc
 import shutil
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +12,11 @@ import pytest
 
 from trainables.checkpoint import Checkpoint, checkpoint_folder, save_checkpoint, saved_epochs
 from trainables.data.cache import prepare_dataset
+from trainables.importing import spare_imports
 from trainables.patience import best_epoch
 from trainables.reports import EpochReport, FailureKind, Note, NoteKind
 from trainables.spec import AugmentSpec, DataSpec
+from trainables.traced import TracedTrainings
 from trainables.trial_run import Failure, TrialRun
 from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
 
@@ -320,3 +324,18 @@ def test_a_trial_that_is_stopped_from_outside_is_no_failure(spec, variant, monke
     monkeypatch.setattr("trainables.models.build_model", raising(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         start(spec, variant).step()
+
+
+def test_the_first_trial_of_a_process_is_let_go_like_any_other(spec, variant):
+    # As in a process that trains its first.
+    gc.unfreeze()
+    spare_imports.cache_clear()
+    traced = TracedTrainings()
+    run = TrialRun(trial="t0001", variant=variant, first_epoch=1, spec=spec, traced=traced)
+    reports(run, 1)
+    training = weakref.ref(run._training)
+    run.leave()
+    traced.clear()
+    gc.collect()
+    assert gc.get_freeze_count() > 0
+    assert training() is None
