@@ -147,6 +147,10 @@ def no_op() -> type:
             digest = hashlib.sha256(json.dumps(config["variant"], sort_keys=True).encode()).digest()
             self._height = digest[0] / 256
 
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
+            self._take(new_config)
+            return True
+
         def step(self) -> dict[str, Any]:
             value = self._height * (1 - 0.5**self._epoch)
             report = EpochReport(
