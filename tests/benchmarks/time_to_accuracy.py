@@ -51,7 +51,7 @@ def main() -> None:
     record: dict[str, Any] = {"command": sys.argv, "machine": machine(), "has_tensorboard": has_tensorboard()}
     outcomes: list[Outcome] = []
     try:
-        for number in range(1, options.seeds + 1):
+        for number in range(options.first_seed, options.first_seed + options.seeds):
             play_round(number, options=options, work=work, outcomes=outcomes, record=record)
     except KeyboardInterrupt:
         print("\ninterrupted; what there is:", flush=True)
@@ -72,6 +72,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--target", type=float, help=f"Default: {IMAGES_TARGET} ({DIGITS_TARGET} for digits).")
     parser.add_argument("--epochs", type=int, default=15, help="Epochs of a trial that nothing stops.")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=1, help="Further seeds add to earlier ones.")
     parser.add_argument("--peers", default=",".join(PEERS))
     parser.add_argument("--feed", choices=("arrays", "dataset"), help="Default: whichever is faster here.")
     parser.add_argument("--limit", type=float, default=1200.0, help="Seconds after which a peer has not reached it.")
