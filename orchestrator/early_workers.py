@@ -8,13 +8,7 @@ is used of Ray for that is private, and where it fails, workers start with their
 import logging
 
 import ray
-from ray._private.grpc_utils import init_grpc_channel
-from ray._private.utils import get_runtime_env_info
-from ray.core.generated.common_pb2 import Language
-from ray.core.generated.node_manager_pb2 import PrestartWorkersRequest
-from ray.core.generated.node_manager_pb2_grpc import NodeManagerServiceStub
 from ray.runtime_env import RuntimeEnv
-from ray.tune.execution.class_cache import _ActorClassCache
 
 from orchestrator.study_sections import Resources
 from trainables.worker import VariantTrainable
@@ -40,16 +34,31 @@ def preloaded_modules(resources: Resources) -> list[str]:
 def start_early(count: int) -> None:
     """Asks this machine's Ray for processes that wait for trials; returns before they are there."""
     try:
-        (node,) = (node for node in ray.nodes() if node["Alive"])
-        environment = _ActorClassCache().get(VariantTrainable)._default_options["runtime_env"]
-        request = PrestartWorkersRequest(
-            language=Language.PYTHON,
-            job_id=bytes.fromhex(ray.get_runtime_context().get_job_id()),
-            runtime_env_info=get_runtime_env_info(RuntimeEnv(**environment), is_job_runtime_env=False),
-            num_workers=count,
-            keep_alive_duration_secs=_KEPT_SECONDS,
-        )
-        with init_grpc_channel(f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}") as channel:
-            NodeManagerServiceStub(channel).PrestartWorkers(request, timeout=_ANSWER_SECONDS)
+        _ask_for(count)
     except Exception as exc:  # noqa: BLE001 - only the time of the first trials depends on it
         logger.info('workers start with their trials reason="%s"', exc)
+
+
+def _ask_for(count: int) -> None:
+    # Here, as any of them may be gone from the next Ray.
+    from ray._private.grpc_utils import init_grpc_channel
+    from ray._private.ray_constants import GLOBAL_GRPC_OPTIONS
+    from ray._private.utils import get_runtime_env_info
+    from ray.core.generated.common_pb2 import Language
+    from ray.core.generated.node_manager_pb2 import PrestartWorkersRequest
+    from ray.core.generated.node_manager_pb2_grpc import NodeManagerServiceStub
+    from ray.tune.execution.class_cache import _ActorClassCache
+
+    (node,) = (node for node in ray.nodes() if node["Alive"])
+    environment = _ActorClassCache().get(VariantTrainable)._default_options["runtime_env"]
+    request = PrestartWorkersRequest(
+        language=Language.PYTHON,
+        job_id=bytes.fromhex(ray.get_runtime_context().get_job_id()),
+        runtime_env_info=get_runtime_env_info(RuntimeEnv(**environment), is_job_runtime_env=False),
+        num_workers=count,
+        keep_alive_duration_secs=_KEPT_SECONDS,
+    )
+    # With Ray's options, among them that no proxy stands between.
+    address = f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}"
+    with init_grpc_channel(address, GLOBAL_GRPC_OPTIONS) as channel:
+        NodeManagerServiceStub(channel).PrestartWorkers(request, timeout=_ANSWER_SECONDS)

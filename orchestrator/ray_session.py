@@ -135,10 +135,27 @@ def _start_local(resources: Resources) -> None:
         Config.initialize("")
     umask = os.umask(PRIVATE)
     try:
-        _init_local(resources)
+        with _threads_of_a_trial(resources):
+            _init_local(resources)
     finally:
         os.umask(umask)
     _protect_token()
+
+
+@contextmanager
+def _threads_of_a_trial(resources: Resources) -> Iterator[None]:
+    """Has workers import NumPy for as many threads as a trial has CPUs.
+
+    Ray says so to them with their first trial; what they import ahead of it would read nothing, and take all cores.
+    """
+    if "OMP_NUM_THREADS" in os.environ:
+        yield
+        return
+    os.environ["OMP_NUM_THREADS"] = str(max(1, int(resources.cpus_per_trial)))
+    try:
+        yield
+    finally:
+        del os.environ["OMP_NUM_THREADS"]
 
 
 def _init_local(resources: Resources) -> None:

@@ -15,6 +15,7 @@ from trainables.data.pipeline import SplitTensors, split_tensors
 from trainables.devices import configure_devices
 from trainables.errors import InfeasibleError
 from trainables.families import FAMILIES
+from trainables.importing import spare_imports
 from trainables.models import forget_models
 from trainables.out_of_memory import is_out_of_memory
 from trainables.training import Training
@@ -35,6 +36,7 @@ def largest_step_mib(
     say; what is too large for the GPU needs infinitely much.
     """
     configure_devices(DeviceSpec(gpus=1))
+    spare_imports()
     is_measured = bool(tf.config.list_logical_devices("GPU"))
     data = open_dataset(dataset)
     splits = split_tensors(data.train), split_tensors(data.validation)

@@ -220,8 +220,8 @@ class TrialRun:
 
     def _begin(self) -> "Training":
         started = time.perf_counter()
-        # Late, and in the first step only: TensorFlow costs seconds and hundreds of MB, and a failure here can be
-        # retried, which Ray Tune does not do for one in setup() or reset_config().
+        # Not before the first step, unless the process waited for trials with it: TensorFlow costs seconds and hundreds
+        # of MB, and a failure here can be retried, which Ray Tune does not do for one in setup() or reset_config().
         import_tensorflow()
         from trainables.devices import configure_devices
         from trainables.precision import demand_precision

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +19,12 @@ class WorkerClock:
 
     def __init__(self, *, age: float, early_import: tuple[float, float] | None = None) -> None:
         now = time.monotonic()
-        self._left_at = now - age
-        #: Of the time before the first step, what was no start.
+        #: Of the time before the first step, what was no start; told with the first report.
         self._early: dict[str, float] = {}
         if early_import is not None:
             began, ended = early_import
             self._early = {"import": ended - began, "idle": now - ended}
+        self._left_at = now - age + sum(self._early.values())
         self._trial: str | None = None
         self._unreported = 0.0
 
@@ -36,15 +37,13 @@ class WorkerClock:
 
         began: when its step began, as `time.monotonic` tells it.
         """
-        kind = self._kind(trial)
-        around = {kind: began - self._left_at}
-        if kind == "start":
-            around = {kind: began - self._left_at - sum(self._early.values()), **self._early}
+        around = Counter({self._kind(trial): began - self._left_at})
         self._leave(trial)
         inside = self._left_at - began - report.train_seconds - sum(report.overhead_seconds.values())
         other, self._unreported = max(0.0, inside) + self._unreported, 0.0
-        for name, seconds in report.overhead_seconds.items():
-            around[name] = around.get(name, 0.0) + seconds
+        around.update(self._early)
+        self._early = {}
+        around.update(report.overhead_seconds)
         return replace(report, overhead_seconds={**around, "other": other})
 
     def fail(self, *, trial: str) -> None:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from orchestrator.early_workers import preloaded_modules
+from orchestrator.early_workers import preloaded_modules, start_early
 from orchestrator.study_sections import Resources
 
 #: Prints the processes that wait ahead of the trials, and what actors as Ray Tune makes them find in theirs.
@@ -18,6 +18,7 @@ import ray
 from ray.tune.execution.class_cache import _ActorClassCache
 from ray.util.placement_group import placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+from threadpoolctl import threadpool_info
 
 from orchestrator.ray_session import ray_session
 from orchestrator.study_sections import Resources
@@ -25,7 +26,8 @@ from orchestrator.study_sections import Resources
 class Worker:
     def look(self):
         early = sys.modules.get("trainables.preloaded")
-        return os.getpid(), early is not None and early.ENDED <= time.monotonic() and "keras" in sys.modules
+        is_early = early is not None and early.ENDED <= time.monotonic() and "keras" in sys.modules
+        return os.getpid(), is_early, [pool["num_threads"] for pool in threadpool_info()]
 
 def waiting():
     lines = [(path.name, path / "cmdline") for path in Path("/proc").glob("[0-9]*")]
@@ -69,14 +71,25 @@ def test_actors_get_the_processes_that_were_started_ahead_of_them() -> None:
     told = looked(num_trials=7)
     # Seven trials are left, two run at once.
     assert len(told["waiting"]) == 2
-    assert sorted(told["found"]) == [[pid, True] for pid in told["waiting"]]
+    # NumPy's own threads are those of a trial's one CPU.
+    assert sorted(told["found"]) == [[pid, True, [1]] for pid in told["waiting"]]
 
 
 @pytest.mark.slow
 def test_no_process_waits_where_no_trial_does() -> None:
     told = looked(num_trials=0)
     assert told["waiting"] == []
-    assert all(is_imported for _, is_imported in told["found"])
+    assert all(is_imported for _, is_imported, _ in told["found"])
+
+
+def test_a_ray_that_cannot_be_asked_is_told_and_costs_nothing_else(monkeypatch, caplog) -> None:
+    def fail() -> None:
+        raise AttributeError("nodes")
+
+    monkeypatch.setattr("ray.nodes", fail)
+    with caplog.at_level("INFO", logger="orchestrator.early_workers"):
+        start_early(2)
+    assert caplog.messages == ['workers start with their trials reason="nodes"']
 
 
 def test_nothing_is_imported_ahead_where_trials_use_gpus() -> None:

@@ -42,6 +42,26 @@ def test_steps_are_those_of_keras(name):
         np.testing.assert_allclose(own, kerass, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("name", "kernel"),
+    [
+        ("adamw", "ResourceApplyAdam"),
+        ("sgd", "ResourceApplyGradientDescent"),
+        ("sgd with momentum", "ResourceApplyKerasMomentum"),
+        ("gathered", "ResourceApplyAdam"),
+    ],
+)
+def test_keras_takes_its_steps_by_the_kernels(name, kernel):
+    optimizer = OPTIMIZERS[name]()
+    weights = [keras.Variable(np.ones((3, 2), np.float32)), keras.Variable(np.ones(4, np.float32))]
+    optimizer.build(weights)
+    fuse_steps(optimizer)
+    traced = tf.function(lambda: optimizer.apply([tf.ones(weight.shape) for weight in weights], weights))
+    graph = traced.get_concrete_function().graph.as_graph_def()
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    assert sum(node.op == kernel for node in nodes) == len(weights)
+
+
 def test_others_keep_their_own_steps():
     for optimizer in (keras.optimizers.Lamb(), keras.optimizers.Adam(amsgrad=True), keras.optimizers.Nadam()):
         fuse_steps(optimizer)

@@ -72,6 +72,19 @@ def test_an_import_ahead_of_the_first_trial_is_neither_its_start_nor_its_wait(mo
     assert sum(expected.values()) + 1.5 == 105.0 - (100.0 - 9.0)
 
 
+def test_a_wait_for_data_is_no_part_of_a_first_trial_that_failed(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    clock = WorkerClock(age=90.0, early_import=(12.0, 15.0))
+    now[0] = 102.0
+    clock.fail(trial="t0000")
+    now[0] = 104.0
+    report = EpochReport(epoch=1, metrics={}, train_seconds=2.0, images_per_second=1.0, overhead_seconds={})
+    told = clock.accounted(report, trial="t0001", began=102.0)
+    # Two seconds passed before the import, two in the step that failed.
+    assert dict(told.overhead_seconds) == {"idle": 85.0, "import": 3.0, "other": 2.0 + 2.0}
+
+
 def test_a_report_of_an_epoch_that_was_trained_before_takes_no_time_back(clock):
     assert clock("t0000", wait=0.0, takes=0.5, train=60.0)["other"] == 0.0
 

@@ -1,0 +1,34 @@
+"""What a session has Ray do while it reads the data."""
+
+import threading
+from contextlib import contextmanager
+
+from orchestrator import session as sessions
+from orchestrator.resources import NodeResources
+from orchestrator.run_folder import make_run_folder
+from orchestrator.session import open_session
+from orchestrator.study import load_study
+
+
+def test_workers_are_wanted_for_the_trials_that_are_left_until_the_data_is_there(tmp_path, monkeypatch):
+    asked, is_asked, prepare = [], threading.Event(), sessions.prepare_in_process
+
+    @contextmanager
+    def local_ray(resources, *, address, trials_left):
+        asked.append((trials_left(), trials_left))
+        is_asked.set()
+        yield [NodeResources(cpus=2, gpus=0)]
+
+    def prepare_later(*arguments, **named):
+        assert is_asked.wait(60)
+        return prepare(*arguments, **named)
+
+    monkeypatch.setattr(sessions, "ray_session", local_ray)
+    monkeypatch.setattr(sessions, "prepare_in_process", prepare_later)
+    spec = load_study("quickstart")
+    with open_session(make_run_folder(tmp_path / "run", spec), spec, address=None, progress=None) as session:
+        session.open_study()
+        with session.connected():
+            ((before, trials_left),) = asked
+            assert before == spec.num_trials
+            assert trials_left() == 0
