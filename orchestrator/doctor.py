@@ -60,12 +60,21 @@ def _packages() -> Check:
 
 
 def _cpus() -> Check:
-    cpus, free = os.cpu_count() or 1, os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / _GB
+    cpus, free = len(os.sched_getaffinity(0)), _available_bytes() / _GB
     finding = f"{cpus} CPUs, {free:.1f} GB of memory free; a worker process takes about {_WORKER_GB:g} GB"
     if free < cpus * _WORKER_GB:
         fix = "too little for a worker on every CPU; set resources.max_concurrent"
         return Check(name="machine", level=Level.WARNING, finding=f"{finding}: {fix}")
     return Check(name="machine", level=Level.OK, finding=finding)
+
+
+def _available_bytes() -> int:
+    """Returns the memory that new processes can have: what is free, and what the system keeps of files meanwhile."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _disk() -> Check:
@@ -127,7 +136,13 @@ def _ray() -> Check:
 
 def _python(code: str) -> tuple[str, str]:
     """Returns what a piece of Python printed, and the last line of what it complained of."""
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "RAY_USAGE_STATS_ENABLED": "0"}
+    environment = {
+        **os.environ,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        # Not all of a GPU's memory, which may be a running study's.
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
     try:
         result = subprocess.run(
             [sys.executable, "-c", code],

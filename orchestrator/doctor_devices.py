@@ -23,12 +23,29 @@ def check_cores() -> Check:
 
 
 def check_gpus() -> Check | None:
-    """Returns how much memory the GPUs have, and what trials that share one gain by MPS; None without GPUs."""
+    """Returns how much memory the GPUs have, and what trials that share one gain by MPS; None where there are none."""
     memory = gpu_memory_mib()
     sizes = ", ".join(f"{memory[name] / 1024:.0f} GiB" for name in sorted(memory) if name.isdigit())
     if not sizes:
-        return None
+        return _driver_check()
     return Check(name="gpus", level=Level.OK, finding=f"{sizes}; {_mps_in_words()}")
+
+
+def _driver_check() -> Check | None:
+    """Returns what nvidia-smi complains of, where it is there and fails."""
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return None
+    try:
+        asked = subprocess.run([command], capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        complaint = str(exc)
+    else:
+        if asked.returncode == 0:
+            return None
+        complaint = " ".join((asked.stdout + asked.stderr).split()) or f"exit code {asked.returncode}"
+    fix = "mend NVIDIA's driver; until then trials see no GPU"
+    return Check(name="gpus", level=Level.WARNING, finding=f"nvidia-smi fails ({complaint}); {fix}")
 
 
 def _mps_in_words() -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import ray
 from ray._private import ray_constants
+from ray._private.utils import get_num_cpus
 from ray._raylet import Config  # type: ignore[attr-defined, unused-ignore]
 
 from orchestrator.early_workers import preloaded_modules, start_early
@@ -161,7 +162,7 @@ def _threads_of_a_trial(resources: Resources) -> Iterator[None]:
 def _init_local(resources: Resources) -> None:
     ray.init(
         address=LOCAL,
-        num_cpus=None if resources.cpus == "auto" else resources.cpus,
+        num_cpus=_usable_cpus() if resources.cpus == "auto" else resources.cpus,
         num_gpus=None if resources.gpus == "auto" else resources.gpus,
         include_dashboard=False,
         log_to_driver=False,
@@ -174,6 +175,11 @@ def _init_local(resources: Resources) -> None:
             "preload_python_modules": preloaded_modules(resources),
         },
     )
+
+
+def _usable_cpus() -> int:
+    """Returns the CPUs that Ray counts, but no more than this process may run on, which Ray does not ask."""
+    return max(1, min(int(get_num_cpus()), len(os.sched_getaffinity(0))))
 
 
 def _protect_token() -> None:

@@ -28,6 +28,7 @@ from orchestrator.records import (
     WorkerLost,
 )
 from orchestrator.trial import StudyState, Trial
+from orchestrator.wording import encodable
 from trainables.reports import FailureKind
 
 logger = logging.getLogger(__name__)
@@ -135,7 +136,8 @@ class Recorder(Unsaved, tune.Stopper, tune.Callback):
         """Records a result and never stops its trial."""
         if not self.pause_requested.is_set():
             for note in result.get("notes", ()):
-                self.append(TrialNoted(trial=result["trial"], kind=str(note["kind"]), text=note["text"], at=self.now()))
+                text = encodable(note["text"])
+                self.append(TrialNoted(trial=result["trial"], kind=str(note["kind"]), text=text, at=self.now()))
             if "failure" in result:
                 self._record_failure(result)
             elif "report" in result and self._is_awaited(result):
@@ -185,16 +187,17 @@ class Recorder(Unsaved, tune.Stopper, tune.Callback):
 
     def _record_failure(self, result: Mapping[str, Any]) -> None:
         failure = result["failure"]
+        reason, details = encodable(failure["reason"]), encodable(failure["details"])
         if failure["kind"] in _NOT_THE_VARIANTS:
             # The trial is not to blame and stays unfinished, so that the study can go on once this is mended.
-            raise StudyFailedError(f"{failure['reason']}; mend that, then `convfleet resume {self._folder.quoted}`")
-        if failure["details"]:
-            self._write_details(result["trial"], failure["details"])
+            raise StudyFailedError(f"{reason}; mend that, then `convfleet resume {self._folder.quoted}`")
+        if details:
+            self._write_details(result["trial"], details)
         self.append(
             TrialFailed(
                 trial=result["trial"],
                 kind=str(failure["kind"]),
-                reason=failure["reason"],
+                reason=reason,
                 worker=result["worker"],
                 at=self.now(),
             )

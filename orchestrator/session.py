@@ -320,11 +320,14 @@ class Session:
             self.progress.message(text)
 
     def show(self) -> None:
-        """Shows how far the trials are."""
+        """Shows how far the trials are.
+
+        Without the recorder's lock: a terminal that takes no more, such as one that was paused, must not keep reports
+        from the journal. What draws can bear a state that is being added to (see `news`, `overview`).
+        """
         if self.progress is not None:
-            with self.recorder.lock:
-                elapsed = time.monotonic() - self.started
-                self.progress.update(self.recorder.state, now=self.recorder.now(), elapsed_seconds=elapsed)
+            elapsed = time.monotonic() - self.started
+            self.progress.update(self.recorder.state, now=self.recorder.now(), elapsed_seconds=elapsed)
 
     def _connected_worker(self) -> WorkerSpec:
         if self.worker is None:

@@ -4,13 +4,14 @@ import math
 import os
 from collections.abc import Callable, Sequence
 
+from orchestrator.errors import ResourceError
 from orchestrator.proposer import Proposer
 from orchestrator.resources import NodeResources, pins_cpus, useful_packing
 from orchestrator.study import StudySpec
 from orchestrator.study_sections import Resources
 from trainables.data.dataset import DatasetInfo
 from trainables.data.errors import DataError
-from trainables.gpu_memory import gpu_memory_mib, largest_packing, share_of
+from trainables.gpu_memory import GPU_ADVICE, gpu_memory_mib, largest_packing, share_of, visible_memory_mib
 from trainables.memory_probe import StepMemory, probe_in_process
 from trainables.worker_spec import DeviceSpec
 
@@ -29,13 +30,18 @@ def with_settled_resources(
     """Returns the study with a number for `gpus_per_trial` and a decision for `pin_cpus`.
 
     is_local: Whether the nodes are this machine alone. tell: Hears what `gpus_per_trial: auto` became, and why.
+
+    Raises: ResourceError: if `gpus_per_trial: auto` cannot be told yet.
     """
     resources = spec.resources
     share: float = resources.gpu_share
     if resources.gpus_per_trial == "auto":
-        share, why = _gpu_share(spec, dataset=dataset, nodes=nodes, tell=tell)
+        share, why = _gpu_share(spec, dataset=dataset, nodes=nodes, is_local=is_local, tell=tell)
         tell(f"gpus_per_trial: auto is {share:g}: {why}")
-    is_pinned = pins_cpus(resources, nodes=nodes, machine_cpus=len(os.sched_getaffinity(0)), is_local=is_local)
+    machine_cpus = len(os.sched_getaffinity(0))
+    is_pinned = pins_cpus(resources, nodes=nodes, machine_cpus=machine_cpus, is_local=is_local)
+    if resources.pin_cpus is True and not is_pinned:
+        tell(f"pin_cpus: workers are not pinned, as more CPUs are shared out than the {machine_cpus} there are")
     settled = resources.model_copy(update={"gpus_per_trial": share, "pin_cpus": is_pinned})
     return spec.model_copy(update={"resources": settled})
 
@@ -47,13 +53,23 @@ def device_spec(resources: Resources) -> DeviceSpec:
 
 
 def _gpu_share(
-    spec: StudySpec, *, dataset: DatasetInfo, nodes: Sequence[NodeResources], tell: Callable[[str], None]
+    spec: StudySpec,
+    *,
+    dataset: DatasetInfo,
+    nodes: Sequence[NodeResources],
+    is_local: bool,
+    tell: Callable[[str], None],
 ) -> tuple[float, str]:
     """Returns the share of a GPU that each trial gets, and why, in words."""
     if not any(node.gpus for node in nodes):
+        if not is_local and spec.resources.max_concurrent != "auto":
+            raise ResourceError(
+                "resources.gpus_per_trial: auto goes by the GPUs of nodes that are up, and none of them has one yet; "
+                "as max_concurrent is a number, more nodes may come: give a number here too (0 trains on CPUs)"
+            )
         return 0.0, "there are no GPUs"
-    memory = gpu_memory_mib()
-    if not memory:
+    total = visible_memory_mib(gpu_memory_mib())
+    if total is None:
         return 1.0, "nvidia-smi does not tell here how much memory the GPUs have, so nothing says that two trials fit"
     random = spec.model_copy(update={"search": spec.search.model_copy(update={"algorithm": "random"})})
     proposer = Proposer(random)
@@ -63,10 +79,20 @@ def _gpu_share(
         tell(f"{stage}: {done:,} of {total:,}")
 
     try:
-        need = probe_in_process(variants, dataset=dataset, study_dir=spec.study_dir, on_progress=progress)
+        need = probe_in_process(
+            variants,
+            dataset=dataset,
+            limits=dict(spec.space.limits),
+            study_dir=spec.study_dir,
+            on_progress=progress,
+        )
     except DataError as exc:
         return 1.0, str(exc)
-    return packed_share(need, total_mib=min(memory.values()), most=useful_packing(spec.resources, nodes=nodes))
+    if need.mib == 0:
+        return 1.0, "none of the variants tried could be trained, so nothing says that two trials fit"
+    if is_local and not need.is_measured:
+        tell(f"gpus_per_trial: TensorFlow sees no GPU here; {GPU_ADVICE}")
+    return packed_share(need, total_mib=total, most=useful_packing(spec.resources, nodes=nodes))
 
 
 def packed_share(need: StepMemory, *, total_mib: int, most: int) -> tuple[float, str]:

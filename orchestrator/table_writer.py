@@ -74,7 +74,7 @@ class TableWriter:
                 self.write()
             except StudyPausedError:
                 return  # the main thread finds out by itself, at its next record
-            except OSError as exc:
+            except Exception as exc:  # noqa: BLE001 - told again, and raised, when they are written at the end
                 # The tables follow from the journal and can be written again; the study goes on.
                 logger.warning('tables not written reason="%s"', exc)
             # A fiftieth of the driver's time, as long as that does not make the tables older.

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from orchestrator.paths import RunFolder, write_whole
 from orchestrator.records import StudyOpened
 from orchestrator.trial import StudyState, Trial
+from orchestrator.wording import encodable
 
 SCHEMA_VERSION = 1
 #: Key of the Parquet metadata that says how many journal records a table holds.
@@ -227,7 +228,7 @@ def _costs(trials: Sequence[Trial], name: str) -> pa.Array:
 
 
 def _strings(values: Iterable[str | None]) -> pa.Array:
-    return pa.array(list(values), pa.string())
+    return pa.array([None if value is None else encodable(value) for value in values], pa.string())
 
 
 def _floats(values: Iterable[float | None]) -> pa.Array:

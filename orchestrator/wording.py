@@ -27,6 +27,15 @@ def number(value: object) -> str:
     return str(value)
 
 
+def encodable(text: str) -> str:
+    """Returns a text that files and terminals can take: half characters, as in names of files, are spelled out.
+
+    >>> encodable("caf\\udce9.h5")
+    'caf\\\\udce9.h5'
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def duration(seconds: float) -> str:
     """Returns a time span in words.
 

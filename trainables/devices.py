@@ -1,13 +1,14 @@
 """What of the machine a worker's TensorFlow may use; to be set before its first operation."""
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from trainables.cores import pin_process
-from trainables.gpu_memory import gpu_memory_mib, share_limit_mib, visible_memory_mib
+from trainables.gpu_memory import GPU_ADVICE, gpu_memory_mib, share_limit_mib, visible_memory_mib
 from trainables.worker_spec import DeviceSpec
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,15 @@ def configure_devices(spec: DeviceSpec) -> None:
     except RuntimeError as exc:
         # A process that has computed already keeps its pools; it still computes the same numbers.
         logger.warning('devices unchanged reason="%s"', exc)
+
+
+def missing_gpus(spec: DeviceSpec) -> str:
+    """Returns in words that TensorFlow sees fewer GPUs than the trial was given; "" if it sees them all."""
+    given, seen = math.ceil(spec.gpus), len(tf.config.get_visible_devices("GPU"))
+    if seen >= given:
+        return ""
+    device = f"{seen} of them" if seen else "CPUs"
+    return f"was given {spec.gpus:g} GPUs, but TensorFlow sees {seen}: it trains on {device}; {GPU_ADVICE}"
 
 
 def _limit_memory(gpus: Sequence[Any], *, share: float) -> None:

@@ -12,6 +12,8 @@ CONTEXT_MIB = 600
 MARGIN = 1.3
 #: Trials that share a GPU at most: each takes its turn, and beyond some they only wait for each other.
 MOST_ON_A_GPU = 16
+#: What to do where GPUs are there and TensorFlow sees none of them.
+GPU_ADVICE = "install CUDA's libraries with: python -m pip install '.[gpu]', and see `convfleet doctor`"
 _QUERY = ("--query-gpu=index,uuid,memory.total", "--format=csv,noheader,nounits")
 _TIMEOUT_SECONDS = 30
 
@@ -43,19 +45,23 @@ def visible_memory_mib(memory: Mapping[str, int], *, environment: Mapping[str, s
     """
     variables = os.environ if environment is None else environment
     names = [name.strip() for name in variables.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    if any(name.startswith("MIG-") for name in names):
+        # A part of a GPU, of which nvidia-smi tells the whole.
+        return None
     is_by_uuid = all(name.startswith("GPU-") for name in names)
     if not names or (not is_by_uuid and variables.get("CUDA_DEVICE_ORDER") != "PCI_BUS_ID"):
         # CUDA counts the fastest first, nvidia-smi by slot: which is which cannot be told from numbers.
         return min(memory.values(), default=None)
-    found = [memory.get(name) for name in names]
-    known = [mib for mib in found if mib is not None]
-    return min(known) if known and len(known) == len(found) else None
+    # CUDA takes the beginning of a uuid for all of it.
+    found = [[memory[key] for key in memory if key == name or (is_by_uuid and key.startswith(name))] for name in names]
+    return min(min(mib) for mib in found) if all(found) else None
 
 
 def share_limit_mib(share: float, *, total_mib: int) -> int:
     """Returns what TensorFlow may take for a trial with this share of a GPU, in MiB.
 
-    What CUDA takes for the process comes out of the share, as long as half of the share is left.
+    What CUDA takes for the process comes out of the share, as long as half of the share is left: a study may ask for
+    smaller ones than fit.
 
     >>> share_limit_mib(0.25, total_mib=16_000), share_limit_mib(0.25, total_mib=4_000)
     (3400, 500)
@@ -65,7 +71,7 @@ def share_limit_mib(share: float, *, total_mib: int) -> int:
 
 
 def largest_packing(step_mib: float, *, total_mib: int, most: int = MOST_ON_A_GPU) -> int:
-    """Returns how many trials fit on a GPU, at least 1.
+    """Returns how many trials fit on a GPU with what CUDA takes for each, at least 1.
 
     step_mib: What a training step of the largest variant needs.
     most: How many are of any use.
@@ -78,7 +84,7 @@ def largest_packing(step_mib: float, *, total_mib: int, most: int = MOST_ON_A_GP
     fitting = [
         count
         for count in range(1, max(1, min(most, MOST_ON_A_GPU)) + 1)
-        if share_limit_mib(share_of(count), total_mib=total_mib) >= step_mib * MARGIN
+        if share_of(count) * total_mib - CONTEXT_MIB >= step_mib * MARGIN
     ]
     return max(fitting, default=1)
 

@@ -1,7 +1,7 @@
 """Asks a process of its own how much memory variants need, so that TensorFlow does not enter the caller."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ class StepMemory:
     """What a training step of the largest variant needs.
 
     Args:
-        mib: In MiB; infinite where it did not fit.
+        mib: In MiB; infinite where it did not fit, 0 where none of the variants could be trained.
         is_measured: Whether a GPU was there to measure on; else it is counted.
     """
 
@@ -25,7 +25,12 @@ class StepMemory:
 
 
 def probe_in_process(
-    variants: Sequence[Variant], *, dataset: DatasetInfo, study_dir: str, on_progress: Progress
+    variants: Sequence[Variant],
+    *,
+    dataset: DatasetInfo,
+    limits: Mapping[str, float],
+    study_dir: str,
+    on_progress: Progress,
 ) -> StepMemory:
     """Returns the largest need of some variants, from a child process; see `largest_step_mib`.
 
@@ -34,6 +39,7 @@ def probe_in_process(
     request = {
         "variants": [variant.to_json() for variant in variants],
         "dataset": dataset.to_json(),
+        "limits": dict(limits),
         "study_dir": study_dir,
     }
     what = "resources.gpus_per_trial: the process that tries how much memory variants need"
@@ -53,6 +59,7 @@ def _probe(request: Any, progress: Progress) -> Any:
     return largest_step_mib(
         [Variant.from_json(variant) for variant in request["variants"]],
         dataset=DatasetInfo.from_json(request["dataset"]),
+        limits=request["limits"],
         study_dir=request["study_dir"],
         progress=progress,
     )

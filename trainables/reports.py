@@ -26,6 +26,7 @@ class NoteKind(StrEnum):
     CHECKPOINT_HERE_ONLY = "checkpoint_here_only"
     CHECKPOINT_EVICTED = "checkpoint_evicted"
     MICRO_BATCHES = "micro_batches"
+    GPUS_NOT_SEEN = "gpus_not_seen"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

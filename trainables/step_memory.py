@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from trainables.families import FAMILIES
 from trainables.importing import spare_imports
 from trainables.models import forget_models
 from trainables.out_of_memory import is_out_of_memory
-from trainables.training import Training
+from trainables.training import MIN_VALIDATION_BATCH, Training
 from trainables.worker_spec import DeviceSpec, TrainingSpec
 
 logger = logging.getLogger(__name__)
@@ -27,13 +27,19 @@ _MIB = 2**20
 
 
 def largest_step_mib(
-    variants: Sequence[Variant], *, dataset: DatasetInfo, study_dir: str, progress: Progress
+    variants: Sequence[Variant],
+    *,
+    dataset: DatasetInfo,
+    limits: Mapping[str, float],
+    study_dir: str,
+    progress: Progress,
 ) -> tuple[float, bool]:
     """Returns the largest need of these variants in MiB, and whether it was measured.
 
-    On a GPU each trains one batch and the peak of TensorFlow's pool is read. Without one the arrays of a step are
-    counted, and the images, which TensorFlow may copy to a GPU whole, are added. What is infeasible or fails has no
-    say; what is too large for the GPU needs infinitely much.
+    On a GPU each trains and validates one batch and the peak of TensorFlow's pool is read. Without one the arrays of a
+    step are counted, and the images, which TensorFlow may copy to a GPU whole, are added. What is infeasible, or beyond
+    the study's limits, or fails has no say (0 if that is all of them); what is too large for the GPU needs infinitely
+    much.
     """
     configure_devices(DeviceSpec(gpus=1))
     spare_imports()
@@ -44,7 +50,8 @@ def largest_step_mib(
     for number, variant in enumerate(variants):
         progress("trying how much memory variants need", number, len(variants))
         try:
-            largest = max(largest, _step_mib(variant, splits, dataset=dataset, study_dir=study_dir))
+            spec = TrainingSpec(max_epochs=1, metric="loss", mode="min", limits=limits, study_dir=study_dir)
+            largest = max(largest, _step_mib(variant, splits, dataset=dataset, spec=spec))
         except InfeasibleError:
             continue
         except Exception as exc:  # noqa: BLE001 - it fails as a trial, where it is told; here it says nothing
@@ -54,22 +61,21 @@ def largest_step_mib(
         finally:
             forget_models()
     progress("trying how much memory variants need", len(variants), len(variants))
-    if not is_measured and dataset.storage == "decoded":
+    if largest and not is_measured and dataset.storage == "decoded":
         largest += dataset.decoded_bytes / _MIB
     return largest, is_measured
 
 
 def _step_mib(
-    variant: Variant, splits: tuple[SplitTensors, SplitTensors], *, dataset: DatasetInfo, study_dir: str
+    variant: Variant, splits: tuple[SplitTensors, SplitTensors], *, dataset: DatasetInfo, spec: TrainingSpec
 ) -> float:
     train, validation = splits
-    spec = TrainingSpec(max_epochs=1, metric="loss", mode="min", study_dir=study_dir)
     batch: Any = FAMILIES[variant.family].with_defaults(variant.params)["batch_size"]
     training: Any = Training(
         variant,
         # One batch is an epoch here.
         train=replace(train, indices=train.indices[:batch]),
-        validation=replace(validation, indices=validation.indices[:batch]),
+        validation=replace(validation, indices=validation.indices[: max(batch, MIN_VALIDATION_BATCH)]),
         task=dataset.task,
         spec=spec,
         statistics=dataset.statistics,

@@ -25,6 +25,10 @@ class TracedTrainings:
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, Training] = OrderedDict()
 
+    def __len__(self) -> int:
+        """Returns how many are kept."""
+        return len(self._kept)
+
     def keep(self, training: "Training") -> None:
         """Takes over a training that nobody goes on with, if it can be reused."""
         if training.is_reusable:

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from search_spaces import Variant
 from trainables.checkpoint import Checkpoint, discard_checkpoint, prune_checkpoints, saved_epochs, valid_checkpoints
@@ -75,7 +75,7 @@ class TrialRun:
         self.spec = spec
         self._next_epoch = first_epoch
         self._training: Training | None = None
-        self._traced = traced or TracedTrainings()
+        self._traced = TracedTrainings() if traced is None else traced
         #: Whether the last epoch left nothing behind that another trial would feel.
         self._is_sound = True
         self._folder = Path(spec.checkpoints) / trial
@@ -97,13 +97,16 @@ class TrialRun:
     def step(self) -> EpochReport | Failure:
         """Returns the next epoch's report, or why there is none and never will be.
 
-        What runs out of memory is tried once more, in smaller pieces of its batches.
+        What runs out of memory is tried once more, without what earlier trials of this process left there, and then in
+        smaller pieces of its batches.
 
         Raises: SystemExit: if a later session is at work on the study.
         """
         self._leave_if_superseded()
         outcome = self._try_step()
-        if isinstance(outcome, Failure) and outcome.kind is FailureKind.OUT_OF_MEMORY:
+        if _is_out_of_memory(outcome) and self._forget_trainings():
+            outcome = self._try_step()
+        if _is_out_of_memory(outcome):
             outcome = self._step_in_micro_batches(outcome)
         self._is_sound = not isinstance(outcome, Failure) or outcome.kind is FailureKind.DIVERGED
         return outcome
@@ -145,14 +148,14 @@ class TrialRun:
         cut = Cut(batch_size=batch_size, pieces=pieces)
         memory_mb = self._estimated_memory_mb()
         epoch = self._training.epoch + 1 if self._training is not None else self._next_epoch
-        self._forget_training()
+        self._forget_trainings()
         outcome: EpochReport | Failure = failure
         if pieces > 1 and not was_cut:
             logger.info('trial=%s epoch=%d decision=micro-batches reason="%s"', self.trial, epoch, failure.reason)
             self._num_micro_batches = pieces
             outcome = self._try_step()
-        if isinstance(outcome, Failure) and outcome.kind is FailureKind.OUT_OF_MEMORY:
-            self._forget_training()
+        if _is_out_of_memory(outcome):
+            self._forget_trainings()
             return replace(outcome, reason=given_up(cut, memory_mb=memory_mb, why=self._why_not_cut))
         self._notes.append(Note(kind=NoteKind.MICRO_BATCHES, text=micro_batches_note(cut, epoch=epoch)))
         return outcome
@@ -169,16 +172,18 @@ class TrialRun:
             logger.info('trial=%s memory not estimated reason="%s"', self.trial, exc)
             return None
 
-    def _forget_training(self) -> None:
-        """Frees what the trial holds of TensorFlow's memory."""
-        if self._training is None:
-            return
+    def _forget_trainings(self) -> bool:
+        """Frees what the process holds of TensorFlow's memory; returns whether earlier trials had left some of it."""
+        num_kept = len(self._traced)
+        if self._training is None and not num_kept:
+            return False
         # Late, because it imports TensorFlow.
         from trainables.models import forget_models
 
         self._training = None
         self._traced.clear()
         forget_models()
+        return num_kept > 0
 
     def _next_report(self) -> EpochReport:
         if self._training is None:
@@ -223,18 +228,21 @@ class TrialRun:
         # Not before the first step, unless the process waited for trials with it: TensorFlow costs seconds and hundreds
         # of MB, and a failure here can be retried, which Ray Tune does not do for one in setup() or reset_config().
         import_tensorflow()
-        from trainables.devices import configure_devices
+        from trainables.devices import configure_devices, missing_gpus
         from trainables.precision import demand_precision
         from trainables.replicas import own_replicas
         from trainables.training import Training
 
         spare_imports()
         configure_devices(self.spec.device)
+        if text := missing_gpus(self.spec.device):
+            self._notes.append(Note(kind=NoteKind.GPUS_NOT_SEEN, text=text))
         demand_precision(str(self.variant.params.get("precision", "float32")), self.spec.device)
         overhead = {"import": time.perf_counter() - started}
         started = time.perf_counter()
         train, validation = _open_splits(self.spec)
         overhead["data"] = time.perf_counter() - started
+        self._store.fetch(variant_id=self.variant.variant_id, is_needed=self._next_epoch > 1)
         # A checkpoint may be of a training in micro-batches, which is traced otherwise.
         is_new = self._num_micro_batches == self._next_epoch == 1 and not saved_epochs(self._folder)
         training = (self._traced.take(self.variant) if is_new else None) or Training(
@@ -249,7 +257,6 @@ class TrialRun:
         )
         training.overhead_seconds.update(overhead)
         _show_augmentation(self.spec, train)
-        self._store.fetch(variant_id=self.variant.variant_id, is_needed=self._next_epoch > 1)
         self._continue(training)
         training.on_trained = lambda: self._begin_to_save(training)
         return training
@@ -339,6 +346,10 @@ def _nothing() -> None:
 def _without_overhead(history: Sequence[EpochReport]) -> list[EpochReport]:
     # A report told again cost nothing again; the first telling has the seconds.
     return [replace(report, overhead_seconds={}) for report in history]
+
+
+def _is_out_of_memory(outcome: EpochReport | Failure) -> TypeGuard[Failure]:
+    return isinstance(outcome, Failure) and outcome.kind is FailureKind.OUT_OF_MEMORY
 
 
 @functools.lru_cache(maxsize=1)

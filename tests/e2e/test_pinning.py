@@ -31,6 +31,10 @@ def test_eight_half_gpu_trials_share_four_gpus_two_on_each(convfleet):
     trials = pq.read_table(convfleet.folder / "runs/shared-gpus/trials.parquet").to_pandas()
     assert (trials["state"] == "completed").all()
     assert (trials["gpus"] == 0.5).all()
+    # These GPUs are Ray's alone, and whoever reads the tables is told.
+    told = {record["trial"]: record for record in convfleet.records("shared-gpus", "trial_noted")}
+    assert {record["kind"] for record in told.values()} == {"gpus_not_seen"}
+    assert set(told) == set(trials["trial"])
     assert trials["worker_pid"].notna().all()
     assert {len(ids) for ids in trials["gpu_ids"]} == {1}
     trials["gpu"] = [ids[0] for ids in trials["gpu_ids"]]

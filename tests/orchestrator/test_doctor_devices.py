@@ -47,10 +47,18 @@ def test_trials_that_share_a_gpu_are_advised_of_mps(scripts: dict[str, str], exp
     assert expected in check.finding
 
 
-@pytest.mark.parametrize("scripts", [{}, {"nvidia_smi": "echo No devices were found"}, {"nvidia_smi": "exit 9"}])
+@pytest.mark.parametrize("scripts", [{}, {"nvidia_smi": "echo No devices were found"}])
 def test_nothing_is_said_of_gpus_where_there_are_none(scripts: dict[str, str], commands: Any) -> None:
     commands(nvidia_cuda_mps_control=NOT_RUNNING, **scripts)
     assert check_gpus() is None
+
+
+def test_a_driver_that_fails_is_told_and_not_taken_for_none(commands: Any) -> None:
+    commands(nvidia_smi="echo NVIDIA-SMI has failed; exit 9")
+    check = check_gpus()
+    assert check is not None
+    assert check.level == Level.WARNING
+    assert check.finding.startswith("nvidia-smi fails (NVIDIA-SMI has failed); mend NVIDIA's driver")
 
 
 def test_the_cores_that_workers_may_be_pinned_to_are_told_by_node(monkeypatch: pytest.MonkeyPatch) -> None:

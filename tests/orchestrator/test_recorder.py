@@ -10,7 +10,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+from ray._private.dict import flatten_dict
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
@@ -31,9 +33,12 @@ from orchestrator.records import (
     TrialStopped,
     WorkerLost,
 )
+from orchestrator.recycling import GROWTH_MB, WorkerGenerations
 from orchestrator.schedulers import RecordedAsha, make_scheduler
 from orchestrator.searcher import VariantSearcher
 from orchestrator.study import StudySpec
+from orchestrator.study_sections import Resources
+from orchestrator.table_writer import TableWriter
 from orchestrator.trial import TrialState, fold
 from search_spaces import space_from_mapping
 from trainables.reports import FailureKind
@@ -352,3 +357,39 @@ def test_driver_does_not_take_its_own_record_for_another_programs(rig, monkeypat
         rig.recorder.append(TrialStarted(trial="t0000", at=1.0))
     threads[0].join()
     assert complaints == []
+
+
+@pytest.mark.parametrize("is_last", [False, True])
+def test_worker_that_grew_is_seen_as_ray_tune_tells_of_it(rig: Rig, is_last: bool) -> None:
+    generations = WorkerGenerations(Resources(), num_concurrent=1)
+    searcher = VariantSearcher(Proposer(spec()), recorder=rig.recorder, num_trials=3, generations=generations)
+    configuration = searcher.suggest("tune-1")
+    assert isinstance(configuration, dict)
+    assert configuration["generation"] == 0
+    for epoch, memory_mb in enumerate((300.0, 301.0 + GROWTH_MB), start=1):
+        told = {**result(epoch), "worker": {**WORKER, "memory_mb": memory_mb}}
+        rig.recorder("tune-1", told)
+        if epoch == 1 or not is_last:
+            searcher.on_trial_result("tune-1", flatten_dict(told))
+    if is_last:
+        # Ray Tune keeps a result that ends its trial from searchers.
+        searcher.on_trial_complete("tune-1", flatten_dict(told))
+    following = searcher.suggest("tune-2")
+    assert isinstance(following, dict)
+    assert following["generation"] == 1
+
+
+def test_half_characters_of_an_error_are_spelled_out_everywhere(rig: Rig) -> None:
+    name = "caf\udce9.h5"
+    told = failure(details=f"OSError: {name}")
+    told["failure"]["reason"] = f"no such file: {name}"
+    told["notes"] = [{"kind": "micro_batches", "text": name}]
+    rig.recorder("tune-1", told)
+    assert rig.recorder.trial("t0000").reason == r"no such file: caf\udce9.h5"
+    assert rig.folder.failure("t0000").read_text(encoding="utf-8") == r"OSError: caf\udce9.h5"
+    # As journals have it that were written before.
+    rig.recorder.append(proposed(1))
+    rig.recorder.append(TrialFailed(trial="t0001", kind="code_error", reason=name, worker=WORKER, at=110.0))
+    TableWriter(rig.folder, recorder=rig.recorder).write()
+    table = pq.read_table(rig.folder.trials)
+    assert table["reason"].to_pylist() == [r"no such file: caf\udce9.h5", r"caf\udce9.h5"]

@@ -1,13 +1,29 @@
-"""What a session has Ray do while it reads the data."""
+"""What a session asks of a Ray of its own: CPUs to share out, and workers while it reads the data."""
 
 import threading
 from contextlib import contextmanager
 
+import pytest
+
+from orchestrator import ray_session
 from orchestrator import session as sessions
 from orchestrator.resources import NodeResources
 from orchestrator.run_folder import make_run_folder
 from orchestrator.session import open_session
 from orchestrator.study import load_study
+from orchestrator.study_sections import Resources
+
+
+@pytest.mark.parametrize(("counted", "usable", "expected"), [(64, 4, 4), (4.0, 64, 4), (8, 8, 8)])
+def test_a_ray_of_our_own_shares_out_no_more_cpus_than_it_may_run_on(counted, usable, expected, monkeypatch):
+    given = {}
+    monkeypatch.setattr(ray_session, "get_num_cpus", lambda: counted)
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(usable)))
+    monkeypatch.setattr("ray.init", lambda **settings: given.update(settings))
+    ray_session._init_local(Resources())
+    assert given["num_cpus"] == expected
+    ray_session._init_local(Resources(cpus=16))
+    assert given["num_cpus"] == 16
 
 
 def test_workers_are_wanted_for_the_trials_that_are_left_until_the_data_is_there(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator import settled
+from orchestrator.errors import ResourceError
 from orchestrator.resources import NodeResources, pins_cpus, useful_packing
 from orchestrator.settled import device_spec, packed_share, with_settled_resources
 from orchestrator.study import StudySpec, parse_study
@@ -29,7 +30,11 @@ def study(**resources: object) -> StudySpec:
 def settle(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Settles a study's resources; returns them, what was told, and the variants that were tried."""
 
-    def go(spec: StudySpec, *, nodes: list[NodeResources], memory: Any = None, need: Any = None) -> Any:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+    def go(
+        spec: StudySpec, *, nodes: list[NodeResources], memory: Any = None, need: Any = None, is_local: bool = True
+    ) -> Any:
         tried: list[Variant] = []
         told: list[str] = []
 
@@ -42,7 +47,7 @@ def settle(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(settled, "gpu_memory_mib", lambda: memory or {})
         monkeypatch.setattr(settled, "probe_in_process", probe)
         dataset: Any = None
-        result = with_settled_resources(spec, dataset=dataset, nodes=nodes, is_local=True, tell=told.append)
+        result = with_settled_resources(spec, dataset=dataset, nodes=nodes, is_local=is_local, tell=told.append)
         return result.resources, told, tried
 
     return go
@@ -54,6 +59,7 @@ CASES = [
     ("CPUs for four", [GPU_NODE], GPUS, 100, 0.25, "takes 100 of 16,000 MiB by count, and no more than 4 would run"),
     ("memory for three", [GPU_NODE], GPUS, 3_500, 0.3333, "takes 3,500 of 16,000 MiB by count"),
     ("the smallest GPU counts", [GPU_NODE], {"0": 80_000, "1": 8_000}, 5_000, 1, "of 8,000 MiB"),
+    ("none could be trained", [GPU_NODE], GPUS, 0, 1, "none of the variants tried could be trained"),
     ("larger than a GPU", [GPU_NODE], GPUS, math.inf, 1, "takes more than the 16,000 MiB"),
     ("no answer", [GPU_NODE], GPUS, DataError("the process crashed"), 1, "the process crashed"),
 ]
@@ -64,8 +70,37 @@ def test_as_many_trials_share_a_gpu_as_fit(case: Any, settle: Any) -> None:
     _, nodes, memory, need, share, why = case
     resources, told, _ = settle(study(gpus_per_trial="auto"), nodes=nodes, memory=memory, need=need)
     assert resources.gpus_per_trial == resources.gpu_share == share
-    assert [line.startswith(f"gpus_per_trial: auto is {share:g}: ") for line in told] == [True]
-    assert why in told[0]
+    assert told[-1].startswith(f"gpus_per_trial: auto is {share:g}: ")
+    assert why in told[-1]
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+def test_a_need_that_was_counted_beside_gpus_is_told_with_the_way_out(is_local: bool, settle: Any) -> None:
+    _, told, _ = settle(study(gpus_per_trial="auto"), nodes=[GPU_NODE], memory=GPUS, need=1, is_local=is_local)
+    # The driver of a cluster may well have none itself.
+    advice = ["gpus_per_trial: TensorFlow sees no GPU here; install CUDA's libraries with: python -m pip install"]
+    assert [line[: len(advice[0])] for line in told[:-1]] == (advice if is_local else [])
+
+
+def test_only_the_gpus_that_are_visible_count(settle: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-bb")
+    memory = {"0": 2_000, "GPU-aa": 2_000, "1": 16_000, "GPU-bb": 16_000}
+    _, told, _ = settle(study(gpus_per_trial="auto"), nodes=[GPU_NODE], memory=memory, need=100)
+    assert "100 of 16,000 MiB" in told[-1]
+
+
+def test_a_cluster_whose_gpus_are_not_up_yet_is_asked_for_a_number(settle: Any) -> None:
+    spec = study(gpus_per_trial="auto", max_concurrent=8)
+    with pytest.raises(ResourceError, match=r"resources\.gpus_per_trial: auto .* give a number here too"):
+        settle(spec, nodes=[CPU_NODE], is_local=False)
+    assert settle(spec, nodes=[CPU_NODE])[0].gpus_per_trial == 0
+    assert settle(study(gpus_per_trial="auto"), nodes=[CPU_NODE], is_local=False)[0].gpus_per_trial == 0
+
+
+def test_pinning_that_cannot_be_had_is_told(settle: Any) -> None:
+    resources, told, _ = settle(study(pin_cpus=True), nodes=[NodeResources(cpus=100_000, gpus=0)])
+    assert resources.pin_cpus is False
+    assert told[0].startswith("pin_cpus: workers are not pinned, as more CPUs are shared out than the ")
 
 
 def test_different_variants_of_the_study_are_tried(settle: Any) -> None:
@@ -127,7 +162,9 @@ def test_the_largest_variant_decides_and_infeasible_ones_have_no_say(tmp_path: A
             for family, filters in tried
         ]
         news: list[tuple[str, int, int]] = []
-        memory = probe_in_process(variants, dataset=dataset, study_dir="", on_progress=lambda *told: news.append(told))
+        memory = probe_in_process(
+            variants, dataset=dataset, limits={}, study_dir="", on_progress=lambda *told: news.append(told)
+        )
         assert memory.is_measured is False  # there is no GPU here
         assert news[-1][1:] == (len(tried), len(tried))
         return memory.mib

@@ -106,6 +106,24 @@ def test_a_logical_gpu_without_hardware_is_no_error(configured):
     assert told == THREADS
 
 
+@pytest.mark.parametrize(
+    ("given", "seen", "words"),
+    [
+        (0, 0, ""),
+        (0.5, 1, ""),
+        (2, 2, ""),
+        (0.5, 0, "was given 0.5 GPUs, but TensorFlow sees 0: it trains on CPUs; install CUDA's libraries with: "),
+        (2, 1, "was given 2 GPUs, but TensorFlow sees 1: it trains on 1 of them; install "),
+    ],
+)
+def test_gpus_that_tensorflow_does_not_see_are_told(given, seen, words, monkeypatch):
+    config = SimpleNamespace(get_visible_devices=lambda kind: GPUS[:seen] if kind == "GPU" else [])
+    monkeypatch.setattr(devices, "tf", SimpleNamespace(config=config))
+    told = devices.missing_gpus(DeviceSpec(gpus=given))
+    assert told.startswith(words)
+    assert bool(told) is bool(words)
+
+
 def test_cores_are_taken_before_threads_start(configured):
     told, _ = configured(DeviceSpec(cpus=1, pin_cpus=True))
     assert told[0] == ("pin_process", 1)

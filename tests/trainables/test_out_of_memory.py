@@ -14,6 +14,8 @@ from trainables.data.cache import prepare_dataset
 from trainables.out_of_memory import is_out_of_memory
 from trainables.reports import EpochReport, FailureKind, NoteKind
 from trainables.spec import DataSpec
+from trainables.traced import TracedTrainings
+from trainables.training import Training
 from trainables.trial_run import Failure, TrialRun
 from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
 
@@ -237,3 +239,26 @@ def caused(error, cause):
 )
 def test_too_little_memory_is_told_apart_from_other_errors(error, expected):
     assert is_out_of_memory(error) is expected
+
+
+@pytest.mark.parametrize("is_building", [False, True])
+def test_what_earlier_trials_left_is_let_go_before_batches_are_cut(is_building, spec, monkeypatch):
+    kept = TracedTrainings()
+    variants = [Variant(family="sequential", params={"filters": filters}, seed=7) for filters in (4, 8)]
+    earlier = TrialRun(trial="t0000", variant=variants[0], first_epoch=1, spec=spec, traced=kept)
+    earlier.step()
+    earlier.leave()
+    assert len(kept) == 1
+    name = "__init__" if is_building else "run_epoch"
+    whole = getattr(Training, name)
+
+    def short_of_memory(training, *arguments, **named):
+        if len(kept):
+            raise MemoryError
+        return whole(training, *arguments, **named)
+
+    monkeypatch.setattr(Training, name, short_of_memory)
+    run = TrialRun(trial="t0001", variant=variants[1], first_epoch=1, spec=spec, traced=kept)
+    metrics(run, 1)
+    assert run.take_notes() == []
+    assert saved(run, epoch=1).num_micro_batches == 1

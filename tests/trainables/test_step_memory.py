@@ -22,11 +22,11 @@ def need(dataset, variant_of, one_thread, monkeypatch):
     """Returns the largest need of variants with so many filters, and the epochs that were trained to learn it."""
     from trainables import step_memory
 
-    def tell(*filters, peaks=(), error=None):
+    def tell(*filters, peaks=(), error=None, limits=None):
         left, epochs = list(peaks), []
 
         def run_epoch(training):
-            epochs.append(len(training._train.indices))
+            epochs.append((len(training._train.indices), len(training._validation.indices)))
             if error is not None:
                 raise error
 
@@ -38,14 +38,21 @@ def need(dataset, variant_of, one_thread, monkeypatch):
         monkeypatch.setattr(step_memory, "configure_devices", lambda spec: None)
         monkeypatch.setattr(step_memory.Training, "run_epoch", run_epoch)
         variants = [variant_of(filters=count) for count in filters]
-        found = step_memory.largest_step_mib(variants, dataset=dataset, study_dir="", progress=no_progress)
+        found = step_memory.largest_step_mib(
+            variants, dataset=dataset, limits=limits or {}, study_dir="", progress=no_progress
+        )
         return found, epochs
 
     return tell
 
 
 def test_on_a_gpu_the_largest_peak_of_one_batch_is_read(need):
-    assert need(4, 8, 2, peaks=(10, 30, 20)) == ((30, True), [32, 32, 32])
+    assert need(4, 8, 2, peaks=(10, 30, 20)) == ((30, True), [(32, 256)] * 3)
+
+
+def test_what_is_beyond_the_limits_of_the_study_has_no_say(need):
+    (mib, _), epochs = need(4, 64, peaks=(10,), limits={"parameters": 5_000})
+    assert (mib, len(epochs)) == (10, 1)
 
 
 def test_what_does_not_fit_needs_infinitely_much(need):
