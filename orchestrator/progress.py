@@ -2,7 +2,8 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -65,6 +66,7 @@ class LiveProgress:
         self._view: RenderableType = Text("")
         self._stage = ""
         self._live = Live(self._view, console=console, transient=True, refresh_per_second=_FRAMES_PER_SECOND)
+        self._is_gone = False
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -73,25 +75,39 @@ class LiveProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._settle_stage()
-        self._live.stop()
+        with self._terminal():
+            self._settle_stage()
+        with self._terminal():
+            self._live.stop()
 
     def update(self, state: StudyState, *, now: float, elapsed_seconds: float) -> None:
         """Draws the study's state."""
-        self._settle_stage()
-        self._view = live_view(state, console=self._console, now=now, elapsed_seconds=elapsed_seconds)
-        self._live.update(self._view)
+        if self._is_gone:
+            return
+        with self._terminal():
+            self._settle_stage()
+            self._view = live_view(state, console=self._console, now=now, elapsed_seconds=elapsed_seconds)
+            self._live.update(self._view)
 
     def message(self, text: str) -> None:
         """Shows a stage beside a spinner; it stays as a line above once it is over."""
         told = wording.one_line(text)
-        if not _is_same_stage(told, self._stage):
-            self._settle_stage()
-        self._stage = told
-        self._live.update(Group(self._view, Spinner("dots", text=Text(self._stage))))
+        with self._terminal():
+            if not _is_same_stage(told, self._stage):
+                self._settle_stage()
+            self._stage = told
+            self._live.update(Group(self._view, Spinner("dots", text=Text(self._stage))))
+
+    @contextmanager
+    def _terminal(self) -> Iterator[None]:
+        """Lets the study go on without its terminal, as when the window of a disowned process was closed."""
+        try:
+            yield
+        except OSError:
+            self._is_gone = True
 
     def _settle_stage(self) -> None:
-        if self._stage:
+        if self._stage and not self._is_gone:
             self._console.print(Text(self._stage, style="dim"))
             self._stage = ""
 

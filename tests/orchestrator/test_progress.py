@@ -235,6 +235,33 @@ def test_counts_of_one_stage_replace_each_other_in_a_terminal():
     assert "reading: 1 of 3" not in lines
 
 
+class ClosedTerminal(StringIO):
+    """Fails from some moment on, like one whose window was closed."""
+
+    is_closed = False
+
+    def write(self, text):
+        if self.is_closed:
+            raise OSError(5, "Input/output error")
+        return super().write(text)
+
+
+# The thread of rich that draws ends with the error, too.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("is_closed_before_a_stage", [False, True])
+def test_study_goes_on_when_its_terminal_is_gone(is_closed_before_a_stage, begin):
+    file = ClosedTerminal()
+    target = Console(file=file, width=120, height=40, force_terminal=True, color_system=None)
+    with LiveProgress(target) as progress:
+        progress.message("reading the data")
+        if not is_closed_before_a_stage:
+            progress.update(fold(begin()), now=110.0, elapsed_seconds=10.0)
+        file.is_closed = True
+        progress.message("exporting the best models")
+        progress.update(fold(begin()), now=111.0, elapsed_seconds=11.0)
+        progress.message("done")
+
+
 def test_counts_of_one_stage_do_not_flood_a_log():
     target, seconds = console(), iter(range(0, 1000, 4))
     progress = PlainProgress(target, clock=lambda: next(seconds) / 2)
