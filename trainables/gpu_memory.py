@@ -81,11 +81,12 @@ def largest_packing(step_mib: float, *, total_mib: int, most: int = MOST_ON_A_GP
     >>> largest_packing(40_000, total_mib=16_000)
     1
     """
-    fitting = [
-        count
-        for count in range(1, max(1, min(most, MOST_ON_A_GPU)) + 1)
-        if share_of(count) * total_mib - CONTEXT_MIB >= step_mib * MARGIN
-    ]
+    fitting = []
+    for count in range(1, max(1, min(most, MOST_ON_A_GPU)) + 1):
+        limit = share_limit_mib(share_of(count), total_mib=total_mib)
+        # TensorFlow takes all of its limit at once, and CUDA's part comes on top.
+        if step_mib * MARGIN <= limit <= share_of(count) * total_mib - CONTEXT_MIB:
+            fitting.append(count)
     return max(fitting, default=1)
 
 

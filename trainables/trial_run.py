@@ -104,7 +104,8 @@ class TrialRun:
         """
         self._leave_if_superseded()
         outcome = self._try_step()
-        if _is_out_of_memory(outcome) and self._forget_trainings():
+        if _is_out_of_memory(outcome) and len(self._traced):
+            self._forget_trainings()
             outcome = self._try_step()
         if _is_out_of_memory(outcome):
             outcome = self._step_in_micro_batches(outcome)
@@ -172,18 +173,16 @@ class TrialRun:
             logger.info('trial=%s memory not estimated reason="%s"', self.trial, exc)
             return None
 
-    def _forget_trainings(self) -> bool:
-        """Frees what the process holds of TensorFlow's memory; returns whether earlier trials had left some of it."""
-        num_kept = len(self._traced)
-        if self._training is None and not num_kept:
-            return False
+    def _forget_trainings(self) -> None:
+        """Frees what this trial and earlier ones hold of TensorFlow's memory."""
+        if self._training is None and not len(self._traced):
+            return
         # Late, because it imports TensorFlow.
         from trainables.models import forget_models
 
         self._training = None
         self._traced.clear()
         forget_models()
-        return num_kept > 0
 
     def _next_report(self) -> EpochReport:
         if self._training is None:

@@ -1,5 +1,7 @@
 """How much memory GPUs have, and what a share of one comes to; the GPUs are what a faked nvidia-smi tells."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,11 +85,11 @@ def test_shares_of_a_gpu_and_what_cuda_takes_fit_into_it(total, count):
 @given(need=st.floats(1, 100_000), total=st.integers(2_000, 200_000), most=st.integers(1, 20))
 def test_as_many_trials_are_packed_as_fit_and_no_more(need, total, most):
     def left(count):
-        """What all take, from what there is."""
-        return total - count * (max(need * MARGIN, share_limit_mib(share_of(count), total_mib=total)) + CONTEXT_MIB)
+        """What nobody takes, from what there is."""
+        limit = share_limit_mib(share_of(count), total_mib=total)
+        return total - count * (limit + CONTEXT_MIB) if limit >= need * MARGIN else -math.inf
 
     count = largest_packing(need, total_mib=total, most=most)
     assert 1 <= count <= most
-    assert left(count) >= -count or count == 1
-    # Shares are rounded down to four places.
-    assert count in (most, 16) or left(count + 1) < (count + 1) * total / 10_000
+    assert left(count) >= 0 or count == 1
+    assert count in (most, 16) or left(count + 1) < 0 or share_of(count + 1) * total - CONTEXT_MIB < need * MARGIN

@@ -46,8 +46,9 @@ def need(dataset, variant_of, one_thread, monkeypatch):
     return tell
 
 
+# Validation takes batches of 256, and there are fewer images for it.
 def test_on_a_gpu_the_largest_peak_of_one_batch_is_read(need):
-    assert need(4, 8, 2, peaks=(10, 30, 20)) == ((30, True), [(32, 256)] * 3)
+    assert need(4, 8, 2, peaks=(10, 30, 20)) == ((30, True), [(32, 144)] * 3)
 
 
 def test_what_is_beyond_the_limits_of_the_study_has_no_say(need):
