@@ -85,7 +85,9 @@ def test_crash_is_told_with_the_last_words(function, message, spec):
 
 
 CALLER = """
-import sys
+import signal, sys
+# Whoever runs these tests in the background may have it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from trainables.data.prepare import prepare_in_process
 from trainables.spec import DataSpec
 spec = DataSpec.model_validate_json(sys.argv[1])
