@@ -27,14 +27,14 @@ def look_inside(run: Path) -> tuple[int, int, int] | None:
     """Returns (rows of trials.parquet, sum of its epochs, rows of epochs.parquet), read by pandas and DuckDB."""
     if not (run / "trials.parquet").exists():
         return None
-    # Opened once: given a path, pandas opens it twice, and the second may be a newer file.
-    with (run / "trials.parquet").open("rb") as file:
-        trials = pd.read_parquet(file)
-    query = f"select count(*), coalesce(sum(epochs), 0) from '{run}/trials.parquet'"
-    ((count, epochs),) = duckdb.sql(query).fetchall()
-    ((rows,),) = duckdb.sql(f"select count(*) from '{run}/epochs.parquet'").fetchall()
-    assert count >= len(trials)  # the tables may have grown between the two looks
-    return int(count), int(epochs), int(rows)
+    # Given a path, pandas opens it twice and DuckDB four times, and a later one may be a newer file: opened here, once.
+    with (run / "trials.parquet").open("rb") as trials, (run / "epochs.parquet").open("rb") as epochs:
+        trials_file, epochs_file = (f"'/proc/self/fd/{file.fileno()}'" for file in (trials, epochs))
+        query = f"select count(*), coalesce(sum(epochs), 0) from read_parquet({trials_file})"
+        ((count, num_epochs),) = duckdb.sql(query).fetchall()
+        ((rows,),) = duckdb.sql(f"select count(*) from read_parquet({epochs_file})").fetchall()
+        assert (len(pd.read_parquet(trials)), len(pd.read_parquet(epochs))) == (count, rows)
+    return int(count), int(num_epochs), int(rows)
 
 
 @pytest.fixture(scope="module")
