@@ -1,8 +1,8 @@
 """Optuna as in its Keras examples: `python -m peers.optuna_search JOB`.
 
-An objective clears the session, builds and fits. A list of variants is a queue of trials (`enqueue_trial`); a search to
-a target is Optuna's own sampler (TPE) with a pruner. Best epochs are kept by Keras's ModelCheckpoint; pruning is what
-optuna-integration's KerasPruningCallback does.
+An objective clears the session (unless other threads are at work in it), builds and fits. A list of variants is a
+queue of trials (`enqueue_trial`); a search to a target is Optuna's own sampler (TPE) with a pruner. Best epochs are
+kept by Keras's ModelCheckpoint; pruning is what optuna-integration's KerasPruningCallback does.
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,9 @@ def make_pruner(job: Job) -> Any:
 def objective(trial: Any, *, job: Job, feed: Feed) -> float:
     import keras
 
-    keras.utils.clear_session()
+    if job.threads == 1:
+        # As Keras has it for models in a loop. It resets what other threads are building with, too: layers of one name.
+        keras.utils.clear_session()
     if job.variants:
         number = trial.suggest_categorical("variant", list(range(len(job.variants))))
         variant = job.variants[number]
