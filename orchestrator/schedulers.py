@@ -7,6 +7,7 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
 from orchestrator.forgetting import forget_ended
+from orchestrator.handover import count_deaths_once
 from orchestrator.recorder import Recorder, Unsaved
 from orchestrator.study import StudySpec
 from orchestrator.trial import StudyState
@@ -24,6 +25,7 @@ class _Forgetful(FIFOScheduler):
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
         """Returns the first trial that waits; asked at every step, so what has ended is forgotten here."""
+        count_deaths_once(tune_controller._tune_controller)
         forget_ended(tune_controller._tune_controller)
         return super().choose_trial_to_run(tune_controller)
 

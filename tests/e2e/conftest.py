@@ -88,7 +88,7 @@ class CommandLine:
         return self.finish(self.start(*arguments), code=code)
 
     def finish(self, process: subprocess.Popen[str], *, code: int = 0) -> str:
-        output, errors = process.communicate(timeout=280)
+        output, errors = process.communicate(timeout=850)
         assert process.returncode == code, f"exit code {process.returncode}\n{output}\n{errors}"
         assert "Traceback" not in errors
         return output + (errors if code else "")
@@ -114,7 +114,7 @@ class CommandLine:
 
     def wait_for(self, study: str, kind: str, count: int, process: subprocess.Popen[str]) -> None:
         """Waits until the journal holds so many records of a kind."""
-        end = time.monotonic() + 200
+        end = time.monotonic() + 600
         while len(self.records(study, kind)) < count:
             assert process.poll() is None, f"ended early:\n{process.communicate()}"
             assert time.monotonic() < end, f"fewer than {count} records of {kind}"
@@ -156,9 +156,10 @@ def make_command_line(cache_folder: Path) -> Iterator[Any]:
 
 
 @pytest.fixture
-def convfleet(tmp_path: Path, make_command_line: Any) -> CommandLine:
+def convfleet(tmp_path: Path, make_command_line: Any) -> Iterator[CommandLine]:
     command_line: CommandLine = make_command_line(tmp_path)
-    return command_line
+    yield command_line
+    command_line.close()
 
 
 @pytest.fixture

@@ -48,11 +48,10 @@ def cluster():
     address = next(line.split()[1] for line in process.stdout if line.startswith("address"))
     yield SimpleNamespace(address=address, environment=environment)
     process.stdin.close()
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(30)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_study_joins_a_running_cluster_and_uses_all_its_nodes(convfleet, cluster):
@@ -66,7 +65,7 @@ def test_study_joins_a_running_cluster_and_uses_all_its_nodes(convfleet, cluster
 
 
 def test_cluster_that_refuses_the_token_is_a_clear_error(convfleet, cluster):
-    convfleet.environment.update({**cluster.environment, "RAY_AUTH_TOKEN": "f" * 64})
+    convfleet.environment.update({**cluster.environment, "RAY_AUTH_TOKEN": "f" * 64, "RAY_NUM_REDIS_GET_RETRIES": "2"})
     output = convfleet.run("run", convfleet.write_study("refused"), "--address", cluster.address, code=1)
     assert cluster.address in output
     assert "token" in output

@@ -21,6 +21,9 @@ NOT_COMPARED = (
     "workers_lost",
     "worker_memory",
 )
+#: Longer than it takes to kill a driver after its first reports.
+MAX_EPOCHS = 20
+SCHEDULE = {"algorithm": "none", "max_epochs": MAX_EPOCHS}
 
 
 def rows(run: Path, table: str) -> list[dict[str, Any]]:
@@ -35,13 +38,13 @@ def rows(run: Path, table: str) -> list[dict[str, Any]]:
 def calm(make_command_line, tmp_path_factory):
     """A finished run that nothing disturbed, and its tables."""
     convfleet = make_command_line(tmp_path_factory.mktemp("calm"))
-    convfleet.run("run", convfleet.write_study("calm"))
+    convfleet.run("run", convfleet.write_study("calm", schedule=SCHEDULE))
     run = convfleet.folder / "runs" / "calm"
     return convfleet, {table: rows(run, table) for table in ("trials", "epochs")}
 
 
 def test_killed_driver_costs_nothing_and_the_tables_end_as_undisturbed(convfleet, calm):
-    process = convfleet.start("run", convfleet.write_study("killed"))
+    process = convfleet.start("run", convfleet.write_study("killed", schedule=SCHEDULE))
     convfleet.wait_for("killed", "epoch_reported", 3, process)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -63,19 +66,19 @@ def test_finished_run_is_extended_and_then_taken_over_by_another_study(calm):
     runs, trained = convfleet.folder / "runs", convfleet.reports("calm")
     output = convfleet.run("resume", "runs/calm", "--set", "seed=9", code=2)
     assert "runs/calm: seed: cannot change from 3 to 9: every random choice" in output
-    change = ("--set", "search.trials=5", "--set", "schedule.max_epochs=4", "--set", "export.top=1")
+    change = ("--set", "search.trials=5", "--set", f"schedule.max_epochs={MAX_EPOCHS + 1}", "--set", "export.top=1")
     output = convfleet.run("resume", "runs/calm", *change)
-    assert "extended: search.trials 4 -> 5, schedule.max_epochs 3 -> 4, export.top 0 -> 1" in output
+    assert "extended: search.trials 4 -> 5, schedule.max_epochs 20 -> 21, export.top 0 -> 1" in output
     reports = convfleet.reports("calm")
     assert trained.items() <= reports.items()
-    assert sorted(reports) == [(f"t{trial:04d}", epoch) for trial in range(5) for epoch in range(1, 5)]
+    assert sorted(reports) == [(f"t{trial:04d}", epoch) for trial in range(5) for epoch in range(1, MAX_EPOCHS + 2)]
     assert len(list((runs / "calm" / "exports").glob("1-*/model.keras"))) == 1
 
     again = convfleet.write_study(
         "again",
         reuse="runs/calm",
         search={"algorithm": "random", "trials": 5},
-        schedule={"algorithm": "none", "max_epochs": 4},
+        schedule={"algorithm": "none", "max_epochs": MAX_EPOCHS + 1},
         export={"top": 1, "formats": ["keras"]},
     )
     output = convfleet.run("run", again)

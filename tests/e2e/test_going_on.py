@@ -10,7 +10,7 @@ import yaml
 pytestmark = pytest.mark.slow
 
 #: More than are done when a study is paused after its first reports.
-MAX_EPOCHS = 24
+MAX_EPOCHS = 60
 
 
 def make_images(path, *, seed):
@@ -21,11 +21,11 @@ def make_images(path, *, seed):
 
 
 def pause(convfleet, name, **changes):
-    """Runs a study until its first reports and stops it there."""
+    """Runs a study until its first reports and stops it there, as systems that go down do."""
     study = convfleet.write_study(name, schedule={"algorithm": "none", "max_epochs": MAX_EPOCHS}, **changes)
     process = convfleet.start("run", study)
     convfleet.wait_for(name, "epoch_reported", 4, process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     convfleet.finish(process, code=130)
     return convfleet.folder / "runs" / name
 
@@ -49,7 +49,9 @@ def test_changed_data_and_changed_studies_are_refused_and_lost_checkpoints_are_n
 
     # What may change does: fewer retries, other exports. And a trial whose checkpoints are gone is trained again.
     (run / "study.yaml").write_text(yaml.safe_dump({**study, "resources": {"retries": 0}}))
-    shutil.rmtree(run / "checkpoints" / "t0000")
+    shutil.rmtree(
+        run / "checkpoints" / [record["trial"] for record in before if record["type"] == "epoch_reported"][-1]
+    )
     output = convfleet.run("resume", "runs/changed")
     reports = convfleet.reports("changed")
     assert len(reports) == 4 * MAX_EPOCHS
@@ -58,6 +60,7 @@ def test_changed_data_and_changed_studies_are_refused_and_lost_checkpoints_are_n
 
 def test_checkpoints_that_cannot_be_written_pause_the_study_and_no_trial_is_blamed(convfleet):
     run = pause(convfleet, "blocked")
+    before = convfleet.reports("blocked")
     shutil.rmtree(run / "checkpoints")
     (run / "checkpoints").write_text("a file in the way")
     output = convfleet.run("resume", "runs/blocked", code=1)
@@ -67,7 +70,9 @@ def test_checkpoints_that_cannot_be_written_pause_the_study_and_no_trial_is_blam
 
     (run / "checkpoints").unlink()
     convfleet.run("resume", "runs/blocked")
-    assert len(convfleet.reports("blocked")) == 4 * MAX_EPOCHS
+    reports = convfleet.reports("blocked")
+    assert len(reports) == 4 * MAX_EPOCHS
+    assert before.items() <= reports.items()
 
 
 def test_export_that_fails_leaves_the_others_and_can_be_tried_again(convfleet):

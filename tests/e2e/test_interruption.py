@@ -3,18 +3,43 @@
 import os
 import random
 import signal
+import textwrap
 
 import pytest
 
 pytestmark = pytest.mark.slow
 
+#: A model's code that kills its worker once, when that is handed to the next trial.
+DYING = """
+    import os, pathlib, signal
+    import keras
+    from keras import layers
+    from trainables.trial_run import TrialRun
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_interrupted_study_resumes_without_missing_or_doubled_reports(convfleet, number):
-    study = convfleet.write_study("swept", schedule={"algorithm": "asha", "max_epochs": 4})
+    leave = TrialRun.leave
+
+    def die_once(self):
+        try:
+            pathlib.Path(__file__).with_name("died").touch(exist_ok=False)
+        except FileExistsError:
+            return leave(self)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    TrialRun.leave = die_once
+
+    def build(params, input_shape, targets):
+        image = keras.Input(input_shape)
+        features = layers.Dense(params["width"])(layers.Flatten()(layers.Rescaling(1 / 255)(image)))
+        return keras.Model(image, layers.Dense(targets[0].size, activation="softmax")(features))
+"""
+
+
+# What SIGTERM does, test_going_on.py tells.
+def test_interrupted_study_resumes_without_missing_or_doubled_reports(convfleet):
+    study = convfleet.write_study("swept", schedule={"algorithm": "asha", "max_epochs": 40})
     process = convfleet.start("run", study)
     convfleet.wait_for("swept", "epoch_reported", 3, process)
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     output = convfleet.finish(process, code=130)
     assert "convfleet resume runs/swept" in output
     before = convfleet.reports("swept")
@@ -33,7 +58,7 @@ def test_killed_worker_is_replaced_and_its_trial_goes_on_from_its_checkpoint(con
     study = convfleet.write_study(
         "bereaved",
         search={"algorithm": "random", "trials": 1},
-        schedule={"algorithm": "none", "max_epochs": 12},
+        schedule={"algorithm": "none", "max_epochs": 60},
     )
     process = convfleet.start("run", study)
     seed = random.randrange(10_000)
@@ -43,13 +68,28 @@ def test_killed_worker_is_replaced_and_its_trial_goes_on_from_its_checkpoint(con
     os.kill(worker, signal.SIGKILL)
     convfleet.finish(process)
     reports = convfleet.reports("bereaved")
-    assert sorted(reports) == [("t0000", epoch) for epoch in range(1, 13)]
+    assert sorted(reports) == [("t0000", epoch) for epoch in range(1, 61)]
     assert len(convfleet.records("bereaved", "worker_lost")) == 1
     assert convfleet.records("bereaved", "epoch_reported")[-1]["worker"]["worker_pid"] != worker
 
 
+def test_worker_that_dies_while_it_is_handed_to_the_next_trial_costs_that_trial_nothing(convfleet):
+    (convfleet.folder / "dying.py").write_text(textwrap.dedent(DYING), encoding="utf-8")
+    study = convfleet.write_study(
+        "handed",
+        space={"family": "custom", "params": {"function": "dying:build", "width": {"int": [2, 90]}}},
+        schedule={"algorithm": "none", "max_epochs": 2},
+        resources={"cpus": 1, "retries": 1},
+    )
+    convfleet.run("run", study)
+    assert (convfleet.folder / "died").exists()
+    (loss,) = convfleet.records("handed", "worker_lost")
+    assert (loss["trial"], loss["kind"]) == ("t0001", "worker_lost")
+    assert sorted(convfleet.reports("handed")) == [(f"t{trial:04d}", epoch) for trial in range(4) for epoch in (1, 2)]
+
+
 def test_second_driver_is_told_who_is_at_work(convfleet):
-    study = convfleet.write_study("held", schedule={"algorithm": "none", "max_epochs": 200})
+    study = convfleet.write_study("held", schedule={"algorithm": "none", "max_epochs": 5000})
     process = convfleet.start("run", study)
     convfleet.wait_for("held", "epoch_reported", 1, process)
     output = convfleet.run("resume", "runs/held", code=2)

@@ -6,8 +6,10 @@ Each study then goes on to its end, and what it reported is compared, row by row
 """
 
 import argparse
+import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +21,7 @@ from typing import Any
 
 from small_runs import Commands, complaints_of, rows_of, state_of, variants_of, wait_until
 
-MAX_EPOCHS, NUM_TRIALS = 10, 6
+MAX_EPOCHS, NUM_TRIALS = 20, 6
 NUM_REPORTS = NUM_TRIALS * MAX_EPOCHS
 CHANGES: dict[str, Any] = {
     "search": {"algorithm": "random", "trials": NUM_TRIALS},
@@ -63,6 +65,8 @@ class Run:
         """Runs the study, or resumes it."""
         arguments = ["resume", f"runs/{self.name}"]
         if not (self.root / "journal.jsonl").is_file():
+            # Its driver died before it began, and another would take a folder beside this one.
+            shutil.rmtree(self.root, ignore_errors=True)
             arguments = ["run", self.commands.write_study(name=self.name, **CHANGES)]
         if self.address is not None:
             arguments += ["--address", self.address]
@@ -101,7 +105,7 @@ def undisturbed(folder: Path) -> Run:
 
 def kill_workers(folder: Path, *, count: int, generator: random.Random, calm: Run) -> Outcome:
     """Kills so many workers, each at a random moment of its work."""
-    num_done = number = num_differing = num_reports = 0
+    num_done = number = num_differing = num_reports = num_lost = 0
     while num_done < count:
         run = Run(calm.commands, f"workers-{number}")
         run.start()
@@ -114,11 +118,13 @@ def kill_workers(folder: Path, *, count: int, generator: random.Random, calm: Ru
             pids = _working_pids(run)
             if not pids:
                 break
-            os.kill(generator.choice(pids), signal.SIGKILL)
-            num_done += 1
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(generator.choice(pids), signal.SIGKILL)
+                num_done += 1
         differing, reports = _finish(run, calm)
-        assert any(trial.losses for trial in state_of(run.root).trials.values()), "no worker was lost"
+        num_lost += sum(len(trial.losses) for trial in state_of(run.root).trials.values())
         num_differing, num_reports = num_differing + differing, num_reports + reports
+    assert num_lost > 0, "no worker was lost"
     return _outcome("worker processes killed", num_done, number, num_reports, num_differing)
 
 
@@ -192,11 +198,20 @@ def _finish(run: Run, calm: Run) -> tuple[int, int]:
 
 
 def _working_pids(run: Run) -> list[int]:
-    """Returns the processes that trials were last heard of from, where they are alive."""
-    trials = state_of(run.root).trials.values()
-    alive = {trial.worker["worker_pid"] for trial in trials if "worker_pid" in trial.worker}
-    lines = {pid: Path(f"/proc/{pid}/cmdline") for pid in sorted(alive)}
-    return [pid for pid, path in lines.items() if path.exists() and "ray::" in path.read_text(encoding="utf-8")]
+    """Returns the processes that unfinished trials were last heard of from, where they are alive."""
+    trials = state_of(run.root).unfinished
+    return [
+        pid
+        for pid in sorted({trial.worker["worker_pid"] for trial in trials if "worker_pid" in trial.worker})
+        if "ray::" in _command_of(pid)
+    ]
+
+
+def _command_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 def _wait(process: "subprocess.Popen[str]", seconds: float) -> None:

@@ -1,11 +1,13 @@
 """Ways to mangle one file of a run folder, as disks, slips and people who mean harm do."""
 
+import faulthandler
 import json
 import os
 import random
 import shutil
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,16 @@ SPARSE_BYTES = 30_000_000
 
 #: Is given the path, chance, and the folder of another run.
 Mangle = Callable[[Path, random.Random, Path], None]
+
+
+@contextmanager
+def ending_what_hangs(seconds: float) -> Iterator[None]:
+    """Ends the process, with the lines it is at, if what is inside takes longer."""
+    faulthandler.dump_traceback_later(seconds, exit=True)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def change_bytes(path: Path, chance: random.Random, _: Path) -> None:

@@ -1,6 +1,5 @@
 """Whatever became of a run folder, reading it and going on with it work rightly or say in words what is wrong."""
 
-import faulthandler
 import json
 import random
 import shutil
@@ -137,8 +136,7 @@ def make_runs(folder: Path) -> tuple[Run, Run]:
 
 def read_mangled(runs: tuple[Run, Run], chance: random.Random) -> str:
     """Mangles a copy of a run, reads it in all ways, and returns what came of it, after checking that it may."""
-    faulthandler.dump_traceback_later(HANGS_SECONDS, exit=True)
-    with tempfile.TemporaryDirectory() as scratch:
+    with ending_what_hangs(HANGS_SECONDS), tempfile.TemporaryDirectory() as scratch:
         root, outside = Path(scratch) / "run", Path(scratch) / "outside.txt"
         shutil.copytree(runs[0].folder.root, root)
         shutil.copytree(runs[1].folder.root, Path(scratch) / "two")

@@ -1,7 +1,6 @@
 """Whatever a study file holds, loading it gives a study or says in words, with a place, what is wrong."""
 
 import datetime
-import faulthandler
 import random
 import tempfile
 from collections.abc import Callable, Iterator
@@ -132,8 +131,7 @@ def mangled_study(chance: random.Random) -> bytes:
 
 def load_mangled(content: bytes) -> str:
     """Loads a study file and returns what came of it, after checking that it may."""
-    faulthandler.dump_traceback_later(HANGS_SECONDS, exit=True)
-    with tempfile.TemporaryDirectory() as folder:
+    with ending_what_hangs(HANGS_SECONDS), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "mangled.yaml"
         path.write_bytes(content)
         try:

@@ -31,8 +31,10 @@ NOW = 1_760_000_000.0
 DRIVER = """
 import sys
 from pathlib import Path
+from orchestrator import driver_lock as locks
 from orchestrator.driver_lock import driver_lock
 from orchestrator.paths import RunFolder
+locks.HEARTBEAT_SECONDS = 3600
 with driver_lock(RunFolder(Path(sys.argv[1]))):
     print("held", flush=True)
     sys.stdin.read()

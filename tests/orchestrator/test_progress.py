@@ -253,6 +253,7 @@ def test_study_goes_on_when_its_terminal_is_gone(is_closed_before_a_stage, begin
     file = ClosedTerminal()
     target = Console(file=file, width=120, height=40, force_terminal=True, color_system=None)
     with LiveProgress(target) as progress:
+        drawing = progress._live._refresh_thread
         progress.message("reading the data")
         if not is_closed_before_a_stage:
             progress.update(fold(begin()), now=110.0, elapsed_seconds=10.0)
@@ -260,6 +261,7 @@ def test_study_goes_on_when_its_terminal_is_gone(is_closed_before_a_stage, begin
         progress.message("exporting the best models")
         progress.update(fold(begin()), now=111.0, elapsed_seconds=11.0)
         progress.message("done")
+    drawing.join()  # Its error is told in this test.
 
 
 def test_counts_of_one_stage_do_not_flood_a_log():

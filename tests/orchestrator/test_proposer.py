@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from optuna.samplers import TPESampler
 from optuna.samplers._tpe.sampler import _split_trials
@@ -168,7 +168,7 @@ def test_values_are_read_back_as_they_were_encoded(space: SearchSpace, data: st.
     assert repr(proposer._suggest(proposer._study.ask())) == repr(values)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(space=spaces(), algorithm=st.sampled_from(ALGORITHMS))
 def test_small_space_is_spent_to_the_last_variant_and_then_there_is_none(space: SearchSpace, algorithm: str) -> None:
     assume(space.size is not None and space.size <= 16)

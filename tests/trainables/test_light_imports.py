@@ -38,7 +38,7 @@ TrialRun(trial="t0001", variant=Variant(family="sequential", params={}, seed=0),
 
 def heavy_after(code):
     script = f"import sys\n{code}\nprint(*sorted(set(sys.modules) & set({HEAVY!r})))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=600)
     return done.stdout.split()
 
 
