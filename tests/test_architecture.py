@@ -71,6 +71,7 @@ DOORS = {
         "orchestrator/recorder.py",
         "orchestrator/late_workers.py",
         "orchestrator/forgetting.py",
+        "orchestrator/handover.py",
         "orchestrator/schedulers.py",
         "orchestrator/searcher.py",
         "orchestrator/tuning.py",

@@ -49,9 +49,8 @@ def test_changed_data_and_changed_studies_are_refused_and_lost_checkpoints_are_n
 
     # What may change does: fewer retries, other exports. And a trial whose checkpoints are gone is trained again.
     (run / "study.yaml").write_text(yaml.safe_dump({**study, "resources": {"retries": 0}}))
-    shutil.rmtree(
-        run / "checkpoints" / [record["trial"] for record in before if record["type"] == "epoch_reported"][-1]
-    )
+    trained = [record["trial"] for record in before if record["type"] == "epoch_reported"]
+    shutil.rmtree(run / "checkpoints" / trained[-1])
     output = convfleet.run("resume", "runs/changed")
     reports = convfleet.reports("changed")
     assert len(reports) == 4 * MAX_EPOCHS

@@ -63,7 +63,8 @@ with ray_session(Resources(cpus=1)):
     stranger = subprocess.run(
         [sys.executable, "-c", "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False)",
          ray.get_runtime_context().gcs_address],
-        env={**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "f" * 64},
+        env={**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "f" * 64,
+             "RAY_NUM_REDIS_GET_RETRIES": "2"},
         capture_output=True, text=True, check=False,
     )
     has_token_mode = get_authentication_mode() == AuthenticationMode.TOKEN

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mangling import MANGLES, SPARSE_BYTES, tell_lies
+from mangling import MANGLES, SPARSE_BYTES, ending_what_hangs, tell_lies
 from rich.console import Console
 
 from orchestrator.driver_lock import is_driver_alive

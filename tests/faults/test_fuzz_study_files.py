@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mangling import ending_what_hangs
 
 from orchestrator.errors import InputError
 from orchestrator.study import StudySpec, load_study, packaged_studies
