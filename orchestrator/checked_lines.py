@@ -19,6 +19,7 @@ from orchestrator.errors import JournalError
 #: No record is nearly as long; whatever is longer was written by something else, and is not read into memory.
 LONGEST_LINE_BYTES = 16_000_000
 _ENDING = re.compile(rb',"crc":"([0-9a-f]{8})"\}\Z')
+_ENDING_BYTES = len(b',"crc":"5a3f09c1"}')
 _BLOCK_BYTES = 65_536
 _BREAKS_AROUND_A_LINE = 2
 
@@ -39,14 +40,18 @@ def with_checksum(content: bytes, *, before: int) -> tuple[bytes, int]:
 
 def checksum_of(line: bytes) -> int | None:
     """Returns the checksum that a line carries, right or wrong; None if it has none."""
-    found = _ENDING.search(line)
+    found = _ending(line)
     return int(found[1], 16) if found else None
 
 
 def is_right(line: bytes, *, before: int) -> bool:
     """Returns whether a line carries its own checksum, after one with the checksum `before`."""
-    found = _ENDING.search(line)
+    found = _ending(line)
     return found is not None and int(found[1], 16) == zlib.crc32(line[: found.start()], before)
+
+
+def _ending(line: bytes) -> re.Match[bytes] | None:
+    return _ENDING.match(line, max(0, len(line) - _ENDING_BYTES))
 
 
 def whole_lines(path: Path) -> Iterator[bytes]:

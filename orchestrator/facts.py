@@ -98,7 +98,7 @@ def _is_whole(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+    return math.isfinite(value) if isinstance(value, float) else _is_whole(value)
 
 
 def _are_numbers(value: object) -> bool:
@@ -111,11 +111,11 @@ def _are_numbers(value: object) -> bool:
 
 def _is_plain(value: object) -> bool:
     """Returns whether a value is made of what a table's column holds."""
-    if value is None or isinstance(value, str | bool) or _is_number(value):
+    if type(value) in _PLAIN or _is_number(value):
         return True
     if isinstance(value, Mapping):
         return all(isinstance(key, str) and _is_plain(inner) for key, inner in value.items())
-    return isinstance(value, list | tuple) and all(map(_is_plain, value))
+    return isinstance(value, _LISTS) and all(map(_is_plain, value))
 
 
 def _is_text(value: object) -> bool:
@@ -128,12 +128,15 @@ def _shown(value: object) -> str:
 
 
 _LONGEST_SHOWN = 80
+# Made once: asked for every value of a journal, where a union of types would be made anew each time.
+_PLAIN = frozenset((str, bool, type(None)))
+_LISTS = (list, tuple)
 _CHECKS: Mapping[Any, Callable[[object], bool]] = {
     str: _is_text,
     int: _is_whole,
     float: _is_number,
     abc.Mapping: lambda value: isinstance(value, Mapping),
-    abc.Sequence: lambda value: isinstance(value, list | tuple),
+    abc.Sequence: lambda value: isinstance(value, _LISTS),
 }
 #: The fields of each kind of record that have a type to check.
 _FIELDS: Mapping[type, list[tuple[str, Any, Callable[[object], bool]]]] = {

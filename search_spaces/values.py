@@ -13,6 +13,9 @@ Value = Scalar | tuple[Scalar, ...]
 # YAML 1.1 wants a dot and a signed exponent in a float, so PyYAML reads 1e-4 and 1.5e3 as text.
 EXPONENT_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+")
 
+# Made once, unlike a union of types: asked for every value of a journal.
+_LISTS = (list, tuple)
+
 
 def canonical(value: object) -> Value:
     """Returns the value as plain Python: numbers as int or float, lists as tuples.
@@ -24,7 +27,7 @@ def canonical(value: object) -> Value:
     >>> canonical([16, 32]), canonical("1e-4"), canonical("same")
     ((16, 32), 0.0001, 'same')
     """
-    if isinstance(value, list | tuple):
+    if isinstance(value, _LISTS):
         return tuple(_scalar(item) for item in value)
     return _scalar(value)
 

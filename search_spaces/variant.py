@@ -41,10 +41,10 @@ class Variant:
     seed: int
 
     def __post_init__(self) -> None:
-        problems = _shape_problems(self.family, self.params, seed=self.seed)
+        params, problems = _canonical_params(self.params)
+        problems = [*_shape_problems(self.family, seed=self.seed), *problems]
         if problems:
             raise space_error(problems)
-        params = {name: canonical(value) for name, value in self.params.items()}
         object.__setattr__(self, "params", params)
 
     def __eq__(self, other: object) -> bool:
@@ -113,21 +113,28 @@ def make_variant(space: SearchSpace, values: Mapping[str, object], *, seed: int)
     return Variant(family=family, params=params, seed=seed)
 
 
-def _shape_problems(family: object, params: object, *, seed: object) -> list[Problem]:
+def _shape_problems(family: object, *, seed: object) -> list[Problem]:
     problems: list[Problem] = []
     if not isinstance(family, str) or not family:
         problems.append(Problem(path="variant.family", message=f"expected the name of a family, got {family!r}"))
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         problems.append(Problem(path="variant.seed", message=f"expected a whole number >= 0, got {seed!r}"))
+    return problems
+
+
+def _canonical_params(params: object) -> tuple[dict[str, Value], list[Problem]]:
+    """Returns parameters in canonical form, and what is wrong with them."""
     if not isinstance(params, Mapping):
         message = f"expected a mapping of names to values, got {params!r}"
-        return [*problems, Problem(path="variant.params", message=message)]
+        return {}, [Problem(path="variant.params", message=message)]
+    found: dict[str, Value] = {}
+    problems: list[Problem] = []
     for name, value in params.items():
         if not isinstance(name, str) or name == FAMILY:
             message = f"expected the name of a parameter, got {name!r}"
             problems.append(Problem(path="variant.params", message=message))
         try:
-            canonical(value)
+            found[name] = canonical(value)
         except SpaceError as error:
             problems.append(Problem(path=f"variant.params.{name}", message=str(error)))
-    return problems
+    return found, problems
