@@ -6,6 +6,8 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
+from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
+from tensorflow.python.eager import context
 
 from trainables import devices
 from trainables.worker_spec import DeviceSpec
@@ -30,6 +32,7 @@ class PhysicalDevice(NamedTuple):
 
 
 GPUS = [PhysicalDevice(name=f"GPU:{number}") for number in range(2)]
+ONCE = rewriter_config_pb2.RewriterConfig.ONE
 THREADS = [("set_intra_op_parallelism_threads", 1), ("set_inter_op_parallelism_threads", 1)]
 
 
@@ -128,3 +131,36 @@ def test_cores_are_taken_before_threads_start(configured):
     told, _ = configured(DeviceSpec(cpus=1, pin_cpus=True))
     assert told[0] == ("pin_process", 1)
     assert told[1:3] == THREADS
+
+
+@pytest.fixture
+def rewritten():
+    """Returns how often TensorFlow rewrites the graphs that this thread runs, after some devices were configured."""
+
+    def times(spec=None):
+        context.context().function_call_options = None
+        if spec:
+            devices.configure_devices(spec)
+        told = config_pb2.ConfigProto.FromString(context.context().function_call_options.config_proto_serialized)
+        return told.graph_options.rewrite_options.meta_optimizer_iterations
+
+    yield times
+    times(DeviceSpec(cpus=1))
+
+
+def test_graphs_are_rewritten_once_on_cpus_and_as_often_as_tensorflow_likes_on_gpus(rewritten):
+    assert [rewritten(), rewritten(DeviceSpec()), rewritten(DeviceSpec(gpus=1))] == [0, ONCE, 0]
+
+
+@pytest.mark.parametrize("family", ["sequential", "residual", "functional", "subclassed", "multitask"])
+def test_graphs_that_are_rewritten_once_give_the_same_numbers(rewritten, training_of, variant_of, same_state, family):
+    def trained():
+        training = training_of(variant_of(family), max_epochs=3)
+        return [report.metrics for report in training.epochs()], training.state()
+
+    assert rewritten() != ONCE
+    metrics, state = trained()
+    assert rewritten(DeviceSpec(cpus=1)) == ONCE
+    metrics_once, state_once = trained()
+    assert metrics_once == metrics
+    same_state(state_once, state)

@@ -91,17 +91,22 @@ def test_phase_with_a_fresh_optimizer_is_cut_alike(training_of, variant_of):
 
 
 @pytest.mark.parametrize(
-    ("count", "sizes"),
+    ("count", "piece_size", "sizes"),
     [
-        (10, [2, 2, 1, 2, 2, 1]),
-        (12, [2, 2, 1, 2, 2, 1, 2]),
-        (13, [2, 2, 1, 2, 2, 1, 2, 1]),
-        (3, [2, 1]),
-        (1, [1]),
-        (0, []),
+        (10, 2, [2, 2, 1, 2, 2, 1]),
+        (12, 2, [2, 2, 1, 2, 2, 1, 2]),
+        (13, 2, [2, 2, 1, 2, 2, 1, 2, 1]),
+        (3, 2, [2, 1]),
+        (1, 2, [1]),
+        (0, 2, []),
+        (10, 5, [5, 5]),
+        (13, 5, [5, 5, 3]),
+        (3, 5, [3]),
+        (0, 5, []),
+        (13, 7, [5, 5, 3]),
     ],
 )
-def test_no_piece_is_empty_and_shares_of_a_batch_add_up(count, sizes):
+def test_no_piece_is_empty_and_shares_of_a_batch_add_up(count, piece_size, sizes):
     noted = tf.Variable(tf.zeros([0, 3]), shape=[None, 3])
 
     def make(rows):
@@ -113,8 +118,7 @@ def test_no_piece_is_empty_and_shares_of_a_batch_add_up(count, sizes):
 
     @tf.function
     def cut(rows):
-        # Batches of 5 rows in pieces of 2.
-        each_piece(rows, size=5, piece_size=2, make=make, is_streamed=False, do=note)
+        each_piece(rows, size=5, piece_size=piece_size, make=make, is_streamed=False, do=note)
 
     cut(tf.range(count))
     told = noted.numpy()

@@ -123,12 +123,18 @@ def data_errors(*splits: SplitTensors) -> Iterator[None]:
 
 
 def _num_pieces(rows: tf.Tensor, *, size: int, piece_size: int) -> tf.Tensor:
+    if piece_size >= size:
+        return _ratio(tf.shape(rows)[0], size)
     num_whole, num_left = tf.shape(rows)[0] // size, tf.shape(rows)[0] % size
     return num_whole * _ratio(size, piece_size) + _ratio(num_left, piece_size)
 
 
 def _piece_at(rows: tf.Tensor, step: tf.Tensor, *, size: int, piece_size: int) -> tuple[tf.Tensor, tf.Tensor, Piece]:
-    """Returns begin and end of a piece among the rows, and which part of its batch it is."""
+    """Returns begin and end of a piece among the rows, and which part of its batch it is; it ends where they do."""
+    if piece_size >= size:
+        # The same in fewer operations, each of which takes time when it is traced and in every step.
+        begin = step * size
+        return begin, begin + size, Piece(share=tf.constant(1.0), is_last=tf.constant(True))
     by_batch = _ratio(size, piece_size)
     batch_begin = step // by_batch * size
     batch_end = tf.minimum(batch_begin + size, tf.shape(rows)[0])
