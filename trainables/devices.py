@@ -36,8 +36,6 @@ def configure_devices(spec: DeviceSpec) -> None:
     except RuntimeError as exc:
         # A process that has computed already keeps its pools; it still computes the same numbers.
         logger.warning('devices unchanged reason="%s"', exc)
-    if spec.gpus == 0:
-        _rewrite_graphs_once()
 
 
 def missing_gpus(spec: DeviceSpec) -> str:
@@ -49,12 +47,15 @@ def missing_gpus(spec: DeviceSpec) -> str:
     return f"was given {spec.gpus:g} GPUs, but TensorFlow sees {seen}: it trains on {device}; {GPU_ADVICE}"
 
 
-def _rewrite_graphs_once() -> None:
-    """Lets TensorFlow rewrite each graph that this thread runs once instead of twice, before it is first run.
+def rewrite_graphs_once(spec: DeviceSpec) -> None:
+    """Lets TensorFlow rewrite each graph that this thread runs on CPUs once instead of twice, before it is first run.
 
-    The second time takes 0.05 s a trial and changes neither a number nor, on CPUs, the seconds of an epoch; on GPUs,
-    where layouts are rewritten as well, that was not measured. TensorFlow has no public name for it.
+    The second time takes 0.05 s a trial and changes neither a number nor the seconds of an epoch; on GPUs, where
+    layouts are rewritten as well, that was not measured. Not for exports: files of graphs carry it with them.
+    TensorFlow has no public name for it.
     """
+    if spec.gpus:
+        return
     config = context.context().config
     config.graph_options.rewrite_options.meta_optimizer_iterations = rewriter_config_pb2.RewriterConfig.ONE
     context.context().function_call_options.config_proto_serialized = config

@@ -227,13 +227,14 @@ class TrialRun:
         # Not before the first step, unless the process waited for trials with it: TensorFlow costs seconds and hundreds
         # of MB, and a failure here can be retried, which Ray Tune does not do for one in setup() or reset_config().
         import_tensorflow()
-        from trainables.devices import configure_devices, missing_gpus
+        from trainables.devices import configure_devices, missing_gpus, rewrite_graphs_once
         from trainables.precision import demand_precision
         from trainables.replicas import own_replicas
         from trainables.training import Training
 
         spare_imports()
         configure_devices(self.spec.device)
+        rewrite_graphs_once(self.spec.device)
         if text := missing_gpus(self.spec.device):
             self._notes.append(Note(kind=NoteKind.GPUS_NOT_SEEN, text=text))
         demand_precision(str(self.variant.params.get("precision", "float32")), self.spec.device)

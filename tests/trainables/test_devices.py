@@ -10,6 +10,8 @@ from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
 from tensorflow.python.eager import context
 
 from trainables import devices
+from trainables.families import FAMILIES
+from trainables.spec import AugmentSpec
 from trainables.worker_spec import DeviceSpec
 
 SCRIPT = """
@@ -135,27 +137,41 @@ def test_cores_are_taken_before_threads_start(configured):
 
 @pytest.fixture
 def rewritten():
-    """Returns how often TensorFlow rewrites the graphs that this thread runs, after some devices were configured."""
+    """Returns how often TensorFlow rewrites the graphs that this thread runs, for a trial on a device; 0: default."""
 
     def times(spec=None):
         context.context().function_call_options = None
         if spec:
-            devices.configure_devices(spec)
+            devices.rewrite_graphs_once(spec)
         told = config_pb2.ConfigProto.FromString(context.context().function_call_options.config_proto_serialized)
         return told.graph_options.rewrite_options.meta_optimizer_iterations
 
     yield times
-    times(DeviceSpec(cpus=1))
+    times()
 
 
 def test_graphs_are_rewritten_once_on_cpus_and_as_often_as_tensorflow_likes_on_gpus(rewritten):
     assert [rewritten(), rewritten(DeviceSpec()), rewritten(DeviceSpec(gpus=1))] == [0, ONCE, 0]
 
 
-@pytest.mark.parametrize("family", ["sequential", "residual", "functional", "subclassed", "multitask"])
-def test_graphs_that_are_rewritten_once_give_the_same_numbers(rewritten, training_of, variant_of, same_state, family):
+@pytest.mark.parametrize(
+    "case",
+    [
+        *({"family": family} for family in FAMILIES),
+        {"num_micro_batches": 3},
+        {"optimizer": "lamb", "clip_norm": 0.05, "ema_momentum": 0.7, "schedule": "one_cycle"},
+        {"family": "residual", "optimizer": "sgd", "momentum": 0.9, "gradient_accumulation": 2, "l2": 0.01},
+        {"family": "functional", "augment": {"flip": "both", "shift": 0.2, "mixup": 0.2, "cutmix": 1.0}},
+    ],
+    ids=lambda case: "-".join([case.get("family", "sequential"), *sorted(case.keys() - {"family"})]),
+)
+def test_graphs_that_are_rewritten_once_give_the_same_numbers(rewritten, training_of, variant_of, same_state, case):
+    params = {"num_micro_batches": 1, "augment": {}, **case}
+    num_micro_batches, augment = params.pop("num_micro_batches"), AugmentSpec(**params.pop("augment"))
+
     def trained():
-        training = training_of(variant_of(family), max_epochs=3)
+        training = training_of(variant_of(**params), max_epochs=3, augment=augment)
+        training.num_micro_batches = num_micro_batches
         return [report.metrics for report in training.epochs()], training.state()
 
     assert rewritten() != ONCE

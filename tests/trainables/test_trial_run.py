@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
+from tensorflow.python.eager import context
 
 from trainables.checkpoint import Checkpoint, checkpoint_folder, save_checkpoint, saved_epochs
 from trainables.data.cache import prepare_dataset
@@ -142,6 +144,14 @@ def test_the_checkpoints_of_the_best_epoch_and_of_the_last_two_stay(undisturbed)
     best = best_epoch(told, **WORST)
     assert best < 4, "this data no longer shows that the best checkpoint stays"
     assert saved_epochs(folder) == [best, 4, 5]
+
+
+def test_graphs_of_a_trial_on_a_cpu_are_rewritten_once(spec, variant):
+    context.context().function_call_options = None
+    reports(start(spec, variant), 1)
+    told = config_pb2.ConfigProto.FromString(context.context().function_call_options.config_proto_serialized)
+    context.context().function_call_options = None
+    assert told.graph_options.rewrite_options.meta_optimizer_iterations == rewriter_config_pb2.RewriterConfig.ONE
 
 
 @pytest.mark.parametrize(("mode", "values", "best"), [("max", [1, 3, 3, 2], 2), ("min", [3, 1, 2, 1], 2)])
