@@ -12,17 +12,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.result import StudyResult, open_run
-    from orchestrator.runner import resume_study, run_study
-    from orchestrator.study import StudySpec, load_study
+    from orchestrator.driver.result import StudyResult, open_run
+    from orchestrator.driver.runner import resume_study, run_study
+    from orchestrator.study.loading import StudySpec, load_study
 
 _HOMES = {
-    "StudySpec": "orchestrator.study",
-    "load_study": "orchestrator.study",
-    "StudyResult": "orchestrator.result",
-    "open_run": "orchestrator.result",
-    "run_study": "orchestrator.runner",
-    "resume_study": "orchestrator.runner",
+    "StudySpec": "orchestrator.study.loading",
+    "load_study": "orchestrator.study.loading",
+    "StudyResult": "orchestrator.driver.result",
+    "open_run": "orchestrator.driver.result",
+    "run_study": "orchestrator.driver.runner",
+    "resume_study": "orchestrator.driver.runner",
 }
 
 __all__ = ["StudyResult", "StudySpec", "load_study", "open_run", "resume_study", "run_study"]

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from search_spaces.domains import Domain
+from search_spaces.domains.values import Value
 from search_spaces.problems import Problem, nearest
-from search_spaces.values import Value
 
 #: By parent: the values of it under which the parameter is active. All parents must agree.
 Condition = Mapping[str, tuple[Value, ...]]

@@ -7,7 +7,7 @@ from math import prod
 
 from search_spaces.conditions import Condition
 from search_spaces.domains import Domain
-from search_spaces.values import identity
+from search_spaces.domains.values import identity
 
 
 def count_assignments(domains: Mapping[str, Domain], conditions: Mapping[str, Condition]) -> int | None:

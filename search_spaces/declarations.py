@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from search_spaces.choices import Choice, Fixed
 from search_spaces.conditions import Condition
 from search_spaces.domains import Domain
+from search_spaces.domains.choices import Choice, Fixed
+from search_spaces.domains.ranges import Float, Int
+from search_spaces.domains.values import Value, canonical, plain
 from search_spaces.problems import Problem, SpaceError, nearest
-from search_spaces.ranges import Float, Int
 from search_spaces.space import Parameter
-from search_spaces.values import Value, canonical, plain
 
 RANGES = {"int": Int, "float": Float}
 KINDS = ("int", "float", "choice", "fixed")

@@ -21,11 +21,11 @@ from search_spaces.builtin import builtin_names, builtin_text
 from search_spaces.conditions import condition_problems
 from search_spaces.declarations import declaration, parse_condition, parse_domain
 from search_spaces.domains import Domain
+from search_spaces.domains.values import Value
 from search_spaces.limits import parse_limits
 from search_spaces.naming import FAMILY, family_problems, name_problems
 from search_spaces.problems import Problem, SpaceError, nearest, space_error
 from search_spaces.space import Parameter, SearchSpace
-from search_spaces.values import Value
 
 KEYS = ("base", "family", "params", "limits")
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from search_spaces.conditions import Condition, condition_problems, parents_first
 from search_spaces.counting import count_assignments
 from search_spaces.domains import Domain
+from search_spaces.domains.values import Value, identity
 from search_spaces.naming import FAMILY, declaration_path, family_problems, name_problems, value_path
 from search_spaces.problems import Problem, SpaceError, nearest, space_error
-from search_spaces.values import Value, identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

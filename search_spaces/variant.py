@@ -5,10 +5,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from search_spaces.domains.values import Value, canonical, plain
 from search_spaces.naming import FAMILY
 from search_spaces.problems import Problem, SpaceError, nearest, space_error
 from search_spaces.space import SearchSpace
-from search_spaces.values import Value, canonical, plain
 
 VARIANT_ID_LENGTH = 12
 KEYS = ("family", "params", "seed")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import RunFolderError
-from orchestrator.own_files import demand_own_files
-from orchestrator.paths import RunFolder
+from orchestrator.runs.foreign_files import demand_own_files
+from orchestrator.runs.paths import RunFolder
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("search_spaces", "trainables", "orchestrator")

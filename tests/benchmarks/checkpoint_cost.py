@@ -33,8 +33,8 @@ PARTS = ("epoch", "arrays", "write", "manifest", "delete", "flush")
 def main() -> None:
     """Prints the table."""
     # Late: this file is collected with the tests, which need not load TensorFlow for it.
-    from trainables.devices import configure_devices
-    from trainables.worker_spec import DeviceSpec
+    from trainables.specs.worker import DeviceSpec
+    from trainables.training.devices import configure_devices
 
     configure_devices(DeviceSpec(cpus=1))
     heads = ("parameters", "state, MB", "epoch, ms", "share, %", "in turn, %")
@@ -56,12 +56,18 @@ def measure(
     """Returns the number of parameters, the state's size in MB, and seconds by part, one row an epoch."""
     import tensorflow as tf
 
-    from trainables.checkpoint import Checkpoint, begin_draft, checkpoint_folder, discard_checkpoint, finish_draft
-    from trainables.checkpoint_writer import CheckpointWriter
-    from trainables.data.pipeline import SplitTensors, shared_tensor
-    from trainables.task import Task
-    from trainables.training import Training
-    from trainables.worker_spec import TrainingSpec
+    from trainables.checkpoints.checkpoint import (
+        Checkpoint,
+        begin_draft,
+        checkpoint_folder,
+        discard_checkpoint,
+        finish_draft,
+    )
+    from trainables.checkpoints.writer import CheckpointWriter
+    from trainables.data.batches.tensors import SplitTensors, shared_tensor
+    from trainables.specs.task import Task
+    from trainables.specs.worker import TrainingSpec
+    from trainables.training.training import Training
 
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 10, count).astype(np.int32)

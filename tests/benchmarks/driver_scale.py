@@ -67,9 +67,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Runs one study and returns what it cost."""
     from rich.console import Console
 
-    from orchestrator import run_study, session
-    from orchestrator.progress import make_progress
-    from orchestrator.tuning import Tuning
+    from orchestrator import run_study
+    from orchestrator.driver import session
+    from orchestrator.tuning.experiment import Tuning
+    from orchestrator.views.terminal.progress import make_progress
 
     (num_trials,) = options.trials
     folder = Path(tempfile.mkdtemp(prefix="convfleet-scale-"))
@@ -108,7 +109,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def study(options: argparse.Namespace, *, folder: Path) -> Any:
     """Returns a study with a dozen parameters, as real ones have."""
-    from orchestrator.study import parse_study
+    from orchestrator.study.loading import parse_study
 
     params = {
         "num_blocks": {"int": [1, 4]},
@@ -139,7 +140,7 @@ def study(options: argparse.Namespace, *, folder: Path) -> Any:
 def no_op() -> type:
     """Returns a trainable that reports made-up metrics at once."""
     from trainables.reports import EpochReport
-    from trainables.worker import VariantTrainable, worker_facts
+    from trainables.worker.adapter import VariantTrainable, worker_facts
 
     class NoOp(VariantTrainable):
         def _take(self, config: dict[str, Any]) -> None:
@@ -187,7 +188,7 @@ def sample(recorder: Any, samples: list[tuple[float, ...]]) -> None:
 
 def status_seconds(root: Path) -> tuple[float, float]:
     """Returns what `convfleet status` takes, its imports included: seconds, and CPU seconds; the best of three."""
-    command = [sys.executable, "-c", "from orchestrator.cli import main; main()", "status", str(root)]
+    command = [sys.executable, "-c", "from orchestrator.cli.app import main; main()", "status", str(root)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     found = []
     for _ in range(3):

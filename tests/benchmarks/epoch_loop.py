@@ -27,8 +27,8 @@ CASES = (
 def main() -> None:
     """Prints the table."""
     # Late: this file is collected with the tests, which need not load TensorFlow for it.
-    from trainables.devices import configure_devices
-    from trainables.worker_spec import DeviceSpec
+    from trainables.specs.worker import DeviceSpec
+    from trainables.training.devices import configure_devices
 
     configure_devices(DeviceSpec(cpus=1))
     table = Table("images", "fit on arrays, s", "fit on tf.data, s", "compiled epoch, s", "compiled / best fit")
@@ -47,10 +47,10 @@ def measure(shape: tuple[int, int, int], count: int, params: dict[str, int]) -> 
     """Returns seconds an epoch by kind, one a round, after one epoch that does not count."""
     import tensorflow as tf
 
-    from trainables.data.pipeline import SplitTensors, shared_tensor
-    from trainables.task import Task
-    from trainables.training import Training
-    from trainables.worker_spec import TrainingSpec
+    from trainables.data.batches.tensors import SplitTensors, shared_tensor
+    from trainables.specs.task import Task
+    from trainables.specs.worker import TrainingSpec
+    from trainables.training.training import Training
 
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (count, *shape), dtype=np.uint8)

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator import StudyResult, run_study
-from orchestrator.study import parse_study
+from orchestrator.study.loading import parse_study
 
 NUM_TRAIN, NUM_VALIDATION, MAX_EPOCHS, NUM_TRIALS = 10_000, 1_111, 15, 4
 AUGMENT = {"flip": "horizontal", "crop_padding": 4}

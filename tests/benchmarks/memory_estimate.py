@@ -46,12 +46,12 @@ def measure(family: str, params: dict[str, Any]) -> None:
     import tensorflow as tf
 
     from search_spaces import Variant
-    from trainables.cost import model_cost
-    from trainables.data.pipeline import SplitTensors
-    from trainables.devices import configure_devices
-    from trainables.task import Task
-    from trainables.training import Training
-    from trainables.worker_spec import DeviceSpec, TrainingSpec
+    from trainables.data.batches.tensors import SplitTensors
+    from trainables.specs.task import Task
+    from trainables.specs.worker import DeviceSpec, TrainingSpec
+    from trainables.training.cost import model_cost
+    from trainables.training.devices import configure_devices
+    from trainables.training.training import Training
 
     def resident() -> float:
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4096 / 1e6

@@ -62,13 +62,13 @@ def _work(job: tuple[dict[str, int], str]) -> list[dict[str, float]]:
     import numpy as np
 
     from search_spaces import Variant
-    from trainables.cores import CoreLocks, numa_nodes, set_affinity
-    from trainables.data.dataset import Split
-    from trainables.data.pipeline import split_tensors
-    from trainables.devices import configure_devices
-    from trainables.task import Task
-    from trainables.training import Training
-    from trainables.worker_spec import DeviceSpec, TrainingSpec
+    from trainables.data.batches.tensors import split_tensors
+    from trainables.data.cache.dataset import Split
+    from trainables.machine.cores import CoreLocks, numa_nodes, set_affinity
+    from trainables.specs.task import Task
+    from trainables.specs.worker import DeviceSpec, TrainingSpec
+    from trainables.training.devices import configure_devices
+    from trainables.training.training import Training
 
     free = os.sched_getaffinity(0)
     own = CoreLocks(Path(folder)).take(1, nodes=numa_nodes())

@@ -56,8 +56,8 @@ def _prepared_twice(options):
     import pyarrow.parquet as pq
     from PIL import Image
 
-    from trainables.data.prepare import prepare_in_process
-    from trainables.spec import DataSpec
+    from trainables.data.cache.in_process import prepare_in_process
+    from trainables.specs.data import DataSpec
 
     folder = Path(tempfile.mkdtemp(prefix="convfleet-shared-"))
     generator = np.random.default_rng(0)
@@ -114,12 +114,12 @@ def _held_by(count: int, *, images: Path, info: str) -> dict[str, float]:
 
 def _work(told: str) -> None:
     from search_spaces import Variant
-    from trainables.data.dataset import DatasetInfo
-    from trainables.devices import configure_devices
-    from trainables.spec import DataSpec
-    from trainables.training import Training
-    from trainables.trial_run import _open_splits
-    from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
+    from trainables.data.cache.dataset import DatasetInfo
+    from trainables.specs.data import DataSpec
+    from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
+    from trainables.training.devices import configure_devices
+    from trainables.training.training import Training
+    from trainables.worker.trial_run import _open_splits
 
     info = DatasetInfo.from_json(json.loads(told))
     training = TrainingSpec(max_epochs=1, metric="val_accuracy", mode="max")

@@ -100,19 +100,19 @@ def measured(
     *, path: str, cache: str, count: int, augment: dict[str, Any], memory_gb: float, epochs: int
 ) -> dict[str, float]:
     """Trains, and returns images a second and the peak of this process's memory."""
-    from trainables.data.cache import prepare_dataset
-    from trainables.data.dataset import open_dataset
-    from trainables.spec import AugmentSpec, DataSpec
+    from trainables.data.cache.dataset import open_dataset
+    from trainables.data.cache.prepare import prepare_dataset
+    from trainables.specs.data import AugmentSpec, DataSpec
 
     spec = DataSpec(source="parquet", train=path, limit=count, memory_gb=memory_gb, cache_dir=cache)
     info = prepare_dataset(spec, 0)
     if not epochs:
         return {}
     from search_spaces import Variant
-    from trainables.data.pipeline import split_tensors
-    from trainables.devices import configure_devices
-    from trainables.training import Training
-    from trainables.worker_spec import DeviceSpec, TrainingSpec
+    from trainables.data.batches.tensors import split_tensors
+    from trainables.specs.worker import DeviceSpec, TrainingSpec
+    from trainables.training.devices import configure_devices
+    from trainables.training.training import Training
 
     configure_devices(DeviceSpec(cpus=1))
     data = open_dataset(info)

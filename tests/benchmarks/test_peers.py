@@ -18,7 +18,7 @@ from peers.tables import Outcome, save, summarise
 from peers.variants import DEFAULTS, PRESETS, SEARCH_SPACE, SMALL_CNNS, TINY_CNNS, complete, graph_of, variants_of
 
 from search_spaces import Variant
-from trainables.families import FAMILIES
+from trainables.catalog.families import FAMILIES
 
 #: The family names its layers, and scales in float32 whatever the precision, which is float32 here.
 UNLIKE = {"name", "dtype"}
@@ -52,8 +52,8 @@ def outcome(peer, number, wall, **changes):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_study_proposes_the_very_variants_that_peers_are_given_in_their_order(name, tmp_path):
-    from orchestrator.proposer import Proposer
-    from orchestrator.study import parse_study
+    from orchestrator.search.proposer import Proposer
+    from orchestrator.study.loading import parse_study
 
     preset = PRESETS[name]
     variants = tuple(variants_of(preset.params, count=preset.num_variants))
@@ -71,7 +71,7 @@ def test_defaults_are_the_familys():
 
 
 def test_search_to_a_target_is_a_study_of_the_space_that_peers_search(tmp_path):
-    from orchestrator.study import parse_study
+    from orchestrator.study.loading import parse_study
 
     spec = parse_study(convfleet_run.study(job(tmp_path, epochs=15), params={}), base=tmp_path)
     assert set(spec.space.names) == {"family", *SEARCH_SPACE}
@@ -87,8 +87,8 @@ def corners():
 
 
 def test_peers_build_the_models_of_the_family():
-    from trainables.families import build_model as build_of_family
-    from trainables.task import Task
+    from trainables.catalog.families import build_model as build_of_family
+    from trainables.specs.task import Task
 
     feed = Feed(train=(), settings={}, input_shape=(9, 9, 3), num_classes=10)
     task = Task.classification(input_shape=(9, 9, 3), num_classes=10)

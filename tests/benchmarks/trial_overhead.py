@@ -39,9 +39,9 @@ def architectures() -> Iterable[dict[str, Any]]:
 def study_overheads(folder: Path) -> list[dict[str, float]]:
     """Returns seconds by kind of each trial that was not its worker's first one."""
     from orchestrator import run_study
-    from orchestrator.journal import read_journal
-    from orchestrator.records import EpochReported
-    from orchestrator.study import parse_study
+    from orchestrator.journal.file import read_journal
+    from orchestrator.journal.records import EpochReported
+    from orchestrator.study.loading import parse_study
     from trainables.reports import EpochReport
 
     params: dict[str, Any] = {name: {"choice": list(values)} for name, values in ARCHITECTURES.items()}

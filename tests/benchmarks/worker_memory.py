@@ -21,7 +21,7 @@ def main() -> None:
     from rich.table import Table
 
     from orchestrator import run_study
-    from orchestrator.study import parse_study
+    from orchestrator.study.loading import parse_study
 
     folder = Path(tempfile.mkdtemp(prefix="convfleet-memory-"))
     spec = parse_study(

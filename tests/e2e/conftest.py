@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-CONVFLEET = (sys.executable, "-c", "from orchestrator.cli import main; main()")
+CONVFLEET = (sys.executable, "-c", "from orchestrator.cli.app import main; main()")
 
 SMALL_STUDY: dict[str, Any] = {
     "seed": 3,

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from trainables.families import FAMILIES
+from trainables.catalog.families import FAMILIES
 
 pytestmark = pytest.mark.slow
 

@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator import open_run
-from trainables.data.cache import prepare_dataset
-from trainables.data.dataset import open_dataset
-from trainables.spec import DataSpec
+from trainables.data.cache.dataset import open_dataset
+from trainables.data.cache.prepare import prepare_dataset
+from trainables.specs.data import DataSpec
 
 pytestmark = pytest.mark.slow
 
@@ -124,7 +124,7 @@ def test_report_is_one_page_that_names_the_best_trial(quickstart):
 
 
 def test_best_export_is_accurate_and_its_files_are_those_of_its_manifest(quickstart):
-    from orchestrator.export.manifest import fingerprints
+    from trainables.exporting.manifest import fingerprints
 
     (folder,) = (quickstart.run / "exports").glob("1-*")
     manifest = json.loads((folder / "manifest.json").read_text())

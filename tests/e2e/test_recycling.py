@@ -22,8 +22,8 @@ LEAKING = """
         return keras.Model(image, layers.Dense(targets[0].size, activation="softmax")(features))
 """
 #: Recycles after less than the gigabyte that machines of developers may not have to spare.
-STRICT = "import orchestrator.recycling as recycling; recycling.GROWTH_MB = 250.0; "
-MAIN = "from orchestrator.cli import main; main()"
+STRICT = "import orchestrator.tuning.worker_generations as recycling; recycling.GROWTH_MB = 250.0; "
+MAIN = "from orchestrator.cli.app import main; main()"
 
 
 def test_worker_processes_are_replaced_after_so_many_trials(convfleet):

@@ -8,9 +8,9 @@ from collections import Counter
 
 import pytest
 
-from orchestrator.remote_journal import read_remote_journal
-from orchestrator.remote_lock import HEARTBEAT
-from trainables.remote_folder import RemoteFolder
+from orchestrator.mirror.journal import read_remote_journal
+from orchestrator.mirror.lock import HEARTBEAT
+from trainables.files.remote import RemoteFolder
 
 #: Four command lines, one after the other.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

@@ -181,7 +181,7 @@ class Work:
 
     def outcome(self, name: str) -> tuple[list[Any], dict[str, Any]]:
         """Returns all reports, and the arrays and reports of all checkpoints that are left."""
-        from trainables.checkpoint import checkpoint_folder, load_checkpoint, saved_epochs
+        from trainables.checkpoints.checkpoint import checkpoint_folder, load_checkpoint, saved_epochs
 
         trial = self.folder / name / TRIAL
         left: dict[str, Any] = {}
@@ -197,12 +197,12 @@ class Work:
         return Variant(family=self.family, params=params, seed=11)
 
     def _train(self, folder: Path, *, count: bool, die_at_action: int | None) -> None:
-        from trainables import checkpoint_writer
-        from trainables.data.cache import prepare_dataset
+        from trainables.checkpoints import writer as checkpoint_writer
+        from trainables.data.cache.prepare import prepare_dataset
         from trainables.reports import EpochReport
-        from trainables.spec import AugmentSpec, DataSpec
-        from trainables.trial_run import TrialRun
-        from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
+        from trainables.specs.data import AugmentSpec, DataSpec
+        from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
+        from trainables.worker.trial_run import TrialRun
 
         data = DataSpec(source="digits", limit=140, cache_dir=str(self.folder / "cache"))
         training = TrainingSpec(
@@ -306,8 +306,8 @@ def _is_same(left: np.ndarray, right: np.ndarray) -> bool:
 def _import_tensorflow() -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import trainables.training
-    import trainables.trial_run  # noqa: F401
+    import trainables.training.training
+    import trainables.worker.trial_run  # noqa: F401
 
 
 if __name__ == "__main__":

@@ -16,14 +16,12 @@ from hypothesis import strategies as st
 from mangling import MANGLES, SPARSE_BYTES, ending_what_hangs, tell_lies
 from rich.console import Console
 
-from orchestrator.driver_lock import is_driver_alive
-from orchestrator.environment import record_environment
+from orchestrator.cluster.environment import record_environment
+from orchestrator.driver.result import open_run
+from orchestrator.driver.session import open_session
 from orchestrator.errors import OrchestratorError
-from orchestrator.export.manifest import MANIFEST, fingerprints
-from orchestrator.journal import Journal, read_journal
-from orchestrator.paths import RunFolder, trial_name
-from orchestrator.proposer import Proposer
-from orchestrator.records import (
+from orchestrator.journal.file import Journal, read_journal
+from orchestrator.journal.records import (
     JOURNAL_SCHEMA,
     EpochReported,
     ModelExported,
@@ -35,17 +33,19 @@ from orchestrator.records import (
     TrialStarted,
     TrialStopped,
 )
-from orchestrator.repair import repair_run
-from orchestrator.report import write_report
-from orchestrator.result import open_run
-from orchestrator.run_folder import load_state, make_run_folder, open_run_folder, read_state
-from orchestrator.schedulers import make_scheduler
-from orchestrator.session import open_session
-from orchestrator.study import StudySpec, load_study
-from orchestrator.summary import status, status_json
-from orchestrator.tables import epochs_table, trials_table, write_tables
+from orchestrator.journal.repair import repair_run
+from orchestrator.results.tables import epochs_table, trials_table, write_tables
+from orchestrator.runs.folder import load_state, make_run_folder, open_run_folder, read_state
+from orchestrator.runs.lock import is_driver_alive
+from orchestrator.runs.paths import RunFolder, trial_name
+from orchestrator.search.proposer import Proposer
+from orchestrator.study.loading import StudySpec, load_study
+from orchestrator.tuning.schedulers import make_scheduler
+from orchestrator.views.report import write_report
+from orchestrator.views.terminal.summary import status, status_json
 from search_spaces import Variant
-from trainables.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
+from trainables.checkpoints.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
+from trainables.exporting.manifest import MANIFEST, fingerprints
 from trainables.reports import EpochReport
 
 #: Longer than all reading takes on the slowest of machines: what takes longer hangs, and ends the process.

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.records import (
+from orchestrator.journal.records import (
     EpochReported,
     ModelExported,
     Record,

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from orchestrator import analysis
-from orchestrator.tables import OVERHEAD_KINDS, epochs_table, trials_table
-from orchestrator.trial import TrialState, fold
+from orchestrator.journal.trial import TrialState, fold
+from orchestrator.results import from_tables as analysis
+from orchestrator.results.tables import OVERHEAD_KINDS, epochs_table, trials_table
 
 
 @pytest.fixture

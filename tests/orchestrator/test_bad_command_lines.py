@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import cli
+from orchestrator.cli import app as cli
 
 Outcome = tuple[int, str]
 Convfleet = Callable[..., Outcome]
@@ -175,7 +175,7 @@ def test_system_that_refuses_ends_a_command_without_a_traceback(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("orchestrator.study.load_study", refuse)
+    monkeypatch.setattr("orchestrator.study.loading.load_study", refuse)
     assert convfleet("validate", "ok.yaml") == (
         1,
         "error: the system refused something ([Errno 28] No space left on device); mend that and try again\n",

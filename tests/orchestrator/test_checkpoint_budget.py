@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.analysis import leaderboard
-from orchestrator.checkpoint_budget import Held, Role, Standing, Step, plan_evictions, standings
-from orchestrator.records import ModelExported
-from orchestrator.tables import trials_table
-from orchestrator.trial import fold
+from orchestrator.disk.checkpoint_budget import Held, Role, Standing, Step, plan_evictions, standings
+from orchestrator.journal.records import ModelExported
+from orchestrator.journal.trial import fold
+from orchestrator.results.from_tables import leaderboard
+from orchestrator.results.tables import trials_table
 
 NAMES = [f"t{number:04d}" for number in range(6)]
 

@@ -5,14 +5,14 @@ import shutil
 import numpy as np
 import pytest
 
-from orchestrator.checkpoint_keeper import CheckpointKeeper
-from orchestrator.journal import Journal, read_journal
-from orchestrator.paths import RunFolder
-from orchestrator.recorder import Recorder
-from orchestrator.records import TrialStopped
-from orchestrator.trial import fold
-from trainables.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint, saved_epochs
-from trainables.checkpoint_weights import load_validated, reduced_epochs
+from orchestrator.disk.checkpoint_keeper import CheckpointKeeper
+from orchestrator.journal.file import Journal, read_journal
+from orchestrator.journal.recorder import Recorder
+from orchestrator.journal.records import TrialStopped
+from orchestrator.journal.trial import fold
+from orchestrator.runs.paths import RunFolder
+from trainables.checkpoints.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint, saved_epochs
+from trainables.checkpoints.weights import load_validated, reduced_epochs
 from trainables.errors import CheckpointError
 
 #: Bytes of one array; a state has a weight, its average and two more of the optimizer.
@@ -119,7 +119,7 @@ def test_disk_is_looked_at_only_for_trials_that_may_have_changed(run, make_repor
         seen.append(trial.name)
         return saved_epochs(trial)
 
-    monkeypatch.setattr("orchestrator.checkpoint_keeper.saved_epochs", saved_epochs_seen)
+    monkeypatch.setattr("orchestrator.disk.checkpoint_keeper.saved_epochs", saved_epochs_seen)
     looks = []
     for epoch in (4, 5, 6):
         keeper.sweep()
@@ -166,7 +166,7 @@ def test_a_damaged_checkpoint_of_a_leader_is_left_alone_and_not_noted(run, swept
 
 
 def test_files_that_vanish_meanwhile_stop_nothing(run, swept, monkeypatch):
-    from orchestrator import checkpoint_keeper
+    from orchestrator.disk import checkpoint_keeper
 
     def vanish(trial, *, epoch):
         shutil.rmtree(run[1].checkpoints / "t0002", ignore_errors=True)

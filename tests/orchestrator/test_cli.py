@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from orchestrator import cli
-from orchestrator.driver_lock import driver_lock
+from orchestrator.cli import app as cli
 from orchestrator.errors import JournalError, OrchestratorError, StudyFailedError, StudyPausedError
-from orchestrator.journal import Journal
-from orchestrator.paths import RunFolder
-from orchestrator.records import Record
-from orchestrator.study import load_study, packaged_studies
+from orchestrator.journal.file import Journal
+from orchestrator.journal.records import Record
+from orchestrator.runs.lock import driver_lock
+from orchestrator.runs.paths import RunFolder
+from orchestrator.study.loading import load_study, packaged_studies
 from search_spaces import builtin_names, builtin_text
-from trainables.families import FAMILIES
-from trainables.families.training_parameters import TRAINING
+from trainables.catalog.families import FAMILIES
+from trainables.catalog.training import TRAINING
 
 Outcome = tuple[int, str, str]
 Convfleet = Callable[..., Outcome]
@@ -72,7 +72,7 @@ def run(tmp_path: Path, make_sweep: Callable[..., list[Record]]) -> RunFolder:
 def test_quick_commands_import_no_heavy_library(command: str, is_light: bool) -> None:
     code = (
         "import atexit, sys\n"
-        "from orchestrator import cli\n"
+        "from orchestrator.cli import app as cli\n"
         f"sys.argv = ['convfleet', *{command.split()!r}]\n"
         "atexit.register(lambda: print('\\n'.join(sys.modules), file=sys.stderr))\n"
         "cli.main()\n"
@@ -216,7 +216,7 @@ def test_exit_code_says_how_it_ended(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("orchestrator.study.load_study", fail)
+    monkeypatch.setattr("orchestrator.study.loading.load_study", fail)
     assert convfleet("run", "quickstart") == (code, "", text)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.disk_space import (
+from orchestrator.disk.free_space import (
     Need,
     Place,
     checkpoint_sizes,
@@ -17,11 +17,11 @@ from orchestrator.disk_space import (
     shortage,
     study_places,
 )
+from orchestrator.disk.space_watch import PERIOD_SECONDS, SpaceWatch
 from orchestrator.errors import DiskSpaceError, StudyFailedError
-from orchestrator.paths import RunFolder
-from orchestrator.space_watch import PERIOD_SECONDS, SpaceWatch
-from orchestrator.study import StudySpec, parse_study
-from orchestrator.trial import StudyState, Trial, fold
+from orchestrator.journal.trial import StudyState, Trial, fold
+from orchestrator.runs.paths import RunFolder
+from orchestrator.study.loading import StudySpec, parse_study
 
 Usage = namedtuple("Usage", "total used free")
 

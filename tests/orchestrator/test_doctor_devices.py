@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator import doctor_devices
-from orchestrator.doctor_check import Level
-from orchestrator.doctor_devices import check_cores, check_gpus
+from orchestrator.cluster import doctor_devices
+from orchestrator.cluster.doctor_check import Level
+from orchestrator.cluster.doctor_devices import check_cores, check_gpus
 
 
 @pytest.fixture

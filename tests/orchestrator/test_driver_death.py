@@ -18,15 +18,15 @@ from hypothesis import strategies as st
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from orchestrator.journal import Journal, read_journal
-from orchestrator.paths import RunFolder
-from orchestrator.proposer import Proposer
-from orchestrator.recorder import Recorder
-from orchestrator.records import EpochReported, Record, SessionStarted, StudyExtended, StudyOpened
-from orchestrator.schedulers import make_scheduler
-from orchestrator.searcher import VariantSearcher
-from orchestrator.study import StudySpec
-from orchestrator.trial import StudyState, TrialState, fold
+from orchestrator.journal.file import Journal, read_journal
+from orchestrator.journal.recorder import Recorder
+from orchestrator.journal.records import EpochReported, Record, SessionStarted, StudyExtended, StudyOpened
+from orchestrator.journal.trial import StudyState, TrialState, fold
+from orchestrator.runs.paths import RunFolder
+from orchestrator.search.proposer import Proposer
+from orchestrator.study.loading import StudySpec
+from orchestrator.tuning.schedulers import make_scheduler
+from orchestrator.tuning.searcher import VariantSearcher
 from search_spaces import Variant, space_from_mapping
 
 NUM_SLOTS = 2

@@ -12,19 +12,19 @@ from typing import Any
 
 import pytest
 
-from orchestrator import driver_lock as locks
-from orchestrator.driver_lock import HEARTBEAT_SECONDS, LIMIT_SECONDS, DriverLock, driver_lock, is_driver_alive
-from orchestrator.driver_owner import BOOT_ID, Owner, read_owner, write_owner
+from orchestrator.driver.interrupts import OneInterrupt
+from orchestrator.driver.session import Session
 from orchestrator.errors import RunFolderError, StudyPausedError
-from orchestrator.interrupts import OneInterrupt
-from orchestrator.journal import Journal, read_journal
-from orchestrator.paths import RunFolder
-from orchestrator.recorder import Recorder
-from orchestrator.records import SessionStarted
-from orchestrator.session import Session
-from orchestrator.study import load_study
-from orchestrator.table_writer import TableWriter
-from orchestrator.trial import fold
+from orchestrator.journal.file import Journal, read_journal
+from orchestrator.journal.recorder import Recorder
+from orchestrator.journal.records import SessionStarted
+from orchestrator.journal.trial import fold
+from orchestrator.results.writer import TableWriter
+from orchestrator.runs import lock as locks
+from orchestrator.runs.lock import HEARTBEAT_SECONDS, LIMIT_SECONDS, DriverLock, driver_lock, is_driver_alive
+from orchestrator.runs.owner import BOOT_ID, Owner, read_owner, write_owner
+from orchestrator.runs.paths import RunFolder
+from orchestrator.study.loading import load_study
 
 NOW = 1_760_000_000.0
 #: A driver that says who it is and then waits to be killed.
@@ -184,7 +184,7 @@ def test_disk_that_takes_no_heartbeat_does_not_end_the_study(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("orchestrator.driver_owner.write_whole", full)
+    monkeypatch.setattr("orchestrator.runs.owner.write_whole", full)
     with driver_lock(folder) as lock:
         lock.beat()
         lock.check()

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from orchestrator.early_workers import preloaded_modules, start_early
-from orchestrator.study_sections import Resources
+from orchestrator.cluster.prestart import preloaded_modules, start_early
+from orchestrator.study.sections import Resources
 
 #: Prints the processes that wait ahead of the trials, and what actors as Ray Tune makes them find in theirs.
 WAIT = """
@@ -28,7 +28,7 @@ early_workers._ANSWER_SECONDS = 100
 
 class Worker:
     def look(self):
-        early = sys.modules.get("trainables.preloaded")
+        early = sys.modules.get("trainables.worker.preloaded")
         is_early = early is not None and early.ENDED <= time.monotonic() and "keras" in sys.modules
         return os.getpid(), is_early, [pool["num_threads"] for pool in threadpool_info()]
 
@@ -90,11 +90,11 @@ def test_a_ray_that_cannot_be_asked_is_told_and_costs_nothing_else(monkeypatch, 
         raise AttributeError("nodes")
 
     monkeypatch.setattr("ray.nodes", fail)
-    with caplog.at_level("INFO", logger="orchestrator.early_workers"):
+    with caplog.at_level("INFO", logger="orchestrator.cluster.prestart"):
         start_early(2)
     assert caplog.messages == ['workers start with their trials reason="nodes"']
 
 
 def test_nothing_is_imported_ahead_where_trials_use_gpus() -> None:
     assert preloaded_modules(Resources(gpus_per_trial=0.5)) == preloaded_modules(Resources(gpus_per_trial="auto")) == []
-    assert preloaded_modules(Resources()) == ["trainables.preloaded"]
+    assert preloaded_modules(Resources()) == ["trainables.worker.preloaded"]

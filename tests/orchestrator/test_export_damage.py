@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from orchestrator.driver.result import open_run
 from orchestrator.errors import RunFolderError
-from orchestrator.export.manifest import damage_of, fingerprints
-from orchestrator.journal import Journal
-from orchestrator.result import open_run
-from orchestrator.run_folder import make_run_folder
-from orchestrator.study import load_study
+from orchestrator.journal.file import Journal
+from orchestrator.runs.folder import make_run_folder
+from orchestrator.study.loading import load_study
+from trainables.exporting.manifest import damage_of, fingerprints
 
 
 def write_export(folder: Path) -> Path:

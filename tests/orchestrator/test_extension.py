@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
+from orchestrator.driver.extension import current_study
 from orchestrator.errors import InputError
-from orchestrator.extension import current_study
-from orchestrator.journal import Journal, read_journal
-from orchestrator.paths import RunFolder
-from orchestrator.recorder import Recorder
-from orchestrator.records import (
+from orchestrator.journal.file import Journal, read_journal
+from orchestrator.journal.recorder import Recorder
+from orchestrator.journal.records import (
     Record,
     SessionStarted,
     StudyExtended,
@@ -22,9 +21,10 @@ from orchestrator.records import (
     TrialProposed,
     TrialStarted,
 )
-from orchestrator.run_folder import make_run_folder
-from orchestrator.study import StudySpec, load_study, parse_study
-from orchestrator.trial import fold
+from orchestrator.journal.trial import fold
+from orchestrator.runs.folder import make_run_folder
+from orchestrator.runs.paths import RunFolder
+from orchestrator.study.loading import StudySpec, load_study, parse_study
 
 STUDY: dict[str, Any] = {
     "name": "s",
@@ -194,7 +194,7 @@ def test_driver_that_dies_before_the_study_file_is_written_is_made_up_for(
     folder = make_run()
     before = folder.study.read_bytes()
     with monkeypatch.context() as context:
-        context.setattr("orchestrator.extension.write_whole", die)
+        context.setattr("orchestrator.driver.extension.write_whole", die)
         with pytest.raises(Killed):
             resume(folder, override)
     assert folder.study.read_bytes() == before

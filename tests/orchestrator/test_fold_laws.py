@@ -11,19 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.analysis import cost, leaderboard
-from orchestrator.growing_tables import GrowingTables
-from orchestrator.journal import Journal, read_journal
-from orchestrator.overview import (
-    VaryingParameters,
-    best_so_far,
-    count_states,
-    leaders,
-    spent,
-    varying_parameters,
-)
-from orchestrator.paths import RunFolder
-from orchestrator.records import (
+from orchestrator.journal.file import Journal, read_journal
+from orchestrator.journal.records import (
     EpochReported,
     ModelExported,
     Record,
@@ -40,8 +29,19 @@ from orchestrator.records import (
     TrialStopped,
     WorkerLost,
 )
-from orchestrator.tables import RECORDS_KEY, epochs_table, read_tables, trials_table, write_tables
-from orchestrator.trial import StudyState, Trial, TrialState, fold
+from orchestrator.journal.trial import StudyState, Trial, TrialState, fold
+from orchestrator.results.from_state import (
+    VaryingParameters,
+    best_so_far,
+    count_states,
+    leaders,
+    spent,
+    varying_parameters,
+)
+from orchestrator.results.from_tables import cost, leaderboard
+from orchestrator.results.growing_tables import GrowingTables
+from orchestrator.results.tables import RECORDS_KEY, epochs_table, read_tables, trials_table, write_tables
+from orchestrator.runs.paths import RunFolder
 
 VALUES = st.sampled_from([0.1, 0.25, 0.5, 0.9])
 

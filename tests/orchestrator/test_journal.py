@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import JournalError
-from orchestrator.journal import Journal, read_journal
-from orchestrator.records import (
+from orchestrator.journal.file import Journal, read_journal
+from orchestrator.journal.records import (
     EpochReported,
     Record,
     StudyFinished,
@@ -24,7 +24,7 @@ from orchestrator.records import (
     record_from_json,
     record_to_json,
 )
-from orchestrator.trial import fold
+from orchestrator.journal.trial import fold
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(
@@ -176,7 +176,7 @@ def test_nothing_is_written_through_a_link_or_into_a_file_without_lines(
     with pytest.raises(JournalError, match="is a link"):
         Journal(tmp_path / "journal.jsonl")
     assert elsewhere.read_text(encoding="utf-8") == "no line break"
-    monkeypatch.setattr("orchestrator.checked_lines.LONGEST_LINE_BYTES", 1000)
+    monkeypatch.setattr("orchestrator.journal.checksums.LONGEST_LINE_BYTES", 1000)
     endless = tmp_path / "endless.jsonl"
     write(endless, RECORDS)
     with endless.open("ab") as file:
@@ -215,7 +215,7 @@ def test_full_disk_leaves_whole_lines_and_the_journal_usable(
         journal.append(RECORDS[0])
         before = journal.path.read_bytes()
         with monkeypatch.context() as patch:
-            patch.setattr("orchestrator.journal.os.write", half_write)
+            patch.setattr("orchestrator.journal.file.os.write", half_write)
             with pytest.raises(OSError, match="No space left" if is_told else r"wrote \d+ of \d+ bytes"):
                 journal.append(RECORDS[1])
         assert journal.path.read_bytes() == before

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from ray.tune.experiment import Trial as TuneTrial
 
-from orchestrator import late_workers
-from orchestrator.journal import Journal
-from orchestrator.late_workers import LateWorkers
-from orchestrator.lost_workers import why_lost
-from orchestrator.paths import RunFolder
-from orchestrator.recorder import Recorder
-from orchestrator.records import SessionStarted, TrialProposed
-from orchestrator.schedulers import RecordedFifo
-from orchestrator.trial import TrialState, fold
+from orchestrator.journal.file import Journal
+from orchestrator.journal.recorder import Recorder
+from orchestrator.journal.records import SessionStarted, TrialProposed
+from orchestrator.journal.trial import TrialState, fold
+from orchestrator.runs.paths import RunFolder
+from orchestrator.tuning import silent_workers as late_workers
+from orchestrator.tuning.lost_workers import why_lost
+from orchestrator.tuning.schedulers import RecordedFifo
+from orchestrator.tuning.silent_workers import LateWorkers
 
 RETRIES = 2
 CRASHED = (

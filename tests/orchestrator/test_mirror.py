@@ -8,18 +8,18 @@ import time
 
 import pytest
 
-from orchestrator import mirror as mirror_module
-from orchestrator import remote_lock
 from orchestrator.errors import RunFolderError, StudyFailedError, StudyPausedError
-from orchestrator.journal import Journal
-from orchestrator.mirror import Mirror, mirrored, open_mirror
-from orchestrator.paths import RunFolder, write_whole
-from orchestrator.remote_journal import JournalUploader, RemoteJournal, read_remote_journal
-from orchestrator.remote_lock import HEARTBEAT, Holder, RemoteLock, TakenOverError
-from orchestrator.remote_run import remote_of
-from orchestrator.study import parse_study
+from orchestrator.journal.file import Journal
+from orchestrator.mirror import lock as remote_lock
+from orchestrator.mirror import mirror as mirror_module
+from orchestrator.mirror.fetch import remote_of
+from orchestrator.mirror.journal import JournalUploader, RemoteJournal, read_remote_journal
+from orchestrator.mirror.lock import HEARTBEAT, Holder, RemoteLock, TakenOverError
+from orchestrator.mirror.mirror import Mirror, mirrored, open_mirror
+from orchestrator.runs.paths import RunFolder, write_whole
+from orchestrator.study.loading import parse_study
 from trainables.errors import RemoteError
-from trainables.remote_folder import RemoteFolder
+from trainables.files.remote import RemoteFolder
 
 
 @pytest.fixture(autouse=True)

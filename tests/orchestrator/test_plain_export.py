@@ -15,17 +15,17 @@ import pytest
 
 import orchestrator
 from orchestrator.errors import ExportError
-from orchestrator.export.manifest import MANIFEST
-from orchestrator.export.request import ExportRequest
+from orchestrator.export.selection import ExportRequest
 from search_spaces import Variant
-from trainables.data.cache import prepare_dataset
-from trainables.data.dataset import DatasetInfo
-from trainables.plain_graph import foreign_parts, plain_model
+from trainables.data.cache.dataset import DatasetInfo
+from trainables.data.cache.prepare import prepare_dataset
+from trainables.exporting.manifest import MANIFEST
+from trainables.exporting.plain_graph import foreign_parts, plain_model
 from trainables.reports import EpochReport
-from trainables.spec import DataSpec
-from trainables.task import Task
-from trainables.trial_run import TrialRun
-from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
+from trainables.specs.data import DataSpec
+from trainables.specs.task import Task
+from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
+from trainables.worker.trial_run import TrialRun
 
 STUDIES = Path(orchestrator.__file__).parent / "studies"
 TASK = Task.classification(input_shape=(8, 8, 1), num_classes=10)
@@ -105,9 +105,9 @@ def request_of(data: tuple[DataSpec, DatasetInfo], tmp_path: Path) -> Callable[.
 def test_models_of_classes_load_in_plain_keras_and_predict_what_their_checkpoints_do(
     request_of: Callable[..., ExportRequest], tmp_path: Path
 ) -> None:
-    from orchestrator.export.task import export_model
-    from trainables.checkpoint import checkpoint_folder, load_checkpoint
-    from trainables.models import restored_model
+    from trainables.checkpoints.checkpoint import checkpoint_folder, load_checkpoint
+    from trainables.exporting.export import export_model
+    from trainables.families.building import restored_model
 
     params: dict[str, dict[str, Any]] = {
         "subclassed": {"filters": 8, "num_blocks": 3, "dropout": 0.1, "l2": 1e-4, "ema_momentum": 0.5},
@@ -142,7 +142,7 @@ def test_models_of_classes_load_in_plain_keras_and_predict_what_their_checkpoint
 def test_what_plain_keras_cannot_load_is_refused_in_words_and_exported_as_a_saved_model(
     request_of: Callable[..., ExportRequest], tmp_path: Path
 ) -> None:
-    from orchestrator.export.task import export_model
+    from trainables.exporting.export import export_model
 
     (tmp_path / "nets.py").write_text(OWN_WEIGHTS, encoding="utf-8")
     variant = Variant(family="custom", params={"function": "nets:build"}, seed=1)
@@ -238,8 +238,8 @@ def test_functions_that_plain_keras_does_not_know_are_found(
 def test_weights_alone_are_exported_like_the_checkpoint_they_were_and_evicted_ones_say_so(
     request_of: Callable[..., ExportRequest],
 ) -> None:
-    from orchestrator.export.task import export_model
-    from trainables.checkpoint_weights import reduce_to_weights, reduced_epochs
+    from trainables.checkpoints.weights import reduce_to_weights, reduced_epochs
+    from trainables.exporting.export import export_model
 
     variant = Variant(family="sequential", params={"filters": 4, "ema_momentum": 0.5}, seed=1)
     request = request_of(variant, formats=("keras",))

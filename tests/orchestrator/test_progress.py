@@ -8,12 +8,19 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from orchestrator import wording
-from orchestrator.overview import best_so_far, elapsed_seconds, export_path, seconds_left
-from orchestrator.paths import RunFolder
-from orchestrator.progress import LiveProgress, PlainProgress, make_progress
-from orchestrator.records import SessionStarted, StudyPaused, TrialFailed, TrialStarted, TrialStopped, WorkerLost
-from orchestrator.trial import StudyState, fold
+from orchestrator.journal.records import (
+    SessionStarted,
+    StudyPaused,
+    TrialFailed,
+    TrialStarted,
+    TrialStopped,
+    WorkerLost,
+)
+from orchestrator.journal.trial import StudyState, fold
+from orchestrator.results import words as wording
+from orchestrator.results.from_state import best_so_far, elapsed_seconds, export_path, seconds_left
+from orchestrator.runs.paths import RunFolder
+from orchestrator.views.terminal.progress import LiveProgress, PlainProgress, make_progress
 from trainables.reports import EpochReport
 
 CONTROL = re.compile(r"[^\x20-\x7e\n]")

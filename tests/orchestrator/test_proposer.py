@@ -12,11 +12,11 @@ from optuna.samplers import TPESampler
 from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState as OptunaState
 
-from orchestrator.paths import trial_name
-from orchestrator.proposer import NUM_STARTUP_TRIALS, Proposer
-from orchestrator.records import TrialFailed, TrialStopped
-from orchestrator.study import StudySpec
-from orchestrator.trial import Trial
+from orchestrator.journal.records import TrialFailed, TrialStopped
+from orchestrator.journal.trial import Trial
+from orchestrator.runs.paths import trial_name
+from orchestrator.search.proposer import NUM_STARTUP_TRIALS, Proposer
+from orchestrator.study.loading import StudySpec
 from search_spaces import (
     Choice,
     Domain,

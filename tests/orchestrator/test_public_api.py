@@ -12,15 +12,15 @@ import pytest
 import orchestrator
 from orchestrator import errors
 from orchestrator.errors import ExportError
-from orchestrator.export.manifest import MANIFEST, fingerprints, write_manifest
-from orchestrator.export.request import ExportRequest
-from orchestrator.export.verify import TOLERANCE, check_outputs, check_parity
+from orchestrator.export.selection import ExportRequest
 from search_spaces import Variant
-from trainables.data.dataset import DatasetInfo
-from trainables.normalization import PixelStatistics
-from trainables.spec import DataSpec
-from trainables.task import Target, Task
-from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
+from trainables.data.cache.dataset import DatasetInfo
+from trainables.exporting.manifest import MANIFEST, fingerprints, write_manifest
+from trainables.exporting.verify import TOLERANCE, check_outputs, check_parity
+from trainables.specs.data import DataSpec
+from trainables.specs.pixels import PixelStatistics
+from trainables.specs.task import Target, Task
+from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
 
 PUBLIC = ["StudyResult", "StudySpec", "load_study", "open_run", "resume_study", "run_study"]
 

@@ -18,11 +18,9 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from orchestrator.errors import StudyFailedError, StudyPausedError
-from orchestrator.journal import Journal, read_journal
-from orchestrator.paths import RunFolder
-from orchestrator.proposer import Proposer
-from orchestrator.recorder import Recorder
-from orchestrator.records import (
+from orchestrator.journal.file import Journal, read_journal
+from orchestrator.journal.recorder import Recorder
+from orchestrator.journal.records import (
     EpochReported,
     Record,
     SessionStarted,
@@ -33,13 +31,15 @@ from orchestrator.records import (
     TrialStopped,
     WorkerLost,
 )
-from orchestrator.recycling import GROWTH_MB, WorkerGenerations
-from orchestrator.schedulers import RecordedAsha, make_scheduler
-from orchestrator.searcher import VariantSearcher
-from orchestrator.study import StudySpec
-from orchestrator.study_sections import Resources
-from orchestrator.table_writer import TableWriter
-from orchestrator.trial import TrialState, fold
+from orchestrator.journal.trial import TrialState, fold
+from orchestrator.results.writer import TableWriter
+from orchestrator.runs.paths import RunFolder
+from orchestrator.search.proposer import Proposer
+from orchestrator.study.loading import StudySpec
+from orchestrator.study.sections import Resources
+from orchestrator.tuning.schedulers import RecordedAsha, make_scheduler
+from orchestrator.tuning.searcher import VariantSearcher
+from orchestrator.tuning.worker_generations import GROWTH_MB, WorkerGenerations
 from search_spaces import space_from_mapping
 from trainables.reports import FailureKind
 
@@ -261,7 +261,7 @@ def test_searcher_gives_up_a_trial_that_ray_tune_calls_an_error(rig: Rig) -> Non
 def test_trial_that_a_replayed_rung_ends_is_told_to_the_proposer_as_ended(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from orchestrator import tuning
+    from orchestrator.tuning import experiment as tuning
 
     recorder = rig.recorder
     recorder.append(proposed(1))
@@ -353,7 +353,7 @@ def test_driver_does_not_take_its_own_record_for_another_programs(rig, monkeypat
         return written
 
     with monkeypatch.context() as context:
-        context.setattr("orchestrator.journal.os.write", write)
+        context.setattr("orchestrator.journal.file.os.write", write)
         rig.recorder.append(TrialStarted(trial="t0000", at=1.0))
     threads[0].join()
     assert complaints == []

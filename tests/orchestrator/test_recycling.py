@@ -1,8 +1,8 @@
 """Workers are replaced after so many trials, or once they hold much more memory than at first."""
 
-from orchestrator.recycling import GROWTH_MB, WorkerGenerations
-from orchestrator.resources import trial_request
-from orchestrator.study_sections import Resources
+from orchestrator.cluster.resources import trial_request
+from orchestrator.study.sections import Resources
+from orchestrator.tuning.worker_generations import GROWTH_MB, WorkerGenerations
 
 
 def worker(pid, memory_mb):

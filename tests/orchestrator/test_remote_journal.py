@@ -5,9 +5,9 @@ import random
 import pytest
 
 from orchestrator.errors import JournalError, RunFolderError
-from orchestrator.journal import Journal, read_journal
-from orchestrator.paths import RunFolder
-from orchestrator.remote_journal import (
+from orchestrator.journal.file import Journal, read_journal
+from orchestrator.journal.trial import fold
+from orchestrator.mirror.journal import (
     SEGMENT_BYTES,
     JournalUploader,
     RemoteJournal,
@@ -15,8 +15,8 @@ from orchestrator.remote_journal import (
     segment_name,
     take_longer,
 )
-from orchestrator.trial import fold
-from trainables.remote_folder import RemoteFolder
+from orchestrator.runs.paths import RunFolder
+from trainables.files.remote import RemoteFolder
 
 
 @pytest.fixture

@@ -5,16 +5,16 @@ import shutil
 
 import pytest
 
-from orchestrator.driver_lock import driver_lock
 from orchestrator.errors import InputError, RunFolderError
-from orchestrator.export.manifest import fingerprints
-from orchestrator.journal import Journal
-from orchestrator.mirror import open_mirror
-from orchestrator.paths import RunFolder, write_whole
-from orchestrator.records import StudyPaused
-from orchestrator.remote_run import is_driver_elsewhere, local_run, remote_of, taken_elsewhere
-from orchestrator.run_folder import load_state, make_run_folder, new_run_folder, read_state
-from orchestrator.study import load_study, parse_study
+from orchestrator.journal.file import Journal
+from orchestrator.journal.records import StudyPaused
+from orchestrator.mirror.fetch import is_driver_elsewhere, local_run, remote_of, taken_elsewhere
+from orchestrator.mirror.mirror import open_mirror
+from orchestrator.runs.folder import load_state, make_run_folder, new_run_folder, read_state
+from orchestrator.runs.lock import driver_lock
+from orchestrator.runs.paths import RunFolder, write_whole
+from orchestrator.study.loading import load_study, parse_study
+from trainables.exporting.manifest import fingerprints
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.driver_lock import driver_lock
 from orchestrator.errors import JournalError, RunFolderError
-from orchestrator.journal import Journal, read_journal
-from orchestrator.paths import RunFolder
-from orchestrator.repair import repair_run
-from orchestrator.run_folder import load_state, make_run_folder
-from orchestrator.study import load_study
+from orchestrator.journal.file import Journal, read_journal
+from orchestrator.journal.repair import repair_run
+from orchestrator.runs.folder import load_state, make_run_folder
+from orchestrator.runs.lock import driver_lock
+from orchestrator.runs.paths import RunFolder
+from orchestrator.study.loading import load_study
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_record_that_contradicts_those_before_is_damage_whatever_its_checksum(fo
 
 def test_endless_tail_is_cut_off(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = list(read_journal(folder.journal))
-    monkeypatch.setattr("orchestrator.checked_lines.LONGEST_LINE_BYTES", 5000)
+    monkeypatch.setattr("orchestrator.journal.checksums.LONGEST_LINE_BYTES", 5000)
     with folder.journal.open("ab") as file:
         file.truncate(100_000)
     repair = repair_run(folder.root)

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from orchestrator.errors import StudyFileError
-from orchestrator.study import StudySpec, parse_study
+from orchestrator.study.loading import StudySpec, parse_study
 
 
 def study(space: str) -> StudySpec:

@@ -7,10 +7,10 @@ from html.parser import HTMLParser
 import plotly.graph_objects as go
 import pytest
 
-from orchestrator.paths import RunFolder
-from orchestrator.report import write_report
-from orchestrator.report.figures import _axis
-from orchestrator.trial import fold
+from orchestrator.journal.trial import fold
+from orchestrator.runs.paths import RunFolder
+from orchestrator.views.report import write_report
+from orchestrator.views.report.figures import _axis
 
 HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>&amp;"
 

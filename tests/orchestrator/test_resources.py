@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.cluster.resources import NodeResources, concurrent_trials, trial_request
 from orchestrator.errors import ResourceError
-from orchestrator.resources import NodeResources, concurrent_trials, trial_request
-from orchestrator.study_sections import Resources
+from orchestrator.study.sections import Resources
 
 TINY = 1e-6
 

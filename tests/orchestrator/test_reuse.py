@@ -10,13 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator.analysis import cost
+from orchestrator.driver.reuse import results_id, take_over
 from orchestrator.errors import StudyFileError
-from orchestrator.journal import Journal, read_journal
-from orchestrator.paths import RunFolder
-from orchestrator.proposer import Proposer
-from orchestrator.recorder import Recorder
-from orchestrator.records import (
+from orchestrator.journal.file import Journal, read_journal
+from orchestrator.journal.recorder import Recorder
+from orchestrator.journal.records import (
     EpochReported,
     SessionStarted,
     StudyOpened,
@@ -25,19 +23,27 @@ from orchestrator.records import (
     TrialStarted,
     TrialStopped,
 )
-from orchestrator.reuse import results_id, take_over
-from orchestrator.run_folder import make_run_folder
-from orchestrator.searcher import VariantSearcher
-from orchestrator.study import StudySpec, load_study, parse_study
-from orchestrator.tables import trials_table
-from orchestrator.trial import StudyState, TrialState, fold
-from trainables.augment_spec import AugmentSpec
-from trainables.checkpoint import Checkpoint, checkpoint_folder, load_checkpoint, save_checkpoint, saved_epochs
-from trainables.data.dataset import DatasetInfo
-from trainables.normalization import PixelStatistics
-from trainables.spec import DataSpec
-from trainables.task import Task
-from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
+from orchestrator.journal.trial import StudyState, TrialState, fold
+from orchestrator.results.from_tables import cost
+from orchestrator.results.tables import trials_table
+from orchestrator.runs.folder import make_run_folder
+from orchestrator.runs.paths import RunFolder
+from orchestrator.search.proposer import Proposer
+from orchestrator.study.loading import StudySpec, load_study, parse_study
+from orchestrator.tuning.searcher import VariantSearcher
+from trainables.checkpoints.checkpoint import (
+    Checkpoint,
+    checkpoint_folder,
+    load_checkpoint,
+    save_checkpoint,
+    saved_epochs,
+)
+from trainables.data.cache.dataset import DatasetInfo
+from trainables.specs.augment import AugmentSpec
+from trainables.specs.data import DataSpec
+from trainables.specs.pixels import PixelStatistics
+from trainables.specs.task import Task
+from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
 
 MAX_EPOCHS = 3
 AUC_DATA = {"source": "digits", "targets": {"label": {"metrics": ["accuracy", "auc"]}}}

@@ -11,21 +11,15 @@ from typing import Any
 
 import pytest
 
-from orchestrator.driver_lock import driver_lock, is_driver_alive
-from orchestrator.environment import record_environment
+from orchestrator.cluster.environment import record_environment
+from orchestrator.cluster.resources import NodeResources
 from orchestrator.errors import InputError, JournalError, RunFolderError
-from orchestrator.journal import Journal
-from orchestrator.paths import RunFolder, trial_name, write_whole
-from orchestrator.records import Record, SessionStarted
-from orchestrator.resources import NodeResources
-from orchestrator.run_folder import (
-    discard_if_unused,
-    load_state,
-    make_run_folder,
-    new_run_folder,
-    open_run_folder,
-)
-from orchestrator.study import StudySpec, load_study, packaged_studies, parse_study
+from orchestrator.journal.file import Journal
+from orchestrator.journal.records import Record, SessionStarted
+from orchestrator.runs.folder import discard_if_unused, load_state, make_run_folder, new_run_folder, open_run_folder
+from orchestrator.runs.lock import driver_lock, is_driver_alive
+from orchestrator.runs.paths import RunFolder, trial_name, write_whole
+from orchestrator.study.loading import StudySpec, load_study, packaged_studies, parse_study
 
 HOLDER = """
 import sys
@@ -238,7 +232,7 @@ def test_file_that_cannot_be_written_whole_leaves_the_old_one_and_no_draft(
     def refuse(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("orchestrator.paths.os.fsync", refuse)
+    monkeypatch.setattr("orchestrator.runs.paths.os.fsync", refuse)
     with pytest.raises(OSError, match="No space left"):
         write_whole(path, "new")
     assert path.read_text(encoding="utf-8") == "old"

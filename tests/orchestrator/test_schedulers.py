@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
-from orchestrator.journal import Journal, read_journal
-from orchestrator.paths import RunFolder
-from orchestrator.recorder import Recorder
-from orchestrator.records import EpochReported, Record, StudyOpened, TrialProposed, TrialStarted, TrialStopped
-from orchestrator.schedulers import RecordedAsha, make_scheduler
-from orchestrator.study import StudySpec
-from orchestrator.trial import TrialState, fold
+from orchestrator.journal.file import Journal, read_journal
+from orchestrator.journal.recorder import Recorder
+from orchestrator.journal.records import EpochReported, Record, StudyOpened, TrialProposed, TrialStarted, TrialStopped
+from orchestrator.journal.trial import TrialState, fold
+from orchestrator.runs.paths import RunFolder
+from orchestrator.study.loading import StudySpec
+from orchestrator.tuning.schedulers import RecordedAsha, make_scheduler
 from trainables.reports import FailureKind
 
 CONTINUE, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from orchestrator import session as sessions
-from orchestrator.export.request import FILES, ExportRequest, ExportResult
-from orchestrator.interrupts import OneInterrupt
-from orchestrator.journal import Journal
-from orchestrator.paths import RunFolder
-from orchestrator.recorder import Recorder
-from orchestrator.records import ModelExported, StudyExtended
-from orchestrator.session import Session
-from orchestrator.study import StudySpec, load_study
-from orchestrator.study_sections import Export
-from orchestrator.trial import fold
+from orchestrator.driver import session as sessions
+from orchestrator.driver.interrupts import OneInterrupt
+from orchestrator.driver.session import Session
+from orchestrator.export.selection import FILES, ExportRequest, ExportResult
+from orchestrator.journal.file import Journal
+from orchestrator.journal.recorder import Recorder
+from orchestrator.journal.records import ModelExported, StudyExtended
+from orchestrator.journal.trial import fold
+from orchestrator.runs.paths import RunFolder
+from orchestrator.study.loading import StudySpec, load_study
+from orchestrator.study.sections import Export
 
 START = 1_760_000_000.0
 

@@ -2,9 +2,9 @@
 
 import threading
 
-from orchestrator.run_folder import make_run_folder
-from orchestrator.session import open_session
-from orchestrator.study import load_study
+from orchestrator.driver.session import open_session
+from orchestrator.runs.folder import make_run_folder
+from orchestrator.study.loading import load_study
 
 
 class StuckTerminal:

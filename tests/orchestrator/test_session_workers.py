@@ -5,13 +5,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from orchestrator import ray_session
-from orchestrator import session as sessions
-from orchestrator.resources import NodeResources
-from orchestrator.run_folder import make_run_folder
-from orchestrator.session import open_session
-from orchestrator.study import load_study
-from orchestrator.study_sections import Resources
+from orchestrator.cluster import connection as ray_session
+from orchestrator.cluster.resources import NodeResources
+from orchestrator.driver import session as sessions
+from orchestrator.driver.session import open_session
+from orchestrator.runs.folder import make_run_folder
+from orchestrator.study.loading import load_study
+from orchestrator.study.sections import Resources
 
 
 @pytest.mark.parametrize(("counted", "usable", "expected"), [(64, 4, 4), (4.0, 64, 4), (8, 8, 8)])

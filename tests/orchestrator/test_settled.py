@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from orchestrator import settled
+from orchestrator.cluster import auto_resources as settled
+from orchestrator.cluster.auto_resources import device_spec, packed_share, with_settled_resources
+from orchestrator.cluster.resources import NodeResources, pins_cpus, useful_packing
 from orchestrator.errors import ResourceError
-from orchestrator.resources import NodeResources, pins_cpus, useful_packing
-from orchestrator.settled import device_spec, packed_share, with_settled_resources
-from orchestrator.study import StudySpec, parse_study
-from orchestrator.study_sections import Resources
+from orchestrator.study.loading import StudySpec, parse_study
+from orchestrator.study.sections import Resources
 from search_spaces import Variant
+from trainables.data.cache.in_process import prepare_in_process
 from trainables.data.errors import DataError
-from trainables.data.prepare import prepare_in_process
-from trainables.memory_probe import StepMemory, probe_in_process
+from trainables.worker.memory_probe import StepMemory, probe_in_process
 
 CPU_NODE, GPU_NODE = NodeResources(cpus=8, gpus=0), NodeResources(cpus=8, gpus=2)
 GPUS = {"0": 16_000, "1": 16_000}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import StudyFileError
-from orchestrator.study import StudySpec, parse_study
+from orchestrator.study.loading import StudySpec, parse_study
 
 TWO = {"ink": {"kind": "regression"}, "digit": {"column": "label", "metrics": ["accuracy", "auc"]}}
 

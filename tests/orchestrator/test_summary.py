@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from orchestrator.paths import RunFolder
-from orchestrator.records import StudyPaused
-from orchestrator.summary import status, status_json, summary
-from orchestrator.trial import fold
+from orchestrator.journal.records import StudyPaused
+from orchestrator.journal.trial import fold
+from orchestrator.runs.paths import RunFolder
+from orchestrator.views.terminal.summary import status, status_json, summary
 
 CONTROL = re.compile(r"[^\x20-\x7e\n]")
 

@@ -13,9 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from orchestrator.growing_tables import GrowingTables
-from orchestrator.paths import RunFolder
-from orchestrator.records import (
+from orchestrator.journal.records import (
     EpochReported,
     Record,
     StudyOpened,
@@ -24,7 +22,9 @@ from orchestrator.records import (
     TrialProposed,
     WorkerLost,
 )
-from orchestrator.tables import (
+from orchestrator.journal.trial import StudyState, Trial, fold
+from orchestrator.results.growing_tables import GrowingTables
+from orchestrator.results.tables import (
     OVERHEAD_KINDS,
     RECORDS_KEY,
     Rows,
@@ -36,7 +36,7 @@ from orchestrator.tables import (
     trials_table,
     write_tables,
 )
-from orchestrator.trial import StudyState, Trial, fold
+from orchestrator.runs.paths import RunFolder
 
 Sweep = Callable[..., list[Record]]
 TIME = pa.timestamp("us", tz="UTC")
@@ -160,7 +160,7 @@ def test_epochs_are_written_before_the_trials(
     make_sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[str] = []
-    monkeypatch.setattr("orchestrator.tables.write_whole", lambda path, _: written.append(path.name))
+    monkeypatch.setattr("orchestrator.results.tables.write_whole", lambda path, _: written.append(path.name))
     state = fold(make_sweep())
     write_tables(RunFolder(tmp_path), trials=trials_table(state), epochs=epochs_table(state))
     assert written == ["epochs.parquet", "trials.parquet"]
@@ -308,7 +308,7 @@ def test_refresh_makes_only_the_rows_around_what_changed(
         made.append([trial.name for trial in trials])
         return trial_rows(trials, header=header)
 
-    monkeypatch.setattr("orchestrator.growing_tables.trial_rows", trial_rows_seen)
+    monkeypatch.setattr("orchestrator.results.growing_tables.trial_rows", trial_rows_seen)
     state = fold([make_opened(), *(make_proposed(number, at=1.0) for number in range(9))])
     growing = GrowingTables(block_trials=4)
     growing.update(state)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.records import (
+from orchestrator.journal.records import (
     EpochReported,
     Record,
     SessionStarted,
@@ -18,9 +18,9 @@ from orchestrator.records import (
     TrialStopped,
     WorkerLost,
 )
-from orchestrator.study_sections import Resources
-from orchestrator.timeouts import LEAST_SECONDS, TIMES_LONGEST, late_trials, report_limit
-from orchestrator.trial import StudyState, fold
+from orchestrator.journal.trial import StudyState, fold
+from orchestrator.study.sections import Resources
+from orchestrator.tuning.timeouts import LEAST_SECONDS, TIMES_LONGEST, late_trials, report_limit
 
 NUM_EPOCHS = 4
 SESSION = SessionStarted(driver_pid=1, slots=2, at=0.0)

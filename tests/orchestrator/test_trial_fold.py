@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import JournalError
-from orchestrator.records import (
+from orchestrator.journal.records import (
     EpochReported,
     ModelExported,
     Record,
@@ -23,7 +23,7 @@ from orchestrator.records import (
     TrialStopped,
     WorkerLost,
 )
-from orchestrator.trial import StudyState, TrialState, fold
+from orchestrator.journal.trial import StudyState, TrialState, fold
 
 MAX_EPOCHS = 3
 OPENED = StudyOpened(

@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from orchestrator.errors import StudyFileError
-from orchestrator.study import StudySpec, load_study, parse_study
-from orchestrator.weights import imagenet_backbones
+from orchestrator.study.loading import StudySpec, load_study, parse_study
+from orchestrator.study.pretrained_weights import imagenet_backbones
 from search_spaces import make_variant, space_from_mapping
-from trainables.families.backbones import PretrainedBackbone
+from trainables.catalog.backbones import PretrainedBackbone
 
 
 @pytest.fixture

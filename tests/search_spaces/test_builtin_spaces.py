@@ -6,7 +6,7 @@ from math import prod
 import pytest
 
 from search_spaces import SpaceError, builtin_names, builtin_text, space_from_mapping, space_to_mapping
-from trainables.families import FAMILIES
+from trainables.catalog.families import FAMILIES
 
 TRAINING = {
     "optimizer",

@@ -20,7 +20,7 @@ from search_spaces import (
     space_from_mapping,
     space_to_mapping,
 )
-from search_spaces.values import canonical, identity
+from search_spaces.domains.values import canonical, identity
 
 LARGEST_GRID = 3000
 

@@ -7,10 +7,10 @@ import pytest
 
 import orchestrator
 from search_spaces import Variant
-from trainables.families import FAMILIES
-from trainables.families.parameters import Entries, ParameterInfo
-from trainables.task import Task
-from trainables.worker_spec import DeviceSpec, TrainingSpec
+from trainables.catalog.families import FAMILIES
+from trainables.catalog.parameter import Entries, ParameterInfo
+from trainables.specs.task import Task
+from trainables.specs.worker import DeviceSpec, TrainingSpec
 
 TASK = Task.classification(input_shape=(8, 8, 1), num_classes=10)
 #: A small architecture of each family, with everything in it that keeps state between steps.
@@ -63,7 +63,7 @@ SHAPES = ((8, 8, 1), (9, 12, 3), (28, 28, 1))
 @pytest.fixture(scope="session")
 def one_thread():
     """TensorFlow as a worker with one CPU has it."""
-    from trainables.devices import configure_devices
+    from trainables.training.devices import configure_devices
 
     configure_devices(DeviceSpec(cpus=1))
 
@@ -86,8 +86,8 @@ def digits():
 @pytest.fixture(scope="session")
 def splits(one_thread, digits):
     """100 images to train on and 300 to validate with, rows of one array: neither is a multiple of a batch."""
-    from trainables.data.dataset import Split
-    from trainables.data.pipeline import split_tensors
+    from trainables.data.batches.tensors import split_tensors
+    from trainables.data.cache.dataset import Split
 
     images, labels = digits
     rows = np.random.default_rng(0).permutation(450).astype(np.int32)
@@ -110,8 +110,8 @@ def variant_of():
 @pytest.fixture(scope="session")
 def training_of(splits):
     """Makes a fresh Training of a variant on the small splits."""
-    from trainables.importing import spare_imports
-    from trainables.training import Training
+    from trainables.machine.imports import spare_imports
+    from trainables.training.training import Training
 
     spare_imports()
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trainables.augment_spec import AugmentSpec, RandAugmentSpec
+from trainables.specs.augment import AugmentSpec, RandAugmentSpec
 
 MOVED = AugmentSpec(flip="both", crop_padding=2, rotate_degrees=30)
 #: Every augmentation there is, in turn and all at once.

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from trainables.augment_spec import AugmentSpec, RandAugmentSpec
+from trainables.specs.augment import AugmentSpec, RandAugmentSpec
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

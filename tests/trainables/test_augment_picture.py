@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainables.augment_spec import AugmentSpec
-from trainables.data.cache import prepare_dataset
-from trainables.data.pipeline import gather_batch
+from trainables.data.batches.tensors import gather_batch
+from trainables.data.cache.prepare import prepare_dataset
 from trainables.reports import EpochReport
-from trainables.spec import DataSpec
-from trainables.trial_run import TrialRun
-from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
+from trainables.specs.augment import AugmentSpec
+from trainables.specs.data import DataSpec
+from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
+from trainables.worker.trial_run import TrialRun
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -33,8 +33,8 @@ def test_the_first_column_holds_training_images_and_the_others_what_each_epoch_m
 @pytest.mark.parametrize("shape", [(8, 8, 1), (5, 9, 3), (200, 100, 3)])
 def test_a_picture_is_a_png_of_moderate_size_and_always_the_same(tmp_path, shape):
     from trainables.data.augment.picture import write_picture
-    from trainables.data.dataset import Split
-    from trainables.data.pipeline import split_tensors
+    from trainables.data.batches.tensors import split_tensors
+    from trainables.data.cache.dataset import Split
 
     images = np.random.default_rng(1).integers(0, 256, (3, *shape)).astype(np.uint8)
     train = split_tensors(Split(images=images, labels={"label": np.zeros(3, np.int32)}, indices=np.arange(3)))
@@ -51,8 +51,8 @@ def test_a_picture_is_a_png_of_moderate_size_and_always_the_same(tmp_path, shape
 @pytest.mark.parametrize(("num_inputs", "channels"), [(2, 1), (3, 1), (2, 3)])
 def test_images_of_one_example_stand_one_beside_the_other(tmp_path, num_inputs, channels):
     from trainables.data.augment.picture import write_picture
-    from trainables.data.dataset import Split
-    from trainables.data.pipeline import split_tensors
+    from trainables.data.batches.tensors import split_tensors
+    from trainables.data.cache.dataset import Split
 
     # Each input has a brightness of its own, so that its place in the picture is known.
     levels = np.repeat(np.arange(1, num_inputs + 1, dtype=np.uint8) * 40, channels)

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from trainables.averaging import averaged, validated_weights
-from trainables.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from trainables.compiling import compile_for_evaluation
-from trainables.data.pipeline import epoch_order, gather_batch
-from trainables.families import FAMILIES
-from trainables.models import restored_model
-from trainables.task import Task
+from trainables.catalog.families import FAMILIES
+from trainables.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from trainables.data.batches.tensors import epoch_order, gather_batch
+from trainables.families.building import restored_model
+from trainables.specs.task import Task
+from trainables.steps.compiling import compile_for_evaluation
+from trainables.training.state import averaged, validated_weights
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from trainables.checkpoint import (
+from trainables.checkpoints.checkpoint import (
     Checkpoint,
     checkpoint_folder,
     load_checkpoint,
@@ -218,14 +218,14 @@ def test_a_disk_that_fills_up_leaves_no_draft(trial, monkeypatch):
 
     for name in ("write_arrays", "write_new", "put_in_place"):
         with monkeypatch.context() as patch:
-            patch.setattr(f"trainables.checkpoint.{name}", full)
+            patch.setattr(f"trainables.checkpoints.checkpoint.{name}", full)
             with pytest.raises(OSError, match="No space left"):
                 save_checkpoint(trial, checkpoint_of(3))
         assert sorted(path.name for path in trial.iterdir()) == ["epoch-0001", "epoch-0002"]
 
 
 def test_drafts_of_others_who_live_stay_and_those_of_the_dead_go(trial):
-    from trainables.drafts import STRANGER_SECONDS
+    from trainables.files.folders import STRANGER_SECONDS
 
     process = subprocess.Popen(["true"])
     process.wait()
@@ -279,7 +279,7 @@ class Bomb:
 
 
 def test_a_pickle_in_the_state_is_refused_and_never_run(trial, monkeypatch, tmp_path):
-    from trainables.checkpoint import _fingerprint
+    from trainables.checkpoints.checkpoint import _fingerprint
 
     monkeypatch.chdir(tmp_path)
     folder = checkpoint_folder(trial, epoch=2)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trainables.checkpoint import (
+from trainables.checkpoints.checkpoint import (
     Checkpoint,
     checkpoint_folder,
     load_checkpoint,
@@ -12,11 +12,11 @@ from trainables.checkpoint import (
     save_checkpoint,
     saved_epochs,
 )
-from trainables.checkpoint_store import CheckpointStore, sync_trial, upload_trial, whole_epochs
+from trainables.checkpoints.store import CheckpointStore, sync_trial, upload_trial, whole_epochs
 from trainables.errors import CheckpointError, RemoteError
-from trainables.remote_folder import RemoteFolder
+from trainables.files.remote import RemoteFolder
+from trainables.files.uploads import Uploader
 from trainables.reports import EpochReport
-from trainables.uploader import Uploader
 
 VARIANT = "0123456789abcdef"
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from trainables.checkpoint import Checkpoint, checkpoint_folder, load_checkpoint, saved_epochs
-from trainables.checkpoint_writer import CheckpointWriter
+from trainables.checkpoints.checkpoint import Checkpoint, checkpoint_folder, load_checkpoint, saved_epochs
+from trainables.checkpoints.writer import CheckpointWriter
 from trainables.reports import EpochReport
 
 VARIANT = "8ac95f5e3f6e"
@@ -69,7 +69,7 @@ def test_trouble_of_the_disk_comes_out_where_the_checkpoint_is_finished(tmp_path
 
     writer = CheckpointWriter(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("trainables.checkpoint.write_arrays", full)
+        patch.setattr("trainables.checkpoints.checkpoint.write_arrays", full)
         writer.begin(checkpoint_of(1).state, epoch=1)
         with pytest.raises(OSError, match="No space left"):
             writer.finish(checkpoint_of(1), keep={1}, is_last=False)
@@ -82,7 +82,7 @@ def test_the_first_the_last_and_now_and_then_one_between_outlive_a_power_loss(tm
     synced = []
     monkeypatch.setattr("os.fsync", synced.append)
     now = [0.0]
-    monkeypatch.setattr("trainables.checkpoint_writer.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("trainables.checkpoints.writer.time.monotonic", lambda: now[0])
     writer, counts = CheckpointWriter(tmp_path), []
     for epoch, now[0] in enumerate((0.0, 1.0, 4.9, 5.0, 6.0, 7.0), start=1):
         synced.clear()
@@ -93,7 +93,7 @@ def test_the_first_the_last_and_now_and_then_one_between_outlive_a_power_loss(tm
 
 
 def test_arrays_are_written_while_the_caller_goes_on(tmp_path, monkeypatch):
-    from trainables import checkpoint
+    from trainables.checkpoints import checkpoint
 
     may_write, write = threading.Event(), checkpoint.write_arrays
 
@@ -110,7 +110,7 @@ def test_arrays_are_written_while_the_caller_goes_on(tmp_path, monkeypatch):
 
 
 def test_small_states_are_not_worth_another_thread_and_large_ones_are(tmp_path):
-    from trainables.checkpoint_writer import BESIDE_BYTES
+    from trainables.checkpoints.writer import BESIDE_BYTES
 
     writer = CheckpointWriter(tmp_path)
     save(writer, 1)

@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
-from trainables.class_weights import balanced_weights
-from trainables.data.dataset import Split
-from trainables.data.pipeline import split_tensors
-from trainables.task import Task
-from trainables.training import Training
-from trainables.worker_spec import TrainingSpec
+from trainables.data.batches.tensors import split_tensors
+from trainables.data.cache.dataset import Split
+from trainables.specs.task import Task
+from trainables.specs.worker import TrainingSpec
+from trainables.steps.class_weights import balanced_weights
+from trainables.training.training import Training
 
 TASK = Task.classification(input_shape=(4, 4, 1), num_classes=2)
 pytestmark = pytest.mark.usefixtures("one_thread")

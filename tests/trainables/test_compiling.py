@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from trainables.compiling import compile_model, make_optimizer
-from trainables.families import FAMILIES
-from trainables.losses import TargetLoss
-from trainables.schedules import Horizon
-from trainables.task import Task
+from trainables.catalog.families import FAMILIES
+from trainables.specs.task import Task
+from trainables.steps.compiling import compile_model, make_optimizer
+from trainables.steps.losses import TargetLoss
+from trainables.steps.schedules import Horizon
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

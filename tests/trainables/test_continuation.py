@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from trainables.catalog.families import FAMILIES
 from trainables.errors import CheckpointError
-from trainables.families import FAMILIES
-from trainables.untracked import UNTRACKED
+from trainables.training.untracked import UNTRACKED
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

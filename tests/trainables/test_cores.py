@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from trainables import cores
-from trainables.cores import CoreLocks, chosen_cores, numa_nodes, pin_process
+from trainables.machine import cores
+from trainables.machine.cores import CoreLocks, chosen_cores, numa_nodes, pin_process
 
 TAKES_AND_WAITS = """
 import os, sys

@@ -8,10 +8,10 @@ import pytest
 from keras import layers
 
 from search_spaces import Variant
-from trainables.cost import model_cost, prediction_of
+from trainables.catalog.families import FAMILIES, build_model
 from trainables.errors import InfeasibleError
-from trainables.families import FAMILIES, build_model
-from trainables.task import Task
+from trainables.specs.task import Task
+from trainables.training.cost import model_cost, prediction_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

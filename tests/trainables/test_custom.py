@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from search_spaces import Variant
-from trainables.data.cache import prepare_dataset
+from trainables.catalog.families import build_model
+from trainables.data.cache.prepare import prepare_dataset
 from trainables.data.errors import DataError
 from trainables.errors import UserCodeError
-from trainables.families import build_model
 from trainables.reports import EpochReport, FailureKind
-from trainables.spec import DataSpec
-from trainables.task import Target, Task
-from trainables.trial_run import Failure, TrialRun
+from trainables.specs.data import DataSpec
+from trainables.specs.task import Target, Task
+from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
 from trainables.user_source import source_of
-from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
+from trainables.worker.trial_run import Failure, TrialRun
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

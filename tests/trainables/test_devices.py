@@ -9,10 +9,10 @@ import pytest
 from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
 from tensorflow.python.eager import context
 
-from trainables import devices
-from trainables.families import FAMILIES
-from trainables.spec import AugmentSpec
-from trainables.worker_spec import DeviceSpec
+from trainables.catalog.families import FAMILIES
+from trainables.specs.data import AugmentSpec
+from trainables.specs.worker import DeviceSpec
+from trainables.training import devices
 
 SCRIPT = """
 import logging

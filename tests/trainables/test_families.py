@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from search_spaces import Variant
+from trainables.catalog.families import build_model
 from trainables.errors import InfeasibleError
-from trainables.families import build_model
-from trainables.task import Task
+from trainables.specs.task import Task
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -196,7 +196,7 @@ def test_the_rate_of_stochastic_depth_grows_linearly_from_block_to_block():
 def test_squeeze_and_excitation_gates_each_channel_by_all_averages():
     import keras
 
-    from trainables.blocks import squeeze_excite
+    from trainables.families.parts.blocks import squeeze_excite
 
     image = keras.Input((4, 4, 6))
     model = keras.Model(image, squeeze_excite(image, ratio=3, activation="relu"))

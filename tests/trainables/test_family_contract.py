@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from search_spaces import Variant
+from trainables.catalog.families import FAMILIES
 from trainables.errors import InfeasibleError
-from trainables.families import FAMILIES
-from trainables.spec import AugmentSpec
-from trainables.target_spec import TargetSpec, metric_modes
-from trainables.task import Target, Task
+from trainables.specs.data import AugmentSpec
+from trainables.specs.targets import TargetSpec, metric_modes
+from trainables.specs.task import Target, Task
 
 NUM_BUILT = 201
 #: Everything a family has beyond its defaults, at once.
@@ -89,7 +89,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 @pytest.fixture(scope="module")
 def build_model(studies):
     """Builds a variant's model; the family `custom` finds its function among the packaged studies."""
-    from trainables.families import build_model
+    from trainables.catalog.families import build_model
 
     return partial(build_model, study_dir=studies)
 
@@ -301,10 +301,10 @@ def several(tmp_path_factory):
 @pytest.fixture(scope="module")
 def training_on(digits, studies, several, variant_of):
     """Makes a Training of a rich variant on 64 digits that are labelled in every way."""
-    from trainables.data.dataset import Split
-    from trainables.data.pipeline import split_tensors
-    from trainables.training import Training
-    from trainables.worker_spec import TrainingSpec
+    from trainables.data.batches.tensors import split_tensors
+    from trainables.data.cache.dataset import Split
+    from trainables.specs.worker import TrainingSpec
+    from trainables.training.training import Training
 
     pixels, classes = digits
     means = (pixels.reshape(-1, 2, 4, 8).mean(axis=(2, 3)) / 255).astype(np.float32)
@@ -365,7 +365,7 @@ def test_a_rich_variant_learns_several_targets_of_several_images(family, trainin
 def test_sampled_variants_take_and_give_what_the_task_says(family, several, sampled_variant, tmp_path):
     import keras
 
-    from trainables.families import build_model
+    from trainables.catalog.families import build_model
 
     num_built = 0
     for number in itertools.count(600):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from trainables.families import FAMILIES
-from trainables.families.training_parameters import TRAINING
+from trainables.catalog.families import FAMILIES
+from trainables.catalog.training import TRAINING
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from trainables.fence import claim, is_superseded, leave_if_superseded
+from trainables.checkpoints.fence import claim, is_superseded, leave_if_superseded
 
 
 def test_worker_of_an_earlier_session_leaves_and_one_of_the_latest_stays(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainables.fused_optimizers import fuse_steps
+from trainables.steps.fused_optimizers import fuse_steps
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

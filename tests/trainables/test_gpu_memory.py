@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.gpu_memory import (
+from trainables.machine.gpus import (
     CONTEXT_MIB,
     MARGIN,
     gpu_memory_mib,

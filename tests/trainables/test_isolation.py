@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python import pywrap_tfe
 
-from trainables.families import FAMILIES
+from trainables.catalog.families import FAMILIES
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

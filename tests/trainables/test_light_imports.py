@@ -9,14 +9,14 @@ HEAVY = ("tensorflow", "keras", "ray", "pyarrow", "optuna", "sklearn", "PIL")
 
 LIGHT = (
     "trainables",
-    "trainables.checkpoint",
+    "trainables.checkpoints.checkpoint",
     "trainables.errors",
-    "trainables.families",
-    "trainables.families.parameters",
+    "trainables.catalog.families",
+    "trainables.catalog.parameter",
     "trainables.reports",
-    "trainables.spec",
-    "trainables.trial_run",
-    "trainables.worker_spec",
+    "trainables.specs.data",
+    "trainables.worker.trial_run",
+    "trainables.specs.worker",
 )
 
 START_A_TRIAL = """
@@ -50,6 +50,6 @@ def test_a_trial_run_waits_with_everything_heavy_for_its_first_step():
     assert heavy_after(START_A_TRIAL) == []
 
 
-@pytest.mark.parametrize("module", ["trainables.blocks"])
+@pytest.mark.parametrize("module", ["trainables.families.parts.blocks"])
 def test_the_measure_sees_a_heavy_import(module):
     assert {"tensorflow", "keras"} <= set(heavy_after(f"import {module}"))

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainables.checkpoint import checkpoint_folder, load_checkpoint, saved_epochs
-from trainables.data.cache import prepare_dataset
-from trainables.fence import claim
+from trainables.checkpoints.checkpoint import checkpoint_folder, load_checkpoint, saved_epochs
+from trainables.checkpoints.fence import claim
+from trainables.data.cache.prepare import prepare_dataset
 from trainables.patience import retold
 from trainables.reports import EpochReport
-from trainables.spec import DataSpec
-from trainables.trial_run import TrialRun
-from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
+from trainables.specs.data import DataSpec
+from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
+from trainables.worker.trial_run import TrialRun
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

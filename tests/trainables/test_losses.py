@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from trainables.losses import TargetLoss, TaskLosses, without_penalties
-from trainables.target_spec import LOSSES
-from trainables.task import Target, Task
+from trainables.specs.targets import LOSSES
+from trainables.specs.task import Target, Task
+from trainables.steps.losses import TargetLoss, TaskLosses, without_penalties
 
 SIZE, COUNT = 4, 9
 

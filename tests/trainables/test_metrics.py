@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from trainables.metrics import make_metrics
-from trainables.target_spec import METRICS, TargetSpec, metric_modes
-from trainables.task import Target
+from trainables.specs.targets import METRICS, TargetSpec, metric_modes
+from trainables.specs.task import Target
+from trainables.steps.metrics import make_metrics
 
 SIZE, COUNT = 4, 203
 
@@ -86,9 +86,9 @@ def test_a_metric_is_exact_over_all_images_whatever_the_batches(kind, name, batc
 def test_a_training_reports_the_metrics_that_the_study_promises(training_of, variant_of, splits, one_thread):
     from dataclasses import replace
 
-    from trainables.task import Task
-    from trainables.training import Training
-    from trainables.worker_spec import TrainingSpec
+    from trainables.specs.task import Task
+    from trainables.specs.worker import TrainingSpec
+    from trainables.training.training import Training
 
     names = ("accuracy", "top_2_accuracy", "f1_score", "auc")
     task = Task.classification(input_shape=(8, 8, 1), num_classes=10)

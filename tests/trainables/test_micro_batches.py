@@ -5,17 +5,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainables.compiling import make_optimizer
+from trainables.catalog.families import FAMILIES
+from trainables.catalog.training import OPTIMIZERS
 from trainables.data.augment.augmenter import Batch
-from trainables.data.streaming import each_piece
+from trainables.data.batches.streaming import each_piece
 from trainables.errors import MicroBatchError
-from trainables.families import FAMILIES
-from trainables.families.training_parameters import OPTIMIZERS
-from trainables.micro_batches import GradientSums, micro_batch_size
-from trainables.schedules import Horizon
-from trainables.spec import AugmentSpec
-from trainables.training import Training
-from trainables.worker_spec import TrainingSpec
+from trainables.specs.data import AugmentSpec
+from trainables.specs.worker import TrainingSpec
+from trainables.steps.compiling import make_optimizer
+from trainables.steps.micro_batches import GradientSums, micro_batch_size
+from trainables.steps.schedules import Horizon
+from trainables.training.training import Training
 
 #: Nothing of it depends on which images are seen together, or on how often something is drawn.
 PLAIN = {"batch_norm": False, "dropout": 0.0, "batch_size": 32}
@@ -70,7 +70,7 @@ def test_second_labels_of_mixed_images_are_cut_alike(trained):
 def test_streamed_images_are_cut_alike(trained, monkeypatch):
     # In memory all the same, but made ahead as streamed ones are.
     whole = trained(1)
-    monkeypatch.setattr("trainables.data.pipeline.SplitTensors.is_streamed", True)
+    monkeypatch.setattr("trainables.data.batches.tensors.SplitTensors.is_streamed", True)
     assert_alike(whole, trained(4))
 
 

@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from trainables.augment_spec import AugmentSpec
-from trainables.data.pipeline import epoch_order, gather_batch
-from trainables.losses import TargetLoss
-from trainables.task import Task
+from trainables.data.batches.tensors import epoch_order, gather_batch
+from trainables.specs.augment import AugmentSpec
+from trainables.specs.task import Task
+from trainables.steps.losses import TargetLoss
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -5,16 +5,16 @@ import numpy as np
 import pytest
 
 from search_spaces import Variant
-from trainables.augment_spec import AugmentSpec
-from trainables.class_weights import balanced_weights
-from trainables.data.dataset import Split
-from trainables.data.pipeline import gather_batch, split_tensors
-from trainables.families import build_model
-from trainables.normalization import PixelStatistics
-from trainables.target_spec import TargetSpec, metric_modes
-from trainables.task import Target, Task
-from trainables.training import Training
-from trainables.worker_spec import TrainingSpec
+from trainables.catalog.families import build_model
+from trainables.data.batches.tensors import gather_batch, split_tensors
+from trainables.data.cache.dataset import Split
+from trainables.specs.augment import AugmentSpec
+from trainables.specs.pixels import PixelStatistics
+from trainables.specs.targets import TargetSpec, metric_modes
+from trainables.specs.task import Target, Task
+from trainables.specs.worker import TrainingSpec
+from trainables.steps.class_weights import balanced_weights
+from trainables.training.training import Training
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -242,7 +242,7 @@ def test_too_many_blocks_for_the_image_are_refused_with_the_way_out():
 def test_an_export_of_several_heads_and_images_loads_without_this_package(tmp_path, made):
     import tensorflow as tf
 
-    from trainables.compiling import compile_for_sharing
+    from trainables.steps.compiling import compile_for_sharing
 
     training = made(PAIR)
     training.run_epoch()

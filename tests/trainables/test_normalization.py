@@ -6,18 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.checkpoint import Checkpoint
-from trainables.data.cache import prepare_dataset
-from trainables.data.dataset import Split, open_dataset
-from trainables.data.pipeline import split_tensors
-from trainables.data.statistics import pixel_moments, pixel_statistics
-from trainables.families import FAMILIES, build_model
-from trainables.models import restored_model
-from trainables.normalization import NORMALIZATIONS, PixelStatistics, pixel_scaling
-from trainables.spec import DataSpec
-from trainables.task import Task
-from trainables.training import Training
-from trainables.worker_spec import TrainingSpec
+from trainables.catalog.families import FAMILIES, build_model
+from trainables.checkpoints.checkpoint import Checkpoint
+from trainables.data.batches.tensors import split_tensors
+from trainables.data.cache.dataset import Split, open_dataset
+from trainables.data.cache.prepare import prepare_dataset
+from trainables.data.cache.statistics import pixel_moments, pixel_statistics
+from trainables.families.building import restored_model
+from trainables.specs.data import DataSpec
+from trainables.specs.pixels import NORMALIZATIONS, PixelStatistics, pixel_scaling
+from trainables.specs.task import Task
+from trainables.specs.worker import TrainingSpec
+from trainables.training.training import Training
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

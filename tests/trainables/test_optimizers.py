@@ -4,12 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-from trainables.compiling import make_optimizer
-from trainables.data.pipeline import epoch_order, gather_batch
+from trainables.catalog.families import FAMILIES
+from trainables.catalog.training import OPTIMIZERS
+from trainables.data.batches.tensors import epoch_order, gather_batch
 from trainables.errors import InfeasibleError
-from trainables.families import FAMILIES
-from trainables.families.training_parameters import OPTIMIZERS
-from trainables.schedules import Horizon
+from trainables.steps.compiling import make_optimizer
+from trainables.steps.schedules import Horizon
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

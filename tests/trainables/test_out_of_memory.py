@@ -9,15 +9,15 @@ import pytest
 import tensorflow as tf
 
 from search_spaces import Variant
-from trainables.checkpoint import checkpoint_folder, load_checkpoint
-from trainables.data.cache import prepare_dataset
-from trainables.out_of_memory import is_out_of_memory
+from trainables.checkpoints.checkpoint import checkpoint_folder, load_checkpoint
+from trainables.data.cache.prepare import prepare_dataset
+from trainables.machine.out_of_memory import is_out_of_memory
 from trainables.reports import EpochReport, FailureKind, NoteKind
-from trainables.spec import DataSpec
-from trainables.traced import TracedTrainings
-from trainables.training import Training
-from trainables.trial_run import Failure, TrialRun
-from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
+from trainables.specs.data import DataSpec
+from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
+from trainables.training.training import Training
+from trainables.worker.trace_cache import TracedTrainings
+from trainables.worker.trial_run import Failure, TrialRun
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -143,7 +143,7 @@ def test_resumed_trial_goes_on_in_micro_batches_without_another_try(run_of):
 
 
 def test_later_epoch_that_runs_out_of_memory_goes_on_from_the_checkpoint(run_of, monkeypatch):
-    from trainables.training import Training
+    from trainables.training.training import Training
 
     run = run_of(most=32)
     first = metrics(run, 1)
@@ -195,7 +195,7 @@ def test_batches_that_cannot_be_cut_end_the_trial_in_words(run_of, params, why):
 
 
 def test_another_failure_of_the_second_try_is_what_it_is(run_of, monkeypatch):
-    from trainables.training import Training
+    from trainables.training.training import Training
 
     def short_of_memory(training):
         raise MemoryError if training.num_micro_batches == 1 else RuntimeError("boom")
@@ -211,7 +211,7 @@ def test_model_that_cannot_even_be_built_has_no_estimate(run_of, monkeypatch):
     def build_model(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr("trainables.models.build_model", build_model)
+    monkeypatch.setattr("trainables.families.building.build_model", build_model)
     failed = failure(run_of(most=32))
     assert failed.reason.startswith("ran out of memory in batches of 32, and again in 4 micro-batches of 8; use")
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from trainables.checkpoint import Checkpoint
+from trainables.checkpoints.checkpoint import Checkpoint
 from trainables.errors import CheckpointError
-from trainables.phases import Phase, phase_at
+from trainables.families.parts.phases import Phase, phase_at
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -102,7 +102,7 @@ def test_arrays_of_the_model_have_the_same_names_in_both_phases(whole):
 
 @pytest.mark.parametrize("epoch", [2, 4])
 def test_the_validated_model_is_restored_from_a_checkpoint_of_either_phase(epoch, whole, splits, task):
-    from trainables.models import restored_model
+    from trainables.families.building import restored_model
 
     training, told = whole
     report, state, _, _ = told[epoch]
@@ -128,7 +128,7 @@ def test_a_state_of_another_phase_is_refused_and_changes_nothing(whole, training
 
 
 def test_a_frozen_backbone_puts_out_what_it_does_in_inference(variant_of, task, digits):
-    from trainables.families import FAMILIES, build_model
+    from trainables.catalog.families import FAMILIES, build_model
     from trainables.families.transfer import backbone_of, phases
 
     variant = variant_of("transfer", **PHASED)
@@ -155,7 +155,7 @@ PLANS = [
 
 @pytest.mark.parametrize(("frozen_epochs", "depth", "expected"), PLANS)
 def test_a_variant_has_the_phases_that_its_parameters_name(frozen_epochs, depth, expected):
-    from trainables.families import FAMILIES
+    from trainables.catalog.families import FAMILIES
     from trainables.families.transfer import phases
 
     params = FAMILIES["transfer"].with_defaults({"frozen_epochs": frozen_epochs, "fine_tune_from": depth})
@@ -179,7 +179,7 @@ def test_a_family_without_phases_is_compiled_once(training_of, variant_of):
 
 
 def test_the_cost_told_at_first_is_that_of_the_phase_in_which_the_most_learns(whole, task):
-    from trainables.cost import model_cost
+    from trainables.training.cost import model_cost
 
     training, told = whole
     now = model_cost(training.model, task=task, batch_size=32)

@@ -32,7 +32,7 @@ def private_kilobytes(path: Path) -> int:
 def test_a_mapped_array_becomes_a_tensor_without_a_private_copy(mapped):
     import tensorflow as tf
 
-    from trainables.data.pipeline import shared_tensor
+    from trainables.data.batches.tensors import shared_tensor
 
     path, array = mapped
     tensor = shared_tensor(array)
@@ -46,7 +46,7 @@ def test_a_mapped_array_becomes_a_tensor_without_a_private_copy(mapped):
 
 
 def test_a_tensor_outlives_the_array_it_came_from(mapped):
-    from trainables.data.pipeline import shared_tensor
+    from trainables.data.batches.tensors import shared_tensor
 
     path, array = mapped
     expected = np.array(array[-1])
@@ -59,7 +59,7 @@ def test_a_tensor_outlives_the_array_it_came_from(mapped):
 
 @pytest.mark.parametrize("offset", [1, 8, 32, 63])
 def test_an_unaligned_array_is_copied_and_right(offset):
-    from trainables.data.pipeline import ALIGNMENT_BYTES, shared_tensor
+    from trainables.data.batches.tensors import ALIGNMENT_BYTES, shared_tensor
 
     memory = np.zeros(1000 + 2 * ALIGNMENT_BYTES, dtype=np.uint8)
     start = -memory.ctypes.data % ALIGNMENT_BYTES + offset
@@ -72,9 +72,9 @@ def test_an_unaligned_array_is_copied_and_right(offset):
 
 
 def test_a_prepared_split_is_opened_on_its_own_pages(tmp_path):
-    from trainables.data.cache import open_dataset, prepare_dataset
-    from trainables.data.pipeline import split_tensors
-    from trainables.spec import DataSpec
+    from trainables.data.batches.tensors import split_tensors
+    from trainables.data.cache.prepare import open_dataset, prepare_dataset
+    from trainables.specs.data import DataSpec
 
     data = open_dataset(prepare_dataset(DataSpec(source="digits", limit=64, cache_dir=str(tmp_path)), 0))
     train, validation = split_tensors(data.train), split_tensors(data.validation)
@@ -86,7 +86,7 @@ def test_a_prepared_split_is_opened_on_its_own_pages(tmp_path):
 
 
 def test_a_batch_is_its_rows_as_floats_with_their_labels(splits, digits):
-    from trainables.data.pipeline import gather_batch
+    from trainables.data.batches.tensors import gather_batch
 
     images, labels = digits
     rows = np.array([44, 3, 3, 449], dtype=np.int32)
@@ -102,7 +102,7 @@ def test_a_batch_is_its_rows_as_floats_with_their_labels(splits, digits):
     epoch=st.integers(1, 1000),
 )
 def test_an_epoch_has_every_row_exactly_once_whatever_its_seed(indices, seed, epoch):
-    from trainables.data.pipeline import epoch_order
+    from trainables.data.batches.tensors import epoch_order
 
     rows = np.array(indices, dtype=np.int32)
     order = epoch_order(rows, seed=seed, epoch=epoch)
@@ -112,7 +112,7 @@ def test_an_epoch_has_every_row_exactly_once_whatever_its_seed(indices, seed, ep
 
 
 def test_each_epoch_and_each_seed_has_an_order_of_its_own():
-    from trainables.data.pipeline import epoch_order
+    from trainables.data.batches.tensors import epoch_order
 
     orders = {tuple(epoch_order(np.arange(50), seed=seed, epoch=epoch)) for seed in range(5) for epoch in range(1, 6)}
     assert len(orders) == 25

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from search_spaces import Variant
-from trainables import precision
-from trainables.checkpoint import Checkpoint
+from trainables.catalog.families import FAMILIES, build_model
+from trainables.checkpoints.checkpoint import Checkpoint
 from trainables.errors import InfeasibleError
-from trainables.families import FAMILIES, build_model
-from trainables.models import restored_model
-from trainables.precision import demand_precision
-from trainables.task import Task
-from trainables.worker_spec import DeviceSpec
+from trainables.families.building import restored_model
+from trainables.specs.task import Task
+from trainables.specs.worker import DeviceSpec
+from trainables.training import precision
+from trainables.training.precision import demand_precision
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -3,14 +3,14 @@
 import importlib
 import sys
 
-NAME = "trainables.preloaded"
+NAME = "trainables.worker.preloaded"
 
 
 def test_an_import_that_fails_ahead_of_the_trials_is_noted_and_left_to_them(monkeypatch, caplog):
     def fail():
         raise ValueError("numpy.dtype size changed")
 
-    monkeypatch.setattr("trainables.importing.import_tensorflow", fail)
+    monkeypatch.setattr("trainables.machine.imports.import_tensorflow", fail)
     # As if for the first time; what was there before comes back with the test's end.
     monkeypatch.setitem(sys.modules, NAME, None)
     del sys.modules[NAME]

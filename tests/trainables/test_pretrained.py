@@ -2,9 +2,9 @@
 
 import pytest
 
+from trainables.catalog.backbones import PretrainedBackbone
 from trainables.data.errors import DataError
-from trainables.families.backbones import PretrainedBackbone
-from trainables.pretrained import fetch_in_process, keras_models
+from trainables.worker.fetch_weights import fetch_in_process, keras_models
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_weights_that_cannot_be_fetched_are_told_with_file_origin_and_ways_out(o
 
 
 def test_nothing_wanted_starts_no_process(monkeypatch):
-    monkeypatch.setattr("trainables.pretrained.ask_child", None)
+    monkeypatch.setattr("trainables.worker.fetch_weights.ask_child", None)
     fetch_in_process([])
 
 
@@ -57,7 +57,7 @@ def test_keras_has_its_own_downloads_back_afterwards(one_thread):
 
     import keras
 
-    from trainables.pretrained import explained_downloads
+    from trainables.worker.fetch_weights import explained_downloads
 
     owner = sys.modules[keras.utils.get_file.__module__]
     original = owner.get_file

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from trainables.worker_spec import DeviceSpec
+from trainables.specs.worker import DeviceSpec
 
 pytestmark = pytest.mark.slow
 
@@ -133,7 +133,7 @@ def test_what_cannot_be_divided_is_refused(told):
     [(0, 0, 1), (0.5, 1, 1), (1, 1, 1), (2, 2, 2), (2, 0, 1)],  # the last: Ray's logical GPUs
 )
 def test_a_trial_takes_the_gpus_that_it_was_given(given, visible, expected, monkeypatch):
-    from trainables import replicas
+    from trainables.steps import replicas
 
     gpus = [SimpleNamespace(name=f"/device:GPU:{number}") for number in range(visible)]
     config = SimpleNamespace(list_logical_devices=lambda kind: gpus if kind == "GPU" else [])

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from trainables.compiling import make_optimizer
-from trainables.families import FAMILIES
-from trainables.families.training_parameters import SCHEDULES
-from trainables.schedules import Horizon, LearningRateCourse, learning_rate_of
+from trainables.catalog.families import FAMILIES
+from trainables.catalog.training import SCHEDULES
+from trainables.steps.compiling import make_optimizer
+from trainables.steps.schedules import Horizon, LearningRateCourse, learning_rate_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from trainables.data.images import no_progress
-from trainables.data.prepare import prepare_in_process
-from trainables.spec import DataSpec
+from trainables.data.cache.in_process import prepare_in_process
+from trainables.data.images.images import no_progress
+from trainables.specs.data import DataSpec
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +20,7 @@ def dataset(tmp_path_factory):
 @pytest.fixture
 def need(dataset, variant_of, one_thread, monkeypatch):
     """Returns the largest need of variants with so many filters, and the epochs that were trained to learn it."""
-    from trainables import step_memory
+    from trainables.training import step_memory
 
     def tell(*filters, peaks=(), error=None, limits=None):
         left, epochs = list(peaks), []

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from trainables.storage_uri import uri_complaint
+from trainables.files.uris import uri_complaint
 
 GOOD = [
     "s3://bucket",
@@ -61,6 +61,6 @@ def test_credentials_are_refused_and_not_repeated(uri):
 
 
 def test_checking_a_uri_does_not_import_pyarrow():
-    code = "import sys; from trainables.storage_uri import uri_complaint; uri_complaint('s3://b'); print(*sys.modules)"
+    code = "import sys; from trainables.files.uris import uri_complaint; uri_complaint('s3://b'); print(*sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "pyarrow" not in told.split()

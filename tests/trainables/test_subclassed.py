@@ -6,19 +6,19 @@ import pytest
 import tensorflow as tf
 
 from search_spaces import Variant
-from trainables.compiling import compile_for_sharing
-from trainables.cost import model_cost
+from trainables.catalog.families import FAMILIES, build_model
 from trainables.data.augment.augmenter import Batch
-from trainables.data.pipeline import epoch_order, gather_batch
+from trainables.data.batches.tensors import epoch_order, gather_batch
 from trainables.errors import InfeasibleError
-from trainables.families import FAMILIES, build_model
+from trainables.exporting.plain_graph import plain_model
+from trainables.families.parts.inputs import step_data
 from trainables.families.subclassed import DeeplySupervised
-from trainables.losses import TaskLosses
-from trainables.plain_graph import plain_model
-from trainables.spec import AugmentSpec
-from trainables.step_data import step_data
-from trainables.target_spec import LOSSES, METRICS
-from trainables.task import Target, Task
+from trainables.specs.data import AugmentSpec
+from trainables.specs.targets import LOSSES, METRICS
+from trainables.specs.task import Target, Task
+from trainables.steps.compiling import compile_for_sharing
+from trainables.steps.losses import TaskLosses
+from trainables.training.cost import model_cost
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from search_spaces import Variant
-from trainables.blocks import HEAD_DROPOUT
-from trainables.spec import AugmentSpec
-from trainables.traced import MAX_KEPT, TracedTrainings, trace_key
+from trainables.families.parts.blocks import HEAD_DROPOUT
+from trainables.specs.data import AugmentSpec
+from trainables.worker.trace_cache import MAX_KEPT, TracedTrainings, trace_key
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from trainables.checkpoint import Checkpoint
-from trainables.compiling import compile_for_evaluation
-from trainables.data.pipeline import epoch_order, gather_batch
+from trainables.catalog.families import FAMILIES
+from trainables.checkpoints.checkpoint import Checkpoint
+from trainables.data.batches.tensors import epoch_order, gather_batch
 from trainables.errors import CheckpointError, DivergedError, InfeasibleError
-from trainables.families import FAMILIES
-from trainables.models import restored_model
-from trainables.spec import AugmentSpec
-from trainables.task import Task
+from trainables.families.building import restored_model
+from trainables.specs.data import AugmentSpec
+from trainables.specs.task import Task
+from trainables.steps.compiling import compile_for_evaluation
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from search_spaces import Variant
+from trainables.catalog.backbones import BACKBONES, Preprocessing
+from trainables.catalog.families import FAMILIES, build_model
 from trainables.data.errors import DataError
 from trainables.errors import InfeasibleError
-from trainables.families import FAMILIES, build_model
-from trainables.families.backbones import BACKBONES, Preprocessing
-from trainables.task import Task
-from trainables.weights_file import weights_sha256
+from trainables.files.weights_file import weights_sha256
+from trainables.specs.task import Task
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -57,7 +57,7 @@ def test_pixels_become_what_the_backbones_own_module_makes_of_them(name, channel
     if channels == 1:
         pixels = np.repeat(pixels, 3, axis=-1)
     params = FAMILIES["transfer"].with_defaults({"backbone": name})
-    from trainables.normalization import pixel_scaling
+    from trainables.specs.pixels import pixel_scaling
 
     params["pixel_scaling"] = pixel_scaling(params["normalization"])
     expected = getattr(keras.applications, BACKBONES[name].module).preprocess_input(pixels.copy())

@@ -3,10 +3,10 @@
 import pytest
 
 from search_spaces import Variant
-from trainables.checkpoint_store import CheckpointStore
+from trainables.checkpoints.store import CheckpointStore
 from trainables.reports import NoteKind
-from trainables.trial_run import TrialRun
-from trainables.worker_spec import TrainingSpec, WorkerSpec
+from trainables.specs.worker import TrainingSpec, WorkerSpec
+from trainables.worker.trial_run import TrialRun
 
 
 @pytest.fixture

@@ -12,15 +12,15 @@ import pytest
 from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
 from tensorflow.python.eager import context
 
-from trainables.checkpoint import Checkpoint, checkpoint_folder, save_checkpoint, saved_epochs
-from trainables.data.cache import prepare_dataset
-from trainables.importing import spare_imports
+from trainables.checkpoints.checkpoint import Checkpoint, checkpoint_folder, save_checkpoint, saved_epochs
+from trainables.data.cache.prepare import prepare_dataset
+from trainables.machine.imports import spare_imports
 from trainables.patience import best_epoch
 from trainables.reports import EpochReport, FailureKind, Note, NoteKind
-from trainables.spec import AugmentSpec, DataSpec
-from trainables.traced import TracedTrainings
-from trainables.trial_run import Failure, TrialRun
-from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
+from trainables.specs.data import AugmentSpec, DataSpec
+from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
+from trainables.worker.trace_cache import TracedTrainings
+from trainables.worker.trial_run import Failure, TrialRun
 
 MAX_EPOCHS = 5
 SPLIT_SEED = 3
@@ -117,7 +117,7 @@ def stopped(spec, undisturbed):
 @pytest.fixture
 def trained_epochs(monkeypatch):
     """The epochs that were really trained."""
-    from trainables.training import Training
+    from trainables.training.training import Training
 
     epochs = []
     run_epoch = Training.run_epoch
@@ -247,7 +247,7 @@ def test_checkpoints_of_another_variant_are_cleared_away(spec, variant_of, stopp
 
 
 def test_nothing_is_built_before_the_first_step(spec, variant, monkeypatch):
-    monkeypatch.setattr("trainables.models.build_model", raising(AssertionError("built")))
+    monkeypatch.setattr("trainables.families.building.build_model", raising(AssertionError("built")))
     start(spec, variant)
     assert not Path(spec.checkpoints).exists()
 
@@ -316,14 +316,14 @@ def test_a_full_disk_is_a_storage_error(spec, variant, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("trainables.checkpoint.write_arrays", full)
+    monkeypatch.setattr("trainables.checkpoints.checkpoint.write_arrays", full)
     failed = failure(start(spec, variant))
     assert failed.kind is FailureKind.STORAGE_ERROR
     assert "No space left on device" in failed.reason
 
 
 def test_whatever_else_is_raised_is_a_code_error_with_its_traceback(spec, variant, monkeypatch):
-    monkeypatch.setattr("trainables.models.build_model", raising(RuntimeError("boom\nsecond line")))
+    monkeypatch.setattr("trainables.families.building.build_model", raising(RuntimeError("boom\nsecond line")))
     failed = failure(start(spec, variant))
     assert (failed.kind, failed.reason) == (FailureKind.CODE_ERROR, "RuntimeError: boom")
     assert failed.details.endswith("RuntimeError: boom\nsecond line\n")
@@ -331,7 +331,7 @@ def test_whatever_else_is_raised_is_a_code_error_with_its_traceback(spec, varian
 
 
 def test_a_trial_that_is_stopped_from_outside_is_no_failure(spec, variant, monkeypatch):
-    monkeypatch.setattr("trainables.models.build_model", raising(KeyboardInterrupt()))
+    monkeypatch.setattr("trainables.families.building.build_model", raising(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         start(spec, variant).step()
 

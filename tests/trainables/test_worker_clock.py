@@ -7,7 +7,7 @@ import time
 import pytest
 
 from trainables.reports import EpochReport
-from trainables.worker_clock import WorkerClock, process_age
+from trainables.worker.clock import WorkerClock, process_age
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_a_report_of_an_epoch_that_was_trained_before_takes_no_time_back(clock):
 
 
 def test_a_process_is_no_older_than_whoever_waited_for_it_says():
-    code = "from trainables.worker_clock import process_age; import time; time.sleep(0.3); print(process_age())"
+    code = "from trainables.worker.clock import process_age; import time; time.sleep(0.3); print(process_age())"
     started = time.monotonic()
     age = float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout)
     # The system counts in hundredths of a second.

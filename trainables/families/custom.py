@@ -9,7 +9,7 @@ import keras
 from trainables.data.errors import DataError
 from trainables.errors import UserCodeError
 from trainables.families.custom_check import check_model
-from trainables.task import Task
+from trainables.specs.task import Task
 from trainables.user_code import importable, is_below, load_function, split_reference, user_error, user_frames
 from trainables.user_source import module_file, source_of
 

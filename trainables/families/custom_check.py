@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from trainables.errors import UserCodeError
-from trainables.step_data import example_data
-from trainables.task import Target, Task
+from trainables.families.parts.inputs import example_data
+from trainables.specs.task import Target, Task
 from trainables.user_code import user_frames
 
 #: How far the probabilities of an image may be from adding up to 1; half precision needs some.

@@ -14,9 +14,17 @@ from typing import Any
 import keras
 from keras import layers
 
-from trainables.blocks import convolution, filters_of, head_dropout, norm_activation, output_layer, pooled, scaled_input
 from trainables.errors import InfeasibleError
-from trainables.task import Task
+from trainables.families.parts.blocks import (
+    convolution,
+    filters_of,
+    head_dropout,
+    norm_activation,
+    output_layer,
+    pooled,
+    scaled_input,
+)
+from trainables.specs.task import Task
 
 #: The branches' kernels where the study gives only their number.
 BRANCH_KERNELS = (1, 3, 5, 7)

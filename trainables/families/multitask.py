@@ -15,7 +15,8 @@ from typing import Any
 import keras
 from keras import layers
 
-from trainables.blocks import (
+from trainables.errors import InfeasibleError
+from trainables.families.parts.blocks import (
     batch_normalisation,
     convolution,
     filters_of,
@@ -24,9 +25,8 @@ from trainables.blocks import (
     pooled,
     scaled_input,
 )
-from trainables.errors import InfeasibleError
-from trainables.normalization import PixelScaling
-from trainables.task import Target, Task
+from trainables.specs.pixels import PixelScaling
+from trainables.specs.task import Target, Task
 
 _JOINTS = {"flatten": layers.Flatten, "global_average": layers.GlobalAveragePooling2D}
 

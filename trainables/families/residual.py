@@ -13,7 +13,9 @@ from typing import Any
 import keras
 from keras import layers
 
-from trainables.blocks import (
+from trainables.catalog.parameter import PRESETS
+from trainables.errors import InfeasibleError
+from trainables.families.parts.blocks import (
     batch_normalisation,
     convolution,
     dropped_by_image,
@@ -24,9 +26,7 @@ from trainables.blocks import (
     scaled_input,
     squeeze_excite,
 )
-from trainables.errors import InfeasibleError
-from trainables.families.parameters import PRESETS
-from trainables.task import Task
+from trainables.specs.task import Task
 
 #: A bottleneck block's output has this many times the filters of its 3x3 convolution.
 EXPANSION = 4

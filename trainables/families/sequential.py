@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from trainables.blocks import (
+from trainables.families.parts.blocks import (
     POOL_WINDOW,
     convolution,
     filters_of,
@@ -25,7 +25,7 @@ from trainables.blocks import (
     separable_convolution,
     size_after,
 )
-from trainables.task import Task
+from trainables.specs.task import Task
 
 _HEADS = {
     "flatten": layers.Flatten,

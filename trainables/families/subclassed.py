@@ -13,7 +13,8 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from trainables.blocks import (
+from trainables.errors import InfeasibleError
+from trainables.families.parts.blocks import (
     POOL_WINDOW,
     convolution,
     filters_of,
@@ -23,10 +24,9 @@ from trainables.blocks import (
     output_layer,
     pooling_layer,
 )
-from trainables.errors import InfeasibleError
-from trainables.losses import without_penalties
-from trainables.normalization import PixelScaling
-from trainables.task import Target, Task
+from trainables.specs.pixels import PixelScaling
+from trainables.specs.task import Target, Task
+from trainables.steps.losses import without_penalties
 
 #: Where num_blocks is 0, images are halved as long as so many pixels a side remain.
 _SMALLEST_SIDE = 4

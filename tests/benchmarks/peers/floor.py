@@ -30,8 +30,8 @@ LOAD = "load"
 
 def main() -> None:
     # Late: this file is collected with the tests, which need not load TensorFlow for it.
-    from trainables.devices import configure_devices
-    from trainables.worker_spec import DeviceSpec
+    from trainables.specs.worker import DeviceSpec
+    from trainables.training.devices import configure_devices
 
     job = read_job()
     configure_devices(DeviceSpec(cpus=1))
@@ -81,11 +81,11 @@ def steady_epoch(job: Job, params: Mapping[str, Any]) -> tuple[float, int]:
 def make_training(job: Job, params: Mapping[str, Any], *, max_epochs: int) -> Any:
     """Returns convfleet's own training of a variant on the job's data."""
     from search_spaces import Variant
-    from trainables.data.cache import open_dataset, prepare_dataset
-    from trainables.data.pipeline import split_tensors
-    from trainables.spec import DataSpec
-    from trainables.training import Training
-    from trainables.worker_spec import TrainingSpec
+    from trainables.data.batches.tensors import split_tensors
+    from trainables.data.cache.prepare import open_dataset, prepare_dataset
+    from trainables.specs.data import DataSpec
+    from trainables.specs.worker import TrainingSpec
+    from trainables.training.training import Training
 
     spec = DataSpec.model_validate(data_section(job.source, limit=job.limit)).resolved(Path.cwd())
     dataset = open_dataset(prepare_dataset(spec, job.seed))

@@ -47,8 +47,8 @@ def data_section(source: str, *, limit: int) -> dict[str, Any]:
 def main() -> None:
     import numpy as np
 
-    from trainables.data.cache import open_dataset, prepare_dataset
-    from trainables.spec import DataSpec
+    from trainables.data.cache.prepare import open_dataset, prepare_dataset
+    from trainables.specs.data import DataSpec
 
     job: Job = read_job()
     spec = DataSpec.model_validate(data_section(job.source, limit=job.limit)).resolved(Path.cwd())

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import ExifTags, Image
 
-from trainables.data.cache import prepare_dataset
-from trainables.data.dataset import open_dataset
-from trainables.spec import DataSpec
+from trainables.data.cache.dataset import open_dataset
+from trainables.data.cache.prepare import prepare_dataset
+from trainables.specs.data import DataSpec
 
 
 def pictures(count, *, height=8, width=6, channels=3, seed=0):

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from trainables.data.errors import DataError
-from trainables.spec import DataSpec
+from trainables.specs.data import DataSpec
 
 X = np.arange(6 * 4 * 4, dtype=np.uint8).reshape(6, 4, 4)
 CLASS = np.arange(6) % 2

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from trainables.data.cache import cache_folder, prepare_dataset
-from trainables.data.dataset import DatasetInfo, open_dataset
+from trainables.data.cache.dataset import DatasetInfo, open_dataset
+from trainables.data.cache.prepare import cache_folder, prepare_dataset
 from trainables.data.errors import DataError
-from trainables.normalization import PixelStatistics
-from trainables.spec import DataSpec
-from trainables.task import Task
+from trainables.specs.data import DataSpec
+from trainables.specs.pixels import PixelStatistics
+from trainables.specs.task import Task
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -336,9 +336,9 @@ def test_disk_that_fills_up_while_decoding_is_told(storage, fields_of, tmp_path)
     limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))\n"
     script = limited + (
         "import json, sys\n"
-        "from trainables.data.cache import prepare_dataset\n"
+        "from trainables.data.cache.prepare import prepare_dataset\n"
         "from trainables.data.errors import DataError\n"
-        "from trainables.spec import DataSpec\n"
+        "from trainables.specs.data import DataSpec\n"
         "try:\n"
         "    prepare_dataset(DataSpec(**json.loads(sys.argv[1]), cache_dir=sys.argv[2]), 0)\n"
         "except DataError as exc:\n"

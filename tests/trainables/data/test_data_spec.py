@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from trainables.spec import AugmentSpec, DataSpec
+from trainables.specs.data import AugmentSpec, DataSpec
 
 
 @pytest.mark.parametrize(

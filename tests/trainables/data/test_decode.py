@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainables.data.arrays import fitted
-from trainables.data.decode import Encoded, decode, read_header
-from trainables.data.images import Layout
+from trainables.data.images.arrays import fitted
+from trainables.data.images.decode import Encoded, decode, read_header
+from trainables.data.images.images import Layout
 
 
 def saved(image, suffix, **options):

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainables.data.encoded import EncodedRows, write_encoded
+from trainables.data.cache.array_folder import write_manifest
+from trainables.data.cache.encoded import EncodedRows, write_encoded
+from trainables.data.cache.storage_choice import memory_budget_bytes
 from trainables.data.errors import DataError
-from trainables.data.images import Layout
-from trainables.data.storage import memory_budget_bytes
-from trainables.data.stored import write_manifest
-from trainables.spec import DataSpec
+from trainables.data.images.images import Layout
+from trainables.specs.data import DataSpec
 
 SPLITS = ("train", "validation", "test")
 
@@ -88,7 +88,7 @@ def test_another_budget_finds_what_was_kept_before_without_looking_at_images(pre
 
 
 def test_what_the_driver_chose_holds_whatever_the_budget(tmp_path, sources):
-    from trainables.data.cache import prepare_dataset
+    from trainables.data.cache.prepare import prepare_dataset
 
     for storage, budget in (("encoded", 9), ("decoded", 0)):
         spec = DataSpec(**sources["png"], memory_gb=budget, cache_dir=str(tmp_path / "cache"))
@@ -96,7 +96,7 @@ def test_what_the_driver_chose_holds_whatever_the_budget(tmp_path, sources):
 
 
 def test_arrays_that_another_node_has_encoded_are_refused(tmp_path, made):
-    from trainables.data.cache import prepare_dataset
+    from trainables.data.cache.prepare import prepare_dataset
 
     np.savez(tmp_path / "a.npz", x=made.pictures(6), y=np.arange(6) % 2)
     spec = DataSpec(source="npz", path=str(tmp_path / "a.npz"), cache_dir=str(tmp_path / "cache"))
@@ -146,7 +146,7 @@ def test_image_that_was_damaged_on_disk_is_told_with_its_row(streamed):
 @pytest.mark.parametrize("content", [-1, 0, 2**40])
 @pytest.mark.parametrize("place", [-8, -16])
 def test_offsets_that_do_not_fit_are_refused_when_opened(content, place, streamed):
-    from trainables.data.dataset import open_dataset
+    from trainables.data.cache.dataset import open_dataset
 
     path = Path(streamed.info.folder) / "train_offsets.npy"
     change_bytes(path, place, np.int64(content).tobytes())

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from trainables.data.errors import DataError
-from trainables.data.label_flags import flags_of, known_flags
-from trainables.data.label_values import values_of
+from trainables.data.labels.flags import flags_of, known_flags
+from trainables.data.labels.values import values_of
 
 RECTANGLES = arrays.arrays(
     st.sampled_from([np.int8, np.uint8, np.int64, np.float32, np.float64, np.bool_]),

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from trainables.data.dataset import open_dataset
+from trainables.data.cache.dataset import open_dataset
+from trainables.data.cache.in_process import prepare_in_process
 from trainables.data.errors import DataError
-from trainables.data.prepare import prepare_in_process
-from trainables.spec import DataSpec
+from trainables.specs.data import DataSpec
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -123,7 +123,7 @@ def wait_for_end(descriptor):
 
 def test_caller_imports_nothing_heavy():
     script = (
-        "import sys, trainables.data.prepare, trainables.data.dataset, trainables.data.cache\n"
+        "import sys, trainables.data.cache.in_process, trainables.data.cache.dataset, trainables.data.cache.prepare\n"
         "print(*{'tensorflow', 'keras', 'pyarrow', 'sklearn', 'ray'} & set(sys.modules))"
     )
     said = subprocess.run(

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trainables.data.cache.splits import hold_out
 from trainables.data.errors import DataError
-from trainables.data.splits import hold_out
 
 LABELS = (
     st.lists(st.integers(0, 6), min_size=3, max_size=120)

@@ -13,9 +13,9 @@ import pytest
 
 from trainables.data.errors import DataError
 from trainables.reports import FailureKind
-from trainables.spec import AugmentSpec, DataSpec
-from trainables.trial_run import Failure, TrialRun, dataset_on_this_node
-from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
+from trainables.specs.data import AugmentSpec, DataSpec
+from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
+from trainables.worker.trial_run import Failure, TrialRun, dataset_on_this_node
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -37,8 +37,8 @@ def data_of(prepare, sources):
 @pytest.fixture
 def training_on(data_of, variant_of):
     """Makes a fresh Training: `training_on("png", 0, augment=MIXED)`."""
-    from trainables.data.pipeline import split_tensors
-    from trainables.training import Training
+    from trainables.data.batches.tensors import split_tensors
+    from trainables.training.training import Training
 
     def make(name, memory_gb, *, augment):
         data = data_of(name, memory_gb)
@@ -152,8 +152,8 @@ def batches_of(data_of):
     import tensorflow as tf
 
     from trainables.data.augment.augmenter import Batch
-    from trainables.data.pipeline import gather_batch, split_tensors
-    from trainables.data.streaming import streamed
+    from trainables.data.batches.streaming import streamed
+    from trainables.data.batches.tensors import gather_batch, split_tensors
 
     def make(split, *, size, num_threads):
         tensors = split_tensors(split)
@@ -187,7 +187,7 @@ def test_batches_keep_their_order_when_a_later_one_is_decoded_first(data_of, bat
 
 
 def test_only_a_few_batches_are_made_ahead(data_of, batches_of, monkeypatch):
-    from trainables.data.streaming import BATCHES_AHEAD
+    from trainables.data.batches.streaming import BATCHES_AHEAD
 
     split = data_of("png", 0).train
     fetch, fetched = split.images.fetch, []
@@ -228,8 +228,8 @@ def test_an_image_damaged_between_two_epochs_is_a_data_error_with_its_place(spli
 def test_other_errors_of_tensorflow_stay_what_they_are(data_of):
     import tensorflow as tf
 
-    from trainables.data.pipeline import split_tensors
-    from trainables.data.streaming import data_errors
+    from trainables.data.batches.streaming import data_errors
+    from trainables.data.batches.tensors import split_tensors
 
     split = split_tensors(data_of("png", 0).train)
     split.images.failure = DataError("of an epoch before")
@@ -274,8 +274,8 @@ def test_a_node_without_the_data_keeps_it_as_the_driver_chose_whatever_its_memor
 
 
 def test_an_export_scores_the_same_streamed_as_in_memory(worker_spec, data_of, variant_of):
-    from orchestrator.export.request import ExportRequest
-    from orchestrator.export.task import export_model
+    from orchestrator.export.selection import ExportRequest
+    from trainables.exporting.export import export_model
 
     variant = variant_of()
     report = TrialRun(trial="t0001", variant=variant, first_epoch=1, spec=replace(worker_spec, picture=None)).step()

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from trainables.data.building import CARVED
+from trainables.data.cache.entry import CARVED
 from trainables.data.sources.digits import QUADRANTS, heavy_quarters
 
 COUNT = 60

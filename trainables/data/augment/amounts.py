@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from trainables.augment_spec import AugmentSpec
 from trainables.data.augment.draws import Draws
 from trainables.data.augment.pixels import WHITE, Amounts
+from trainables.specs.augment import AugmentSpec
 
 _SHIFT_STREAM, _ZOOM_STREAM, _BRIGHTNESS_STREAM, _CONTRAST_STREAM, _CUTOUT_STREAM = range(1, 6)
 

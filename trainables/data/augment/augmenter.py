@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from trainables.augment_spec import AugmentSpec
 from trainables.data.augment.amounts import colours_of, moves_of
 from trainables.data.augment.draws import Draws
 from trainables.data.augment.mixtures import Mixtures, mixed, mixtures_of
 from trainables.data.augment.pixels import Amounts, changed
 from trainables.data.augment.rand_augment import drawn_amounts
+from trainables.specs.augment import AugmentSpec
 
 #: Returns images and labels of the given rows.
 Fetch = Callable[[tf.Tensor], tuple[tf.Tensor, Any]]

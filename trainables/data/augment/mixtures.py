@@ -9,10 +9,10 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from trainables.augment_spec import AugmentSpec
 from trainables.data.augment.amounts import boxes_around
 from trainables.data.augment.draws import Draws
 from trainables.data.augment.pixels import inside
+from trainables.specs.augment import AugmentSpec
 
 _PARTNER_STREAM, _MIXUP_STREAM, _CUTMIX_STREAM, _BOX_STREAM, _CHOICE_STREAM = range(11, 16)
 

@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from trainables.augment_spec import AugmentSpec
 from trainables.data.augment.augmenter import Augmenter
-from trainables.data.pipeline import SplitTensors, gather_batch
+from trainables.data.batches.tensors import SplitTensors, gather_batch
+from trainables.specs.augment import AugmentSpec
 
 NUM_IMAGES = 6
 NUM_EPOCHS = 7

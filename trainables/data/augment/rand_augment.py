@@ -9,10 +9,10 @@ import math
 
 import tensorflow as tf
 
-from trainables.augment_spec import LARGEST_MAGNITUDE, RandAugmentSpec
 from trainables.data.augment.amounts import Geometry, boxes_around
 from trainables.data.augment.draws import Draws
 from trainables.data.augment.pixels import WHITE, Amounts
+from trainables.specs.augment import LARGEST_MAGNITUDE, RandAugmentSpec
 
 OPERATIONS = (
     "identity",

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from search_spaces import nearest
-from trainables.data.arrays import array_images, with_channels
 from trainables.data.errors import DataError
-from trainables.data.images import Array
-from trainables.data.labels import named
-from trainables.data.side_by_side import side_by_side
+from trainables.data.images.arrays import array_images, with_channels
+from trainables.data.images.images import Array
+from trainables.data.images.side_by_side import side_by_side
+from trainables.data.labels.classes import named
 from trainables.data.sources.base import SPLIT_NAMES, RawDataset, RawSplit, SplitName
-from trainables.spec import DataSpec
+from trainables.specs.data import DataSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from trainables.data.errors import DataError
-from trainables.data.images import Array
+from trainables.data.images.images import Array
 
 
 def is_list(kind: Any) -> bool:

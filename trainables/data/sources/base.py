@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from trainables.data.errors import DataError
-from trainables.data.images import Array, Images, Progress
+from trainables.data.images.images import Array, Images, Progress
 
 SplitName = Literal["train", "validation", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")

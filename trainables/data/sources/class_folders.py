@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from trainables.data.decode import Encoded, EncodedImages
 from trainables.data.errors import DataError
-from trainables.data.images import Progress
+from trainables.data.images.decode import Encoded, EncodedImages
+from trainables.data.images.images import Progress
 from trainables.data.sources.base import SPLIT_NAMES, OpenedSource, RawDataset, RawSplit, SplitName, content_hashes
-from trainables.spec import DataSpec
+from trainables.specs.data import DataSpec
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainables.data.images import Array, Progress
+from trainables.data.images.images import Array, Progress
 from trainables.data.sources.array_splits import array_dataset
 from trainables.data.sources.base import OpenedSource, RawDataset
-from trainables.spec import DataSpec
+from trainables.specs.data import DataSpec
 
 #: The flags of the column `quadrants`, in order.
 QUADRANTS = ("top_left", "top_right", "bottom_left", "bottom_right")

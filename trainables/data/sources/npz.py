@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from trainables.data.errors import DataError
-from trainables.data.images import Array, Progress
+from trainables.data.images.images import Array, Progress
 from trainables.data.sources.array_splits import array_dataset, lone_split, named_classes
 from trainables.data.sources.base import SPLIT_NAMES, OpenedSource, RawDataset, RawSplit, SplitName, content_hashes
-from trainables.spec import DataSpec
+from trainables.specs.data import DataSpec
 
 
 def open_npz(spec: DataSpec, progress: Progress) -> OpenedSource:

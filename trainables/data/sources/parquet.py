@@ -9,11 +9,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from trainables.data.arrays import ArrayImages
-from trainables.data.decode import Encoded, EncodedImages
 from trainables.data.errors import DataError
-from trainables.data.images import Array, Images, Progress
-from trainables.data.side_by_side import side_by_side
+from trainables.data.images.arrays import ArrayImages
+from trainables.data.images.decode import Encoded, EncodedImages
+from trainables.data.images.images import Array, Images, Progress
+from trainables.data.images.side_by_side import side_by_side
 from trainables.data.sources.arrow_lists import is_list, stacked
 from trainables.data.sources.base import SPLIT_NAMES, OpenedSource, RawDataset, RawSplit, content_hashes
 from trainables.data.sources.parquet_labels import (
@@ -23,7 +23,7 @@ from trainables.data.sources.parquet_labels import (
     open_parquet_file,
     read_labels,
 )
-from trainables.spec import DataSpec
+from trainables.specs.data import DataSpec
 
 #: Rows read at once.
 BATCH_ROWS = 256

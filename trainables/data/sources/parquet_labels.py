@@ -11,10 +11,10 @@ import numpy as np
 
 from search_spaces import nearest
 from trainables.data.errors import DataError
-from trainables.data.images import Array
+from trainables.data.images.images import Array
 from trainables.data.sources.arrow_lists import is_list
-from trainables.spec import DataSpec
-from trainables.target_spec import TargetKind
+from trainables.specs.data import DataSpec
+from trainables.specs.targets import TargetKind
 
 #: What a column of a kind may hold, in words.
 _EXPECTED: dict[TargetKind, str] = {

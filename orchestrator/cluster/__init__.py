@@ -1,0 +1,1 @@
+"""The machines: the connection to Ray, their resources, their workers' early start."""

@@ -1,0 +1,189 @@
+"""Starting and leaving Ray: a local one on loopback, or a running cluster."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import ray
+from ray._private import ray_constants
+from ray._private.utils import get_num_cpus
+from ray._raylet import Config  # type: ignore[attr-defined, unused-ignore]
+
+from orchestrator.cluster.prestart import preloaded_modules, start_early
+from orchestrator.cluster.resources import NodeResources, concurrent_trials
+from orchestrator.errors import ResourceError, StudyFailedError
+from orchestrator.study.sections import Resources
+from trainables.specs.worker import PRIVATE
+
+LOCAL = "local"
+_LOOPBACK = "127.0.0.1"
+#: The object store carries results of a few kilobytes; image data is memory-mapped from files.
+_OBJECT_STORE_BYTES = 128 * 1024 * 1024
+
+_ENVIRONMENT = {
+    # A trial without GPUs sees none; Ray would leave all of them visible.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
+    # GPU 0 is nvidia-smi's, not the fastest one: a worker asks nvidia-smi how much memory its GPU has.
+    "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+    # Relative paths in users' code mean the same in every process.
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    # The journal is the only memory: neither result files nor frequent snapshots.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    "TUNE_ONLY_STORE_CHECKPOINT_SCORE_ATTRIBUTE": "1",
+    # A failure is a result without the objective.
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
+}
+
+
+@contextmanager
+def ray_session(
+    resources: Resources, *, address: str | None = None, trials_left: Callable[[], int] = lambda: 0
+) -> Iterator[list[NodeResources]]:
+    """Connects to Ray and yields what its nodes have; disconnects at the end.
+
+    address: `host:port` or `auto` for a running cluster; None starts a Ray of our own on this machine.
+    trials_left: Trials that a Ray of our own shall start workers for ahead; asked once it is there.
+
+    Raises: StudyFailedError: if the cluster cannot be reached.
+    """
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    # What goes wrong in a trial is told by the journal, in words, and not by Ray's tracebacks.
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    if ray.is_initialized():
+        # The caller's own connection: used, and left as it was.
+        yield node_resources()
+        return
+    with ExitStack() as stack:
+        # Left after Ray itself.
+        if address is None:
+            stack.enter_context(_loopback_only())
+        stack.callback(ray.shutdown)
+        _connect(resources, address=address)
+        nodes = node_resources()
+        if address is None and (count := min(trials_left(), _num_workers(resources, nodes=nodes))) > 0:
+            start_early(count)
+        yield nodes
+
+
+def _num_workers(resources: Resources, *, nodes: list[NodeResources]) -> int:
+    """Returns how many trials run at once; 0 where that cannot be told yet, or none can."""
+    try:
+        return 0 if resources.gpus_per_trial == "auto" else concurrent_trials(resources, nodes=nodes)
+    except ResourceError:
+        # Said once the data is read, like all else that is wrong with a study.
+        return 0
+
+
+def node_resources() -> list[NodeResources]:
+    """Returns what each live node has."""
+    return [
+        NodeResources(cpus=node["Resources"].get("CPU", 0.0), gpus=node["Resources"].get("GPU", 0.0))
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
+
+
+def _connect(resources: Resources, *, address: str | None) -> None:
+    try:
+        if address is None:
+            _start_local(resources)
+        else:
+            ray.init(address=address, log_to_driver=False, configure_logging=False)
+    except Exception as exc:
+        # Ray raises a dozen kinds here, from ConnectionError to plain Exception.
+        first = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
+        if address is None:
+            raise StudyFailedError(f"Ray did not start on this machine ({first}); see `convfleet doctor`") from exc
+        raise StudyFailedError(
+            f"--address {address}: no Ray cluster answered ({first}); check `ray status` there, the port, and that "
+            "RAY_AUTH_MODE and the token are the cluster's"
+        ) from exc
+
+
+@contextmanager
+def _loopback_only() -> Iterator[None]:
+    """Keeps a Ray of our own from listening elsewhere than on this machine, which `_node_ip_address` alone does not.
+
+    Ray takes the address of the network for its node's even when it is told loopback's, unless clusters are off.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER, os.environ.get(ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR)
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"  # for the processes that Ray starts
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before[0]
+        if before[1] is None:
+            del os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR]
+        else:
+            os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = before[1]
+
+
+def _start_local(resources: Resources) -> None:
+    if "RAY_AUTH_MODE" not in os.environ:
+        # Other users of this machine reach loopback, too: only who has the token may talk to this Ray. This process
+        # read Ray's settings when it was imported, and reads them again.
+        os.environ["RAY_AUTH_MODE"] = "token"
+        Config.initialize("")
+    umask = os.umask(PRIVATE)
+    try:
+        with _threads_of_a_trial(resources):
+            _init_local(resources)
+    finally:
+        os.umask(umask)
+    _protect_token()
+
+
+@contextmanager
+def _threads_of_a_trial(resources: Resources) -> Iterator[None]:
+    """Has workers import NumPy for as many threads as a trial has CPUs.
+
+    Ray says so to them with their first trial; what they import ahead of it would read nothing, and take all cores.
+    """
+    if "OMP_NUM_THREADS" in os.environ:
+        yield
+        return
+    os.environ["OMP_NUM_THREADS"] = str(max(1, int(resources.cpus_per_trial)))
+    try:
+        yield
+    finally:
+        del os.environ["OMP_NUM_THREADS"]
+
+
+def _init_local(resources: Resources) -> None:
+    ray.init(
+        address=LOCAL,
+        num_cpus=_usable_cpus() if resources.cpus == "auto" else resources.cpus,
+        num_gpus=None if resources.gpus == "auto" else resources.gpus,
+        include_dashboard=False,
+        log_to_driver=False,
+        configure_logging=False,
+        object_store_memory=_OBJECT_STORE_BYTES,
+        _node_ip_address=_LOOPBACK,
+        _system_config={
+            # Ray Tune's workers have an environment of their own: those that Ray starts unasked would never be used.
+            "prestart_worker_first_driver": False,
+            "preload_python_modules": preloaded_modules(resources),
+        },
+    )
+
+
+def _usable_cpus() -> int:
+    """Returns the CPUs that Ray counts, but no more than this process may run on, which Ray does not ask."""
+    return max(1, min(int(get_num_cpus()), len(os.sched_getaffinity(0))))
+
+
+def _protect_token() -> None:
+    """Takes the token that Ray made, perhaps long ago, from everybody but its owner."""
+    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    if token.is_file() and token.stat().st_uid == os.getuid():
+        token.chmod(0o600)

@@ -1,0 +1,158 @@
+"""Is this machine ready? One check after another, each with its finding and, where it fails, the fix."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from orchestrator.cluster.doctor_check import Check, Level
+from orchestrator.cluster.doctor_devices import check_cores, check_gpus
+from orchestrator.cluster.environment import versions
+
+_TIMEOUT_SECONDS = 120
+_GB = 1024**3
+_WORKER_GB = 0.6
+_MIN_DISK_GB = 2.0
+
+_TENSORFLOW = """
+import tensorflow as tf
+value = float(tf.reduce_sum(tf.nn.conv2d(tf.ones([1, 4, 4, 1]), tf.ones([3, 3, 1, 1]), 1, "VALID")))
+print("gpus:" + ",".join(gpu.name for gpu in tf.config.list_physical_devices("GPU")) if value == 36.0 else "wrong")
+"""
+_RAY = """
+import ray, logging
+ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR,
+         _node_ip_address="127.0.0.1", object_store_memory=128 * 1024 * 1024)
+print("cluster:", ray.cluster_resources().get("CPU"), ray.cluster_resources().get("GPU", 0.0))
+"""
+
+
+def examine() -> Iterator[Check]:
+    """Yields one check after another; TensorFlow and Ray are tried in processes of their own."""
+    checks: list[Callable[[], Check | None]] = [
+        _packages,
+        _cpus,
+        check_cores,
+        check_gpus,
+        _disk,
+        _cache,
+        _shared_memory,
+        _tensorflow,
+        _ray,
+    ]
+    for check in checks:
+        if (found := check()) is not None:
+            yield found
+
+
+def _packages() -> Check:
+    found = versions()
+    missing = [name for name, number in found.items() if number == "not installed"]
+    if missing:
+        fix = "install them with: python -m pip install ."
+        return Check(name="packages", level=Level.ERROR, finding=f"{', '.join(missing)} not installed; {fix}")
+    return Check(
+        name="packages", level=Level.OK, finding=", ".join(f"{name} {number}" for name, number in found.items())
+    )
+
+
+def _cpus() -> Check:
+    cpus, free = len(os.sched_getaffinity(0)), _available_bytes() / _GB
+    finding = f"{cpus} CPUs, {free:.1f} GB of memory free; a worker process takes about {_WORKER_GB:g} GB"
+    if free < cpus * _WORKER_GB:
+        fix = "too little for a worker on every CPU; set resources.max_concurrent"
+        return Check(name="machine", level=Level.WARNING, finding=f"{finding}: {fix}")
+    return Check(name="machine", level=Level.OK, finding=finding)
+
+
+def _available_bytes() -> int:
+    """Returns the memory that new processes can have: what is free, and what the system keeps of files meanwhile."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _disk() -> Check:
+    free = shutil.disk_usage(Path.cwd()).free / _GB
+    level = Level.OK if free >= _MIN_DISK_GB else Level.WARNING
+    fix = "" if level is Level.OK else "; make room, or keep runs elsewhere with --runs"
+    return Check(name="disk", level=level, finding=f"{free:.1f} GB free where runs are kept{fix}")
+
+
+def _cache() -> Check:
+    # Late: it loads the image library.
+    from trainables.data.cache.prepare import cache_folder
+    from trainables.specs.data import DataSpec
+
+    folder = cache_folder(DataSpec(source="digits"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return Check(name="data cache", level=Level.OK, finding=f"{folder} is writable")
+    except OSError as exc:
+        fix = "set CONVFLEET_CACHE to a folder that is"
+        return Check(name="data cache", level=Level.ERROR, finding=f"{folder} is not writable ({exc.strerror}); {fix}")
+
+
+def _shared_memory() -> Check:
+    path = Path("/dev/shm")
+    if not path.is_dir():
+        return Check(name="shm", level=Level.OK, finding="no /dev/shm on this system; Ray uses files")
+    free = shutil.disk_usage(path).free / _GB
+    if free < 0.25:
+        fix = "Ray needs 0.2 GB; in a container start it with --shm-size=1g"
+        return Check(name="shm", level=Level.WARNING, finding=f"{free:.2f} GB free in /dev/shm; {fix}")
+    return Check(name="shm", level=Level.OK, finding=f"{free:.1f} GB free in /dev/shm")
+
+
+def _tensorflow() -> Check:
+    output, error = _python(_TENSORFLOW)
+    if "gpus:" not in output:
+        fix = "install the pinned version again: python -m pip install --force-reinstall ."
+        return Check(name="tensorflow", level=Level.ERROR, finding=f"does not compute ({error}); {fix}")
+    gpus = output.split("gpus:")[1].strip()
+    if gpus:
+        return Check(name="tensorflow", level=Level.OK, finding=f"computes; GPUs: {gpus}")
+    if shutil.which("nvidia-smi"):
+        fix = "install the CUDA libraries with: python -m pip install '.[gpu]'"
+        return Check(name="tensorflow", level=Level.WARNING, finding=f"computes, but sees none of the GPUs here; {fix}")
+    return Check(name="tensorflow", level=Level.OK, finding="computes on CPU; no GPU here")
+
+
+def _ray() -> Check:
+    output, error = _python(_RAY)
+    if "cluster:" not in output:
+        fix = "check that processes may listen on 127.0.0.1, and that the temporary folder is writable"
+        return Check(name="ray", level=Level.ERROR, finding=f"does not start ({error}); {fix}")
+    cpus, gpus = output.split("cluster:")[1].split()[:2]
+    finding = f"starts; shares out {float(cpus):g} CPUs and {float(gpus):g} GPUs"
+    return Check(name="ray", level=Level.OK, finding=finding)
+
+
+def _python(code: str) -> tuple[str, str]:
+    """Returns what a piece of Python printed, and the last line of what it complained of."""
+    environment = {
+        **os.environ,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        # Not all of a GPU's memory, which may be a running study's.
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    try:
+        result = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_SECONDS,
+            env=environment,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return "", f"no answer within {_TIMEOUT_SECONDS} seconds"
+    lines = result.stderr.strip().splitlines()
+    return result.stdout, lines[-1] if lines else f"exit code {result.returncode}"

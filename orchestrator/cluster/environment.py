@@ -1,0 +1,89 @@
+"""What a study ran on: versions, machine and git commit, one entry a session."""
+
+import json
+import logging
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from orchestrator.cluster.resources import NodeResources
+from orchestrator.runs.paths import RunFolder, write_whole
+
+PACKAGES = ("convfleet", "tensorflow", "keras", "ray", "optuna", "numpy", "pyarrow")
+SCHEMA_VERSION = 1
+_LARGEST_BYTES = 100_000_000
+
+logger = logging.getLogger(__name__)
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of Python and of the packages whose numbers matter, without importing them."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def record_environment(
+    folder: RunFolder,
+    *,
+    nodes: Sequence[NodeResources],
+    address: str | None,
+    data: Mapping[str, object] | None = None,
+) -> None:
+    """Adds this session to environment.json; one that cannot be read is set aside, since no result depends on it.
+
+    data: How the images are kept and what decided it.
+    """
+    sessions = _earlier_sessions(folder)
+    session = {
+        "at": time.time(),
+        "versions": versions(),
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+        "nodes": [asdict(node) for node in nodes],
+        "address": address or "local",
+        "data": data,
+        "command": sys.argv[1:],
+        "git_commit": _git_commit(Path.cwd()),
+    }
+    content = {"schema": SCHEMA_VERSION, "sessions": [*sessions, session]}
+    write_whole(folder.environment, json.dumps(content, indent=2))
+
+
+def _earlier_sessions(folder: RunFolder) -> list[Any]:
+    path = folder.environment
+    if not path.exists() and not path.is_symlink():
+        return []
+    try:
+        if path.is_file() and path.stat().st_size <= _LARGEST_BYTES:
+            sessions = json.loads(path.read_text(encoding="utf-8"))["sessions"]
+            if isinstance(sessions, list):
+                return sessions
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass  # damaged: set aside below
+    aside = path.with_name(f"environment-damaged-{time.time_ns()}.json")
+    path.rename(aside)
+    logger.warning('environment=%s decision=begin-anew aside=%s reason="cannot be read"', path, aside.name)
+    return []
+
+
+def _git_commit(folder: Path) -> str | None:
+    """Returns the commit that the current folder is at, or None outside of git."""
+    try:
+        result = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return result.stdout.strip() or None if result.returncode == 0 else None

@@ -1,0 +1,1 @@
+"""The free room on disk, and what checkpoints may take of it."""

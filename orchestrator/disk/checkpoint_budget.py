@@ -1,0 +1,181 @@
+"""Which checkpoints may go: the study's state and sizes on disk in, what to delete or reduce out; touches nothing."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orchestrator.journal.trial import StudyState, TrialState
+
+
+class Role(StrEnum):
+    """What a trial's checkpoints are for."""
+
+    RESUMABLE = "resumable"  # it goes on from them
+    LEADER = "leader"  # its best weights are, or would be, exported
+    LOSER = "loser"  # nobody asks for them, unless the study is extended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the journal says of a trial that matters here.
+
+    Args:
+        trial: Its name.
+        role: What its checkpoints are for.
+        best_epoch: Whose weights would be exported; None without a report.
+    """
+
+    trial: str
+    role: Role
+    best_epoch: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A checkpoint on disk.
+
+    Args:
+        trial: Whose.
+        epoch: Of which epoch.
+        is_reduced: Whether only weights are left of it.
+        size_bytes: What it takes.
+        weights_bytes: What it would take as weights alone, as far as known; else `size_bytes`.
+    """
+
+    trial: str
+    epoch: int
+    is_reduced: bool
+    size_bytes: int
+    weights_bytes: int
+
+
+class Step(StrEnum):
+    """What becomes of a checkpoint."""
+
+    DELETE = "delete"
+    REDUCE = "reduce"  # to weights alone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Eviction:
+    """One thing to do.
+
+    Args:
+        held: With what.
+        step: What to do with it.
+        is_for_budget: Whether the budget asks for it; else it would be done anyway.
+    """
+
+    held: Held
+    step: Step
+    is_for_budget: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to do, in this order, and what is left then.
+
+    Args:
+        evictions: What to do.
+        size_bytes: What all checkpoints take afterwards.
+        is_over: Whether that is more than the budget, because the rest is needed.
+    """
+
+    evictions: Sequence[Eviction]
+    size_bytes: int
+    is_over: bool
+
+
+def standings(state: StudyState, *, top: int) -> list[Standing]:
+    """Returns all trials of a study: those that can go on, then the ended ones, best first.
+
+    top: how many of the best the study exports; one leads in any case, and so does whatever was exported.
+    """
+    header, trials = state.header, list(state.trials.values())
+    sign = -1.0 if header.mode == "max" else 1.0
+    best = {trial.name: trial.best_report(metric=header.metric, mode=header.mode) for trial in trials}
+    ended = [trial for trial in trials if trial.has_ended]
+    # The order of `analysis.leaderboard`, which a test compares; what has no rank there is worst.
+    places = {
+        trial.name: (0, sign * report.metrics[header.metric], trial.epoch, trial.name)
+        for trial in ended
+        if trial.state in {TrialState.COMPLETED, TrialState.STOPPED} and (report := best[trial.name]) is not None
+    }
+    ranked = sorted(places, key=places.__getitem__)
+    unranked = [trial.name for trial in ended if trial.name not in places]
+    leaders = {*ranked[: max(1, top)], *(item.trial for item in state.exports)}
+    roles = {name: Role.LEADER if name in leaders else Role.LOSER for name in (*ranked, *unranked)}
+    going_on = {trial.name: Role.RESUMABLE for trial in trials if not trial.has_ended}
+    return [
+        Standing(
+            trial=name,
+            role=role,
+            best_epoch=report.epoch if (report := best[name]) is not None else None,
+        )
+        for name, role in {**going_on, **roles}.items()
+    ]
+
+
+def unranked(state: StudyState, names: Iterable[str]) -> list[Standing]:
+    """Returns some trials for a plan without a budget, which asks for no ranks: whatever ended counts as a leader."""
+    header = state.header
+    found = []
+    for trial in (state.trials[name] for name in names):
+        best = trial.best_report(metric=header.metric, mode=header.mode)
+        role = Role.LEADER if trial.has_ended else Role.RESUMABLE
+        found.append(Standing(trial=trial.name, role=role, best_epoch=None if best is None else best.epoch))
+    return found
+
+
+def plan_evictions(held: Iterable[Held], of_trials: Sequence[Standing], *, budget_bytes: float | None) -> Plan:
+    """Returns what may and must go.
+
+    Without a budget, ended trials keep their newest and their best checkpoint. Within one, losers lose everything, the
+    worst first, and then leaders all but their best weights. Trials that can go on, and those that the study does not
+    know, are never touched.
+
+    of_trials: as `standings` returns them.
+    """
+    by_trial: dict[str, list[Held]] = {}
+    for item in sorted(held, key=lambda item: (item.trial, item.epoch, item.is_reduced)):
+        by_trial.setdefault(item.trial, []).append(item)
+    ended = [standing for standing in of_trials if standing.role is not Role.RESUMABLE]
+    size = sum(item.size_bytes for items in by_trial.values() for item in items)
+    evictions: list[Eviction] = []
+
+    def evict(found: Iterable[Eviction]) -> None:
+        nonlocal size
+        for eviction in found:
+            item = eviction.held
+            size -= item.size_bytes - (item.weights_bytes if eviction.step is Step.REDUCE else 0)
+            evictions.append(eviction)
+
+    for standing in ended:
+        items = by_trial.get(standing.trial, [])
+        outdated = _outdated(items, standing)
+        evict(Eviction(held=item, step=Step.DELETE, is_for_budget=False) for item in outdated)
+        by_trial[standing.trial] = [item for item in items if item not in outdated]
+    for role, evictions_of in ((Role.LOSER, _of_loser), (Role.LEADER, _of_leader)):
+        for standing in reversed([standing for standing in ended if standing.role is role]):
+            if budget_bytes is not None and size > budget_bytes:
+                evict(evictions_of(by_trial[standing.trial], standing))
+    return Plan(evictions=evictions, size_bytes=size, is_over=budget_bytes is not None and size > budget_bytes)
+
+
+def _outdated(items: Sequence[Held], standing: Standing) -> list[Held]:
+    """Returns what an ended trial does not use: neither newest nor best, or weights whose whole checkpoint is there."""
+    whole = {item.epoch for item in items if not item.is_reduced}
+    kept = {standing.best_epoch, max(whole, default=None)}
+    return [item for item in items if item.epoch not in kept or (item.is_reduced and item.epoch in whole)]
+
+
+def _of_loser(items: Sequence[Held], standing: Standing) -> list[Eviction]:
+    return [Eviction(held=item, step=Step.DELETE) for item in items]
+
+
+def _of_leader(items: Sequence[Held], standing: Standing) -> list[Eviction]:
+    return [
+        Eviction(held=item, step=Step.REDUCE if item.epoch == standing.best_epoch else Step.DELETE)
+        for item in items
+        if not item.is_reduced
+    ]

@@ -1,0 +1,116 @@
+"""Watches the room on disk while a study runs, and ends the session before anything breaks.
+
+Likewise where the run folder itself is gone.
+"""
+
+import errno
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from orchestrator.disk.free_space import Place, estimated_need, full_places, need_in_words, shortage
+from orchestrator.errors import DiskSpaceError, StudyFailedError
+from orchestrator.journal.trial import StudyState
+from orchestrator.results.words import size_in_words
+from orchestrator.runs.paths import RunFolder
+from orchestrator.study.loading import StudySpec
+
+#: Between two looks.
+PERIOD_SECONDS = 2.0
+
+
+class SpaceWatch:
+    """One session's eye on the disks it writes to.
+
+    Args:
+        spec: The study.
+        folder: Its run.
+        places: Where it writes, the run folder's first.
+        tell: Told what its user should know.
+        clock: Seconds from any start.
+    """
+
+    def __init__(
+        self,
+        spec: StudySpec,
+        *,
+        folder: RunFolder,
+        places: Sequence[Place],
+        tell: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._spec = spec
+        self._folder = folder
+        self._places = places
+        self._tell = tell
+        self._clock = clock
+        self._looked_at = clock()
+        #: How many trials must have reported before the need is estimated again.
+        self._next_estimate = 1
+        self._has_warned = False
+        self._journal = _identity(folder.journal)
+
+    def check(self) -> None:
+        """Raises DiskSpaceError where less is free than storage.min_free_gb asks for.
+
+        Raises: StudyFailedError: if the journal is not where it was: what is written from then on would be lost.
+        """
+        if _identity(self._folder.journal) != self._journal:
+            raise StudyFailedError(
+                f"{self._folder.root}: the run folder was removed or replaced while the study ran; put it back to go "
+                "on from where it was then, or run the study anew"
+            )
+        if short := shortage(self._places, min_free_gb=self._spec.storage.min_free_gb):
+            raise DiskSpaceError(short)
+
+    def begin(self, state: StudyState, *, num_concurrent: int) -> None:
+        """Tells what the study needs and what is free.
+
+        Raises: DiskSpaceError: if there is no room for what is sure.
+        """
+        place = self._places[0]
+        need = estimated_need(self._spec, state, folder=self._folder, num_concurrent=num_concurrent)
+        self._tell(need_in_words(need, place=place))
+        if need.sure_bytes > place.free_bytes:
+            raise DiskSpaceError(
+                f"{place.path} ({place.name}): the next checkpoints alone take {size_in_words(need.sure_bytes)}, but "
+                f"{size_in_words(place.free_bytes)} are free; make room there"
+            )
+
+    def look(self, state: StudyState, *, num_concurrent: int) -> None:
+        """Looks every two seconds, and warns once if what the study will need is more than there is.
+
+        Raises: DiskSpaceError: where less is free than storage.min_free_gb asks for.
+        """
+        now = self._clock()
+        if now - self._looked_at < PERIOD_SECONDS:
+            return
+        self._looked_at = now
+        self.check()
+        num_reported = sum(bool(trial.reports) for trial in list(state.trials.values()))
+        if self._has_warned or num_reported < self._next_estimate:
+            return
+        self._next_estimate = 2 * num_reported
+        need = estimated_need(self._spec, state, folder=self._folder, num_concurrent=num_concurrent)
+        free = self._places[0].free_bytes
+        if need.total_bytes is not None and need.total_bytes > free - self._spec.storage.min_free_gb * 1e9:
+            self._has_warned = True
+            self._tell(
+                f"warning: {need_in_words(need, place=self._places[0])}: the study will pause when less than "
+                "storage.min_free_gb is left; make room, or set storage.checkpoint_budget_gb"
+            )
+
+    def remark(self, error: BaseException) -> str:
+        """Returns what to add to an error that a full disk may have caused; an empty text if no disk is full."""
+        is_told = os.strerror(errno.ENOSPC) in str(error) or os.strerror(errno.EDQUOT) in str(error)
+        return full_places(self._places, is_told=is_told)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Returns which file lies there; None if none does."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

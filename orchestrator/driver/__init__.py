@@ -1,0 +1,1 @@
+"""One driver's work on one run."""

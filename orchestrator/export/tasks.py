@@ -1,0 +1,57 @@
+"""Exports as Ray tasks: TensorFlow stays in the workers, and exports run side by side."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from orchestrator.errors import ExportError
+from orchestrator.export.selection import ExportRequest, ExportResult
+
+_POLL_SECONDS = 0.2
+
+
+def run_exports(requests: Sequence[ExportRequest]) -> Iterator[ExportResult | ExportError | None]:
+    """Yields each export, or why it failed, as it is finished, and None now and then while waiting."""
+    waiting = {
+        _export.options(num_cpus=request.worker.device.cpus, num_gpus=request.worker.device.gpus, max_retries=2).remote(
+            request
+        ): request
+        for request in requests
+    }
+    while waiting:
+        done, _ = ray.wait(list(waiting), timeout=_POLL_SECONDS)
+        if not done:
+            yield None
+        for reference in done:
+            yield _outcome(reference, waiting.pop(reference))
+
+
+def _outcome(reference: Any, request: ExportRequest) -> ExportResult | ExportError:
+    try:
+        result: ExportResult = ray.get(reference)
+    except RayTaskError as exc:
+        return _export_error(request, exc.cause or exc)
+    except RayError as exc:
+        lines = str(exc).strip().splitlines()
+        return ExportError(
+            f"{request.trial}: the export's worker process died ({lines[0] if lines else type(exc).__name__}); "
+            "`convfleet export` tries again"
+        )
+    return result
+
+
+@ray.remote
+def _export(request: ExportRequest) -> ExportResult:
+    # Late, because it brings TensorFlow, and this module is the driver's, too.
+    from trainables.exporting.export import export_model
+
+    return export_model(request)
+
+
+def _export_error(request: ExportRequest, cause: BaseException) -> ExportError:
+    if isinstance(cause, ExportError):
+        return ExportError(str(cause))
+    text = str(cause).strip().splitlines()
+    return ExportError(f"{request.trial}: the export failed ({type(cause).__name__}: {text[0] if text else ''})")

@@ -1,0 +1,1 @@
+"""The study's only memory: its records, their checks and their fold."""

@@ -1,0 +1,147 @@
+"""The journal: one JSON record a line, only ever appended to, each line with a checksum of all that stands up to it.
+
+A record is with the operating system when `append` returns, so a driver that dies loses nothing it acted on. The last
+line of a file may be torn; readers ignore it, and the next writer cuts it off.
+"""
+
+import errno
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from orchestrator.errors import JournalError, StudyPausedError
+from orchestrator.journal.checksums import checksum_of, end_of_lines, is_right, whole_lines, with_checksum
+from orchestrator.journal.records import JOURNAL_SCHEMA, Record, StudyOpened, record_from_json, record_to_json
+
+#: What to do about a damaged journal, wherever that is found out.
+WAY_ON = (
+    "the journal was changed by something else, or its disk loses data; restore it from a backup, or let `convfleet "
+    "repair {run}` keep what is whole, which goes on from the checkpoints"
+)
+
+
+class Journal:
+    """An open journal; use it as a context manager.
+
+    Args:
+        path: The file; made if missing, continued otherwise.
+        check: Raises where this process may write no more; asked before every record.
+
+    Raises: JournalError: if it is a link, or ends in something that is no record.
+    """
+
+    def __init__(self, path: Path, *, check: Callable[[], None] = lambda: None) -> None:
+        self.path = path
+        self._check = check
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink():
+            raise JournalError(f"{path}: is a link; put the journal itself in its place: nothing is written elsewhere")
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        try:
+            self._length, last = end_of_lines(self._file)
+            # What follows the last line break is torn: a driver died, or a disk was full, while it was written.
+            os.ftruncate(self._file, self._length)
+        except BaseException as exc:
+            os.close(self._file)
+            if isinstance(exc, JournalError):
+                raise JournalError(f"{path}: {exc}; {way_on(path)}") from exc
+            raise
+        self._checksum = checksum_of(last) or 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def append(self, record: Record) -> None:
+        """Writes one record, through to the operating system.
+
+        Raises: StudyPausedError: as `check`. OSError: if it cannot be written.
+        """
+        self.check()
+        text = json.dumps(record_to_json(record), separators=(",", ":"), allow_nan=False)
+        data, checksum = with_checksum(text.encode(), before=self._checksum)
+        start = self._length
+        try:
+            written = os.write(self._file, data)
+            if written != len(data):
+                raise OSError(errno.ENOSPC, f"wrote {written} of {len(data)} bytes")
+        except OSError as exc:
+            # A full disk may take half a line: the journal must end with a whole one before anything else is written.
+            os.ftruncate(self._file, start)
+            raise OSError(exc.errno, exc.strerror or str(exc), str(self.path)) from exc
+        self._length += len(data)
+        self._checksum = checksum
+
+    def check(self) -> None:
+        """Makes sure that this process may write, and that nobody else wrote: what it knows would be outdated.
+
+        Raises: StudyPausedError: if another driver has taken over.
+        """
+        self._check()
+        length = os.fstat(self._file).st_size
+        if length != self._length:
+            raise StudyPausedError(
+                f"{self.path}: another program wrote to it (it has {length:,} bytes, expected {self._length:,}), so "
+                "this driver stops and writes no more; see with `convfleet status` whether another one is at work"
+            )
+
+    def close(self) -> None:
+        """Makes all records durable and closes the file."""
+        if self._file >= 0:
+            os.fsync(self._file)
+            os.close(self._file)
+            self._file = -1
+
+
+def read_journal(path: Path) -> Iterator[Record]:
+    """Yields all whole records, oldest first, passing over a torn last line.
+
+    Raises: JournalError: if a line before the last one is not a record, or is not as it was written.
+    """
+    number, before = 0, 0
+    lines = whole_lines(path)
+    while True:
+        try:
+            number += 1
+            line = next(lines, None)
+            if line is None:
+                return
+            record = record_from_json(_DECODER.decode(line.decode()))
+            if not is_right(line, before=before) and not _is_of_another_version(record, number=number):
+                found = "its checksum is wrong" if checksum_of(line) is not None else "it has no checksum"
+                raise JournalError(f"{found}: it is not as it was written, or a line before it is missing")
+        except OSError as exc:
+            raise JournalError(f"{path}: cannot be read ({exc.strerror or exc})") from exc
+        except (ValueError, RecursionError, JournalError) as exc:
+            if str(exc).startswith(str(path)):
+                raise
+            raise JournalError(
+                f"{path}, line {number}: not a record ({exc}); {number - 1} records before it are whole; {way_on(path)}"
+            ) from exc
+        before = checksum_of(line) or 0
+        yield record
+
+
+def way_on(path: Path) -> str:
+    """Returns what to do about a journal that is damaged."""
+    return WAY_ON.format(run=path.parent)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number that a journal holds")
+
+
+#: One for all lines: `json.loads` would make one for each.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def _is_of_another_version(record: Record, *, number: int) -> bool:
+    """Returns whether a line without a checksum is the first of a journal that the fold will refuse for its schema."""
+    return number == 1 and isinstance(record, StudyOpened) and record.schema != JOURNAL_SCHEMA

@@ -1,0 +1,161 @@
+"""Whether a record can be a fact at all: types, ranges and names, whoever wrote the journal that it was read from.
+
+Names in records become paths, so a trial is called as its number says, and an export lies among the run's exports.
+"""
+
+import math
+import re
+from collections import abc
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any, get_args, get_origin
+
+from orchestrator.errors import JournalError
+from orchestrator.journal.records import (
+    EpochReported,
+    ModelExported,
+    Record,
+    StudyExtended,
+    StudyOpened,
+    TrialProposed,
+    TrialReused,
+)
+from orchestrator.runs.paths import trial_name
+
+#: The end of the year 9999 in seconds since 1970: no calendar here goes further.
+_LATEST = 253_402_300_799.0
+#: What a column of the tables holds.
+_LARGEST = 2**63 - 1
+_MAX_TRIALS = 1_000_000
+#: One folder below the run's exports: neither hidden nor elsewhere.
+_EXPORT = re.compile(r"exports/[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def check_fact(record: Record) -> None:
+    """Raises JournalError if a record cannot be true, whatever came before it."""
+    for name, kind, check in _FIELDS[type(record)]:
+        value = getattr(record, name)
+        if not check(value):
+            raise JournalError(f"{name}: expected {_EXPECTED[kind]}, got {_shown(value)}")
+    if not 0 <= record.at <= _LATEST:
+        raise JournalError(f"at: expected seconds since 1970, got {record.at!r}")
+    match record:
+        case StudyOpened():
+            _demand(record.mode in ("max", "min"), "mode", "max or min", record.mode)
+            _demand(record.max_epochs >= 1, "max_epochs", "at least 1", record.max_epochs)
+            _demand(0 <= record.num_trials <= _MAX_TRIALS, "num_trials", "a number of trials", record.num_trials)
+        case StudyExtended():
+            _demand(record.max_epochs >= 1, "max_epochs", "at least 1", record.max_epochs)
+            _demand(0 <= record.num_trials <= _MAX_TRIALS, "num_trials", "a number of trials", record.num_trials)
+        case TrialProposed() | TrialReused():
+            _demand(record.number >= 0, "number", "at least 0", record.number)
+            _demand(record.trial == trial_name(record.number), "trial", trial_name(record.number), record.trial)
+            _demand(_is_plain(record.variant), "variant", "values of an ordinary size", record.variant)
+            if isinstance(record, TrialReused):
+                _check_reused(record)
+        case EpochReported():
+            _check_report(record.report)
+        case ModelExported():
+            expected = "a folder such as exports/1-t0007"
+            _demand(_EXPORT.fullmatch(record.folder) is not None, "folder", expected, record.folder)
+            _demand(_are_numbers(record.test_metrics), "test_metrics", "numbers by name", record.test_metrics)
+    if worker := getattr(record, "worker", None):
+        _check_worker(worker)
+
+
+def _check_reused(record: TrialReused) -> None:
+    for report in record.reports:
+        _demand(isinstance(report, Mapping), "reports", "mappings", report)
+        _check_report(report)
+    for name in ("reported_at", "started_at"):
+        times = getattr(record, name)
+        _demand(all(_is_number(at) and 0 <= at <= _LATEST for at in times), name, "seconds since 1970", times)
+
+
+def _check_report(report: Mapping[str, Any]) -> None:
+    for name in ("metrics", "overhead_seconds", "cost"):
+        _demand(_are_numbers(report.get(name, {})), f"report.{name}", "numbers by name", report.get(name))
+    for name in ("train_seconds", "images_per_second"):
+        _demand(_is_number(report.get(name, 0.0)), f"report.{name}", "a number", report.get(name))
+    _demand(_is_whole(report.get("epoch", 0)), "report.epoch", "a whole number", report.get("epoch"))
+    _demand(isinstance(report.get("reason", ""), str), "report.reason", "a text", report.get("reason"))
+
+
+def _check_worker(worker: Mapping[str, Any]) -> None:
+    for name, check in _WORKER.items():
+        value = worker.get(name)
+        if value is not None and not check(value):
+            raise JournalError(f"worker.{name}: expected what describes a worker process, got {_shown(value)}")
+
+
+def _demand(is_right: bool, where: str, expected: object, got: object) -> None:
+    if not is_right:
+        raise JournalError(f"{where}: expected {expected}, got {_shown(got)}")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST
+
+
+def _is_number(value: object) -> bool:
+    return math.isfinite(value) if isinstance(value, float) else _is_whole(value)
+
+
+def _are_numbers(value: object) -> bool:
+    # Asked for every number of a journal: in the order of what is most likely there.
+    return isinstance(value, Mapping) and all(
+        isinstance(key, str) and ((type(number) is float and math.isfinite(number)) or _is_number(number))
+        for key, number in value.items()
+    )
+
+
+def _is_plain(value: object) -> bool:
+    """Returns whether a value is made of what a table's column holds."""
+    if type(value) in _PLAIN or _is_number(value):
+        return True
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _is_plain(inner) for key, inner in value.items())
+    return isinstance(value, _LISTS) and all(map(_is_plain, value))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
+_LONGEST_SHOWN = 80
+# Made once: asked for every value of a journal, where a union of types would be made anew each time.
+_PLAIN = frozenset((str, bool, type(None)))
+_LISTS = (list, tuple)
+_CHECKS: Mapping[Any, Callable[[object], bool]] = {
+    str: _is_text,
+    int: _is_whole,
+    float: _is_number,
+    abc.Mapping: lambda value: isinstance(value, Mapping),
+    abc.Sequence: lambda value: isinstance(value, _LISTS),
+}
+#: The fields of each kind of record that have a type to check.
+_FIELDS: Mapping[type, list[tuple[str, Any, Callable[[object], bool]]]] = {
+    kind: [
+        (field.name, expected, _CHECKS[expected])
+        for field in fields(kind)
+        if (expected := get_origin(field.type) or field.type) in _CHECKS
+    ]
+    for kind in get_args(Record)
+}
+_EXPECTED: Mapping[Any, str] = {str: "a text", int: "a whole number", float: "a number"} | {
+    abc.Mapping: "a mapping",
+    abc.Sequence: "a list",
+}
+_WORKER: Mapping[str, Callable[[object], bool]] = {
+    "node": _is_text,
+    "worker_pid": _is_whole,
+    "cpus": _is_number,
+    "gpus": _is_number,
+    "memory_mb": _is_number,
+    "gpu_ids": lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
+}

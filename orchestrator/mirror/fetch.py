@@ -1,0 +1,189 @@
+"""Runs that are kept elsewhere: finding a free name for one, and bringing one here to go on with it."""
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import unquote
+
+import yaml
+
+from orchestrator.errors import InputError, RunFolderError
+from orchestrator.mirror.files import EXPORTS, FAILURES
+from orchestrator.mirror.journal import read_remote_journal, take_longer
+from orchestrator.mirror.lock import STALE_SECONDS, heard_from
+from orchestrator.runs.folder import open_run_folder
+from orchestrator.runs.lock import driver_lock, is_driver_alive
+from orchestrator.runs.paths import RUNS, RunFolder, write_whole
+from trainables.checkpoints.store import MANIFEST
+from trainables.errors import RemoteError
+from trainables.exporting.manifest import fingerprints
+from trainables.files.remote import RemoteFolder
+from trainables.files.uris import child_uri, is_uri, parent_uri, shown_uri, uri_complaint
+
+_RETRY_SECONDS = (1.0, 3.0)
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._-]*")
+
+#: What else of a run is brought here at once.
+_SMALL = ("study.yaml", "environment.json", "trials.parquet", "epochs.parquet", "augmented.png")
+
+Result = TypeVar("Result")
+
+
+def patiently(work: Callable[[], Result], *, uri: str, sleep: Callable[[float], None] = time.sleep) -> Result:
+    """Returns what the work returns, trying again a few times where that may help.
+
+    Raises: RunFolderError: if the storage does not do its part.
+    """
+    delays = iter(_RETRY_SECONDS)
+    while True:
+        try:
+            return work()
+        except RemoteError as exc:
+            delay = None if exc.is_lasting else next(delays, None)
+            if delay is None:
+                raise RunFolderError(
+                    f"storage {shown_uri(uri)}: cannot be used ({exc}); check the URI, the credentials in the "
+                    "environment and the network"
+                ) from exc
+        sleep(delay)
+
+
+def run_uri(folder: RunFolder, uri: str) -> str:
+    """Returns where a run is kept elsewhere: below the storage's URI, under the run folder's own name."""
+    return child_uri(uri, folder.root.resolve().name)
+
+
+def remote_of(folder: RunFolder, uri: str) -> RemoteFolder:
+    """Returns the run elsewhere.
+
+    Raises: RunFolderError: if its URI cannot be opened.
+    """
+    place = run_uri(folder, uri)
+    return patiently(lambda: RemoteFolder.open(place), uri=place)
+
+
+def taken_elsewhere(uri: str | None) -> Callable[[str], bool]:
+    """Returns a function that tells whether a run of a name is kept elsewhere already.
+
+    Raises: RunFolderError: by that function, if the storage cannot be used.
+    """
+    if uri is None:
+        return lambda name: False
+
+    def is_taken(name: str) -> bool:
+        place = child_uri(uri, name)
+        return bool(patiently(lambda: RemoteFolder.open(place).files(), uri=place))
+
+    return is_taken
+
+
+def is_driver_elsewhere(text: str) -> bool:
+    """Returns whether a driver on some machine was heard from within a minute, where the text is a URI."""
+    if not is_uri(text):
+        return False
+    holder, seconds = patiently(lambda: heard_from(RemoteFolder.open(text), now=time.time()), uri=text)
+    return holder is not None and seconds < STALE_SECONDS
+
+
+def local_run(text: str, *, runs: Path = RUNS, with_files: bool = False) -> Path:
+    """Returns the folder of a run; where the text is a URI, after bringing what is missing here to `runs/<name>`.
+
+    with_files: Whether exports and tracebacks are wanted, too, and not only what the journal tells.
+
+    Raises: RunFolderError: if there is no such run, or the folder here is another run's.
+    """
+    if not is_uri(text):
+        return Path(text)
+    if complaint := uri_complaint(text):
+        raise InputError(f"RUN: {complaint}" + (f", got {text!r}" if complaint.startswith("must") else ""))
+    parent, name = parent_uri(text)
+    name = unquote(name)
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{shown_uri(text)}: must end with the name of a run, such as s3://bucket/runs/quickstart")
+    return patiently(lambda: _bring(text, runs / name, parent=parent, with_files=with_files), uri=text)
+
+
+def _bring(uri: str, root: Path, *, parent: str, with_files: bool) -> Path:
+    remote, folder = RemoteFolder.open(uri), RunFolder(root)
+    study = remote.read("study.yaml")
+    if study is None or not read_remote_journal(remote).data:
+        raise RunFolderError(
+            f"{shown_uri(uri)}: no such run; give the storage.uri of its study and its name, such as "
+            "s3://bucket/runs/quickstart"
+        )
+    if root.exists():
+        open_run_folder(root)
+        if is_driver_alive(folder):
+            return root  # what is there comes from here
+    else:
+        _make(folder, remote=remote)
+    with driver_lock(folder):
+        take_longer(folder, remote)
+        before = folder.study.read_bytes()
+        if (study := _with_uri(before, parent, where=folder.study)) != before:
+            write_whole(folder.study, study)
+        if with_files:
+            _bring_files(remote, folder)
+    return root
+
+
+def _make(folder: RunFolder, *, remote: RemoteFolder) -> None:
+    """Makes a run folder out of what is elsewhere, whole or not at all."""
+    draft = folder.root.with_name(f".{folder.root.name}.fetched")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(mode=0o700, parents=True)
+    try:
+        for name in _SMALL:
+            if (data := remote.read(name)) is not None:
+                write_whole(draft / name, data)
+        take_longer(RunFolder(draft), remote)
+        draft.rename(folder.root)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _with_uri(study: bytes, uri: str, *, where: Path) -> bytes:
+    """Returns a study file whose storage is the one that the run was brought from: buckets are copied and renamed."""
+    try:
+        content = yaml.safe_load(study)
+        storage = content.get("storage") or {}
+        if storage == uri or storage.get("uri") == uri:
+            return study
+        content["storage"] = {**storage, "uri": uri}
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as exc:
+        raise RunFolderError(f"{where}: is not a study file ({type(exc).__name__}); restore it from a backup") from exc
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120).encode()
+
+
+def _bring_files(remote: RemoteFolder, folder: RunFolder) -> None:
+    for name in remote.files(FAILURES):
+        if not (folder.root / name).exists():
+            remote.download(name, folder.root / name)
+    files = list(remote.files(EXPORTS))
+    for key in files:
+        name = key.split("/")[1]
+        if key == f"{EXPORTS}/{name}/{MANIFEST}" and not (folder.exports / name).exists():
+            _bring_export(remote, folder, name=name, files=[file for file in files if file.split("/")[1] == name])
+
+
+def _bring_export(remote: RemoteFolder, folder: RunFolder, *, name: str, files: list[str]) -> None:
+    draft = folder.exports / f".{name}.fetched"
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        for key in files:
+            remote.download(key, draft / Path(key).relative_to(EXPORTS, name))
+        if _files_of(draft / MANIFEST) == fingerprints(draft):
+            draft.rename(folder.exports / name)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _files_of(manifest: Path) -> object:
+    try:
+        return json.loads(manifest.read_text(encoding="utf-8"))["files"]
+    except (ValueError, KeyError, TypeError):
+        return None  # damaged: the model can be exported again

@@ -1,0 +1,130 @@
+"""The journal elsewhere: object stores cannot append, so it lies in segments named by their offset in the journal.
+
+The last segment is written anew as it grows; from `SEGMENT_BYTES` on, another one begins. A segment holds whole lines,
+so that what is there is the beginning of the journal at any time.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.errors import JournalError, RunFolderError
+from orchestrator.runs.paths import RunFolder, write_whole
+from trainables.files.remote import RemoteFolder
+from trainables.files.uris import shown_uri
+
+SEGMENT_BYTES = 256 * 1024
+_FOLDER = "journal"
+_NAME = re.compile(rf"{_FOLDER}/(\d{{16}})\.jsonl")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteJournal:
+    """What is there of a journal.
+
+    Args:
+        data: All segments, one after the other.
+        starts: The offsets of the segments, ascending.
+    """
+
+    data: bytes = b""
+    starts: tuple[int, ...] = ()
+
+
+def segment_name(start: int) -> str:
+    """Returns the name of the segment that begins at an offset.
+
+    >>> segment_name(262144)
+    'journal/0000000000262144.jsonl'
+    """
+    return f"{_FOLDER}/{start:016d}.jsonl"
+
+
+def read_remote_journal(remote: RemoteFolder) -> RemoteJournal:
+    """Returns the journal of a run elsewhere; an empty one where there is none.
+
+    Raises: JournalError: if a segment is missing. RemoteError: if the storage does not answer.
+    """
+    found, starts, data = _starts(remote), [], bytearray()
+    while len(data) in found and (segment := remote.read(segment_name(len(data)))):
+        starts.append(len(data))
+        data += segment
+    if max(found, default=0) > len(data):
+        raise JournalError(
+            f"{shown_uri(remote.uri)}: {segment_name(len(data))} is missing or the one before was changed; restore it "
+            "from a backup, or go on from the run folder of the machine that wrote it"
+        )
+    return RemoteJournal(data=bytes(data), starts=tuple(starts))
+
+
+def take_longer(folder: RunFolder, remote: RemoteFolder) -> RemoteJournal:
+    """Makes the journal here the longer one of both, and returns what is there; the caller holds the run folder.
+
+    Raises: RunFolderError: if neither begins with the other. JournalError: if the one there is damaged.
+        RemoteError: if the storage does not answer.
+    """
+    there = read_remote_journal(remote)
+    here = folder.journal.read_bytes() if folder.journal.is_file() else b""
+    here = here[: here.rfind(b"\n") + 1]
+    if not here.startswith(there.data) and not there.data.startswith(here):
+        raise RunFolderError(
+            f"{folder.root} and {shown_uri(remote.uri)} are not the same run: their journals differ after "
+            f"{_common_lines(here, there.data)} records; go on with one of them from a folder of its own: move "
+            f"{folder.root} away, or give its study another storage.uri"
+        )
+    if len(there.data) > len(here):
+        write_whole(folder.journal, there.data)
+    for start in _starts(remote).difference(there.starts):
+        # Left by a driver that was at work at the same time and stopped.
+        remote.delete(segment_name(start))
+    return there
+
+
+class JournalUploader:
+    """Brings what was appended to a journal to its segments elsewhere.
+
+    Args:
+        path: The journal here.
+        remote: The run there.
+        known: What is there already: the beginning of the journal here.
+    """
+
+    def __init__(self, path: Path, *, remote: RemoteFolder, known: RemoteJournal) -> None:
+        self._path = path
+        self._remote = remote
+        self._start = known.starts[-1] if known.starts else 0
+        self._end = len(known.data)
+
+    def flush(self) -> None:
+        """Uploads all whole records.
+
+        Raises: RemoteError: if the storage does not take them; what it took is not uploaded again.
+        """
+        while self._path.is_file() and self._path.stat().st_size > self._end:
+            start = self._start if self._end - self._start < SEGMENT_BYTES else self._end
+            with self._path.open("rb") as file:
+                file.seek(start)
+                data = file.read(SEGMENT_BYTES) + file.readline()
+            data = data[: data.rfind(b"\n") + 1]
+            if start + len(data) <= self._end:
+                return
+            self._remote.write(segment_name(start), data)
+            self._start, self._end = start, start + len(data)
+
+    def num_waiting(self) -> int:
+        """Returns how many records are here only."""
+        if not self._path.is_file():
+            return 0
+        with self._path.open("rb") as file:
+            file.seek(self._end)
+            return file.read().count(b"\n")
+
+
+def _starts(remote: RemoteFolder) -> set[int]:
+    found = [_NAME.fullmatch(name) for name in remote.files(_FOLDER)]
+    return {int(match[1]) for match in found if match}
+
+
+def _common_lines(left: bytes, right: bytes) -> int:
+    pairs = zip(left.split(b"\n"), right.split(b"\n"), strict=False)
+    return next((number for number, (one, other) in enumerate(pairs) if one != other), 0)

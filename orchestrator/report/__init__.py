@@ -1,5 +1,0 @@
-"""report.html: one page that tells a study, readable anywhere without a network."""
-
-from orchestrator.report.page import write_report
-
-__all__ = ["write_report"]

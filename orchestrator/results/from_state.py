@@ -1,0 +1,201 @@
+"""Where a study stands as a whole: counts, best trial, time spent and time left.
+
+Works on a state that another thread is still adding to: lists are copied before they are walked, and every answer is
+right for some moment during the call.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from orchestrator.journal.records import ModelExported
+from orchestrator.journal.trial import StudyState, Trial, TrialState
+from orchestrator.runs.paths import RunFolder
+from trainables.reports import EpochReport
+
+_UNUSABLE = {TrialState.INFEASIBLE, TrialState.FAILED}
+
+
+def standing(state: StudyState, *, is_alive: bool | None = None) -> str:
+    """Returns where the study stands, in a word or two.
+
+    is_alive: Whether its driver is at work; None if that is not known.
+    """
+    if state.finished is not None:
+        return "finished"
+    if state.paused is not None:
+        return "paused"
+    if not state.sessions:
+        return "not started"
+    return {True: "running", False: "interrupted", None: "not finished"}[is_alive]
+
+
+def count_states(trials: Iterable[Trial], *, is_alive: bool = True) -> dict[TrialState, int]:
+    """Returns how many trials are in each state, every state included.
+
+    is_alive: Whether the driver is at work; without one, a running trial counts as paused.
+    """
+    counts = dict.fromkeys(TrialState, 0)
+    for trial in trials:
+        counts[state_of(trial, is_alive=is_alive)] += 1
+    return counts
+
+
+def state_of(trial: Trial, *, is_alive: bool) -> TrialState:
+    """Returns where a trial stands, given whether a driver is at work."""
+    state = trial.state
+    return TrialState.PAUSED if state is TrialState.RUNNING and not is_alive else state
+
+
+def best_so_far(state: StudyState) -> tuple[Trial, EpochReport] | None:
+    """Returns the usable trial with the best report of the objective, and that report; None before the first."""
+    header, best, best_key = state.header, None, None
+    sign = 1.0 if header.mode == "max" else -1.0
+    for trial in list(state.trials.values()):
+        report = trial.best_report(metric=header.metric, mode=header.mode)
+        if report is None or trial.state in _UNUSABLE:
+            continue
+        key = (sign * report.metrics[header.metric], -trial.epoch)
+        if best_key is None or key > best_key:
+            best, best_key = (trial, report), key
+    return best
+
+
+def leaders(state: StudyState, *, k: int) -> list[tuple[Trial, EpochReport]]:
+    """Returns the k best trials that completed or were stopped, best first, each with its best report.
+
+    The order of `analysis.leaderboard`, without Arrow, whose import takes longer than everything else at first sight.
+    """
+    header, found = state.header, []
+    sign = -1.0 if header.mode == "max" else 1.0
+    for trial in list(state.trials.values()):
+        report = trial.best_report(metric=header.metric, mode=header.mode)
+        if report is not None and trial.has_ended and trial.failure is None:
+            found.append((sign * report.metrics[header.metric], trial.epoch, trial.name, report))
+    best = heapq.nsmallest(k, found, key=lambda entry: entry[:3])
+    return [(state.trials[name], report) for _, _, name, report in best]
+
+
+def spent(state: StudyState) -> tuple[float, int, int]:
+    """Returns seconds in training steps, epochs trained, and epochs saved by stopping early, as `analysis.cost`."""
+    seconds, num_epochs, num_saved = 0.0, 0, 0
+    for trial in list(state.trials.values()):
+        # Epochs that another run trained cost nothing here.
+        if not trial.reused_from:
+            seconds += sum(report.train_seconds for report in trial.reports)
+            num_epochs += trial.epoch
+            if trial.has_ended and trial.failure is None:
+                num_saved += max(0, state.header.max_epochs - trial.epoch)
+    return seconds, num_epochs, num_saved
+
+
+def varying_parameters(trials: Sequence[Trial]) -> list[str]:
+    """Returns the parameters that tell these trials apart, in order; all of them for a single trial."""
+    varying = VaryingParameters()
+    varying.add(trials)
+    return varying.names
+
+
+class VaryingParameters:
+    """Which parameters tell the trials of a study apart, kept up as trials come."""
+
+    def __init__(self) -> None:
+        self._num_trials = 0
+        #: The first value of each parameter, in the order they came up.
+        self._first: dict[str, object] = {}
+        self._num_with: Counter[str] = Counter()
+        self._differing: set[str] = set()
+
+    @property
+    def names(self) -> list[str]:
+        """The parameters whose values differ among the trials so far, in order; all of them for a single trial."""
+        return [
+            name
+            for name in self._first
+            if self._num_trials < 2 or name in self._differing or self._num_with[name] < self._num_trials
+        ]
+
+    def of(self, state: StudyState) -> list[str]:
+        """Returns the names after looking at the trials that are new; always of the same study."""
+        self.add(list(state.trials.values())[self._num_trials :])
+        return self.names
+
+    def add(self, trials: Iterable[Trial]) -> None:
+        """Takes up more trials."""
+        for trial in trials:
+            params = trial.variant.params
+            self._num_trials += 1
+            self._num_with.update(params.keys())
+            self._differing.update(
+                name for name, value in params.items() if self._first.setdefault(name, value) != value
+            )
+
+
+def ended_at(trial: Trial) -> float | None:
+    """Returns when a trial ended, seconds since 1970; None if it has not, or its last record is half folded in."""
+    if not trial.has_ended:
+        return None
+    if trial.failure is not None:
+        return trial.failure.at
+    if trial.state is TrialState.STOPPED and trial.stop is not None:
+        return trial.stop.at
+    return trial.reported_at[-1] if len(trial.reported_at) == len(trial.reports) else None
+
+
+def session_start(state: StudyState) -> float:
+    """Returns when the latest session began, seconds since 1970; 0 before the first."""
+    return state.sessions[-1].at if state.sessions else 0.0
+
+
+def elapsed_seconds(state: StudyState) -> float:
+    """Returns how long drivers were at work, summed over the sessions; the time between sessions does not count."""
+    starts = [session.at for session in list(state.sessions)]
+    news = [at for trial in list(state.trials.values()) for at in _moments(trial)]
+    closing = state.finished or state.paused
+    if closing is not None:
+        news.append(closing.at)
+    total = 0.0
+    for index, start in enumerate(starts):
+        end = starts[index + 1] if index + 1 < len(starts) else float("inf")
+        total += max((at for at in news if start <= at < end), default=start) - start
+    return total
+
+
+def seconds_left(state: StudyState, *, elapsed: float) -> float | None:
+    """Returns an estimate of the time until every trial has ended; None until one has, in this session.
+
+    elapsed: Seconds since this session began.
+
+    The work so far (trials ended, and the trained share of those under way) over the busy time of all slots gives the
+    time that a trial takes; the rest goes no faster than all slots together, and no faster than its longest trial.
+    """
+    header, since = state.header, session_start(state)
+    slots = max(1, state.sessions[-1].slots) if state.sessions else 1
+    num_ended = state.num_ended
+    num_ended_now = num_ended - state.num_ended_before
+    open_share = share_now = 0.0
+    running: list[float] = []
+    for trial in state.unfinished:
+        share = min(1.0, trial.epoch / header.max_epochs)
+        open_share += share
+        if trial.state is TrialState.RUNNING:
+            running.append(share)
+            share_now += sum(at >= since for at in list(trial.reported_at)) / header.max_epochs
+    if not num_ended_now or elapsed <= 0:
+        return None
+    num_open = max(0, header.num_trials - num_ended)
+    num_busy = min(slots, num_ended_now + len(running))
+    seconds_per_trial = elapsed * num_busy / (num_ended_now + share_now)
+    furthest_back = 1.0 if num_open > len(running) else 1.0 - min(running, default=1.0)
+    return seconds_per_trial * max((num_open - open_share) / slots, furthest_back)
+
+
+def export_path(item: ModelExported, *, folder: RunFolder) -> Path:
+    """Returns where an exported model lies, wherever the run's folder may have been moved to."""
+    return folder.root / item.folder
+
+
+def _moments(trial: Trial) -> list[float]:
+    ends = [event.at for event in (trial.stop, trial.failure, *list(trial.losses)) if event is not None]
+    return [trial.proposed_at, *list(trial.started_at), *list(trial.reported_at), *ends]

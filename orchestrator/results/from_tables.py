@@ -1,0 +1,122 @@
+"""What the tables say: leaderboard, curves, counts, cost. Tables in; tables and plain values out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orchestrator.journal.trial import TrialState
+
+PARAMETER_PREFIX = "param."
+OVERHEAD_PREFIX = "overhead_seconds."
+_RANKED = (TrialState.COMPLETED, TrialState.STOPPED)
+_FAILED = (TrialState.INFEASIBLE, TrialState.FAILED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What the trials of a study took.
+
+    Args:
+        train_seconds: Time in training steps, summed over all trials.
+        overhead_seconds: Time of the trials that was not training, by kind, in the order it happens.
+        trial_epochs: Epochs trained, summed over all trials.
+        epochs_saved: Epochs that trials with a result did not train, of those they might have.
+    """
+
+    train_seconds: float
+    overhead_seconds: Mapping[str, float]
+    trial_epochs: int
+    epochs_saved: int
+
+
+def leaderboard(trials: pa.Table, *, metric: str, mode: str, k: int | None = None) -> pa.Table:
+    """Returns the k best trials that completed or were stopped, best first; all of them without k.
+
+    Equally good trials: fewer epochs first, then by name. The columns are those of `trials`, after a `rank` from 1.
+
+    >>> trials = pa.table({"trial": ["t0", "t1"], "state": ["completed", "stopped"], "epochs": [9, 3],
+    ...                    "best_val_loss": [0.5, 0.2]})
+    >>> leaderboard(trials, metric="val_loss", mode="min", k=1).select(["rank", "trial"]).to_pylist()
+    [{'rank': 1, 'trial': 't1'}]
+    """
+    best = f"best_{metric}"
+    is_ranked = pc.and_(_has_state(trials, _RANKED), pc.is_valid(trials[best]))
+    order = [(best, "descending" if mode == "max" else "ascending"), ("epochs", "ascending"), ("trial", "ascending")]
+    board = trials.filter(is_ranked).sort_by(order)
+    board = board if k is None else board.slice(0, k)
+    return board.add_column(0, "rank", pa.array(range(1, board.num_rows + 1), pa.int32()))
+
+
+def curves(epochs: pa.Table, metric: str) -> dict[str, tuple[list[int], list[float]]]:
+    """Returns a metric by epoch for each trial that reported it: epochs ascending, and the values.
+
+    >>> curves(pa.table({"trial": ["t0", "t0"], "epoch": [1, 2], "val_loss": [0.9, 0.7]}), "val_loss")
+    {'t0': ([1, 2], [0.9, 0.7])}
+    """
+    by_trial: dict[str, tuple[list[int], list[float]]] = {}
+    if metric not in epochs.column_names:
+        return by_trial
+    columns = (epochs[name].to_pylist() for name in ("trial", "epoch", metric))
+    for trial, epoch, value in zip(*columns, strict=True):
+        if value is not None:
+            at, values = by_trial.setdefault(trial, ([], []))
+            at.append(epoch)
+            values.append(value)
+    return by_trial
+
+
+def state_counts(trials: pa.Table) -> dict[TrialState, int]:
+    """Returns how many trials are in each state, every state included."""
+    counts = dict.fromkeys(TrialState, 0)
+    for state in trials["state"].to_pylist():
+        counts[TrialState(state)] += 1
+    return counts
+
+
+def cost(trials: pa.Table, *, max_epochs: int) -> Cost:
+    """Returns what the trials took, and what stopping some of them early saved.
+
+    max_epochs: Epochs of a trial that nothing stops.
+    """
+    # Epochs that another run trained cost nothing here.
+    trials = trials.filter(pc.is_null(trials["reused_from"]))
+    kinds = [name for name in trials.column_names if name.startswith(OVERHEAD_PREFIX)]
+    # A completed trial saved epochs, too, where its patience ended it.
+    ended = trials.filter(_has_state(trials, (TrialState.STOPPED, TrialState.COMPLETED)))["epochs"].to_pylist()
+    return Cost(
+        train_seconds=_total(trials["train_seconds"]),
+        overhead_seconds={name.removeprefix(OVERHEAD_PREFIX): _total(trials[name]) for name in kinds},
+        trial_epochs=int(_total(trials["epochs"])),
+        epochs_saved=sum(max(0, max_epochs - epochs) for epochs in ended),
+    )
+
+
+def stop_reasons(trials: pa.Table) -> pa.Table:
+    """Returns the trials that were stopped early (`trial, state, epoch, reason`), in the order of `trials`."""
+    stopped = trials.filter(_has_state(trials, (TrialState.STOPPED,)))
+    return stopped.select(["trial", "state", "epochs", "reason"]).rename_columns(["trial", "state", "epoch", "reason"])
+
+
+def failures(trials: pa.Table) -> pa.Table:
+    """Returns the trials without a usable result (`trial, state, failure_kind, reason`), in the order of `trials`."""
+    return trials.filter(_has_state(trials, _FAILED)).select(["trial", "state", "failure_kind", "reason"])
+
+
+def parameter_columns(trials: pa.Table) -> list[str]:
+    """Returns the columns that hold parameters, such as `param.filters`, in order."""
+    return [name for name in trials.column_names if name.startswith(PARAMETER_PREFIX)]
+
+
+def varying_columns(trials: pa.Table) -> list[str]:
+    """Returns the parameter columns whose value is not the same in all trials, in order."""
+    return [name for name in parameter_columns(trials) if len({str(value) for value in trials[name].to_pylist()}) > 1]
+
+
+def _has_state(trials: pa.Table, states: tuple[TrialState, ...]) -> pa.ChunkedArray:
+    return pc.is_in(trials["state"], value_set=pa.array([state.value for state in states]))
+
+
+def _total(column: pa.ChunkedArray) -> float:
+    return float(pc.sum(column).as_py() or 0.0)

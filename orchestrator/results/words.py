@@ -1,0 +1,211 @@
+"""How numbers, durations, parameters and states are put in words, the same in terminal and report."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestrator.journal.trial import TrialState
+from trainables.specs.task import Task
+
+_MODES = {"max": "highest", "min": "lowest"}
+
+
+def number(value: object) -> str:
+    """Returns a value as people read it: four significant digits, nothing for None.
+
+    >>> number(0.91234), number(3), number(1e-5), number(123456.7), number(True), number((16, 32)), number(None)
+    ('0.9123', '3', '1e-05', '123457', 'true', '16, 32', '')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(number(item) for item in value)
+    return str(value)
+
+
+def encodable(text: str) -> str:
+    """Returns a text that files and terminals can take: half characters, as in names of files, are spelled out.
+
+    >>> encodable("caf\\udce9.h5")
+    'caf\\\\udce9.h5'
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def duration(seconds: float) -> str:
+    """Returns a time span in words.
+
+    >>> duration(0.42), duration(75), duration(3723), duration(200_000)
+    ('0.4 s', '1 min 15 s', '1 h 02 min', '2 d 07 h')
+    """
+    if seconds < 9.95:
+        return f"{max(0.0, seconds):.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 86_400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600:02d} h"
+
+
+def moment(seconds: float) -> str:
+    """Returns a point in time, given in seconds since 1970.
+
+    >>> moment(0)
+    '1970-01-01 00:00:00 UTC'
+    """
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def split_of(metric: str) -> str:
+    """Returns which split a metric comes from.
+
+    >>> split_of("val_accuracy"), split_of("test_loss"), split_of("loss")
+    ('validation', 'test', 'training')
+    """
+    return {"val": "validation", "test": "test"}.get(metric.partition("_")[0], "training")
+
+
+def with_split(metric: str) -> str:
+    """Returns a metric with its split.
+
+    >>> with_split("val_accuracy")
+    'val_accuracy (validation)'
+    """
+    return f"{metric} ({split_of(metric)})"
+
+
+def objective(*, metric: str, mode: str) -> str:
+    """Returns what the study looks for.
+
+    >>> objective(metric="val_loss", mode="min")
+    'lowest val_loss (validation)'
+    """
+    return f"{_MODES[mode]} {with_split(metric)}"
+
+
+def parameters(params: Mapping[str, object], *, names: Iterable[str] | None = None) -> str:
+    """Returns parameters on one line: those named, or all.
+
+    >>> parameters({"filters": 16, "learning_rate": 0.00123456}, names=["learning_rate", "momentum"])
+    'learning_rate=0.001235'
+    """
+    shown = params if names is None else [name for name in names if name in params]
+    return " ".join(f"{name}={number(params[name]).replace(', ', ',')}" for name in shown)
+
+
+def device(worker: Mapping[str, Any]) -> str:
+    """Returns what a trial trains on; nothing before its worker was heard from.
+
+    >>> device({"cpus": 1.0}), device({"cpus": 2.0, "gpus": 1.0, "gpu_ids": ["1"]}), device({})
+    ('cpu x1', 'gpu 1', '')
+    >>> device({"gpus": 0.5, "gpu_ids": ["0"]})
+    'gpu 0 (0.5)'
+    """
+    gpus = worker.get("gpus") or 0
+    if gpus:
+        share = "" if float(gpus).is_integer() else f" ({gpus:g})"
+        return f"gpu {','.join(worker.get('gpu_ids') or ['?'])}{share}"
+    return f"cpu x{worker['cpus']:g}" if worker.get("cpus") else ""
+
+
+def named_test_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Returns metrics of the test split, each name saying so.
+
+    >>> named_test_metrics({"accuracy": 0.9, "test_loss": 0.3})
+    {'test_accuracy': 0.9, 'test_loss': 0.3}
+    """
+    return {name if name.startswith("test_") else f"test_{name}": value for name, value in metrics.items()}
+
+
+def images_in_words(task: Task) -> str:
+    """Returns the shape of the images, and the inputs' names where an example has several.
+
+    >>> images_in_words(Task.classification(input_shape=(8, 8, 1), num_classes=10))
+    '8x8x1'
+    """
+    shape = "x".join(map(str, task.input_shape))
+    return shape if len(task.inputs) == 1 else f"{shape} each of {', '.join(task.inputs)}"
+
+
+def targets_in_words(task: Task) -> str:
+    """Returns what the data asks for.
+
+    >>> targets_in_words(Task.classification(input_shape=(8, 8, 1), num_classes=10))
+    '10 classes'
+    """
+    nouns = {"classification": "classes", "multilabel": "flags", "regression": "values"}
+    told = [(target.name, f"{target.size} {nouns[target.kind]}") for target in task.targets]
+    return told[0][1] if task.has_one_target else ", ".join(f"{name}: {text}" for name, text in told)
+
+
+def size_in_words(num_bytes: int) -> str:
+    """Returns a size as people read it.
+
+    >>> size_in_words(9_216), size_in_words(12_345_678), size_in_words(12_345_678_901)
+    ('0.01 MB', '12.3 MB', '12.3 GB')
+    """
+    if num_bytes >= 1e9:
+        return f"{num_bytes / 1e9:.1f} GB"
+    return f"{num_bytes / 1e6:.1f} MB" if num_bytes >= 1e5 else f"{num_bytes / 1e6:.2f} MB"
+
+
+def storage_in_words(storage: str, *, decoded_bytes: int, budget_bytes: int, is_given: bool) -> str:
+    """Returns how images are kept and why.
+
+    is_given: Whether the study names the budget.
+
+    >>> storage_in_words("decoded", decoded_bytes=2_000_000, budget_bytes=4_000_000_000, is_given=True)
+    'decoded in memory maps, 2.0 MB'
+    >>> storage_in_words("encoded", decoded_bytes=12_300_000_000, budget_bytes=4_000_000_000, is_given=True)
+    'streamed: decoded images would need 12.3 GB, data.memory_gb allows 4.0 GB'
+    >>> storage_in_words("decoded", decoded_bytes=12_300_000_000, budget_bytes=4_000_000_000, is_given=False)
+    "decoded in memory maps, 12.3 GB, although half of this machine's memory is 4.0 GB: only encoded images stream"
+    """
+    decoded = size_in_words(decoded_bytes)
+    allowed = "data.memory_gb allows" if is_given else "half of this machine's memory is"
+    budget = f"{allowed} {size_in_words(budget_bytes)}"
+    if storage == "encoded":
+        return f"streamed: decoded images would need {decoded}, {budget}"
+    if decoded_bytes <= budget_bytes:
+        return f"decoded in memory maps, {decoded}"
+    return f"decoded in memory maps, {decoded}, although {budget}: only encoded images stream"
+
+
+def other_metrics(metrics: Mapping[str, float], *, metric: str) -> dict[str, float]:
+    """Returns the metrics of the objective's split beside the objective, losses last; nothing but losses: nothing.
+
+    >>> other_metrics({"val_a_mae": 0.1, "val_loss": 0.5, "val_b_auc": 0.9, "loss": 0.4}, metric="val_a_mae")
+    {'val_b_auc': 0.9, 'val_loss': 0.5}
+    >>> other_metrics({"val_accuracy": 0.9, "val_loss": 0.5, "loss": 0.4}, metric="val_accuracy")
+    {}
+    """
+    names = [name for name in metrics if split_of(name) == split_of(metric) and name != metric]
+    if all(name.endswith("loss") for name in names):
+        return {}
+    return {name: metrics[name] for name in sorted(names, key=lambda name: (name.endswith("loss"), name))}
+
+
+def state_counts(counts: Mapping[TrialState, int]) -> str:
+    """Returns how many trials are in each state, passing over empty ones.
+
+    >>> state_counts({TrialState.WAITING: 0, TrialState.COMPLETED: 3, TrialState.FAILED: 1})
+    '3 completed, 1 failed'
+    """
+    return ", ".join(f"{count} {state.value}" for state, count in counts.items() if count) or "none yet"
+
+
+def one_line(text: str) -> str:
+    r"""Returns text as one line without control codes.
+
+    >>> one_line("out of\n  memory\x1b[31m")
+    'out of memory[31m'
+    """
+    joined = " ".join(text.split())
+    return "".join(letter for letter in joined if letter.isprintable())

@@ -1,0 +1,72 @@
+"""Whether the files that a study names are there, before anything is started."""
+
+import glob
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from orchestrator.runs.paths import RunFolder
+from search_spaces import Problem, nearest
+from trainables.specs.data import PATH_FIELDS, DataSpec
+
+
+def path_problems(data: DataSpec, *, base: Path) -> list[Problem]:
+    """Returns a problem for each path of the data that leads nowhere; patterns such as `*.parquet` are not followed.
+
+    base: The folder that relative paths start from.
+    """
+    return [
+        Problem(path=f"data.{field}", message=message)
+        for field, given in _input_paths(data)
+        if (message := path_complaint(given, base=base))
+    ]
+
+
+def path_complaint(given: str, *, base: Path) -> str:
+    """Returns what is wrong with a path that should lead somewhere, or an empty string."""
+    if not given.strip():
+        return f"expected a path, got {given!r}; name a file or folder, or remove the key"
+    try:
+        path = base.absolute() / Path(given).expanduser()
+        if glob.has_magic(given) or path.exists():
+            return ""
+        beside = sorted(item.name for item in path.parent.iterdir()) if path.parent.is_dir() else []
+    except (OSError, RuntimeError) as exc:
+        # Too long a name, a folder that may not be entered, or the home of somebody unknown.
+        shown = given if len(given) <= _LONGEST_PATH else f"{given[:_LONGEST_PATH]}..."
+        return f"cannot be looked for ({getattr(exc, 'strerror', None) or exc}), got {shown!r}; correct the path"
+    close = nearest(path.name, beside) or "; correct the path"
+    return f"no such file or folder, got {given!r}, which is {path}{close}"
+
+
+def reuse_problems(reuse: Iterable[str], *, base: Path) -> list[Problem]:
+    """Returns a problem for each run that is to be reused and is none.
+
+    base: The folder that relative paths start from.
+    """
+    problems = []
+    for given in reuse:
+        complaint = path_complaint(given, base=base)
+        folder = RunFolder(resolved(given, base=base)) if not complaint else None
+        if folder is not None and not (folder.journal.is_file() and folder.study.is_file()):
+            complaint = (
+                f"is not a run folder, got {given!r}, which is {folder.root}; give one that `convfleet run` made"
+            )
+        if complaint:
+            problems.append(Problem(path="reuse", message=complaint))
+    return problems
+
+
+def resolved(given: str, *, base: Path) -> Path:
+    """Returns an absolute path: `~` is expanded, relative paths start at `base`."""
+    return base.absolute() / Path(given).expanduser()
+
+
+def _input_paths(data: DataSpec) -> Iterator[tuple[str, str]]:
+    for field in PATH_FIELDS:
+        given = getattr(data, field)
+        # The cache's folder is made when it is missing.
+        if given is not None and field != "cache_dir":
+            yield field, given
+
+
+_LONGEST_PATH = 80

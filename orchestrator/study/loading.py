@@ -1,0 +1,224 @@
+"""The study: what a study file says, loaded, completed with defaults and checked."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from orchestrator.errors import StudyFileError
+from orchestrator.runs.paths import RunFolder
+from orchestrator.study.checks import check_study, printable, problems_of, shown
+from orchestrator.study.custom_functions import with_source
+from orchestrator.study.input_paths import path_problems, resolved, reuse_problems
+from orchestrator.study.pretrained_weights import with_weights_files
+from orchestrator.study.sections import Export, Objective, Resources, Schedule, Search, Storage
+from orchestrator.study.study_task import task_problems
+from orchestrator.study.yaml_file import apply_overrides, read_study_file
+from search_spaces import Problem, SearchSpace, nearest, parse_space, space_to_mapping
+from trainables.specs.data import PATH_FIELDS, DataSpec
+from trainables.specs.numbers import Count
+from trainables.specs.targets import metric_modes
+
+
+def _one_or_several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+_STUDIES = resources.files("orchestrator") / "studies"
+_MAX_SEED = 2**31 - 1
+_PLACES = (*PATH_FIELDS, "function_dir", "memory_gb")
+
+
+class StudySpec(BaseModel):
+    """One study, complete and checked.
+
+    Attributes:
+        name: Also the run folder's name.
+        seed: Every random choice follows from it.
+        space: What may vary.
+        reuse: Folders of other runs, whose completed trials are taken over where they are what this study would train.
+        study_dir: The folder that relative names in variants start from, such as a custom family's module; filled in.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", max_length=100, examples=["my-study"])]
+    seed: Count = Field(default=0, ge=0, le=_MAX_SEED, examples=[7])
+    data: DataSpec = Field(examples=["{source: digits}"])
+    space: SearchSpace
+    objective: Objective = Field(default_factory=Objective)
+    search: Search = Field(default_factory=Search)
+    schedule: Schedule = Field(default_factory=Schedule)
+    resources: Resources = Field(default_factory=Resources)
+    storage: Storage = Field(default_factory=Storage)
+    export: Export = Field(default_factory=Export)
+    reuse: Annotated[tuple[str, ...], BeforeValidator(_one_or_several)] = Field(default=(), examples=["runs/old"])
+    study_dir: str = ""
+
+    @property
+    def num_trials(self) -> int:
+        """How many trials there will be: as asked for, but never more than the space has variants."""
+        size = self.space.size
+        wanted = self.search.trials
+        if wanted is None:
+            return size if size is not None else _DEFAULT_TRIALS
+        return wanted if size is None else min(wanted, size)
+
+    @property
+    def study_id(self) -> str:
+        """12 hexadecimal digits that follow from all that results depend on: not from resources and exports."""
+        mapping = self.model_dump(
+            mode="json", exclude={"space", "resources", "storage", "export", "reuse", "study_dir"}
+        )
+        # Where files lie and how they are kept does not matter; what is in them is told by the data set's fingerprint.
+        mapping["data"] = {key: value for key, value in mapping["data"].items() if key not in _PLACES}
+        content = json.dumps({**mapping, "space": space_to_mapping(self.space)}, sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+    def to_yaml(self) -> str:
+        """Returns the expanded study file: every default written out."""
+        mapping = self.model_dump(mode="json", exclude={"space"})
+        ordered = {
+            "name": mapping.pop("name"),
+            "seed": mapping.pop("seed"),
+            "data": mapping.pop("data"),
+            "space": space_to_mapping(self.space),
+            **mapping,
+        }
+        return yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True, width=120)
+
+
+_DEFAULT_TRIALS = 20
+
+
+def packaged_studies() -> list[str]:
+    """Returns the names of the studies that come with the package."""
+    return sorted(path.name.removesuffix(".yaml") for path in _STUDIES.iterdir() if path.name.endswith(".yaml"))
+
+
+def load_study(source: str | Path, *, overrides: Sequence[str] = ()) -> StudySpec:
+    """Returns the study of a file, or the packaged study of that name.
+
+    source: A path, or a name that `packaged_studies` lists.
+    overrides: `key=value` texts such as `schedule.max_epochs=3`; values are YAML, relative paths start here.
+
+    Raises: StudyFileError: with all mistakes at once, one a line.
+    """
+    text, base, where, study_dir = _find_study(source)
+    mapping = apply_overrides(text, overrides, where=where)
+    # What a run wanted of others it has; they may be gone by the time it goes on.
+    is_run = Path(source).name == RunFolder(Path()).study.name and RunFolder(Path(source).parent).journal.is_file()
+    return parse_study(mapping, base=base, where=where, study_dir=study_dir, is_run=is_run)
+
+
+def parse_study(
+    mapping: object, *, base: Path, where: str = "study", study_dir: Path | None = None, is_run: bool = False
+) -> StudySpec:
+    """Returns the study that a mapping describes.
+
+    base: The folder that relative paths start from.
+    study_dir: The folder that relative names in variants start from; None: the same.
+    where: What to call the mapping in errors.
+    is_run: Whether it is the study of a run that has begun.
+
+    Raises: StudyFileError: with all mistakes at once, one a line.
+    """
+    if not isinstance(mapping, Mapping):
+        raise StudyFileError(
+            f"{where}: expected a mapping with name, data and space, got {shown(mapping)}; `convfleet run quickstart` "
+            "runs an example"
+        )
+    content: dict[str, Any] = {str(key): value for key, value in mapping.items()}
+    data = _data_alone(content)
+    content = _with_objective(content, data)
+    # A packaged study's paths start here, but its modules come with the package.
+    folder = _study_folder(content, study_dir or base)
+    space, problems = _parse_space(content, folder=folder)
+    checkable = space or _without_broken_params(content.get("space"), problems)
+    spec: StudySpec | None = None
+    try:
+        # A stand-in lets the other sections be checked even where the space is wrong.
+        spec = StudySpec.model_validate({**content, "space": space or _stand_in()})
+    except ValidationError as exc:
+        problems += problems_of(exc, StudySpec)
+    if checkable is not None:
+        problems += check_study(spec if space else None, space=checkable)
+    if data is not None:
+        problems += task_problems(data, content.get("objective"), space=checkable) + path_problems(data, base=base)
+    if spec is not None and not is_run:
+        problems += reuse_problems(spec.reuse, base=base)
+    if problems or spec is None:
+        raise StudyFileError("\n".join(f"{where}: {printable(str(problem))}" for problem in problems))
+    reuse = tuple(str(resolved(given, base=base)) for given in spec.reuse)
+    return spec.model_copy(update={"data": spec.data.resolved(base), "reuse": reuse, "study_dir": str(folder)})
+
+
+def _with_objective(content: Mapping[str, Any], data: DataSpec | None) -> dict[str, Any]:
+    """Returns the content with the objective that its targets make the usual one, where it names no metric."""
+    objective = content.get("objective", {})
+    if data is None or not isinstance(objective, Mapping) or "metric" in objective:
+        return dict(content)
+    return {**content, "objective": {"metric": next(iter(metric_modes(data.target_specs))), **objective}}
+
+
+def _find_study(source: str | Path) -> tuple[str, Path, str, Path | None]:
+    """Returns a study file's text, where its paths start, what to call it in errors, and where its modules lie."""
+    path, known = Path(source), packaged_studies()
+    try:
+        if path.is_file():
+            return read_study_file(path), path.absolute().parent, str(path), None
+        what = "is a folder, not a study file" if path.is_dir() and str(source) else "no such study file"
+    except OSError as exc:
+        what = f"cannot be looked for ({exc.strerror})"
+    if what == "no such study file" and str(source) in known:
+        text = (_STUDIES / f"{source}.yaml").read_text(encoding="utf-8")
+        return text, Path.cwd(), str(source), Path(str(_STUDIES))
+    raise StudyFileError(
+        f"{shown(str(source))}: {what}; give a YAML file, or one of the packaged studies {', '.join(known)}"
+        f"{nearest(str(source), known)}"
+    )
+
+
+def _data_alone(content: Mapping[str, Any]) -> DataSpec | None:
+    """Returns the data section where it is right in itself, whatever the other sections are like."""
+    try:
+        return DataSpec.model_validate(content.get("data"))
+    except ValidationError:
+        return None
+
+
+def _without_broken_params(raw: object, problems: Sequence[Problem]) -> SearchSpace | None:
+    """Returns the space without the parameters that could not be read, so that the others are checked all the same."""
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("params"), Mapping):
+        return None
+    broken = {problem.path.split(".")[2] for problem in problems if problem.path.startswith("space.params.")}
+    kept = {name: entry for name, entry in raw["params"].items() if str(name) not in broken}
+    return parse_space({**raw, "params": kept})[0]
+
+
+def _study_folder(content: Mapping[str, Any], folder: Path) -> Path:
+    """Returns where names in variants start; anything but a text is told with the other sections."""
+    given = content.get("study_dir", "")
+    return folder.absolute() / given if isinstance(given, str) else folder.absolute()
+
+
+def _parse_space(content: Mapping[str, Any], *, folder: Path) -> tuple[SearchSpace | None, list[Problem]]:
+    if "space" not in content:
+        message = "is required, got nothing; name a built-in space such as cnn-small, or write one"
+        return None, [Problem(path="space", message=message)]
+    space, problems = parse_space(content["space"])
+    if space is None:
+        return None, problems
+    return with_weights_files(*with_source(space, folder=folder), folder=folder)
+
+
+def _stand_in() -> SearchSpace:
+    space, _ = parse_space({"family": "sequential"})
+    if space is None:
+        raise StudyFileError("space: not even a plain family is a space")
+    return space

@@ -1,0 +1,208 @@
+"""The sections of a study file as pydantic models; the space and the data have their own homes below."""
+
+import math
+from collections.abc import Callable
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from trainables.files.uris import uri_complaint
+from trainables.specs.numbers import Count, Number
+from trainables.specs.targets import usual_mode
+
+
+def _not_test(value: object) -> object:
+    if isinstance(value, str) and value.startswith("test_"):
+        raise ValueError("must not be a test metric: the test split is read at export only and never steers a study")
+    return value
+
+
+def _whole_or_fraction(value: float) -> float:
+    if not math.isfinite(value) or (value > 1 and value != int(value)):
+        raise ValueError("must be 0, a fraction below 1, or a whole number")
+    return value
+
+
+def _auto_or_share(value: object) -> object:
+    if value == "auto":
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return _whole_or_fraction(float(value))
+    raise ValueError("must be auto, 0, a fraction below 1, or a whole number")
+
+
+def _auto_or_bool(value: object) -> object:
+    if value == "auto" or isinstance(value, bool):
+        return value
+    raise ValueError("must be auto, true or false")
+
+
+def _auto_or_from(low: int) -> Callable[[object], object]:
+    def check(value: object) -> object:
+        if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= low):
+            return value
+        raise ValueError(f"must be auto or a whole number of at least {low}")
+
+    return check
+
+
+def _auto_or_number_from(low: float) -> Callable[[object], object]:
+    def check(value: object) -> object:
+        if value == "auto":
+            return value
+        if isinstance(value, int | float) and not isinstance(value, bool) and low <= value < math.inf:
+            return value
+        raise ValueError(f"must be auto or a number of at least {low:g}")
+
+    return check
+
+
+def _storage_uri(value: str) -> str:
+    if complaint := uri_complaint(value):
+        raise ValueError(complaint)
+    return value
+
+
+class Section(BaseModel):
+    """Keys are known or refused; values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Objective(Section):
+    """What is to be made as large or small as possible.
+
+    Attributes:
+        metric: A metric of the reports; `val_*` come from the validation split. The first target's first one when left
+            out.
+        mode: max or min; as fits the metric when left out.
+    """
+
+    metric: Annotated[str, BeforeValidator(_not_test)] = Field(default="val_accuracy", examples=["val_accuracy"])
+    mode: Literal["max", "min"] = Field(default_factory=lambda data: usual_mode(data.get("metric", "")))
+
+
+class Search(Section):
+    """How variants are proposed.
+
+    Attributes:
+        algorithm: random, grid (every variant of a countable space, in order) or tpe (Optuna's tree-structured Parzen
+            estimator, which learns from finished trials).
+        trials: How many trials at most; None: the whole grid.
+    """
+
+    algorithm: Literal["random", "grid", "tpe"] = "tpe"
+    trials: Count | None = Field(default=None, ge=1, le=1_000_000, examples=[24])
+
+
+class Schedule(Section):
+    """How long trials train, and when weak ones end early.
+
+    Attributes:
+        algorithm: none, or asha (asynchronous successive halving).
+        max_epochs: Epochs of a trial that nothing stops.
+        grace_epochs: asha: no trial is stopped before it has this many.
+        reduction_factor: asha: about one in this many goes on at each rung.
+    """
+
+    algorithm: Literal["none", "asha"] = "asha"
+    max_epochs: Count = Field(default=9, ge=1, le=100_000, examples=[9])
+    grace_epochs: Count = Field(default=1, ge=1, examples=[1])
+    reduction_factor: Number = Field(default=3, gt=1, le=100, examples=[3])
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.grace_epochs > self.max_epochs:
+            raise ValueError(
+                f"grace_epochs: must not exceed max_epochs ({self.max_epochs}), got {self.grace_epochs}; lower it or "
+                "raise max_epochs"
+            )
+        return self
+
+
+class Resources(Section):
+    """What the study may use of a machine, and what each trial gets.
+
+    Attributes:
+        cpus: CPUs of this machine that a local Ray may share out; auto: all.
+        gpus: GPUs of this machine that a local Ray may share out; auto: all.
+        cpus_per_trial: CPUs of each trial.
+        gpus_per_trial: GPUs of each trial: 0, a fraction below 1, or a whole number; auto: the fraction of this
+            machine's GPUs that the largest of some sampled variants needs, 0 where there are none.
+        pin_cpus: Whether each worker keeps to CPU cores of its own; auto: see `resources.pins_cpus`.
+        max_concurrent: Trials at the same time; auto: as many as fit.
+        retries: How often a trial goes on from its last checkpoint after its worker process died.
+        trials_per_worker: How many trials a worker process trains before a fresh one takes its place; auto: as many as
+            there are, unless its memory grows by more than a gigabyte.
+        report_timeout_seconds: How long a trial may go without a report before its worker is ended; auto: ten times
+            the longest that any report took so far, and at least ten minutes.
+    """
+
+    cpus: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1))] = Field(
+        default="auto", examples=["auto", 8]
+    )
+    gpus: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(0))] = Field(
+        default="auto", examples=["auto", 2]
+    )
+    cpus_per_trial: Annotated[Number, AfterValidator(_whole_or_fraction)] = Field(default=1, gt=0, examples=[1])
+    gpus_per_trial: Annotated[Literal["auto"] | Number, BeforeValidator(_auto_or_share)] = Field(
+        default=0.0, examples=[0, 0.5, 1, "auto"]
+    )
+    pin_cpus: Annotated[Literal["auto"] | bool, BeforeValidator(_auto_or_bool)] = Field(
+        default="auto", examples=["auto", True]
+    )
+    max_concurrent: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1))] = Field(
+        default="auto", examples=["auto", 4]
+    )
+    retries: Count = Field(default=3, ge=0, le=100, examples=[3])
+    trials_per_worker: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1))] = Field(
+        default="auto", examples=["auto", 50]
+    )
+    report_timeout_seconds: Annotated[Literal["auto"] | float, BeforeValidator(_auto_or_number_from(1))] = Field(
+        default="auto", examples=["auto", 1800]
+    )
+
+    @property
+    def gpu_share(self) -> float:
+        """GPUs of each trial as a number; auto counts as none until a session has decided it."""
+        return 0.0 if self.gpus_per_trial == "auto" else self.gpus_per_trial
+
+    @property
+    def in_words(self) -> str:
+        """What each trial gets."""
+        gpus = "as many GPUs as it needs" if self.gpus_per_trial == "auto" else f"{self.gpus_per_trial:g} GPUs"
+        return f"{self.cpus_per_trial:g} CPUs and {gpus} a trial"
+
+
+class Storage(Section):
+    """Where a run is kept, and how much room it may take.
+
+    Attributes:
+        uri: Where a run is kept besides its folder on this machine, such as s3://bucket/runs; None: nowhere.
+        checkpoint_budget_gb: What all checkpoints together may take, in 10^9 bytes; None: as much as they need.
+        min_free_gb: The study pauses before the disk has less room than this, in 10^9 bytes.
+    """
+
+    uri: Annotated[str, AfterValidator(_storage_uri)] | None = Field(default=None, examples=["s3://bucket/runs"])
+    checkpoint_budget_gb: Number | None = Field(default=None, gt=0, allow_inf_nan=False, examples=[20])
+    min_free_gb: Number = Field(default=0.2, ge=0, allow_inf_nan=False, examples=[1])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: object) -> object:
+        """Takes `storage: s3://bucket/runs` for a mapping with nothing but its uri."""
+        return {"uri": value} if isinstance(value, str) else value
+
+
+class Export(Section):
+    """Which models are shipped at the end.
+
+    Attributes:
+        top: How many of the best; 0: none.
+        formats: keras (`model.keras`) and saved_model (`saved_model/`).
+    """
+
+    top: Count = Field(default=3, ge=0, le=1000, examples=[3])
+    formats: tuple[Literal["keras", "saved_model"], ...] = Field(
+        default=("keras", "saved_model"), min_length=1, examples=["[keras, saved_model]"]
+    )

@@ -1,0 +1,1 @@
+"""A study as Ray Tune runs it."""

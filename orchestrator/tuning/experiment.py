@@ -1,0 +1,130 @@
+"""One Ray Tune experiment over the study's remaining trials."""
+
+import logging
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+
+from ray import tune
+from ray.exceptions import RayError
+from ray.tune import TuneError
+
+from orchestrator.cluster.resources import trial_request
+from orchestrator.errors import OrchestratorError, StudyFailedError
+from orchestrator.journal.recorder import Recorder
+from orchestrator.search.proposer import Proposer
+from orchestrator.study.loading import StudySpec
+from orchestrator.tuning.forgetting import NoTuneProgress
+from orchestrator.tuning.schedulers import make_scheduler
+from orchestrator.tuning.searcher import VariantSearcher
+from orchestrator.tuning.silent_workers import LateWorkers
+from orchestrator.tuning.worker_generations import WorkerGenerations
+from trainables.specs.worker import WorkerSpec
+from trainables.worker.adapter import VariantTrainable
+
+logger = logging.getLogger(__name__)
+
+
+class Tuning:
+    """Runs all remaining trials on a thread of its own, so that the main thread can show them and take signals.
+
+    Args:
+        spec: The study.
+        worker: What every worker is told.
+        recorder: Knows the trials there are; its `pause_requested` ends the run.
+        num_concurrent: Trials at the same time.
+        trainable: What a worker runs.
+    """
+
+    def __init__(
+        self,
+        spec: StudySpec,
+        *,
+        worker: WorkerSpec,
+        recorder: Recorder,
+        num_concurrent: int,
+        trainable: type[VariantTrainable] = VariantTrainable,
+    ) -> None:
+        self._recorder = recorder
+        self._scratch = Path(tempfile.mkdtemp(prefix="convfleet-tune-"))
+        self._error: BaseException | None = None
+        self._has_ended = threading.Event()
+        # Before the proposer and the searcher look at the trials: a replayed rung may end some.
+        scheduler = make_scheduler(spec, recorder)
+        proposer = Proposer(spec)
+        proposer.remember(recorder.state.trials.values())
+        resources = spec.resources
+        generations = WorkerGenerations(resources, num_concurrent=num_concurrent)
+        searcher = VariantSearcher(proposer, recorder=recorder, num_trials=spec.num_trials, generations=generations)
+        watch = LateWorkers(recorder, setting=resources.report_timeout_seconds, retries=resources.retries)
+        trained = tune.with_resources(
+            tune.with_parameters(trainable, spec=worker),
+            lambda config: tune.PlacementGroupFactory(
+                [dict(trial_request(resources, generation=config["generation"]))]
+            ),
+        )
+        # Two more than needed: Ray Tune counts only trials it made, and ends when the searcher has no more.
+        self._tuner = tune.Tuner(
+            trained,
+            tune_config=tune.TuneConfig(
+                num_samples=spec.num_trials + 2,
+                search_alg=searcher,
+                scheduler=scheduler,
+                max_concurrent_trials=num_concurrent,
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                name="study",
+                storage_path=str(self._scratch),
+                stop=recorder,
+                callbacks=[recorder, watch, NoTuneProgress()],
+                # Until a trial begins; then the watch decides.
+                failure_config=tune.FailureConfig(max_failures=min(1, resources.retries)),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+                verbose=0,
+            ),
+        )
+        self._thread = threading.Thread(target=self._fit, name="ray-tune", daemon=True)
+
+    def start(self) -> None:
+        """Starts the first trials."""
+        self._thread.start()
+
+    def wait(self, timeout_seconds: float) -> bool:
+        """Returns whether all trials have ended, after waiting at most so long.
+
+        Raises: OrchestratorError or OSError: what ended Ray Tune's loop, unless a pause did.
+        """
+        # Not join(): a KeyboardInterrupt inside it makes Python take a running thread for a finished one.
+        if not self._has_ended.wait(timeout_seconds):
+            return False
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        if self._error is not None and not self._recorder.pause_requested.is_set():
+            raise _cause(self._error)
+        return True
+
+    def _fit(self) -> None:
+        try:
+            self._tuner.fit()
+        except BaseException as exc:  # noqa: BLE001 - handed to the main thread, which decides
+            logger.debug('ray-tune ended reason="%s"', exc)
+            self._error = exc
+        finally:
+            self._has_ended.set()
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Returns what Ray Tune's loop ended with: our own error or the system's from inside, else one in words."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OrchestratorError | OSError):
+            return inner
+        inner = inner.__cause__ or inner.__context__
+    if isinstance(error, TuneError | RayError):
+        lines = str(error).strip().splitlines()
+        return StudyFailedError(
+            f"Ray Tune ended: {lines[-1] if lines else type(error).__name__}; the run can be resumed"
+        )
+    return error

@@ -1,0 +1,84 @@
+"""The proposer as a Ray Tune searcher: unfinished trials first, then new ones, each in the journal before it exists."""
+
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from orchestrator.journal.recorder import Recorder, Unsaved
+from orchestrator.journal.records import TrialProposed
+from orchestrator.journal.trial import Trial
+from orchestrator.runs.paths import trial_name
+from orchestrator.search.proposer import Proposer
+from orchestrator.study.sections import Resources
+from orchestrator.tuning.worker_generations import WorkerGenerations
+
+
+class VariantSearcher(Unsaved, Searcher):
+    """Hands configurations `{"trial", "variant", "first_epoch", "generation"}` to Ray Tune.
+
+    Args:
+        proposer: Already told of all trials in the journal.
+        recorder: Where new trials are written down.
+        num_trials: How many trials the study has in the end.
+        generations: Of worker processes; None: they live as long as they can.
+    """
+
+    def __init__(
+        self,
+        proposer: Proposer,
+        *,
+        recorder: Recorder,
+        num_trials: int,
+        generations: WorkerGenerations | None = None,
+    ) -> None:
+        super().__init__(metric=recorder.state.header.metric, mode=recorder.state.header.mode)
+        self._proposer = proposer
+        self._recorder = recorder
+        self._num_trials = num_trials
+        self._generations = generations or WorkerGenerations(Resources(), num_concurrent=1)
+        self._unfinished = list(recorder.state.unfinished)
+        self._names: dict[str, str] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Returns the next trial's configuration, or that there are no more."""
+        trial = self._unfinished.pop(0) if self._unfinished else self._new_trial()
+        if trial is None:
+            return Searcher.FINISHED
+        self._names[trial_id] = trial.name
+        return {
+            "trial": trial.name,
+            "variant": trial.variant.to_json(),
+            "first_epoch": trial.epoch + 1,
+            "generation": self._generations.next(),
+        }
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Passes nothing on to the proposer: proposals follow from trials that have ended."""
+        # From the journal: Ray Tune hands on no last results, and others with all that is nested laid flat.
+        self._generations.see(self._recorder.trial(self._names[trial_id]).worker)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Tells the proposer how a trial ended, as the journal has it."""
+        trial = self._recorder.trial(self._names.pop(trial_id))
+        self._generations.see(trial.worker)
+        if error:
+            self._recorder.give_up(trial.name)
+        if trial.has_ended:
+            self._proposer.tell_end(trial)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Saves nothing: the journal is the only memory."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Restores nothing: see `Proposer.remember`."""
+
+    def _new_trial(self) -> Trial | None:
+        number = len(self._recorder.state.trials)
+        if number >= self._num_trials:
+            return None
+        variant = self._proposer.propose(number)
+        if variant is None:
+            return None
+        name, now = trial_name(number), self._recorder.now()
+        self._recorder.append(TrialProposed(trial=name, number=number, variant=variant.to_json(), at=now))
+        return self._recorder.trial(name)

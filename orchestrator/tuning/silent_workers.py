@@ -1,0 +1,83 @@
+"""Ends workers that have been silent for too long, and tells Ray Tune which failed trials go on; on its thread."""
+
+import logging
+from typing import Any, Literal
+
+import ray
+from ray import tune
+from ray.tune.experiment import Trial as TuneTrial
+
+from orchestrator.journal.recorder import Recorder, Unsaved
+from orchestrator.tuning.lost_workers import num_losses
+from orchestrator.tuning.timeouts import LateTrial, late_trials
+from trainables.reports import FailureKind
+
+logger = logging.getLogger(__name__)
+
+#: How often trials are looked at.
+_CHECK_SECONDS = 1.0
+#: A driver that looked at nothing for so long was asleep or busy; what came meanwhile has yet to be heard.
+_STALL_SECONDS = 10.0
+
+
+class LateWorkers(Unsaved, tune.Callback):
+    """Watches how long workers are silent. Must stand behind the recorder among Ray Tune's callbacks.
+
+    Ray Tune counts every loss of a worker alike. Which trial goes on is decided here, from the journal: up to `retries`
+    times after a worker died, once after it was ended for its silence.
+
+    Args:
+        recorder: Knows the trials, and writes down what is decided.
+        setting: `resources.report_timeout_seconds`.
+        retries: `resources.retries`.
+    """
+
+    def __init__(self, recorder: Recorder, *, setting: float | Literal["auto"], retries: int) -> None:
+        self._recorder = recorder
+        self._setting = setting
+        self._retries = retries
+        self._looked_at = float("-inf")
+        self._not_before = 0.0
+
+    def on_step_begin(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
+        """Ends the workers that are late."""
+        now = self._recorder.now()
+        passed = now - self._looked_at
+        if self._recorder.pause_requested.is_set() or 0 <= passed < _CHECK_SECONDS:
+            return
+        self._looked_at = now
+        if not 0 <= passed <= _STALL_SECONDS:
+            self._not_before = now
+        for late in late_trials(self._recorder.state, setting=self._setting, now=now, not_before=self._not_before):
+            running = [trial for trial in trials if trial.config["trial"] == late.name and trial.status == "RUNNING"]
+            for trial in running:
+                self._end(late, trial)
+
+    def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Says whether the trial goes on if its worker dies."""
+        self._allow(trial)
+
+    def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Says whether the trial goes on if its next worker dies before it begins."""
+        self._allow(trial)
+
+    def _allow(self, trial: TuneTrial) -> None:
+        lost = num_losses(self._recorder.trial(trial.config["trial"]))
+        _set_goes_on(trial, lost < self._retries)
+
+    def _end(self, late: LateTrial, trial: TuneTrial) -> None:
+        actor = trial.temporary_state.ray_actor
+        if actor is None:
+            return
+        logger.warning('trial=%s decision=end-worker reason="%s"', late.name, late.reason)
+        if late.is_again:
+            self._recorder.fail(late.name, kind=FailureKind.TIMED_OUT, reason=late.reason)
+        else:
+            self._recorder.lose_worker(late.name, kind=FailureKind.TIMED_OUT, reason=late.reason)
+        _set_goes_on(trial, not late.is_again)
+        ray.kill(actor, no_restart=True)
+
+
+def _set_goes_on(trial: TuneTrial, goes_on: bool) -> None:
+    # Ray Tune goes on with a trial as long as this is not exceeded, counting the failure that is to come.
+    trial.max_failures = trial.num_failures + int(goes_on)

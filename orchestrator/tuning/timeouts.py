@@ -1,0 +1,79 @@
+"""Which trials have not reported for too long: a mind without hands, from what the journal tells and the time."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from orchestrator.journal.trial import StudyState
+from orchestrator.results.words import duration
+from trainables.reports import FailureKind
+
+#: `auto`: no trial is late before the study knows how long a report takes, and none before this.
+LEAST_SECONDS = 600.0
+#: `auto`: how much longer than the longest so far a report may take; a first one, which traces and decodes, included.
+TIMES_LONGEST = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateTrial:
+    """A trial whose worker has been silent for longer than allowed.
+
+    Args:
+        name: Of the trial.
+        epoch: The epoch whose report is missing.
+        seconds: Since the trial began, went on or reported.
+        limit: What is allowed.
+        is_again: Whether it was late before, in this session.
+    """
+
+    name: str
+    epoch: int
+    seconds: float
+    limit: float
+    is_again: bool
+
+    @property
+    def reason(self) -> str:
+        """Why its worker is ended, and what becomes of the trial.
+
+        >>> LateTrial(name="t0001", epoch=3, seconds=75.2, limit=60, is_again=False).reason.partition(", and")[0]
+        'no report of epoch 3 for 1 min 15 s (limit 1 min 00 s): its worker is ended'
+        """
+        silence = f"no report of epoch {self.epoch} for {duration(self.seconds)} (limit {duration(self.limit)})"
+        if not self.is_again:
+            return f"{silence}: its worker is ended, and it goes on from its last checkpoint"
+        return f"{silence}, for the second time; if it only needs longer, raise resources.report_timeout_seconds"
+
+
+def report_limit(setting: float | Literal["auto"], *, longest: float | None) -> float | None:
+    """Returns how many seconds a report may take; None: as long as it likes.
+
+    setting: `resources.report_timeout_seconds`. longest: Seconds that the slowest report of the study took so far.
+
+    >>> report_limit(90, longest=None), report_limit("auto", longest=None), report_limit("auto", longest=100.0)
+    (90, None, 1000.0)
+    """
+    if setting != "auto":
+        return setting
+    return None if longest is None else max(LEAST_SECONDS, TIMES_LONGEST * longest)
+
+
+def late_trials(
+    state: StudyState, *, setting: float | Literal["auto"], now: float, not_before: float = 0.0
+) -> list[LateTrial]:
+    """Returns the trials with workers that have been silent for too long, in the order they were proposed.
+
+    not_before: A time before which silence does not count, such as when a driver that slept awoke.
+    """
+    limit = report_limit(setting, longest=state.longest_report_seconds)
+    if limit is None:
+        return []
+    late = []
+    for trial in state.unfinished:
+        since = trial.silent_since
+        if since is None or now - max(since, not_before) <= limit:
+            continue
+        is_again = any(loss.kind == FailureKind.TIMED_OUT for loss in trial.losses_of_session)
+        late.append(
+            LateTrial(name=trial.name, epoch=trial.epoch + 1, seconds=now - since, limit=limit, is_again=is_again)
+        )
+    return late

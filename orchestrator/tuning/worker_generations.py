@@ -1,0 +1,47 @@
+"""When worker processes make room for fresh ones."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.study.sections import Resources
+
+#: `trials_per_worker: auto` ends a worker that holds so much more memory than after its first epoch.
+GROWTH_MB = 1000.0
+
+
+class WorkerGenerations:
+    """Counts generations of workers: trials of a later one get fresh processes.
+
+    A trial of a new generation asks Ray for other resources than those before (see `resources.trial_request`), so Ray
+    Tune cannot hand it a process of an earlier one, and ends those once nothing waits for them.
+
+    Args:
+        resources: How long a worker may live.
+        num_concurrent: Trials at the same time.
+    """
+
+    def __init__(self, resources: Resources, *, num_concurrent: int) -> None:
+        self._trials_per_worker = resources.trials_per_worker
+        self._num_concurrent = num_concurrent
+        self._num_trials = 0
+        #: By process: its memory after its first report, in MB.
+        self._first_mb: dict[tuple[Any, Any], float] = {}
+        self._num_grown = 0
+
+    def next(self) -> int:
+        """Returns the generation of the next trial, counted from 0."""
+        number, self._num_trials = self._num_trials, self._num_trials + 1
+        if self._trials_per_worker == "auto":
+            return self._num_grown
+        return number // (self._trials_per_worker * self._num_concurrent)
+
+    def see(self, worker: Mapping[str, Any]) -> None:
+        """Takes note of the memory that a worker told with a result."""
+        memory_mb = worker.get("memory_mb")
+        if memory_mb is None:
+            return
+        process = (worker.get("node"), worker.get("worker_pid"))
+        if memory_mb - self._first_mb.setdefault(process, memory_mb) > GROWTH_MB:
+            self._num_grown += 1
+            # All workers of its age are replaced with it; those that stay for a while start to count anew.
+            self._first_mb.clear()

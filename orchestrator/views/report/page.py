@@ -1,0 +1,64 @@
+"""The page as a whole: sections, style and scripts in one file."""
+
+from pathlib import Path
+
+from orchestrator.journal.trial import StudyState
+from orchestrator.results import from_tables as analysis
+from orchestrator.results import words as wording
+from orchestrator.results.tables import epochs_table, trials_table
+from orchestrator.runs.paths import RunFolder, write_whole
+from orchestrator.views.report import sections
+from orchestrator.views.report.markup import text
+from orchestrator.views.report.style import CSS, DRAW
+
+_SECTIONS = (
+    sections.headline,
+    sections.leaderboard,
+    sections.every_metric,
+    sections.learning_curves,
+    sections.parallel_coordinates,
+    sections.augmentation,
+    sections.exports,
+    sections.stopped,
+    sections.failures,
+    sections.where_the_time_went,
+)
+# The page may run its own scripts (plotly compiles some as it draws) and reach nothing else.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'; img-src data: blob:"
+
+
+def write_report(folder: RunFolder, *, state: StudyState) -> Path:
+    """Writes the report of a study, at any time of its life, and returns where it lies.
+
+    Raises: JournalError: if the study was never opened.
+    """
+    header, trials = state.header, trials_table(state)
+    findings = sections.Findings(
+        state=state,
+        folder=folder,
+        trials=trials,
+        epochs=epochs_table(state),
+        board=analysis.leaderboard(trials, metric=header.metric, mode=header.mode),
+        cost=analysis.cost(trials, max_epochs=header.max_epochs),
+    )
+    body = "".join(make(findings) for make in _SECTIONS)
+    footer = f"convfleet, seed {header.seed}, as of {wording.moment(state.last_at)}"
+    page = (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{text(header.study)} - convfleet</title>\n<style>{CSS}</style></head>\n"
+        f"<body><main>\n{body}<footer>{text(footer)}</footer>\n</main>\n{_scripts(body)}</body></html>\n"
+    )
+    write_whole(folder.report, page)
+    return folder.report
+
+
+def _scripts(body: str) -> str:
+    """Returns the scripts that draw the figures; nothing for a page without any."""
+    if "data-figure=" not in body:
+        return ""
+    # Late: loaded only where a report is written.
+    from plotly.offline import get_plotlyjs
+
+    return f"<script>{get_plotlyjs()}</script>\n<script>{DRAW}</script>\n"

@@ -1,0 +1,231 @@
+"""The sections of the report, each from the same findings."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from orchestrator.journal.trial import StudyState
+from orchestrator.results import from_tables as analysis
+from orchestrator.results import words as wording
+from orchestrator.results.from_state import count_states, elapsed_seconds, export_path, standing
+from orchestrator.runs.paths import RunFolder
+from orchestrator.views.report import figures
+from orchestrator.views.report.markup import Cell, Markup, empty, figure, link, picture, pill, section, table, text
+
+_WHOLE_STUDY = "All trials together, in the workers; waiting for a free slot is not counted."
+_AUGMENTATION_NOTE = (
+    "Some images of the training split, the original on the left, then as the first epochs show them at strength 1. "
+    "Each variant draws from its own seed; validation and test images are never changed."
+)
+_EXPORTS_NOTE = (
+    "Test metrics come from the test split. They were computed once, at export, and steered nothing in this study."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """All that the sections show."""
+
+    state: StudyState
+    folder: RunFolder
+    trials: pa.Table
+    epochs: pa.Table
+    board: pa.Table
+    cost: analysis.Cost
+
+    @property
+    def metric(self) -> str:
+        """The objective's metric."""
+        return self.state.header.metric
+
+
+def headline(findings: Findings) -> Markup:
+    """Returns the top of the page: study, state, objective and the numbers that matter most."""
+    state, header = findings.state, findings.state.header
+    wanted = wording.objective(metric=header.metric, mode=header.mode)
+    size = f"{header.num_trials} trials of at most {header.max_epochs} epochs"
+    lead = f"Looks for the {wanted} in {size}, seed {header.seed}."
+    counts = wording.state_counts(count_states(list(state.trials.values())))
+    closing = state.finished or state.paused
+    elapsed = wording.duration(elapsed_seconds(state))
+    ended = f"ended {wording.moment(closing.at)}" if closing else "not ended"
+    cost = findings.cost
+    cards = [
+        _best_card(findings),
+        ("trials", str(len(state.trials)), f"{counts}; {header.num_trials} planned"),
+        ("time in training steps", wording.duration(cost.train_seconds), f"{cost.trial_epochs} epochs trained"),
+        ("epochs saved", str(cost.epochs_saved), "by stopping trials early"),
+        ("elapsed", elapsed, f"started {wording.moment(header.at)}, {ended}"),
+    ]
+    shown = "".join(f"<div><dt>{text(n)}</dt><dd>{text(v)}<small>{text(s)}</small></dd></div>" for n, v, s in cards)
+    title = f'<h1>{text(header.study)}</h1><p class="lead">{pill(standing(state))} · {text(lead)}</p>'
+    return Markup(f'<header>{title}<dl class="cards">{shown}</dl></header>\n')
+
+
+def leaderboard(findings: Findings) -> Markup:
+    """Returns every trial with a usable result, best first, and what all trials have in common."""
+    board, metric = findings.board, findings.metric
+    if not board.num_rows:
+        return section("Leaderboard", empty("No trial has ended with a result yet."))
+    varying = analysis.varying_columns(findings.trials) or analysis.parameter_columns(findings.trials)
+    names = [name.removeprefix(analysis.PARAMETER_PREFIX) for name in varying]
+    best = f"best {wording.with_split(metric)}"
+    headings = ["rank", "trial", "state", best, "best epoch", "epochs", "train seconds", "family", *names]
+    rows: list[list[Cell]] = [
+        [
+            row["rank"],
+            row["trial"],
+            pill(row["state"]),
+            row[f"best_{metric}"],
+            row["best_epoch"],
+            row["epochs"],
+            f"{row['train_seconds']:.1f}",
+            row["family"],
+            *(row[name] for name in varying),
+        ]
+        for row in board.to_pylist()
+    ]
+    numeric = ["rank", best, "best epoch", "epochs", "train seconds"]
+    note = "Trials that completed or were stopped; of equals, the one with fewer epochs first."
+    return section("Leaderboard", table(headings, rows, numeric=numeric), _common(findings, varying), note=note)
+
+
+def every_metric(findings: Findings) -> Markup:
+    """Returns what each ranked trial measured at its best epoch; nothing where that is the objective and the loss."""
+    state, header = findings.state, findings.state.header
+    best = {
+        row["trial"]: report
+        for row in findings.board.to_pylist()
+        if (report := state.trials[row["trial"]].best_report(metric=header.metric, mode=header.mode)) is not None
+    }
+    others = {
+        name: None for report in best.values() for name in wording.other_metrics(report.metrics, metric=header.metric)
+    }
+    if not others:
+        return Markup("")
+    names = [header.metric, *others]
+    headings = ["rank", "trial", "epoch", *names]
+    rows: list[list[Cell]] = [
+        [rank, trial, report.epoch, *(report.metrics.get(name) for name in names)]
+        for rank, (trial, report) in enumerate(best.items(), start=1)
+    ]
+    note = f"At each trial's best epoch by {header.metric}, on the {wording.split_of(header.metric)} split."
+    return section("Every metric", table(headings, rows, numeric=["rank", "epoch", *names]), note=note)
+
+
+def learning_curves(findings: Findings) -> Markup:
+    """Returns the objective by epoch."""
+    plot = figures.learning_curves(
+        findings.trials, epochs=findings.epochs, board=findings.board, metric=findings.metric
+    )
+    split = wording.split_of(findings.metric)
+    note = f"{findings.metric} on the {split} split after every epoch; the best are named, stopped ones are dimmer."
+    return section("Learning curves", figure("curves", plot) if plot else empty("No report yet."), note=note)
+
+
+def parallel_coordinates(findings: Findings) -> Markup:
+    """Returns the parameters against the objective."""
+    plot = figures.parallel_coordinates(findings.board, metric=findings.metric, mode=findings.state.header.mode)
+    split = wording.split_of(findings.metric)
+    note = (
+        f"A line a trial, ending at its best {findings.metric} on the {split} split. Drag along an axis to keep only "
+        "the lines through that range; double-click it to keep all again."
+    )
+    lone = empty("Shown once two trials that differ in a parameter have ended with a result.")
+    return section("Parameters and objective", figure("parameters", plot) if plot else lone, note=note if plot else "")
+
+
+def augmentation(findings: Findings) -> Markup:
+    """Returns the picture of augmented training images; nothing where there is none."""
+    path = findings.folder.augmented
+    if not path.is_file():
+        return Markup("")
+    shown = picture(path.read_bytes(), alternative="Training images, original and augmented")
+    return section("Augmentation", shown, note=_AUGMENTATION_NOTE)
+
+
+def stopped(findings: Findings) -> Markup:
+    """Returns what was stopped, and why."""
+    rows = analysis.stop_reasons(findings.trials).to_pylist()
+    if not rows:
+        return section("Stopped early", empty("No trial was stopped."))
+    cells = [[row["trial"], pill(row["state"]), row["epoch"], row["reason"]] for row in rows]
+    return section("Stopped early", table(["trial", "state", "epoch", "reason"], cells, numeric=["epoch"]))
+
+
+def failures(findings: Findings) -> Markup:
+    """Returns the trials without a usable result, each with its traceback if there is one."""
+    rows = analysis.failures(findings.trials).to_pylist()
+    if not rows:
+        return section("Failures", empty("No trial failed."))
+    cells = []
+    for row in rows:
+        path = findings.folder.failure(row["trial"])
+        traceback = link(path, root=findings.folder.root, label=f"failures/{path.name}") if path.is_file() else ""
+        cells.append([row["trial"], pill(row["state"]), row["failure_kind"], row["reason"], traceback])
+    return section("Failures", table(["trial", "state", "kind", "reason", "traceback"], cells))
+
+
+def exports(findings: Findings) -> Markup:
+    """Returns the exported models with their metrics on the test split."""
+    items = sorted(findings.state.exports, key=lambda item: (item.rank, item.folder))
+    if not items:
+        return section("Exports", empty("No model has been exported yet."))
+    found = [wording.named_test_metrics(item.test_metrics) for item in items]
+    names = list(dict.fromkeys(name for metrics in found for name in metrics))
+    headings = ["rank", "trial", "folder", *map(wording.with_split, names)]
+    root = findings.folder.root
+    rows: list[list[Cell]] = []
+    for item, metrics in zip(items, found, strict=True):
+        path = export_path(item, folder=findings.folder)
+        label = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+        rows.append([item.rank, item.trial, link(path, root=root, label=label), *(metrics.get(name) for name in names)])
+    return section("Exports", table(headings, rows, numeric=["rank", *headings[3:]]), note=_EXPORTS_NOTE)
+
+
+def where_the_time_went(findings: Findings) -> Markup:
+    """Returns the workers' time as a stacked bar: training steps, then each kind of overhead."""
+    spent = {"training steps": findings.cost.train_seconds, **findings.cost.overhead_seconds}
+    total = sum(spent.values())
+    if total <= 0:
+        return section("Where the time went", empty("No report yet."))
+    colours = {name: f"background:var(--seg{index})" for index, name in enumerate(spent)}
+    bar = "".join(
+        f'<span style="flex:{seconds / total:.6f} 0 0;{colours[name]}" title="{text(name)}: {_share(seconds, total)}">'
+        "</span>"
+        for name, seconds in spent.items()
+        if seconds > 0
+    )
+    rows: list[list[Cell]] = [
+        [
+            Markup(f'<span class="swatch" style="{colours[name]}"></span>{text(name)}'),
+            f"{seconds:.1f}",
+            _share(seconds, total),
+        ]
+        for name, seconds in spent.items()
+    ]
+    cells = table(["part", "seconds", "share"], rows, numeric=["seconds", "share"])
+    return section("Where the time went", Markup(f'<div class="stack">{bar}</div>'), cells, note=_WHOLE_STUDY)
+
+
+def _share(part: float, total: float) -> str:
+    return f"{100 * part / total:.1f} %"
+
+
+def _best_card(findings: Findings) -> tuple[str, str, str]:
+    name = f"best {wording.with_split(findings.metric)}"
+    if not findings.board.num_rows:
+        return name, "none yet", "no trial has ended with a result"
+    best = findings.board.slice(0, 1).to_pylist()[0]
+    return name, wording.number(best[f"best_{findings.metric}"]), f"{best['trial']} at epoch {best['best_epoch']}"
+
+
+def _common(findings: Findings, varying: list[str]) -> Markup:
+    fixed = {
+        name.removeprefix(analysis.PARAMETER_PREFIX): findings.trials[name][0].as_py()
+        for name in analysis.parameter_columns(findings.trials)
+        if name not in varying
+    }
+    if not fixed:
+        return Markup("")
+    return Markup(f'<p class="note">The same in all trials: {text(wording.parameters(fixed))}</p>')

@@ -1,0 +1,113 @@
+"""What has happened in a study since one last looked, each event a line of text."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from orchestrator.journal.records import StudyOpened
+from orchestrator.journal.trial import StudyState, Trial, TrialState
+from orchestrator.results import words as wording
+from orchestrator.results.from_state import VaryingParameters, ended_at, session_start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to a trial.
+
+    Args:
+        at: When, seconds since 1970.
+        text: What, in words.
+        is_end: Whether the trial ended with it.
+    """
+
+    at: float
+    text: str
+    is_end: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class _Told:
+    """How much of a trial has been told."""
+
+    num_starts: int = 0
+    num_reports: int = 0
+    num_losses: int = 0
+    has_ended: bool = False
+
+
+class News:
+    """Tells each event of a study once; what happened before its latest session is no news.
+
+    Works on a state that another thread is still adding to.
+    """
+
+    def __init__(self) -> None:
+        self._told: dict[str, _Told] = {}
+        self._num_changes = 0
+        self._varying = VaryingParameters()
+
+    def since_last(self, state: StudyState) -> list[Event]:
+        """Returns what happened since the last call, in the order it happened."""
+        since, varying = session_start(state), self._varying.of(state)
+        changes = state.changes[self._num_changes :]
+        self._num_changes += len(changes)
+        trials = sorted((state.trials[name] for name in set(changes)), key=lambda trial: trial.number)
+        events = [
+            event
+            for trial in trials
+            for event in self._events(trial, header=state.header, varying=varying)
+            if event.at >= since
+        ]
+        return sorted(events, key=lambda event: event.at)
+
+    def _events(self, trial: Trial, *, header: StudyOpened, varying: Sequence[str]) -> Iterator[Event]:
+        told = self._told.setdefault(trial.name, _Told())
+        if told.has_ended:
+            return
+        # Asked first: what is told below is then at least as new, so no report is missing before the end.
+        at_end = ended_at(trial)
+        for at in trial.started_at[told.num_starts :]:
+            told.num_starts += 1
+            yield Event(at=at, text=_start_text(trial, at=at, is_first=told.num_starts == 1, varying=varying))
+        # A report's time is noted after the report itself, so the times count the whole ones.
+        for at in trial.reported_at[told.num_reports :]:
+            told.num_reports += 1
+            yield Event(at=at, text=_report_text(trial, epoch=told.num_reports, header=header))
+        for loss in trial.losses[told.num_losses :]:
+            told.num_losses += 1
+            yield Event(at=loss.at, text=f"{trial.name} lost its worker: {loss.reason}")
+        if at_end is not None:
+            told.has_ended = True
+            yield Event(at=at_end, text=_end_text(trial, header=header), is_end=True)
+
+
+def _start_text(trial: Trial, *, at: float, is_first: bool, varying: Sequence[str]) -> str:
+    if not is_first:
+        num_epochs = sum(reported < at for reported in trial.reported_at)
+        return f"{trial.name} goes on after epoch {num_epochs}"
+    params = wording.parameters(trial.variant.params, names=varying)
+    return f"{trial.name} started: {trial.variant.family} {params}"
+
+
+def _report_text(trial: Trial, *, epoch: int, header: StudyOpened) -> str:
+    values = [report.metrics.get(header.metric) for report in trial.reports[:epoch]]
+    known = [value for value in values if value is not None]
+    progress = f"{trial.name} epoch {trial.reports[epoch - 1].epoch}/{header.max_epochs}"
+    if not known:
+        return progress
+    best = max(known) if header.mode == "max" else min(known)
+    return f"{progress} {header.metric} {wording.number(values[-1])} (best {wording.number(best)})"
+
+
+def _end_text(trial: Trial, *, header: StudyOpened) -> str:
+    if trial.failure is not None:
+        is_infeasible = trial.state is TrialState.INFEASIBLE
+        how = "is infeasible" if is_infeasible else f"failed ({trial.failure.kind})"
+        return f"{trial.name} {how}: {trial.failure.reason}"
+    if trial.state is TrialState.STOPPED:
+        return f"{trial.name} stopped after epoch {trial.epoch}: {trial.reason}"
+    best = trial.best_report(metric=header.metric, mode=header.mode)
+    if best is None:
+        return f"{trial.name} completed"
+    value = wording.number(best.metrics[header.metric])
+    why = f" ({trial.reason})" if trial.reason else ""
+    return f"{trial.name} completed: best {header.metric} {value} at epoch {best.epoch}{why}"

@@ -1,0 +1,183 @@
+"""Progress of a study at work: a live view in a terminal, one line per event anywhere else."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+
+from orchestrator.journal.trial import StudyState
+from orchestrator.results import words as wording
+from orchestrator.results.from_state import seconds_left
+from orchestrator.views.terminal.events import News
+from orchestrator.views.terminal.live_view import live_view
+
+_FRAMES_PER_SECOND = 4
+#: Between two lines of a log about the same stage.
+_SECONDS_BETWEEN_COUNTS = 10.0
+_COUNTED = re.compile(r"(?P<stage>.+): (?P<done>[\d,]+) of (?P<total>[\d,]+)")
+
+
+class Progress(Protocol):
+    """What the runner tells its user; a context manager."""
+
+    def __enter__(self) -> Self:
+        """Starts."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Shows what has not been shown yet, and leaves the terminal as it was."""
+        ...
+
+    def update(self, state: StudyState, *, now: float, elapsed_seconds: float) -> None:
+        """Shows the study's state; called a few times a second.
+
+        now: Seconds since 1970. elapsed_seconds: Since this session began.
+        """
+        ...
+
+    def message(self, text: str) -> None:
+        """Tells of a stage, such as reading the data, that lasts until the next update or message.
+
+        text: One that ends in such as `: 100 of 2,000` replaces an earlier count of the same stage.
+        """
+        ...
+
+
+def make_progress(console: Console) -> Progress:
+    """Returns the progress that suits where the console writes to."""
+    can_draw = console.is_terminal and not console.is_dumb_terminal and console.encoding.startswith("utf")
+    return LiveProgress(console) if can_draw else PlainProgress(console)
+
+
+class LiveProgress:
+    """A view that is drawn over and over in a terminal, and gone at the end."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._view: RenderableType = Text("")
+        self._stage = ""
+        self._live = Live(self._view, console=console, transient=True, refresh_per_second=_FRAMES_PER_SECOND)
+        self._is_gone = False
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._terminal():
+            self._settle_stage()
+        with self._terminal():
+            self._live.stop()
+
+    def update(self, state: StudyState, *, now: float, elapsed_seconds: float) -> None:
+        """Draws the study's state."""
+        if self._is_gone:
+            return
+        with self._terminal():
+            self._settle_stage()
+            self._view = live_view(state, console=self._console, now=now, elapsed_seconds=elapsed_seconds)
+            self._live.update(self._view)
+
+    def message(self, text: str) -> None:
+        """Shows a stage beside a spinner; it stays as a line above once it is over."""
+        told = wording.one_line(text)
+        with self._terminal():
+            if not _is_same_stage(told, self._stage):
+                self._settle_stage()
+            self._stage = told
+            self._live.update(Group(self._view, Spinner("dots", text=Text(self._stage))))
+
+    @contextmanager
+    def _terminal(self) -> Iterator[None]:
+        """Lets the study go on without its terminal, as when the window of a disowned process was closed."""
+        try:
+            yield
+        except OSError:
+            self._is_gone = True
+
+    def _settle_stage(self) -> None:
+        if self._stage and not self._is_gone:
+            self._console.print(Text(self._stage, style="dim"))
+            self._stage = ""
+
+
+class PlainProgress:
+    """One line per event, without colours or control codes.
+
+    Args:
+        console: Where the lines go.
+        clock: Seconds from any start.
+    """
+
+    def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._clock = clock
+        self._news = News()
+        self._stage, self._stage_at = "", 0.0
+        self._last: tuple[StudyState, float] | None = None
+        self._is_silent = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._last is not None:
+            state, elapsed_seconds = self._last
+            self._tell(state, elapsed_seconds=elapsed_seconds)
+
+    def update(self, state: StudyState, *, now: float, elapsed_seconds: float) -> None:
+        """Prints what has happened since the last update, in the order it happened."""
+        self._last = (state, elapsed_seconds)
+        self._tell(state, elapsed_seconds=elapsed_seconds)
+
+    def message(self, text: str) -> None:
+        """Prints a stage; of its counts, the first, the last, and now and then one between."""
+        counted = _COUNTED.fullmatch(text)
+        is_last = counted is not None and counted["done"] == counted["total"]
+        is_recent = self._clock() - self._stage_at < _SECONDS_BETWEEN_COUNTS
+        if _is_same_stage(text, self._stage) and is_recent and not is_last:
+            return
+        self._stage, self._stage_at = text, self._clock()
+        self._print(text)
+
+    def _tell(self, state: StudyState, *, elapsed_seconds: float) -> None:
+        events = self._news.since_last(state)
+        for event in events:
+            self._print(event.text)
+        if any(event.is_end for event in events):
+            num_ended = state.num_ended
+            left = seconds_left(state, elapsed=elapsed_seconds)
+            estimate = f", about {wording.duration(left)} left" if left else ""
+            total, elapsed = state.header.num_trials, wording.duration(elapsed_seconds)
+            self._print(f"{num_ended} of {total} trials ended after {elapsed}{estimate}")
+
+    def _print(self, text: str) -> None:
+        # A log with a narrow encoding gets question marks; a study must not end over one letter.
+        encoding = self._console.encoding
+        line = wording.one_line(text).encode(encoding, "replace").decode(encoding)
+        if self._is_silent:
+            return
+        try:
+            self._console.print(Text(line), soft_wrap=True)
+        except (OSError, SystemExit):
+            # Whoever read the lines is gone, as in `convfleet run ... | head`: the study goes on without them.
+            self._is_silent = True
+
+
+def _is_same_stage(text: str, earlier: str) -> bool:
+    """Returns whether both count the same thing."""
+    found, before = _COUNTED.fullmatch(text), _COUNTED.fullmatch(earlier)
+    return found is not None and before is not None and found["stage"] == before["stage"]

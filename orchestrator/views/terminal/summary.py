@@ -1,0 +1,256 @@
+"""What a study came to, or where it stands: for people, and as JSON for scripts."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.journal.records import ModelExported
+from orchestrator.journal.trial import StudyState, Trial, TrialState
+from orchestrator.results import words as wording
+from orchestrator.results.from_state import (
+    best_so_far,
+    count_states,
+    elapsed_seconds,
+    export_path,
+    leaders,
+    spent,
+    standing,
+    state_of,
+    varying_parameters,
+)
+from orchestrator.runs.owner import Owner
+from orchestrator.runs.paths import RunFolder
+from orchestrator.views.terminal.live_view import STATE_STYLES, WIDE, headline, running_table
+from trainables.reports import EpochReport
+
+_STANDING_STYLES = {"finished": "green", "running": "cyan", "paused": "yellow", "interrupted": "yellow"}
+
+
+def summary(console: Console, state: StudyState, *, folder: RunFolder, k: int = 5) -> None:
+    """Prints what a study came to: the best k trials, its cost, where everything is and what to do next."""
+    _print_headline(console, state, is_alive=False)
+    _print_outcome(console, state, is_alive=False, k=k)
+    _print_places(console, state, folder=folder)
+    _print_next(console, state, folder=folder, is_alive=False)
+
+
+def status(  # noqa: PLR0913 - a state, and what the folder beside it tells
+    console: Console, state: StudyState, *, folder: RunFolder, is_alive: bool, now: float, owner: Owner | None = None
+) -> None:
+    """Prints one look at a study, also while it runs.
+
+    is_alive: Whether its driver is at work. now: Seconds since 1970. owner: The driver that holds the folder, or held
+        it when it died.
+    """
+    _print_headline(console, state, is_alive=is_alive)
+    if owner is not None:
+        _print_fact(console, "driver", owner.in_words(now=now) + ("" if is_alive else "; it died"))
+    trials = list(state.trials.values())
+    if is_alive:
+        console.print()
+        console.print(running_table(console, trials, header=state.header, now=now, num_rows=50))
+    _print_outcome(console, state, is_alive=is_alive, k=5)
+    _print_places(console, state, folder=folder)
+    _print_next(console, state, folder=folder, is_alive=is_alive)
+
+
+def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: Owner | None = None) -> dict[str, Any]:
+    """Returns one look at a study as a JSON-ready mapping."""
+    # Late, as only this needs Arrow, which takes its time.
+    from orchestrator.results.from_tables import cost
+    from orchestrator.results.tables import outcomes_table
+
+    header, trials = state.header, list(state.trials.values())
+    taken = cost(outcomes_table(state), max_epochs=header.max_epochs)
+    closing = state.finished or state.paused
+    counts = count_states(trials, is_alive=is_alive)
+    return {
+        "study": header.study,
+        "state": standing(state, is_alive=is_alive),
+        "driver": _owner_json(owner, is_alive=is_alive),
+        "objective": {"metric": header.metric, "mode": header.mode, "split": wording.split_of(header.metric)},
+        "num_trials": header.num_trials,
+        "max_epochs": header.max_epochs,
+        "trials": {trial_state.value: count for trial_state, count in counts.items()},
+        "num_reused": sum(bool(trial.reused_from) for trial in trials),
+        "extensions": [item.change for item in state.extensions],
+        "best": _best_json(state),
+        "running": [
+            {"trial": trial.name, "epoch": trial.epoch, "worker": dict(trial.worker)}
+            for trial in trials
+            if state_of(trial, is_alive=is_alive) is TrialState.RUNNING
+        ],
+        "cost": {
+            "elapsed_seconds": elapsed_seconds(state),
+            "train_seconds": taken.train_seconds,
+            "overhead_seconds": dict(taken.overhead_seconds),
+            "trial_epochs": taken.trial_epochs,
+            "epochs_saved": taken.epochs_saved,
+        },
+        "num_sessions": len(state.sessions),
+        "started_at": _iso(header.at),
+        "ended_at": _iso(closing.at if closing else None),
+        "exports": [_export_json(item, folder=folder) for item in sorted(state.exports, key=lambda item: item.rank)],
+        "folder": str(folder.root),
+    }
+
+
+def _print_headline(console: Console, state: StudyState, *, is_alive: bool) -> None:
+    where = standing(state, is_alive=is_alive)
+    line = headline(state.header)
+    console.print(Text.assemble(line, "  ", (where, _STANDING_STYLES.get(where, "dim"))))
+    if state.paused is not None and where == "paused":
+        console.print(Text(f"paused: {wording.one_line(state.paused.reason)}", style="yellow"))
+
+
+def _print_outcome(console: Console, state: StudyState, *, is_alive: bool, k: int) -> None:
+    board = leaders(state, k=k)
+    console.print()
+    if board:
+        console.print(_board_table(board, state=state, is_wide=console.width >= WIDE))
+    else:
+        console.print(Text("no trial has ended with a result yet", style="dim"))
+    console.print()
+    _print_other_metrics(console, state)
+    counts = count_states(list(state.trials.values()), is_alive=is_alive)
+    _print_fact(console, "trials", f"{wording.state_counts(counts)} (of {state.header.num_trials})")
+    _print_failure_kinds(console, state)
+    _print_reused(console, state)
+    train_seconds, num_epochs, num_saved = spent(state)
+    elapsed, trained = wording.duration(elapsed_seconds(state)), wording.duration(train_seconds)
+    epochs = f"{num_epochs} epochs trained, {num_saved} saved by stopping early"
+    _print_fact(console, "cost", f"{elapsed} elapsed, {trained} in training steps; {epochs}")
+
+
+def _board_table(board: Sequence[tuple[Trial, EpochReport]], *, state: StudyState, is_wide: bool) -> Table:
+    header = state.header
+    varying = varying_parameters(list(state.trials.values()))
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", expand=True)
+    table.add_column("rank", justify="right", no_wrap=True)
+    for heading in ("trial", "state"):
+        table.add_column(heading, no_wrap=True)
+    for heading in (f"best {header.metric}", "at epoch", "epochs", "train time")[: 4 if is_wide else 2]:
+        table.add_column(heading, justify="right")
+    table.add_column("variant", ratio=1)
+    for rank, (trial, best) in enumerate(board, start=1):
+        train_seconds = sum(report.train_seconds for report in trial.reports)
+        times = [str(trial.epoch), wording.duration(train_seconds)] if is_wide else []
+        table.add_row(
+            str(rank),
+            Text(trial.name, style="bold"),
+            Text(trial.state.value, style=STATE_STYLES[trial.state]),
+            Text(wording.number(best.metrics[header.metric]), style="bold green" if rank == 1 else ""),
+            str(best.epoch),
+            *times,
+            Text(f"{trial.variant.family} {wording.parameters(trial.variant.params, names=varying)}", style="dim"),
+        )
+    return table
+
+
+def _print_other_metrics(console: Console, state: StudyState) -> None:
+    """Prints what else the best trial measured, such as the metrics of other targets."""
+    best = best_so_far(state)
+    if best is None:
+        return
+    trial, report = best
+    others = wording.other_metrics(report.metrics, metric=state.header.metric)
+    if others:
+        told = ", ".join(f"{name} {wording.number(value)}" for name, value in others.items())
+        _print_fact(console, "metrics", f"{trial.name} at epoch {report.epoch}: {told}")
+
+
+def _print_failure_kinds(console: Console, state: StudyState) -> None:
+    kinds: dict[str, list[Trial]] = {}
+    for trial in list(state.trials.values()):
+        if trial.failure is not None:
+            kinds.setdefault(trial.failure.kind, []).append(trial)
+    for kind, trials in kinds.items():
+        names = ", ".join(trial.name for trial in trials[:5])
+        shown = names + (f" and {len(trials) - 5} more" if len(trials) > 5 else "")
+        # Of several, one reason tells most; the report has them all.
+        why = ("" if len(trials) == 1 else "the first: ") + wording.one_line(trials[0].reason)
+        _print_fact(console, "failed", f"{kind}: {shown} ({why})", style="red")
+
+
+def _print_reused(console: Console, state: StudyState) -> None:
+    sources = Counter(
+        trial.reused_from.rpartition(":")[0] for trial in list(state.trials.values()) if trial.reused_from
+    )
+    for source, count in sources.items():
+        _print_fact(console, "reused", f"{count} trials were trained in {source}")
+
+
+def _print_places(console: Console, state: StudyState, *, folder: RunFolder) -> None:
+    for item in sorted(state.exports, key=lambda item: item.rank):
+        metrics = wording.named_test_metrics(item.test_metrics)
+        told = ", ".join(f"{name} {wording.number(value)}" for name, value in metrics.items())
+        _print_fact(console, "export", f"{export_path(item, folder=folder)}  {told} (test split)".rstrip())
+    _print_fact(console, "tables", f"{folder.trials}  {folder.epochs}")
+    if folder.report.is_file():
+        _print_fact(console, "report", str(folder.report))
+
+
+def _print_next(console: Console, state: StudyState, *, folder: RunFolder, is_alive: bool) -> None:
+    if is_alive:
+        return
+    run = folder.quoted
+    commands = [f"convfleet report {run}", f"convfleet export {run}"]
+    if state.finished is None:
+        commands = [f"convfleet resume {run}", *commands]
+    console.print()
+    for command in commands:
+        _print_fact(console, "next", command, style="cyan")
+    if any((export_path(item, folder=folder) / "model.keras").is_file() for item in state.exports):
+        snippet = f"from orchestrator import open_run; model = open_run({str(folder.root)!r}).load_model(rank=1)"
+        _print_fact(console, "python", snippet, style="cyan")
+
+
+def _print_fact(console: Console, name: str, value: str, *, style: str = "") -> None:
+    console.print(Text.assemble((f"{name:<8}", "dim"), (value, style)), soft_wrap=True)
+
+
+def _best_json(state: StudyState) -> dict[str, Any] | None:
+    best = best_so_far(state)
+    if best is None:
+        return None
+    trial, report = best
+    return {
+        "trial": trial.name,
+        "state": trial.state.value,
+        "epoch": report.epoch,
+        "value": report.metrics[state.header.metric],
+        "metrics": dict(report.metrics),
+        "variant_id": trial.variant.variant_id,
+        "variant": trial.variant.to_json(),
+    }
+
+
+def _owner_json(owner: Owner | None, *, is_alive: bool) -> dict[str, Any] | None:
+    if owner is None:
+        return None
+    return {
+        "host": owner.host,
+        "pid": owner.pid,
+        "command": list(owner.command),
+        "since": _iso(owner.since),
+        "heartbeat": _iso(owner.heartbeat),
+        "is_alive": is_alive,
+    }
+
+
+def _export_json(item: ModelExported, *, folder: RunFolder) -> dict[str, Any]:
+    return {
+        "rank": item.rank,
+        "trial": item.trial,
+        "folder": str(export_path(item, folder=folder)),
+        "test_metrics": wording.named_test_metrics(item.test_metrics),
+    }
+
+
+def _iso(at: float | None) -> str | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat()

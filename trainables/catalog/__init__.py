@@ -1,0 +1,1 @@
+"""The families and their parameters, written out without a framework."""

@@ -1,0 +1,146 @@
+"""The families of CNNs that a study may choose from, written out.
+
+This module is read by the driver too, so it imports no framework: a family's Keras code is imported by `build_model`,
+in the process that trains.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from search_spaces import Variant
+from trainables.catalog.custom import CUSTOM
+from trainables.catalog.multitask import MULTITASK
+from trainables.catalog.parameter import FUNCTIONAL, RESIDUAL, SEQUENTIAL, ParameterInfo
+from trainables.catalog.subclassed import SUBCLASSED
+from trainables.catalog.training import TRAINING
+from trainables.catalog.transfer import TRANSFER
+from trainables.specs.pixels import PixelStatistics, pixel_scaling
+from trainables.specs.task import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """One kind of CNN: what it is, its parameters, and the module with its `build` function.
+
+    Args:
+        name: As written in a study file.
+        summary: One sentence for people.
+        parameters: The architecture's parameters by name.
+        module: A module with `build(params, *, task) -> keras.Model`; where it trains in phases, also with
+            `phases(params)` (see `trainables.families.parts.phases`).
+        takes_several: Whether it takes several targets and several image inputs; else exactly one of each.
+        has_own_parameters: Whether parameters that it does not declare are the user's own, for code of theirs.
+        ignores: Training parameters that have no say in it; a study that gives one is refused.
+    """
+
+    name: str
+    summary: str
+    parameters: Mapping[str, ParameterInfo]
+    module: str
+    takes_several: bool = False
+    has_own_parameters: bool = False
+    ignores: frozenset[str] = frozenset()
+
+    def with_defaults(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the architecture's and the training's parameters, defaults filled in."""
+        known = {**TRAINING, **self.parameters}
+        return {name: info.normalised(params.get(name, info.default)) for name, info in known.items()}
+
+    def own_parameters(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the parameters that are the user's own, with lists as lists."""
+        known = TRAINING.keys() | self.parameters.keys()
+        own = {name: value for name, value in params.items() if name not in known}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in own.items()}
+
+
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        Family(
+            name="sequential",
+            summary="A plain stack of convolution blocks and a dense head (Keras Sequential).",
+            parameters=SEQUENTIAL,
+            module="trainables.families.sequential",
+        ),
+        Family(
+            name="residual",
+            summary="Stages of residual blocks with identity or projected shortcuts (functional API).",
+            parameters=RESIDUAL,
+            module="trainables.families.residual",
+        ),
+        Family(
+            name="functional",
+            summary="A graph of modules with parallel branches, skips and shared convolutions (functional API).",
+            parameters=FUNCTIONAL,
+            module="trainables.families.functional",
+        ),
+        Family(
+            name="subclassed",
+            summary="A keras.Model subclass whose layers are made at run time, with a second classifier in training.",
+            parameters=SUBCLASSED,
+            module="trainables.families.subclassed",
+        ),
+        Family(
+            name="transfer",
+            summary="A backbone of keras.applications, first frozen, then fine-tuned at a lower learning rate.",
+            parameters=TRANSFER,
+            module="trainables.families.transfer",
+        ),
+        Family(
+            name="multitask",
+            summary="A trunk of convolution blocks with a head for each target and any number of image inputs.",
+            parameters=MULTITASK,
+            module="trainables.families.multitask",
+            takes_several=True,
+        ),
+        Family(
+            name="custom",
+            summary="What a function of yours returns, found beside the study file.",
+            parameters=CUSTOM,
+            module="trainables.families.custom",
+            takes_several=True,
+            has_own_parameters=True,
+            ignores=frozenset({"normalization"}),
+        ),
+    )
+}
+
+
+def build_model(variant: Variant, *, task: Task, statistics: PixelStatistics | None = None, study_dir: str = "") -> Any:
+    """Returns the variant's Keras model, built but not compiled.
+
+    The model takes float32 images (batch, height, width, channels), values 0-255, and returns what the task's targets
+    ask for. A family finds the constants of its first layer as `pixel_scaling` among its parameters, and the folder
+    that relative names in a variant start from as `study_dir`, and parameters of the user's own as `own_parameters`.
+
+    statistics: of the training split; only a variant with normalization 'standardize' needs them.
+    study_dir: only families that read files of the user's need it.
+
+    Raises: InfeasibleError: if the variant does not fit images of this shape.
+    """
+    family = FAMILIES[variant.family]
+    # Late, because Keras brings TensorFlow, and the driver reads FAMILIES without it.
+    module = import_module(family.module)
+    params = family.with_defaults(variant.params)
+    params["pixel_scaling"] = pixel_scaling(params["normalization"], statistics)
+    params["study_dir"] = study_dir
+    params["own_parameters"] = family.own_parameters(variant.params)
+    with _precision(params["precision"]):
+        return module.build(params, task=task)
+
+
+@contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    """Lets layers made meanwhile compute under one of Keras's dtype policies; the next variant's know nothing of it."""
+    # Late, as above.
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -1,0 +1,115 @@
+"""What each parameter of how a variant is trained may be, for every family."""
+
+from collections.abc import Mapping
+
+from trainables.catalog.parameter import ParameterInfo
+from trainables.specs.pixels import NORMALIZATIONS
+
+OPTIMIZERS = (
+    "adam",
+    "adamw",
+    "sgd",
+    "rmsprop",
+    "nadam",
+    "adamax",
+    "adagrad",
+    "adadelta",
+    "adafactor",
+    "lamb",
+    "lion",
+)
+SCHEDULES = ("constant", "cosine", "step", "exponential", "one_cycle")
+CLASS_WEIGHTS = ("none", "balanced")
+#: Keras's dtype policies: what layers compute in; weights are float32 in all of them.
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+_OPTIMIZATION: Mapping[str, ParameterInfo] = {
+    "optimizer": ParameterInfo(kind=str, default="adam", options=OPTIMIZERS, summary="Keras optimizer."),
+    "learning_rate": ParameterInfo(
+        kind=float, default=1e-3, low=1e-8, high=100.0, summary="Step size of the optimizer; a schedule's highest."
+    ),
+    "momentum": ParameterInfo(
+        kind=float, default=0.9, low=0.0, below=1.0, summary="Nesterov momentum of sgd; others ignore it."
+    ),
+    "weight_decay": ParameterInfo(
+        kind=float, default=0.0, low=0.0, high=1.0, summary="Decoupled weight decay of any optimizer; 0: none."
+    ),
+    "clip_norm": ParameterInfo(
+        kind=float, default=0.0, low=0.0, high=1e6, summary="Longest gradient over all weights together; 0: any."
+    ),
+    "ema_momentum": ParameterInfo(
+        kind=float,
+        default=0.0,
+        low=0.0,
+        below=1.0,
+        summary="Share that a running average of the weights keeps a batch; validated and exported; 0: none.",
+    ),
+    "batch_size": ParameterInfo(kind=int, default=128, low=1, high=65536, summary="Images a training step."),
+    "gradient_accumulation": ParameterInfo(
+        kind=int, default=1, low=1, high=4096, summary="Batches whose mean gradient makes one update of the weights."
+    ),
+}
+
+_SCHEDULE: Mapping[str, ParameterInfo] = {
+    "schedule": ParameterInfo(
+        kind=str, default="constant", options=SCHEDULES, summary="How the learning rate falls until the last epoch."
+    ),
+    "warmup_epochs": ParameterInfo(
+        kind=float,
+        default=0.0,
+        low=0.0,
+        high=1000.0,
+        summary="Epochs in which the learning rate first rises from near 0; one_cycle has a rise of its own.",
+    ),
+    "final_learning_rate_share": ParameterInfo(
+        kind=float,
+        default=0.01,
+        low=1e-6,
+        high=1.0,
+        summary="Share of the learning rate that is left at the end; constant ignores it.",
+    ),
+    "learning_rate_drops": ParameterInfo(
+        kind=int,
+        default=2,
+        low=1,
+        high=8,
+        summary="Equal drops of schedule step, after 1/2, 3/4, 7/8... of the training; others ignore it.",
+    ),
+}
+
+#: Parameters of how a variant is trained, for every family.
+TRAINING: Mapping[str, ParameterInfo] = {
+    **_OPTIMIZATION,
+    **_SCHEDULE,
+    "label_smoothing": ParameterInfo(
+        kind=float, default=0.0, low=0.0, below=1.0, summary="Share of the target spread evenly over all classes."
+    ),
+    "class_weights": ParameterInfo(
+        kind=str,
+        default="none",
+        options=CLASS_WEIGHTS,
+        summary="balanced: rare classes weigh more in the training loss, so that all classes weigh the same.",
+    ),
+    "patience": ParameterInfo(
+        kind=int,
+        default=0,
+        low=0,
+        high=100_000,
+        summary="Epochs without a better objective after which the trial is complete; 0: it never is before its last.",
+    ),
+    "augment_strength": ParameterInfo(
+        kind=float, default=1.0, low=0.0, high=2.0, summary="Factor of every amount in data.augment; 0: none."
+    ),
+    "precision": ParameterInfo(
+        kind=str,
+        default="float32",
+        options=PRECISIONS,
+        summary="What layers compute in, where the hardware has it; mixed_float16 needs a GPU.",
+    ),
+    "normalization": ParameterInfo(
+        kind=str,
+        default="scale",
+        options=NORMALIZATIONS,
+        summary="Pixels to 0-1, to mean 0 and deviation 1 by channel of the training split, or to -1..1.",
+    ),
+}

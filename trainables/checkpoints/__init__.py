@@ -1,0 +1,1 @@
+"""All that a trial needs to go on exactly where it was."""

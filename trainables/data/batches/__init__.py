@@ -1,0 +1,1 @@
+"""Tensors of a split and the order of an epoch's batches."""

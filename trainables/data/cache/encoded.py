@@ -1,0 +1,140 @@
+"""Images kept in their formats: one file with the bytes of all, one with where each begins, decoded when asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainables.data.cache.array_folder import load_array, write_array
+from trainables.data.errors import DataError
+from trainables.data.images.decode import Encoded, decode
+from trainables.data.images.images import Array, EncodableImages, Layout
+
+
+def write_encoded(
+    folder: Path, name: str, images: EncodableImages, *, layout: Layout, told: Callable[[Array], None]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Writes a split's images as they came.
+
+    Args:
+        folder: where to.
+        name: the split's.
+        images: surveyed before.
+        layout: what they are decoded to, once, so that none that cannot be is found by a trial.
+        told: is given the decoded images, piece by piece.
+
+    Returns: the records of both arrays, and the record that the decoded images would have.
+    """
+    ends: list[int] = [0]
+    digest, shapes = hashlib.sha256(), [(0, 0, 0, 0)]
+
+    def pieces() -> Iterator[Array]:
+        for contents, pixels in images.encoded_batches(layout):
+            for content in contents:
+                ends.append(ends[-1] + len(content))
+                yield np.frombuffer(content, np.uint8)
+            digest.update(np.ascontiguousarray(pixels).data)
+            shapes.append(pixels.shape)
+            told(pixels)
+
+    written = write_array(folder / f"{name}_bytes.npy", batches=pieces(), dtype=np.uint8, shape=(None,))
+    num_rows = sum(shape[0] for shape in shapes)
+    if num_rows != len(images):
+        raise DataError(f"{name}: expected {len(images)} images, got {num_rows}; did the files change? Run again")
+    offsets = write_array(folder / f"{name}_offsets.npy", batches=[np.array(ends)], dtype=np.int64, shape=(len(ends),))
+    pixels_record = {"shape": [num_rows, *shapes[-1][1:]], "sha256": digest.hexdigest()}
+    return {f"{name}_bytes": written, f"{name}_offsets": offsets}, pixels_record
+
+
+class EncodedRows:
+    """Is a split's images in image formats: looks like their array, but every access reads and decodes rows anew.
+
+    Rows are read with calls, not through a memory map: what was read does not stay in this process's memory.
+
+    Args:
+        folder: the cache entry.
+        name: the split's in the entry.
+        manifest: the entry's.
+
+    Raises: DataError: if the entry is damaged.
+    """
+
+    def __init__(self, folder: Path, name: str, *, manifest: Mapping[str, Any]) -> None:
+        self._folder, self._name = folder, name
+        rows, height, width, channels = manifest["pixels"][f"{name}_images"]["shape"]
+        #: (rows, height, width, channels), as of the array of all decoded images.
+        self.shape: tuple[int, int, int, int] = (rows, height, width, channels)
+        #: What the last `fetch` could not decode, while nothing else was asked for.
+        self.failure: DataError | None = None
+        self._offsets = np.asarray(load_array(folder, f"{name}_offsets", manifest=manifest))
+        content = load_array(folder, f"{name}_bytes", manifest=manifest)
+        self._check_offsets(len(content))
+        self._first_byte = int(getattr(content, "offset"))  # noqa: B009 - a memory map's, which Array does not know
+        self._file = os.open(folder / f"{name}_bytes.npy", os.O_RDONLY)
+        # Held open: an entry that is rebuilt meanwhile changes nothing for those that read it.
+        weakref.finalize(self, os.close, self._file)
+
+    def __len__(self) -> int:
+        """Returns the number of rows."""
+        return self.shape[0]
+
+    def __getitem__(self, rows: Array) -> Array:
+        """Returns uint8 (count, height, width, channels), the images of these rows.
+
+        Raises: DataError: if one cannot be read or decoded.
+        """
+        _, height, width, channels = self.shape
+        num_inputs = (len(self._offsets) - 1) // max(1, len(self))
+        layout = Layout(height=height, width=width, channels=channels // max(1, num_inputs))
+        images = np.empty((len(rows), height, width, channels), np.uint8)
+        for image, row in zip(images, np.asarray(rows).tolist(), strict=True):
+            for place in range(num_inputs):
+                first = place * layout.channels
+                decoded = self._decoded(row, place=row * num_inputs + place, layout=layout)
+                image[..., first : first + layout.channels] = decoded
+        return images
+
+    def fetch(self, rows: Array) -> Array:
+        """Returns what indexing returns, and keeps a failure where callers find it that get TensorFlow's error only."""
+        try:
+            return self[rows]
+        except DataError as exc:
+            self.failure = exc
+            raise
+
+    def _decoded(self, row: int, *, place: int, layout: Layout) -> Array:
+        begin, end = (int(offset) for offset in self._offsets[place : place + 2])
+        where = f"{self._name}_bytes.npy row {row}"
+        try:
+            content = os.pread(self._file, end - begin, self._first_byte + begin)
+            return decode(Encoded(where=where, content=content), layout=layout)
+        except (OSError, DataError) as exc:
+            reason = f"the image in {where} cannot be read any more ({_reason(exc)})"
+            raise self._damaged(reason) from exc
+
+    def _check_offsets(self, num_bytes: int) -> None:
+        offsets, rows = self._offsets, self.shape[0]
+        if (
+            (len(offsets) - 1) % max(1, rows)
+            or offsets[0] != 0
+            or offsets[-1] != num_bytes
+            or (np.diff(offsets) <= 0).any()
+        ):
+            raise self._damaged(f"{self._name}_offsets.npy does not fit {self._name}_bytes.npy")
+
+    def _damaged(self, what: str) -> DataError:
+        # Sizes are as they were, so preparing would take the entry for whole.
+        return DataError(
+            f"cached data set {self._folder} is damaged: {what}; remove this folder and resume, which rebuilds it"
+        )
+
+
+def _reason(exc: Exception) -> str:
+    """Returns what was wrong, without the advice of an error that speaks of the source."""
+    return str(exc).partition(": cannot be read as an image: ")[2].rpartition(";")[0] or str(exc)

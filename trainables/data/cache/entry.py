@@ -1,0 +1,220 @@
+"""Fills a cache entry: a source's splits decoded and written once, and who is in which split."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainables.data.cache.array_folder import demand_space, load_array, write_array, write_manifest
+from trainables.data.cache.encoded import write_encoded
+from trainables.data.cache.splits import hold_out
+from trainables.data.cache.statistics import pixel_moments, pixel_statistics
+from trainables.data.cache.storage_choice import ImagesSize, Storage, images_size
+from trainables.data.cache.targets import DescribedTarget, described_targets, encoded_labels, stratum
+from trainables.data.errors import DataError
+from trainables.data.images.images import Array, EncodableImages, Images, Layout, Progress, choose_layout
+from trainables.data.sources.base import SPLIT_NAMES, RawDataset, SplitName
+from trainables.specs.data import DataSpec
+from trainables.specs.pixels import PixelStatistics
+from trainables.specs.task import Target, Task
+
+#: Which splits are drawn by chance: those that the source does not bring.
+CARVED: tuple[SplitName, ...] = ("test", "validation")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """Is a source whose labels were checked and whose images were looked at, none decoded.
+
+    Attributes:
+        source: its name in the study file.
+        inputs: the names of the images of an example.
+        images: by split.
+        targets: what is to be predicted.
+        labels: by split and target, encoded.
+        layout: what every image is decoded to.
+        size: how much room they all take.
+    """
+
+    source: str
+    inputs: Sequence[str]
+    images: Mapping[SplitName, Images]
+    targets: Sequence[DescribedTarget]
+    labels: Mapping[SplitName, Mapping[str, Array]]
+    layout: Layout
+    size: ImagesSize
+
+
+def examine(raw: RawDataset, *, spec: DataSpec, progress: Progress) -> Examined:
+    """Returns the source with all that must be known before its images are decoded."""
+    targets = described_targets(raw, spec=spec)
+    labels = encoded_labels(raw, targets, limit=spec.limit)
+    images = {name: raw.splits[name].images for name in SPLIT_NAMES if name in raw.splits}
+    progress("looking at image sizes", 0, sum(map(len, images.values())))
+    layout = choose_layout(images.values(), image_size=spec.image_size, channels=spec.channels)
+    # Images of one example lie side by side in the channels.
+    num_channels = layout.channels * len(spec.input_names)
+    size = images_size(images.values(), height=layout.height, width=layout.width, num_channels=num_channels)
+    return Examined(
+        source=spec.source,
+        inputs=spec.input_names,
+        images=images,
+        targets=targets,
+        labels=labels,
+        layout=layout,
+        size=size,
+    )
+
+
+def build_entry(folder: Path, source: Examined, *, key: str, storage: Storage, progress: Progress) -> None:
+    """Writes all splits of a source into an empty folder, its manifest last."""
+    size = source.size
+    needed = size.decoded_bytes if storage == "decoded" or size.encoded_bytes is None else size.encoded_bytes
+    demand_space(folder, needed_bytes=needed, what=storage)
+    arrays: dict[str, Any] = {}
+    pixels: dict[str, Any] = {}
+    for name in source.images:
+        written, record = _write_images(folder, name, source, storage=storage, progress=progress)
+        arrays |= written
+        pixels[f"{name}_images"] = record
+        for target, values in source.labels[name].items():
+            arrays[f"{name}_labels_{target}"] = write_array(
+                folder / f"{name}_labels_{target}.npy", batches=[values], dtype=values.dtype, shape=values.shape
+            )
+    write_manifest(
+        folder,
+        {
+            "key": key,
+            "source": source.source,
+            "storage": storage,
+            "size": asdict(size),
+            "input_shape": [source.layout.height, source.layout.width, source.layout.channels],
+            "inputs": list(source.inputs),
+            "targets": [target.to_json() for target in source.targets],
+            "builder_pid": os.getpid(),
+            "arrays": arrays,
+            "pixels": pixels,
+        },
+    )
+
+
+def split_settings(manifest: Mapping[str, Any], *, spec: DataSpec, seed: int) -> dict[str, Any]:
+    """Returns what decides who is in which split: nothing, where the source brings all splits."""
+    carved = [name for name in CARVED if f"{name}_images" not in manifest["pixels"]]
+    settings: dict[str, Any] = {f"{name}_fraction": getattr(spec, f"{name}_fraction") for name in carved}
+    return {**settings, "seed": seed} if carved else settings
+
+
+def build_splits(folder: Path, entry: Path, *, manifest: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Writes the row numbers of each split into an empty folder, its manifest last.
+
+    The test split is carved first, out of all training images; validation out of what is left.
+    """
+    labels = stratum(
+        manifest["targets"], load=lambda name: load_array(entry, f"train_labels_{name}", manifest=manifest)
+    )
+    rows = {"train": np.arange(len(labels), dtype=np.int32)}
+    rows_of = {"train": "train"}
+    for name in CARVED:
+        if f"{name}_fraction" in settings:
+            kept, held = hold_out(
+                labels[rows["train"]], fraction=settings[f"{name}_fraction"], seed=settings["seed"], purpose=name
+            )
+            rows[name], rows["train"] = rows["train"][held], rows["train"][kept]
+            rows_of[name] = "train"
+        else:
+            rows[name] = np.arange(manifest["pixels"][f"{name}_images"]["shape"][0], dtype=np.int32)
+            rows_of[name] = name
+    arrays = {
+        f"{name}_indices": write_array(
+            folder / f"{name}_indices.npy", batches=[rows[name]], dtype=np.int32, shape=rows[name].shape
+        )
+        for name in SPLIT_NAMES
+    }
+    height, width, _ = manifest["input_shape"]
+    moments = load_array(entry, f"{rows_of['train']}_moments", manifest=manifest)
+    statistics = pixel_statistics(moments, rows["train"], num_pixels=height * width)
+    write_manifest(
+        folder,
+        {"settings": dict(settings), "rows_of": rows_of, "statistics": asdict(statistics), "arrays": arrays},
+    )
+
+
+def task_of(manifest: Mapping[str, Any], *, spec: DataSpec) -> Task:
+    """Returns what a model gets and must predict, from a cache entry and what the study says of the targets."""
+    height, width, channels = manifest["input_shape"]
+    targets = []
+    for described in manifest["targets"]:
+        target = spec.target_specs[described["name"]]
+        targets.append(
+            Target(
+                name=described["name"],
+                kind=target.kind,
+                size=described["size"],
+                class_names=tuple(described["class_names"]),
+                loss=target.loss_name,
+                weight=target.weight,
+                metrics=target.metric_names,
+            )
+        )
+    return Task(input_shape=(height, width, channels), targets=tuple(targets), inputs=tuple(manifest["inputs"]))
+
+
+def statistics_of(split_manifest: Mapping[str, Any]) -> PixelStatistics:
+    """Returns the pixel statistics of the training split."""
+    return PixelStatistics(**{name: tuple(values) for name, values in split_manifest["statistics"].items()})
+
+
+def fingerprint(manifest: Mapping[str, Any], split_manifest: Mapping[str, Any]) -> str:
+    """Returns a hash of all pixels, labels, names and splits; how the images are kept plays no part."""
+    described = [manifest[name] for name in ("input_shape", "inputs", "targets")]
+    digest = hashlib.sha256(repr(described).encode())
+    containers = {f"{name}_{part}" for name in SPLIT_NAMES for part in ("bytes", "offsets")}
+    stored = {name: record for name, record in manifest["arrays"].items() if name not in containers}
+    for arrays in ({**stored, **manifest["pixels"]}, split_manifest["arrays"]):
+        for name in sorted(arrays):
+            digest.update(f"{name} {arrays[name]['shape']} {arrays[name]['sha256']}".encode())
+    return digest.hexdigest()[:32]
+
+
+def _write_images(
+    folder: Path, name: SplitName, source: Examined, *, storage: Storage, progress: Progress
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Writes a split's images and the sums that its pixel statistics come from.
+
+    Returns: the records of what was written, and the one of the decoded images, written or not.
+    """
+    images, layout = source.images[name], source.layout
+    moments: list[Array] = []
+    done = 0
+
+    def told(batch: Array) -> None:
+        nonlocal done
+        moments.append(pixel_moments(batch))
+        done += len(batch)
+        progress(f"decoding {name} images", done, len(images))
+
+    def decoded() -> Iterator[Array]:
+        for batch in images.batches(layout):
+            yield batch
+            told(batch)
+
+    num_channels = layout.channels * len(source.inputs)
+    if storage == "encoded":
+        if not isinstance(images, EncodableImages):
+            raise DataError(f"data: {name} images come as arrays here, expected files in image formats")
+        written, pixels = write_encoded(folder, name, images, layout=layout, told=told)
+    else:
+        shape = (len(images), layout.height, layout.width, num_channels)
+        pixels = write_array(folder / f"{name}_images.npy", batches=decoded(), dtype=np.uint8, shape=shape)
+        written = {f"{name}_images": pixels}
+    sums = write_array(
+        folder / f"{name}_moments.npy", batches=moments, dtype=np.int64, shape=(len(images), num_channels, 2)
+    )
+    return {**written, f"{name}_moments": sums}, pixels

@@ -1,0 +1,235 @@
+"""Prepares a data set at most once on a node, whoever asks and however often."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from trainables.data.cache.array_folder import MANIFEST, SCHEMA_VERSION, cannot_write, read_manifest
+from trainables.data.cache.dataset import SPLITS_FOLDER, Dataset, DatasetInfo, Split, open_dataset
+from trainables.data.cache.entry import (
+    Examined,
+    build_entry,
+    build_splits,
+    examine,
+    fingerprint,
+    split_settings,
+    statistics_of,
+    task_of,
+)
+from trainables.data.cache.storage_choice import (
+    ENCODED_SUFFIX,
+    STORAGES,
+    ImagesSize,
+    Storage,
+    cache_folder,
+    chosen_storage,
+    entry_name,
+    memory_budget_bytes,
+)
+from trainables.data.errors import DataError
+from trainables.data.images.images import Progress, no_progress
+from trainables.data.sources import SOURCES
+from trainables.data.sources.base import OpenedSource
+from trainables.specs.data import DataSpec
+
+__all__ = ["Dataset", "DatasetInfo", "Split", "cache_folder", "entry_key", "open_dataset", "prepare_dataset"]
+
+#: The settings, besides the content, that decide the decoded arrays.
+DECODING_FIELDS = ("source", "name", "limit", "image_size", "channels", "image_column", "inputs", "function")
+
+LOCKS_FOLDER = "locks"
+BUILDING = ".building-"
+
+
+def prepare_dataset(
+    spec: DataSpec,
+    seed: int,
+    *,
+    progress: Progress | None = None,
+    storage: Storage | None = None,
+    verify: bool = False,
+) -> DatasetInfo:
+    """Returns the prepared data set, decoding it only if this node has not done so before.
+
+    The entry's key is a hash of the content of all input files and of the settings that decide the decoding, not of
+    any path: a copied file finds the same entry. Different seeds and fractions share the decoded images.
+    Source `keras` may import TensorFlow and source `python` runs the user's code here: `prepare_in_process`
+    keeps both out of the caller.
+
+    Args:
+        spec: its paths are absolute (`DataSpec.resolved`).
+        seed: decides who is in the splits that the source does not bring; >= 0.
+        progress: is told what happens.
+        storage: how images are kept; None: what `spec.memory_gb` or this machine's memory has room for.
+        verify: also compares the cached arrays with their hashes, and rebuilds what differs.
+
+    Raises: DataError: if the data is wrong or the cache cannot be written.
+    """
+    progress = progress or no_progress
+    cache = cache_folder(spec)
+    opened = SOURCES[spec.source](spec, progress)
+    key = entry_key(spec, opened)
+    with _exclusive(cache, key, progress=progress):
+        _remove_leftovers(cache, own_key=key)
+
+        @functools.cache
+        def source() -> Examined:
+            try:
+                return examine(opened.read(), spec=spec, progress=progress)
+            except OSError as exc:
+                raise DataError(
+                    f"data: the source cannot be read: {exc}; check its files, or write them again"
+                ) from exc
+
+        if storage is None:
+            size = _known_size(cache, key) or source().size
+            storage = chosen_storage(size, budget_bytes=memory_budget_bytes(spec))
+        entry = cache / entry_name(key, storage)
+
+        def build(folder: Path) -> None:
+            build_entry(folder, source(), key=entry.name, storage=storage, progress=progress)
+
+        manifest = _ensure(entry, build, verify=verify)
+        settings = split_settings(manifest, spec=spec, seed=seed)
+        split_key = _hashed(settings)[:16]
+
+        def build_rows(folder: Path) -> None:
+            build_splits(folder, entry, manifest=manifest, settings=settings)
+
+        split_manifest = _ensure(entry / SPLITS_FOLDER / split_key, build_rows, verify=verify)
+    return _info(entry, spec=spec, split_key=split_key, manifest=manifest, split_manifest=split_manifest)
+
+
+def entry_key(spec: DataSpec, opened: OpenedSource) -> str:
+    """Returns the name of the cache entry for a source's content under the spec's decoding settings."""
+    decoding: dict[str, Any] = {field: getattr(spec, field) for field in DECODING_FIELDS}
+    # Losses, weights and metrics decide nothing about what is stored.
+    decoding["targets"] = [[name, target.kind, target.column] for name, target in spec.target_specs.items()]
+    return _hashed({"schema_version": SCHEMA_VERSION, "decoding": decoding, "content": opened.content})[:32]
+
+
+@contextmanager
+def _exclusive(cache: Path, key: str, *, progress: Progress) -> Iterator[None]:
+    """Holds the key's lock, which the system frees even if this process is killed."""
+    lock = _lock(cache, key)
+    try:
+        # Its owner's alone; a folder that was made for several users before keeps its permissions.
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (cache / LOCKS_FOLDER).mkdir(exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            progress("waiting for another process to prepare this data", 0, 1)
+            lock.acquire()
+    except OSError as exc:
+        raise cannot_write(cache, exc) from exc
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _lock(cache: Path, key: str) -> FileLock:
+    return FileLock(cache / LOCKS_FOLDER / f"{key}.lock")
+
+
+def _ensure(folder: Path, build: Callable[[Path], None], *, verify: bool) -> dict[str, Any]:
+    """Returns the manifest of a whole folder, building it beside and renaming it if it is missing or damaged."""
+    if (folder / MANIFEST).exists():
+        try:
+            return read_manifest(folder, verify=verify)
+        except DataError:
+            _discard(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if folder.exists():
+            _discard(folder)
+        temporary = Path(tempfile.mkdtemp(prefix=f"{folder.name}{BUILDING}", dir=folder.parent))
+    except OSError as exc:
+        raise cannot_write(folder.parent, exc) from exc
+    try:
+        build(temporary)
+        _let_users_of_the_cache_read(temporary)
+        temporary.rename(folder)
+    except OSError as exc:
+        raise cannot_write(folder.parent, exc) from exc
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return read_manifest(folder)
+
+
+def _let_users_of_the_cache_read(folder: Path) -> None:
+    """Gives an entry permissions that do not depend on who builds it: who may enter the cache may read it."""
+    folder.chmod(0o755)
+    for path in folder.iterdir():
+        path.chmod(0o644)
+
+
+def _discard(folder: Path) -> None:
+    """Removes a damaged folder, out of the way first: processes that have it open keep their pages."""
+    aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}{BUILDING}", dir=folder.parent))
+    folder.rename(aside / "damaged")
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _remove_leftovers(cache: Path, *, own_key: str) -> None:
+    """Removes what killed builders left behind: of the own key, whose lock is held, and of keys nobody builds."""
+    own = [cache / entry_name(own_key, storage) / SPLITS_FOLDER for storage in STORAGES]
+    for leftover in chain(cache.glob(f"*{BUILDING}*"), *(splits.glob(f"*{BUILDING}*") for splits in own)):
+        key = own_key if leftover.parent != cache else leftover.name.split(BUILDING)[0].removesuffix(ENCODED_SUFFIX)
+        if key == own_key:
+            shutil.rmtree(leftover, ignore_errors=True)
+            continue
+        lock = _lock(cache, key)
+        try:
+            lock.acquire(timeout=0)
+        except (Timeout, OSError):
+            continue
+        try:
+            shutil.rmtree(leftover, ignore_errors=True)
+        finally:
+            lock.release()
+
+
+def _known_size(cache: Path, key: str) -> ImagesSize | None:
+    """Returns how much room the images take, if an entry of either storage tells it."""
+    for storage in STORAGES:
+        try:
+            return ImagesSize(**read_manifest(cache / entry_name(key, storage))["size"])
+        except DataError:
+            continue
+    return None
+
+
+def _info(
+    entry: Path, *, spec: DataSpec, split_key: str, manifest: dict[str, Any], split_manifest: dict[str, Any]
+) -> DatasetInfo:
+    sizes = {name: split_manifest["arrays"][f"{name}_indices"]["shape"][0] for name in ("train", "validation", "test")}
+    return DatasetInfo(
+        key=manifest["key"],
+        split_key=split_key,
+        folder=str(entry),
+        task=task_of(manifest, spec=spec),
+        statistics=statistics_of(split_manifest),
+        num_train=sizes["train"],
+        num_validation=sizes["validation"],
+        num_test=sizes["test"],
+        fingerprint=fingerprint(manifest, split_manifest),
+        storage=manifest["storage"],
+        decoded_bytes=manifest["size"]["decoded_bytes"],
+    )
+
+
+def _hashed(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

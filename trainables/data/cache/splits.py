@@ -1,0 +1,55 @@
+"""Splits that keep every class's share, drawn by a seed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trainables.data.errors import DataError
+from trainables.data.images.images import Array
+
+
+def hold_out(labels: Array, *, fraction: float, seed: int, purpose: str) -> tuple[Array, Array]:
+    """Returns sorted int32 row numbers: those kept and those held out.
+
+    Of a class with n members, floor(n * fraction) or one more are held out, so that in all round(count * fraction),
+    but at least one, are. A class never gives its last member: with a single image it stays wholly in training.
+    Unlike scikit-learn's stratified splits this also serves fewer held out images than classes, and does not change
+    with a library's version.
+
+    Args:
+        labels: class numbers, (count,).
+        fraction: the share to hold out, in (0, 1).
+        seed: equal labels, fraction, purpose and seed give the same split.
+        purpose: "test" or "validation", for errors and to draw the two independently.
+
+    Raises: DataError: if every class has a single image.
+
+    >>> kept, held = hold_out(np.array([0, 0, 1, 1, 1, 1]), fraction=0.5, seed=1, purpose="test")
+    >>> len(kept), len(held)
+    (3, 3)
+    """
+    generator = np.random.default_rng([seed, *purpose.encode()])
+    classes, members = np.unique(labels, return_inverse=True)
+    sizes = np.bincount(members, minlength=len(classes))
+    quotas = _quotas(sizes, fraction=fraction, generator=generator)
+    held = np.zeros(len(labels), np.bool_)
+    rows_by_class = np.split(np.argsort(members, kind="stable"), np.cumsum(sizes)[:-1])
+    for rows, quota in zip(rows_by_class, quotas, strict=True):
+        held[generator.permutation(rows)[:quota]] = True
+    if not held.any():
+        raise DataError(
+            f"data.{purpose}_fraction: none of {len(labels)} training images can be held out, as every class would "
+            f"lose its only one; give more images or a {purpose} split"
+        )
+    return np.flatnonzero(~held).astype(np.int32), np.flatnonzero(held).astype(np.int32)
+
+
+def _quotas(sizes: Array, *, fraction: float, generator: np.random.Generator) -> Array:
+    """Returns how many of each class to hold out: largest remainders first, ties by lot."""
+    exact = sizes * fraction
+    quotas = np.floor(exact).astype(np.int64)
+    left = max(1, round(float(exact.sum()))) - int(quotas.sum())
+    # A class of one cannot give: it queues last, so that it does not waste a place of the remainder.
+    order = np.lexsort((generator.random(len(sizes)), quotas - exact, sizes < 2))
+    quotas[order[:left]] += 1
+    return np.asarray(np.minimum(quotas, sizes - 1))

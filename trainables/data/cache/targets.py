@@ -1,0 +1,146 @@
+"""The labels of every target: checked, encoded as training takes them, and what a model must know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from trainables.data.errors import DataError
+from trainables.data.images.images import Array
+from trainables.data.labels.classes import checked_labels, class_numbers, known_classes
+from trainables.data.labels.flags import flags_of, known_flags
+from trainables.data.labels.values import values_of
+from trainables.data.sources.base import RawDataset, RawSplit, SplitName
+from trainables.specs.data import DataSpec
+from trainables.specs.targets import TargetKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribedTarget:
+    """Is what the training labels tell of a target.
+
+    Attributes:
+        name: as the study file calls it.
+        kind: classification, multilabel or regression.
+        size: classes, flags or values.
+        class_names: one name a class or flag; empty for regression.
+        values: the labels that are classes, or that name flags, in the order of class_names; empty for rows of 0 and 1.
+        place: what errors call its labels, after the split.
+    """
+
+    name: str
+    kind: TargetKind
+    size: int
+    class_names: Sequence[str] = ()
+    values: Sequence[int] | Sequence[str] = ()
+    place: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what the cache keeps: nothing of the raw labels, which the encoded ones replace."""
+        kept = {name: value for name, value in asdict(self).items() if name not in {"values", "place"}}
+        return {**kept, "class_names": list(self.class_names)}
+
+
+def described_targets(raw: RawDataset, *, spec: DataSpec) -> list[DescribedTarget]:
+    """Returns each target as the training labels show it, those beyond the limit included.
+
+    Raises: DataError: if labels are not of the target's kind, or are all alike.
+    """
+    places = {
+        # One label an image needs no name.
+        name: f": target {name!r} (column {target.column or name!r})" if spec.targets else ""
+        for name, target in spec.target_specs.items()
+    }
+    return [_described(name, target.kind, raw, place=places[name]) for name, target in spec.target_specs.items()]
+
+
+def encoded_labels(
+    raw: RawDataset, targets: Sequence[DescribedTarget], *, limit: int | None
+) -> dict[SplitName, dict[str, Array]]:
+    """Returns the labels by split and target: class numbers as int32, flags as uint8, numbers as float32.
+
+    Raises: DataError: if labels of a split do not fit the training labels, or the limit leaves labels all alike.
+    """
+    encoded: dict[SplitName, dict[str, Array]] = {
+        name: {target.name: _encoded(split, target) for target in targets} for name, split in raw.splits.items()
+    }
+    for target in targets:
+        _demand_variety(encoded["train"][target.name], target, limit=limit)
+    return encoded
+
+
+def stratum(targets: Sequence[Mapping[str, Any]], *, load: Callable[[str], Array]) -> Array:
+    """Returns the labels whose shares every split keeps: those of the first classification, else all the same.
+
+    targets: as the cache describes them. load: returns a target's encoded training labels.
+    """
+    for target in targets:
+        if target["kind"] == "classification":
+            return load(target["name"])
+    return np.zeros(len(load(targets[0]["name"])), np.int32)
+
+
+def _described(name: str, kind: TargetKind, raw: RawDataset, *, place: str) -> DescribedTarget:
+    train = raw.splits["train"]
+    labels, where, names = train.all_labels[name], f"{train.where}{place}", raw.class_names.get(name)
+    _demand_one_each(labels, where=where, num_images=len(labels))
+    match kind:
+        case "classification":
+            plain = checked_labels(labels, where=where, num_images=len(labels))
+            values, class_names = known_classes(plain, where=where, class_names=names)
+            return DescribedTarget(
+                name=name, kind=kind, size=len(class_names), class_names=class_names, values=values, place=place
+            )
+        case "multilabel":
+            flags, class_names = known_flags(labels, where=where, names=names)
+            return DescribedTarget(
+                name=name, kind=kind, size=len(class_names), class_names=class_names, values=flags, place=place
+            )
+        case "regression":
+            return DescribedTarget(name=name, kind=kind, size=values_of(labels, where=where).shape[1], place=place)
+
+
+def _encoded(split: RawSplit, target: DescribedTarget) -> Array:
+    labels, where, num_images = split.labels[target.name], f"{split.where}{target.place}", len(split.images)
+    match target.kind:
+        case "classification":
+            plain = checked_labels(labels, where=where, num_images=num_images)
+            return class_numbers(plain, where=where, values=target.values)
+        case "multilabel":
+            _demand_one_each(labels, where=where, num_images=num_images)
+            return flags_of(labels, where=where, values=target.values, size=target.size)
+        case "regression":
+            _demand_one_each(labels, where=where, num_images=num_images)
+            return values_of(labels, where=where, size=target.size)
+
+
+def _demand_one_each(labels: Array, *, where: str, num_images: int) -> None:
+    if labels.ndim == 0 or len(labels) != num_images:
+        count = len(labels) if labels.ndim else 0
+        raise DataError(f"{where}: there are {num_images} images but {count} labels; give every image one label")
+    if num_images == 0:
+        raise DataError(f"{where}: the split is empty; give it images or leave the split out")
+
+
+def _demand_variety(labels: Array, target: DescribedTarget, *, limit: int | None) -> None:
+    """Raises DataError if all labels of training are alike: nothing could be learned of them.
+
+    A single flag that is never or always set, or one constant value among several, may well be so.
+    """
+    if len(np.unique(labels, axis=0)) > 1:
+        return
+    shown = repr(target.class_names[labels[0]]) if target.kind == "classification" else labels[0].tolist()
+    what = "of one class" if target.kind == "classification" else "labelled alike"
+    about = f"target {target.name!r}: " if target.place else ""
+    if limit is None:
+        raise DataError(
+            f"data.targets: {about}all {len(labels)} training images are {what}, {shown}; "
+            "give images that differ in it, or leave the target out"
+        )
+    raise DataError(
+        f"data.limit: {about}the first {len(labels)} training images are all {what}, {shown}; "
+        f"raise limit (got {limit}) or shuffle the data"
+    )

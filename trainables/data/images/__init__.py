@@ -1,0 +1,1 @@
+"""Pictures as arrays or as encoded files."""

@@ -1,0 +1,132 @@
+"""Images that come as arrays: checked, scaled to uint8, resized where asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+from PIL import Image
+
+from trainables.data.errors import DataError
+from trainables.data.images.images import BATCH_BYTES, Array, Layout, Survey
+
+
+class ArrayImages:
+    """Is a split whose images are arrays of one shape.
+
+    Args:
+        where: names the array in errors.
+        count: the number of images.
+        pieces: yields the images in order, (n, height, width) or (n, height, width, channels); called twice.
+    """
+
+    def __init__(self, where: str, *, count: int, pieces: Callable[[], Iterable[Array]]) -> None:
+        self._where = where
+        self._count = count
+        self._pieces = pieces
+
+    def __len__(self) -> int:
+        """Returns the number of images."""
+        return self._count
+
+    def survey(self, survey: Survey) -> None:
+        """Notes the shape of the first piece; `batches` holds the others to it."""
+        for piece in self._pieces():
+            _, height, width, channels = with_channels(piece, where=self._where).shape
+            survey.add((height, width), colour=channels == 3, where=self._where, count=self._count)
+            return
+
+    def batches(self, layout: Layout) -> Iterator[Array]:
+        """Yields all images in order as uint8 (count, height, width, channels)."""
+        first: tuple[int, ...] | None = None
+        for piece in self._pieces():
+            images = with_channels(piece, where=self._where)
+            first = first or images.shape[1:]
+            if images.shape[1:] != first:
+                raise DataError(f"{self._where}: the images differ in shape: {first} and {images.shape[1:]}")
+            step = max(1, BATCH_BYTES // max(1, images[0].nbytes))
+            for start in range(0, len(images), step):
+                batch = to_uint8(images[start : start + step], where=self._where)
+                yield fitted(batch, layout)
+
+
+def array_images(images: Array, *, where: str) -> ArrayImages:
+    """Returns the split of one array that lies in memory."""
+    return ArrayImages(where, count=len(images), pieces=lambda: [images])
+
+
+def with_channels(images: Array, *, where: str) -> Array:
+    """Returns the images as (count, height, width, channels) with 1 or 3 channels.
+
+    >>> with_channels(np.zeros((5, 8, 8), np.uint8), where="x").shape
+    (5, 8, 8, 1)
+    """
+    shaped = images[..., np.newaxis] if images.ndim == 3 else images
+    if shaped.ndim != 4 or 0 in shaped.shape[1:]:
+        raise DataError(
+            f"{where}: expected images of shape (count, height, width) or (count, height, width, channels), "
+            f"got {images.shape}; reshape the array"
+        )
+    if shaped.shape[3] not in (1, 3):
+        fix = "keep 1 (grey) or 3 (RGB) channels"
+        if shaped.shape[1] in (1, 3):
+            fix = "the channels seem to come first: use x.transpose(0, 2, 3, 1)"
+        elif shaped.shape[3] == 4:
+            fix = "drop the alpha channel: use x[..., :3]"
+        raise DataError(f"{where}: expected 1 or 3 channels last, got shape {images.shape}; {fix}")
+    return shaped
+
+
+def to_uint8(images: Array, *, where: str) -> Array:
+    """Returns the images as uint8: whole numbers 0..255 as they are, floats 0..1 times 255 and rounded.
+
+    >>> to_uint8(np.array([0.0, 0.5, 1.0]), where="x")
+    array([  0, 128, 255], dtype=uint8)
+    """
+    if images.dtype == np.uint8:
+        return images
+    if images.dtype == np.bool_:
+        return images.astype(np.uint8) * np.uint8(255)
+    if images.dtype.kind in "iu":
+        low, high = int(images.min()), int(images.max())
+        if low < 0 or high > 255:
+            raise DataError(f"{where}: expected whole-number pixels in 0..255, got {low}..{high}; rescale them")
+        return images.astype(np.uint8)
+    if images.dtype.kind == "f":
+        darkest, brightest = float(images.min()), float(images.max())
+        if not (darkest >= 0.0 and brightest <= 1.0):  # also catches NaN, which is neither
+            raise DataError(
+                f"{where}: expected float pixels in 0..1, got {darkest:g}..{brightest:g}; "
+                "divide them by their largest value, or store 0..255 as uint8: x.round().astype('uint8')"
+            )
+        return np.rint(images.astype(np.float64) * 255.0).astype(np.uint8)
+    raise DataError(f"{where}: expected pixels of dtype uint8 or float, got {images.dtype}; convert the array")
+
+
+def fitted(images: Array, layout: Layout) -> Array:
+    """Returns uint8 images (count, height, width, channels) in the layout's channels and size."""
+    if layout.channels == 1:
+        images = _recoloured(images, 1)  # before resizing, as files are, and a third of the work
+    if images.shape[1:3] != (layout.height, layout.width):
+        images = _resized(images, layout)
+    return _recoloured(images, layout.channels)
+
+
+def _resized(images: Array, layout: Layout) -> Array:
+    rows = np.empty((len(images), layout.height, layout.width, images.shape[3]), np.uint8)
+    for row, pixels in zip(rows, images, strict=True):
+        picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        resized = picture.resize((layout.width, layout.height), Image.Resampling.BILINEAR)
+        row[...] = np.asarray(resized).reshape(row.shape)
+    return rows
+
+
+def _recoloured(images: Array, channels: int) -> Array:
+    if images.shape[3] == channels:
+        return images
+    if channels == 3:
+        return np.repeat(images, 3, axis=3)
+    # ITU-R 601-2 luma in Pillow's own fixed-point numbers: files and arrays turn grey alike.
+    weights = np.array([19595, 38470, 7471], np.uint32)
+    grey = (images.astype(np.uint32) @ weights + 0x8000) >> 16
+    return grey.astype(np.uint8)[..., np.newaxis]

@@ -1,0 +1,103 @@
+"""Several images of every example, stored as one: side by side in the channels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from trainables.data.errors import DataError
+from trainables.data.images.images import Array, EncodableImages, Images, Layout, Survey
+
+Piece = TypeVar("Piece")
+
+
+class SideBySide:
+    """Is a split whose examples have an image of each input; all are decoded to one layout.
+
+    Args:
+        inputs: the images of each input, at least two, all as many.
+    """
+
+    def __init__(self, inputs: Mapping[str, Images]) -> None:
+        self._inputs = list(inputs.values())
+
+    def __len__(self) -> int:
+        """Returns the number of examples."""
+        return len(self._inputs[0])
+
+    def survey(self, survey: Survey) -> None:
+        """Notes the size of every image of every input."""
+        for images in self._inputs:
+            images.survey(survey)
+
+    def batches(self, layout: Layout) -> Iterator[Array]:
+        """Yields all examples in order as uint8 (count, height, width, inputs x channels)."""
+        sources = [images.batches(layout) for images in self._inputs]
+        for pieces in _in_step(sources, size=len, cut=lambda piece, where: piece[where]):
+            yield np.concatenate(pieces, axis=3)
+
+
+class EncodableSideBySide(SideBySide):
+    """Is such a split whose inputs may all be kept in image formats.
+
+    Args:
+        inputs: as of SideBySide.
+    """
+
+    def __init__(self, inputs: Mapping[str, EncodableImages]) -> None:
+        super().__init__(inputs)
+        self._encodable = list(inputs.values())
+
+    @property
+    def num_bytes(self) -> int:
+        """How many bytes all images are in their formats, as the last survey found them."""
+        return sum(images.num_bytes for images in self._encodable)
+
+    def encoded_batches(self, layout: Layout) -> Iterator[tuple[list[bytes], Array]]:
+        """Yields all examples in order: the images of each, one after the other, and decoded as of `batches`."""
+        sources = [images.encoded_batches(layout) for images in self._encodable]
+
+        def cut(piece: tuple[list[bytes], Array], where: slice) -> tuple[list[bytes], Array]:
+            return piece[0][where], piece[1][where]
+
+        for pieces in _in_step(sources, size=lambda piece: len(piece[1]), cut=cut):
+            contents = [content for row in zip(*(contents for contents, _ in pieces), strict=True) for content in row]
+            yield contents, np.concatenate([pixels for _, pixels in pieces], axis=3)
+
+
+def _in_step(
+    sources: Sequence[Iterator[Piece]], *, size: Callable[[Piece], int], cut: Callable[[Piece, slice], Piece]
+) -> Iterator[list[Piece]]:
+    """Yields pieces of equal size of every source: sources cut their images into batches of sizes of their own."""
+    pieces: list[Piece | None] = [None] * len(sources)
+    while True:
+        for place, source in enumerate(sources):
+            if pieces[place] is None:
+                pieces[place] = next((piece for piece in source if size(piece)), None)
+        ready = [piece for piece in pieces if piece is not None]
+        if len(ready) < len(sources):
+            return
+        count = min(map(size, ready))
+        yield [cut(piece, slice(count)) for piece in ready]
+        pieces = [cut(piece, slice(count, None)) if size(piece) > count else None for piece in ready]
+
+
+def side_by_side(inputs: Mapping[str, Images], *, where: str) -> Images:
+    """Returns the images of all inputs as one split's; those of a lone input as they are.
+
+    inputs: by what errors call them.
+    Raises: DataError: if there are not as many of each.
+    """
+    (first, images), *others = inputs.items()
+    for name, more in others:
+        if len(more) != len(images):
+            raise DataError(
+                f"{where}: {first} has {len(images)} images but {name} has {len(more)}; "
+                "give every example an image of each input"
+            )
+    if not others:
+        return images
+    encodable = {name: images for name, images in inputs.items() if isinstance(images, EncodableImages)}
+    return EncodableSideBySide(encodable) if len(encodable) == len(inputs) else SideBySide(inputs)

@@ -1,0 +1,1 @@
+"""Labels as classes, flags or numbers."""

@@ -1,0 +1,1 @@
+"""A finished model: loaded from its checkpoint, written in each format, verified."""

@@ -1,0 +1,155 @@
+"""The export of one model, inside a worker process; imported there only, because it brings TensorFlow."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from orchestrator.errors import ExportError
+from orchestrator.export.selection import ExportRequest, ExportResult
+from trainables.checkpoints.checkpoint import Checkpoint, saved_epochs
+from trainables.checkpoints.store import CheckpointStore
+from trainables.checkpoints.weights import load_validated, reduced_epochs
+from trainables.data.augment.augmenter import Batch
+from trainables.data.batches.streaming import data_errors, streamed
+from trainables.data.batches.tensors import SplitTensors, gather_batch, split_tensors
+from trainables.data.cache.dataset import Split, open_dataset
+from trainables.errors import CheckpointError
+from trainables.exporting.formats import FORMATS
+from trainables.exporting.manifest import write_manifest
+from trainables.exporting.plain_graph import foreign_parts, plain_model
+from trainables.exporting.verify import check_outputs
+from trainables.families.building import restored_model
+from trainables.families.parts.inputs import model_inputs, step_data
+from trainables.specs.task import Task
+from trainables.specs.worker import PRIVATE
+from trainables.steps.compiling import compile_for_evaluation, compile_for_sharing
+from trainables.steps.losses import without_penalties
+from trainables.steps.metrics import reported
+from trainables.training.devices import configure_devices
+from trainables.worker.trial_run import dataset_on_this_node
+
+#: Images that an exported file must predict as its checkpoint does.
+NUM_PARITY_IMAGES = 512
+_BATCH = 256
+
+
+def export_model(request: ExportRequest) -> ExportResult:
+    """Writes one model in all its formats, verified, with its manifest; the folder appears whole.
+
+    Raises: ExportError: if the checkpoint is damaged or a file does not predict what the checkpoint predicts.
+    """
+    os.umask(PRIVATE)
+    configure_devices(request.worker.device)
+    test = open_dataset(dataset_on_this_node(request.worker)).test
+    model, task = _load_model(request), request.worker.dataset.task
+    test_metrics = _evaluate(model, test, task=task)
+    shipped = plain_model(model, task)
+    compile_for_sharing(shipped, task=task)
+    _check_loadable(shipped, request)
+    target = Path(request.folder)
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    try:
+        images = model_inputs(_images(test, limit=NUM_PARITY_IMAGES), task=task)
+        expected = model.predict(images, batch_size=_BATCH, verbose=0)
+        parity = _write_formats(shipped, request, draft=draft, inputs=images, expected=expected)
+        num_parameters = int(shipped.count_params())
+        write_manifest(draft, request, num_parameters=num_parameters, test_metrics=test_metrics, parity=parity)
+        shutil.rmtree(target, ignore_errors=True)
+        draft.rename(target)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    return ExportResult(rank=request.rank, trial=request.trial, folder=request.folder, test_metrics=test_metrics)
+
+
+def _load_model(request: ExportRequest) -> Any:
+    try:
+        checkpoint = _load_checkpoint(request)
+        dataset = request.worker.dataset
+        return restored_model(
+            request.variant,
+            checkpoint,
+            task=dataset.task,
+            statistics=dataset.statistics,
+            study_dir=request.worker.training.study_dir,
+        )
+    except CheckpointError as exc:
+        folder = _trial_folder(request)
+        if request.evicted and not (saved_epochs(folder) or reduced_epochs(folder)):
+            raise ExportError(
+                f"{request.trial}: {request.evicted}; export fewer models with --top, or run the study anew with a "
+                "larger budget, or with a larger export.top, so that its weights are kept"
+            ) from exc
+        raise ExportError(f"{request.trial}: its best checkpoint cannot be exported: {exc}") from exc
+
+
+def _load_checkpoint(request: ExportRequest) -> Checkpoint:
+    trial_folder, variant_id = _trial_folder(request), request.variant.variant_id
+    try:
+        return load_validated(trial_folder, epoch=request.epoch, variant_id=variant_id)
+    except CheckpointError:
+        # Another node or machine may have trained it.
+        store = CheckpointStore(request.worker.remote, trial=request.trial, folder=trial_folder)
+        store.fetch_epoch(request.epoch, variant_id=variant_id)
+        return load_validated(trial_folder, epoch=request.epoch, variant_id=variant_id)
+
+
+def _trial_folder(request: ExportRequest) -> Path:
+    return Path(request.worker.checkpoints) / request.trial
+
+
+def _evaluate(model: Any, test: Split, *, task: Task) -> dict[str, float]:
+    compile_for_evaluation(model, task=task)
+    split = split_tensors(test)
+    with without_penalties(model), data_errors(split):
+        if split.is_streamed:
+            model.evaluate(_batches(split, task=task), verbose=0)
+        else:
+            labels = {name: np.asarray(rows[test.indices]) for name, rows in test.labels.items()}
+            data = step_data(Batch(images=_images(test), labels=labels), task=task)
+            model.evaluate(*data, batch_size=_BATCH, verbose=0)
+    return {name: float(value) for name, value in reported(model).items()}
+
+
+def _batches(split: SplitTensors, *, task: Task) -> tf.data.Dataset:
+    """Returns the split in batches as Keras takes them, never whole."""
+
+    def make(rows: tf.Tensor) -> Batch:
+        images, labels = gather_batch(split, rows)
+        return Batch(images=images, labels=labels)
+
+    batches = streamed(tf.constant(split.indices), size=_BATCH, make=make)
+    return batches.map(lambda parts: step_data(Batch(**parts), task=task))
+
+
+def _check_loadable(model: Any, request: ExportRequest) -> None:
+    """Raises ExportError where a .keras file would need code that whoever loads it does not have."""
+    if "keras" not in request.formats:
+        return
+    if foreign := foreign_parts(model):
+        raise ExportError(
+            f"{request.trial}: model.keras: plain Keras cannot load {', '.join(foreign)}; make the model of "
+            "keras.layers and keras.ops only, with all weights in layers of Keras's own, or export it without this "
+            "format: `convfleet export RUN --format saved_model`, or export: {formats: [saved_model]} in the study file"
+        )
+
+
+def _write_formats(model: Any, request: ExportRequest, *, draft: Path, inputs: Any, expected: Any) -> dict[str, float]:
+    parity = {}
+    for name in request.formats:
+        form = FORMATS[name]
+        path = draft / form.file_name
+        form.write(model, path)
+        what = f"{request.trial}: {form.file_name}"
+        parity[name] = check_outputs(expected, form.predict(path, inputs), what=what)
+    return parity
+
+
+def _images(split: Split, *, limit: int | None = None) -> np.ndarray:
+    return np.asarray(split.images[split.indices[:limit]], dtype=np.float32)

@@ -1,0 +1,1 @@
+"""Files and folders that appear whole, on this machine or in cloud storage."""

@@ -1,0 +1,1 @@
+"""What this process has of the computer: cores, GPUs, memory, child processes."""

@@ -1,0 +1,186 @@
+"""What a study file may say about its data, checked before anything is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from trainables.specs.augment import AugmentSpec
+from trainables.specs.names import input_problems, target_problems
+from trainables.specs.numbers import Count, Number, refuse_bool
+from trainables.specs.targets import TargetSpec
+from trainables.user_code import split_reference
+
+SourceName = Literal["digits", "keras", "npz", "parquet", "images", "python"]
+
+#: The fields that only some sources have, each with those sources.
+SOURCES_OF_FIELD: dict[str, tuple[str, ...]] = {
+    "name": ("keras",),
+    "path": ("npz", "images"),
+    "train": ("npz", "parquet", "images"),
+    "test": ("npz", "parquet", "images"),
+    "validation": ("npz", "parquet", "images"),
+    "function": ("python",),
+    "function_dir": ("python",),
+    "image_column": ("parquet",),
+    "label_column": ("parquet",),
+    "inputs": ("npz", "parquet", "python"),
+}
+
+#: What every source cannot do without: one of these fields, and how to write it.
+REQUIRED: dict[str, tuple[tuple[str, ...], str]] = {
+    "digits": ((), ""),
+    "keras": (("name",), "name one: name: mnist, fashion_mnist, cifar10 or cifar100"),
+    "npz": (("path", "train"), "give path: data.npz (all splits in one file) or train: train.npz"),
+    "parquet": (("train",), "give train: train.parquet (a file, a folder or a glob)"),
+    "images": (("path", "train"), "give path: a folder of class folders, or train: such a folder"),
+    "python": (("function",), "give function: module:function, a module beside the study file"),
+}
+
+PATH_FIELDS = ("path", "train", "test", "validation", "cache_dir")
+
+
+class DataSpec(BaseModel):
+    """Names the images to learn from and how they are split.
+
+    Attributes:
+        source: where the images come from.
+        name: keras: the data set.
+        path: npz: one file with all splits; images: a folder of class folders, or of train, test and validation.
+        train: npz, parquet, images: the training split.
+        test: npz, parquet, images: the test split; carved out of the training images when there is none.
+        validation: npz, parquet, images: the validation split; carved out of the training images when there is none.
+        function: python: `module:function`, returns (x, y) or a mapping with the keys of an npz file.
+        function_dir: python: the folder that holds the module; `resolved` fills it in.
+        image_column: parquet: the column of images.
+        label_column: parquet: the column of labels, where there is one target.
+        inputs: npz, parquet, python: the columns or arrays of several images an example; empty: one image.
+        targets: what to predict, by name; empty: one class an image, as the source has it.
+        limit: takes the first so many training images only, before any split is carved out of them.
+        validation_fraction: the share of the training images held out when the source has no validation split.
+        test_fraction: the share of all images held out, before validation, when the source has no test split.
+        image_size: (height, width) that every image is resized to.
+        channels: 1 makes every image grey, 3 makes every image RGB; None keeps what the images are.
+        augment: how training images are varied.
+        cache_dir: where decoded data sets are kept; None: the environment's CONVFLEET_CACHE, else the user's cache.
+        memory_gb: what all decoded images together may take, in 10^9 bytes; larger data sets are streamed. None: half
+            of this machine's memory.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: SourceName
+    name: Literal["mnist", "fashion_mnist", "cifar10", "cifar100"] | None = None
+    path: str | None = None
+    train: str | None = None
+    test: str | None = None
+    validation: str | None = None
+    function: str | None = None
+    function_dir: str | None = None
+    image_column: str = "image"
+    label_column: str = "label"
+    inputs: tuple[str, ...] = Field(default=(), examples=[["left", "right"]])
+    targets: dict[str, TargetSpec] = Field(default_factory=dict, examples=["{digit: {kind: classification}}"])
+    limit: Count | None = Field(default=None, ge=1)
+    validation_fraction: Number = Field(default=0.1, gt=0.0, lt=1.0)
+    test_fraction: Number = Field(default=0.2, gt=0.0, lt=1.0)
+    image_size: tuple[Count, Count] | None = Field(default=None, examples=[[32, 32]])
+    channels: Annotated[Literal[1, 3] | None, BeforeValidator(refuse_bool)] = None
+    augment: AugmentSpec = AugmentSpec()
+    cache_dir: str | None = None
+    memory_gb: Number | None = Field(default=None, ge=0.0, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        problems = [*_strangers(self), *_missing(self), *_remote(self), *_column_problems(self)]
+        problems += target_problems(self.targets, source=self.source)
+        problems += input_problems(self.inputs, targets=self.target_specs)
+        if self.image_size is not None and min(self.image_size) < 1:
+            problems.append(f"image_size: expected [height, width], each >= 1, got {list(self.image_size)}")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    @property
+    def target_specs(self) -> dict[str, TargetSpec]:
+        """What to predict, by name: as written, else the one class that every image has."""
+        return self.targets or {"label": TargetSpec(column=self.label_column)}
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The names of the images of every example."""
+        return self.inputs or ("image",)
+
+    @property
+    def lone_target(self) -> str:
+        """The name of the only target that a source knows which has one label an image."""
+        return next(iter(self.target_specs))
+
+    def resolved(self, base: Path) -> DataSpec:
+        """Returns this spec with every path absolute: `~` is expanded, relative paths start at `base`."""
+        updates = {
+            field: str(base.absolute() / Path(value).expanduser())
+            for field in PATH_FIELDS
+            if (value := getattr(self, field)) is not None
+        }
+        if self.source == "python":
+            folder = Path(self.function_dir).expanduser() if self.function_dir else Path()
+            updates["function_dir"] = str(base.absolute() / folder)
+        return self.model_copy(update=updates)
+
+
+def _strangers(spec: DataSpec) -> list[str]:
+    """Returns a problem for each field that belongs to other sources."""
+    problems = []
+    for field, sources in SOURCES_OF_FIELD.items():
+        # Compared with the default, not with "was it written": an expanded study file writes every field.
+        value = getattr(spec, field)
+        if value != DataSpec.model_fields[field].default and spec.source not in sources:
+            owners = " or ".join(repr(source) for source in sources)
+            problems.append(
+                f"{field}: belongs to source {owners}, got {value!r} with source {spec.source!r}; "
+                f"remove {field} or change source"
+            )
+    return problems
+
+
+def _missing(spec: DataSpec) -> list[str]:
+    """Returns a problem when the field that the source needs is missing, given twice or malformed."""
+    fields, fix = REQUIRED[spec.source]
+    given = [field for field in fields if getattr(spec, field) is not None]
+    if fields and not given:
+        return [f"{' or '.join(fields)}: source {spec.source!r} needs it, got nothing; {fix}"]
+    if "path" in given:
+        doubled = [field for field in ("train", "test", "validation") if getattr(spec, field) is not None]
+        if doubled:
+            return [f"path: holds all splits, but {', '.join(doubled)} came with it; give path alone or train instead"]
+    if spec.function is not None and split_reference(spec.function) is None:
+        return [f"function: expected 'module:function', got {spec.function!r}; for example 'my_data:load'"]
+    return []
+
+
+def _column_problems(spec: DataSpec) -> list[str]:
+    """Returns a problem for each column that is given where targets or inputs name their own."""
+    problems = []
+    if spec.targets and spec.label_column != DataSpec.model_fields["label_column"].default:
+        problems.append(
+            f"label_column: targets name their own columns, got {spec.label_column!r} beside them; "
+            f"write targets: {{{next(iter(spec.targets))}: {{column: {spec.label_column}}}}} instead"
+        )
+    if spec.inputs and spec.image_column != DataSpec.model_fields["image_column"].default:
+        problems.append(
+            f"image_column: is for one image an example, got {spec.image_column!r} beside inputs {list(spec.inputs)}; "
+            "name all columns in inputs"
+        )
+    return problems
+
+
+def _remote(spec: DataSpec) -> list[str]:
+    """Returns a problem for each path that is a URL."""
+    return [
+        f"{field}: expected a path on this machine, got the URL {value!r}; copy the data to a local or mounted folder"
+        for field in PATH_FIELDS
+        if (value := getattr(spec, field)) is not None and "://" in value
+    ]

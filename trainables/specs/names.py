@@ -1,0 +1,95 @@
+"""What targets and image inputs may be called, and which label columns a source has by itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from search_spaces import nearest
+from trainables.specs.targets import TargetSpec, metric_name, name_complaint
+
+#: The label columns of sources that bring their own: of the first any, of the others the one.
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "digits": ("label", "ink", "quadrants"),
+    "keras": ("label",),
+    "images": ("folder",),
+}
+_INPUT_NAME = re.compile(r"[a-z][a-z0-9_]*")
+#: Keras names layers so by itself, and no two of a model may be called alike.
+_LAYER_NAME = re.compile(
+    r"(activation|add|average_pooling2d|batch_normalization|concatenate|conv2d|dense|dropout|"
+    r"global_average_pooling2d|max_pooling2d|scale)(_\d+)?"
+)
+
+
+def target_problems(targets: Mapping[str, TargetSpec], *, source: str) -> list[str]:
+    """Returns a problem for each target that cannot be called so, or that the source has no labels for."""
+    problems = [f"targets: {complaint}" for name in targets if (complaint := name_complaint(name))]
+    problems += _doubled_metrics(targets)
+    if source == "digits":
+        problems += [_no_column(name, target) for name, target in targets.items() if not _is_of_digits(name, target)]
+    elif source in COLUMNS and targets:
+        (column,) = COLUMNS[source]
+        strange = [
+            name
+            for name, target in targets.items()
+            if target.kind != "classification" or target.column not in (None, column)
+        ]
+        if strange or len(targets) > 1:
+            got = ", ".join(f"{name} ({_described(target)})" for name, target in targets.items())
+            problems.append(
+                f"targets: source {source!r} has one class an image, its column {column!r}, got {got}; keep one "
+                "target of kind classification, or use source npz, parquet or python"
+            )
+    return problems
+
+
+def input_problems(inputs: Sequence[str], *, targets: Mapping[str, TargetSpec]) -> list[str]:
+    """Returns a problem for each image input that cannot be called so."""
+    if not inputs:
+        return []
+    if len(inputs) == 1 or len(set(inputs)) != len(inputs):
+        return [
+            f"inputs: expected two or more different names, got {list(inputs)}; leave inputs out where an example has "
+            "one image (image_column names its Parquet column)"
+        ]
+    problems = []
+    for name in inputs:
+        if not _INPUT_NAME.fullmatch(name) or _LAYER_NAME.fullmatch(name):
+            problems.append(
+                f"inputs: expected names of small letters, digits and '_' that no layer of Keras has, got {name!r}; "
+                "rename the column or array"
+            )
+        elif name in {column for target, spec in targets.items() for column in (target, spec.column)}:
+            problems.append(f"inputs: {name!r} is a target, too; images and labels lie in columns of their own")
+    return problems
+
+
+def _doubled_metrics(targets: Mapping[str, TargetSpec]) -> list[str]:
+    """Returns a problem for each metric that two targets would report by one name, as x and x_top_2 may."""
+    reported: dict[str, str] = {}
+    problems = []
+    for target, spec in targets.items():
+        for metric in (*spec.metric_names, "loss"):
+            name = metric_name(target, metric, num_targets=len(targets))
+            if name in reported:
+                problems.append(
+                    f"targets: {reported[name]} and {target} would both report {name!r}; rename one of them (column: "
+                    "says where its labels are)"
+                )
+            reported[name] = target
+    return problems
+
+
+def _is_of_digits(name: str, target: TargetSpec) -> bool:
+    return (target.column or name) in COLUMNS["digits"]
+
+
+def _no_column(name: str, target: TargetSpec) -> str:
+    column, known = target.column or name, COLUMNS["digits"]
+    hint = nearest(column, known) or f"; write targets: {{{name}: {{column: {known[0]}}}}}, or another of them"
+    return f"targets: {name}: source 'digits' has the label columns {', '.join(known)}, got {column!r}{hint}"
+
+
+def _described(target: TargetSpec) -> str:
+    return target.kind if target.column is None else f"{target.kind}, column {target.column!r}"

@@ -1,0 +1,154 @@
+"""What a study file may say about a target: its label column, its kind, how it is learned and judged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from trainables.specs.numbers import Number
+
+TargetKind = Literal["classification", "multilabel", "regression"]
+Mode = Literal["max", "min"]
+
+#: The losses of each kind by Keras's names; the first is the default.
+LOSSES: Mapping[TargetKind, tuple[str, ...]] = {
+    "classification": (
+        "categorical_crossentropy",
+        "categorical_focal_crossentropy",
+        "categorical_hinge",
+        "kl_divergence",
+        "mean_squared_error",
+    ),
+    "multilabel": ("binary_crossentropy", "binary_focal_crossentropy", "hinge", "mean_squared_error"),
+    "regression": (
+        "mean_squared_error",
+        "mean_absolute_error",
+        "mean_absolute_percentage_error",
+        "mean_squared_logarithmic_error",
+        "huber",
+        "log_cosh",
+        "poisson",
+    ),
+}
+
+#: The metrics of each kind with the direction that is better; the first is the default.
+METRICS: Mapping[TargetKind, Mapping[str, Mode]] = {
+    "classification": {
+        "accuracy": "max",
+        "top_2_accuracy": "max",
+        "top_3_accuracy": "max",
+        "top_5_accuracy": "max",
+        "top_10_accuracy": "max",
+        "f1_score": "max",
+        "auc": "max",
+        "precision": "max",
+        "recall": "max",
+    },
+    "multilabel": {"accuracy": "max", "f1_score": "max", "auc": "max", "precision": "max", "recall": "max"},
+    "regression": {"mae": "min", "mse": "min", "rmse": "min", "mape": "min", "r2_score": "max"},
+}
+
+#: What a target may not be called: these names mean something else in reports and models.
+_TAKEN = ("loss", "image", "epoch", "trial")
+_PREFIXES = ("val_", "test_", "best_")
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class TargetSpec(BaseModel):
+    """Names one thing that a model learns to predict of an image.
+
+    Attributes:
+        kind: classification (one class an image), multilabel (any of several flags) or regression (numbers).
+        column: The column or array that holds the labels; None: the one of the target's own name.
+        loss: By Keras's name; None: as usual for the kind.
+        weight: The share of this target's loss in the sum over all targets.
+        metrics: What is reported each epoch; None: accuracy, of regression mae.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: TargetKind = "classification"
+    column: str | None = None
+    loss: str | None = Field(default=None, examples=["mean_squared_error"])
+    weight: Number = Field(default=1.0, gt=0.0, le=1e6, examples=[0.5])
+    metrics: tuple[str, ...] | None = Field(default=None, examples=[["accuracy", "f1_score"]])
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        losses, metrics = LOSSES[self.kind], METRICS[self.kind]
+        if self.loss is not None and self.loss not in losses:
+            raise ValueError(f"loss: a {self.kind} target has one of {', '.join(losses)}, got {self.loss!r}")
+        strange = [name for name in self.metrics or () if name not in metrics]
+        if strange:
+            raise ValueError(f"metrics: a {self.kind} target has some of {', '.join(metrics)}, got {strange[0]!r}")
+        if self.metrics is not None and len(set(self.metrics)) != len(self.metrics):
+            raise ValueError(f"metrics: expected each once, got {list(self.metrics)}")
+        return self
+
+    @property
+    def loss_name(self) -> str:
+        """The loss, the kind's usual one where none was named."""
+        return self.loss or LOSSES[self.kind][0]
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """The metrics, the kind's usual one where none were named."""
+        return tuple(METRICS[self.kind])[:1] if self.metrics is None else self.metrics
+
+
+def name_complaint(name: str) -> str:
+    """Returns what is wrong with a target's name, or an empty string.
+
+    >>> name_complaint("digit"), bool(name_complaint("val_digit")), bool(name_complaint("Digit"))
+    ('', True, True)
+    """
+    if _NAME.fullmatch(name) and name not in _TAKEN and not name.startswith(_PREFIXES):
+        return ""
+    return (
+        f"expected a name of small letters, digits and '_' that is none of {', '.join(_TAKEN)} and does not begin with "
+        f"{', '.join(_PREFIXES)}, got {name!r}; rename it and say which column it is: column: ..."
+    )
+
+
+def metric_modes(targets: Mapping[str, TargetSpec]) -> dict[str, Mode]:
+    """Returns every metric that a report has, with the direction that is better; the most telling first.
+
+    A lone target's metrics go by their own names, those of several begin with the target's: `val_digit_accuracy`.
+
+    >>> metric_modes({"label": TargetSpec()})
+    {'val_accuracy': 'max', 'val_loss': 'min', 'accuracy': 'max', 'loss': 'min'}
+    """
+    own = {
+        metric_name(name, metric, num_targets=len(targets)): mode
+        for name, target in targets.items()
+        for metric, mode in _metrics_and_loss(target)
+    }
+    modes: dict[str, Mode] = own if len(targets) == 1 else {**own, "loss": "min"}
+    return {f"val_{name}": mode for name, mode in modes.items()} | modes
+
+
+def usual_mode(metric: str) -> Mode:
+    """Returns which direction of a reported metric is better.
+
+    >>> usual_mode("val_accuracy"), usual_mode("val_age_mae"), usual_mode("loss")
+    ('max', 'min', 'min')
+    """
+    name = metric.rpartition("_")[2]
+    return "min" if name == "loss" or METRICS["regression"].get(name) == "min" else "max"
+
+
+def metric_name(target: str, metric: str, *, num_targets: int) -> str:
+    """Returns the name of a target's metric in reports.
+
+    >>> metric_name("label", "accuracy", num_targets=1), metric_name("digit", "accuracy", num_targets=2)
+    ('accuracy', 'digit_accuracy')
+    """
+    return metric if num_targets == 1 else f"{target}_{metric}"
+
+
+def _metrics_and_loss(target: TargetSpec) -> Iterable[tuple[str, Mode]]:
+    yield from ((name, METRICS[target.kind][name]) for name in target.metric_names)
+    yield "loss", "min"

@@ -1,0 +1,102 @@
+"""What the data asks of a model: its image inputs and its targets; no TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from trainables.specs.targets import LOSSES, METRICS, TargetKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One thing that a model predicts of an image, by a head of its own.
+
+    Labels of a classification are int32 (count,), of multilabel uint8 (count, size), of regression float32
+    (count, size). A head puts out (batch, size): probabilities that sum to 1, probabilities each by itself, or numbers.
+
+    Args:
+        name: As reports and exports call it.
+        kind: classification, multilabel or regression.
+        size: How many numbers the head puts out: classes, flags or values.
+        class_names: One name a class or flag; empty for regression.
+        loss: By Keras's name.
+        weight: The share of its loss in the sum over all targets.
+        metrics: What is reported each epoch, names in METRICS.
+    """
+
+    name: str
+    kind: TargetKind
+    size: int
+    class_names: tuple[str, ...] = ()
+    loss: str
+    weight: float = 1.0
+    metrics: tuple[str, ...]
+
+    @classmethod
+    def from_json(cls, mapping: Mapping[str, Any]) -> Target:
+        """Returns the target that `dataclasses.asdict` described."""
+        names = {key: tuple(mapping[key]) for key in ("class_names", "metrics")}
+        return cls(**{**mapping, **names})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a model gets and what it must predict.
+
+    Args:
+        input_shape: (height, width, channels) of every image.
+        targets: At least one; models of several put out a dictionary by target name.
+        inputs: The names of the image inputs; models of several take a dictionary.
+    """
+
+    input_shape: tuple[int, int, int]
+    targets: tuple[Target, ...]
+    inputs: tuple[str, ...] = ("image",)
+
+    @classmethod
+    def classification(cls, *, input_shape: tuple[int, int, int], num_classes: int) -> Task:
+        """Returns the most common task: one image, one of so many classes.
+
+        >>> Task.classification(input_shape=(8, 8, 1), num_classes=10).targets[0].size
+        10
+        """
+        target = Target(
+            name="label",
+            kind="classification",
+            size=num_classes,
+            class_names=tuple(map(str, range(num_classes))),
+            loss=LOSSES["classification"][0],
+            metrics=tuple(METRICS["classification"])[:1],
+        )
+        return cls(input_shape=input_shape, targets=(target,))
+
+    @property
+    def has_one_target(self) -> bool:
+        """Whether a model puts out one tensor, not a dictionary."""
+        return len(self.targets) == 1
+
+    @property
+    def stored_channels(self) -> int:
+        """The channels of an example's images side by side, as they are stored."""
+        return self.input_shape[2] * len(self.inputs)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a JSON-ready mapping."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, mapping: Mapping[str, Any]) -> Task:
+        """Returns the task that `to_json` described.
+
+        >>> task = Task.classification(input_shape=(8, 8, 1), num_classes=2)
+        >>> Task.from_json(task.to_json()) == task
+        True
+        """
+        height, width, channels = mapping["input_shape"]
+        return cls(
+            input_shape=(height, width, channels),
+            targets=tuple(Target.from_json(target) for target in mapping["targets"]),
+            inputs=tuple(mapping["inputs"]),
+        )

@@ -1,0 +1,84 @@
+"""What a worker is told about the study it trains for; no TensorFlow."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from trainables.data.cache.dataset import DatasetInfo
+from trainables.specs.augment import AugmentSpec
+from trainables.specs.data import DataSpec
+
+#: The umask of worker processes: what they write into a run folder is its owner's alone.
+PRIVATE = 0o077
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSpec:
+    """How long to train and what counts as better.
+
+    Args:
+        max_epochs: Epochs of a trial that nothing stops.
+        metric: The objective, a name in every report.
+        mode: `max` or `min`.
+        augment: How training images are varied.
+        limits: The most that a variant may cost, by names of its cost: parameters, multiply_adds, memory_mb.
+        study_dir: The folder that relative names in a variant start from, such as a custom family's module.
+    """
+
+    max_epochs: int
+    metric: str
+    mode: Literal["max", "min"]
+    augment: AugmentSpec = field(default_factory=AugmentSpec)
+    limits: Mapping[str, float] = field(default_factory=dict)
+    study_dir: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceSpec:
+    """A trial's share of a machine.
+
+    Args:
+        cpus: CPUs, fractions allowed.
+        gpus: GPUs: 0, a fraction below 1, or a whole number.
+        pin_cpus: Whether a worker takes cores of its own, where its share is whole and some are free.
+    """
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    pin_cpus: bool = False
+
+    @property
+    def num_threads(self) -> int:
+        """Threads for TensorFlow's pools.
+
+        >>> DeviceSpec(cpus=0.5).num_threads, DeviceSpec(cpus=4).num_threads
+        (1, 4)
+        """
+        return max(1, int(self.cpus))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSpec:
+    """What all trials of a study share.
+
+    Args:
+        dataset: The decoded data, as found on the driver's node.
+        data: Where it came from, for nodes that have not decoded it yet.
+        split_seed: The seed of its splits.
+        training: How to train.
+        device: What each trial may use.
+        checkpoints: The folder of checkpoints, the same on every node.
+        picture: Where to show augmented training images, once a study; None: nowhere.
+        session: The number of the driver's session, from 1; a worker of an earlier one ends itself. 0: none.
+        remote: The URI that the run is kept under as well; None: nowhere.
+    """
+
+    dataset: DatasetInfo
+    data: DataSpec
+    split_seed: int
+    training: TrainingSpec
+    device: DeviceSpec
+    checkpoints: str
+    picture: str | None = None
+    session: int = 0
+    remote: str | None = None

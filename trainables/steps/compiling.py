@@ -1,0 +1,121 @@
+"""Optimizer, losses and metrics of a variant."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from trainables.errors import InfeasibleError
+from trainables.specs.task import Task
+from trainables.steps.fused_optimizers import fuse_steps
+from trainables.steps.losses import TaskLosses
+from trainables.steps.metrics import MeanLoss, make_metrics
+from trainables.steps.schedules import Horizon, learning_rate_of
+
+
+def compile_model(model: keras.Model, params: Mapping[str, Any], *, task: Task, horizon: Horizon) -> TaskLosses:
+    """Compiles the model in place with the variant's optimizer and returns its losses.
+
+    XLA stays off: on CPU it was slower and costs seconds of compilation.
+    """
+    losses = TaskLosses(task, smoothing=params["label_smoothing"])
+    model.compile(optimizer=make_optimizer(params, horizon=horizon), jit_compile=False, **judged(task, losses))
+    return losses
+
+
+def compile_for_evaluation(model: keras.Model, *, task: Task) -> None:
+    """Compiles the model in place so that `evaluate` gives what a report of validation has."""
+    model.compile(optimizer=keras.optimizers.SGD(), **judged(task, TaskLosses(task)))
+
+
+def compile_for_sharing(model: keras.Model, *, task: Task) -> None:
+    """Compiles the model in place with nothing but Keras's own parts: a file of it loads without this package."""
+    losses = {target.name: _SHARED_LOSSES[target.kind]() for target in task.targets}
+    metrics = {target.name: [_SHARED_METRICS[target.kind]()] for target in task.targets}
+    weights = {target.name: target.weight for target in task.targets}
+    # Plain SGD has no variables per weight: a file saved with anything else makes Keras warn when it is loaded.
+    model.compile(optimizer=keras.optimizers.SGD(), **_arguments(task, losses, metrics, weights))
+
+
+def judged(task: Task, losses: TaskLosses) -> dict[str, Any]:
+    """Returns the arguments of Keras's compile that say what is minimised and what is measured."""
+    metrics = {target.name: make_metrics(target) for target in task.targets}
+    weights = {target.name: target.weight for target in task.targets}
+    arguments = _arguments(task, losses.by_target, metrics, weights)
+    if not task.has_one_target:
+        # Weighted, so that weights of classes count in it as they do in the loss itself.
+        arguments["weighted_metrics"] = {name: [MeanLoss(loss)] for name, loss in losses.by_target.items()}
+    return arguments
+
+
+def _arguments(
+    task: Task, losses: Mapping[str, Any], metrics: Mapping[str, Any], weights: Mapping[str, float]
+) -> dict[str, Any]:
+    if not task.has_one_target:
+        return {"loss": dict(losses), "metrics": dict(metrics), "loss_weights": dict(weights)}
+    (name,) = losses
+    return {"loss": losses[name], "metrics": metrics[name]}
+
+
+_SHARED_LOSSES: Mapping[str, Callable[[], Any]] = {
+    "classification": keras.losses.SparseCategoricalCrossentropy,
+    "multilabel": keras.losses.BinaryCrossentropy,
+    "regression": keras.losses.MeanSquaredError,
+}
+_SHARED_METRICS: Mapping[str, Callable[[], Any]] = {
+    "classification": lambda: keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
+    "multilabel": lambda: keras.metrics.BinaryAccuracy(name="accuracy"),
+    "regression": lambda: keras.metrics.MeanAbsoluteError(name="mae"),
+}
+
+
+def make_optimizer(params: Mapping[str, Any], *, horizon: Horizon) -> keras.optimizers.Optimizer:
+    """Returns the Keras optimizer that the parameters name (see `families.training_parameters`).
+
+    Gradients are clipped by their norm over all weights together: Pascanu et al. 2013, arXiv:1211.5063, algorithm 1.
+    With gradient accumulation, the batches that an epoch leaves over are carried into the next one, inside the
+    optimizer's state; only those left over after the last epoch change nothing.
+
+    Raises: InfeasibleError: if an epoch has fewer batches than one update gathers.
+    """
+    name, num_gathered = params["optimizer"], params["gradient_accumulation"]
+    if name not in _OPTIMIZERS:
+        raise ValueError(f"optimizer must be one of {', '.join(_OPTIMIZERS)}, got {name!r}")
+    if num_gathered > horizon.steps_per_epoch:
+        raise InfeasibleError(
+            f"gradient_accumulation gathers {num_gathered} batches, but an epoch has only {horizon.steps_per_epoch} "
+            f"of {params['batch_size']} images; use a smaller gradient_accumulation or batch_size"
+        )
+    settings: dict[str, Any] = {
+        # AdamW decays by default, and refuses None.
+        "weight_decay": params["weight_decay"] or (0.0 if name == "adamw" else None),
+        "global_clipnorm": params["clip_norm"] or None,
+        "gradient_accumulation_steps": num_gathered if num_gathered > 1 else None,
+    }
+    if params["ema_momentum"]:
+        settings |= {"use_ema": True, "ema_momentum": params["ema_momentum"]}
+    if name == "sgd":
+        settings |= {"momentum": params["momentum"], "nesterov": params["momentum"] > 0}
+    optimizer = _OPTIMIZERS[name](learning_rate_of(params, horizon), **settings)
+    if not tf.distribute.has_strategy():
+        # Keras adds up gradients over replicas even where there is one. TensorFlow registers a gradient of that for
+        # good, and with it the whole graph: every trial would leave its graphs in the worker. A test counts them.
+        optimizer._all_reduce_sum_gradients = list
+        fuse_steps(optimizer)
+    return optimizer
+
+
+_OPTIMIZERS: Mapping[str, type[keras.optimizers.Optimizer]] = {
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "sgd": keras.optimizers.SGD,
+    "rmsprop": keras.optimizers.RMSprop,
+    "nadam": keras.optimizers.Nadam,
+    "adamax": keras.optimizers.Adamax,
+    "adagrad": keras.optimizers.Adagrad,
+    "adadelta": keras.optimizers.Adadelta,
+    "adafactor": keras.optimizers.Adafactor,
+    "lamb": keras.optimizers.Lamb,
+    "lion": keras.optimizers.Lion,
+}

@@ -1,0 +1,160 @@
+"""The metrics of a target by their names in a study file: Keras's own, which all add up exactly over ragged batches."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+from keras import metrics, ops
+
+from trainables.specs.task import Target
+
+#: Thresholds of the area under the curve, evenly spaced; Keras's own default is 200.
+AUC_THRESHOLDS = 1000
+
+
+def make_metrics(target: Target) -> list[keras.metrics.Metric]:
+    """Returns the target's metrics, which take labels as `task.Target` has them."""
+    return [_MAKERS[target.kind][name](target) for name in target.metrics]
+
+
+class OfClasses(metrics.Metric):
+    """A metric of float labels (batch, size), fed with class numbers or flags.
+
+    Args:
+        metric: A Keras metric.
+        size: The number of classes or flags.
+        is_sparse: Whether labels are class numbers.
+    """
+
+    def __init__(self, metric: keras.metrics.Metric, *, size: int, is_sparse: bool) -> None:
+        super().__init__(name=metric.name)
+        self._metric = metric
+        self._size = size
+        self._is_sparse = is_sparse
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Counts a batch."""
+        truth = ops.cast(y_true, "float32")
+        if self._is_sparse:
+            truth = ops.one_hot(ops.reshape(y_true, (-1,)), self._size)
+        return self._metric.update_state(truth, y_pred, sample_weight=sample_weight)
+
+    def result(self) -> Any:
+        """Returns the value over all batches so far."""
+        return self._metric.result()
+
+    def reset_state(self) -> None:
+        """Forgets all batches."""
+        self._metric.reset_state()
+
+
+class MeanLoss(metrics.Metric):
+    """The mean of a loss over all images; Keras's own means of several losses are over batches, however ragged.
+
+    Args:
+        loss: Returns the loss of each image.
+    """
+
+    def __init__(self, loss: Callable[[Any, Any], Any]) -> None:
+        super().__init__(name="loss")
+        self._loss = loss
+        self.total = self.add_weight(shape=(), initializer="zeros", name="total")
+        self.count = self.add_weight(shape=(), initializer="zeros", name="count")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Counts a batch; weights of images make them count more in the sum, not in the number of images."""
+        values = ops.cast(self._loss(y_true, y_pred), self.dtype)
+        self.count.assign_add(ops.cast(ops.shape(values)[0], self.dtype))
+        if sample_weight is not None:
+            values = values * ops.cast(ops.reshape(sample_weight, (-1,)), self.dtype)
+        self.total.assign_add(ops.sum(values))
+
+    def result(self) -> Any:
+        """Returns the mean over all images so far."""
+        return ops.divide_no_nan(self.total, self.count)
+
+
+def reported(model: keras.Model) -> dict[str, Any]:
+    """Returns the value of each metric of a compiled model, by the name that reports have.
+
+    As Keras does, except that what the model was compiled to measure comes before the means of losses that Keras adds.
+    """
+    values: dict[str, Any] = {}
+    compiled: dict[str, Any] = {}
+    for metric in model.metrics:
+        result = metric.result()
+        if isinstance(result, dict):
+            compiled.update(result)
+        else:
+            values[metric.name] = result
+    return {**values, **compiled}
+
+
+class _MacroPrecision(metrics.Metric):
+    """Precision or recall of each class, and their mean; a class never predicted, or never there, counts 0.
+
+    Args:
+        name: precision or recall.
+        size: The number of classes.
+    """
+
+    def __init__(self, name: str, *, size: int) -> None:
+        super().__init__(name=name)
+        self._size = size
+        self.hits = self.add_weight(shape=(size,), initializer="zeros", name="hits")
+        self.counts = self.add_weight(shape=(size,), initializer="zeros", name="counts")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Counts a batch: class numbers and probabilities (batch, classes)."""
+        truth = ops.one_hot(ops.reshape(y_true, (-1,)), self._size)
+        guess = ops.one_hot(ops.argmax(y_pred, axis=-1), self._size)
+        self.hits.assign_add(ops.sum(truth * guess, axis=0))
+        self.counts.assign_add(ops.sum(guess if self.name == "precision" else truth, axis=0))
+
+    def result(self) -> Any:
+        """Returns the mean over the classes."""
+        return ops.mean(ops.divide_no_nan(self.hits, self.counts))
+
+
+def _top(number: int) -> Callable[[Target], keras.metrics.Metric]:
+    return lambda _: metrics.SparseTopKCategoricalAccuracy(k=number, name=f"top_{number}_accuracy")
+
+
+def _f1_score(target: Target) -> keras.metrics.Metric:
+    is_sparse = target.kind == "classification"
+    metric = metrics.F1Score(average="macro", threshold=None if is_sparse else 0.5, name="f1_score")
+    return OfClasses(metric, size=target.size, is_sparse=is_sparse)
+
+
+def _auc(target: Target) -> keras.metrics.Metric:
+    metric = metrics.AUC(num_thresholds=AUC_THRESHOLDS, multi_label=True, num_labels=target.size, name="auc")
+    return OfClasses(metric, size=target.size, is_sparse=target.kind == "classification")
+
+
+_MAKERS: Mapping[str, Mapping[str, Callable[[Target], keras.metrics.Metric]]] = {
+    "classification": {
+        "accuracy": lambda _: metrics.SparseCategoricalAccuracy(name="accuracy"),
+        "top_2_accuracy": _top(2),
+        "top_3_accuracy": _top(3),
+        "top_5_accuracy": _top(5),
+        "top_10_accuracy": _top(10),
+        "f1_score": _f1_score,
+        "auc": _auc,
+        "precision": lambda target: _MacroPrecision("precision", size=target.size),
+        "recall": lambda target: _MacroPrecision("recall", size=target.size),
+    },
+    "multilabel": {
+        "accuracy": lambda _: metrics.BinaryAccuracy(name="accuracy"),
+        "f1_score": _f1_score,
+        "auc": _auc,
+        "precision": lambda _: metrics.Precision(name="precision"),
+        "recall": lambda _: metrics.Recall(name="recall"),
+    },
+    "regression": {
+        "mae": lambda _: metrics.MeanAbsoluteError(name="mae"),
+        "mse": lambda _: metrics.MeanSquaredError(name="mse"),
+        "rmse": lambda _: metrics.RootMeanSquaredError(name="rmse"),
+        "mape": lambda _: metrics.MeanAbsolutePercentageError(name="mape"),
+        "r2_score": lambda _: metrics.R2Score(name="r2_score"),
+    },
+}

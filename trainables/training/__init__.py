@@ -1,0 +1,1 @@
+"""Whole epochs of one variant."""

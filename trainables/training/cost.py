@@ -1,0 +1,231 @@
+"""What a variant costs: parameters, multiply-adds and latency of a prediction, memory of its training.
+
+The model is traced once on symbolic images, and every call of every layer is noted: nested models, layers shared by
+several branches and subclassed models count as what they really do.
+"""
+
+import functools
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from trainables.errors import InfeasibleError
+from trainables.families.parts.inputs import model_inputs
+from trainables.specs.task import Task
+
+BYTES_PER_NUMBER = 4
+#: Predictions before and while the latency is taken.
+WARM_UPS, TIMED_PREDICTIONS = 2, 9
+#: Layers whose output is their input in another shape, or that do nothing but hold a place.
+_FREE = (layers.InputLayer, layers.Flatten, layers.Reshape, layers.Permute, layers.Identity)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerCall:
+    """One call of a layer on one image.
+
+    Args:
+        layer: Which layer.
+        num_inputs: Numbers in its input.
+        num_outputs: Numbers in its outputs.
+    """
+
+    layer: keras.layers.Layer
+    num_inputs: int
+    num_outputs: int
+
+
+def check_limits(cost: Mapping[str, float], limits: Mapping[str, float]) -> None:
+    """Refuses a variant that costs more than a study allows.
+
+    Raises: InfeasibleError: naming each limit that is exceeded.
+    """
+    exceeded = [
+        f"{name} {cost[name]:,.0f} (space.limits allows {limit:,.0f})"
+        for name, limit in limits.items()
+        if cost[name] > limit
+    ]
+    if exceeded:
+        raise InfeasibleError(f"the variant costs too much: {', '.join(exceeded)}; nothing was trained")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """A compiled prediction of one image.
+
+    Args:
+        run: float32 (1, height, width, stored channels) to what the model puts out.
+        calls: Every call of a layer without sublayers in it, in the order they happen.
+    """
+
+    run: Any
+    calls: Sequence[LayerCall]
+
+
+class VariantCost:
+    """What a variant costs, counted and measured once each, and only when asked for.
+
+    Args:
+        model: Compiled, its optimizer built.
+        task: Its task.
+        batch_size: Of its training.
+        num_trained: Tells how many numbers learn where the most do.
+    """
+
+    def __init__(self, model: keras.Model, *, task: Task, batch_size: int, num_trained: Callable[[], int]) -> None:
+        self._model, self._task, self._batch_size, self._num_trained = model, task, batch_size, num_trained
+        self._prediction: Prediction | None = None
+
+    @functools.cached_property
+    def counted(self) -> dict[str, float]:
+        """All but the latency."""
+        self._prediction = prediction_of(self._model, task=self._task)
+        return model_cost(
+            self._model,
+            task=self._task,
+            batch_size=self._batch_size,
+            prediction=self._prediction,
+            num_trained=self._num_trained(),
+        )
+
+    @functools.cached_property
+    def measured(self) -> dict[str, float]:
+        """With the latency."""
+        counted = self.counted
+        prediction, self._prediction = self._prediction, None
+        return {**counted, "latency_ms": latency_ms(prediction or prediction_of(self._model, task=self._task))}
+
+
+def model_cost(
+    model: keras.Model,
+    *,
+    task: Task,
+    batch_size: int,
+    prediction: Prediction | None = None,
+    num_trained: int | None = None,
+) -> dict[str, float]:
+    """Returns `parameters`, `multiply_adds` of one image's prediction, and `memory_mb` (an estimate, 10^6 bytes).
+
+    Multiply-adds are those of convolutions and dense layers, biases left out, as papers count them. The memory is
+    that of a training step: activations of a batch, weights with their gradients, the optimizer's state where the model
+    is compiled and its optimizer built. Neither the data nor TensorFlow itself is in it.
+
+    prediction: The model's; None: it is made for this alone.
+    num_trained: Weights, by numbers in them, that learn where the most do; None: as many as learn now.
+    """
+    calls = (prediction or prediction_of(model, task=task)).calls
+    pixels = math.prod(task.input_shape) * len(task.inputs)
+    activations = sum(call.num_outputs for call in calls if not isinstance(call.layer, _FREE)) + pixels
+    trained = _num_numbers(model.trainable_variables)
+    # Keras gives a model its optimizer when it is compiled.
+    optimizer = getattr(model, "optimizer", None)
+    remembered = _num_numbers(optimizer.variables) if optimizer is not None else 0
+    # The optimizer remembers the same of each weight.
+    most = trained if num_trained is None else num_trained
+    learning = most + remembered * most / max(1, trained)
+    # Each activation is kept until its gradient is known; the gradients are freed on the way.
+    numbers = batch_size * activations + _num_numbers(model.variables) + learning
+    return {
+        "parameters": float(model.count_params()),
+        "multiply_adds": float(sum(multiply_adds(call) for call in calls)),
+        "memory_mb": numbers * BYTES_PER_NUMBER / 1e6,
+    }
+
+
+def prediction_of(model: keras.Model, *, task: Task) -> Prediction:
+    """Returns the compiled prediction of a model, which no kernel runs for and which changes no other graph of it."""
+    shape = (1, *task.input_shape[:2], task.stored_channels)
+    calls: list[LayerCall] = []
+
+    @tf.autograph.experimental.do_not_convert
+    def predict(images: tf.Tensor) -> Any:
+        return model(model_inputs(images, task=task), training=False)
+
+    with _noted(_leaves(model), calls):
+        run = tf.function(predict).get_concrete_function(tf.TensorSpec(shape, tf.float32))
+    return Prediction(run=run, calls=calls)
+
+
+def latency_ms(prediction: Prediction) -> float:
+    """Returns the median milliseconds of predicting one image, compiled, on this machine as busy as it is."""
+    image = tf.zeros(prediction.run.structured_input_signature[0][0].shape)
+    seconds = []
+    for _ in range(WARM_UPS + TIMED_PREDICTIONS):
+        started = time.perf_counter()
+        # Read back: on a GPU a call returns before it is done.
+        keras.tree.map_structure(np.asarray, prediction.run(image))
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds[WARM_UPS:]) * 1e3
+
+
+def multiply_adds(call: LayerCall) -> int:
+    """Returns the multiply-adds of one call; 0 for layers that neither convolve nor are dense."""
+    layer = call.layer
+    match layer:
+        case layers.SeparableConv1D() | layers.SeparableConv2D():
+            positions = call.num_outputs // layer.filters
+            return positions * (_size(layer.depthwise_kernel) + _size(layer.pointwise_kernel))
+        case layers.DepthwiseConv1D() | layers.DepthwiseConv2D():
+            return call.num_outputs * math.prod(layer.kernel.shape[:-2])
+        case layers.Conv1DTranspose() | layers.Conv2DTranspose() | layers.Conv3DTranspose():
+            return call.num_inputs * math.prod(layer.kernel.shape[:-1])
+        case layers.Conv1D() | layers.Conv2D() | layers.Conv3D() | layers.Dense():
+            # A kernel is (height, width, input channels of a group, filters), a dense one (inputs, units).
+            return call.num_outputs * math.prod(layer.kernel.shape[:-1])
+        case _:
+            return 0
+
+
+def _leaves(model: keras.Model) -> list[keras.layers.Layer]:
+    return [layer for layer in model._flatten_layers(include_self=False) if not list(_sublayers(layer))]
+
+
+def _sublayers(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+    return iter(layer._flatten_layers(include_self=False))
+
+
+@contextmanager
+def _noted(leaves: Sequence[keras.layers.Layer], calls: list[LayerCall]) -> Iterator[None]:
+    """Lets each layer note its calls for a while."""
+
+    def noting(layer: keras.layers.Layer, call: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*args: Any, **kwargs: Any) -> Any:
+            outputs = call(*args, **kwargs)
+            calls.append(LayerCall(layer=layer, num_inputs=_numbers_in(args[:1]), num_outputs=_numbers_in(outputs)))
+            return outputs
+
+        return noted
+
+    own = [layer.__dict__.get("call") for layer in leaves]
+    try:
+        for layer in leaves:
+            # Past Keras's own __setattr__, which would track the function as state of the layer.
+            object.__setattr__(layer, "call", noting(layer, layer.call))
+        yield
+    finally:
+        for layer, call in zip(leaves, own, strict=True):
+            layer.__dict__.pop("call", None)
+            if call is not None:
+                object.__setattr__(layer, "call", call)
+
+
+def _numbers_in(tensors: Any) -> int:
+    # Of one image: the batch is 1. An unknown size, as behind a dynamic reshape, counts as 1.
+    return sum(math.prod(size or 1 for size in tensor.shape) for tensor in keras.tree.flatten(tensors))
+
+
+def _num_numbers(variables: Sequence[Any]) -> int:
+    return sum(_size(variable) for variable in variables)
+
+
+def _size(variable: Any) -> int:
+    return math.prod(variable.shape)

@@ -1,0 +1,139 @@
+"""Parameters that a traced training reads from variables, so that one trace serves all of their values.
+
+They are those of `traced.KNOBS`, and are read from variables in every training, the first of a trace as well:
+TensorFlow folds constants, so a trace with numbers in it may round differently.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+from trainables.families.parts.blocks import HEAD_DROPOUT
+from trainables.steps.schedules import LearningRateCourse
+
+_SCALE = "dropout scale"
+#: A model with more than that in its variables trains so long that a trace does not count.
+MAX_KEPT_BYTES = 16_000_000
+
+
+class Knobs:
+    """The knobs of one compiled model.
+
+    Args:
+        model: Compiled; it is changed in place.
+        params: Complete parameters, of the model's phase.
+    """
+
+    def __init__(self, model: keras.Model, params: Mapping[str, Any]) -> None:
+        # Under mixed_float16 Keras wraps the optimizer in one that scales the loss.
+        optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+        self._variables: dict[str, tf.Variable] = {}
+        course = optimizer._learning_rate
+        if isinstance(course, LearningRateCourse):
+            course.peak = self._add("learning_rate", params)
+            self._learning_rate = None
+        else:
+            #: A variable of the optimizer's own, and so part of a training's state.
+            self._learning_rate = course
+        if optimizer.weight_decay:
+            optimizer.weight_decay = self._add("weight_decay", params)
+        if getattr(optimizer, "momentums", None) and isinstance(optimizer, keras.optimizers.SGD):
+            optimizer.momentum = _NotZero(self._add("momentum", params))
+        dropouts = [layer for layer in model._flatten_layers() if _is_at_rate(layer, params.get("dropout"))]
+        if dropouts:
+            rate, scale = self._add("dropout", params), self._add(_SCALE, _with_scale(params))
+            for layer in dropouts:
+                _read_rate_from(layer, rate, scale)
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """What the knobs added, which holds nothing but parameters."""
+        return list(self._variables.values())
+
+    def turn(self, params: Mapping[str, Any]) -> None:
+        """Sets all knobs to other parameters, of a variant of the same architecture."""
+        values = _with_scale(params)
+        for name, variable in self._variables.items():
+            variable.assign(values[name])
+        if self._learning_rate is not None:
+            self._learning_rate.assign(params["learning_rate"])
+
+    def _add(self, name: str, params: Mapping[str, Any]) -> tf.Variable:
+        self._variables[name] = tf.Variable(params[name], dtype=tf.float32, trainable=False, name=name)
+        return self._variables[name]
+
+
+class Beginning:
+    """What a training begins with, kept where that is small, to begin another one with.
+
+    Args:
+        variables: By name.
+    """
+
+    def __init__(self, variables: Mapping[str, Any]) -> None:
+        num_bytes = 4 * sum(math.prod(variable.shape) for variable in variables.values())
+        #: Whether there is anything to restore.
+        self.is_kept = num_bytes <= MAX_KEPT_BYTES
+        # Tensors, which TensorFlow copies before it changes a variable that shares their memory.
+        self._values = {name: tf.identity(variable) for name, variable in variables.items()} if self.is_kept else {}
+
+    def restore(self, variables: Mapping[str, Any]) -> None:
+        """Sets the variables of these names to what they began with."""
+        for name, variable in variables.items():
+            variable.assign(self._values[name])
+
+
+class _NotZero:
+    """A variable that Keras's optimizers may ask whether it is 0, while they are traced.
+
+    Args:
+        variable: Not 0.
+    """
+
+    __hash__ = object.__hash__
+
+    def __init__(self, variable: tf.Variable) -> None:
+        self._variable = variable
+
+    def __ne__(self, other: object) -> bool:
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> tf.Tensor:
+        """Returns its value, as TensorFlow's protocol for things that act as tensors asks."""
+        return tf.convert_to_tensor(self._variable, dtype=dtype, name=name)
+
+
+def _with_scale(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the parameters and what dropout multiplies the numbers by that it leaves."""
+    return {**params, _SCALE: 1 / (1 - params["dropout"])} if "dropout" in params else dict(params)
+
+
+def _is_at_rate(layer: Any, rate: float | None) -> bool:
+    return (
+        type(layer) is layers.Dropout
+        and layer.name == HEAD_DROPOUT
+        and layer.rate == rate
+        and layer.noise_shape is None
+    )
+
+
+def _read_rate_from(layer: layers.Dropout, rate: tf.Variable, scale: tf.Variable) -> None:
+    """Makes a dropout layer draw at the rate that a variable has, with the numbers that Keras draws at that rate."""
+
+    def call(inputs: Any, training: bool = False) -> Any:
+        if not training:
+            return inputs
+        # As Keras brings its seeds into TensorFlow's range.
+        seed = tf.cast(tf.math.floormod(layer.seed_generator.next(), tf.int32.max - 1), tf.int32)
+        noise = tf.random.stateless_uniform(tf.shape(inputs), seed=seed, dtype=inputs.dtype)
+        return tf.where(noise >= tf.cast(rate, noise.dtype), inputs * tf.cast(scale, noise.dtype), 0)
+
+    # Past Keras's own __setattr__, which would track the function as state of the layer.
+    object.__setattr__(layer, "call", call)

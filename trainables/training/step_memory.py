@@ -1,0 +1,87 @@
+"""The memory that a training step of each of some variants takes; imported in workers only, because it trains."""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import tensorflow as tf
+
+from search_spaces import Variant
+from trainables.catalog.families import FAMILIES
+from trainables.data.batches.tensors import SplitTensors, split_tensors
+from trainables.data.cache.dataset import DatasetInfo, open_dataset
+from trainables.data.images.images import Progress
+from trainables.errors import InfeasibleError
+from trainables.families.building import forget_models
+from trainables.machine.imports import spare_imports
+from trainables.machine.out_of_memory import is_out_of_memory
+from trainables.specs.worker import DeviceSpec, TrainingSpec
+from trainables.training.devices import configure_devices
+from trainables.training.training import MIN_VALIDATION_BATCH, Training
+
+logger = logging.getLogger(__name__)
+
+_MIB = 2**20
+
+
+def largest_step_mib(
+    variants: Sequence[Variant],
+    *,
+    dataset: DatasetInfo,
+    limits: Mapping[str, float],
+    study_dir: str,
+    progress: Progress,
+) -> tuple[float, bool]:
+    """Returns the largest need of these variants in MiB, and whether it was measured.
+
+    On a GPU each trains and validates one batch and the peak of TensorFlow's pool is read. Without one the arrays of a
+    step are counted, and the images, which TensorFlow may copy to a GPU whole, are added. What is infeasible, or beyond
+    the study's limits, or fails has no say (0 if that is all of them); what is too large for the GPU needs infinitely
+    much.
+    """
+    configure_devices(DeviceSpec(gpus=1))
+    spare_imports()
+    is_measured = bool(tf.config.list_logical_devices("GPU"))
+    data = open_dataset(dataset)
+    splits = split_tensors(data.train), split_tensors(data.validation)
+    largest = 0.0
+    for number, variant in enumerate(variants):
+        progress("trying how much memory variants need", number, len(variants))
+        try:
+            spec = TrainingSpec(max_epochs=1, metric="loss", mode="min", limits=limits, study_dir=study_dir)
+            largest = max(largest, _step_mib(variant, splits, dataset=dataset, spec=spec))
+        except InfeasibleError:
+            continue
+        except Exception as exc:  # noqa: BLE001 - it fails as a trial, where it is told; here it says nothing
+            if is_out_of_memory(exc):
+                return math.inf, is_measured
+            logger.info('variant=%s decision=skip reason="%s"', variant.variant_id, exc)
+        finally:
+            forget_models()
+    progress("trying how much memory variants need", len(variants), len(variants))
+    if largest and not is_measured and dataset.storage == "decoded":
+        largest += dataset.decoded_bytes / _MIB
+    return largest, is_measured
+
+
+def _step_mib(
+    variant: Variant, splits: tuple[SplitTensors, SplitTensors], *, dataset: DatasetInfo, spec: TrainingSpec
+) -> float:
+    train, validation = splits
+    batch: Any = FAMILIES[variant.family].with_defaults(variant.params)["batch_size"]
+    training: Any = Training(
+        variant,
+        # One batch is an epoch here.
+        train=replace(train, indices=train.indices[:batch]),
+        validation=replace(validation, indices=validation.indices[: max(batch, MIN_VALIDATION_BATCH)]),
+        task=dataset.task,
+        spec=spec,
+        statistics=dataset.statistics,
+    )
+    if not tf.config.list_logical_devices("GPU"):
+        return training.estimated_memory_mb() * 1e6 / _MIB
+    tf.config.experimental.reset_memory_stats("GPU:0")
+    training.run_epoch()
+    return tf.config.experimental.get_memory_info("GPU:0")["peak"] / _MIB

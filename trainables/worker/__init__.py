@@ -1,0 +1,1 @@
+"""A trial's life in its worker process."""

@@ -1,0 +1,107 @@
+"""The thin adapter between Ray Tune and a TrialRun."""
+
+import os
+import socket
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+
+from search_spaces import Variant
+from trainables.machine.cores import cores_in_words, own_cores
+from trainables.machine.imports import early_import
+from trainables.specs.worker import PRIVATE, WorkerSpec
+from trainables.worker.clock import WorkerClock, process_age
+from trainables.worker.trace_cache import TracedTrainings
+from trainables.worker.trial_run import Failure, TrialRun
+
+
+class VariantTrainable(tune.Trainable):
+    """Trains one variant, one epoch a step; a process is handed from trial to trial.
+
+    The configuration of a trial is `{"trial", "variant", "first_epoch", "generation"}`, of which the last matters to
+    the driver alone; what all trials share comes once, as `spec`.
+    `setup` and `reset_config` only take note: Ray Tune neither retries a failure there nor keeps an actor that is slow
+    to start.
+    """
+
+    _run: TrialRun
+    _spec: WorkerSpec
+    _traced: TracedTrainings
+    _clock: WorkerClock
+
+    def setup(self, config: dict[str, Any], spec: WorkerSpec) -> None:  # type: ignore[override, unused-ignore]
+        """Takes note of the first trial."""
+        os.umask(PRIVATE)
+        self._spec = spec
+        self._traced = TracedTrainings()
+        self._clock = WorkerClock(age=process_age(), early_import=early_import())
+        self._take(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Takes note of the next trial."""
+        self._run.leave()
+        self._take(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Returns one epoch's result for Ray Tune, with the report or the failure inside."""
+        began = time.monotonic()
+        outcome = self._run.step()
+        notes = [asdict(note) for note in self._run.take_notes()]
+        result: dict[str, Any] = {"trial": self._run.trial, "worker": worker_facts(self._spec), "notes": notes}
+        if isinstance(outcome, Failure):
+            self._clock.fail(trial=self._run.trial)
+            return result | {"done": True, "failure": asdict(outcome)}
+        outcome = self._clock.accounted(outcome, trial=self._run.trial, began=began)
+        return result | {
+            **outcome.metrics,
+            "epoch": outcome.epoch,
+            "report": outcome.to_json(),
+            "done": outcome.is_last,
+        }
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Saves nothing: a TrialRun keeps its own checkpoints, verified and never half-written."""
+
+    def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
+        """Loads nothing: a TrialRun finds its own newest valid checkpoint."""
+
+    def cleanup(self) -> None:
+        """Lets uploads of the last trial end before the process does."""
+        self._run.settle()
+
+    def _take(self, config: dict[str, Any]) -> None:
+        self._run = TrialRun(
+            trial=config["trial"],
+            variant=Variant.from_json(config["variant"]),
+            first_epoch=config["first_epoch"],
+            spec=self._spec,
+            traced=self._traced,
+        )
+
+
+def worker_facts(spec: WorkerSpec) -> dict[str, Any]:
+    """Returns who works: node, process, and the CPUs and GPUs that Ray gave it; its own cores, if it has any."""
+    return {
+        "node": socket.gethostname(),
+        "worker_pid": os.getpid(),
+        "cpus": spec.device.cpus,
+        "gpus": spec.device.gpus,
+        "cores": cores_in_words(own_cores()),
+        "gpu_ids": [str(gpu) for gpu in ray.get_gpu_ids()],
+        "visible_gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        "memory_mb": own_memory_mb(),
+    }
+
+
+def own_memory_mb() -> float | None:
+    """Returns the memory of this process alone, in MB of 10^6 bytes, without pages of files; None where unknown."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:")) * 1024 / 1e6
+    except (OSError, StopIteration):
+        return None

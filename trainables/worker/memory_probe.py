@@ -1,0 +1,69 @@
+"""Asks a process of its own how much memory variants need, so that TensorFlow does not enter the caller."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from search_spaces import Variant
+from trainables.data.cache.dataset import DatasetInfo
+from trainables.data.images.images import Progress
+from trainables.machine.child_process import answer_caller, ask_child
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepMemory:
+    """What a training step of the largest variant needs.
+
+    Args:
+        mib: In MiB; infinite where it did not fit, 0 where none of the variants could be trained.
+        is_measured: Whether a GPU was there to measure on; else it is counted.
+    """
+
+    mib: float
+    is_measured: bool
+
+
+def probe_in_process(
+    variants: Sequence[Variant],
+    *,
+    dataset: DatasetInfo,
+    limits: Mapping[str, float],
+    study_dir: str,
+    on_progress: Progress,
+) -> StepMemory:
+    """Returns the largest need of some variants, from a child process; see `largest_step_mib`.
+
+    Raises: DataError: if the child crashed.
+    """
+    request = {
+        "variants": [variant.to_json() for variant in variants],
+        "dataset": dataset.to_json(),
+        "limits": dict(limits),
+        "study_dir": study_dir,
+    }
+    what = "resources.gpus_per_trial: the process that tries how much memory variants need"
+    mib, is_measured = ask_child("trainables.worker.memory_probe", request, what=what, on_progress=on_progress)
+    return StepMemory(mib=float(mib), is_measured=is_measured)
+
+
+def main() -> int:
+    """Answers one request of `probe_in_process`."""
+    return answer_caller(_probe)
+
+
+def _probe(request: Any, progress: Progress) -> Any:
+    # Late: this module is also the caller's, and TensorFlow is heavy.
+    from trainables.training.step_memory import largest_step_mib
+
+    return largest_step_mib(
+        [Variant.from_json(variant) for variant in request["variants"]],
+        dataset=DatasetInfo.from_json(request["dataset"]),
+        limits=request["limits"],
+        study_dir=request["study_dir"],
+        progress=progress,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

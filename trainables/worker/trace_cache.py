@@ -1,0 +1,69 @@
+"""Trainings that ended, kept for variants of the same architecture: building and tracing cost more than an epoch."""
+
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from search_spaces import Variant
+from trainables.catalog.families import FAMILIES
+
+if TYPE_CHECKING:
+    from trainables.training.training import Training
+
+#: Parameters that a trace reads from variables (see `knobs`); where one is 0, its part of the graph is missing.
+KNOBS = ("learning_rate", "weight_decay", "momentum", "dropout")
+#: Trainings that a process keeps; each holds its graphs, a few MB, and at most twice `knobs.MAX_KEPT_BYTES`.
+MAX_KEPT = 8
+
+
+class TracedTrainings:
+    """The trainings that a process keeps, the longest unused of which goes first.
+
+    All of them are of one study: same data, same task, same epochs.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, Training] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Returns how many are kept."""
+        return len(self._kept)
+
+    def keep(self, training: "Training") -> None:
+        """Takes over a training that nobody goes on with, if it can be reused."""
+        if training.is_reusable:
+            self._kept[trace_key(training.variant)] = training
+            if len(self._kept) > MAX_KEPT:
+                self._kept.popitem(last=False)
+
+    def take(self, variant: Variant) -> "Training | None":
+        """Returns a training of the variant at its beginning, which is the caller's from now on; None if none fits."""
+        training = self._kept.pop(trace_key(variant), None)
+        if training is not None:
+            training.begin_again(variant)
+        return training
+
+    def clear(self) -> None:
+        """Lets all of them go."""
+        self._kept.clear()
+
+
+def trace_key(variant: Variant) -> Hashable:
+    """Returns what two variants have in common that one trace serves.
+
+    >>> first, second, third = (Variant(family="sequential", params=params, seed=1)
+    ...                         for params in ({"dropout": 0.1}, {"dropout": 0.2}, {"dropout": 0.2, "filters": 9}))
+    >>> trace_key(first) == trace_key(second), trace_key(second) == trace_key(third)
+    (True, False)
+    """
+    params = without_knobs(FAMILIES[variant.family].with_defaults(variant.params))
+    return variant.family, variant.seed, repr(sorted(params.items()))
+
+
+def without_knobs(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the parameters that a trace is made for: of the knobs, only whether they are 0.
+
+    >>> without_knobs({"filters": 8, "dropout": 0.2}), without_knobs({"filters": 8, "dropout": 0.0})
+    ({'filters': 8, 'dropout': True}, {'filters': 8, 'dropout': False})
+    """
+    return {name: value != 0 if name in KNOBS else value for name, value in params.items()}
