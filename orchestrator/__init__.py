@@ -12,9 +12,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from orchestrator.driver.api import resume_study, run_study
     from orchestrator.driver.result import StudyResult, open_run
-    from orchestrator.driver.runner import resume_study, run_study
-    from orchestrator.study.loading import StudySpec, load_study
+    from orchestrator.study.loading import load_study
+    from orchestrator.study.spec import StudySpec
 
 _HOMES = {
     "StudySpec": "orchestrator.study.loading",

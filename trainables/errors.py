@@ -1,17 +1,26 @@
 """The errors of this package.
 
 TrainingError
+├── DataError           the data cannot be used; the message says what is wrong with it, where, and how to mend it
 ├── InfeasibleError     the variant cannot be built or fitted to these images; nothing was trained
 ├── DivergedError       the loss is no longer a finite number
 ├── MicroBatchError     batches cannot be trained in smaller pieces
 ├── UserCodeError       a user's own function failed, or returned what is no model of the task
 ├── CheckpointError     a checkpoint is missing, torn or belongs to another variant
+├── ModelExportError    a model cannot be written, or answers otherwise than its checkpoint
 └── RemoteError         storage elsewhere does not do what it is asked
 """
 
 
 class TrainingError(Exception):
     """A variant that cannot be trained further."""
+
+
+class DataError(TrainingError):
+    """Says what is wrong with the data, where, and how to mend it, in one message."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
 
 
 class InfeasibleError(TrainingError):

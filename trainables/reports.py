@@ -88,3 +88,18 @@ def _values(report: EpochReport) -> Iterator[tuple[str, Any]]:
 
 
 _NAMES = tuple(item.name for item in fields(EpochReport))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a trial ended without a usable result.
+
+    Args:
+        kind: For machines.
+        reason: For people, one line.
+        details: The traceback, or an empty string where it would say nothing.
+    """
+
+    kind: FailureKind
+    reason: str
+    details: str = ""

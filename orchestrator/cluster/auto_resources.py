@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from orchestrator.cluster.resources import NodeResources, pins_cpus, useful_packing
 from orchestrator.errors import ResourceError
 from orchestrator.search.proposer import Proposer
-from orchestrator.study.loading import StudySpec
 from orchestrator.study.sections import Resources
-from trainables.data.cache.dataset import DatasetInfo
-from trainables.data.errors import DataError
+from orchestrator.study.spec import StudySpec
+from trainables.errors import DataError
 from trainables.machine.gpus import GPU_ADVICE, gpu_memory_mib, largest_packing, share_of, visible_memory_mib
+from trainables.specs.dataset import DatasetInfo
 from trainables.specs.worker import DeviceSpec
 from trainables.worker.memory_probe import StepMemory, probe_in_process
 

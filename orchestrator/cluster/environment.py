@@ -9,29 +9,18 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from orchestrator.cluster.resources import NodeResources
-from orchestrator.runs.paths import RunFolder, write_whole
+from orchestrator.runs.paths import RunFolder
+from trainables.files.whole import write_whole
+from trainables.versions import versions
 
-PACKAGES = ("convfleet", "tensorflow", "keras", "ray", "optuna", "numpy", "pyarrow")
 SCHEMA_VERSION = 1
 _LARGEST_BYTES = 100_000_000
 
 logger = logging.getLogger(__name__)
-
-
-def versions() -> dict[str, str]:
-    """Returns the versions of Python and of the packages whose numbers matter, without importing them."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
 
 
 def record_environment(

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestrator.journal.trial import StudyState, TrialState
+from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.trial import TrialState
 
 
 class Role(StrEnum):

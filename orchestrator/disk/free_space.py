@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.journal.trial import StudyState
-from orchestrator.results.words import size_in_words
+from orchestrator.journal.study_state import StudyState
 from orchestrator.runs.paths import RunFolder
-from orchestrator.study.loading import StudySpec
+from orchestrator.study.spec import StudySpec
+from orchestrator.text import size_in_words
 
 #: Checkpoints of a trial at work: its newest, the one before, and its best.
 KEPT_AT_WORK = 3

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from orchestrator.disk.free_space import Place, estimated_need, full_places, need_in_words, shortage
 from orchestrator.errors import DiskSpaceError, StudyFailedError
-from orchestrator.journal.trial import StudyState
-from orchestrator.results.words import size_in_words
+from orchestrator.journal.study_state import StudyState
 from orchestrator.runs.paths import RunFolder
-from orchestrator.study.loading import StudySpec
+from orchestrator.study.spec import StudySpec
+from orchestrator.text import size_in_words
 
 #: Between two looks.
 PERIOD_SECONDS = 2.0

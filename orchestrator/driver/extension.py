@@ -11,11 +11,13 @@ from typing import Any
 from orchestrator.errors import InputError
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import StudyExtended
-from orchestrator.journal.trial import StudyState
-from orchestrator.runs.paths import RunFolder, write_whole
-from orchestrator.study.checks import shown
-from orchestrator.study.loading import StudySpec, load_study
+from orchestrator.journal.study_state import StudyState
+from orchestrator.runs.paths import RunFolder
+from orchestrator.study.loading import load_study
+from orchestrator.study.spec import StudySpec
+from orchestrator.text import shown
 from search_spaces import space_to_mapping
+from trainables.files.whole import write_whole
 
 #: What may change whenever a run goes on: results do not depend on it.
 _FREE = frozenset({"resources", "storage", "export"})

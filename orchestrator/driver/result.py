@@ -8,13 +8,14 @@ from typing import Any
 import pyarrow as pa
 
 from orchestrator.errors import RunFolderError
-from orchestrator.journal.trial import StudyState
+from orchestrator.journal.reading import load_state
+from orchestrator.journal.study_state import StudyState
 from orchestrator.results.from_state import export_path
 from orchestrator.results.from_tables import leaderboard
 from orchestrator.results.tables import epochs_table, trials_table
-from orchestrator.runs.folder import load_state, open_run_folder
+from orchestrator.runs.folder import open_run_folder
 from orchestrator.runs.paths import RunFolder
-from trainables.exporting.manifest import damage_of
+from trainables.files.manifests import damage_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

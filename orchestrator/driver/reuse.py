@@ -9,12 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.errors import OrchestratorError
+from orchestrator.journal.reading import load_state
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import TrialReused
-from orchestrator.journal.trial import StudyState, Trial, TrialState
-from orchestrator.runs.folder import load_state, open_run_folder
+from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.trial import Trial, TrialState
+from orchestrator.runs.folder import open_run_folder
 from orchestrator.runs.paths import trial_name
-from orchestrator.study.loading import StudySpec
+from orchestrator.study.spec import StudySpec
 from search_spaces import SpaceError, Variant, make_variant
 from trainables.checkpoints.checkpoint import checkpoint_folder, load_checkpoint, saved_epochs
 from trainables.errors import CheckpointError

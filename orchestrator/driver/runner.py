@@ -1,59 +1,26 @@
 """Runs one study from its spec to its result, resumes it, and exports from it again."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.disk.checkpoint_keeper import CheckpointKeeper
+from orchestrator.driver.endings import open_session
 from orchestrator.driver.result import StudyResult, open_run
-from orchestrator.driver.session import Session, open_session
-from orchestrator.errors import ExportError, OrchestratorError, StudyFailedError, StudyPausedError
-from orchestrator.export.selection import ExportResult
+from orchestrator.driver.session import Session
+from orchestrator.errors import ExportError, StudyFailedError, StudyPausedError
+from orchestrator.journal.reading import load_state, read_state
 from orchestrator.journal.records import StudyFinished
 from orchestrator.journal.trial import Trial, TrialState
-from orchestrator.mirror.fetch import local_run, taken_elsewhere
+from orchestrator.mirror.fetch import local_run
 from orchestrator.results.writer import TableWriter
-from orchestrator.runs.folder import discard_if_unused, load_state, new_run_folder, open_run_folder
-from orchestrator.runs.paths import RUNS, RunFolder
-from orchestrator.study.loading import StudySpec, load_study
+from orchestrator.runs.folder import open_run_folder
+from orchestrator.runs.paths import RunFolder
+from orchestrator.study.loading import load_study
 from orchestrator.study.sections import Export
+from orchestrator.study.spec import StudySpec
 from orchestrator.views.terminal.progress import Progress
-
-
-def run_study(
-    spec: StudySpec, *, runs: Path = RUNS, address: str | None = None, progress: Progress | None = None
-) -> StudyResult:
-    """Runs a study in a new folder below `runs` and returns what came of it.
-
-    address: A Ray cluster to join, `host:port` or `auto`; None: this machine alone.
-
-    Raises: StudyPausedError: on Ctrl-C or SIGTERM. StudyFailedError: if the study cannot work.
-    """
-    folder = new_run_folder(runs, spec, is_taken=taken_elsewhere(spec.storage.uri))
-    try:
-        return _work(folder, spec, address=address, progress=progress)
-    except OrchestratorError:
-        discard_if_unused(folder)
-        raise
-
-
-def resume_study(
-    root: Path | str,
-    *,
-    overrides: Sequence[str] = (),
-    address: str | None = None,
-    progress: Progress | None = None,
-) -> StudyResult:
-    """Goes on with a run exactly where its journal ends, and returns what came of it.
-
-    root: Its folder, or the URI where it is kept elsewhere; it is brought to `runs/<name>` then.
-    overrides: `key=value` texts such as `search.trials=60` that extend the study; what would make earlier results
-        incomparable is refused.
-
-    Raises: RunFolderError: if there is no such run, or another driver is at work on it. InputError: if its study or
-        its data changed, or may not be changed so. The rest as `run_study`.
-    """
-    folder = open_run_folder(local_run(str(root), with_files=True))
-    return _work(folder, load_study(folder.study), overrides=overrides, address=address, progress=progress)
+from trainables.specs.export import ExportResult
 
 
 def export_study(
@@ -85,7 +52,7 @@ def export_study(
         raise StudyPausedError("the export was interrupted; run the same command again") from exc
 
 
-def _work(
+def work(
     folder: RunFolder,
     spec: StudySpec,
     *,
@@ -93,6 +60,7 @@ def _work(
     address: str | None,
     progress: Progress | None,
 ) -> StudyResult:
+    """Trains what has not ended, exports the best, writes tables and report."""
     with open_session(folder, spec, address=address, progress=progress) as session:
         session.open_study(overrides=overrides)
         state, failed_exports = session.recorder.state, None
@@ -134,3 +102,9 @@ def _check_any_result(trials: list[Trial], folder: RunFolder) -> None:
     common = max(reasons, key=reasons.count, default="no trial was run")
     share = f"{reasons.count(common)} of {len(trials)} trials" if reasons else "the study"
     raise StudyFailedError(f"{folder.root}: no trial has a result; {share} ended with: {common}")
+
+
+def discard_if_unused(folder: RunFolder) -> None:
+    """Removes a new run folder whose study ended before its first trial: there is nothing in it to resume."""
+    if not folder.journal.exists() or not read_state(folder).trials:
+        shutil.rmtree(folder.root, ignore_errors=True)

@@ -19,95 +19,34 @@ from orchestrator.disk.space_watch import SpaceWatch
 from orchestrator.driver.extension import current_study
 from orchestrator.driver.interrupts import OneInterrupt
 from orchestrator.driver.reuse import results_id, take_over
-from orchestrator.errors import (
-    DiskSpaceError,
-    ExportError,
-    InputError,
-    OrchestratorError,
-    StudyFailedError,
-    StudyPausedError,
-)
-from orchestrator.export.selection import ExportRequest, ExportResult, has_formats, select_exports
+from orchestrator.errors import DiskSpaceError, ExportError, InputError, StudyPausedError
+from orchestrator.export.selection import has_formats, select_exports
 from orchestrator.export.tasks import run_exports
-from orchestrator.journal.file import Journal
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import JOURNAL_SCHEMA, ModelExported, SessionStarted, StudyOpened, StudyPaused
-from orchestrator.mirror.fetch import run_uri
-from orchestrator.mirror.mirror import Mirror, mirrored
+from orchestrator.mirror.mirror import Mirror
+from orchestrator.mirror.places import run_uri
 from orchestrator.results.from_state import export_path
 from orchestrator.results.words import images_in_words, storage_in_words, targets_in_words
 from orchestrator.results.writer import TableWriter
-from orchestrator.runs.folder import read_state, remove_export_drafts
-from orchestrator.runs.foreign_files import demand_own_files
-from orchestrator.runs.lock import driver_lock
+from orchestrator.runs.folder import remove_export_drafts
 from orchestrator.runs.paths import RunFolder
-from orchestrator.study.loading import StudySpec
 from orchestrator.study.pretrained_weights import imagenet_backbones
+from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.experiment import Tuning
 from orchestrator.views.report import write_report
 from orchestrator.views.terminal.progress import Progress
 from trainables.checkpoints.fence import claim
-from trainables.data.cache.dataset import DatasetInfo
 from trainables.data.cache.in_process import prepare_in_process
 from trainables.data.cache.storage_choice import cache_folder, memory_budget_bytes
-from trainables.data.errors import DataError
-from trainables.exporting.manifest import damage_of
+from trainables.files.manifests import damage_of
+from trainables.specs.dataset import DatasetInfo
+from trainables.specs.export import ExportRequest, ExportResult
 from trainables.specs.worker import TrainingSpec, WorkerSpec
 from trainables.worker.fetch_weights import fetch_in_process
 
 _POLL_SECONDS = 0.2
 _STOP_SECONDS = 15.0
-
-
-@contextmanager
-def open_session(
-    folder: RunFolder, spec: StudySpec, *, address: str | None, progress: Progress | None
-) -> Iterator["Session"]:
-    """Yields a session that holds the run folder; what ends it early is journalled as a pause.
-
-    Raises: StudyPausedError: on Ctrl-C or SIGTERM. InputError: if the data or the study are wrong.
-        StudyFailedError: if the study cannot go on.
-    """
-    tell = progress.message if progress is not None else lambda text: None
-    demand_own_files(folder)
-    with (
-        OneInterrupt() as interrupt,
-        driver_lock(folder, tell=tell) as lock,
-        mirrored(folder, spec, tell=tell) as mirror,
-        Journal(folder.journal, check=lock.check) as journal,
-    ):
-        recorder = Recorder(journal, state=read_state(folder), folder=folder, retries=spec.resources.retries)
-        session = Session(
-            folder=folder,
-            spec=spec,
-            recorder=recorder,
-            interrupt=interrupt,
-            address=address,
-            progress=progress,
-            mirror=mirror,
-        )
-        try:
-            yield session
-        except KeyboardInterrupt:
-            session.pause("interrupted by the user or the system")
-            raise StudyPausedError(session.way_on("nothing is lost")) from None
-        except DataError as exc:
-            session.pause(str(exc))
-            full = session.space.remark(exc)
-            raise InputError(session.way_on(f"{exc}{full}") if full else str(exc)) from exc
-        except OSError as exc:
-            session.pause(f"{type(exc).__name__}: {exc}")
-            told = f"{folder.root}: the system refused something ({exc}){session.space.remark(exc)}"
-            raise StudyFailedError(session.way_on(told)) from exc
-        except StudyFailedError as exc:
-            session.pause(str(exc))
-            full = "" if isinstance(exc, DiskSpaceError) else session.space.remark(exc)
-            if not full and not isinstance(exc, DiskSpaceError):
-                raise
-            raise DiskSpaceError(session.way_on(f"{exc}{full}")) from exc
-        except OrchestratorError as exc:
-            session.pause(str(exc))
-            raise
 
 
 @dataclass(kw_only=True)

@@ -7,7 +7,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from orchestrator.errors import ExportError
-from orchestrator.export.selection import ExportRequest, ExportResult
+from trainables.specs.export import ExportRequest, ExportResult
 
 _POLL_SECONDS = 0.2
 

@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -25,10 +24,14 @@ from orchestrator.journal.records import (
     TrialStopped,
     WorkerLost,
 )
-from orchestrator.journal.trial import StudyState, Trial
-from orchestrator.results.words import encodable
-from orchestrator.runs.paths import RunFolder, write_whole
+from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.trial import Trial
+from orchestrator.runs.paths import RunFolder
+from orchestrator.text import encodable
+from orchestrator.tuning.listener import last_error
 from orchestrator.tuning.lost_workers import given_up_in_words, lost_in_words, why_lost
+from orchestrator.tuning.tune_internals import Unsaved
+from trainables.files.whole import write_whole
 from trainables.reports import FailureKind
 
 logger = logging.getLogger(__name__)
@@ -37,13 +40,6 @@ logger = logging.getLogger(__name__)
 _NOT_THE_VARIANTS = frozenset({FailureKind.STORAGE_ERROR, FailureKind.DATA_ERROR})
 #: A study whose first trials all fail with the same error of code is broken.
 NUM_ALIKE = 3
-
-
-class Unsaved:
-    """An object that Ray Tune's snapshots hold without content: the journal is the only memory."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
 
 
 class Recorder(Unsaved, tune.Stopper, tune.Callback):
@@ -128,7 +124,7 @@ class Recorder(Unsaved, tune.Stopper, tune.Callback):
 
     def note_cause(self, trial: TuneTrial) -> None:
         """Remembers why a trial's worker died; Ray Tune's scheduler is told first, and hands this on."""
-        self._causes[trial.config["trial"]] = why_lost(_last_error(trial))
+        self._causes[trial.config["trial"]] = why_lost(last_error(trial))
 
     # As a stopper.
 
@@ -228,11 +224,3 @@ class Recorder(Unsaved, tune.Stopper, tune.Callback):
                 f"the first {NUM_ALIKE} trials all failed with: {reasons.pop()}; see "
                 f"{self._folder.failure(ended[0].name)}; mend that, then {way_on}"
             )
-
-
-def _last_error(trial: TuneTrial) -> str:
-    """Returns what Ray said when a trial last failed; empty where that cannot be read."""
-    try:
-        return Path(trial.error_file).read_text(encoding="utf-8").rpartition("Failure # ")[2]
-    except (OSError, TypeError, ValueError):
-        return ""

@@ -13,10 +13,11 @@ from orchestrator.errors import JournalError
 from orchestrator.journal.checksums import checksum_of, is_right, whole_lines
 from orchestrator.journal.file import read_journal
 from orchestrator.journal.records import JOURNAL_SCHEMA, record_from_json
-from orchestrator.journal.trial import StudyState
+from orchestrator.journal.study_state import StudyState
 from orchestrator.runs.folder import open_run_folder
 from orchestrator.runs.lock import driver_lock
-from orchestrator.runs.paths import RunFolder, write_whole
+from orchestrator.runs.paths import RunFolder
+from trainables.files.whole import write_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,7 @@
 import json
 import re
 import shutil
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import unquote
 
 import yaml
@@ -14,79 +11,20 @@ import yaml
 from orchestrator.errors import InputError, RunFolderError
 from orchestrator.mirror.files import EXPORTS, FAILURES
 from orchestrator.mirror.journal import read_remote_journal, take_longer
-from orchestrator.mirror.lock import STALE_SECONDS, heard_from
+from orchestrator.mirror.places import patiently
 from orchestrator.runs.folder import open_run_folder
 from orchestrator.runs.lock import driver_lock, is_driver_alive
-from orchestrator.runs.paths import RUNS, RunFolder, write_whole
+from orchestrator.runs.paths import RUNS, RunFolder
 from trainables.checkpoints.store import MANIFEST
-from trainables.errors import RemoteError
-from trainables.exporting.manifest import fingerprints
+from trainables.files.manifests import fingerprints
 from trainables.files.remote import RemoteFolder
-from trainables.files.uris import child_uri, is_uri, parent_uri, shown_uri, uri_complaint
+from trainables.files.uris import is_uri, parent_uri, shown_uri, uri_complaint
+from trainables.files.whole import write_whole
 
-_RETRY_SECONDS = (1.0, 3.0)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._-]*")
 
 #: What else of a run is brought here at once.
 _SMALL = ("study.yaml", "environment.json", "trials.parquet", "epochs.parquet", "augmented.png")
-
-Result = TypeVar("Result")
-
-
-def patiently(work: Callable[[], Result], *, uri: str, sleep: Callable[[float], None] = time.sleep) -> Result:
-    """Returns what the work returns, trying again a few times where that may help.
-
-    Raises: RunFolderError: if the storage does not do its part.
-    """
-    delays = iter(_RETRY_SECONDS)
-    while True:
-        try:
-            return work()
-        except RemoteError as exc:
-            delay = None if exc.is_lasting else next(delays, None)
-            if delay is None:
-                raise RunFolderError(
-                    f"storage {shown_uri(uri)}: cannot be used ({exc}); check the URI, the credentials in the "
-                    "environment and the network"
-                ) from exc
-        sleep(delay)
-
-
-def run_uri(folder: RunFolder, uri: str) -> str:
-    """Returns where a run is kept elsewhere: below the storage's URI, under the run folder's own name."""
-    return child_uri(uri, folder.root.resolve().name)
-
-
-def remote_of(folder: RunFolder, uri: str) -> RemoteFolder:
-    """Returns the run elsewhere.
-
-    Raises: RunFolderError: if its URI cannot be opened.
-    """
-    place = run_uri(folder, uri)
-    return patiently(lambda: RemoteFolder.open(place), uri=place)
-
-
-def taken_elsewhere(uri: str | None) -> Callable[[str], bool]:
-    """Returns a function that tells whether a run of a name is kept elsewhere already.
-
-    Raises: RunFolderError: by that function, if the storage cannot be used.
-    """
-    if uri is None:
-        return lambda name: False
-
-    def is_taken(name: str) -> bool:
-        place = child_uri(uri, name)
-        return bool(patiently(lambda: RemoteFolder.open(place).files(), uri=place))
-
-    return is_taken
-
-
-def is_driver_elsewhere(text: str) -> bool:
-    """Returns whether a driver on some machine was heard from within a minute, where the text is a URI."""
-    if not is_uri(text):
-        return False
-    holder, seconds = patiently(lambda: heard_from(RemoteFolder.open(text), now=time.time()), uri=text)
-    return holder is not None and seconds < STALE_SECONDS
 
 
 def local_run(text: str, *, runs: Path = RUNS, with_files: bool = False) -> Path:

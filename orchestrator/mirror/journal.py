@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import JournalError, RunFolderError
-from orchestrator.runs.paths import RunFolder, write_whole
+from orchestrator.runs.paths import RunFolder
 from trainables.files.remote import RemoteFolder
 from trainables.files.uris import shown_uri
+from trainables.files.whole import write_whole
 
 SEGMENT_BYTES = 256 * 1024
 _FOLDER = "journal"

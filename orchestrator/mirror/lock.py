@@ -16,10 +16,11 @@ from dataclasses import asdict, dataclass
 from typing import Self
 
 from orchestrator.errors import RunFolderError
-from orchestrator.runs.paths import RunFolder, write_whole
+from orchestrator.runs.paths import RunFolder
 from trainables.errors import RemoteError
 from trainables.files.remote import RemoteFolder
 from trainables.files.uris import shown_uri
+from trainables.files.whole import write_whole
 
 logger = logging.getLogger(__name__)
 

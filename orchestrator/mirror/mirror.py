@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from orchestrator.errors import OrchestratorError, StudyFailedError
 from orchestrator.journal.file import read_journal
 from orchestrator.journal.records import TrialProposed
-from orchestrator.mirror.fetch import patiently, remote_of
 from orchestrator.mirror.files import FileMirror
 from orchestrator.mirror.journal import JournalUploader, take_longer
 from orchestrator.mirror.lock import Holder, RemoteLock, TakenOverError
-from orchestrator.results.words import moment
+from orchestrator.mirror.places import patiently, remote_of
 from orchestrator.runs.paths import RunFolder
-from orchestrator.study.loading import StudySpec
+from orchestrator.study.spec import StudySpec
+from orchestrator.text import moment
 from trainables.files.remote import RemoteFolder
 from trainables.files.uris import shown_uri
 

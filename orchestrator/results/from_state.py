@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from orchestrator.journal.records import ModelExported
-from orchestrator.journal.trial import StudyState, Trial, TrialState
+from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.runs.paths import RunFolder
 from trainables.reports import EpochReport
 

@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from orchestrator.journal.records import StudyOpened
-from orchestrator.journal.trial import StudyState, Trial
-from orchestrator.results.words import encodable
-from orchestrator.runs.paths import RunFolder, write_whole
+from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.trial import Trial
+from orchestrator.runs.paths import RunFolder
+from orchestrator.text import encodable
+from trainables.files.whole import write_whole
 
 SCHEMA_VERSION = 1
 #: Key of the Parquet metadata that says how many journal records a table holds.

@@ -1,16 +1,15 @@
 """Making and finding run folders."""
 
-import errno
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from orchestrator.errors import RunFolderError
+from orchestrator.runs.paths import RunFolder
+from orchestrator.study.spec import StudySpec
 from pathlib import Path
+from trainables.files.whole import write_whole
+import errno
+import shutil
 
-from orchestrator.errors import JournalError, RunFolderError
-from orchestrator.journal.file import read_journal
-from orchestrator.runs.paths import RunFolder, write_whole
-from orchestrator.study.loading import StudySpec
-from orchestrator.journal.trial import StudyState, fold
 
 
 def new_run_folder(runs: Path, spec: StudySpec, *, is_taken: Callable[[str], bool] = lambda name: False) -> RunFolder:
@@ -54,12 +53,6 @@ def make_run_folder(root: Path, spec: StudySpec) -> RunFolder:
     return folder
 
 
-def discard_if_unused(folder: RunFolder) -> None:
-    """Removes a new run folder whose study ended before its first trial: there is nothing in it to resume."""
-    if not folder.journal.exists() or not read_state(folder).trials:
-        shutil.rmtree(folder.root, ignore_errors=True)
-
-
 def open_run_folder(root: Path) -> RunFolder:
     """Returns an existing run folder.
 
@@ -78,32 +71,6 @@ def open_run_folder(root: Path) -> RunFolder:
         missing = folder.journal.name if folder.study.is_file() else folder.study.name
         raise RunFolderError(f"{root}: is not a run folder, it has no {missing}; give one that `convfleet run` made")
     return folder
-
-
-def load_state(folder: RunFolder) -> StudyState:
-    """Returns the state of a run, also while it runs.
-
-    Raises: JournalError: if the journal is damaged. RunFolderError: if nothing is in it yet.
-    """
-    state = read_state(folder)
-    if state.opened is None:
-        raise RunFolderError(
-            f"{folder.root}: its journal has no record yet, so there is nothing to show; `convfleet resume "
-            f"{folder.quoted}` begins the study"
-        )
-    return state
-
-
-def read_state(folder: RunFolder) -> StudyState:
-    """Returns the state that a run's journal tells of; an empty one tells of nothing.
-
-    Raises: JournalError: if it is damaged, with its path.
-    """
-    try:
-        return fold(read_journal(folder.journal))
-    except JournalError as exc:
-        is_placed = str(exc).startswith(str(folder.journal))
-        raise JournalError(str(exc) if is_placed else f"{folder.journal}: {exc}") from exc
 
 
 def remove_export_drafts(folder: RunFolder) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from orchestrator.errors import RunFolderError
 from orchestrator.runs.paths import RunFolder
-from orchestrator.study.checks import printable
+from orchestrator.text import printable
 
 
 def demand_own_files(folder: RunFolder) -> None:

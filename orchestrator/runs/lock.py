@@ -18,7 +18,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from orchestrator.runs.owner import BOOT_ID, Owner, forget_owner, process_started_at, read_owner, write_owner
+from orchestrator.runs.owner import Owner, forget_owner, read_owner, write_owner
+from trainables.machine.processes import BOOT_ID, process_started_at
 from orchestrator.errors import RunFolderError, StudyPausedError
 from orchestrator.runs.paths import RunFolder
 

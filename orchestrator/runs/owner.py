@@ -1,31 +1,25 @@
 """Who holds a run folder: `.driver.json`, written whole by the driver at work and removed at its clean end."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
+from dataclasses import dataclass
+from dataclasses import replace
+from datetime import UTC
+from datetime import datetime
+from orchestrator.runs.paths import RunFolder
+from orchestrator.text import duration
+from trainables.files.whole import write_whole
+from trainables.machine.processes import BOOT_ID
+from trainables.machine.processes import process_started_at
+from typing import Any
 import json
 import logging
 import socket
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
-from orchestrator.runs.paths import RunFolder, write_whole
-from orchestrator.results.words import duration
 
 logger = logging.getLogger(__name__)
 
 _LONGEST_FILE_BYTES = 100_000
-
-
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
-
-
-#: Names the running system: equal in all containers of one machine, where they share its locks; empty if not known.
-BOOT_ID = _boot_id()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,17 +123,3 @@ def forget_owner(folder: RunFolder) -> None:
         folder.driver.unlink(missing_ok=True)
     except OSError as exc:
         logger.warning('owner file not removed reason="%s"', exc)
-
-
-def process_started_at(pid: int) -> int:
-    """Returns when a process of this machine started, in ticks since the system did; 0 if that is not known.
-
-    >>> process_started_at(0)
-    0
-    """
-    try:
-        # After the last ")", because a command's name may hold anything.
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        return int(fields[19])
-    except (OSError, ValueError, IndexError):
-        return 0

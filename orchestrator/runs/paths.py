@@ -1,10 +1,9 @@
 """Every name on disk, in one place."""
 
-import os
-import shlex
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+import shlex
+
 
 RUNS = Path("runs")
 
@@ -108,19 +107,3 @@ def trial_name(number: int) -> str:
     't0007'
     """
     return f"t{number:04d}"
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes a file so that a reader sees the old content or the new, never a part."""
-    data = content.encode() if isinstance(content, str) else content
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise

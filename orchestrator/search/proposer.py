@@ -10,23 +10,17 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState as OptunaState
 
 from orchestrator.errors import JournalError
 from orchestrator.journal.trial import Trial, TrialState
-from orchestrator.study.loading import StudySpec
+from orchestrator.search.distributions import optuna_distribution
+from orchestrator.search.tpe import NUM_STARTUP_TRIALS, new_tpe_study
+from orchestrator.study.spec import StudySpec
 from search_spaces import Choice, Float, Int, Parameter, SpaceError, Variant, make_variant
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-#: Random trials before the estimator of `tpe` has anything to learn from.
-NUM_STARTUP_TRIALS = 8
 #: How often a proposal that was tried before is drawn again before the space is searched for an untried one.
 MAX_REDRAWS = 50
 
@@ -41,10 +35,10 @@ class Proposer:
     def __init__(self, spec: StudySpec) -> None:
         self._spec = spec
         self._space = spec.space
-        self._distributions = {parameter.name: _distribution(parameter) for parameter in spec.space.parameters}
+        self._distributions = {parameter.name: optuna_distribution(parameter) for parameter in spec.space.parameters}
         #: Only `tpe` looks at earlier trials; Optuna walks through all it knows whenever it is asked.
         self._learns = spec.search.algorithm == "tpe"
-        self._study = _new_study(spec.objective.mode)
+        self._study = new_tpe_study(spec.objective.mode)
         #: Optuna's trials by the number of ours, until they have ended.
         self._asked: dict[int, optuna.Trial] = {}
         #: Ended trials that have a value; the others count as worse than all of them.
@@ -173,7 +167,7 @@ class Proposer:
     def _forget_if_idle(self) -> None:
         """Makes room where nothing is learned: a proposal is drawn, or read back, from its own Optuna study then."""
         if not self._learns:
-            self._study = _new_study(self._spec.objective.mode)
+            self._study = new_tpe_study(self._spec.objective.mode)
 
     def _next_of_grid(self, number: int) -> Variant | None:
         """Returns the first variant of the grid that was not proposed or taken over from another run."""
@@ -195,26 +189,3 @@ class Proposer:
         self._study.enqueue_trial(self._encoded(values))
         asked = self._study.ask()
         return self._accept(number, make_variant(self._space, self._suggest(asked), seed=self._spec.seed), asked)
-
-
-def _new_study(mode: str) -> optuna.Study:
-    direction = "maximize" if mode == "max" else "minimize"
-    return optuna.create_study(direction=direction, sampler=optuna.samplers.RandomSampler(seed=0))
-
-
-def _distribution(parameter: Parameter) -> BaseDistribution | None:
-    """Returns how Optuna sees a parameter; None for one that cannot vary."""
-    match parameter.domain:
-        case Choice(size=size) if size > 1:
-            return CategoricalDistribution(tuple(range(size)))
-        case Int(low=low, high=high, log=True) if low < high:
-            return IntDistribution(low, high, log=True)
-        case Int(size=size) if size > 1:
-            # Counted in steps, so that every draw is a value of the domain.
-            return IntDistribution(0, size - 1)
-        case Float(low=low, high=high, log=log, size=None):
-            return FloatDistribution(low, high, log=log)
-        case Float(size=int() as size) if size > 1:
-            return IntDistribution(0, size - 1)
-        case _:
-            return None

@@ -1,9 +1,7 @@
-"""What is wrong with a study, said for people: pydantic's findings in our words, and checks across sections."""
+"""Whether the sections of a study fit together: families, parameters, targets, objective."""
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, get_args, get_origin
-
-from pydantic import BaseModel, ValidationError
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from orchestrator.study.custom_parameters import is_own_parameter, own_parameter_complaint
 from orchestrator.study.overridden_parameters import replaced_parameter_problems
@@ -11,30 +9,13 @@ from search_spaces import Choice, Fixed, Float, Int, Parameter, Problem, SearchS
 from trainables.catalog.families import FAMILIES
 from trainables.catalog.parameter import ParameterInfo
 from trainables.catalog.training import TRAINING
+from trainables.specs.data import DataSpec
+from trainables.specs.targets import metric_modes
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-    from orchestrator.study.loading import StudySpec
-
-_LONGEST_VALUE = 80
-
-
-def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
-    """Returns pydantic's findings, one a place, as problems with what was received and how to fix it."""
-    problems: dict[str, Problem] = {}
-    items = error.errors(include_url=False)
-    for item in items:
-        if _is_follow_up(item, items):
-            continue
-        keys = _keys_of(item, model)
-        path = ".".join(keys) or "study"
-        for message in _messages(item, keys, model):
-            inner = path if item["type"] != "value_error" else _inner_path(path, message)
-            text = message if inner == path else message.partition(": ")[2]
-            # A union is tried branch by branch; one line a place is enough.
-            problems.setdefault(inner, Problem(path=inner, message=text))
-    return list(problems.values())
+    from orchestrator.study.spec import StudySpec
 
 
 def check_study(spec: "StudySpec | None", *, space: SearchSpace) -> list[Problem]:
@@ -78,146 +59,14 @@ def _precision_problems(spec: "StudySpec") -> list[Problem]:
     return [Problem(path="space.params.precision", message=message)]
 
 
-def shown(value: object) -> str:
-    """Returns a value as a Python literal, cut short where it is long."""
-    text = repr(value)
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
-
-
-def printable(text: str) -> str:
-    r"""Returns a text with control codes and line breaks spelled out: a key of a file must not steer the terminal.
-
-    >>> printable("name\x1b[31m")
-    'name\\x1b[31m'
-    """
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
-
-
 _LARGEST_GRID = 100_000
 
 
-def _is_follow_up(item: "ErrorDetails", items: Sequence["ErrorDetails"]) -> bool:
+def is_follow_up(item: "ErrorDetails", items: Sequence["ErrorDetails"]) -> bool:
     """Returns whether a finding only follows from another one: a list is too short because an item of it is wrong."""
     place = item["loc"]
     is_inside = any(len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in items)
     return item["type"] == "default_factory_not_called" or (item["type"] == "too_short" and is_inside)
-
-
-def _keys_of(item: "ErrorDetails", model: type[BaseModel]) -> list[str]:
-    """Returns the keys of the study file that a finding is about, without pydantic's names of union branches."""
-    keys: list[str] = []
-    current: Any = model
-    is_named = False
-    for part in item["loc"]:
-        if isinstance(part, int):
-            keys[-1:] = [f"{keys[-1]}[{part}]"] if keys else [str(part)]
-            continue
-        if is_named:
-            # A name that the user gave, such as a target's; what it names is described by `current`.
-            keys.append(str(part))
-            is_named = False
-            continue
-        fields = getattr(current, "model_fields", {})
-        if fields and part not in fields and item["type"] != "extra_forbidden":
-            continue
-        if not fields and keys:
-            continue
-        keys.append(str(part))
-        is_named = part in fields and get_origin(fields[part].annotation) is dict
-        current = _model_of(fields[part].annotation) if part in fields else None
-    return keys
-
-
-def _model_of(annotation: Any) -> Any:
-    for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate
-    return None
-
-
-def _messages(item: "ErrorDetails", keys: Sequence[str], model: type[BaseModel]) -> list[str]:
-    """Returns what to say of one finding: usually one message, several where a section checked itself."""
-    received = f"got {shown(item['input'])}"
-    example = _example(keys, model)
-    if item["type"] == "extra_forbidden":
-        known = _known_keys(keys, model)
-        return [f"unknown key, {received}{nearest(keys[-1], known) or '; known keys: ' + ', '.join(known)}"]
-    if item["type"] == "missing":
-        return [f"is required, got nothing; add {keys[-1]}: ...{example}"]
-    if item["type"] == "value_error":
-        lines = item["msg"].removeprefix("Value error, ").splitlines()
-        # A check of one value says only what it must be; a check of a section says everything.
-        return [f"{line}, {received}{example}" if line.startswith("must ") else line for line in lines]
-    return [f"{_expectation(item, keys, model)}, {received}{_suggestion(item)}{example}"]
-
-
-def _expectation(item: "ErrorDetails", keys: Sequence[str], model: type[BaseModel]) -> str:
-    match item["type"]:
-        case "literal_error":
-            return f"must be one of {', '.join(_options(item))}"
-        case "string_pattern_mismatch":
-            return "must be letters, digits, '.', '_' and '-' and not begin with '.' or '-'"
-        case "model_type" | "model_attributes_type" | "dict_type":
-            return f"must be a mapping with keys such as {', '.join(_known_keys([*keys, ''], model)[:4])}"
-        case "tuple_type" | "list_type":
-            return "must be a list"
-        case "too_short" | "too_long":
-            bounds = item["ctx"]
-            count, sign = (bounds["min_length"], "least") if "min_length" in bounds else (bounds["max_length"], "most")
-            return f"must be a list of at {sign} {count}"
-        case _:
-            text = item["msg"].replace("Input should be", "must be").replace("String should", "must")
-            return f"{text[0].lower()}{text[1:]}"
-
-
-def _suggestion(item: "ErrorDetails") -> str:
-    if item["type"] != "literal_error":
-        return ""
-    received = str(item["input"])
-    return f"; write {received} without quotes" if received in _options(item) else nearest(received, _options(item))
-
-
-def _options(item: "ErrorDetails") -> list[str]:
-    expected = str(item.get("ctx", {}).get("expected", ""))
-    return [option.strip("'\"") for option in expected.replace(" or ", ", ").split(", ")]
-
-
-def _inner_path(path: str, message: str) -> str:
-    """Returns the path of a message that names its own field first, as a section's own checks do."""
-    name, sign, _ = message.partition(": ")
-    return f"{path}.{name}" if sign and name.isidentifier() else path
-
-
-def _known_keys(keys: Sequence[str], model: type[BaseModel]) -> list[str]:
-    current: Any = model
-    is_named = False
-    for key in keys[:-1]:
-        if is_named:
-            is_named = False
-            continue
-        fields = getattr(current, "model_fields", {})
-        is_named = key in fields and get_origin(fields[key].annotation) is dict
-        current = _model_of(fields[key].annotation) if key in fields else None
-    return list(getattr(current, "model_fields", {}))
-
-
-def _example(keys: Sequence[str], model: type[BaseModel]) -> str:
-    current: Any = model
-    is_named = False
-    for depth, key in enumerate(keys, start=1):
-        if is_named:
-            is_named = False
-            continue
-        name = key.partition("[")[0]
-        fields = getattr(current, "model_fields", {})
-        if name not in fields:
-            return ""
-        field = fields[name]
-        if depth == len(keys) and field.examples:
-            return f"; for example {name}: {' or '.join(map(str, field.examples))}"
-        is_named = get_origin(field.annotation) is dict
-        current = _model_of(field.annotation)
-    return ""
 
 
 def _family_problems(space: SearchSpace) -> list[Problem]:
@@ -286,3 +135,36 @@ def _extremes(parameter: Parameter) -> Iterable[object]:
             return (low, high)
         case Fixed() | Choice():
             return parameter.domain.values()
+
+
+def task_problems(data: DataSpec, objective: object, *, space: SearchSpace | None) -> list[Problem]:
+    """Returns what is wrong with the objective's metric, and with families that cannot learn these targets.
+
+    objective: The section as it was written; anything but a mapping with a text as its metric is told elsewhere.
+    """
+    return [*_metric_problems(data, objective), *(_target_problems(data, space) if space is not None else ())]
+
+
+def _metric_problems(data: DataSpec, objective: object) -> list[Problem]:
+    metric = objective.get("metric") if isinstance(objective, Mapping) else None
+    known = metric_modes(data.target_specs)
+    if not isinstance(metric, str) or metric in known or metric.startswith("test_"):
+        return []
+    hint = nearest(metric, known)
+    text = f"must be one of {', '.join(known)}, got {metric!r}{hint or '; name others in data.targets'}"
+    return [Problem(path="objective.metric", message=text)]
+
+
+def _target_problems(data: DataSpec, space: SearchSpace) -> list[Problem]:
+    asked = {
+        "predicts one target, but data.targets": tuple(data.target_specs),
+        "takes one image, but data.inputs": data.inputs,
+    }
+    several = [f"{what} has {len(names)}: {', '.join(names)}" for what, names in asked.items() if len(names) > 1]
+    able = " or ".join(name for name, family in FAMILIES.items() if family.takes_several)
+    return [
+        Problem(path="space.family", message=f"{family!r} {what}; use family {able}, or keep one")
+        for family in space.families
+        if family in FAMILIES and not FAMILIES[family].takes_several
+        for what in several
+    ]

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from search_spaces import Fixed, Parameter, Problem, SearchSpace, nearest
 from trainables.catalog.families import FAMILIES
-from trainables.user_code import split_reference
-from trainables.user_source import changed_modules, module_file, source_of
+from trainables.user_code import changed_modules, module_file, source_of, split_reference
 
 _FUNCTION, _SOURCE = "space.params.function", "space.params.source"
 #: What a function of the user's is called with.

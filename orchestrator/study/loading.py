@@ -1,99 +1,27 @@
-"""The study: what a study file says, loaded, completed with defaults and checked."""
+"""A study file or a packaged study, loaded, completed with defaults and checked."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from orchestrator.errors import StudyFileError
 from orchestrator.runs.paths import RunFolder
-from orchestrator.study.checks import check_study, printable, problems_of, shown
+from orchestrator.study.checks import check_study, task_problems
 from orchestrator.study.custom_functions import with_source
 from orchestrator.study.input_paths import path_problems, resolved, reuse_problems
+from orchestrator.study.messages import problems_of
 from orchestrator.study.pretrained_weights import with_weights_files
-from orchestrator.study.sections import Export, Objective, Resources, Schedule, Search, Storage
-from orchestrator.study.study_task import task_problems
+from orchestrator.study.spec import StudySpec
 from orchestrator.study.yaml_file import apply_overrides, read_study_file
-from search_spaces import Problem, SearchSpace, nearest, parse_space, space_to_mapping
-from trainables.specs.data import PATH_FIELDS, DataSpec
-from trainables.specs.numbers import Count
+from orchestrator.text import printable, shown
+from search_spaces import Problem, SearchSpace, nearest, parse_space
+from trainables.specs.data import DataSpec
 from trainables.specs.targets import metric_modes
 
-
-def _one_or_several(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
 _STUDIES = resources.files("orchestrator") / "studies"
-_MAX_SEED = 2**31 - 1
-_PLACES = (*PATH_FIELDS, "function_dir", "memory_gb")
-
-
-class StudySpec(BaseModel):
-    """One study, complete and checked.
-
-    Attributes:
-        name: Also the run folder's name.
-        seed: Every random choice follows from it.
-        space: What may vary.
-        reuse: Folders of other runs, whose completed trials are taken over where they are what this study would train.
-        study_dir: The folder that relative names in variants start from, such as a custom family's module; filled in.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", max_length=100, examples=["my-study"])]
-    seed: Count = Field(default=0, ge=0, le=_MAX_SEED, examples=[7])
-    data: DataSpec = Field(examples=["{source: digits}"])
-    space: SearchSpace
-    objective: Objective = Field(default_factory=Objective)
-    search: Search = Field(default_factory=Search)
-    schedule: Schedule = Field(default_factory=Schedule)
-    resources: Resources = Field(default_factory=Resources)
-    storage: Storage = Field(default_factory=Storage)
-    export: Export = Field(default_factory=Export)
-    reuse: Annotated[tuple[str, ...], BeforeValidator(_one_or_several)] = Field(default=(), examples=["runs/old"])
-    study_dir: str = ""
-
-    @property
-    def num_trials(self) -> int:
-        """How many trials there will be: as asked for, but never more than the space has variants."""
-        size = self.space.size
-        wanted = self.search.trials
-        if wanted is None:
-            return size if size is not None else _DEFAULT_TRIALS
-        return wanted if size is None else min(wanted, size)
-
-    @property
-    def study_id(self) -> str:
-        """12 hexadecimal digits that follow from all that results depend on: not from resources and exports."""
-        mapping = self.model_dump(
-            mode="json", exclude={"space", "resources", "storage", "export", "reuse", "study_dir"}
-        )
-        # Where files lie and how they are kept does not matter; what is in them is told by the data set's fingerprint.
-        mapping["data"] = {key: value for key, value in mapping["data"].items() if key not in _PLACES}
-        content = json.dumps({**mapping, "space": space_to_mapping(self.space)}, sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()[:12]
-
-    def to_yaml(self) -> str:
-        """Returns the expanded study file: every default written out."""
-        mapping = self.model_dump(mode="json", exclude={"space"})
-        ordered = {
-            "name": mapping.pop("name"),
-            "seed": mapping.pop("seed"),
-            "data": mapping.pop("data"),
-            "space": space_to_mapping(self.space),
-            **mapping,
-        }
-        return yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True, width=120)
-
-
-_DEFAULT_TRIALS = 20
 
 
 def packaged_studies() -> list[str]:

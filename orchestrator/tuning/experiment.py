@@ -14,11 +14,11 @@ from orchestrator.cluster.resources import trial_request
 from orchestrator.errors import OrchestratorError, StudyFailedError
 from orchestrator.journal.recorder import Recorder
 from orchestrator.search.proposer import Proposer
-from orchestrator.study.loading import StudySpec
-from orchestrator.tuning.forgetting import NoTuneProgress
+from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.schedulers import make_scheduler
 from orchestrator.tuning.searcher import VariantSearcher
 from orchestrator.tuning.silent_workers import LateWorkers
+from orchestrator.tuning.tune_internals import NoTuneProgress
 from orchestrator.tuning.worker_generations import WorkerGenerations
 from trainables.specs.worker import WorkerSpec
 from trainables.worker.adapter import VariantTrainable

@@ -6,11 +6,10 @@ from typing import Any
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
-from orchestrator.journal.recorder import Recorder, Unsaved
-from orchestrator.journal.trial import StudyState
-from orchestrator.study.loading import StudySpec
-from orchestrator.tuning.forgetting import forget_ended
-from orchestrator.tuning.tune_internals import count_deaths_once
+from orchestrator.journal.recorder import Recorder
+from orchestrator.journal.study_state import StudyState
+from orchestrator.study.spec import StudySpec
+from orchestrator.tuning.tune_internals import Unsaved, count_deaths_once, forget_ended
 
 
 class _KnownAs:

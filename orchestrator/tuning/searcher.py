@@ -4,12 +4,13 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from orchestrator.journal.recorder import Recorder, Unsaved
+from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import TrialProposed
 from orchestrator.journal.trial import Trial
 from orchestrator.runs.paths import trial_name
 from orchestrator.search.proposer import Proposer
 from orchestrator.study.sections import Resources
+from orchestrator.tuning.tune_internals import Unsaved
 from orchestrator.tuning.worker_generations import WorkerGenerations
 
 

@@ -7,9 +7,10 @@ import ray
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 
-from orchestrator.journal.recorder import Recorder, Unsaved
+from orchestrator.journal.recorder import Recorder
 from orchestrator.tuning.lost_workers import num_losses
 from orchestrator.tuning.timeouts import LateTrial, late_trials
+from orchestrator.tuning.tune_internals import Unsaved
 from trainables.reports import FailureKind
 
 logger = logging.getLogger(__name__)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.journal.trial import StudyState
-from orchestrator.results.words import duration
+from orchestrator.journal.study_state import StudyState
+from orchestrator.text import duration
 from trainables.reports import FailureKind
 
 #: `auto`: no trial is late before the study knows how long a report takes, and none before this.

@@ -1,15 +1,62 @@
-"""Lets Ray Tune count the death of a worker once, also while it is handed from one trial to the next.
+"""Every touch of Ray Tune's private parts, seen in Ray 2.60: forgetting ended trials, counting a worker's death once.
 
-Ray Tune 2.60 hears of such a death from the process and from the task that it was given. Told by the first, it lets the
-trial go on with another worker; told by the second, it gives the waiting trial up. It also takes the trial to be with
-the dead worker still. What is mended here is private there; an end-to-end test kills a worker at that very moment.
+Ray Tune keeps every trial for its snapshots and its own result, which convfleet does not use: some 80 kB each, a scan
+of all at every step, and at the end a snapshot of all. It processes the death of a worker twice where the controller is
+handing that worker to the next trial. What is replaced is private; tests see Ray Tune's own
+controller behave as this file says.
 """
 
+import shutil
 from typing import Any
 
 from ray.exceptions import RayActorError
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.progress_reporter import TrialProgressCallback
+
+
+class Unsaved:
+    """An object that Ray Tune's snapshots hold without content: the journal is the only memory."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class NoTuneProgress(Unsaved, TrialProgressCallback):
+    """Prints nothing and holds no trials, in place of the callback that Ray Tune would add, which holds them all."""
+
+    def on_trial_result(self, *_: Any, **__: Any) -> None:
+        """Prints nothing."""
+
+    def on_trial_error(self, *_: Any, **__: Any) -> None:
+        """Prints nothing."""
+
+    def on_trial_complete(self, *_: Any, **__: Any) -> None:
+        """Prints nothing."""
+
+
+def forget_ended(controller: Any) -> None:
+    """Makes Ray Tune's controller forget the trials that have ended and left their workers.
+
+    controller: A `TuneController`, between two of its steps.
+    """
+    ended = {
+        trial
+        for trial in (*controller._stopped_trials, *controller._failed_trials)
+        if trial not in controller._trial_to_actor
+    }
+    if not ended:
+        return
+    for trial in ended:
+        for kept in (controller._stopped_trials, controller._failed_trials, controller._live_trials):
+            kept.discard(trial)
+        controller._trials_to_cache.discard(trial)
+        controller._trial_metadata.pop(trial.trial_id, None)
+        # An empty folder, unless the trial lost workers: then it has their errors, which the journal tells in words.
+        if trial.local_path:
+            shutil.rmtree(trial.local_path, ignore_errors=True)
+    # In place: callbacks were handed this very list.
+    controller._trials[:] = [trial for trial in controller._trials if trial not in ended]
 
 
 class DeathsCountedOnce(TuneController):

@@ -114,8 +114,8 @@ def _held_by(count: int, *, images: Path, info: str) -> dict[str, float]:
 
 def _work(told: str) -> None:
     from search_spaces import Variant
-    from trainables.data.cache.dataset import DatasetInfo
     from trainables.specs.data import DataSpec
+    from trainables.specs.dataset import DatasetInfo
     from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
     from trainables.training.devices import configure_devices
     from trainables.training.training import Training

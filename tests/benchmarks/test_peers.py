@@ -87,7 +87,7 @@ def corners():
 
 
 def test_peers_build_the_models_of_the_family():
-    from trainables.catalog.families import build_model as build_of_family
+    from trainables.families.building import build_model as build_of_family
     from trainables.specs.task import Task
 
     feed = Feed(train=(), settings={}, input_shape=(9, 9, 3), num_classes=10)

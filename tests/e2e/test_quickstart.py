@@ -124,7 +124,7 @@ def test_report_is_one_page_that_names_the_best_trial(quickstart):
 
 
 def test_best_export_is_accurate_and_its_files_are_those_of_its_manifest(quickstart):
-    from trainables.exporting.manifest import fingerprints
+    from trainables.files.manifests import fingerprints
 
     (folder,) = (quickstart.run / "exports").glob("1-*")
     manifest = json.loads((folder / "manifest.json").read_text())

@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 from orchestrator.errors import OrchestratorError  # noqa: E402
 from orchestrator.journal.file import read_journal  # noqa: E402
-from orchestrator.journal.trial import StudyState, fold  # noqa: E402
+from orchestrator.journal.study_state import StudyState, fold  # noqa: E402
 
 COMMAND = (sys.executable, "-c", "from orchestrator.cli.app import main; main()")
 #: Longer than any of these commands takes on the slowest of machines: what takes longer hangs.

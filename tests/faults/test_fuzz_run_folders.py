@@ -17,10 +17,11 @@ from mangling import MANGLES, SPARSE_BYTES, ending_what_hangs, tell_lies
 from rich.console import Console
 
 from orchestrator.cluster.environment import record_environment
+from orchestrator.driver.endings import open_session
 from orchestrator.driver.result import open_run
-from orchestrator.driver.session import open_session
 from orchestrator.errors import OrchestratorError
 from orchestrator.journal.file import Journal, read_journal
+from orchestrator.journal.reading import load_state, read_state
 from orchestrator.journal.records import (
     JOURNAL_SCHEMA,
     EpochReported,
@@ -35,17 +36,19 @@ from orchestrator.journal.records import (
 )
 from orchestrator.journal.repair import repair_run
 from orchestrator.results.tables import epochs_table, trials_table, write_tables
-from orchestrator.runs.folder import load_state, make_run_folder, open_run_folder, read_state
+from orchestrator.runs.folder import make_run_folder, open_run_folder
 from orchestrator.runs.lock import is_driver_alive
 from orchestrator.runs.paths import RunFolder, trial_name
 from orchestrator.search.proposer import Proposer
-from orchestrator.study.loading import StudySpec, load_study
+from orchestrator.study.loading import load_study
+from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.schedulers import make_scheduler
 from orchestrator.views.report import write_report
-from orchestrator.views.terminal.summary import status, status_json
+from orchestrator.views.terminal.status_json import status_json
+from orchestrator.views.terminal.summary import status
 from search_spaces import Variant
 from trainables.checkpoints.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
-from trainables.exporting.manifest import MANIFEST, fingerprints
+from trainables.files.manifests import MANIFEST, fingerprints
 from trainables.reports import EpochReport
 
 #: Longer than all reading takes on the slowest of machines: what takes longer hangs, and ends the process.

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from mangling import ending_what_hangs
 
 from orchestrator.errors import InputError
-from orchestrator.study.loading import StudySpec, load_study, packaged_studies
+from orchestrator.study.loading import load_study, packaged_studies
+from orchestrator.study.spec import StudySpec
 
 STUDIES = Path(__file__).parents[2] / "orchestrator" / "studies"
 #: Longer than loading takes on the slowest of machines: what takes longer hangs, and ends the process.

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from orchestrator.journal.trial import TrialState, fold
+from orchestrator.journal.study_state import fold
+from orchestrator.journal.trial import TrialState
 from orchestrator.results import from_tables as analysis
 from orchestrator.results.tables import OVERHEAD_KINDS, epochs_table, trials_table
 

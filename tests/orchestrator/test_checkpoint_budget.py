@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from orchestrator.disk.checkpoint_budget import Held, Role, Standing, Step, plan_evictions, standings
 from orchestrator.journal.records import ModelExported
-from orchestrator.journal.trial import fold
+from orchestrator.journal.study_state import fold
 from orchestrator.results.from_tables import leaderboard
 from orchestrator.results.tables import trials_table
 

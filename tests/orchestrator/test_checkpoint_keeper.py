@@ -9,7 +9,7 @@ from orchestrator.disk.checkpoint_keeper import CheckpointKeeper
 from orchestrator.journal.file import Journal, read_journal
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import TrialStopped
-from orchestrator.journal.trial import fold
+from orchestrator.journal.study_state import fold
 from orchestrator.runs.paths import RunFolder
 from trainables.checkpoints.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint, saved_epochs
 from trainables.checkpoints.weights import load_validated, reduced_epochs

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import StudyFileError
-from orchestrator.study.loading import StudySpec, load_study
+from orchestrator.study.loading import load_study
+from orchestrator.study.spec import StudySpec
 from search_spaces import Variant, make_variant
 
 NETS = "def build(params, input_shape, targets):\n    ...\n\ndef big(params, shape, targets, extra=1):\n    ...\n"

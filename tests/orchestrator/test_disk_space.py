@@ -19,9 +19,11 @@ from orchestrator.disk.free_space import (
 )
 from orchestrator.disk.space_watch import PERIOD_SECONDS, SpaceWatch
 from orchestrator.errors import DiskSpaceError, StudyFailedError
-from orchestrator.journal.trial import StudyState, Trial, fold
+from orchestrator.journal.study_state import StudyState, fold
+from orchestrator.journal.trial import Trial
 from orchestrator.runs.paths import RunFolder
-from orchestrator.study.loading import StudySpec, parse_study
+from orchestrator.study.loading import parse_study
+from orchestrator.study.spec import StudySpec
 
 Usage = namedtuple("Usage", "total used free")
 

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.cluster import doctor_devices
-from orchestrator.cluster.doctor_check import Level
-from orchestrator.cluster.doctor_devices import check_cores, check_gpus
+from orchestrator.cluster import doctor as doctor_devices
+from orchestrator.cluster.doctor import Level, check_cores, check_gpus
 
 
 @pytest.fixture

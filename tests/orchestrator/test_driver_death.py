@@ -21,10 +21,11 @@ from ray.tune.search import Searcher
 from orchestrator.journal.file import Journal, read_journal
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import EpochReported, Record, SessionStarted, StudyExtended, StudyOpened
-from orchestrator.journal.trial import StudyState, TrialState, fold
+from orchestrator.journal.study_state import StudyState, fold
+from orchestrator.journal.trial import TrialState
 from orchestrator.runs.paths import RunFolder
 from orchestrator.search.proposer import Proposer
-from orchestrator.study.loading import StudySpec
+from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.schedulers import make_scheduler
 from orchestrator.tuning.searcher import VariantSearcher
 from search_spaces import Variant, space_from_mapping

@@ -18,13 +18,14 @@ from orchestrator.errors import RunFolderError, StudyPausedError
 from orchestrator.journal.file import Journal, read_journal
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import SessionStarted
-from orchestrator.journal.trial import fold
+from orchestrator.journal.study_state import fold
 from orchestrator.results.writer import TableWriter
 from orchestrator.runs import lock as locks
 from orchestrator.runs.lock import HEARTBEAT_SECONDS, LIMIT_SECONDS, DriverLock, driver_lock, is_driver_alive
-from orchestrator.runs.owner import BOOT_ID, Owner, read_owner, write_owner
+from orchestrator.runs.owner import Owner, read_owner, write_owner
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.loading import load_study
+from trainables.machine.processes import BOOT_ID
 
 NOW = 1_760_000_000.0
 #: A driver that says who it is and then waits to be killed.

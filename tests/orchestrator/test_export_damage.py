@@ -14,7 +14,7 @@ from orchestrator.errors import RunFolderError
 from orchestrator.journal.file import Journal
 from orchestrator.runs.folder import make_run_folder
 from orchestrator.study.loading import load_study
-from trainables.exporting.manifest import damage_of, fingerprints
+from trainables.files.manifests import damage_of, fingerprints
 
 
 def write_export(folder: Path) -> Path:

@@ -21,10 +21,11 @@ from orchestrator.journal.records import (
     TrialProposed,
     TrialStarted,
 )
-from orchestrator.journal.trial import fold
+from orchestrator.journal.study_state import fold
 from orchestrator.runs.folder import make_run_folder
 from orchestrator.runs.paths import RunFolder
-from orchestrator.study.loading import StudySpec, load_study, parse_study
+from orchestrator.study.loading import load_study, parse_study
+from orchestrator.study.spec import StudySpec
 
 STUDY: dict[str, Any] = {
     "name": "s",

@@ -29,7 +29,8 @@ from orchestrator.journal.records import (
     TrialStopped,
     WorkerLost,
 )
-from orchestrator.journal.trial import StudyState, Trial, TrialState, fold
+from orchestrator.journal.study_state import StudyState, fold
+from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.results.from_state import (
     VaryingParameters,
     best_so_far,
@@ -39,8 +40,8 @@ from orchestrator.results.from_state import (
     varying_parameters,
 )
 from orchestrator.results.from_tables import cost, leaderboard
-from orchestrator.results.growing_tables import GrowingTables
 from orchestrator.results.tables import RECORDS_KEY, epochs_table, read_tables, trials_table, write_tables
+from orchestrator.results.writer import GrowingTables
 from orchestrator.runs.paths import RunFolder
 
 VALUES = st.sampled_from([0.1, 0.25, 0.5, 0.9])

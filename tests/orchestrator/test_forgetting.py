@@ -10,8 +10,8 @@ from ray.train._internal.storage import StorageContext
 from ray.tune.execution.tune_controller import TrialRunnerWrapper, TuneController
 from ray.tune.experiment import Trial as TuneTrial
 
-from orchestrator.tuning.forgetting import NoTuneProgress, forget_ended
 from orchestrator.tuning.schedulers import RecordedFifo
+from orchestrator.tuning.tune_internals import NoTuneProgress, forget_ended
 
 
 @pytest.fixture

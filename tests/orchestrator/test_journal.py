@@ -24,7 +24,7 @@ from orchestrator.journal.records import (
     record_from_json,
     record_to_json,
 )
-from orchestrator.journal.trial import fold
+from orchestrator.journal.study_state import fold
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(

@@ -12,7 +12,8 @@ from ray.tune.experiment import Trial as TuneTrial
 from orchestrator.journal.file import Journal
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import SessionStarted, TrialProposed
-from orchestrator.journal.trial import TrialState, fold
+from orchestrator.journal.study_state import fold
+from orchestrator.journal.trial import TrialState
 from orchestrator.runs.paths import RunFolder
 from orchestrator.tuning import silent_workers as late_workers
 from orchestrator.tuning.lost_workers import why_lost

@@ -12,14 +12,15 @@ from orchestrator.errors import RunFolderError, StudyFailedError, StudyPausedErr
 from orchestrator.journal.file import Journal
 from orchestrator.mirror import lock as remote_lock
 from orchestrator.mirror import mirror as mirror_module
-from orchestrator.mirror.fetch import remote_of
 from orchestrator.mirror.journal import JournalUploader, RemoteJournal, read_remote_journal
 from orchestrator.mirror.lock import HEARTBEAT, Holder, RemoteLock, TakenOverError
 from orchestrator.mirror.mirror import Mirror, mirrored, open_mirror
-from orchestrator.runs.paths import RunFolder, write_whole
+from orchestrator.mirror.places import remote_of
+from orchestrator.runs.paths import RunFolder
 from orchestrator.study.loading import parse_study
 from trainables.errors import RemoteError
 from trainables.files.remote import RemoteFolder
+from trainables.files.whole import write_whole
 
 
 @pytest.fixture(autouse=True)

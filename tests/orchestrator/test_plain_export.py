@@ -15,14 +15,14 @@ import pytest
 
 import orchestrator
 from orchestrator.errors import ExportError
-from orchestrator.export.selection import ExportRequest
 from search_spaces import Variant
-from trainables.data.cache.dataset import DatasetInfo
 from trainables.data.cache.prepare import prepare_dataset
-from trainables.exporting.manifest import MANIFEST
 from trainables.exporting.plain_graph import foreign_parts, plain_model
+from trainables.files.manifests import MANIFEST
 from trainables.reports import EpochReport
 from trainables.specs.data import DataSpec
+from trainables.specs.dataset import DatasetInfo
+from trainables.specs.export import ExportRequest
 from trainables.specs.task import Task
 from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
 from trainables.worker.trial_run import TrialRun
@@ -107,7 +107,7 @@ def test_models_of_classes_load_in_plain_keras_and_predict_what_their_checkpoint
 ) -> None:
     from trainables.checkpoints.checkpoint import checkpoint_folder, load_checkpoint
     from trainables.exporting.export import export_model
-    from trainables.families.building import restored_model
+    from trainables.exporting.loading import restored_model
 
     params: dict[str, dict[str, Any]] = {
         "subclassed": {"filters": 8, "num_blocks": 3, "dropout": 0.1, "l2": 1e-4, "ema_momentum": 0.5},

@@ -16,10 +16,10 @@ from orchestrator.journal.records import (
     TrialStopped,
     WorkerLost,
 )
-from orchestrator.journal.trial import StudyState, fold
-from orchestrator.results import words as wording
+from orchestrator.journal.study_state import StudyState, fold
 from orchestrator.results.from_state import best_so_far, elapsed_seconds, export_path, seconds_left
 from orchestrator.runs.paths import RunFolder
+from orchestrator.text import duration
 from orchestrator.views.terminal.progress import LiveProgress, PlainProgress, make_progress
 from trainables.reports import EpochReport
 
@@ -336,7 +336,7 @@ def test_best_trial_is_one_that_can_be_used(make_sweep):
     ("seconds", "told"), [(9.96, "10 s"), (59.7, "1 min 00 s"), (3599.8, "1 h 00 min"), (-1, "0.0 s")]
 )
 def test_durations_never_show_sixty_of_anything(seconds, told):
-    assert wording.duration(seconds) == told
+    assert duration(seconds) == told
 
 
 class ClosedPipe(StringIO):

@@ -15,8 +15,9 @@ from optuna.trial import TrialState as OptunaState
 from orchestrator.journal.records import TrialFailed, TrialStopped
 from orchestrator.journal.trial import Trial
 from orchestrator.runs.paths import trial_name
-from orchestrator.search.proposer import NUM_STARTUP_TRIALS, Proposer
-from orchestrator.study.loading import StudySpec
+from orchestrator.search.proposer import Proposer
+from orchestrator.search.tpe import NUM_STARTUP_TRIALS
+from orchestrator.study.spec import StudySpec
 from search_spaces import (
     Choice,
     Domain,

@@ -7,7 +7,7 @@ import pytest
 from orchestrator.errors import JournalError
 from orchestrator.journal.trial import Trial
 from orchestrator.search.proposer import Proposer
-from orchestrator.study.loading import StudySpec
+from orchestrator.study.spec import StudySpec
 from search_spaces import Variant, space_from_mapping
 
 SPACE = {"family": "residual", "params": {"filters": {"choice": [8, 16]}, "dropout": {"float": [0, 0.3], "step": 0.1}}}

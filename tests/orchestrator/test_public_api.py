@@ -12,12 +12,13 @@ import pytest
 import orchestrator
 from orchestrator import errors
 from orchestrator.errors import ExportError
-from orchestrator.export.selection import ExportRequest
 from search_spaces import Variant
-from trainables.data.cache.dataset import DatasetInfo
-from trainables.exporting.manifest import MANIFEST, fingerprints, write_manifest
+from trainables.exporting.manifest import write_manifest
 from trainables.exporting.verify import TOLERANCE, check_outputs, check_parity
+from trainables.files.manifests import MANIFEST, fingerprints
 from trainables.specs.data import DataSpec
+from trainables.specs.dataset import DatasetInfo
+from trainables.specs.export import ExportRequest
 from trainables.specs.pixels import PixelStatistics
 from trainables.specs.task import Target, Task
 from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec

@@ -31,12 +31,13 @@ from orchestrator.journal.records import (
     TrialStopped,
     WorkerLost,
 )
-from orchestrator.journal.trial import TrialState, fold
+from orchestrator.journal.study_state import fold
+from orchestrator.journal.trial import TrialState
 from orchestrator.results.writer import TableWriter
 from orchestrator.runs.paths import RunFolder
 from orchestrator.search.proposer import Proposer
-from orchestrator.study.loading import StudySpec
 from orchestrator.study.sections import Resources
+from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.schedulers import RecordedAsha, make_scheduler
 from orchestrator.tuning.searcher import VariantSearcher
 from orchestrator.tuning.worker_generations import GROWTH_MB, WorkerGenerations

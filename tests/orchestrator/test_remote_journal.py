@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.errors import JournalError, RunFolderError
 from orchestrator.journal.file import Journal, read_journal
-from orchestrator.journal.trial import fold
+from orchestrator.journal.study_state import fold
 from orchestrator.mirror.journal import (
     SEGMENT_BYTES,
     JournalUploader,

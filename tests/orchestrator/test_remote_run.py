@@ -7,14 +7,17 @@ import pytest
 
 from orchestrator.errors import InputError, RunFolderError
 from orchestrator.journal.file import Journal
+from orchestrator.journal.reading import load_state, read_state
 from orchestrator.journal.records import StudyPaused
-from orchestrator.mirror.fetch import is_driver_elsewhere, local_run, remote_of, taken_elsewhere
+from orchestrator.mirror.fetch import local_run
 from orchestrator.mirror.mirror import open_mirror
-from orchestrator.runs.folder import load_state, make_run_folder, new_run_folder, read_state
+from orchestrator.mirror.places import is_driver_elsewhere, remote_of, taken_elsewhere
+from orchestrator.runs.folder import make_run_folder, new_run_folder
 from orchestrator.runs.lock import driver_lock
-from orchestrator.runs.paths import RunFolder, write_whole
+from orchestrator.runs.paths import RunFolder
 from orchestrator.study.loading import load_study, parse_study
-from trainables.exporting.manifest import fingerprints
+from trainables.files.manifests import fingerprints
+from trainables.files.whole import write_whole
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import pytest
 
 from orchestrator.errors import JournalError, RunFolderError
 from orchestrator.journal.file import Journal, read_journal
+from orchestrator.journal.reading import load_state
 from orchestrator.journal.repair import repair_run
-from orchestrator.runs.folder import load_state, make_run_folder
+from orchestrator.runs.folder import make_run_folder
 from orchestrator.runs.lock import driver_lock
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.loading import load_study

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from orchestrator.errors import StudyFileError
-from orchestrator.study.loading import StudySpec, parse_study
+from orchestrator.study.loading import parse_study
+from orchestrator.study.spec import StudySpec
 
 
 def study(space: str) -> StudySpec:

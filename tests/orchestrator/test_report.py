@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import plotly.graph_objects as go
 import pytest
 
-from orchestrator.journal.trial import fold
+from orchestrator.journal.study_state import fold
 from orchestrator.runs.paths import RunFolder
 from orchestrator.views.report import write_report
 from orchestrator.views.report.figures import _axis

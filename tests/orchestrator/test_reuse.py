@@ -23,13 +23,15 @@ from orchestrator.journal.records import (
     TrialStarted,
     TrialStopped,
 )
-from orchestrator.journal.trial import StudyState, TrialState, fold
+from orchestrator.journal.study_state import StudyState, fold
+from orchestrator.journal.trial import TrialState
 from orchestrator.results.from_tables import cost
 from orchestrator.results.tables import trials_table
 from orchestrator.runs.folder import make_run_folder
 from orchestrator.runs.paths import RunFolder
 from orchestrator.search.proposer import Proposer
-from orchestrator.study.loading import StudySpec, load_study, parse_study
+from orchestrator.study.loading import load_study, parse_study
+from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.searcher import VariantSearcher
 from trainables.checkpoints.checkpoint import (
     Checkpoint,
@@ -38,9 +40,9 @@ from trainables.checkpoints.checkpoint import (
     save_checkpoint,
     saved_epochs,
 )
-from trainables.data.cache.dataset import DatasetInfo
 from trainables.specs.augment import AugmentSpec
 from trainables.specs.data import DataSpec
+from trainables.specs.dataset import DatasetInfo
 from trainables.specs.pixels import PixelStatistics
 from trainables.specs.task import Task
 from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec

@@ -13,13 +13,17 @@ import pytest
 
 from orchestrator.cluster.environment import record_environment
 from orchestrator.cluster.resources import NodeResources
+from orchestrator.driver.runner import discard_if_unused
 from orchestrator.errors import InputError, JournalError, RunFolderError
 from orchestrator.journal.file import Journal
+from orchestrator.journal.reading import load_state
 from orchestrator.journal.records import Record, SessionStarted
-from orchestrator.runs.folder import discard_if_unused, load_state, make_run_folder, new_run_folder, open_run_folder
+from orchestrator.runs.folder import make_run_folder, new_run_folder, open_run_folder
 from orchestrator.runs.lock import driver_lock, is_driver_alive
-from orchestrator.runs.paths import RunFolder, trial_name, write_whole
-from orchestrator.study.loading import StudySpec, load_study, packaged_studies, parse_study
+from orchestrator.runs.paths import RunFolder, trial_name
+from orchestrator.study.loading import load_study, packaged_studies, parse_study
+from orchestrator.study.spec import StudySpec
+from trainables.files.whole import write_whole
 
 HOLDER = """
 import sys

@@ -19,9 +19,10 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 from orchestrator.journal.file import Journal, read_journal
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import EpochReported, Record, StudyOpened, TrialProposed, TrialStarted, TrialStopped
-from orchestrator.journal.trial import TrialState, fold
+from orchestrator.journal.study_state import fold
+from orchestrator.journal.trial import TrialState
 from orchestrator.runs.paths import RunFolder
-from orchestrator.study.loading import StudySpec
+from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.schedulers import RecordedAsha, make_scheduler
 from trainables.reports import FailureKind
 

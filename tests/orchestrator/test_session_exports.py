@@ -10,14 +10,15 @@ import pytest
 from orchestrator.driver import session as sessions
 from orchestrator.driver.interrupts import OneInterrupt
 from orchestrator.driver.session import Session
-from orchestrator.export.selection import FILES, ExportRequest, ExportResult
 from orchestrator.journal.file import Journal
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import ModelExported, StudyExtended
-from orchestrator.journal.trial import fold
+from orchestrator.journal.study_state import fold
 from orchestrator.runs.paths import RunFolder
-from orchestrator.study.loading import StudySpec, load_study
+from orchestrator.study.loading import load_study
 from orchestrator.study.sections import Export
+from orchestrator.study.spec import StudySpec
+from trainables.specs.export import FILES, ExportRequest, ExportResult
 
 START = 1_760_000_000.0
 

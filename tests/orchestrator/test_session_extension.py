@@ -1,6 +1,6 @@
 """What a session does with a study that is extended as it is opened."""
 
-from orchestrator.driver.session import open_session
+from orchestrator.driver.endings import open_session
 from orchestrator.runs.folder import make_run_folder
 from orchestrator.study.loading import load_study
 

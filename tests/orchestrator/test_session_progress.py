@@ -2,7 +2,7 @@
 
 import threading
 
-from orchestrator.driver.session import open_session
+from orchestrator.driver.endings import open_session
 from orchestrator.runs.folder import make_run_folder
 from orchestrator.study.loading import load_study
 

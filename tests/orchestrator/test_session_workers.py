@@ -8,7 +8,7 @@ import pytest
 from orchestrator.cluster import connection as ray_session
 from orchestrator.cluster.resources import NodeResources
 from orchestrator.driver import session as sessions
-from orchestrator.driver.session import open_session
+from orchestrator.driver.endings import open_session
 from orchestrator.runs.folder import make_run_folder
 from orchestrator.study.loading import load_study
 from orchestrator.study.sections import Resources

@@ -10,11 +10,12 @@ from orchestrator.cluster import auto_resources as settled
 from orchestrator.cluster.auto_resources import device_spec, packed_share, with_settled_resources
 from orchestrator.cluster.resources import NodeResources, pins_cpus, useful_packing
 from orchestrator.errors import ResourceError
-from orchestrator.study.loading import StudySpec, parse_study
+from orchestrator.study.loading import parse_study
 from orchestrator.study.sections import Resources
+from orchestrator.study.spec import StudySpec
 from search_spaces import Variant
 from trainables.data.cache.in_process import prepare_in_process
-from trainables.data.errors import DataError
+from trainables.errors import DataError
 from trainables.worker.memory_probe import StepMemory, probe_in_process
 
 CPU_NODE, GPU_NODE = NodeResources(cpus=8, gpus=0), NodeResources(cpus=8, gpus=2)

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import StudyFileError
-from orchestrator.study.loading import StudySpec, parse_study
+from orchestrator.study.loading import parse_study
+from orchestrator.study.spec import StudySpec
 
 TWO = {"ink": {"kind": "regression"}, "digit": {"column": "label", "metrics": ["accuracy", "auc"]}}
 

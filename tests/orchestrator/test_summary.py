@@ -10,9 +10,10 @@ import pytest
 from rich.console import Console
 
 from orchestrator.journal.records import StudyPaused
-from orchestrator.journal.trial import fold
+from orchestrator.journal.study_state import fold
 from orchestrator.runs.paths import RunFolder
-from orchestrator.views.terminal.summary import status, status_json, summary
+from orchestrator.views.terminal.status_json import status_json
+from orchestrator.views.terminal.summary import status, summary
 
 CONTROL = re.compile(r"[^\x20-\x7e\n]")
 

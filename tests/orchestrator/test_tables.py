@@ -22,8 +22,8 @@ from orchestrator.journal.records import (
     TrialProposed,
     WorkerLost,
 )
-from orchestrator.journal.trial import StudyState, Trial, fold
-from orchestrator.results.growing_tables import GrowingTables
+from orchestrator.journal.study_state import StudyState, fold
+from orchestrator.journal.trial import Trial
 from orchestrator.results.tables import (
     OVERHEAD_KINDS,
     RECORDS_KEY,
@@ -36,6 +36,7 @@ from orchestrator.results.tables import (
     trials_table,
     write_tables,
 )
+from orchestrator.results.writer import GrowingTables
 from orchestrator.runs.paths import RunFolder
 
 Sweep = Callable[..., list[Record]]
@@ -308,7 +309,7 @@ def test_refresh_makes_only_the_rows_around_what_changed(
         made.append([trial.name for trial in trials])
         return trial_rows(trials, header=header)
 
-    monkeypatch.setattr("orchestrator.results.growing_tables.trial_rows", trial_rows_seen)
+    monkeypatch.setattr("orchestrator.results.writer.trial_rows", trial_rows_seen)
     state = fold([make_opened(), *(make_proposed(number, at=1.0) for number in range(9))])
     growing = GrowingTables(block_trials=4)
     growing.update(state)

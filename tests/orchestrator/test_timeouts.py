@@ -18,7 +18,7 @@ from orchestrator.journal.records import (
     TrialStopped,
     WorkerLost,
 )
-from orchestrator.journal.trial import StudyState, fold
+from orchestrator.journal.study_state import StudyState, fold
 from orchestrator.study.sections import Resources
 from orchestrator.tuning.timeouts import LEAST_SECONDS, TIMES_LONGEST, late_trials, report_limit
 

@@ -23,7 +23,8 @@ from orchestrator.journal.records import (
     TrialStopped,
     WorkerLost,
 )
-from orchestrator.journal.trial import StudyState, TrialState, fold
+from orchestrator.journal.study_state import StudyState, fold
+from orchestrator.journal.trial import TrialState
 
 MAX_EPOCHS = 3
 OPENED = StudyOpened(

@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from orchestrator.errors import StudyFileError
-from orchestrator.study.loading import StudySpec, load_study, parse_study
+from orchestrator.study.loading import load_study, parse_study
 from orchestrator.study.pretrained_weights import imagenet_backbones
+from orchestrator.study.spec import StudySpec
 from search_spaces import make_variant, space_from_mapping
 from trainables.catalog.backbones import PretrainedBackbone
 

@@ -5,11 +5,12 @@ import pytest
 
 from trainables.catalog.families import FAMILIES
 from trainables.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from trainables.checkpoints.state_names import validated_weights
 from trainables.data.batches.tensors import epoch_order, gather_batch
-from trainables.families.building import restored_model
+from trainables.exporting.loading import restored_model
 from trainables.specs.task import Task
 from trainables.steps.compiling import compile_for_evaluation
-from trainables.training.state import averaged, validated_weights
+from trainables.training.state import averaged
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from trainables.catalog.families import FAMILIES
+from trainables.checkpoints.state_names import UNTRACKED
 from trainables.errors import CheckpointError
-from trainables.training.untracked import UNTRACKED
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

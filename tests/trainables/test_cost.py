@@ -8,8 +8,9 @@ import pytest
 from keras import layers
 
 from search_spaces import Variant
-from trainables.catalog.families import FAMILIES, build_model
+from trainables.catalog.families import FAMILIES
 from trainables.errors import InfeasibleError
+from trainables.families.building import build_model
 from trainables.specs.task import Task
 from trainables.training.cost import model_cost, prediction_of
 

@@ -7,16 +7,15 @@ import numpy as np
 import pytest
 
 from search_spaces import Variant
-from trainables.catalog.families import build_model
 from trainables.data.cache.prepare import prepare_dataset
-from trainables.data.errors import DataError
-from trainables.errors import UserCodeError
-from trainables.reports import EpochReport, FailureKind
+from trainables.errors import DataError, UserCodeError
+from trainables.families.building import build_model
+from trainables.reports import EpochReport, Failure, FailureKind
 from trainables.specs.data import DataSpec
 from trainables.specs.task import Target, Task
 from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
-from trainables.user_source import source_of
-from trainables.worker.trial_run import Failure, TrialRun
+from trainables.user_code import source_of
+from trainables.worker.trial_run import TrialRun
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from search_spaces import Variant
-from trainables.catalog.families import build_model
 from trainables.errors import InfeasibleError
+from trainables.families.building import build_model
 from trainables.specs.task import Task
 
 pytestmark = pytest.mark.usefixtures("one_thread")

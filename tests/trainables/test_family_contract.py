@@ -89,7 +89,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 @pytest.fixture(scope="module")
 def build_model(studies):
     """Builds a variant's model; the family `custom` finds its function among the packaged studies."""
-    from trainables.catalog.families import build_model
+    from trainables.families.building import build_model
 
     return partial(build_model, study_dir=studies)
 
@@ -365,7 +365,7 @@ def test_a_rich_variant_learns_several_targets_of_several_images(family, trainin
 def test_sampled_variants_take_and_give_what_the_task_says(family, several, sampled_variant, tmp_path):
     import keras
 
-    from trainables.catalog.families import build_model
+    from trainables.families.building import build_model
 
     num_built = 0
     for number in itertools.count(600):

@@ -4,9 +4,10 @@ import keras
 import numpy as np
 import pytest
 
+from trainables.families.parts.blocks import without_penalties
 from trainables.specs.targets import LOSSES
 from trainables.specs.task import Target, Task
-from trainables.steps.losses import TargetLoss, TaskLosses, without_penalties
+from trainables.steps.losses import TargetLoss, TaskLosses
 
 SIZE, COUNT = 4, 9
 

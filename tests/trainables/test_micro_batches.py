@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from trainables.catalog.families import FAMILIES
 from trainables.catalog.training import OPTIMIZERS
-from trainables.data.augment.augmenter import Batch
 from trainables.data.batches.streaming import each_piece
+from trainables.data.batches.tensors import Batch
 from trainables.errors import MicroBatchError
 from trainables.specs.data import AugmentSpec
 from trainables.specs.worker import TrainingSpec

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from search_spaces import Variant
-from trainables.catalog.families import build_model
 from trainables.data.batches.tensors import gather_batch, split_tensors
 from trainables.data.cache.dataset import Split
+from trainables.families.building import build_model
 from trainables.specs.augment import AugmentSpec
 from trainables.specs.pixels import PixelStatistics
 from trainables.specs.targets import TargetSpec, metric_modes
@@ -242,7 +242,7 @@ def test_too_many_blocks_for_the_image_are_refused_with_the_way_out():
 def test_an_export_of_several_heads_and_images_loads_without_this_package(tmp_path, made):
     import tensorflow as tf
 
-    from trainables.steps.compiling import compile_for_sharing
+    from trainables.exporting.loading import compile_for_sharing
 
     training = made(PAIR)
     training.run_epoch()

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.catalog.families import FAMILIES, build_model
+from trainables.catalog.families import FAMILIES
 from trainables.checkpoints.checkpoint import Checkpoint
 from trainables.data.batches.tensors import split_tensors
 from trainables.data.cache.dataset import Split, open_dataset
 from trainables.data.cache.prepare import prepare_dataset
 from trainables.data.cache.statistics import pixel_moments, pixel_statistics
-from trainables.families.building import restored_model
+from trainables.exporting.loading import restored_model
+from trainables.families.building import build_model
 from trainables.specs.data import DataSpec
 from trainables.specs.pixels import NORMALIZATIONS, PixelStatistics, pixel_scaling
 from trainables.specs.task import Task

@@ -12,12 +12,12 @@ from search_spaces import Variant
 from trainables.checkpoints.checkpoint import checkpoint_folder, load_checkpoint
 from trainables.data.cache.prepare import prepare_dataset
 from trainables.machine.out_of_memory import is_out_of_memory
-from trainables.reports import EpochReport, FailureKind, NoteKind
+from trainables.reports import EpochReport, Failure, FailureKind, NoteKind
 from trainables.specs.data import DataSpec
 from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
 from trainables.training.training import Training
 from trainables.worker.trace_cache import TracedTrainings
-from trainables.worker.trial_run import Failure, TrialRun
+from trainables.worker.trial_run import TrialRun
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

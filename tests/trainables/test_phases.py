@@ -102,7 +102,7 @@ def test_arrays_of_the_model_have_the_same_names_in_both_phases(whole):
 
 @pytest.mark.parametrize("epoch", [2, 4])
 def test_the_validated_model_is_restored_from_a_checkpoint_of_either_phase(epoch, whole, splits, task):
-    from trainables.families.building import restored_model
+    from trainables.exporting.loading import restored_model
 
     training, told = whole
     report, state, _, _ = told[epoch]
@@ -128,7 +128,8 @@ def test_a_state_of_another_phase_is_refused_and_changes_nothing(whole, training
 
 
 def test_a_frozen_backbone_puts_out_what_it_does_in_inference(variant_of, task, digits):
-    from trainables.catalog.families import FAMILIES, build_model
+    from trainables.catalog.families import FAMILIES
+    from trainables.families.building import build_model
     from trainables.families.transfer import backbone_of, phases
 
     variant = variant_of("transfer", **PHASED)

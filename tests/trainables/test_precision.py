@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from search_spaces import Variant
-from trainables.catalog.families import FAMILIES, build_model
+from trainables.catalog.families import FAMILIES
 from trainables.checkpoints.checkpoint import Checkpoint
 from trainables.errors import InfeasibleError
-from trainables.families.building import restored_model
+from trainables.exporting.loading import restored_model
+from trainables.families.building import build_model
 from trainables.specs.task import Task
 from trainables.specs.worker import DeviceSpec
 from trainables.training import precision

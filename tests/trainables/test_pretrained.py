@@ -3,8 +3,9 @@
 import pytest
 
 from trainables.catalog.backbones import PretrainedBackbone
-from trainables.data.errors import DataError
-from trainables.worker.fetch_weights import fetch_in_process, keras_models
+from trainables.errors import DataError
+from trainables.families.parts.downloads import keras_models
+from trainables.worker.fetch_weights import fetch_in_process
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_keras_has_its_own_downloads_back_afterwards(one_thread):
 
     import keras
 
-    from trainables.worker.fetch_weights import explained_downloads
+    from trainables.families.parts.downloads import explained_downloads
 
     owner = sys.modules[keras.utils.get_file.__module__]
     original = owner.get_file

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from trainables.data.cache.in_process import prepare_in_process
-from trainables.data.images.images import no_progress
+from trainables.progress import no_progress
 from trainables.specs.data import DataSpec
 
 pytestmark = pytest.mark.slow

@@ -6,18 +6,18 @@ import pytest
 import tensorflow as tf
 
 from search_spaces import Variant
-from trainables.catalog.families import FAMILIES, build_model
-from trainables.data.augment.augmenter import Batch
-from trainables.data.batches.tensors import epoch_order, gather_batch
+from trainables.catalog.families import FAMILIES
+from trainables.data.batches.tensors import Batch, epoch_order, gather_batch
 from trainables.errors import InfeasibleError
+from trainables.exporting.loading import compile_for_sharing
 from trainables.exporting.plain_graph import plain_model
-from trainables.families.parts.inputs import step_data
+from trainables.families.building import build_model
 from trainables.families.subclassed import DeeplySupervised
 from trainables.specs.data import AugmentSpec
 from trainables.specs.targets import LOSSES, METRICS
 from trainables.specs.task import Target, Task
-from trainables.steps.compiling import compile_for_sharing
 from trainables.steps.losses import TaskLosses
+from trainables.steps.step_data import step_data
 from trainables.training.cost import model_cost
 
 pytestmark = pytest.mark.usefixtures("one_thread")

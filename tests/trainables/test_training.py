@@ -7,7 +7,7 @@ from trainables.catalog.families import FAMILIES
 from trainables.checkpoints.checkpoint import Checkpoint
 from trainables.data.batches.tensors import epoch_order, gather_batch
 from trainables.errors import CheckpointError, DivergedError, InfeasibleError
-from trainables.families.building import restored_model
+from trainables.exporting.loading import restored_model
 from trainables.specs.data import AugmentSpec
 from trainables.specs.task import Task
 from trainables.steps.compiling import compile_for_evaluation

@@ -9,9 +9,9 @@ import pytest
 
 from search_spaces import Variant
 from trainables.catalog.backbones import BACKBONES, Preprocessing
-from trainables.catalog.families import FAMILIES, build_model
-from trainables.data.errors import DataError
-from trainables.errors import InfeasibleError
+from trainables.catalog.families import FAMILIES
+from trainables.errors import DataError, InfeasibleError
+from trainables.families.building import build_model
 from trainables.files.weights_file import weights_sha256
 from trainables.specs.task import Task
 

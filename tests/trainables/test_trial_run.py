@@ -16,11 +16,11 @@ from trainables.checkpoints.checkpoint import Checkpoint, checkpoint_folder, sav
 from trainables.data.cache.prepare import prepare_dataset
 from trainables.machine.imports import spare_imports
 from trainables.patience import best_epoch
-from trainables.reports import EpochReport, FailureKind, Note, NoteKind
+from trainables.reports import EpochReport, Failure, FailureKind, Note, NoteKind
 from trainables.specs.data import AugmentSpec, DataSpec
 from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
 from trainables.worker.trace_cache import TracedTrainings
-from trainables.worker.trial_run import Failure, TrialRun
+from trainables.worker.trial_run import TrialRun
 
 MAX_EPOCHS = 5
 SPLIT_SEED = 3

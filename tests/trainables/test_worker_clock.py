@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+from trainables.machine.processes import process_age
 from trainables.reports import EpochReport
-from trainables.worker.clock import WorkerClock, process_age
+from trainables.worker.clock import WorkerClock
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_a_report_of_an_epoch_that_was_trained_before_takes_no_time_back(clock):
 
 
 def test_a_process_is_no_older_than_whoever_waited_for_it_says():
-    code = "from trainables.worker.clock import process_age; import time; time.sleep(0.3); print(process_age())"
+    code = "from trainables.machine.processes import process_age; import time; time.sleep(0.3); print(process_age())"
     started = time.monotonic()
     age = float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout)
     # The system counts in hundredths of a second.

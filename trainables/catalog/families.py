@@ -4,21 +4,19 @@ This module is read by the driver too, so it imports no framework: a family's Ke
 in the process that trains.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
-from search_spaces import Variant
 from trainables.catalog.custom import CUSTOM
+from trainables.catalog.functional import FUNCTIONAL
 from trainables.catalog.multitask import MULTITASK
-from trainables.catalog.parameter import FUNCTIONAL, RESIDUAL, SEQUENTIAL, ParameterInfo
+from trainables.catalog.parameter import ParameterInfo
+from trainables.catalog.residual import RESIDUAL
+from trainables.catalog.sequential import SEQUENTIAL
 from trainables.catalog.subclassed import SUBCLASSED
 from trainables.catalog.training import TRAINING
 from trainables.catalog.transfer import TRANSFER
-from trainables.specs.pixels import PixelStatistics, pixel_scaling
-from trainables.specs.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,40 +105,3 @@ FAMILIES: dict[str, Family] = {
         ),
     )
 }
-
-
-def build_model(variant: Variant, *, task: Task, statistics: PixelStatistics | None = None, study_dir: str = "") -> Any:
-    """Returns the variant's Keras model, built but not compiled.
-
-    The model takes float32 images (batch, height, width, channels), values 0-255, and returns what the task's targets
-    ask for. A family finds the constants of its first layer as `pixel_scaling` among its parameters, and the folder
-    that relative names in a variant start from as `study_dir`, and parameters of the user's own as `own_parameters`.
-
-    statistics: of the training split; only a variant with normalization 'standardize' needs them.
-    study_dir: only families that read files of the user's need it.
-
-    Raises: InfeasibleError: if the variant does not fit images of this shape.
-    """
-    family = FAMILIES[variant.family]
-    # Late, because Keras brings TensorFlow, and the driver reads FAMILIES without it.
-    module = import_module(family.module)
-    params = family.with_defaults(variant.params)
-    params["pixel_scaling"] = pixel_scaling(params["normalization"], statistics)
-    params["study_dir"] = study_dir
-    params["own_parameters"] = family.own_parameters(variant.params)
-    with _precision(params["precision"]):
-        return module.build(params, task=task)
-
-
-@contextmanager
-def _precision(policy: str) -> Iterator[None]:
-    """Lets layers made meanwhile compute under one of Keras's dtype policies; the next variant's know nothing of it."""
-    # Late, as above.
-    import keras
-
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from trainables.catalog.parameter import SEQUENTIAL, Entries, ParameterInfo
+from trainables.catalog.parameter import Entries, ParameterInfo
+from trainables.catalog.sequential import SEQUENTIAL
 
 #: Parameters of the family `subclassed`.
 SUBCLASSED: Mapping[str, ParameterInfo] = {

@@ -1,6 +1,7 @@
 """What each parameter of how a variant is trained may be, for every family."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from trainables.catalog.parameter import ParameterInfo
 from trainables.specs.pixels import NORMALIZATIONS
@@ -113,3 +114,15 @@ TRAINING: Mapping[str, ParameterInfo] = {
         summary="Pixels to 0-1, to mean 0 and deviation 1 by channel of the training split, or to -1..1.",
     ),
 }
+
+#: Parameters that a trace reads from variables (see `knobs`); where one is 0, its part of the graph is missing.
+KNOBS = ("learning_rate", "weight_decay", "momentum", "dropout")
+
+
+def without_knobs(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the parameters that a trace is made for: of the knobs, only whether they are 0.
+
+    >>> without_knobs({"filters": 8, "dropout": 0.2}), without_knobs({"filters": 8, "dropout": 0.0})
+    ({'filters': 8, 'dropout': True}, {'filters': 8, 'dropout': False})
+    """
+    return {name: value != 0 if name in KNOBS else value for name, value in params.items()}

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from trainables.checkpoints.state_names import validated_weights
 from trainables.errors import CheckpointError
 from trainables.files.arrays import read_arrays, write_arrays
 from trainables.files.folders import (
@@ -28,7 +29,6 @@ from trainables.files.folders import (
     write_new,
 )
 from trainables.reports import EpochReport
-from trainables.training.state import validated_weights
 
 SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"

@@ -6,9 +6,9 @@ A folder `weights-0007/` has the files of a checkpoint, with the weights that we
 from pathlib import Path
 
 from trainables.checkpoints.checkpoint import Checkpoint, begin_draft, checkpoint_folder, finish_draft, load_checkpoint
+from trainables.checkpoints.state_names import validated_weights
 from trainables.errors import CheckpointError
 from trainables.files.folders import discard, names_in_place
-from trainables.training.state import validated_weights
 
 _PREFIX = "weights-"
 

@@ -10,28 +10,28 @@ import numpy as np
 import tensorflow as tf
 
 from orchestrator.errors import ExportError
-from orchestrator.export.selection import ExportRequest, ExportResult
 from trainables.checkpoints.checkpoint import Checkpoint, saved_epochs
 from trainables.checkpoints.store import CheckpointStore
 from trainables.checkpoints.weights import load_validated, reduced_epochs
-from trainables.data.augment.augmenter import Batch
 from trainables.data.batches.streaming import data_errors, streamed
-from trainables.data.batches.tensors import SplitTensors, gather_batch, split_tensors
+from trainables.data.batches.tensors import Batch, SplitTensors, gather_batch, split_tensors
 from trainables.data.cache.dataset import Split, open_dataset
+from trainables.data.cache.in_process import dataset_on_this_node
 from trainables.errors import CheckpointError
 from trainables.exporting.formats import FORMATS
+from trainables.exporting.loading import compile_for_sharing, restored_model
 from trainables.exporting.manifest import write_manifest
 from trainables.exporting.plain_graph import foreign_parts, plain_model
 from trainables.exporting.verify import check_outputs
-from trainables.families.building import restored_model
-from trainables.families.parts.inputs import model_inputs, step_data
+from trainables.families.parts.blocks import without_penalties
+from trainables.families.parts.inputs import model_inputs
+from trainables.specs.export import ExportRequest, ExportResult
 from trainables.specs.task import Task
 from trainables.specs.worker import PRIVATE
-from trainables.steps.compiling import compile_for_evaluation, compile_for_sharing
-from trainables.steps.losses import without_penalties
+from trainables.steps.compiling import compile_for_evaluation
 from trainables.steps.metrics import reported
+from trainables.steps.step_data import step_data
 from trainables.training.devices import configure_devices
-from trainables.worker.trial_run import dataset_on_this_node
 
 #: Images that an exported file must predict as its checkpoint does.
 NUM_PARITY_IMAGES = 512

@@ -1,57 +1,19 @@
 """A variant's Keras model, fresh or with the weights of a checkpoint, and the way in and out of its variables."""
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib import import_module
 from typing import Any
 
 import keras
-import numpy as np
-import tensorflow as tf
 from tensorflow.python import pywrap_tfe
 
 from search_spaces import Variant
-from trainables.catalog.families import FAMILIES, build_model
-from trainables.checkpoints.checkpoint import Checkpoint
-from trainables.errors import CheckpointError
-from trainables.specs.pixels import PixelStatistics
+from trainables.catalog.families import FAMILIES
+from trainables.families.parts.phases import Phase
+from trainables.specs.pixels import PixelStatistics, pixel_scaling
 from trainables.specs.task import Task
-from trainables.steps.replicas import copies
-from trainables.training.state import model_variables, validated_weights
-
-
-def restored_model(
-    variant: Variant,
-    checkpoint: Checkpoint,
-    *,
-    task: Task,
-    statistics: PixelStatistics | None = None,
-    study_dir: str = "",
-) -> Any:
-    """Returns the variant's Keras model with the weights that were validated, not compiled.
-
-    statistics: of the training split's pixels. study_dir: where relative names in the variant start.
-    Raises: CheckpointError: if the checkpoint is not of this variant.
-    """
-    model = fresh_model(variant, task=task, statistics=statistics, study_dir=study_dir)
-    assign(model_variables(model), validated_weights(checkpoint.state), variant=variant)
-    return model
-
-
-def assign(variables: Mapping[str, Any], state: Mapping[str, np.ndarray], *, variant: Variant) -> None:
-    """Sets all variables, or none where the arrays are not theirs.
-
-    Raises: CheckpointError: if they are not.
-    """
-    if variables.keys() != state.keys():
-        raise CheckpointError(
-            f"the checkpoint holds {len(state)} arrays, variant {variant.variant_id} has {len(variables)}"
-        )
-    for name, variable in variables.items():
-        if tuple(variable.shape) != state[name].shape:
-            raise CheckpointError(f"{name}: expected shape {tuple(variable.shape)}, got {state[name].shape}")
-    for name, variable in variables.items():
-        variable.assign(state[name])
 
 
 def forget_models() -> None:
@@ -80,13 +42,6 @@ def _nothing(_: Any) -> None:
     """Does nothing."""
 
 
-def memory_of(variable: Any) -> np.ndarray:
-    """Returns a variable's own memory as an array, which stays as it is; on a GPU a copy."""
-    plain = copies(variable)[0] if isinstance(variable, keras.Variable) else variable
-    # The operation itself: all that `read_value` does besides takes five times as long.
-    return np.asarray(tf.raw_ops.ReadVariableOp(resource=plain.handle, dtype=plain.dtype))
-
-
 def fresh_model(
     variant: Variant,
     *,
@@ -104,3 +59,47 @@ def fresh_model(
         keras.utils.set_random_seed(variant.seed & 0x7FFFFFFF)
     with scope or nullcontext():
         return build_model(variant, task=task, statistics=statistics, study_dir=study_dir)
+
+
+def build_model(variant: Variant, *, task: Task, statistics: PixelStatistics | None = None, study_dir: str = "") -> Any:
+    """Returns the variant's Keras model, built but not compiled.
+
+    The model takes float32 images (batch, height, width, channels), values 0-255, and returns what the task's targets
+    ask for. A family finds the constants of its first layer as `pixel_scaling` among its parameters, and the folder
+    that relative names in a variant start from as `study_dir`, and parameters of the user's own as `own_parameters`.
+
+    statistics: of the training split; only a variant with normalization 'standardize' needs them.
+    study_dir: only families that read files of the user's need it.
+
+    Raises: InfeasibleError: if the variant does not fit images of this shape.
+    """
+    family = FAMILIES[variant.family]
+    # Late, because Keras brings TensorFlow, and the driver reads FAMILIES without it.
+    module = import_module(family.module)
+    params = family.with_defaults(variant.params)
+    params["pixel_scaling"] = pixel_scaling(params["normalization"], statistics)
+    params["study_dir"] = study_dir
+    params["own_parameters"] = family.own_parameters(variant.params)
+    with _precision(params["precision"]):
+        return module.build(params, task=task)
+
+
+@contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    """Lets layers made meanwhile compute under one of Keras's dtype policies; the next variant's know nothing of it."""
+    # Late, as above.
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def phases_of(module: str, params: Mapping[str, Any]) -> Sequence[Phase]:
+    """Returns the phases of a variant, by its family's module; one for all epochs where the family has no say."""
+    family = import_module(module)
+    phases: Sequence[Phase] = family.phases(params) if hasattr(family, "phases") else (Phase(),)
+    return phases

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from trainables.catalog.parameter import PRESETS
+from trainables.catalog.residual import PRESETS
 from trainables.errors import InfeasibleError
 from trainables.families.parts.blocks import (
     batch_normalisation,

@@ -23,10 +23,10 @@ from trainables.families.parts.blocks import (
     norm_activation,
     output_layer,
     pooling_layer,
+    without_penalties,
 )
 from trainables.specs.pixels import PixelScaling
 from trainables.specs.task import Target, Task
-from trainables.steps.losses import without_penalties
 
 #: Where num_blocks is 0, images are halved as long as so many pixels a side remain.
 _SMALLEST_SIDE = 4

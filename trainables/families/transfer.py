@@ -20,11 +20,11 @@ from trainables.catalog.backbones import BACKBONES, Backbone, Preprocessing
 from trainables.catalog.transfer import IMAGENET, NO_WEIGHTS, WEIGHTS_SHA256
 from trainables.errors import InfeasibleError
 from trainables.families.parts.blocks import head_dropout, output_layer
+from trainables.families.parts.downloads import explained_downloads
 from trainables.families.parts.phases import Phase
 from trainables.files.weights_file import check_weights_file
 from trainables.specs.pixels import BACKBONE, PixelScaling
 from trainables.specs.task import Task
-from trainables.worker.fetch_weights import explained_downloads
 
 _HEADS = {
     "flatten": layers.Flatten,

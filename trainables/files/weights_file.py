@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainables.data.errors import DataError
+from trainables.errors import DataError
 
 #: Of Keras's `save_weights` (.weights.h5) and of its own downloads (_notop.h5).
 SUFFIX = ".h5"

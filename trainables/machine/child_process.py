@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from trainables.data.errors import DataError
-from trainables.data.images.images import Progress
+from trainables.errors import DataError
+from trainables.progress import Progress
 
 #: Seconds that an ended process gets to clean up before it is killed.
 GRACE_SECONDS = 5.0

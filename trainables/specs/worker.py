@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from trainables.data.cache.dataset import DatasetInfo
 from trainables.specs.augment import AugmentSpec
 from trainables.specs.data import DataSpec
+from trainables.specs.dataset import DatasetInfo
 
 #: The umask of worker processes: what they write into a run folder is its owner's alone.
 PRIVATE = 0o077

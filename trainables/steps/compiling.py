@@ -1,6 +1,6 @@
 """Optimizer, losses and metrics of a variant."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -29,45 +29,25 @@ def compile_for_evaluation(model: keras.Model, *, task: Task) -> None:
     model.compile(optimizer=keras.optimizers.SGD(), **judged(task, TaskLosses(task)))
 
 
-def compile_for_sharing(model: keras.Model, *, task: Task) -> None:
-    """Compiles the model in place with nothing but Keras's own parts: a file of it loads without this package."""
-    losses = {target.name: _SHARED_LOSSES[target.kind]() for target in task.targets}
-    metrics = {target.name: [_SHARED_METRICS[target.kind]()] for target in task.targets}
-    weights = {target.name: target.weight for target in task.targets}
-    # Plain SGD has no variables per weight: a file saved with anything else makes Keras warn when it is loaded.
-    model.compile(optimizer=keras.optimizers.SGD(), **_arguments(task, losses, metrics, weights))
-
-
 def judged(task: Task, losses: TaskLosses) -> dict[str, Any]:
     """Returns the arguments of Keras's compile that say what is minimised and what is measured."""
     metrics = {target.name: make_metrics(target) for target in task.targets}
     weights = {target.name: target.weight for target in task.targets}
-    arguments = _arguments(task, losses.by_target, metrics, weights)
+    arguments = compile_arguments(task, losses.by_target, metrics, weights)
     if not task.has_one_target:
         # Weighted, so that weights of classes count in it as they do in the loss itself.
         arguments["weighted_metrics"] = {name: [MeanLoss(loss)] for name, loss in losses.by_target.items()}
     return arguments
 
 
-def _arguments(
+def compile_arguments(
     task: Task, losses: Mapping[str, Any], metrics: Mapping[str, Any], weights: Mapping[str, float]
 ) -> dict[str, Any]:
+    """Returns the arguments of `Model.compile` for a task's losses, metrics and weights of losses, by target."""
     if not task.has_one_target:
         return {"loss": dict(losses), "metrics": dict(metrics), "loss_weights": dict(weights)}
     (name,) = losses
     return {"loss": losses[name], "metrics": metrics[name]}
-
-
-_SHARED_LOSSES: Mapping[str, Callable[[], Any]] = {
-    "classification": keras.losses.SparseCategoricalCrossentropy,
-    "multilabel": keras.losses.BinaryCrossentropy,
-    "regression": keras.losses.MeanSquaredError,
-}
-_SHARED_METRICS: Mapping[str, Callable[[], Any]] = {
-    "classification": lambda: keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
-    "multilabel": lambda: keras.metrics.BinaryAccuracy(name="accuracy"),
-    "regression": lambda: keras.metrics.MeanAbsoluteError(name="mae"),
-}
 
 
 def make_optimizer(params: Mapping[str, Any], *, horizon: Horizon) -> keras.optimizers.Optimizer:

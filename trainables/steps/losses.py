@@ -1,20 +1,62 @@
-"""The loss of a target by Keras's name, with label smoothing and second labels while a training step is traced."""
+"""The loss of a target by Keras's name, and of two labels an image, as mixup and cutmix need it."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import keras
 from keras import losses, ops
 
 from trainables.specs.targets import LOSSES
 from trainables.specs.task import Target, Task
-from trainables.steps.mixing import MixableLoss
+
+#: Returns the loss of each image from labels and predictions.
+Loss = Callable[[Any, Any], Any]
 
 #: Keras's functions of (labels, predictions), by their names there.
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     name: getattr(losses, name) for names in LOSSES.values() for name in names
 }
+
+
+class MixableLoss:
+    """A loss by image that also counts a second label, while a step with mixed images is traced.
+
+    With weight w it is w * loss(own label) + (1 - w) * loss(other label). Where a loss is linear in its target, as
+    cross-entropy is, that equals the loss of the soft target w * own + (1 - w) * other. Metrics never see the second
+    label: they count against the image's own.
+
+    Args:
+        loss: The loss of one label an image.
+    """
+
+    def __init__(self, loss: Loss) -> None:
+        self._loss = loss
+        #: Second labels by thread: where several devices share a step, TensorFlow traces each on a thread of its own.
+        self._second: dict[int, tuple[Any, Any]] = {}
+
+    def __call__(self, labels: Any, predictions: Any) -> Any:
+        """Returns the loss of each image."""
+        own = self._loss(labels, predictions)
+        second = self._second.get(threading.get_ident())
+        if second is None:
+            return own
+        others, weights = second
+        return weights * own + (1.0 - weights) * self._loss(others, predictions)
+
+    @contextmanager
+    def second_labels(self, others: Any, weights: Any) -> Iterator[None]:
+        """Makes what is traced meanwhile count these labels, too; None changes nothing.
+
+        others: labels like the images' own. weights: float (batch,), the share of the images' own labels.
+        """
+        thread = threading.get_ident()
+        if others is not None:
+            self._second[thread] = others, weights
+        try:
+            yield
+        finally:
+            self._second.pop(thread, None)
 
 
 class TargetLoss(MixableLoss):
@@ -92,19 +134,3 @@ class TaskLosses:
             for name, loss in self.by_target.items():
                 stack.enter_context(loss.second_labels(None if others is None else others[name], weights))
             yield
-
-
-@contextmanager
-def without_penalties(model: keras.Model) -> Iterator[None]:
-    """Makes what is traced meanwhile leave out the penalties on weights, such as L2.
-
-    Validation uses it: a loss with penalties says nothing about images, and cannot be compared between variants.
-    """
-    penalties = [(weight, weight.regularizer) for weight in model.trainable_weights]
-    try:
-        for weight, _ in penalties:
-            weight.regularizer = None
-        yield
-    finally:
-        for weight, penalty in penalties:
-            weight.regularizer = penalty

@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainables.data.augment.augmenter import Batch
+from trainables.data.batches.tensors import Batch
 from trainables.errors import InfeasibleError, MicroBatchError
 from trainables.specs.worker import DeviceSpec
 

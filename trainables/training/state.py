@@ -1,21 +1,25 @@
-"""The running average of a model's weights (Keras's `use_ema`): validated, exported, and never trained from.
+"""A training's variables: what they start from, the running averages of weights, and state that Keras does not list.
 
-Keras keeps the averages among the optimizer's variables, average = m x average + (1 - m) x weight after each batch,
-beginning with the first batch's weights. What is not trained, such as the statistics of batch normalisation, is taken
-as it is.
+Keras keeps the averages of weights (`use_ema`) among the optimizer's variables, average = m x average + (1 - m) x
+weight after each batch, beginning with the first batch's weights. What is not trained, such as the statistics of batch
+normalisation, is taken as it is.
 
 Source: Polyak and Juditsky 1992, "Acceleration of Stochastic Approximation by Averaging"; exponential as in Szegedy et
 al. 2016, arXiv:1512.00567, section 8.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import keras
 import numpy as np
+import tensorflow as tf
 
-#: Prefixes of array names in a training's state.
-MODEL, AVERAGE, OPTIMIZER = "model/", "average/", "optimizer/"
+from search_spaces import Variant
+from trainables.checkpoints.state_names import AVERAGE, MODEL, OPTIMIZER, UNTRACKED
+from trainables.errors import CheckpointError
+from trainables.steps.replicas import copies
 
 
 def state_variables(model: Any) -> dict[str, Any]:
@@ -31,17 +35,6 @@ def state_variables(model: Any) -> dict[str, Any]:
 def model_variables(model: Any) -> dict[str, Any]:
     """Returns the model's own variables by name."""
     return {f"{MODEL}{number:04d}": variable for number, variable in enumerate(model.variables)}
-
-
-def validated_weights(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the model's arrays of a state as validation saw them: averages where there are any.
-
-    >>> state = {"model/0000": np.zeros(1), "model/0001": np.zeros(1), "average/0001": np.ones(1)}
-    >>> {name: float(array[0]) for name, array in validated_weights(state).items()}
-    {'model/0000': 0.0, 'model/0001': 1.0}
-    """
-    names = [name for name in state if name.startswith(MODEL)]
-    return {name: state.get(AVERAGE + name.removeprefix(MODEL), state[name]) for name in names}
 
 
 @contextmanager
@@ -68,3 +61,42 @@ def _averages(model: Any) -> dict[str, Any]:
     # Private in Keras, which offers only to overwrite the weights for good; the tests would see it go.
     pairs = zip(optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True)
     return {f"{AVERAGE}{numbers[id(weight)]:04d}": average for weight, average in pairs if average is not None}
+
+
+def untracked_variables(
+    graph: Any, *, known: Iterable[Any], metrics: Iterable[Any], scratch: Iterable[Any] = ()
+) -> Mapping[str, Any]:
+    """Returns the variables that a traced epoch uses beside those known, by name, in the order of their first use.
+
+    graph: of the traced function. known: Keras's variables of model and optimizer. metrics: those of metrics, which
+    every epoch resets. scratch: TensorFlow's own variables that hold nothing between epochs.
+    """
+    passed_over = {id(variable.value) for variable in (*known, *metrics)} | {id(variable) for variable in scratch}
+    # TensorFlow lists a graph's variables in no order, and its captures in the order in which tracing met them.
+    by_handle = {id(variable.handle): variable for variable in graph.variables}
+    used = [by_handle[id(tensor)] for tensor, _ in graph.captures if id(tensor) in by_handle]
+    others = [variable for variable in used if id(variable) not in passed_over]
+    return {f"{UNTRACKED}{number:04d}": variable for number, variable in enumerate(others)}
+
+
+def assign(variables: Mapping[str, Any], state: Mapping[str, np.ndarray], *, variant: Variant) -> None:
+    """Sets all variables, or none where the arrays are not theirs.
+
+    Raises: CheckpointError: if they are not.
+    """
+    if variables.keys() != state.keys():
+        raise CheckpointError(
+            f"the checkpoint holds {len(state)} arrays, variant {variant.variant_id} has {len(variables)}"
+        )
+    for name, variable in variables.items():
+        if tuple(variable.shape) != state[name].shape:
+            raise CheckpointError(f"{name}: expected shape {tuple(variable.shape)}, got {state[name].shape}")
+    for name, variable in variables.items():
+        variable.assign(state[name])
+
+
+def memory_of(variable: Any) -> np.ndarray:
+    """Returns a variable's own memory as an array, which stays as it is; on a GPU a copy."""
+    plain = copies(variable)[0] if isinstance(variable, keras.Variable) else variable
+    # The operation itself: all that `read_value` does besides takes five times as long.
+    return np.asarray(tf.raw_ops.ReadVariableOp(resource=plain.handle, dtype=plain.dtype))

@@ -11,12 +11,13 @@ import tensorflow as tf
 from search_spaces import Variant
 from trainables.catalog.families import FAMILIES
 from trainables.data.batches.tensors import SplitTensors, split_tensors
-from trainables.data.cache.dataset import DatasetInfo, open_dataset
-from trainables.data.images.images import Progress
+from trainables.data.cache.dataset import open_dataset
 from trainables.errors import InfeasibleError
 from trainables.families.building import forget_models
 from trainables.machine.imports import spare_imports
 from trainables.machine.out_of_memory import is_out_of_memory
+from trainables.progress import Progress
+from trainables.specs.dataset import DatasetInfo
 from trainables.specs.worker import DeviceSpec, TrainingSpec
 from trainables.training.devices import configure_devices
 from trainables.training.training import MIN_VALIDATION_BATCH, Training

@@ -11,13 +11,15 @@ import tensorflow as tf
 
 from search_spaces import Variant
 from trainables.catalog.families import FAMILIES
-from trainables.data.augment.augmenter import Augmenter, Batch
+from trainables.checkpoints.state_names import UNTRACKED
+from trainables.data.augment.augmenter import Augmenter
 from trainables.data.batches.streaming import Piece, data_errors, each_batch, each_piece
-from trainables.data.batches.tensors import SplitTensors, epoch_order, gather_batch
+from trainables.data.batches.tensors import Batch, SplitTensors, epoch_order, gather_batch
 from trainables.errors import DivergedError
-from trainables.families.building import assign, fresh_model, memory_of
-from trainables.families.parts.inputs import example_data, step_data
-from trainables.families.parts.phases import most_trained, phase_at, phases_of
+from trainables.families.building import fresh_model, phases_of
+from trainables.families.parts.blocks import without_penalties
+from trainables.families.parts.inputs import example_data
+from trainables.families.parts.phases import most_trained, phase_at
 from trainables.patience import retold, with_patience
 from trainables.reports import EpochReport
 from trainables.specs.pixels import PixelStatistics
@@ -26,15 +28,14 @@ from trainables.specs.worker import TrainingSpec
 from trainables.steps.class_weights import balanced_weights
 from trainables.steps.compiling import compile_model
 from trainables.steps.fused_batch_norm import fuse_batch_norm
-from trainables.steps.losses import without_penalties
 from trainables.steps.metrics import reported
 from trainables.steps.micro_batches import GradientSums, micro_batch_size
 from trainables.steps.replicas import Replicas
 from trainables.steps.schedules import Horizon
+from trainables.steps.step_data import step_data
 from trainables.training.cost import VariantCost, check_limits
 from trainables.training.dynamic_parameters import Beginning, Knobs
-from trainables.training.state import averaged, state_variables
-from trainables.training.untracked import UNTRACKED, untracked_variables
+from trainables.training.state import assign, averaged, memory_of, state_variables, untracked_variables
 
 #: Validation keeps no gradients, so its batches may be larger than the training's.
 MIN_VALIDATION_BATCH = 256

@@ -4,7 +4,6 @@ import os
 import socket
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -13,10 +12,12 @@ from ray import tune
 from search_spaces import Variant
 from trainables.machine.cores import cores_in_words, own_cores
 from trainables.machine.imports import early_import
+from trainables.machine.processes import own_memory_mb, process_age
+from trainables.reports import Failure
 from trainables.specs.worker import PRIVATE, WorkerSpec
-from trainables.worker.clock import WorkerClock, process_age
+from trainables.worker.clock import WorkerClock
 from trainables.worker.trace_cache import TracedTrainings
-from trainables.worker.trial_run import Failure, TrialRun
+from trainables.worker.trial_run import TrialRun
 
 
 class VariantTrainable(tune.Trainable):
@@ -96,12 +97,3 @@ def worker_facts(spec: WorkerSpec) -> dict[str, Any]:
         "visible_gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
         "memory_mb": own_memory_mb(),
     }
-
-
-def own_memory_mb() -> float | None:
-    """Returns the memory of this process alone, in MB of 10^6 bytes, without pages of files; None where unknown."""
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:")) * 1024 / 1e6
-    except (OSError, StopIteration):
-        return None

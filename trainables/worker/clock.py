@@ -1,10 +1,8 @@
 """Where a worker's seconds go: what its trials do not tell themselves is the time around their steps."""
 
-import os
 import time
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 from trainables.reports import EpochReport
 
@@ -60,13 +58,3 @@ class WorkerClock:
     def _leave(self, trial: str) -> None:
         self._trial = trial
         self._left_at = time.monotonic()
-
-
-def process_age() -> float:
-    """Returns the seconds since this process began; 0 where the system does not tell."""
-    try:
-        # The name, in parentheses, may hold spaces; the start is the 22nd field.
-        ticks = int(Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19])
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError):
-        return 0.0

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from search_spaces import Variant
-from trainables.data.cache.dataset import DatasetInfo
-from trainables.data.images.images import Progress
 from trainables.machine.child_process import answer_caller, ask_child
+from trainables.progress import Progress
+from trainables.specs.dataset import DatasetInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

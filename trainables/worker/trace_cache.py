@@ -1,17 +1,16 @@
 """Trainings that ended, kept for variants of the same architecture: building and tracing cost more than an epoch."""
 
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable
+from typing import TYPE_CHECKING
 
 from search_spaces import Variant
 from trainables.catalog.families import FAMILIES
+from trainables.catalog.training import without_knobs
 
 if TYPE_CHECKING:
     from trainables.training.training import Training
 
-#: Parameters that a trace reads from variables (see `knobs`); where one is 0, its part of the graph is missing.
-KNOBS = ("learning_rate", "weight_decay", "momentum", "dropout")
 #: Trainings that a process keeps; each holds its graphs, a few MB, and at most twice `knobs.MAX_KEPT_BYTES`.
 MAX_KEPT = 8
 
@@ -58,12 +57,3 @@ def trace_key(variant: Variant) -> Hashable:
     """
     params = without_knobs(FAMILIES[variant.family].with_defaults(variant.params))
     return variant.family, variant.seed, repr(sorted(params.items()))
-
-
-def without_knobs(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the parameters that a trace is made for: of the knobs, only whether they are 0.
-
-    >>> without_knobs({"filters": 8, "dropout": 0.2}), without_knobs({"filters": 8, "dropout": 0.0})
-    ({'filters': 8, 'dropout': True}, {'filters': 8, 'dropout': False})
-    """
-    return {name: value != 0 if name in KNOBS else value for name, value in params.items()}

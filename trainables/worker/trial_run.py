@@ -6,9 +6,9 @@ import socket
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
 from search_spaces import Variant
 from trainables.catalog.families import FAMILIES
@@ -22,38 +22,25 @@ from trainables.checkpoints.checkpoint import (
 from trainables.checkpoints.fence import leave_if_superseded
 from trainables.checkpoints.store import CheckpointStore
 from trainables.checkpoints.writer import CheckpointWriter
-from trainables.data.cache.dataset import DatasetInfo, open_dataset
-from trainables.data.cache.in_process import prepare_in_process
-from trainables.data.errors import DataError
-from trainables.errors import CheckpointError, DivergedError, InfeasibleError, MicroBatchError, UserCodeError
+from trainables.data.cache.dataset import open_dataset
+from trainables.data.cache.in_process import dataset_on_this_node
+from trainables.errors import CheckpointError, DataError, DivergedError, InfeasibleError, MicroBatchError, UserCodeError
 from trainables.machine.imports import import_tensorflow, spare_imports
 from trainables.machine.out_of_memory import Cut, given_up, is_out_of_memory, micro_batches_note, num_micro_batches
 from trainables.patience import best_epoch
-from trainables.reports import EpochReport, FailureKind, Note, NoteKind
+from trainables.reports import EpochReport, Failure, FailureKind, Note, NoteKind
+from trainables.specs.dataset import DatasetInfo
 from trainables.specs.worker import WorkerSpec
 from trainables.user_code import in_words, user_error
+from trainables.worker.failures import kind_of, ran_out_of_memory
 from trainables.worker.trace_cache import TracedTrainings
 
 if TYPE_CHECKING:
     from trainables.data.batches.tensors import SplitTensors
     from trainables.training.training import Training
 
+
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """Why a trial ended without a usable result.
-
-    Args:
-        kind: For machines.
-        reason: For people, one line.
-        details: The traceback, or an empty string where it would say nothing.
-    """
-
-    kind: FailureKind
-    reason: str
-    details: str = ""
 
 
 class TrialRun:
@@ -110,10 +97,10 @@ class TrialRun:
         """
         self._leave_if_superseded()
         outcome = self._try_step()
-        if _is_out_of_memory(outcome) and len(self._traced):
+        if ran_out_of_memory(outcome) and len(self._traced):
             self._forget_trainings()
             outcome = self._try_step()
-        if _is_out_of_memory(outcome):
+        if ran_out_of_memory(outcome):
             outcome = self._step_in_micro_batches(outcome)
         self._is_sound = not isinstance(outcome, Failure) or outcome.kind is FailureKind.DIVERGED
         return outcome
@@ -133,7 +120,7 @@ class TrialRun:
         except Exception as exc:  # noqa: BLE001 - a failed trial is data: whatever a variant raises is its result
             if told := self._told_by_user_code(exc):
                 return Failure(kind=FailureKind.CODE_ERROR, reason=told.partition("\n")[0], details=told)
-            kind = _kind_of(exc)
+            kind = kind_of(exc)
             return Failure(kind=kind, reason=in_words(exc), details=traceback.format_exc())
         finally:
             # Whatever came of the epoch: what is begun by now will not be finished.
@@ -161,7 +148,7 @@ class TrialRun:
             logger.info('trial=%s epoch=%d decision=micro-batches reason="%s"', self.trial, epoch, failure.reason)
             self._num_micro_batches = pieces
             outcome = self._try_step()
-        if _is_out_of_memory(outcome):
+        if ran_out_of_memory(outcome):
             self._forget_trainings()
             return replace(outcome, reason=given_up(cut, memory_mb=memory_mb, why=self._why_not_cut))
         self._notes.append(Note(kind=NoteKind.MICRO_BATCHES, text=micro_batches_note(cut, epoch=epoch)))
@@ -354,10 +341,6 @@ def _without_overhead(history: Sequence[EpochReport]) -> list[EpochReport]:
     return [replace(report, overhead_seconds={}) for report in history]
 
 
-def _is_out_of_memory(outcome: EpochReport | Failure) -> TypeGuard[Failure]:
-    return isinstance(outcome, Failure) and outcome.kind is FailureKind.OUT_OF_MEMORY
-
-
 @functools.lru_cache(maxsize=1)
 def _splits_of(dataset: DatasetInfo) -> tuple["SplitTensors", "SplitTensors"]:
     # Late, because pipeline imports TensorFlow.
@@ -369,31 +352,3 @@ def _splits_of(dataset: DatasetInfo) -> tuple["SplitTensors", "SplitTensors"]:
 
 def _open_splits(spec: WorkerSpec) -> tuple["SplitTensors", "SplitTensors"]:
     return _splits_of(dataset_on_this_node(spec))
-
-
-def dataset_on_this_node(spec: WorkerSpec) -> DatasetInfo:
-    """Returns where this node keeps the study's data, decoding it first where that was never done.
-
-    Raises: DataError: if the data on this node is not the driver's.
-    """
-    try:
-        open_dataset(spec.dataset)
-    except DataError:
-        # Another node than the driver's, or one whose cache was cleared or damaged meanwhile.
-        # What the driver chose holds everywhere, however much memory this node has.
-        local = prepare_in_process(spec.data, spec.split_seed, storage=spec.dataset.storage)
-    else:
-        return spec.dataset
-    if local.fingerprint != spec.dataset.fingerprint:
-        raise DataError(
-            f"data: node {socket.gethostname()} read other images than the driver did (fingerprint "
-            f"{local.fingerprint}, expected {spec.dataset.fingerprint}); give every node the same files at the same "
-            "paths"
-        )
-    return local
-
-
-def _kind_of(exc: Exception) -> FailureKind:
-    if isinstance(exc, OSError):
-        return FailureKind.STORAGE_ERROR
-    return FailureKind.OUT_OF_MEMORY if is_out_of_memory(exc) else FailureKind.CODE_ERROR

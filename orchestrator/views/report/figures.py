@@ -10,6 +10,7 @@ import pyarrow as pa
 from orchestrator.journal.trial import TrialState
 from orchestrator.results import from_tables as analysis
 from orchestrator.results import words as wording
+from orchestrator.text import number
 
 #: For the best trials, by rank; each stands out on a light and on a dark page.
 RANK_COLOURS = ("#e4572e", "#2e86de", "#1fa37a", "#b45fd6", "#d99a00")
@@ -73,7 +74,7 @@ def _curve(row: Mapping[str, Any], *, line: tuple[list[int], list[float]], rank:
     is_stopped = row["state"] == TrialState.STOPPED
     colour = RANK_COLOURS[rank - 1] if is_named and rank is not None else NEUTRAL
     params = [
-        f"{escape(name.removeprefix(analysis.PARAMETER_PREFIX))}={escape(wording.number(value))}"
+        f"{escape(name.removeprefix(analysis.PARAMETER_PREFIX))}={escape(number(value))}"
         for name, value in row.items()
         if name.startswith(analysis.PARAMETER_PREFIX) and value is not None
     ]
@@ -100,7 +101,7 @@ def _axis(name: str, values: Sequence[Any]) -> dict[str, Any]:
 
 
 def _categorical_axis(values: Sequence[Any]) -> dict[str, Any]:
-    names = [wording.number(value) or _NOT_SET for value in values]
+    names = [number(value) or _NOT_SET for value in values]
     ticks = sorted(set(names), key=lambda name: (name != _NOT_SET, name))
     return {
         "values": [ticks.index(name) for name in names],
@@ -116,7 +117,7 @@ def _numeric_axis(values: Sequence[float | None]) -> dict[str, Any]:
     is_log = _is_log(known)
     low, high = _scaled(known[0], is_log=is_log), _scaled(known[-1], is_log=is_log)
     ticks = _ticks(known, is_log=is_log)
-    tickvals, ticktext = [_scaled(tick, is_log=is_log) for tick in ticks], [wording.number(tick) for tick in ticks]
+    tickvals, ticktext = [_scaled(tick, is_log=is_log) for tick in ticks], [number(tick) for tick in ticks]
     below = low - 0.2 * ((high - low) or 1.0)
     if any(value is None for value in values):
         tickvals, ticktext = [below, *tickvals], [_NOT_SET, *ticktext]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from orchestrator.results import words as wording
+from orchestrator.text import number
 
 
 class Markup(str):
@@ -26,7 +26,7 @@ def text(value: Cell) -> Markup:
     >>> text("<b>"), text(0.12345), text(Markup("<b>"))
     ('&lt;b&gt;', '0.1235', '<b>')
     """
-    return value if isinstance(value, Markup) else Markup(escape(wording.number(value), quote=True))
+    return value if isinstance(value, Markup) else Markup(escape(number(value), quote=True))
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[Cell]], *, numeric: Iterable[str] = ()) -> Markup:

@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from orchestrator.journal.trial import StudyState
+from orchestrator.journal.study_state import StudyState
 from orchestrator.results import from_tables as analysis
-from orchestrator.results import words as wording
 from orchestrator.results.tables import epochs_table, trials_table
-from orchestrator.runs.paths import RunFolder, write_whole
+from orchestrator.runs.paths import RunFolder
+from orchestrator.text import moment
 from orchestrator.views.report import sections
 from orchestrator.views.report.markup import text
 from orchestrator.views.report.style import CSS, DRAW
+from trainables.files.whole import write_whole
 
 _SECTIONS = (
     sections.headline,
@@ -42,7 +43,7 @@ def write_report(folder: RunFolder, *, state: StudyState) -> Path:
         cost=analysis.cost(trials, max_epochs=header.max_epochs),
     )
     body = "".join(make(findings) for make in _SECTIONS)
-    footer = f"convfleet, seed {header.seed}, as of {wording.moment(state.last_at)}"
+    footer = f"convfleet, seed {header.seed}, as of {moment(state.last_at)}"
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from orchestrator.journal.trial import StudyState
+from orchestrator.journal.study_state import StudyState
 from orchestrator.results import from_tables as analysis
 from orchestrator.results import words as wording
 from orchestrator.results.from_state import count_states, elapsed_seconds, export_path, standing
 from orchestrator.runs.paths import RunFolder
+from orchestrator.text import duration, moment, number
 from orchestrator.views.report import figures
 from orchestrator.views.report.markup import Cell, Markup, empty, figure, link, picture, pill, section, table, text
 
@@ -47,15 +48,15 @@ def headline(findings: Findings) -> Markup:
     lead = f"Looks for the {wanted} in {size}, seed {header.seed}."
     counts = wording.state_counts(count_states(list(state.trials.values())))
     closing = state.finished or state.paused
-    elapsed = wording.duration(elapsed_seconds(state))
-    ended = f"ended {wording.moment(closing.at)}" if closing else "not ended"
+    elapsed = duration(elapsed_seconds(state))
+    ended = f"ended {moment(closing.at)}" if closing else "not ended"
     cost = findings.cost
     cards = [
         _best_card(findings),
         ("trials", str(len(state.trials)), f"{counts}; {header.num_trials} planned"),
-        ("time in training steps", wording.duration(cost.train_seconds), f"{cost.trial_epochs} epochs trained"),
+        ("time in training steps", duration(cost.train_seconds), f"{cost.trial_epochs} epochs trained"),
         ("epochs saved", str(cost.epochs_saved), "by stopping trials early"),
-        ("elapsed", elapsed, f"started {wording.moment(header.at)}, {ended}"),
+        ("elapsed", elapsed, f"started {moment(header.at)}, {ended}"),
     ]
     shown = "".join(f"<div><dt>{text(n)}</dt><dd>{text(v)}<small>{text(s)}</small></dd></div>" for n, v, s in cards)
     title = f'<h1>{text(header.study)}</h1><p class="lead">{pill(standing(state))} · {text(lead)}</p>'
@@ -217,7 +218,7 @@ def _best_card(findings: Findings) -> tuple[str, str, str]:
     if not findings.board.num_rows:
         return name, "none yet", "no trial has ended with a result"
     best = findings.board.slice(0, 1).to_pylist()[0]
-    return name, wording.number(best[f"best_{findings.metric}"]), f"{best['trial']} at epoch {best['best_epoch']}"
+    return name, number(best[f"best_{findings.metric}"]), f"{best['trial']} at epoch {best['best_epoch']}"
 
 
 def _common(findings: Findings, varying: list[str]) -> Markup:

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.journal.records import StudyOpened
-from orchestrator.journal.trial import StudyState, Trial, TrialState
+from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.results import words as wording
 from orchestrator.results.from_state import VaryingParameters, ended_at, session_start
+from orchestrator.text import number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,7 @@ def _report_text(trial: Trial, *, epoch: int, header: StudyOpened) -> str:
     if not known:
         return progress
     best = max(known) if header.mode == "max" else min(known)
-    return f"{progress} {header.metric} {wording.number(values[-1])} (best {wording.number(best)})"
+    return f"{progress} {header.metric} {number(values[-1])} (best {number(best)})"
 
 
 def _end_text(trial: Trial, *, header: StudyOpened) -> str:
@@ -108,6 +110,6 @@ def _end_text(trial: Trial, *, header: StudyOpened) -> str:
     best = trial.best_report(metric=header.metric, mode=header.mode)
     if best is None:
         return f"{trial.name} completed"
-    value = wording.number(best.metrics[header.metric])
+    value = number(best.metrics[header.metric])
     why = f" ({trial.reason})" if trial.reason else ""
     return f"{trial.name} completed: best {header.metric} {value} at epoch {best.epoch}{why}"

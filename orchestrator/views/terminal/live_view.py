@@ -8,9 +8,11 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.journal.records import StudyOpened
-from orchestrator.journal.trial import StudyState, Trial, TrialState
+from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.results import words as wording
 from orchestrator.results.from_state import best_so_far, count_states, seconds_left, varying_parameters
+from orchestrator.text import duration, number, one_line
 
 STATE_STYLES = {
     TrialState.WAITING: "dim",
@@ -42,7 +44,7 @@ def live_view(state: StudyState, *, console: Console, now: float, elapsed_second
 def headline(header: StudyOpened) -> Text:
     """Returns the study's name and what it looks for."""
     wanted = wording.objective(metric=header.metric, mode=header.mode)
-    return Text.assemble((wording.one_line(header.study), "bold"), "  ", (wanted, "dim"))
+    return Text.assemble((one_line(header.study), "bold"), "  ", (wanted, "dim"))
 
 
 def counts_line(counts: dict[TrialState, int], *, num_trials: int) -> Text:
@@ -68,7 +70,7 @@ def best_line(state: StudyState) -> Text:
         "best so far: ",
         (trial.name, "bold green"),
         f" {metric} ",
-        (wording.number(report.metrics[metric]), "bold green"),
+        (number(report.metrics[metric]), "bold green"),
         f" at epoch {report.epoch} ",
         (f"({_described(trial, names=varying)})", "dim"),
         no_wrap=True,
@@ -108,11 +110,11 @@ def _running_row(trial: Trial, *, header: StudyOpened, now: float, varying: Sequ
         Text(trial.variant.family),
         Text(wording.parameters(trial.variant.params, names=varying), style="dim"),
         Text(f"{trial.epoch}/{header.max_epochs}"),
-        Text(wording.number(latest)),
-        Text(wording.number(best.metrics[header.metric] if best else None), style="green"),
+        Text(number(latest)),
+        Text(number(best.metrics[header.metric] if best else None), style="green"),
         Text(wording.device(trial.worker)),
-        Text(wording.duration(now - started)),
-        Text(wording.number(trial.worker.get("worker_pid")), style="dim"),
+        Text(duration(now - started)),
+        Text(number(trial.worker.get("worker_pid")), style="dim"),
     ]
 
 
@@ -125,8 +127,8 @@ def _bar(state: StudyState, *, elapsed_seconds: float) -> RenderableType:
     table.add_row(
         ProgressBar(total=max(1, header.num_trials), completed=num_ended + under_way, width=40),
         Text(f"{num_ended} of {header.num_trials} trials ended"),
-        Text(f"{wording.duration(elapsed_seconds)} elapsed"),
-        Text(f"about {wording.duration(left)} left" if left is not None else "", style="dim"),
+        Text(f"{duration(elapsed_seconds)} elapsed"),
+        Text(f"about {duration(left)} left" if left is not None else "", style="dim"),
     )
     return table
 

@@ -12,9 +12,9 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from orchestrator.journal.trial import StudyState
-from orchestrator.results import words as wording
+from orchestrator.journal.study_state import StudyState
 from orchestrator.results.from_state import seconds_left
+from orchestrator.text import duration, one_line
 from orchestrator.views.terminal.events import News
 from orchestrator.views.terminal.live_view import live_view
 
@@ -91,7 +91,7 @@ class LiveProgress:
 
     def message(self, text: str) -> None:
         """Shows a stage beside a spinner; it stays as a line above once it is over."""
-        told = wording.one_line(text)
+        told = one_line(text)
         with self._terminal():
             if not _is_same_stage(told, self._stage):
                 self._settle_stage()
@@ -160,14 +160,14 @@ class PlainProgress:
         if any(event.is_end for event in events):
             num_ended = state.num_ended
             left = seconds_left(state, elapsed=elapsed_seconds)
-            estimate = f", about {wording.duration(left)} left" if left else ""
-            total, elapsed = state.header.num_trials, wording.duration(elapsed_seconds)
+            estimate = f", about {duration(left)} left" if left else ""
+            total, elapsed = state.header.num_trials, duration(elapsed_seconds)
             self._print(f"{num_ended} of {total} trials ended after {elapsed}{estimate}")
 
     def _print(self, text: str) -> None:
         # A log with a narrow encoding gets question marks; a study must not end over one letter.
         encoding = self._console.encoding
-        line = wording.one_line(text).encode(encoding, "replace").decode(encoding)
+        line = one_line(text).encode(encoding, "replace").decode(encoding)
         if self._is_silent:
             return
         try:

@@ -1,16 +1,14 @@
-"""What a study came to, or where it stands: for people, and as JSON for scripts."""
+"""What a study came to, or where it stands, for people."""
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.journal.records import ModelExported
-from orchestrator.journal.trial import StudyState, Trial, TrialState
+from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.trial import Trial
 from orchestrator.results import words as wording
 from orchestrator.results.from_state import (
     best_so_far,
@@ -20,11 +18,11 @@ from orchestrator.results.from_state import (
     leaders,
     spent,
     standing,
-    state_of,
     varying_parameters,
 )
 from orchestrator.runs.owner import Owner
 from orchestrator.runs.paths import RunFolder
+from orchestrator.text import duration, number, one_line
 from orchestrator.views.terminal.live_view import STATE_STYLES, WIDE, headline, running_table
 from trainables.reports import EpochReport
 
@@ -59,53 +57,12 @@ def status(  # noqa: PLR0913 - a state, and what the folder beside it tells
     _print_next(console, state, folder=folder, is_alive=is_alive)
 
 
-def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: Owner | None = None) -> dict[str, Any]:
-    """Returns one look at a study as a JSON-ready mapping."""
-    # Late, as only this needs Arrow, which takes its time.
-    from orchestrator.results.from_tables import cost
-    from orchestrator.results.tables import outcomes_table
-
-    header, trials = state.header, list(state.trials.values())
-    taken = cost(outcomes_table(state), max_epochs=header.max_epochs)
-    closing = state.finished or state.paused
-    counts = count_states(trials, is_alive=is_alive)
-    return {
-        "study": header.study,
-        "state": standing(state, is_alive=is_alive),
-        "driver": _owner_json(owner, is_alive=is_alive),
-        "objective": {"metric": header.metric, "mode": header.mode, "split": wording.split_of(header.metric)},
-        "num_trials": header.num_trials,
-        "max_epochs": header.max_epochs,
-        "trials": {trial_state.value: count for trial_state, count in counts.items()},
-        "num_reused": sum(bool(trial.reused_from) for trial in trials),
-        "extensions": [item.change for item in state.extensions],
-        "best": _best_json(state),
-        "running": [
-            {"trial": trial.name, "epoch": trial.epoch, "worker": dict(trial.worker)}
-            for trial in trials
-            if state_of(trial, is_alive=is_alive) is TrialState.RUNNING
-        ],
-        "cost": {
-            "elapsed_seconds": elapsed_seconds(state),
-            "train_seconds": taken.train_seconds,
-            "overhead_seconds": dict(taken.overhead_seconds),
-            "trial_epochs": taken.trial_epochs,
-            "epochs_saved": taken.epochs_saved,
-        },
-        "num_sessions": len(state.sessions),
-        "started_at": _iso(header.at),
-        "ended_at": _iso(closing.at if closing else None),
-        "exports": [_export_json(item, folder=folder) for item in sorted(state.exports, key=lambda item: item.rank)],
-        "folder": str(folder.root),
-    }
-
-
 def _print_headline(console: Console, state: StudyState, *, is_alive: bool) -> None:
     where = standing(state, is_alive=is_alive)
     line = headline(state.header)
     console.print(Text.assemble(line, "  ", (where, _STANDING_STYLES.get(where, "dim"))))
     if state.paused is not None and where == "paused":
-        console.print(Text(f"paused: {wording.one_line(state.paused.reason)}", style="yellow"))
+        console.print(Text(f"paused: {one_line(state.paused.reason)}", style="yellow"))
 
 
 def _print_outcome(console: Console, state: StudyState, *, is_alive: bool, k: int) -> None:
@@ -122,7 +79,7 @@ def _print_outcome(console: Console, state: StudyState, *, is_alive: bool, k: in
     _print_failure_kinds(console, state)
     _print_reused(console, state)
     train_seconds, num_epochs, num_saved = spent(state)
-    elapsed, trained = wording.duration(elapsed_seconds(state)), wording.duration(train_seconds)
+    elapsed, trained = duration(elapsed_seconds(state)), duration(train_seconds)
     epochs = f"{num_epochs} epochs trained, {num_saved} saved by stopping early"
     _print_fact(console, "cost", f"{elapsed} elapsed, {trained} in training steps; {epochs}")
 
@@ -139,12 +96,12 @@ def _board_table(board: Sequence[tuple[Trial, EpochReport]], *, state: StudyStat
     table.add_column("variant", ratio=1)
     for rank, (trial, best) in enumerate(board, start=1):
         train_seconds = sum(report.train_seconds for report in trial.reports)
-        times = [str(trial.epoch), wording.duration(train_seconds)] if is_wide else []
+        times = [str(trial.epoch), duration(train_seconds)] if is_wide else []
         table.add_row(
             str(rank),
             Text(trial.name, style="bold"),
             Text(trial.state.value, style=STATE_STYLES[trial.state]),
-            Text(wording.number(best.metrics[header.metric]), style="bold green" if rank == 1 else ""),
+            Text(number(best.metrics[header.metric]), style="bold green" if rank == 1 else ""),
             str(best.epoch),
             *times,
             Text(f"{trial.variant.family} {wording.parameters(trial.variant.params, names=varying)}", style="dim"),
@@ -160,7 +117,7 @@ def _print_other_metrics(console: Console, state: StudyState) -> None:
     trial, report = best
     others = wording.other_metrics(report.metrics, metric=state.header.metric)
     if others:
-        told = ", ".join(f"{name} {wording.number(value)}" for name, value in others.items())
+        told = ", ".join(f"{name} {number(value)}" for name, value in others.items())
         _print_fact(console, "metrics", f"{trial.name} at epoch {report.epoch}: {told}")
 
 
@@ -173,7 +130,7 @@ def _print_failure_kinds(console: Console, state: StudyState) -> None:
         names = ", ".join(trial.name for trial in trials[:5])
         shown = names + (f" and {len(trials) - 5} more" if len(trials) > 5 else "")
         # Of several, one reason tells most; the report has them all.
-        why = ("" if len(trials) == 1 else "the first: ") + wording.one_line(trials[0].reason)
+        why = ("" if len(trials) == 1 else "the first: ") + one_line(trials[0].reason)
         _print_fact(console, "failed", f"{kind}: {shown} ({why})", style="red")
 
 
@@ -188,7 +145,7 @@ def _print_reused(console: Console, state: StudyState) -> None:
 def _print_places(console: Console, state: StudyState, *, folder: RunFolder) -> None:
     for item in sorted(state.exports, key=lambda item: item.rank):
         metrics = wording.named_test_metrics(item.test_metrics)
-        told = ", ".join(f"{name} {wording.number(value)}" for name, value in metrics.items())
+        told = ", ".join(f"{name} {number(value)}" for name, value in metrics.items())
         _print_fact(console, "export", f"{export_path(item, folder=folder)}  {told} (test split)".rstrip())
     _print_fact(console, "tables", f"{folder.trials}  {folder.epochs}")
     if folder.report.is_file():
@@ -212,45 +169,3 @@ def _print_next(console: Console, state: StudyState, *, folder: RunFolder, is_al
 
 def _print_fact(console: Console, name: str, value: str, *, style: str = "") -> None:
     console.print(Text.assemble((f"{name:<8}", "dim"), (value, style)), soft_wrap=True)
-
-
-def _best_json(state: StudyState) -> dict[str, Any] | None:
-    best = best_so_far(state)
-    if best is None:
-        return None
-    trial, report = best
-    return {
-        "trial": trial.name,
-        "state": trial.state.value,
-        "epoch": report.epoch,
-        "value": report.metrics[state.header.metric],
-        "metrics": dict(report.metrics),
-        "variant_id": trial.variant.variant_id,
-        "variant": trial.variant.to_json(),
-    }
-
-
-def _owner_json(owner: Owner | None, *, is_alive: bool) -> dict[str, Any] | None:
-    if owner is None:
-        return None
-    return {
-        "host": owner.host,
-        "pid": owner.pid,
-        "command": list(owner.command),
-        "since": _iso(owner.since),
-        "heartbeat": _iso(owner.heartbeat),
-        "is_alive": is_alive,
-    }
-
-
-def _export_json(item: ModelExported, *, folder: RunFolder) -> dict[str, Any]:
-    return {
-        "rank": item.rank,
-        "trial": item.trial,
-        "folder": str(export_path(item, folder=folder)),
-        "test_metrics": wording.named_test_metrics(item.test_metrics),
-    }
-
-
-def _iso(at: float | None) -> str | None:
-    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat()

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from trainables.data.errors import DataError
+from trainables.errors import DataError
 
 X = np.zeros((6, 4, 4, 3), np.uint8)
 Y = np.arange(6) % 2

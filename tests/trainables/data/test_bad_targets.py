@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from trainables.data.errors import DataError
+from trainables.errors import DataError
 from trainables.specs.data import DataSpec
 
 X = np.arange(6 * 4 * 4, dtype=np.uint8).reshape(6, 4, 4)

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from trainables.data.cache.dataset import DatasetInfo, open_dataset
+from trainables.data.cache.dataset import open_dataset
 from trainables.data.cache.prepare import cache_folder, prepare_dataset
-from trainables.data.errors import DataError
+from trainables.errors import DataError
 from trainables.specs.data import DataSpec
+from trainables.specs.dataset import DatasetInfo
 from trainables.specs.pixels import PixelStatistics
 from trainables.specs.task import Task
 
@@ -337,7 +338,7 @@ def test_disk_that_fills_up_while_decoding_is_told(storage, fields_of, tmp_path)
     script = limited + (
         "import json, sys\n"
         "from trainables.data.cache.prepare import prepare_dataset\n"
-        "from trainables.data.errors import DataError\n"
+        "from trainables.errors import DataError\n"
         "from trainables.specs.data import DataSpec\n"
         "try:\n"
         "    prepare_dataset(DataSpec(**json.loads(sys.argv[1]), cache_dir=sys.argv[2]), 0)\n"

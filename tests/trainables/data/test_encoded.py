@@ -9,8 +9,8 @@ import pytest
 from trainables.data.cache.array_folder import write_manifest
 from trainables.data.cache.encoded import EncodedRows, write_encoded
 from trainables.data.cache.storage_choice import memory_budget_bytes
-from trainables.data.errors import DataError
 from trainables.data.images.images import Layout
+from trainables.errors import DataError
 from trainables.specs.data import DataSpec
 
 SPLITS = ("train", "validation", "test")

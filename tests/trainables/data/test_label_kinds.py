@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from trainables.data.errors import DataError
 from trainables.data.labels.flags import flags_of, known_flags
 from trainables.data.labels.values import values_of
+from trainables.errors import DataError
 
 RECTANGLES = arrays.arrays(
     st.sampled_from([np.int8, np.uint8, np.int64, np.float32, np.float64, np.bool_]),

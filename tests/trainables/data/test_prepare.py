@@ -12,7 +12,7 @@ import pytest
 
 from trainables.data.cache.dataset import open_dataset
 from trainables.data.cache.in_process import prepare_in_process
-from trainables.data.errors import DataError
+from trainables.errors import DataError
 from trainables.specs.data import DataSpec
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -5,10 +5,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from trainables.data.errors import DataError
 from trainables.data.images.arrays import ArrayImages, array_images
 from trainables.data.images.images import Layout
 from trainables.data.images.side_by_side import SideBySide, side_by_side
+from trainables.errors import DataError
 
 COUNT = 30
 LABELS = np.arange(COUNT) % 3

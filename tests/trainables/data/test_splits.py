@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainables.data.cache.splits import hold_out
-from trainables.data.errors import DataError
+from trainables.errors import DataError
 
 LABELS = (
     st.lists(st.integers(0, 6), min_size=3, max_size=120)

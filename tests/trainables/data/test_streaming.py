@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainables.data.errors import DataError
-from trainables.reports import FailureKind
+from trainables.data.cache.in_process import dataset_on_this_node
+from trainables.errors import DataError
+from trainables.reports import Failure, FailureKind
 from trainables.specs.data import AugmentSpec, DataSpec
 from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
-from trainables.worker.trial_run import Failure, TrialRun, dataset_on_this_node
+from trainables.worker.trial_run import TrialRun
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -151,9 +152,8 @@ def batches_of(data_of):
     """Streams all rows of the Parquet file in order, plain: `batches_of(data.train, size=10, num_threads=2)`."""
     import tensorflow as tf
 
-    from trainables.data.augment.augmenter import Batch
     from trainables.data.batches.streaming import streamed
-    from trainables.data.batches.tensors import gather_batch, split_tensors
+    from trainables.data.batches.tensors import Batch, gather_batch, split_tensors
 
     def make(split, *, size, num_threads):
         tensors = split_tensors(split)
@@ -274,8 +274,8 @@ def test_a_node_without_the_data_keeps_it_as_the_driver_chose_whatever_its_memor
 
 
 def test_an_export_scores_the_same_streamed_as_in_memory(worker_spec, data_of, variant_of):
-    from orchestrator.export.selection import ExportRequest
     from trainables.exporting.export import export_model
+    from trainables.specs.export import ExportRequest
 
     variant = variant_of()
     report = TrialRun(trial="t0001", variant=variant, first_epoch=1, spec=replace(worker_spec, picture=None)).step()

@@ -12,6 +12,7 @@ from trainables.data.augment.draws import Draws
 from trainables.data.augment.mixtures import Mixtures, mixed, mixtures_of
 from trainables.data.augment.pixels import Amounts, changed
 from trainables.data.augment.rand_augment import drawn_amounts
+from trainables.data.batches.tensors import Batch
 from trainables.specs.augment import AugmentSpec
 
 #: Returns images and labels of the given rows.
@@ -29,23 +30,6 @@ class Plan:
 
     stages: Sequence[Amounts] = ()
     mixtures: Mixtures = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """Images to train on.
-
-    Args:
-        images: float32 (batch, height, width, channels), values 0-255.
-        labels: The images' own labels, by target.
-        others: The labels of the images that they are mixed with, by target; None where none is.
-        weights: float32 (batch,), the share of an image's own label; the rest is the other's.
-    """
-
-    images: tf.Tensor
-    labels: Any
-    others: Any = None
-    weights: tf.Tensor | None = None
 
 
 class Augmenter:

@@ -12,8 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainables.data.augment.augmenter import Batch
-from trainables.data.batches.tensors import SplitTensors
+from trainables.data.batches.tensors import Batch, SplitTensors
 
 #: Batches that lie ready, besides those that threads are making.
 BATCHES_AHEAD = 2

@@ -6,6 +6,7 @@ Encoded ones are read and decoded for each batch.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -86,3 +87,20 @@ def _gather_images(images: tf.Tensor | EncodedRows, rows: tf.Tensor) -> tf.Tenso
     # Equal rows give equal images, so TensorFlow may call this in any order and from any thread.
     pixels = tf.numpy_function(images.fetch, [rows], tf.uint8, stateful=False)
     return tf.ensure_shape(pixels, [None, *images.shape[1:]])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Images to train on.
+
+    Args:
+        images: float32 (batch, height, width, channels), values 0-255.
+        labels: The images' own labels, by target.
+        others: The labels of the images that they are mixed with, by target; None where none is.
+        weights: float32 (batch,), the share of an image's own label; the rest is the other's.
+    """
+
+    images: tf.Tensor
+    labels: Any
+    others: Any = None
+    weights: tf.Tensor | None = None

@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from trainables.data.errors import DataError
 from trainables.data.images.images import Array
+from trainables.errors import DataError
 
 SCHEMA_VERSION = 4
 MANIFEST = "manifest.json"

@@ -1,65 +1,21 @@
 """A prepared data set: where it lies, and its splits opened without copying."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trainables.data.cache.array_folder import load_array, read_manifest
-from trainables.data.cache.storage_choice import Storage
-from trainables.data.errors import DataError
 from trainables.data.images.images import Array
-from trainables.specs.pixels import PixelStatistics
-from trainables.specs.task import Task
+from trainables.errors import DataError
+from trainables.specs.dataset import DatasetInfo
 
 if TYPE_CHECKING:
     from trainables.data.cache.encoded import EncodedRows
 
+
 SPLITS_FOLDER = "splits"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetInfo:
-    """Is everything about a prepared data set but its images.
-
-    Attributes:
-        key: names the decoded images: equal content and decoding settings, equal key.
-        split_key: names who is in which split.
-        folder: the cache entry on this node.
-        task: what a model gets of it and must predict.
-        statistics: the pixels of the training split, by stored channel.
-        num_train: rows of the training split; likewise validation and test.
-        fingerprint: equal for equal pixels, labels, names and splits, whatever source they came from and however
-            they are kept.
-        storage: how the images are kept, chosen once for all nodes.
-        decoded_bytes: what all images take when decoded.
-    """
-
-    key: str
-    split_key: str
-    folder: str
-    task: Task
-    statistics: PixelStatistics
-    num_train: int
-    num_validation: int
-    num_test: int
-    fingerprint: str
-    storage: Storage = "decoded"
-    decoded_bytes: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns a JSON-ready mapping."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, mapping: Mapping[str, Any]) -> DatasetInfo:
-        """Returns the info that `to_json` described."""
-        statistics = {name: tuple(values) for name, values in mapping["statistics"].items()}
-        task = Task.from_json(mapping["task"])
-        return cls(**{**mapping, "task": task, "statistics": PixelStatistics(**statistics)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from trainables.data.cache.array_folder import load_array, write_array
-from trainables.data.errors import DataError
 from trainables.data.images.decode import Encoded, decode
 from trainables.data.images.images import Array, EncodableImages, Layout
+from trainables.errors import DataError
 
 
 def write_encoded(

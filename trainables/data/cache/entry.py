@@ -15,12 +15,14 @@ from trainables.data.cache.array_folder import demand_space, load_array, write_a
 from trainables.data.cache.encoded import write_encoded
 from trainables.data.cache.splits import hold_out
 from trainables.data.cache.statistics import pixel_moments, pixel_statistics
-from trainables.data.cache.storage_choice import ImagesSize, Storage, images_size
+from trainables.data.cache.storage_choice import ImagesSize, images_size
 from trainables.data.cache.targets import DescribedTarget, described_targets, encoded_labels, stratum
-from trainables.data.errors import DataError
-from trainables.data.images.images import Array, EncodableImages, Images, Layout, Progress, choose_layout
+from trainables.data.images.images import Array, EncodableImages, Images, Layout, choose_layout
 from trainables.data.sources.base import SPLIT_NAMES, RawDataset, SplitName
+from trainables.errors import DataError
+from trainables.progress import Progress
 from trainables.specs.data import DataSpec
+from trainables.specs.dataset import Storage
 from trainables.specs.pixels import PixelStatistics
 from trainables.specs.task import Target, Task
 

@@ -1,15 +1,16 @@
 """Prepares a data set in a process of its own, so that neither TensorFlow nor users' code enters the caller."""
 
-from __future__ import annotations
-
+import socket
 import sys
 from typing import Any
 
-from trainables.data.cache.dataset import DatasetInfo
-from trainables.data.cache.storage_choice import Storage
-from trainables.data.images.images import Progress, no_progress
+from trainables.data.cache.dataset import open_dataset
+from trainables.errors import DataError
 from trainables.machine.child_process import answer_caller, ask_child
+from trainables.progress import Progress, no_progress
 from trainables.specs.data import DataSpec
+from trainables.specs.dataset import DatasetInfo, Storage
+from trainables.specs.worker import WorkerSpec
 
 
 def prepare_in_process(
@@ -50,3 +51,25 @@ def _prepare(request: Any, progress: Progress) -> Any:
 
 if __name__ == "__main__":
     sys.exit(main())
+
+
+def dataset_on_this_node(spec: WorkerSpec) -> DatasetInfo:
+    """Returns where this node keeps the study's data, decoding it first where that was never done.
+
+    Raises: DataError: if the data on this node is not the driver's.
+    """
+    try:
+        open_dataset(spec.dataset)
+    except DataError:
+        # Another node than the driver's, or one whose cache was cleared or damaged meanwhile.
+        # What the driver chose holds everywhere, however much memory this node has.
+        local = prepare_in_process(spec.data, spec.split_seed, storage=spec.dataset.storage)
+    else:
+        return spec.dataset
+    if local.fingerprint != spec.dataset.fingerprint:
+        raise DataError(
+            f"data: node {socket.gethostname()} read other images than the driver did (fingerprint "
+            f"{local.fingerprint}, expected {spec.dataset.fingerprint}); give every node the same files at the same "
+            "paths"
+        )
+    return local

@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from trainables.data.cache.array_folder import MANIFEST, SCHEMA_VERSION, cannot_write, read_manifest
-from trainables.data.cache.dataset import SPLITS_FOLDER, Dataset, DatasetInfo, Split, open_dataset
+from trainables.data.cache.dataset import SPLITS_FOLDER, Dataset, Split, open_dataset
 from trainables.data.cache.entry import (
     Examined,
     build_entry,
@@ -29,19 +29,18 @@ from trainables.data.cache.entry import (
 )
 from trainables.data.cache.storage_choice import (
     ENCODED_SUFFIX,
-    STORAGES,
     ImagesSize,
-    Storage,
     cache_folder,
     chosen_storage,
     entry_name,
     memory_budget_bytes,
 )
-from trainables.data.errors import DataError
-from trainables.data.images.images import Progress, no_progress
 from trainables.data.sources import SOURCES
 from trainables.data.sources.base import OpenedSource
+from trainables.errors import DataError
+from trainables.progress import Progress, no_progress
 from trainables.specs.data import DataSpec
+from trainables.specs.dataset import STORAGES, DatasetInfo, Storage
 
 __all__ = ["Dataset", "DatasetInfo", "Split", "cache_folder", "entry_key", "open_dataset", "prepare_dataset"]
 

@@ -1,19 +1,13 @@
 """Whether a data set's images are kept decoded or as they came, which is a question of memory; and where."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from trainables.data.images.images import EncodableImages, Images
 from trainables.specs.data import DataSpec
-
-#: decoded: as arrays that all workers map into memory. encoded: in image formats, decoded anew for every batch.
-Storage = Literal["decoded", "encoded"]
-STORAGES: tuple[Storage, ...] = ("decoded", "encoded")
+from trainables.specs.dataset import Storage
 
 #: What the names of encoded entries end in; a decoded one has the bare key.
 ENCODED_SUFFIX = "-encoded"

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from trainables.data.errors import DataError
 from trainables.data.images.images import Array
 from trainables.data.labels.classes import checked_labels, class_numbers, known_classes
 from trainables.data.labels.flags import flags_of, known_flags
 from trainables.data.labels.values import values_of
 from trainables.data.sources.base import RawDataset, RawSplit, SplitName
+from trainables.errors import DataError
 from trainables.specs.data import DataSpec
 from trainables.specs.targets import TargetKind
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from PIL import Image
 
-from trainables.data.errors import DataError
 from trainables.data.images.images import BATCH_BYTES, Array, Layout, Survey
+from trainables.errors import DataError
 
 
 class ArrayImages:

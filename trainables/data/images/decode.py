@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from trainables.data.errors import DataError
 from trainables.data.images.images import BATCH_BYTES, Array, Layout, Survey
+from trainables.errors import DataError
 
 #: Images whose headers are read as one batch.
 SURVEY_BATCH = 1024

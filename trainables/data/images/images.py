@@ -1,26 +1,17 @@
 """What every source's images can do, and the one shape that all splits of a data set share."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from trainables.data.errors import DataError
-
-#: Told a stage in words, the items done and the items in all.
-Progress = Callable[[str, int, int], None]
+from trainables.errors import DataError
 
 #: Image arrays are handed on in pieces of about so many bytes.
 BATCH_BYTES = 32 * 2**20
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-
-def no_progress(stage: str, done: int, total: int) -> None:
-    """Ignores the news."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

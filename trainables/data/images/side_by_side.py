@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from trainables.data.errors import DataError
 from trainables.data.images.images import Array, EncodableImages, Images, Layout, Survey
+from trainables.errors import DataError
 
 Piece = TypeVar("Piece")
 

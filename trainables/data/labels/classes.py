@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from trainables.data.errors import DataError
 from trainables.data.images.images import Array
+from trainables.errors import DataError
 
 
 def checked_labels(labels: Array, *, where: str, num_images: int) -> Array:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from trainables.data.errors import DataError
 from trainables.data.images.images import Array
+from trainables.errors import DataError
 
 #: The flags that lists name, ascending; empty where labels are a rectangle of 0 and 1.
 Names = Sequence[int] | Sequence[str]

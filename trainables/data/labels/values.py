@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainables.data.errors import DataError
 from trainables.data.images.images import Array
+from trainables.errors import DataError
 
 
 def values_of(labels: Array, *, where: str, size: int | None = None) -> Array:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 
-from trainables.data.images.images import Progress
 from trainables.data.sources.base import OpenedSource
 from trainables.data.sources.class_folders import open_class_folders
 from trainables.data.sources.digits import open_digits
@@ -10,6 +9,7 @@ from trainables.data.sources.keras_sets import open_keras
 from trainables.data.sources.npz import open_npz
 from trainables.data.sources.parquet import open_parquet
 from trainables.data.sources.python_function import open_python
+from trainables.progress import Progress
 from trainables.specs.data import DataSpec
 
 SOURCES: Mapping[str, Callable[[DataSpec, Progress], OpenedSource]] = {

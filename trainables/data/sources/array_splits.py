@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from search_spaces import nearest
-from trainables.data.errors import DataError
 from trainables.data.images.arrays import array_images, with_channels
 from trainables.data.images.images import Array
 from trainables.data.images.side_by_side import side_by_side
 from trainables.data.labels.classes import named
 from trainables.data.sources.base import SPLIT_NAMES, RawDataset, RawSplit, SplitName
+from trainables.errors import DataError
 from trainables.specs.data import DataSpec
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from trainables.data.errors import DataError
 from trainables.data.images.images import Array
+from trainables.errors import DataError
 
 
 def is_list(kind: Any) -> bool:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from trainables.data.errors import DataError
-from trainables.data.images.images import Array, Images, Progress
+from trainables.data.images.images import Array, Images
+from trainables.errors import DataError
+from trainables.progress import Progress
 
 SplitName = Literal["train", "validation", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")

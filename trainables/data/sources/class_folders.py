@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from trainables.data.errors import DataError
 from trainables.data.images.decode import Encoded, EncodedImages
-from trainables.data.images.images import Progress
 from trainables.data.sources.base import SPLIT_NAMES, OpenedSource, RawDataset, RawSplit, SplitName, content_hashes
+from trainables.errors import DataError
+from trainables.progress import Progress
 from trainables.specs.data import DataSpec
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainables.data.images.images import Array, Progress
+from trainables.data.images.images import Array
 from trainables.data.sources.array_splits import array_dataset
 from trainables.data.sources.base import OpenedSource, RawDataset
+from trainables.progress import Progress
 from trainables.specs.data import DataSpec
 
 #: The flags of the column `quadrants`, in order.

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from trainables.data.errors import DataError
-from trainables.data.images.images import Array, Progress
+from trainables.data.images.images import Array
 from trainables.data.sources.array_splits import array_dataset
 from trainables.data.sources.base import OpenedSource, content_hashes
 from trainables.data.sources.npz import load_npz
+from trainables.errors import DataError
+from trainables.progress import Progress
 from trainables.specs.data import DataSpec
 
 #: The files of each set below Keras's `datasets` folder, as Keras names them.

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from trainables.data.errors import DataError
-from trainables.data.images.images import Array, Progress
+from trainables.data.images.images import Array
 from trainables.data.sources.array_splits import array_dataset, lone_split, named_classes
 from trainables.data.sources.base import SPLIT_NAMES, OpenedSource, RawDataset, RawSplit, SplitName, content_hashes
+from trainables.errors import DataError
+from trainables.progress import Progress
 from trainables.specs.data import DataSpec
 
 

@@ -9,10 +9,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from trainables.data.errors import DataError
 from trainables.data.images.arrays import ArrayImages
 from trainables.data.images.decode import Encoded, EncodedImages
-from trainables.data.images.images import Array, Images, Progress
+from trainables.data.images.images import Array, Images
 from trainables.data.images.side_by_side import side_by_side
 from trainables.data.sources.arrow_lists import is_list, stacked
 from trainables.data.sources.base import SPLIT_NAMES, OpenedSource, RawDataset, RawSplit, content_hashes
@@ -23,6 +22,8 @@ from trainables.data.sources.parquet_labels import (
     open_parquet_file,
     read_labels,
 )
+from trainables.errors import DataError
+from trainables.progress import Progress
 from trainables.specs.data import DataSpec
 
 #: Rows read at once.

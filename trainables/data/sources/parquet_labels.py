@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from search_spaces import nearest
-from trainables.data.errors import DataError
 from trainables.data.images.images import Array
 from trainables.data.sources.arrow_lists import is_list
+from trainables.errors import DataError
 from trainables.specs.data import DataSpec
 from trainables.specs.targets import TargetKind
 

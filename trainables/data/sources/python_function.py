@@ -10,11 +10,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from trainables.data.errors import DataError
-from trainables.data.images.images import Array, Progress
+from trainables.data.images.images import Array
 from trainables.data.sources.array_splits import array_dataset
 from trainables.data.sources.base import OpenedSource
-from trainables.errors import UserCodeError
+from trainables.errors import DataError, UserCodeError
+from trainables.progress import Progress
 from trainables.specs.data import DataSpec
 from trainables.user_code import importable, load_function, user_frames
 

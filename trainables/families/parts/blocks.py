@@ -1,5 +1,7 @@
 """Parts that the families share: convolutions, normalisation, gates, pooling; checks of the image's size."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -201,3 +203,19 @@ def _initializer_for(activation: str) -> str:
     al. 2017, arXiv:1706.02515, for selu.
     """
     return {"tanh": "glorot_uniform", "selu": "lecun_normal"}.get(activation, "he_normal")
+
+
+@contextmanager
+def without_penalties(model: keras.Model) -> Iterator[None]:
+    """Makes what is traced meanwhile leave out the penalties on weights, such as L2.
+
+    Validation uses it: a loss with penalties says nothing about images, and cannot be compared between variants.
+    """
+    penalties = [(weight, weight.regularizer) for weight in model.trainable_weights]
+    try:
+        for weight, _ in penalties:
+            weight.regularizer = None
+        yield
+    finally:
+        for weight, penalty in penalties:
+            weight.regularizer = penalty

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from trainables.data.augment.augmenter import Batch
 from trainables.specs.task import Task
 
 
@@ -21,21 +19,6 @@ def model_inputs(images: Any, *, task: Task) -> Any:
     return {name: images[..., place * channels : (place + 1) * channels] for place, name in enumerate(task.inputs)}
 
 
-def step_data(batch: Batch, *, task: Task, class_weights: Mapping[str, tf.Tensor] | None = None) -> tuple[Any, ...]:
-    """Returns (inputs, labels), or (inputs, labels, weights of the images) where classes have weights."""
-    data = (model_inputs(batch.images, task=task), _by_target(batch.labels, task=task))
-    if not class_weights:
-        return data
-    weights = {}
-    for target in task.targets:
-        labels = batch.labels[target.name]
-        if target.name in class_weights:
-            weights[target.name] = tf.gather(class_weights[target.name], labels)
-        else:
-            weights[target.name] = tf.ones(tf.shape(labels)[:1], tf.float32)
-    return (*data, _by_target(weights, task=task))
-
-
 def example_data(task: Task, *, count: int) -> tuple[Any, Any]:
     """Returns black images and zero labels of the right shapes and types."""
     height, width, _ = task.input_shape
@@ -46,9 +29,9 @@ def example_data(task: Task, *, count: int) -> tuple[Any, Any]:
         else np.zeros((count, target.size), np.uint8 if target.kind == "multilabel" else np.float32)
         for target in task.targets
     }
-    return model_inputs(images, task=task), _by_target(labels, task=task)
+    return model_inputs(images, task=task), by_target(labels, task=task)
 
 
-def _by_target(values: Mapping[str, Any], *, task: Task) -> Any:
+def by_target(values: Mapping[str, Any], *, task: Task) -> Any:
     """Returns a value by target as Keras wants it: alone where there is one target."""
     return values[task.targets[0].name] if task.has_one_target else {t.name: values[t.name] for t in task.targets}

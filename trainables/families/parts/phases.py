@@ -8,7 +8,6 @@ accumulation left over are dropped. So what a training does follows from its var
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 
@@ -37,13 +36,6 @@ class Phase:
         {'learning_rate': 0.05}
         """
         return {**params, "learning_rate": params["learning_rate"] * self.learning_rate_share}
-
-
-def phases_of(module: str, params: Mapping[str, Any]) -> Sequence[Phase]:
-    """Returns the phases of a variant, by its family's module; one for all epochs where the family has no say."""
-    family = import_module(module)
-    phases: Sequence[Phase] = family.phases(params) if hasattr(family, "phases") else (Phase(),)
-    return phases
 
 
 def most_trained(phases: Sequence[Phase], model: Any, *, current: Phase) -> int:

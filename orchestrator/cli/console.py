@@ -1,0 +1,52 @@
+"""How commands print: a console, JSON, and a study's description."""
+
+import json
+import os
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from orchestrator.study.spec import StudySpec
+
+_PIPED_WIDTH = 150
+
+
+def study_description(study: str, spec: "StudySpec", *, overrides: Sequence[str]) -> str:
+    """Returns what a valid study would do, and the command that runs it."""
+    settings = "".join(f" --set {shlex.quote(override)}" for override in overrides)
+    size = "uncountable" if spec.space.size is None else f"{spec.space.size:,} variants"
+    names = ", ".join(spec.space.names[1:])
+    schedule = spec.schedule
+    ends = "" if schedule.algorithm == "none" else f", weak ones stopped by {schedule.algorithm}"
+    return "\n".join(
+        [
+            f"{study}: valid",
+            f"  data       {spec.data.source}",
+            f"  space      {' or '.join(spec.space.families)}; {size}; {names}",
+            f"  objective  {spec.objective.metric}, {spec.objective.mode}",
+            f"  search     {spec.num_trials} trials by {spec.search.algorithm}",
+            f"  schedule   up to {schedule.max_epochs} epochs{ends}",
+            f"  resources  {spec.resources.in_words}",
+            *(f"  reuse      {folder}" for folder in spec.reuse),
+            f"  next       convfleet run {shlex.quote(study)}{settings}",
+        ]
+    )
+
+
+def make_console(*, stderr: bool = False) -> "Console":
+    """Returns a console for standard output or standard error; a pipe gets lines that are not broken."""
+    from rich.console import Console
+
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        # A log or a pipe has no edge to break lines at; rich would take 80 columns.
+        console.width = _PIPED_WIDTH
+    return console
+
+
+def print_json(content: Any) -> None:
+    """Prints one JSON document."""
+    print(json.dumps(content, indent=2))

@@ -1,0 +1,149 @@
+"""Commands that work on a study or a run: run, resume, repair, validate, export."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli.console import make_console, print_json, study_description
+from orchestrator.cli.options import AddressOption, JsonOption, RunArgument, SetOption, StudyArgument
+from orchestrator.cli.runs import local_run
+from orchestrator.errors import InputError
+
+if TYPE_CHECKING:
+    from orchestrator.study.spec import StudySpec
+    from orchestrator.views.terminal.progress import Progress
+
+
+_MAX_EXPORTS, _LONGEST_COUNT = 1000, 10
+
+
+def run(
+    study: StudyArgument,
+    overrides: SetOption = None,
+    runs: Annotated[Path, typer.Option(help="Where run folders are kept.")] = Path("runs"),
+    address: AddressOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a study: train its variants, keep every result, export the best."""
+    from orchestrator.study.loading import load_study
+
+    spec = load_study(study, overrides=overrides or ())
+    _work(lambda progress: _run_study(spec, runs=runs, address=address, progress=progress), as_json=as_json)
+
+
+def resume(
+    run: RunArgument,
+    overrides: SetOption = None,
+    runs: Annotated[Path, typer.Option(help="Where a run that a URI names is brought to.")] = Path("runs"),
+    address: AddressOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Go on with an interrupted run, exactly where it stopped, or extend one with --set."""
+    from orchestrator.runs.folder import open_run_folder
+
+    folder = local_run(run, runs=runs, with_files=True)
+    open_run_folder(folder)
+
+    def work(progress: "Progress") -> Path:
+        from orchestrator.driver.api import resume_study
+
+        return resume_study(folder, overrides=overrides or (), address=address, progress=progress).folder.root
+
+    _work(work, as_json=as_json)
+
+
+def repair(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder such as runs/quickstart.")],
+) -> None:
+    """Cut a damaged journal where the damage begins, and keep a copy of it."""
+    from orchestrator.journal.repair import repair_run
+
+    for line in repair_run(folder).told():
+        print(line)
+
+
+def validate(study: StudyArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
+    """Check a study without running it: all mistakes at once, and what it would do."""
+    from orchestrator.study.loading import load_study
+
+    spec = load_study(study, overrides=overrides or ())
+    if as_json:
+        print_json({"study": spec.name, "is_valid": True, "space_size": spec.space.size, "trials": spec.num_trials})
+        return
+    print(study_description(study, spec, overrides=overrides or ()))
+
+
+def export(
+    run: RunArgument,
+    top: Annotated[
+        str | None, typer.Option(metavar="INTEGER", help="How many of the best; default: the study's.")
+    ] = None,
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", metavar="FORMAT", help="keras or saved_model; repeatable.")
+    ] = None,
+    address: AddressOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Export the best models again, more of them, or in other formats."""
+    from orchestrator.journal.reading import load_state
+    from orchestrator.runs.folder import open_run_folder
+    from search_spaces import nearest
+
+    known = ("keras", "saved_model")
+    for name in formats or ():
+        if name not in known:
+            raise InputError(f"--format: must be one of {', '.join(known)}, got {name!r}{nearest(name, known)}")
+    count = None if top is None else _export_count(top)
+    folder = local_run(run, with_files=True)
+    load_state(open_run_folder(folder))
+    from orchestrator.driver.runner import export_study
+    from orchestrator.results.words import named_test_metrics
+    from orchestrator.views.terminal.progress import make_progress
+
+    console = make_console(stderr=as_json)
+    with make_progress(console) as progress:
+        results = export_study(folder, top=count, formats=tuple(formats or ()), address=address, progress=progress)
+    if as_json:
+        print_json(
+            [
+                {"rank": r.rank, "trial": r.trial, "folder": r.folder, **named_test_metrics(r.test_metrics)}
+                for r in results
+            ]
+        )
+        return
+    for result in results:
+        metrics = ", ".join(f"test {name} {value:.4f}" for name, value in result.test_metrics.items())
+        print(f"{result.rank}. {result.trial}: {metrics}  {result.folder}")
+    if not results:
+        print("no trial has a result to export yet")
+
+
+def _export_count(text: str) -> int:
+    if text.isdecimal() and 1 <= int(text[:_LONGEST_COUNT]) <= _MAX_EXPORTS:
+        return int(text)
+    raise InputError(f"--top: must be a whole number from 1 to {_MAX_EXPORTS}, got {text!r}; for example --top 3")
+
+
+def _run_study(spec: "StudySpec", *, runs: Path, address: str | None, progress: "Progress") -> Path:
+    from orchestrator.driver.api import run_study
+
+    return run_study(spec, runs=runs, address=address, progress=progress).folder.root
+
+
+def _work(work: Callable[["Progress"], Path], *, as_json: bool) -> None:
+    """Runs something long with its progress shown, then prints its summary."""
+    from orchestrator.driver.result import open_run
+    from orchestrator.views.terminal.progress import make_progress
+    from orchestrator.views.terminal.status_json import status_json
+    from orchestrator.views.terminal.summary import summary
+
+    console = make_console(stderr=as_json)
+    with make_progress(console) as progress:
+        root = work(progress)
+    result = open_run(root)
+    if as_json:
+        print_json(status_json(result.state, folder=result.folder, is_alive=False))
+    else:
+        summary(console, result.state, folder=result.folder)

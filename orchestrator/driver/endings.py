@@ -1,0 +1,69 @@
+"""How a session with Ray begins, and the ways in which it may end early."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from orchestrator.driver.interrupts import OneInterrupt
+from orchestrator.driver.session import Session
+from orchestrator.errors import DiskSpaceError, InputError, OrchestratorError, StudyFailedError, StudyPausedError
+from orchestrator.journal.file import Journal
+from orchestrator.journal.reading import read_state
+from orchestrator.journal.recorder import Recorder
+from orchestrator.mirror.mirror import mirrored
+from orchestrator.runs.foreign_files import demand_own_files
+from orchestrator.runs.lock import driver_lock
+from orchestrator.runs.paths import RunFolder
+from orchestrator.study.spec import StudySpec
+from orchestrator.views.terminal.progress import Progress
+from trainables.errors import DataError
+
+
+@contextmanager
+def open_session(
+    folder: RunFolder, spec: StudySpec, *, address: str | None, progress: Progress | None
+) -> Iterator["Session"]:
+    """Yields a session that holds the run folder; what ends it early is journalled as a pause.
+
+    Raises: StudyPausedError: on Ctrl-C or SIGTERM. InputError: if the data or the study are wrong.
+        StudyFailedError: if the study cannot go on.
+    """
+    tell = progress.message if progress is not None else lambda text: None
+    demand_own_files(folder)
+    with (
+        OneInterrupt() as interrupt,
+        driver_lock(folder, tell=tell) as lock,
+        mirrored(folder, spec, tell=tell) as mirror,
+        Journal(folder.journal, check=lock.check) as journal,
+    ):
+        recorder = Recorder(journal, state=read_state(folder), folder=folder, retries=spec.resources.retries)
+        session = Session(
+            folder=folder,
+            spec=spec,
+            recorder=recorder,
+            interrupt=interrupt,
+            address=address,
+            progress=progress,
+            mirror=mirror,
+        )
+        try:
+            yield session
+        except KeyboardInterrupt:
+            session.pause("interrupted by the user or the system")
+            raise StudyPausedError(session.way_on("nothing is lost")) from None
+        except DataError as exc:
+            session.pause(str(exc))
+            full = session.space.remark(exc)
+            raise InputError(session.way_on(f"{exc}{full}") if full else str(exc)) from exc
+        except OSError as exc:
+            session.pause(f"{type(exc).__name__}: {exc}")
+            told = f"{folder.root}: the system refused something ({exc}){session.space.remark(exc)}"
+            raise StudyFailedError(session.way_on(told)) from exc
+        except StudyFailedError as exc:
+            session.pause(str(exc))
+            full = "" if isinstance(exc, DiskSpaceError) else session.space.remark(exc)
+            if not full and not isinstance(exc, DiskSpaceError):
+                raise
+            raise DiskSpaceError(session.way_on(f"{exc}{full}")) from exc
+        except OrchestratorError as exc:
+            session.pause(str(exc))
+            raise

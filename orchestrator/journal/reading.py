@@ -1,0 +1,32 @@
+"""A run's state, read from its journal."""
+
+from orchestrator.errors import JournalError, RunFolderError
+from orchestrator.journal.file import read_journal
+from orchestrator.journal.study_state import StudyState, fold
+from orchestrator.runs.paths import RunFolder
+
+
+def load_state(folder: RunFolder) -> StudyState:
+    """Returns the state of a run, also while it runs.
+
+    Raises: JournalError: if the journal is damaged. RunFolderError: if nothing is in it yet.
+    """
+    state = read_state(folder)
+    if state.opened is None:
+        raise RunFolderError(
+            f"{folder.root}: its journal has no record yet, so there is nothing to show; `convfleet resume "
+            f"{folder.quoted}` begins the study"
+        )
+    return state
+
+
+def read_state(folder: RunFolder) -> StudyState:
+    """Returns the state that a run's journal tells of; an empty one tells of nothing.
+
+    Raises: JournalError: if it is damaged, with its path.
+    """
+    try:
+        return fold(read_journal(folder.journal))
+    except JournalError as exc:
+        is_placed = str(exc).startswith(str(folder.journal))
+        raise JournalError(str(exc) if is_placed else f"{folder.journal}: {exc}") from exc

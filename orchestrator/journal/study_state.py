@@ -1,0 +1,231 @@
+"""A whole study as the fold of its journal's records."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from orchestrator.errors import JournalError
+from orchestrator.journal.record_checks import check_fact
+from orchestrator.journal.records import (
+    JOURNAL_SCHEMA,
+    EpochReported,
+    ModelExported,
+    Record,
+    SessionStarted,
+    StudyExtended,
+    StudyFinished,
+    StudyOpened,
+    StudyPaused,
+    TrialProposed,
+    TrialReused,
+)
+from orchestrator.journal.trial import Trial, TrialRecord, add_report, apply_to_trial
+from search_spaces import Variant
+from trainables.patience import reason_to_end
+from trainables.reports import EpochReport
+
+
+@dataclass(slots=True, kw_only=True)
+class StudyState:
+    """The whole study, as the journal tells it.
+
+    Attributes:
+        num_records: How many records were folded in.
+        trials: By name, in the order they were proposed.
+        extensions: How the study grew, in order; `header` tells what it is now.
+        report_order: (trial, epoch) of every report, in the order they came.
+        open_trials: The trials that have not ended, by name, in the order they were proposed.
+        changes: Names of trials, one for every record that changed one: whoever remembers how long this was finds what
+            has changed since without a walk through all trials.
+        num_ended_before: How many trials had ended when the session began, or were taken over from another run since.
+        is_extended: Whether no session has begun since the last extension.
+        is_active: Whether the last session ended neither paused nor finished (its driver may still have died).
+        longest_report_seconds: What the slowest report so far took, since its trial began, went on or reported; None
+            before the first.
+    """
+
+    opened: StudyOpened | None = None
+    trials: dict[str, Trial] = field(default_factory=dict)
+    sessions: list[SessionStarted] = field(default_factory=list)
+    extensions: list[StudyExtended] = field(default_factory=list)
+    paused: StudyPaused | None = None
+    finished: StudyFinished | None = None
+    exports: list[ModelExported] = field(default_factory=list)
+    report_order: list[tuple[str, int]] = field(default_factory=list)
+    open_trials: dict[str, Trial] = field(default_factory=dict)
+    changes: list[str] = field(default_factory=list)
+    num_ended_before: int = 0
+    is_extended: bool = False
+    num_records: int = 0
+    last_at: float = 0.0
+    longest_report_seconds: float | None = None
+
+    @property
+    def header(self) -> StudyOpened:
+        """The study's first record, with what became of it since.
+
+        Raises: JournalError: if the journal is empty.
+        """
+        if self.opened is None:
+            raise JournalError("the journal is empty: the study was never opened; run it again in a new folder")
+        return self.opened
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the last session is not known to have ended."""
+        return bool(self.sessions) and self.paused is None and self.finished is None
+
+    @property
+    def unfinished(self) -> list[Trial]:
+        """The trials that can still go on, in the order they were proposed."""
+        return list(self.open_trials.values())
+
+    @property
+    def num_ended(self) -> int:
+        """How many trials nothing more will come of."""
+        return len(self.trials) - len(self.open_trials)
+
+    def apply(self, record: Record) -> None:
+        """Folds one record in.
+
+        Raises: JournalError: if it contradicts the records before it.
+        """
+        check_fact(record)
+        if isinstance(record, StudyOpened) == (self.opened is not None):
+            twice = "the study is opened twice" if self.opened else "the first record does not open the study"
+            raise JournalError(twice)
+        match record:
+            case StudyOpened():
+                if record.schema != JOURNAL_SCHEMA:
+                    raise JournalError(
+                        f"the journal has schema {record.schema!r}, expected {JOURNAL_SCHEMA}; use the version of "
+                        "convfleet that wrote it (see environment.json)"
+                    )
+                self.opened = record
+            case SessionStarted():
+                self._start_session(record)
+            case StudyExtended():
+                self._extend(record)
+            case TrialProposed():
+                self._propose(record)
+            case TrialReused():
+                self._reuse(record)
+            case StudyPaused():
+                self.paused = record
+                self._take_trials_from_workers()
+            case StudyFinished():
+                self.finished = record
+            case ModelExported():
+                kept = [item for item in self.exports if item.rank != record.rank]
+                self.exports = [*kept, record]
+            case _:
+                self._apply_to_its_trial(record)
+        self.num_records += 1
+        self.last_at = record.at
+
+    def _apply_to_its_trial(self, record: TrialRecord) -> None:
+        trial = self._trial(record.trial)
+        if isinstance(record, EpochReported) and self.header.metric not in record.report.get("metrics", ()):
+            raise JournalError(f"the metrics of trial {trial.name} lack the objective's, {self.header.metric}")
+        since = trial.silent_since
+        apply_to_trial(trial, record)
+        self._changed(trial)
+        if isinstance(record, EpochReported):
+            self.report_order.append((trial.name, trial.epoch))
+            if since is not None:
+                self.longest_report_seconds = max(self.longest_report_seconds or 0.0, record.at - since)
+
+    def _start_session(self, record: SessionStarted) -> None:
+        self.sessions.append(record)
+        self.is_extended = False
+        self.paused = self.finished = None
+        self._take_trials_from_workers()
+        for trial in self.trials.values():
+            trial.num_losses_before = len(trial.losses)
+        self.num_ended_before = self.num_ended
+
+    def _extend(self, record: StudyExtended) -> None:
+        self.opened = replace(
+            self.header, study_id=record.study_id, max_epochs=record.max_epochs, num_trials=record.num_trials
+        )
+        self.extensions.append(record)
+        self.is_extended = True
+        self.paused = self.finished = None
+        self._take_trials_from_workers()
+        for trial in self.trials.values():
+            _let_go_on(trial, header=self.header)
+        self.open_trials.clear()  # what goes on takes its old place again
+        for trial in self.trials.values():
+            self._changed(trial)
+
+    def _reuse(self, record: TrialReused) -> None:
+        self._propose(TrialProposed(trial=record.trial, number=record.number, variant=record.variant, at=record.at))
+        trial = self.trials[record.trial]
+        trial.reused_from = f"{record.source}:{record.source_trial}"
+        trial.started_at = list(record.started_at)
+        trial.worker = dict(record.worker)
+        for mapping, at in zip(record.reports, record.reported_at, strict=True):
+            add_report(trial, EpochReport.from_json(mapping), at=at)
+            self.report_order.append((trial.name, trial.epoch))
+        self._changed(trial)
+        self.num_ended_before += trial.has_ended
+
+    def _propose(self, record: TrialProposed) -> None:
+        if record.trial in self.trials:
+            raise JournalError(f"trial {record.trial} is proposed twice")
+        trial = Trial(
+            name=record.trial,
+            number=record.number,
+            variant=Variant.from_json(record.variant),
+            proposed_at=record.at,
+        )
+        self.trials[record.trial] = trial
+        self._changed(trial)
+
+    def _take_trials_from_workers(self) -> None:
+        for trial in self.trials.values():
+            trial.is_with_worker = False
+        for trial in self.unfinished:
+            self._changed(trial)
+
+    def _changed(self, trial: Trial) -> None:
+        """Notes that a record changed a trial."""
+        if trial.has_ended:
+            self.open_trials.pop(trial.name, None)
+        else:
+            self.open_trials[trial.name] = trial
+        # Last: who reads on another thread finds all of the change behind its note.
+        self.changes.append(trial.name)
+
+    def _trial(self, name: str) -> Trial:
+        if name not in self.trials:
+            raise JournalError(f"a record names trial {name!r}, which was never proposed")
+        return self.trials[name]
+
+
+def _let_go_on(trial: Trial, *, header: StudyOpened) -> None:
+    """Makes a trial unfinished that ended only because it had come to what was the study's last epoch before."""
+    if not trial.reports or not trial.reports[-1].is_last or trial.reports[-1].reason:
+        return
+    if trial.epoch < header.max_epochs:
+        # Its last epoch was not asked for its patience, as it was the last one anyway.
+        given = trial.variant.params.get("patience")
+        patience = given if isinstance(given, int) else 0
+        reason = reason_to_end(trial.reports, metric=header.metric, mode=header.mode, patience=patience)
+        trial.reports[-1] = replace(trial.reports[-1], is_last=bool(reason), reason=reason)
+
+
+def fold(records: Iterable[Record]) -> StudyState:
+    """Returns the state of the study that the records tell of.
+
+    Raises: JournalError: naming the record that contradicts those before it or makes no sense.
+    """
+    state = StudyState()
+    for number, record in enumerate(records, start=1):
+        try:
+            state.apply(record)
+        except (JournalError, TypeError, ValueError, AttributeError, KeyError, RecursionError) as exc:
+            raise JournalError(
+                f"record {number} cannot be true ({exc}); the journal was changed by something else; restore it from a "
+                "backup, or run the study anew in a new folder"
+            ) from exc
+    return state

@@ -1,0 +1,95 @@
+"""Where a study stands, as one JSON document for scripts."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestrator.journal.records import ModelExported
+from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.trial import TrialState
+from orchestrator.results import words as wording
+from orchestrator.results.from_state import best_so_far, count_states, elapsed_seconds, export_path, standing, state_of
+from orchestrator.runs.owner import Owner
+from orchestrator.runs.paths import RunFolder
+
+
+def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: Owner | None = None) -> dict[str, Any]:
+    """Returns one look at a study as a JSON-ready mapping."""
+    # Late, as only this needs Arrow, which takes its time.
+    from orchestrator.results.from_tables import cost
+    from orchestrator.results.tables import outcomes_table
+
+    header, trials = state.header, list(state.trials.values())
+    taken = cost(outcomes_table(state), max_epochs=header.max_epochs)
+    closing = state.finished or state.paused
+    counts = count_states(trials, is_alive=is_alive)
+    return {
+        "study": header.study,
+        "state": standing(state, is_alive=is_alive),
+        "driver": _owner_json(owner, is_alive=is_alive),
+        "objective": {"metric": header.metric, "mode": header.mode, "split": wording.split_of(header.metric)},
+        "num_trials": header.num_trials,
+        "max_epochs": header.max_epochs,
+        "trials": {trial_state.value: count for trial_state, count in counts.items()},
+        "num_reused": sum(bool(trial.reused_from) for trial in trials),
+        "extensions": [item.change for item in state.extensions],
+        "best": _best_json(state),
+        "running": [
+            {"trial": trial.name, "epoch": trial.epoch, "worker": dict(trial.worker)}
+            for trial in trials
+            if state_of(trial, is_alive=is_alive) is TrialState.RUNNING
+        ],
+        "cost": {
+            "elapsed_seconds": elapsed_seconds(state),
+            "train_seconds": taken.train_seconds,
+            "overhead_seconds": dict(taken.overhead_seconds),
+            "trial_epochs": taken.trial_epochs,
+            "epochs_saved": taken.epochs_saved,
+        },
+        "num_sessions": len(state.sessions),
+        "started_at": _iso(header.at),
+        "ended_at": _iso(closing.at if closing else None),
+        "exports": [_export_json(item, folder=folder) for item in sorted(state.exports, key=lambda item: item.rank)],
+        "folder": str(folder.root),
+    }
+
+
+def _best_json(state: StudyState) -> dict[str, Any] | None:
+    best = best_so_far(state)
+    if best is None:
+        return None
+    trial, report = best
+    return {
+        "trial": trial.name,
+        "state": trial.state.value,
+        "epoch": report.epoch,
+        "value": report.metrics[state.header.metric],
+        "metrics": dict(report.metrics),
+        "variant_id": trial.variant.variant_id,
+        "variant": trial.variant.to_json(),
+    }
+
+
+def _owner_json(owner: Owner | None, *, is_alive: bool) -> dict[str, Any] | None:
+    if owner is None:
+        return None
+    return {
+        "host": owner.host,
+        "pid": owner.pid,
+        "command": list(owner.command),
+        "since": _iso(owner.since),
+        "heartbeat": _iso(owner.heartbeat),
+        "is_alive": is_alive,
+    }
+
+
+def _export_json(item: ModelExported, *, folder: RunFolder) -> dict[str, Any]:
+    return {
+        "rank": item.rank,
+        "trial": item.trial,
+        "folder": str(export_path(item, folder=folder)),
+        "test_metrics": wording.named_test_metrics(item.test_metrics),
+    }
+
+
+def _iso(at: float | None) -> str | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat()

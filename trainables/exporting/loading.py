@@ -1,0 +1,54 @@
+"""A trial's model, loaded from its checkpoint for sharing."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+
+from search_spaces import Variant
+from trainables.checkpoints.checkpoint import Checkpoint
+from trainables.checkpoints.state_names import validated_weights
+from trainables.families.building import fresh_model
+from trainables.specs.pixels import PixelStatistics
+from trainables.specs.task import Task
+from trainables.steps.compiling import compile_arguments
+from trainables.training.state import assign, model_variables
+
+
+def restored_model(
+    variant: Variant,
+    checkpoint: Checkpoint,
+    *,
+    task: Task,
+    statistics: PixelStatistics | None = None,
+    study_dir: str = "",
+) -> Any:
+    """Returns the variant's Keras model with the weights that were validated, not compiled.
+
+    statistics: of the training split's pixels. study_dir: where relative names in the variant start.
+    Raises: CheckpointError: if the checkpoint is not of this variant.
+    """
+    model = fresh_model(variant, task=task, statistics=statistics, study_dir=study_dir)
+    assign(model_variables(model), validated_weights(checkpoint.state), variant=variant)
+    return model
+
+
+def compile_for_sharing(model: keras.Model, *, task: Task) -> None:
+    """Compiles the model in place with nothing but Keras's own parts: a file of it loads without this package."""
+    losses = {target.name: _SHARED_LOSSES[target.kind]() for target in task.targets}
+    metrics = {target.name: [_SHARED_METRICS[target.kind]()] for target in task.targets}
+    weights = {target.name: target.weight for target in task.targets}
+    # Plain SGD has no variables per weight: a file saved with anything else makes Keras warn when it is loaded.
+    model.compile(optimizer=keras.optimizers.SGD(), **compile_arguments(task, losses, metrics, weights))
+
+
+_SHARED_LOSSES: Mapping[str, Callable[[], Any]] = {
+    "classification": keras.losses.SparseCategoricalCrossentropy,
+    "multilabel": keras.losses.BinaryCrossentropy,
+    "regression": keras.losses.MeanSquaredError,
+}
+_SHARED_METRICS: Mapping[str, Callable[[], Any]] = {
+    "classification": lambda: keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
+    "multilabel": lambda: keras.metrics.BinaryAccuracy(name="accuracy"),
+    "regression": lambda: keras.metrics.MeanAbsoluteError(name="mae"),
+}

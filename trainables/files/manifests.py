@@ -1,0 +1,51 @@
+"""Folders with a manifest that holds each file's size and hash, so that damage is found."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "manifest.json"
+#: The manifest's own sha256, over its other keys as sorted JSON.
+OWN_HASH = "manifest_sha256"
+_LARGEST_MANIFEST_BYTES = 100_000_000
+
+
+def fingerprints(folder: Path) -> dict[str, dict[str, Any]]:
+    """Returns size and sha256 of every file below a folder but the manifest itself."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path != folder / MANIFEST:
+            found[path.relative_to(folder).as_posix()] = _fingerprint(path)
+    return found
+
+
+def damage_of(folder: Path) -> str:
+    """Returns what is wrong with an export's files, after reading all of them; an empty text for a whole one."""
+    manifest = folder / MANIFEST
+    try:
+        if not manifest.is_file() or manifest.stat().st_size > _LARGEST_MANIFEST_BYTES:
+            return f"{MANIFEST} is missing, or no manifest"
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        if content.pop(OWN_HASH) != hash_of(content):
+            return f"{MANIFEST} has changed"
+        for name, expected in content["files"].items():
+            path = folder / name
+            is_there = path.is_file() and path.stat().st_size == expected["size_bytes"]
+            if not is_there or _fingerprint(path) != expected:
+                return f"{name} is not as it was exported"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+        return f"{MANIFEST} cannot be read ({type(exc).__name__})"
+    return ""
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"size_bytes": path.stat().st_size, "sha256": digest}
+
+
+def hash_of(content: Mapping[str, Any]) -> str:
+    """Returns the sha256 of a manifest's content, as sorted JSON."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
