@@ -97,7 +97,7 @@ def useful_packing(resources: Resources, *, nodes: Sequence[NodeResources]) -> i
 def pins_cpus(resources: Resources, *, nodes: Sequence[NodeResources], machine_cpus: int, is_local: bool) -> bool:
     """Returns whether workers take cores of their own.
 
-    auto: never, since nothing was gained by it where it was measured (tests/benchmarks/pinning.py). Where a local Ray
+    auto: never, since nothing was gained by it where it was measured (benchmarks/pinning.py). Where a local Ray
     shares out more CPUs than there are, some workers would keep cores that all the others then crowd onto.
 
     machine_cpus: that this process may run on. is_local: whether the nodes are this machine alone.

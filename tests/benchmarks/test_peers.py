@@ -195,7 +195,7 @@ def test_reports_wait_for_the_end_of_a_line(tmp_path):
 
 def test_daemon_that_left_its_parents_is_counted_and_waited_for(tmp_path):
     # In a process of its own: measuring reaps every child of the process that measures.
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "benchmarks")}
     command = [sys.executable, "-c", MEASURED, DAEMON, str(tmp_path / "log")]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr

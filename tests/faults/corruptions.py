@@ -18,7 +18,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from small_runs import STUDY, Commands, Ended, Rows, complaints_of, rows_of, state_of, variants_of, wait_until
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+
+from small_runs import STUDY, Commands, Ended, Rows, complaints_of, rows_of, state_of, variants_of, wait_until  # noqa: E402
 
 RUN = "runs/small"
 #: Kinds of files, each drawn alike: there are far more checkpoints than journals.

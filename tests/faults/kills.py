@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from small_runs import Commands, complaints_of, rows_of, state_of, variants_of, wait_until
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+
+from small_runs import Commands, complaints_of, rows_of, state_of, variants_of, wait_until  # noqa: E402
 
 MAX_EPOCHS, NUM_TRIALS = 20, 6
 NUM_REPORTS = NUM_TRIALS * MAX_EPOCHS

@@ -1,5 +1,7 @@
 """A prepared data set: where it lies, and its splits opened without copying."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,0 +1,259 @@
+"""What every source promises, and that each gives exactly the pixels and labels that were put in."""
+
+import gzip
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from trainables.data.sources import SOURCES
+from trainables.data.sources.keras_sets import CLASS_NAMES
+
+
+def arrays(made, count=40):
+    return made.pictures(count), np.arange(count) % 3
+
+
+def make_digits(tmp_path, made):
+    return {"source": "digits"}
+
+
+def make_keras(tmp_path, made):
+    (tmp_path / "keras" / "datasets").mkdir(parents=True)
+    x, y = made.pictures(40, channels=1)[..., 0], np.arange(40, dtype=np.uint8) % 10
+    np.savez(tmp_path / "keras" / "datasets" / "mnist.npz", x_train=x, y_train=y, x_test=x[:10], y_test=y[:10])
+    return {"source": "keras", "name": "mnist"}
+
+
+def make_npz(tmp_path, made):
+    x, y = arrays(made)
+    np.savez(tmp_path / "all.npz", x_train=x, y_train=y, x_test=x[:9], y_test=y[:9], x_val=x[:6], y_val=y[:6])
+    return {"source": "npz", "path": str(tmp_path / "all.npz")}
+
+
+def make_parquet(tmp_path, made):
+    x, y = arrays(made)
+    made.write_parquet(tmp_path / "train.parquet", images=[made.encoded(image) for image in x], labels=y)
+    return {"source": "parquet", "train": str(tmp_path / "train.parquet")}
+
+
+def make_images(tmp_path, made):
+    return {"source": "images", "path": str(made.write_folders(tmp_path / "photos", each=10))}
+
+
+def make_python(tmp_path, made):
+    (tmp_path / "contract_data.py").write_text(
+        "import numpy as np\ndef load():\n    return np.zeros((30, 5, 5)), np.arange(30) % 2\n"
+    )
+    return {"source": "python", "function": "contract_data:load", "function_dir": str(tmp_path)}
+
+
+MAKERS = {
+    "digits": make_digits,
+    "keras": make_keras,
+    "npz": make_npz,
+    "parquet": make_parquet,
+    "images": make_images,
+    "python": make_python,
+}
+
+
+def test_every_source_is_under_contract():
+    assert set(MAKERS) == set(SOURCES)
+
+
+@pytest.mark.parametrize("source", MAKERS)
+def test_source_keeps_the_contract(source, tmp_path, monkeypatch, made, prepare):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    data = prepare(**MAKERS[source](tmp_path, made))
+    info = data.info
+    assert info.task.targets[0].size == len(info.task.targets[0].class_names) >= 2
+    assert all(isinstance(name, str) for name in info.task.targets[0].class_names)
+    assert len(set(info.task.targets[0].class_names)) == info.task.targets[0].size
+    for split, count in (
+        (data.train, info.num_train),
+        (data.validation, info.num_validation),
+        (data.test, info.num_test),
+    ):
+        assert split.images.dtype == np.uint8
+        assert split.images.shape == (len(split.labels["label"]), *info.task.input_shape)
+        assert split.labels["label"].dtype == split.indices.dtype == np.int32
+        assert 0 <= split.labels["label"].min() <= split.labels["label"].max() < info.task.targets[0].size
+        assert len(split.indices) == count >= 1
+        assert (np.diff(split.indices) > 0).all()
+        assert 0 <= split.indices[0] <= split.indices[-1] < len(split.labels["label"])
+
+
+def test_digits_are_scaled_to_the_full_range(prepare):
+    data = prepare(source="digits")
+    assert data.info.task.input_shape == (8, 8, 1)
+    assert data.info.task.targets[0].class_names == tuple("0123456789")
+    assert np.unique(data.train.images).tolist() == np.rint(np.arange(17) * 255 / 16).astype(int).tolist()
+    assert data.info.num_train + data.info.num_validation + data.info.num_test == 1797
+    assert data.info.num_test == 359
+    assert data.info.num_validation == 144
+
+
+def test_splits_of_the_source_are_kept_apart(tmp_path, made, prepare):
+    data = prepare(**make_npz(tmp_path, made))
+    x, y = arrays(made)
+    assert np.array_equal(data.train.images[data.train.indices], x)
+    assert np.array_equal(data.test.images[data.test.indices], x[:9])
+    assert np.array_equal(data.validation.labels["label"][data.validation.indices], y[:6])
+
+
+def test_carved_splits_share_the_training_arrays(prepare):
+    data = prepare(source="digits")
+    assert data.validation.images is data.train.images is data.test.images
+    parts = np.concatenate([data.train.indices, data.validation.indices, data.test.indices])
+    assert np.array_equal(np.sort(parts), np.arange(1797))
+
+
+def test_limit_takes_the_first_training_images_and_keeps_all_classes(tmp_path, made, prepare):
+    x, y = arrays(made)
+    np.savez(tmp_path / "a.npz", x=x, y=np.where(np.arange(40) == 39, 7, y))
+    data = prepare(source="npz", path=str(tmp_path / "a.npz"), limit=12)
+    assert np.array_equal(data.train.images, x[:12])
+    assert data.info.task.targets[0].class_names == ("0", "1", "2", "7")
+
+
+def test_npz_files_of_single_splits_are_read(tmp_path, made, prepare):
+    x, y = arrays(made)
+    names = np.array(["ant", "bee", "cow"])
+    np.savez(tmp_path / "train.npz", images=x, labels=y, class_names=names)
+    np.savez(tmp_path / "test.npz", x=x[:7], y=y[:7])
+    np.savez(tmp_path / "val.npz", x_val=x[:5], y_val=y[:5])
+    files = {
+        name: str(tmp_path / f"{file}.npz")
+        for name, file in (("train", "train"), ("test", "test"), ("validation", "val"))
+    }
+    data = prepare(source="npz", **files)
+    assert (data.info.num_train, data.info.num_validation, data.info.num_test) == (40, 5, 7)
+    assert data.info.task.targets[0].class_names == ("ant", "bee", "cow")
+
+
+@pytest.mark.parametrize("kind", ["bytes", "struct", "nested", "flat", "tensor", "grey"])
+def test_parquet_gives_back_the_pixels(kind, tmp_path, made, prepare):
+    x, y = made.pictures(600), np.arange(600) % 2
+    fields = {}
+    if kind == "bytes":
+        images = [made.encoded(image) for image in x]
+    elif kind == "struct":
+        images = [{"bytes": made.encoded(image), "path": None} for image in x]
+    elif kind == "nested":
+        images = x.tolist()
+    elif kind == "tensor":
+        images = pa.FixedShapeTensorArray.from_numpy_ndarray(x)
+    elif kind == "grey":
+        x = x[..., :1]
+        images = x[..., 0].tolist()
+    else:
+        images = pa.FixedSizeListArray.from_arrays(x.ravel(), 8 * 6 * 3)
+        fields = {"image_size": (8, 6), "channels": 3}
+    path = made.write_parquet(tmp_path / "a.parquet", images=images, labels=y)
+    data = prepare(source="parquet", train=str(path), **fields)
+    assert np.array_equal(data.train.images, x)
+    assert np.array_equal(data.train.labels["label"], y)
+
+
+def test_parquet_folders_globs_text_labels_and_other_columns_work(tmp_path, made, prepare):
+    x = made.pictures(20)
+    for part in range(2):
+        rows = slice(10 * part, 10 * part + 10)
+        table = pa.table({"img": [made.encoded(image) for image in x[rows]], "what": ["dog", "ant"] * 5})
+        (tmp_path / "parts").mkdir(exist_ok=True)
+        pa.parquet.write_table(table, tmp_path / "parts" / f"{part}.parquet")
+    columns = {"source": "parquet", "image_column": "img", "label_column": "what"}
+    folder = prepare(train=str(tmp_path / "parts"), **columns)
+    pattern = prepare(train=str(tmp_path / "parts" / "*.parquet"), **columns)
+    assert np.array_equal(folder.train.images, x)
+    assert folder.info.task.targets[0].class_names == ("ant", "dog")
+    assert folder.train.labels["label"].tolist() == [1, 0] * 10
+    assert pattern.info == folder.info
+
+
+def test_parquet_limit_decodes_no_row_behind_it(tmp_path, made, prepare):
+    images = [made.encoded(image) for image in made.pictures(12)] + [b"broken"] * 12
+    path = made.write_parquet(tmp_path / "a.parquet", images=images, labels=np.arange(24) % 2)
+    assert prepare(source="parquet", train=str(path), limit=12).train.images.shape[0] == 12
+
+
+def test_hugging_face_class_names_are_kept(tmp_path, made, prepare):
+    features = '{"info": {"features": {"label": {"names": ["no", "yes", "maybe"], "_type": "ClassLabel"}}}}'
+    table = pa.table({"image": [made.encoded(image) for image in made.pictures(10)], "label": [1, 0] * 5})
+    pa.parquet.write_table(table.replace_schema_metadata({"huggingface": features}), tmp_path / "a.parquet")
+    data = prepare(source="parquet", train=str(tmp_path / "a.parquet"))
+    assert data.info.task.targets[0].class_names == ("no", "yes", "maybe")
+
+
+def test_labels_with_gaps_are_numbered_and_keep_their_names(tmp_path, made, prepare):
+    np.savez(tmp_path / "a.npz", x=made.pictures(9), y=np.array([30, 5, 7] * 3))
+    data = prepare(source="npz", path=str(tmp_path / "a.npz"))
+    assert data.info.task.targets[0].class_names == ("5", "7", "30")
+    assert data.train.labels["label"].tolist() == [2, 0, 1] * 3
+
+
+def test_python_function_may_return_all_splits(tmp_path, prepare):
+    (tmp_path / "all_splits.py").write_text(
+        "import numpy as np\n"
+        "def load():\n"
+        "    x, y = np.full((12, 4, 4, 1), 0.2), ['a', 'b'] * 6\n"
+        "    return {'x_train': x, 'y_train': y, 'x_test': x[:4], 'y_test': y[:4]}\n"
+    )
+    data = prepare(source="python", function="all_splits:load", function_dir=str(tmp_path))
+    assert data.info.task.targets[0].class_names == ("a", "b")
+    assert data.info.num_test == 4
+    assert np.unique(data.train.images).tolist() == [51]
+
+
+def write_fashion(home: Path, images, labels):
+    folder = home / "datasets" / "fashion-mnist"
+    folder.mkdir(parents=True)
+    for part in ("train", "t10k"):
+        header = struct.pack(">4i", 2051, len(images), 28, 28)
+        (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + images.tobytes()))
+        header = struct.pack(">2i", 2049, len(labels))
+        (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(header + labels.tobytes()))
+
+
+KERAS_SCRIPT = """
+import sys
+from trainables.data.cache import prepare_dataset
+from trainables.data.errors import DataError
+from trainables.spec import DataSpec
+info = prepare_dataset(DataSpec(source="keras", name="fashion_mnist", cache_dir=sys.argv[1]), 0)
+print(info.task.targets[0].class_names[-1], info.num_test, info.task.input_shape)
+try:
+    prepare_dataset(DataSpec(source="keras", name="cifar10", cache_dir=sys.argv[1]), 0)
+except DataError as exc:
+    print(exc)
+"""
+
+
+@pytest.mark.slow
+def test_keras_reads_its_own_files_and_tells_the_way_out_without_network(tmp_path, made, monkeypatch):
+    home = tmp_path / "keras"
+    labels = np.arange(30, dtype=np.uint8) % 10
+    write_fashion(home, made.pictures(30, height=28, width=28, channels=1), labels)
+    monkeypatch.setenv("KERAS_HOME", str(home))
+    for variable in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")  # nobody answers there
+    root = Path(__file__).resolve().parents[2]
+    monkeypatch.setenv("PYTHONPATH", str(root))
+    command = [sys.executable, "-c", KERAS_SCRIPT, str(tmp_path / "cache")]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "Ankle boot 30 (28, 28, 1)" in lines
+    assert "data.name: 'cifar10' could not be loaded by Keras: URL fetch failure" in lines
+    assert f"place it as {home}/datasets/cifar-10-batches-py-target_archive, or use your own files" in lines
+
+
+def test_keras_mnist_file_is_read_without_importing_keras(tmp_path, monkeypatch, made, prepare):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setitem(sys.modules, "keras", None)  # an import would fail
+    data = prepare(**make_keras(tmp_path, made))
+    assert data.info.task.targets[0].class_names == CLASS_NAMES["mnist"]
+    assert data.info.num_test == 10
