@@ -15,8 +15,9 @@ def condition_problems(
 ) -> list[Problem]:
     """Returns everything that is wrong with the conditions of a space's parameters.
 
-    domains: By parameter name; None where the domain itself is already known to be wrong.
-    conditions: By parameter name; parameters without a condition may be left out.
+    Args:
+        domains: By parameter name; None where the domain itself is already known to be wrong.
+        conditions: By parameter name; parameters without a condition may be left out.
     """
     problems: list[Problem] = []
     for name, condition in conditions.items():
@@ -34,10 +35,11 @@ def condition_problems(
 def parents_first(conditions: Mapping[str, Condition]) -> list[str]:
     """Returns the names so that every parent stands before its children, else in the order given.
 
-    conditions: By parameter name, one for every parameter; without cycles and unknown parents.
-
     >>> parents_first({"momentum": {"optimizer": ("sgd",)}, "filters": {}, "optimizer": {}})
     ['filters', 'optimizer', 'momentum']
+
+    Args:
+        conditions: By parameter name, one for every parameter; without cycles and unknown parents.
     """
     ordered: dict[str, None] = {}
     waiting = list(conditions)

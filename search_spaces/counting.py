@@ -17,8 +17,9 @@ def count_assignments(domains: Mapping[str, Domain], conditions: Mapping[str, Co
     its values do to its children: values with the same effect are counted together, so the work depends on
     the conditions and not on the number of values.
 
-    domains: By parameter name, parents before children.
-    conditions: By parameter name, one for every parameter.
+    Args:
+        domains: By parameter name, parents before children.
+        conditions: By parameter name, one for every parameter.
     """
     sizes = {name: domain.size for name, domain in domains.items()}
     if None in sizes.values():

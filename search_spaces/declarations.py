@@ -58,7 +58,8 @@ def parse_condition(
 
     A list means any of its items, unless the parent's domain has the list itself as a value.
 
-    domains: All parameters of the space; None for a parameter whose own entry is wrong.
+    Args:
+        domains: All parameters of the space; None for a parameter whose own entry is wrong.
     """
     if not isinstance(raw, Mapping):
         message = f"expected a mapping of another parameter to its values, got {raw!r}; write {{optimizer: sgd}}"

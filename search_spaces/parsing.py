@@ -89,10 +89,11 @@ def parse_space(raw: object, path: str = "space") -> tuple[SearchSpace | None, l
 def space_from_mapping(raw: object) -> SearchSpace:
     """Returns the space that a section declares; `raw` may also be the name of a built-in space.
 
-    Raises: SpaceError: if anything is wrong; lists every problem with its path.
-
     >>> space_from_mapping("cnn-small").families
     ('sequential',)
+
+    Raises:
+        SpaceError: If anything is wrong; lists every problem with its path.
     """
     space, problems = parse_space(raw)
     if space is None:

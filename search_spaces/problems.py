@@ -34,12 +34,13 @@ def space_error(problems: Iterable[Problem]) -> SpaceError:
 def nearest(name: object, known: Iterable[str], *, alike: float = 0.6) -> str:
     """Returns a suggestion to append to a message, or nothing when no known name is close.
 
-    alike: From 0 to 1, how close counts as close.
-
     >>> nearest("learning_rat", ["learning_rate", "momentum"])
     "; did you mean 'learning_rate'?"
     >>> nearest("zebra", ["learning_rate", "momentum"])
     ''
+
+    Args:
+        alike: From 0 to 1, how close counts as close.
     """
     close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=alike)
     return f"; did you mean {close[0]!r}?" if close else ""

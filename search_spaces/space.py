@@ -44,12 +44,6 @@ class Parameter:
 class SearchSpace:
     """All variants that a study may try.
 
-    Args:
-        parameters: The first is `family`. They are kept with parents before children, else in the order given.
-        limits: The most that a variant may cost, by the names in LIMITS; it is for those who build variants to count.
-
-    Raises: SpaceError: if names, conditions or the family do not fit together; lists every problem.
-
     >>> from search_spaces import Choice, Fixed, Float
     >>> space = SearchSpace([
     ...     Parameter(name="family", domain=Fixed("sequential")),
@@ -63,6 +57,13 @@ class SearchSpace:
     {'family': 'sequential', 'optimizer': 'adam'}
     {'family': 'sequential', 'optimizer': 'sgd', 'momentum': 0.8}
     {'family': 'sequential', 'optimizer': 'sgd', 'momentum': 0.9}
+
+    Args:
+        parameters: The first is `family`. They are kept with parents before children, else in the order given.
+        limits: The most that a variant may cost, by the names in LIMITS; it is for those who build variants to count.
+
+    Raises:
+        SpaceError: If names, conditions or the family do not fit together; lists every problem.
     """
 
     #: Parents before children, `family` first; every value in a condition has its parent's normal form.
@@ -102,7 +103,8 @@ class SearchSpace:
     def parameter(self, name: str) -> Parameter:
         """Returns the parameter of that name.
 
-        Raises: SpaceError: if there is none.
+        Raises:
+            SpaceError: If there is none.
         """
         if name not in self._by_name:
             known = ", ".join(self.names)
@@ -146,7 +148,8 @@ class SearchSpace:
     def grid(self) -> Iterator[dict[str, Value]]:
         """Returns an iterator over every distinct variant's values, the last parameter changing fastest.
 
-        Raises: SpaceError: if a parameter is uncountable; names each of them.
+        Raises:
+            SpaceError: If a parameter is uncountable; names each of them.
         """
         problems = [
             Problem(

@@ -20,13 +20,6 @@ class Variant:
 
     Two variants are equal when their ids are; the order of the parameters does not matter.
 
-    Args:
-        family: The name of the model family.
-        params: Values by parameter name, active ones only, without the family.
-        seed: Seeds every random choice of the training; >= 0.
-
-    Raises: SpaceError: if a value is no scalar or flat list of scalars, or the seed is no whole number >= 0.
-
     >>> variant = Variant(family="sequential", params={"filters": 16, "dropout": 0.1}, seed=7)
     >>> variant.variant_id
     '8ac95f5e3f6e'
@@ -34,6 +27,14 @@ class Variant:
     True
     >>> Variant.from_json(variant.to_json()).variant_id == variant.variant_id
     True
+
+    Args:
+        family: The name of the model family.
+        params: Values by parameter name, active ones only, without the family.
+        seed: Seeds every random choice of the training; >= 0.
+
+    Raises:
+        SpaceError: If a value is no scalar or flat list of scalars, or the seed is no whole number >= 0.
     """
 
     family: str
@@ -71,7 +72,8 @@ class Variant:
     def from_json(cls, raw: object) -> "Variant":
         """Returns the variant that `to_json` wrote.
 
-        Raises: SpaceError: if the mapping is not such a variant; lists every problem.
+        Raises:
+            SpaceError: If the mapping is not such a variant; lists every problem.
         """
         if not isinstance(raw, Mapping):
             raise space_error(
@@ -96,14 +98,16 @@ class Variant:
 def make_variant(space: SearchSpace, values: Mapping[str, object], *, seed: int) -> Variant:
     """Returns the variant of a space that has these values: checked, active ones only, in normal form.
 
-    values: By parameter name, the family among them. Values of inactive parameters are ignored.
-
-    Raises: SpaceError: if the values do not fit the space; lists every problem.
-
     >>> from search_spaces import space_from_mapping
     >>> space = space_from_mapping({"family": "sequential", "params": {"dropout": {"float": [0, 1]}}})
     >>> make_variant(space, {"family": "sequential", "dropout": 0}, seed=7).params
     {'dropout': 0.0}
+
+    Args:
+        values: By parameter name, the family among them. Values of inactive parameters are ignored.
+
+    Raises:
+        SpaceError: If the values do not fit the space; lists every problem.
     """
     problems = space.validate(values)
     if problems:

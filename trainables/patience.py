@@ -46,7 +46,9 @@ def with_patience(
 def reason_to_end(history: Sequence[EpochReport], *, metric: str, mode: str, patience: int) -> str:
     """Returns in words why the trial is complete after its last report; an empty string if it goes on.
 
-    patience: Epochs without a better value; 0: any number.
+    Args:
+        patience: Epochs without a better value; 0: any number.
+
     Source: Goodfellow et al. 2016, "Deep Learning", algorithm 7.1, with one evaluation an epoch.
     """
     if not patience or not history:

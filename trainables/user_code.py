@@ -51,9 +51,11 @@ def importable(folder: Path) -> Iterator[None]:
 def load_function(reference: str, *, folder: Path) -> tuple[ModuleType, Callable[..., Any]]:
     """Returns the module and the function that `module:function` names; call it while its folder is importable.
 
-    folder: An absolute path. Whatever the module raises is passed on.
+    Args:
+        folder: An absolute path. Whatever the module raises is passed on.
 
-    Raises: UserCodeError: if the module has no such function.
+    Raises:
+        UserCodeError: If the module has no such function.
     """
     module_name, _, function_name = reference.partition(":")
     with importable(folder):
@@ -152,7 +154,9 @@ def source_of(modules: Iterable[str], *, folder: Path) -> str:
     A module's code is its own file, or all files of the package that it is in, and that of modules beside it which it
     imports, and so on. Never bare digits: a text such as 12e45 would be read as a number.
 
-    Raises: SyntaxError: if a file is not Python; it names the file. OSError, ValueError: if one cannot be read.
+    Raises:
+        SyntaxError: If a file is not Python; it names the file.
+        OSError, ValueError: If one cannot be read.
     """
     return ",".join(f"{module}={_hash_of(module, folder=folder)}" for module in sorted(set(modules)))
 

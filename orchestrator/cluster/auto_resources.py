@@ -29,9 +29,12 @@ def with_settled_resources(
 ) -> StudySpec:
     """Returns the study with a number for `gpus_per_trial` and a decision for `pin_cpus`.
 
-    is_local: Whether the nodes are this machine alone. tell: Hears what `gpus_per_trial: auto` became, and why.
+    Args:
+        is_local: Whether the nodes are this machine alone.
+        tell: Hears what `gpus_per_trial: auto` became, and why.
 
-    Raises: ResourceError: if `gpus_per_trial: auto` cannot be told yet.
+    Raises:
+        ResourceError: If `gpus_per_trial: auto` cannot be told yet.
     """
     resources = spec.resources
     share: float = resources.gpu_share
@@ -98,10 +101,11 @@ def _gpu_share(
 def packed_share(need: StepMemory, *, total_mib: int, most: int) -> tuple[float, str]:
     """Returns the smallest share of a GPU that holds a trial, and why, in words.
 
-    most: Trials on a GPU that are of any use.
-
     >>> packed_share(StepMemory(mib=900, is_measured=False), total_mib=16_384, most=3)
     (0.3333, 'a step of the largest variant tried takes 900 of 16,384 MiB by count, and no more than 3 would run')
+
+    Args:
+        most: Trials on a GPU that are of any use.
     """
     count = largest_packing(need.mib, total_mib=total_mib, most=most)
     how = "as measured" if need.is_measured else "by count"

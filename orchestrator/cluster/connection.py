@@ -49,10 +49,12 @@ def ray_session(
 ) -> Iterator[list[NodeResources]]:
     """Connects to Ray and yields what its nodes have; disconnects at the end.
 
-    address: `host:port` or `auto` for a running cluster; None starts a Ray of our own on this machine.
-    trials_left: Trials that a Ray of our own shall start workers for ahead; asked once it is there.
+    Args:
+        address: `host:port` or `auto` for a running cluster; None starts a Ray of our own on this machine.
+        trials_left: Trials that a Ray of our own shall start workers for ahead; asked once it is there.
 
-    Raises: StudyFailedError: if the cluster cannot be reached.
+    Raises:
+        StudyFailedError: If the cluster cannot be reached.
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)

@@ -32,7 +32,8 @@ def record_environment(
 ) -> None:
     """Adds this session to environment.json; one that cannot be read is set aside, since no result depends on it.
 
-    data: How the images are kept and what decided it.
+    Args:
+        data: How the images are kept and what decided it.
     """
     sessions = _earlier_sessions(folder)
     session = {

@@ -27,12 +27,14 @@ class NodeResources:
 def concurrent_trials(resources: Resources, *, nodes: Sequence[NodeResources], can_grow: bool = False) -> int:
     """Returns how many trials run at once: as many as fit on the nodes, but no more than the study allows.
 
-    can_grow: Whether an autoscaler may bring more nodes; then a number in `max_concurrent` is taken at its word.
-
-    Raises: ResourceError: if not even one fits anywhere.
-
     >>> concurrent_trials(Resources(gpus_per_trial=0.5), nodes=[NodeResources(cpus=16, gpus=4)])
     8
+
+    Args:
+        can_grow: Whether an autoscaler may bring more nodes; then a number in `max_concurrent` is taken at its word.
+
+    Raises:
+        ResourceError: If not even one fits anywhere.
     """
     slots = sum(_trials_on(node, resources) for node in nodes)
     if can_grow and resources.max_concurrent != "auto":
@@ -55,8 +57,9 @@ def concurrent_trials(resources: Resources, *, nodes: Sequence[NodeResources], c
 def trial_request(resources: Resources, *, generation: int = 0) -> Mapping[str, float]:
     """Returns a trial's resources as Ray Tune names them.
 
-    generation: of its worker process. A byte of memory for each makes the request another one, and Ray Tune reuses
-        processes among equal requests only.
+    Args:
+        generation: Of its worker process. A byte of memory for each makes the request another one, and Ray Tune reuses
+            processes among equal requests only.
     """
     request = {"CPU": float(resources.cpus_per_trial)}
     if generation:
@@ -97,10 +100,12 @@ def useful_packing(resources: Resources, *, nodes: Sequence[NodeResources]) -> i
 def pins_cpus(resources: Resources, *, nodes: Sequence[NodeResources], machine_cpus: int, is_local: bool) -> bool:
     """Returns whether workers take cores of their own.
 
-    auto: never, since nothing was gained by it where it was measured (benchmarks/pinning.py). Where a local Ray
-    shares out more CPUs than there are, some workers would keep cores that all the others then crowd onto.
+    With `auto` none does, since nothing was gained by it where it was measured (benchmarks/pinning.py). Where a local
+    Ray shares out more CPUs than there are, some workers would keep cores that all the others then crowd onto.
 
-    machine_cpus: that this process may run on. is_local: whether the nodes are this machine alone.
+    Args:
+        machine_cpus: That this process may run on.
+        is_local: Whether the nodes are this machine alone.
     """
     shared_out = sum(node.cpus for node in nodes)
     return resources.pin_cpus is True and not (is_local and shared_out > machine_cpus)

@@ -90,7 +90,8 @@ class Plan:
 def standings(state: StudyState, *, top: int) -> list[Standing]:
     """Returns all trials of a study: those that can go on, then the ended ones, best first.
 
-    top: how many of the best the study exports; one leads in any case, and so does whatever was exported.
+    Args:
+        top: How many of the best the study exports; one leads in any case, and so does whatever was exported.
     """
     header, trials = state.header, list(state.trials.values())
     sign = -1.0 if header.mode == "max" else 1.0
@@ -135,7 +136,8 @@ def plan_evictions(held: Iterable[Held], of_trials: Sequence[Standing], *, budge
     worst first, and then leaders all but their best weights. Trials that can go on, and those that the study does not
     know, are never touched.
 
-    of_trials: as `standings` returns them.
+    Args:
+        of_trials: As `standings` returns them.
     """
     by_trial: dict[str, list[Held]] = {}
     for item in sorted(held, key=lambda item: (item.trial, item.epoch, item.is_reduced)):

@@ -73,7 +73,8 @@ def shortage(places: Sequence[Place], *, min_free_gb: float) -> str:
 def full_places(places: Sequence[Place], *, is_told: bool = False) -> str:
     """Returns which places are as good as full, to be told with an error that a full disk may have caused.
 
-    is_told: Whether the system said that a disk is full: what did not fit may have been large, or be deleted again.
+    Args:
+        is_told: Whether the system said that a disk is full: what did not fit may have been large, or be deleted again.
     """
     rooms = [(place.free_bytes, place) for place in places]
     full = [f"{place.path} ({place.name}) is full" for free, place in rooms if free < _AS_GOOD_AS_FULL_BYTES]

@@ -54,7 +54,8 @@ class SpaceWatch:
     def check(self) -> None:
         """Raises DiskSpaceError where less is free than storage.min_free_gb asks for.
 
-        Raises: StudyFailedError: if the journal is not where it was: what is written from then on would be lost.
+        Raises:
+            StudyFailedError: If the journal is not where it was: what is written from then on would be lost.
         """
         if _identity(self._folder.journal) != self._journal:
             raise StudyFailedError(
@@ -67,7 +68,8 @@ class SpaceWatch:
     def begin(self, state: StudyState, *, num_concurrent: int) -> None:
         """Tells what the study needs and what is free.
 
-        Raises: DiskSpaceError: if there is no room for what is sure.
+        Raises:
+            DiskSpaceError: If there is no room for what is sure.
         """
         place = self._places[0]
         need = estimated_need(self._spec, state, folder=self._folder, num_concurrent=num_concurrent)
@@ -81,7 +83,8 @@ class SpaceWatch:
     def look(self, state: StudyState, *, num_concurrent: int) -> None:
         """Looks every two seconds, and warns once if what the study will need is more than there is.
 
-        Raises: DiskSpaceError: where less is free than storage.min_free_gb asks for.
+        Raises:
+            DiskSpaceError: Where less is free than storage.min_free_gb asks for.
         """
         now = self._clock()
         if now - self._looked_at < PERIOD_SECONDS:

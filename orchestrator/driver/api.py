@@ -20,9 +20,12 @@ def run_study(
 ) -> StudyResult:
     """Runs a study in a new folder below `runs` and returns what came of it.
 
-    address: A Ray cluster to join, `host:port` or `auto`; None: this machine alone.
+    Args:
+        address: A Ray cluster to join, `host:port` or `auto`; None: this machine alone.
 
-    Raises: StudyPausedError: on Ctrl-C or SIGTERM. StudyFailedError: if the study cannot work.
+    Raises:
+        StudyPausedError: On Ctrl-C or SIGTERM.
+        StudyFailedError: If the study cannot work.
     """
     folder = new_run_folder(runs, spec, is_taken=taken_elsewhere(spec.storage.uri))
     try:
@@ -41,12 +44,14 @@ def resume_study(
 ) -> StudyResult:
     """Goes on with a run exactly where its journal ends, and returns what came of it.
 
-    root: Its folder, or the URI where it is kept elsewhere; it is brought to `runs/<name>` then.
-    overrides: `key=value` texts such as `search.trials=60` that extend the study; what would make earlier results
-        incomparable is refused.
+    Args:
+        root: Its folder, or the URI where it is kept elsewhere; it is brought to `runs/<name>` then.
+        overrides: `key=value` texts such as `search.trials=60` that extend the study; what would make earlier results
+            incomparable is refused.
 
-    Raises: RunFolderError: if there is no such run, or another driver is at work on it. InputError: if its study or
-        its data changed, or may not be changed so. The rest as `run_study`.
+    Raises:
+        RunFolderError: If there is no such run, or another driver is at work on it.
+        InputError: If its study or its data changed, or may not be changed so. The rest as `run_study`.
     """
     folder = open_run_folder(local_run(str(root), with_files=True))
     return work(folder, load_study(folder.study), overrides=overrides, address=address, progress=progress)

@@ -24,8 +24,10 @@ def open_session(
 ) -> Iterator["Session"]:
     """Yields a session that holds the run folder; what ends it early is journalled as a pause.
 
-    Raises: StudyPausedError: on Ctrl-C or SIGTERM. InputError: if the data or the study are wrong.
-        StudyFailedError: if the study cannot go on.
+    Raises:
+        StudyPausedError: On Ctrl-C or SIGTERM.
+        InputError: If the data or the study are wrong.
+        StudyFailedError: If the study cannot go on.
     """
     tell = progress.message if progress is not None else lambda text: None
     demand_own_files(folder)

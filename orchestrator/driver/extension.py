@@ -1,7 +1,7 @@
 """Changing one's mind about a run: what may be extended is journalled first, then written to study.yaml.
 
-The record holds the whole study as it is from then on, so a driver that dies before study.yaml is written loses
-nothing: the next one writes it.
+The record holds the whole study as it is from then on, so a driver that dies before study.yaml is written
+loses nothing, and the next driver writes it.
 """
 
 import hashlib
@@ -41,9 +41,11 @@ def current_study(
 ) -> StudySpec:
     """Returns the study that a run goes on with, after writing down what `overrides` change.
 
-    spec: As study.yaml has it.
+    Args:
+        spec: As study.yaml has it.
 
-    Raises: InputError: if study.yaml was changed by hand, or a change would make earlier results incomparable.
+    Raises:
+        InputError: If study.yaml was changed by hand, or a change would make earlier results incomparable.
     """
     state = recorder.state
     last = state.extensions[-1] if state.extensions else None

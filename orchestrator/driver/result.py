@@ -55,7 +55,8 @@ class StudyResult:
     def load_model(self, rank: int = 1) -> Any:
         """Returns an exported Keras model; this imports TensorFlow into the calling process.
 
-        Raises: RunFolderError: if no model of that rank was exported as .keras, or it was changed since.
+        Raises:
+            RunFolderError: If no model of that rank was exported as .keras, or it was changed since.
         """
         found = [
             export_path(item, folder=self.folder) / "model.keras" for item in self.state.exports if item.rank == rank
@@ -78,7 +79,8 @@ class StudyResult:
 def open_run(root: Path | str) -> StudyResult:
     """Returns a run from its folder, finished or not.
 
-    Raises: RunFolderError: if it is none.
+    Raises:
+        RunFolderError: If it is none.
     """
     folder = open_run_folder(Path(root))
     return StudyResult(folder=folder, state=load_state(folder))

@@ -33,9 +33,11 @@ def export_study(
 ) -> list[ExportResult]:
     """Exports the best models of a run again, or others, or in other formats, and returns them, best first.
 
-    top: How many; None: as many as the study says, and at least one.
+    Args:
+        top: How many; None: as many as the study says, and at least one.
 
-    Raises: ExportError: if one failed; the others are exported all the same.
+    Raises:
+        ExportError: If one failed; the others are exported all the same.
     """
     folder = open_run_folder(local_run(str(root), with_files=True))
     load_state(folder)  # raises where the study was never opened

@@ -74,7 +74,8 @@ class Session:
     def open_study(self, *, overrides: Sequence[str] = ()) -> None:
         """Writes the journal's first record, or checks that the study is still the one in it, and extends it.
 
-        Raises: InputError: if study.yaml was changed since, or may not change so.
+        Raises:
+            InputError: If study.yaml was changed since, or may not change so.
         """
         spec, opened = self.spec, self.recorder.state.opened
         if opened is None:
@@ -189,7 +190,8 @@ class Session:
     def export(self, *, always: bool = False) -> list[ExportResult]:
         """Exports the best models and returns them, best first; those there already only when asked `always`.
 
-        Raises: ExportError: after all were tried, naming those that failed.
+        Raises:
+            ExportError: After all were tried, naming those that failed.
         """
         worker, export = self._connected_worker(), self.spec.export
         if export.top == 0:

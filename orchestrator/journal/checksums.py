@@ -27,8 +27,9 @@ _BREAKS_AROUND_A_LINE = 2
 def with_checksum(content: bytes, *, before: int) -> tuple[bytes, int]:
     """Returns a JSON object with its checksum and a line break, and the checksum.
 
-    content: A JSON object of at least one key, as one line without a break.
-    before: The checksum of the line before; 0 for the first.
+    Args:
+        content: A JSON object of at least one key, as one line without a break.
+        before: The checksum of the line before; 0 for the first.
 
     >>> with_checksum(b'{"a":1}', before=0)
     (b'{"a":1,"crc":"a702fc6e"}\\n', 2801990766)
@@ -57,7 +58,9 @@ def _ending(line: bytes) -> re.Match[bytes] | None:
 def whole_lines(path: Path) -> Iterator[bytes]:
     """Yields the lines that end in a line break, without it; what follows the last break is nothing, or torn.
 
-    Raises: OSError: if the file cannot be read. JournalError: if it is no file of lines.
+    Raises:
+        OSError: If the file cannot be read.
+        JournalError: If it is no file of lines.
     """
     if path.exists() and not path.is_file():
         # Opening a pipe would wait for whoever writes into it.
@@ -72,7 +75,8 @@ def whole_lines(path: Path) -> Iterator[bytes]:
 def end_of_lines(file: int) -> tuple[int, bytes]:
     """Returns where the last line break of an open file ends, and the line that it ends; (0, b"") if it has none.
 
-    Raises: JournalError: if what follows that line, or the line itself, is longer than any record.
+    Raises:
+        JournalError: If what follows that line, or the line itself, is longer than any record.
     """
     start = os.fstat(file).st_size
     tail, step = b"", _BLOCK_BYTES

@@ -30,7 +30,8 @@ class Journal:
         path: The file; made if missing, continued otherwise.
         check: Raises where this process may write no more; asked before every record.
 
-    Raises: JournalError: if it is a link, or ends in something that is no record.
+    Raises:
+        JournalError: If it is a link, or ends in something that is no record.
     """
 
     def __init__(self, path: Path, *, check: Callable[[], None] = lambda: None) -> None:
@@ -62,7 +63,9 @@ class Journal:
     def append(self, record: Record) -> None:
         """Writes one record, through to the operating system.
 
-        Raises: StudyPausedError: as `check`. OSError: if it cannot be written.
+        Raises:
+            StudyPausedError: As `check`.
+            OSError: If it cannot be written.
         """
         self.check()
         text = json.dumps(record_to_json(record), separators=(",", ":"), allow_nan=False)
@@ -82,7 +85,8 @@ class Journal:
     def check(self) -> None:
         """Makes sure that this process may write, and that nobody else wrote: what it knows would be outdated.
 
-        Raises: StudyPausedError: if another driver has taken over.
+        Raises:
+            StudyPausedError: If another driver has taken over.
         """
         self._check()
         length = os.fstat(self._file).st_size
@@ -103,7 +107,8 @@ class Journal:
 def read_journal(path: Path) -> Iterator[Record]:
     """Yields all whole records, oldest first, passing over a torn last line.
 
-    Raises: JournalError: if a line before the last one is not a record, or is not as it was written.
+    Raises:
+        JournalError: If a line before the last one is not a record, or is not as it was written.
     """
     number, before = 0, 0
     lines = whole_lines(path)

@@ -9,7 +9,9 @@ from orchestrator.runs.paths import RunFolder
 def load_state(folder: RunFolder) -> StudyState:
     """Returns the state of a run, also while it runs.
 
-    Raises: JournalError: if the journal is damaged. RunFolderError: if nothing is in it yet.
+    Raises:
+        JournalError: If the journal is damaged.
+        RunFolderError: If nothing is in it yet.
     """
     state = read_state(folder)
     if state.opened is None:
@@ -23,7 +25,8 @@ def load_state(folder: RunFolder) -> StudyState:
 def read_state(folder: RunFolder) -> StudyState:
     """Returns the state that a run's journal tells of; an empty one tells of nothing.
 
-    Raises: JournalError: if it is damaged, with its path.
+    Raises:
+        JournalError: If it is damaged, with its path.
     """
     try:
         return fold(read_journal(folder.journal))

@@ -84,7 +84,8 @@ class Recorder(Unsaved, tune.Stopper, tune.Callback):
     def check(self) -> None:
         """Makes sure that this driver may still write.
 
-        Raises: StudyPausedError: if another one has taken over.
+        Raises:
+            StudyPausedError: If another one has taken over.
         """
         # Between a line's bytes and its length there is a moment in which the journal looks like somebody else's.
         with self.lock:

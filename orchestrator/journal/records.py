@@ -228,7 +228,8 @@ def record_to_json(record: Record) -> dict[str, Any]:
 def record_from_json(mapping: object) -> Record:
     """Returns the record that `record_to_json` described.
 
-    Raises: JournalError: if it is none.
+    Raises:
+        JournalError: If it is none.
     """
     name = mapping.get("type") if isinstance(mapping, dict) else mapping
     if not isinstance(mapping, dict) or not isinstance(name, str) or name not in _KINDS:

@@ -59,8 +59,9 @@ class Repair:
 def repair_run(root: Path) -> Repair:
     """Cuts a run's journal at the first damaged line, after making a copy of it, and tells what that costs.
 
-    Raises: RunFolderError: if there is no such run, or a driver is at work on it. JournalError: if it was written by
-        another version: nothing is damaged then.
+    Raises:
+        RunFolderError: If there is no such run, or a driver is at work on it.
+        JournalError: If it was written by another version: nothing is damaged then.
     """
     folder = open_run_folder(root)
     with driver_lock(folder):

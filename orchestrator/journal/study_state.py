@@ -63,7 +63,8 @@ class StudyState:
     def header(self) -> StudyOpened:
         """The study's first record, with what became of it since.
 
-        Raises: JournalError: if the journal is empty.
+        Raises:
+            JournalError: If the journal is empty.
         """
         if self.opened is None:
             raise JournalError("the journal is empty: the study was never opened; run it again in a new folder")
@@ -87,7 +88,8 @@ class StudyState:
     def apply(self, record: Record) -> None:
         """Folds one record in.
 
-        Raises: JournalError: if it contradicts the records before it.
+        Raises:
+            JournalError: If it contradicts the records before it.
         """
         check_fact(record)
         if isinstance(record, StudyOpened) == (self.opened is not None):
@@ -217,7 +219,8 @@ def _let_go_on(trial: Trial, *, header: StudyOpened) -> None:
 def fold(records: Iterable[Record]) -> StudyState:
     """Returns the state of the study that the records tell of.
 
-    Raises: JournalError: naming the record that contradicts those before it or makes no sense.
+    Raises:
+        JournalError: Naming the record that contradicts those before it or makes no sense.
     """
     state = StudyState()
     for number, record in enumerate(records, start=1):

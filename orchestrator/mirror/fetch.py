@@ -30,9 +30,11 @@ _SMALL = ("study.yaml", "environment.json", "trials.parquet", "epochs.parquet", 
 def local_run(text: str, *, runs: Path = RUNS, with_files: bool = False) -> Path:
     """Returns the folder of a run; where the text is a URI, after bringing what is missing here to `runs/<name>`.
 
-    with_files: Whether exports and tracebacks are wanted, too, and not only what the journal tells.
+    Args:
+        with_files: Whether exports and tracebacks are wanted, too, and not only what the journal tells.
 
-    Raises: RunFolderError: if there is no such run, or the folder here is another run's.
+    Raises:
+        RunFolderError: If there is no such run, or the folder here is another run's.
     """
     if not is_uri(text):
         return Path(text)

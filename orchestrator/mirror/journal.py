@@ -44,7 +44,9 @@ def segment_name(start: int) -> str:
 def read_remote_journal(remote: RemoteFolder) -> RemoteJournal:
     """Returns the journal of a run elsewhere; an empty one where there is none.
 
-    Raises: JournalError: if a segment is missing. RemoteError: if the storage does not answer.
+    Raises:
+        JournalError: If a segment is missing.
+        RemoteError: If the storage does not answer.
     """
     found, starts, data = _starts(remote), [], bytearray()
     while len(data) in found and (segment := remote.read(segment_name(len(data)))):
@@ -61,8 +63,10 @@ def read_remote_journal(remote: RemoteFolder) -> RemoteJournal:
 def take_longer(folder: RunFolder, remote: RemoteFolder) -> RemoteJournal:
     """Makes the journal here the longer one of both, and returns what is there; the caller holds the run folder.
 
-    Raises: RunFolderError: if neither begins with the other. JournalError: if the one there is damaged.
-        RemoteError: if the storage does not answer.
+    Raises:
+        RunFolderError: If neither begins with the other.
+        JournalError: If the one there is damaged.
+        RemoteError: If the storage does not answer.
     """
     there = read_remote_journal(remote)
     here = folder.journal.read_bytes() if folder.journal.is_file() else b""
@@ -99,7 +103,8 @@ class JournalUploader:
     def flush(self) -> None:
         """Uploads all whole records.
 
-        Raises: RemoteError: if the storage does not take them; what it took is not uploaded again.
+        Raises:
+            RemoteError: If the storage does not take them; what it took is not uploaded again.
         """
         while self._path.is_file() and self._path.stat().st_size > self._end:
             start = self._start if self._end - self._start < SEGMENT_BYTES else self._end

@@ -102,8 +102,9 @@ class RemoteLock:
     def claim(self) -> None:
         """Takes the run.
 
-        Raises: RunFolderError: if another driver was heard from within a minute. RemoteError: if the storage cannot be
-            written to.
+        Raises:
+            RunFolderError: If another driver was heard from within a minute.
+            RemoteError: If the storage cannot be written to.
         """
         now = _storage_now(self._remote, name=self._holder.owner)
         other, seconds = heard_from(self._remote, now=now)
@@ -119,7 +120,9 @@ class RemoteLock:
     def ensure(self) -> None:
         """Renews a heartbeat that grew old, before anything is written.
 
-        Raises: TakenOverError: if another driver took the run meanwhile. RemoteError: if the storage does not answer.
+        Raises:
+            TakenOverError: If another driver took the run meanwhile.
+            RemoteError: If the storage does not answer.
         """
         if self._taken is not None:
             raise self._taken
@@ -130,7 +133,9 @@ class RemoteLock:
     def renew(self) -> None:
         """Writes the heartbeat, unless another driver has.
 
-        Raises: TakenOverError: if so. RemoteError: if the storage does not answer.
+        Raises:
+            TakenOverError: If so.
+            RemoteError: If the storage does not answer.
         """
         with self._renewing:
             data = self._remote.read(HEARTBEAT)
@@ -171,7 +176,8 @@ class RemoteLock:
 def heard_from(remote: RemoteFolder, *, now: float) -> tuple[Holder | None, float]:
     """Returns who was last at work on a run elsewhere, and how many seconds ago.
 
-    now: By the storage's clock.
+    Args:
+        now: By the storage's clock.
     """
     data, changed_at = remote.read(HEARTBEAT), remote.changed_at(HEARTBEAT)
     if data is None or changed_at is None:

@@ -42,8 +42,9 @@ def mirrored(folder: RunFolder, spec: StudySpec, *, tell: Tell) -> Iterator["Mir
 
     At the end everything is there, or an error says how to get it there.
 
-    Raises: RunFolderError: if the storage cannot be used, or another driver holds the run there.
-        StudyFailedError: if it could not be uploaded in the end.
+    Raises:
+        RunFolderError: If the storage cannot be used, or another driver holds the run there.
+        StudyFailedError: If it could not be uploaded in the end.
     """
     if spec.storage.uri is None:
         yield None
@@ -65,7 +66,8 @@ def mirrored(folder: RunFolder, spec: StudySpec, *, tell: Tell) -> Iterator["Mir
 def open_mirror(folder: RunFolder, uri: str, *, tell: Tell) -> "Mirror":
     """Returns the mirror of a run at work; the journal here is the longer one of both from here on.
 
-    Raises: RunFolderError: if the storage cannot be used, holds another run, or another driver holds it.
+    Raises:
+        RunFolderError: If the storage cannot be used, holds another run, or another driver holds it.
     """
     remote = remote_of(folder, uri)
     lock = RemoteLock(remote, holder=Holder.of(folder))
@@ -126,9 +128,11 @@ class Mirror:
     def flush(self, *, is_last: bool = False) -> None:
         """Uploads what is due now.
 
-        is_last: Whether everything is.
+        Args:
+            is_last: Whether everything is.
 
-        Raises: RemoteError: if the storage does not do its part.
+        Raises:
+            RemoteError: If the storage does not do its part.
         """
         # A study that ends before its first trial leaves nothing, here or there.
         if not self._has_any_trial():

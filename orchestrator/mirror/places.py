@@ -19,7 +19,8 @@ Result = TypeVar("Result")
 def patiently(work: Callable[[], Result], *, uri: str, sleep: Callable[[float], None] = time.sleep) -> Result:
     """Returns what the work returns, trying again a few times where that may help.
 
-    Raises: RunFolderError: if the storage does not do its part.
+    Raises:
+        RunFolderError: If the storage does not do its part.
     """
     delays = iter(_RETRY_SECONDS)
     while True:
@@ -43,7 +44,8 @@ def run_uri(folder: RunFolder, uri: str) -> str:
 def remote_of(folder: RunFolder, uri: str) -> RemoteFolder:
     """Returns the run elsewhere.
 
-    Raises: RunFolderError: if its URI cannot be opened.
+    Raises:
+        RunFolderError: If its URI cannot be opened.
     """
     place = run_uri(folder, uri)
     return patiently(lambda: RemoteFolder.open(place), uri=place)
@@ -52,7 +54,8 @@ def remote_of(folder: RunFolder, uri: str) -> RemoteFolder:
 def taken_elsewhere(uri: str | None) -> Callable[[str], bool]:
     """Returns a function that tells whether a run of a name is kept elsewhere already.
 
-    Raises: RunFolderError: by that function, if the storage cannot be used.
+    Raises:
+        RunFolderError: By that function, if the storage cannot be used.
     """
     if uri is None:
         return lambda name: False

@@ -21,7 +21,8 @@ _UNUSABLE = {TrialState.INFEASIBLE, TrialState.FAILED}
 def standing(state: StudyState, *, is_alive: bool | None = None) -> str:
     """Returns where the study stands, in a word or two.
 
-    is_alive: Whether its driver is at work; None if that is not known.
+    Args:
+        is_alive: Whether its driver is at work; None if that is not known.
     """
     if state.finished is not None:
         return "finished"
@@ -35,7 +36,8 @@ def standing(state: StudyState, *, is_alive: bool | None = None) -> str:
 def count_states(trials: Iterable[Trial], *, is_alive: bool = True) -> dict[TrialState, int]:
     """Returns how many trials are in each state, every state included.
 
-    is_alive: Whether the driver is at work; without one, a running trial counts as paused.
+    Args:
+        is_alive: Whether the driver is at work; without one, a running trial counts as paused.
     """
     counts = dict.fromkeys(TrialState, 0)
     for trial in trials:
@@ -166,10 +168,11 @@ def elapsed_seconds(state: StudyState) -> float:
 def seconds_left(state: StudyState, *, elapsed: float) -> float | None:
     """Returns an estimate of the time until every trial has ended; None until one has, in this session.
 
-    elapsed: Seconds since this session began.
-
     The work so far (trials ended, and the trained share of those under way) over the busy time of all slots gives the
     time that a trial takes; the rest goes no faster than all slots together, and no faster than its longest trial.
+
+    Args:
+        elapsed: Seconds since this session began.
     """
     header, since = state.header, session_start(state)
     slots = max(1, state.sessions[-1].slots) if state.sessions else 1

@@ -78,7 +78,8 @@ def state_counts(trials: pa.Table) -> dict[TrialState, int]:
 def cost(trials: pa.Table, *, max_epochs: int) -> Cost:
     """Returns what the trials took, and what stopping some of them early saved.
 
-    max_epochs: Epochs of a trial that nothing stops.
+    Args:
+        max_epochs: Epochs of a trial that nothing stops.
     """
     # Epochs that another run trained cost nothing here.
     trials = trials.filter(pc.is_null(trials["reused_from"]))

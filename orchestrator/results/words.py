@@ -95,14 +95,15 @@ def targets_in_words(task: Task) -> str:
 def storage_in_words(storage: str, *, decoded_bytes: int, budget_bytes: int, is_given: bool) -> str:
     """Returns how images are kept and why.
 
-    is_given: Whether the study names the budget.
-
     >>> storage_in_words("decoded", decoded_bytes=2_000_000, budget_bytes=4_000_000_000, is_given=True)
     'decoded in memory maps, 2.0 MB'
     >>> storage_in_words("encoded", decoded_bytes=12_300_000_000, budget_bytes=4_000_000_000, is_given=True)
     'streamed: decoded images would need 12.3 GB, data.memory_gb allows 4.0 GB'
     >>> storage_in_words("decoded", decoded_bytes=12_300_000_000, budget_bytes=4_000_000_000, is_given=False)
     "decoded in memory maps, 12.3 GB, although half of this machine's memory is 4.0 GB: only encoded images stream"
+
+    Args:
+        is_given: Whether the study names the budget.
     """
     decoded = size_in_words(decoded_bytes)
     allowed = "data.memory_gb allows" if is_given else "half of this machine's memory is"

@@ -106,7 +106,8 @@ class TableWriter:
     def write(self) -> None:
         """Writes both tables if the journal has grown since the last time.
 
-        Raises: StudyPausedError: if another driver has taken over.
+        Raises:
+            StudyPausedError: If another driver has taken over.
         """
         self._recorder.check()
         with self._recorder.lock:

@@ -15,9 +15,11 @@ import shutil
 def new_run_folder(runs: Path, spec: StudySpec, *, is_taken: Callable[[str], bool] = lambda name: False) -> RunFolder:
     """Makes a folder for a new run, `runs/<study>`, or `runs/<study>-2` and so on where that is taken.
 
-    is_taken: Whether a name is taken elsewhere.
+    Args:
+        is_taken: Whether a name is taken elsewhere.
 
-    Raises: RunFolderError: if it cannot be made.
+    Raises:
+        RunFolderError: If it cannot be made.
     """
     number = 1
     while True:
@@ -32,7 +34,9 @@ def new_run_folder(runs: Path, spec: StudySpec, *, is_taken: Callable[[str], boo
 def make_run_folder(root: Path, spec: StudySpec) -> RunFolder:
     """Makes a run folder with the expanded study in it; only its owner may look inside.
 
-    Raises: RunFolderError: if it cannot be made. FileExistsError: if there is one.
+    Raises:
+        RunFolderError: If it cannot be made.
+        FileExistsError: If there is one.
     """
     folder = RunFolder(root)
     try:
@@ -56,7 +60,8 @@ def make_run_folder(root: Path, spec: StudySpec) -> RunFolder:
 def open_run_folder(root: Path) -> RunFolder:
     """Returns an existing run folder.
 
-    Raises: RunFolderError: if there is none.
+    Raises:
+        RunFolderError: If there is none.
     """
     folder = RunFolder(root)
     try:

@@ -62,7 +62,8 @@ class DriverLock:
     def check(self) -> None:
         """Makes sure that this driver may still write; asks the disk only where no heartbeat did so lately.
 
-        Raises: StudyPausedError: if another driver has taken over.
+        Raises:
+            StudyPausedError: If another driver has taken over.
         """
         # A machine that slept, or a disk that hung, may have kept the heartbeat from noticing.
         if not self.is_lost.is_set() and self._clock() - self._confirmed_at > 3 * HEARTBEAT_SECONDS:
@@ -94,9 +95,11 @@ def driver_lock(
 ) -> Iterator[DriverLock]:
     """Holds a run folder for this driver alone; the operating system frees it if the driver dies.
 
-    tell: Is told, in words, when the folder is taken over from a driver that died.
+    Args:
+        tell: Is told, in words, when the folder is taken over from a driver that died.
 
-    Raises: RunFolderError: if another driver holds it, saying which.
+    Raises:
+        RunFolderError: If another driver holds it, saying which.
     """
     lock = FileLock(folder.lock, timeout=_LOCK_TIMEOUT_SECONDS, mode=0o600)
     try:
@@ -153,7 +156,8 @@ def _held(folder: RunFolder, *, now: float) -> str:
 def _take_over(folder: RunFolder, *, now: float) -> str:
     """Returns what to say where the last driver did not end by itself; an empty text where it did.
 
-    Raises: RunFolderError: if that driver is on another machine and may be alive.
+    Raises:
+        RunFolderError: If that driver is on another machine and may be alive.
     """
     owner = read_owner(folder)
     if owner is None:

@@ -49,7 +49,8 @@ class Proposer:
     def remember(self, trials: Iterable[Trial]) -> None:
         """Takes over trials from a journal, in the order they were proposed.
 
-        Raises: JournalError: if one of them is none of the study's.
+        Raises:
+            JournalError: If one of them is none of the study's.
         """
         for trial in sorted(trials, key=lambda item: item.number):
             try:

@@ -140,7 +140,8 @@ def _extremes(parameter: Parameter) -> Iterable[object]:
 def task_problems(data: DataSpec, objective: object, *, space: SearchSpace | None) -> list[Problem]:
     """Returns what is wrong with the objective's metric, and with families that cannot learn these targets.
 
-    objective: The section as it was written; anything but a mapping with a text as its metric is told elsewhere.
+    Args:
+        objective: The section as it was written; anything but a mapping with a text as its metric is told elsewhere.
     """
     return [*_metric_problems(data, objective), *(_target_problems(data, space) if space is not None else ())]
 

@@ -20,7 +20,8 @@ _NUM_ARGUMENTS = 3
 def with_source(space: SearchSpace, *, folder: Path) -> tuple[SearchSpace, list[Problem]]:
     """Returns the space with `source` among its parameters, and what is wrong with its function.
 
-    folder: Where the function's module is.
+    Args:
+        folder: Where the function's module is.
     """
     families = [name for name in space.families if name in FAMILIES and FAMILIES[name].has_own_parameters]
     if not families:

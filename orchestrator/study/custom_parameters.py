@@ -13,7 +13,8 @@ _ALIKE = 0.85
 def own_parameter_complaint(parameter: Parameter, families: Sequence[str], *, space: SearchSpace) -> str:
     """Returns what is wrong with a parameter under families that run a user's code, or an empty string.
 
-    families: Those under which the parameter can be active.
+    Args:
+        families: Those under which the parameter can be active.
     """
     ignoring = [family for family in families if parameter.name in FAMILIES[family].ignores]
     if ignoring:

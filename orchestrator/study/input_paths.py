@@ -12,7 +12,8 @@ from trainables.specs.data import PATH_FIELDS, DataSpec
 def path_problems(data: DataSpec, *, base: Path) -> list[Problem]:
     """Returns a problem for each path of the data that leads nowhere; patterns such as `*.parquet` are not followed.
 
-    base: The folder that relative paths start from.
+    Args:
+        base: The folder that relative paths start from.
     """
     return [
         Problem(path=f"data.{field}", message=message)
@@ -41,7 +42,8 @@ def path_complaint(given: str, *, base: Path) -> str:
 def reuse_problems(reuse: Iterable[str], *, base: Path) -> list[Problem]:
     """Returns a problem for each run that is to be reused and is none.
 
-    base: The folder that relative paths start from.
+    Args:
+        base: The folder that relative paths start from.
     """
     problems = []
     for given in reuse:

@@ -32,10 +32,12 @@ def packaged_studies() -> list[str]:
 def load_study(source: str | Path, *, overrides: Sequence[str] = ()) -> StudySpec:
     """Returns the study of a file, or the packaged study of that name.
 
-    source: A path, or a name that `packaged_studies` lists.
-    overrides: `key=value` texts such as `schedule.max_epochs=3`; values are YAML, relative paths start here.
+    Args:
+        source: A path, or a name that `packaged_studies` lists.
+        overrides: `key=value` texts such as `schedule.max_epochs=3`; values are YAML, relative paths start here.
 
-    Raises: StudyFileError: with all mistakes at once, one a line.
+    Raises:
+        StudyFileError: With all mistakes at once, one a line.
     """
     text, base, where, study_dir = _find_study(source)
     mapping = apply_overrides(text, overrides, where=where)
@@ -49,12 +51,14 @@ def parse_study(
 ) -> StudySpec:
     """Returns the study that a mapping describes.
 
-    base: The folder that relative paths start from.
-    study_dir: The folder that relative names in variants start from; None: the same.
-    where: What to call the mapping in errors.
-    is_run: Whether it is the study of a run that has begun.
+    Args:
+        base: The folder that relative paths start from.
+        study_dir: The folder that relative names in variants start from; None: the same.
+        where: What to call the mapping in errors.
+        is_run: Whether it is the study of a run that has begun.
 
-    Raises: StudyFileError: with all mistakes at once, one a line.
+    Raises:
+        StudyFileError: With all mistakes at once, one a line.
     """
     if not isinstance(mapping, Mapping):
         raise StudyFileError(

@@ -11,7 +11,8 @@ _FAMILY = "family"
 def replaced_parameter_problems(space: SearchSpace) -> list[Problem]:
     """Returns the parameters that would vary without effect in some variants of the space.
 
-    space: Of known families, known parameters and allowed values.
+    Args:
+        space: Of known families, known parameters and allowed values.
     """
     return [
         Problem(path=f"space.params.{parameter.name}", message=message)

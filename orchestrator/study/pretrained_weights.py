@@ -25,7 +25,8 @@ def with_weights_files(
     So a variant's id tells with which weights it began. A space that has the hashes already, as the study of a run
     does, is compared with the files as they are now.
 
-    folder: Where relative names start.
+    Args:
+        folder: Where relative names start.
     """
     files = list(_weights_files(space)) if space is not None else []
     if space is None or not files:

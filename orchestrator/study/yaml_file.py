@@ -54,7 +54,8 @@ class _StrictLoader(yaml.SafeLoader):
 def read_study_file(path: Path) -> str:
     """Returns the text of a study file.
 
-    Raises: StudyFileError: if it cannot be read as text.
+    Raises:
+        StudyFileError: If it cannot be read as text.
     """
     try:
         if path.stat().st_size > MAX_SIZE_BYTES:
@@ -71,7 +72,8 @@ def read_study_file(path: Path) -> str:
 def parse_yaml(text: str, *, where: str) -> Any:
     """Returns what a YAML text says.
 
-    Raises: StudyFileError: naming line and column of a mistake.
+    Raises:
+        StudyFileError: Naming line and column of a mistake.
     """
     try:
         return yaml.load(text, Loader=_StrictLoader)
@@ -104,7 +106,9 @@ def apply_overrides(text: str, overrides: Sequence[str], *, where: str) -> Any:
 
     A relative path given this way starts at the current folder, not at the study file's.
 
-    Raises: StudyFileError: if the text is not YAML; InputError: if an override cannot be set.
+    Raises:
+        StudyFileError: If the text is not YAML.
+        InputError: If an override cannot be set.
     """
     mapping = parse_yaml(text, where=where)
     for override in overrides:

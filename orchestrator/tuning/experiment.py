@@ -95,7 +95,8 @@ class Tuning:
     def wait(self, timeout_seconds: float) -> bool:
         """Returns whether all trials have ended, after waiting at most so long.
 
-        Raises: OrchestratorError or OSError: what ended Ray Tune's loop, unless a pause did.
+        Raises:
+            OrchestratorError or OSError: What ended Ray Tune's loop, unless a pause did.
         """
         # Not join(): a KeyboardInterrupt inside it makes Python take a running thread for a finished one.
         if not self._has_ended.wait(timeout_seconds):

@@ -47,10 +47,12 @@ class LateTrial:
 def report_limit(setting: float | Literal["auto"], *, longest: float | None) -> float | None:
     """Returns how many seconds a report may take; None: as long as it likes.
 
-    setting: `resources.report_timeout_seconds`. longest: Seconds that the slowest report of the study took so far.
-
     >>> report_limit(90, longest=None), report_limit("auto", longest=None), report_limit("auto", longest=100.0)
     (90, None, 1000.0)
+
+    Args:
+        setting: `resources.report_timeout_seconds`.
+        longest: Seconds that the slowest report of the study took so far.
     """
     if setting != "auto":
         return setting
@@ -62,7 +64,8 @@ def late_trials(
 ) -> list[LateTrial]:
     """Returns the trials with workers that have been silent for too long, in the order they were proposed.
 
-    not_before: A time before which silence does not count, such as when a driver that slept awoke.
+    Args:
+        not_before: A time before which silence does not count, such as when a driver that slept awoke.
     """
     limit = report_limit(setting, longest=state.longest_report_seconds)
     if limit is None:

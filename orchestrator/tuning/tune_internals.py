@@ -38,7 +38,8 @@ class NoTuneProgress(Unsaved, TrialProgressCallback):
 def forget_ended(controller: Any) -> None:
     """Makes Ray Tune's controller forget the trials that have ended and left their workers.
 
-    controller: A `TuneController`, between two of its steps.
+    Args:
+        controller: A `TuneController`, between two of its steps.
     """
     ended = {
         trial
@@ -73,7 +74,8 @@ class DeathsCountedOnce(TuneController):
 def count_deaths_once(controller: Any) -> None:
     """Makes Ray Tune's controller one that hears of each death of a worker once; `Tuner` lets nobody choose its class.
 
-    controller: A `TuneController`.
+    Args:
+        controller: A `TuneController`.
     """
     if type(controller) is TuneController:
         controller.__class__ = DeathsCountedOnce

@@ -18,7 +18,8 @@ def builtin_names() -> tuple[str, ...]:
 def builtin_text(name: str) -> str:
     """Returns a built-in space as YAML text, comments included; ready to be copied and changed.
 
-    Raises: SpaceError: if there is no such space.
+    Raises:
+        SpaceError: If there is no such space.
     """
     names = builtin_names()
     if name not in names:

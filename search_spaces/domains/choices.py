@@ -13,12 +13,13 @@ class Choice:
 
     Options are told apart by type and value: 1, 1.0 and True are three options.
 
-    Raises: SpaceError: if there is no option, or one of them twice.
-
     >>> Choice(["relu", "elu"]).contains("elu")
     True
     >>> Choice([[16, 32], [32, 64]]).values()
     [(16, 32), (32, 64)]
+
+    Raises:
+        SpaceError: If there is no option, or one of them twice.
     """
 
     options: Sequence[Value]
@@ -66,7 +67,8 @@ class Choice:
 
         An option of the same type and value wins; else 4.0 finds 4, unless two options equal it.
 
-        Raises: SpaceError: if the value is not an option.
+        Raises:
+            SpaceError: If the value is not an option.
         """
         wanted = canonical(value)
         exact = [i for i, option in enumerate(self.options) if identity(option) == identity(wanted)]
@@ -83,7 +85,8 @@ class Choice:
     def normalise(self, value: object) -> Value:
         """Returns the option that equals the value.
 
-        Raises: SpaceError: if the value is not an option.
+        Raises:
+            SpaceError: If the value is not an option.
         """
         return self.at(self.index(value))
 
@@ -131,7 +134,8 @@ class Fixed:
     def normalise(self, value: object) -> Value:
         """Returns the fixed value.
 
-        Raises: SpaceError: if the value is another one.
+        Raises:
+            SpaceError: If the value is another one.
         """
         return self._choice().normalise(value)
 

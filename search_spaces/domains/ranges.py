@@ -15,18 +15,19 @@ STEP_TOLERANCE = Fraction(1, 10**6)
 class Float:
     """A real number from low to high, both included.
 
+    >>> Float(0, 0.3, step=0.1).values()
+    [0.0, 0.1, 0.2, 0.3]
+    >>> Float(0, 0.3, step=0.1).normalise(0.1 + 0.2)
+    0.3
+
     Args:
         low: The smallest value; above 0 when log is set.
         high: The largest value.
         log: Whether the search looks on a logarithmic scale.
         step: The values are low, low + step, ... up to high, in exact decimal arithmetic; excludes log.
 
-    Raises: SpaceError: if the arguments contradict each other.
-
-    >>> Float(0, 0.3, step=0.1).values()
-    [0.0, 0.1, 0.2, 0.3]
-    >>> Float(0, 0.3, step=0.1).normalise(0.1 + 0.2)
-    0.3
+    Raises:
+        SpaceError: If the arguments contradict each other.
     """
 
     low: float
@@ -78,7 +79,8 @@ class Float:
     def normalise(self, value: object) -> float:
         """Returns the value as a float, snapped onto the steps when there are any.
 
-        Raises: SpaceError: if the value is outside the domain.
+        Raises:
+            SpaceError: If the value is outside the domain.
         """
         number = _as_number(value)
         if number is None:
@@ -106,16 +108,17 @@ class Float:
 class Int:
     """A whole number from low to high, both included.
 
+    >>> Int(8, 32, step=8).values()
+    [8, 16, 24, 32]
+
     Args:
         low: The smallest value; above 0 when log is set.
         high: The largest value.
         log: Whether the search looks on a logarithmic scale.
         step: The values are low, low + step, ... up to high; excludes log.
 
-    Raises: SpaceError: if the arguments contradict each other.
-
-    >>> Int(8, 32, step=8).values()
-    [8, 16, 24, 32]
+    Raises:
+        SpaceError: If the arguments contradict each other.
     """
 
     low: int
@@ -160,7 +163,8 @@ class Int:
     def normalise(self, value: object) -> int:
         """Returns the value as an int.
 
-        Raises: SpaceError: if the value is outside the domain.
+        Raises:
+            SpaceError: If the value is outside the domain.
         """
         number = _as_number(value)
         if number is None or number != int(number) or int(number) not in self._range():

@@ -22,10 +22,11 @@ def canonical(value: object) -> Value:
 
     Text such as "1e-4" becomes the number it spells, because YAML 1.1 reads an unquoted 1e-4 as text.
 
-    Raises: SpaceError: if it is neither a finite scalar nor a flat list of such.
-
     >>> canonical([16, 32]), canonical("1e-4"), canonical("same")
     ((16, 32), 0.0001, 'same')
+
+    Raises:
+        SpaceError: If it is neither a finite scalar nor a flat list of such.
     """
     if isinstance(value, _LISTS):
         return tuple(_scalar(item) for item in value)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 
-from small_runs import STUDY, Commands, Ended, Rows, complaints_of, rows_of, state_of, variants_of, wait_until  # noqa: E402
+from small_runs import STUDY, Commands, Ended, Rows, complaints_of, rows_of, state_of, variants_of, wait_until
 
 RUN = "runs/small"
 #: Kinds of files, each drawn alike: there are far more checkpoints than journals.

@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 
-from small_runs import STUDY, Commands, Ended, Rows, complaints_of, rows_of, state_of, variants_of, wait_until  # noqa: E402
+from small_runs import STUDY, Commands, Ended, Rows, complaints_of, rows_of, state_of, variants_of, wait_until
 
 MB = 1_000_000
 NUM_REPORTS = STUDY["search"]["trials"] * STUDY["schedule"]["max_epochs"]

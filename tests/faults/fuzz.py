@@ -15,8 +15,8 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / "helpers")]
 
-from test_fuzz_run_folders import make_runs, read_mangled
-from test_fuzz_study_files import load_mangled, mangled_study
+from test_fuzz_run_folders import make_runs, read_mangled  # noqa: E402
+from test_fuzz_study_files import load_mangled, mangled_study  # noqa: E402
 
 
 def fuzz(what: str, *, times: int, seed: int, one: Callable[[random.Random], str]) -> int:

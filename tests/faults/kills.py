@@ -21,7 +21,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 
-from small_runs import Commands, complaints_of, rows_of, state_of, variants_of, wait_until  # noqa: E402
+from small_runs import Commands, complaints_of, rows_of, state_of, variants_of, wait_until
 
 MAX_EPOCHS, NUM_TRIALS = 20, 6
 NUM_REPORTS = NUM_TRIALS * MAX_EPOCHS

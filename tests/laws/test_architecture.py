@@ -354,6 +354,8 @@ def oversized(root: Path) -> list[str]:
     return found
 
 
+#: Files that stay as they are to the byte: their hash is part of the variants that were made with them.
+FROZEN = {"orchestrator/studies/custom_model.py"}
 SECTIONS = ("Args", "Returns", "Yields", "Raises", "Attributes", "Source", "Examples")
 
 
@@ -361,6 +363,8 @@ def loose_docstrings(root: Path) -> list[str]:
     """Returns docstrings with a line `name: text` outside of a section, or a section's text on its heading's line."""
     found = []
     for path, tree, _ in sources(root):
+        if path in FROZEN:
+            continue
         for node in ast.walk(tree):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 found += [

@@ -11,7 +11,9 @@ from enum import Enum
 class Preprocessing(Enum):
     """How a backbone was trained to see pixels of 0-255, by Keras's names.
 
-    WITHIN: Its own layers scale; Keras can leave them out. ALWAYS_WITHIN: Keras cannot.
+    Attributes:
+        WITHIN: Its own layers scale; Keras can leave them out.
+        ALWAYS_WITHIN: Its own layers scale, and Keras cannot leave them out.
     """
 
     TF = "tf"

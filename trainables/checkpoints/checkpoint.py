@@ -89,7 +89,8 @@ def checkpoint_folder(trial_folder: Path, *, epoch: int) -> Path:
 def save_checkpoint(trial_folder: Path, checkpoint: Checkpoint, *, is_durable: bool = True) -> Path:
     """Writes a checkpoint, whole or not at all, and returns its folder.
 
-    is_durable: whether a power loss leaves it, once this has returned.
+    Args:
+        is_durable: Whether a power loss leaves it, once this has returned.
     """
     folder = checkpoint_folder(trial_folder, epoch=checkpoint.epoch)
     draft = begin_draft(folder, checkpoint.state, is_durable=is_durable)
@@ -137,7 +138,8 @@ def finish_draft(folder: Path, checkpoint: Checkpoint, *, draft: Draft, is_durab
 def load_checkpoint(folder: Path, *, variant_id: str) -> Checkpoint:
     """Returns a checkpoint after verifying every byte of it.
 
-    Raises: CheckpointError: if it is missing, damaged, or of another variant.
+    Raises:
+        CheckpointError: If it is missing, damaged, or of another variant.
     """
     place = existing(folder)
     try:

@@ -34,9 +34,11 @@ def is_superseded(checkpoints: Path, *, session: int) -> bool:
 def leave_if_superseded(checkpoints: Path, *, session: int) -> None:
     """Ends this worker if a later session is at work: its trial is in other hands.
 
-    session: This worker's; 0 where there is none, as in an export.
+    Args:
+        session: This worker's; 0 where there is none, as in an export.
 
-    Raises: SystemExit: which ends the worker's process and is no failure of the trial.
+    Raises:
+        SystemExit: Which ends the worker's process and is no failure of the trial.
     """
     if is_superseded(checkpoints, session=session):
         logger.warning("checkpoints=%s session=%d decision=leave", checkpoints, session)

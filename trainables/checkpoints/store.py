@@ -48,9 +48,11 @@ class CheckpointStore:
     def fetch(self, *, variant_id: str, is_needed: bool) -> None:
         """Brings the newest valid checkpoint here if it is newer than what is here.
 
-        is_needed: Whether the trial has reports already, so that beginning anew would train much again.
+        Args:
+            is_needed: Whether the trial has reports already, so that beginning anew would train much again.
 
-        Raises: OSError: if nothing is here and the storage does not answer, only where it is needed.
+        Raises:
+            OSError: If nothing is here and the storage does not answer, only where it is needed.
         """
         if self._remote is None:
             return
@@ -73,7 +75,8 @@ class CheckpointStore:
     def fetch_epoch(self, epoch: int, *, variant_id: str) -> None:
         """Brings a checkpoint here that is not valid here; nothing happens where there is no place elsewhere.
 
-        Raises: CheckpointError: if it is not valid there either, or the storage does not answer.
+        Raises:
+            CheckpointError: If it is not valid there either, or the storage does not answer.
         """
         if self._remote is None:
             return
@@ -111,7 +114,8 @@ class CheckpointStore:
 def sync_trial(there: RemoteFolder, folder: Path, *, keep: frozenset[int]) -> None:
     """Uploads the checkpoints of a trial that are here only, then removes those that are not wanted any more.
 
-    keep: Epochs whose checkpoints stay there whether they are here or not.
+    Args:
+        keep: Epochs whose checkpoints stay there whether they are here or not.
     """
     upload_trial(there, folder)
     kept = keep | set(saved_epochs(folder))
@@ -126,7 +130,8 @@ def sync_trial(there: RemoteFolder, folder: Path, *, keep: frozenset[int]) -> No
 def upload_trial(there: RemoteFolder, folder: Path, *, known: Container[int] | None = None) -> None:
     """Uploads the checkpoints of a trial that are here only.
 
-    known: The epochs that were just seen there; None: the marks are believed.
+    Args:
+        known: The epochs that were just seen there; None: the marks are believed.
     """
     marks = _marks(folder)
     for epoch in saved_epochs(folder):

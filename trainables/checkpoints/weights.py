@@ -31,7 +31,8 @@ def reduced_epochs(trial_folder: Path) -> list[int]:
 def reduce_to_weights(trial_folder: Path, *, epoch: int, variant_id: str) -> Path:
     """Replaces a checkpoint by its weights and returns their folder; a kill leaves one of the two, or both.
 
-    Raises: CheckpointError: if the checkpoint is damaged; it stays as it is.
+    Raises:
+        CheckpointError: If the checkpoint is damaged; it stays as it is.
     """
     full, folder = checkpoint_folder(trial_folder, epoch=epoch), weights_folder(trial_folder, epoch=epoch)
     checkpoint = load_checkpoint(full, variant_id=variant_id)
@@ -45,7 +46,8 @@ def reduce_to_weights(trial_folder: Path, *, epoch: int, variant_id: str) -> Pat
 def load_validated(trial_folder: Path, *, epoch: int, variant_id: str) -> Checkpoint:
     """Returns an epoch's checkpoint, or its weights alone where only they are left.
 
-    Raises: CheckpointError: if there is neither, whole.
+    Raises:
+        CheckpointError: If there is neither, whole.
     """
     try:
         return load_checkpoint(checkpoint_folder(trial_folder, epoch=epoch), variant_id=variant_id)

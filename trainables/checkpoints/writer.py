@@ -57,9 +57,11 @@ class CheckpointWriter:
     def finish(self, checkpoint: Checkpoint, *, keep: Iterable[int], is_last: bool) -> None:
         """Returns when the checkpoint is on disk, and starts to delete all but those of the epochs to keep.
 
-        is_last: whether the trial ends with it; then nothing is left to do after this.
+        Args:
+            is_last: Whether the trial ends with it; then nothing is left to do after this.
 
-        Raises: OSError: if the disk is full, or the like.
+        Raises:
+            OSError: If the disk is full, or the like.
         """
         folder = checkpoint_folder(self._folder, epoch=checkpoint.epoch)
         is_durable = is_last or self._is_sync_due()

@@ -41,7 +41,8 @@ _BATCH = 256
 def export_model(request: ExportRequest) -> ExportResult:
     """Writes one model in all its formats, verified, with its manifest; the folder appears whole.
 
-    Raises: ExportError: if the checkpoint is damaged or a file does not predict what the checkpoint predicts.
+    Raises:
+        ExportError: If the checkpoint is damaged or a file does not predict what the checkpoint predicts.
     """
     os.umask(PRIVATE)
     configure_devices(request.worker.device)

@@ -25,8 +25,12 @@ def restored_model(
 ) -> Any:
     """Returns the variant's Keras model with the weights that were validated, not compiled.
 
-    statistics: of the training split's pixels. study_dir: where relative names in the variant start.
-    Raises: CheckpointError: if the checkpoint is not of this variant.
+    Args:
+        statistics: Of the training split's pixels.
+        study_dir: Where relative names in the variant start.
+
+    Raises:
+        CheckpointError: If the checkpoint is not of this variant.
     """
     model = fresh_model(variant, task=task, statistics=statistics, study_dir=study_dir)
     assign(model_variables(model), validated_weights(checkpoint.state), variant=variant)

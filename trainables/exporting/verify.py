@@ -16,10 +16,11 @@ def check_outputs(expected: Any, actual: Any, *, what: str) -> float:
 
     expected, actual: one array (images, size), or one by output name.
 
-    Raises: ExportError: if the outputs are not the same ones, or `check_parity` finds something.
-
     >>> check_outputs({"age": np.array([[40.0]])}, {"age": np.array([[40.0]])}, what="model.keras")
     0.0
+
+    Raises:
+        ExportError: If the outputs are not the same ones, or `check_parity` finds something.
     """
     outputs, found = dict(_named(expected)), dict(_named(actual))
     if outputs.keys() != found.keys():
@@ -35,10 +36,11 @@ def check_parity(expected: np.ndarray, actual: np.ndarray, *, what: str) -> floa
 
     expected, actual: float (images, size).
 
-    Raises: ExportError: if shapes differ, anything is not finite, or the difference exceeds the tolerance.
-
     >>> check_parity(np.array([[0.25, 0.75]]), np.array([[0.25, 0.75]]), what="model.keras")
     0.0
+
+    Raises:
+        ExportError: If shapes differ, anything is not finite, or the difference exceeds the tolerance.
     """
     if expected.shape != actual.shape:
         raise ExportError(f"{what}: predicts shape {actual.shape}, its checkpoint {expected.shape}; export it again")

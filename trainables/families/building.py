@@ -68,10 +68,12 @@ def build_model(variant: Variant, *, task: Task, statistics: PixelStatistics | N
     ask for. A family finds the constants of its first layer as `pixel_scaling` among its parameters, and the folder
     that relative names in a variant start from as `study_dir`, and parameters of the user's own as `own_parameters`.
 
-    statistics: of the training split; only a variant with normalization 'standardize' needs them.
-    study_dir: only families that read files of the user's need it.
+    Args:
+        statistics: Of the training split; only a variant with normalization 'standardize' needs them.
+        study_dir: Only families that read files of the user's need it.
 
-    Raises: InfeasibleError: if the variant does not fit images of this shape.
+    Raises:
+        InfeasibleError: If the variant does not fit images of this shape.
     """
     family = FAMILIES[variant.family]
     # Late, because Keras brings TensorFlow, and the driver reads FAMILIES without it.

@@ -27,10 +27,13 @@ Result = TypeVar("Result")
 def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
     """Returns the model that the user's function returns for (params, input_shape, targets).
 
-    params: `function`, `source`, `study_dir` and `own_parameters`, of which the function gets only the last.
+    Args:
+        params: `function`, `source`, `study_dir` and `own_parameters`, of which the function gets only the last.
 
-    Raises: UserCodeError: if it returns anything but a model of this task. DataError: if its code is not what the study
-        began with. Whatever the function itself raises is passed on: InfeasibleError refuses a variant in words.
+    Raises:
+        UserCodeError: If it returns anything but a model of this task.
+        DataError: If its code is not what the study began with. Whatever the function itself raises is passed on:
+            InfeasibleError refuses a variant in words.
     """
     reference, folder = params["function"], Path(params["study_dir"] or ".").absolute()
     where = f"function {reference!r}"
@@ -104,7 +107,9 @@ _SIZES = {
 def check_model(model: object, task: Task, *, where: str, folder: Path) -> None:
     """Raises UserCodeError where it is no model of this task; errors of the user's own lines are passed on.
 
-    where: What to call the function. folder: Where the user's files are.
+    Args:
+        where: What to call the function.
+        folder: Where the user's files are.
     """
     if not isinstance(model, keras.Model):
         raise UserCodeError(

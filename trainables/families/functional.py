@@ -3,7 +3,7 @@
 Image, 3x3 convolution, modules, global average, output. A module is: a 1x1 convolution where its input has other
 channels than the module has filters; parallel convolutions; their merge; and a skip over the module, if asked for.
 
-Sources: Szegedy et al. 2014, "Going Deeper with Convolutions", arXiv:1409.4842, for branches and 1x1 reductions;
+Source: Szegedy et al. 2014, "Going Deeper with Convolutions", arXiv:1409.4842, for branches and 1x1 reductions;
 Huang et al. 2016, "Densely Connected Convolutional Networks", arXiv:1608.06993, for skips by concatenation; He et al.
 2015, arXiv:1512.03385, for skips by addition.
 """
@@ -37,8 +37,9 @@ _Shared = dict[tuple[int, int], layers.Layer]
 def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
     """Returns the model of a complete set of parameters (see `families.parameters.FUNCTIONAL`).
 
-    Raises: InfeasibleError: if the image is too small to be pooled so often, filters cannot be divided over the
-        branches, or shared convolutions find no two modules of equal filters.
+    Raises:
+        InfeasibleError: If the image is too small to be pooled so often, filters cannot be divided over the branches,
+            or shared convolutions find no two modules of equal filters.
     """
     _check(params, input_shape=task.input_shape)
     image, scale = scaled_input(task.input_shape, params.get("pixel_scaling"))

@@ -4,9 +4,9 @@ Each input goes through the trunk and becomes one vector; the inputs' vectors li
 of them. Inputs may share the trunk's convolutions; normalisations are each input's own, as the statistics
 of two inputs need not be alike.
 
-Sources: Caruana 1997, "Multitask Learning", Machine Learning 28, for a trunk shared by tasks; Bromley et al. 1993,
-"Signature Verification using a Siamese Time Delay Neural Network", for one shared by inputs; He et al. 2015,
-arXiv:1512.03385, for residual blocks.
+Source: Caruana 1997, "Multitask Learning", Machine Learning 28, for a trunk shared by tasks; Bromley et al. 1993,
+"Signature Verification using a Siamese Time Delay Neural Network", for one shared by inputs; He et al. 2015, for
+residual blocks, arXiv:1512.03385.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,8 @@ _JOINTS = {"flatten": layers.Flatten, "global_average": layers.GlobalAveragePool
 def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
     """Returns the model of a complete set of parameters (see `families.parameters_multitask.MULTITASK`).
 
-    Raises: InfeasibleError: if the image is too small to be pooled so often.
+    Raises:
+        InfeasibleError: If the image is too small to be pooled so often.
     """
     _check_size(params, input_shape=task.input_shape)
     images, scaled = _inputs(task, params.get("pixel_scaling") or PixelScaling())

@@ -1,6 +1,6 @@
 """The family `residual`: stages of residual blocks, by Keras's functional API.
 
-Sources: He et al. 2015, "Deep Residual Learning for Image Recognition", arXiv:1512.03385, section 4.2: the first stage
+Source: He et al. 2015, "Deep Residual Learning for Image Recognition", arXiv:1512.03385, section 4.2: the first stage
 keeps the image's size, each further stage halves it; shortcuts that change shape are 1x1 projections (option B).
 Bottleneck blocks halve in their 3x3 convolution, so that no pixel is skipped; parameters are the same. He et al. 2016,
 "Identity Mappings in Deep Residual Networks", arXiv:1603.05027, for pre-activation. Hu et al. 2017, arXiv:1709.01507,
@@ -37,7 +37,8 @@ def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
 
     What a preset fixes wins over the parameters of the same names.
 
-    Raises: InfeasibleError: if the image is too small for the number of stages.
+    Raises:
+        InfeasibleError: If the image is too small for the number of stages.
     """
     params = {**params, **PRESETS[params["preset"]]}
     _check_size(params["num_stages"], input_shape=task.input_shape)

@@ -37,8 +37,9 @@ _HEADS = {
 def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
     """Returns the model of a complete set of parameters (see `families.parameters.SEQUENTIAL`).
 
-    Raises: InfeasibleError: if a kernel or a pooling window no longer fits the image, or a list is not as long as
-        there are blocks.
+    Raises:
+        InfeasibleError: If a kernel or a pooling window no longer fits the image, or a list is not as long as there are
+            blocks.
     """
     check_size(params, input_shape=task.input_shape)
     stack = scaled_input(task.input_shape, params.get("pixel_scaling"))
@@ -58,11 +59,12 @@ def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
 def check_size(params: Mapping[str, Any], *, input_shape: tuple[int, int, int]) -> tuple[int, int]:
     """Returns (height, width) of the last block's output.
 
-    Raises: InfeasibleError: if a block does not fit.
-
     >>> check_size({"num_blocks": 2, "convs_per_block": 1, "kernel_size": 3, "stride": 1, "padding": "valid",
     ...             "pooling": "max"}, input_shape=(28, 28, 1))
     (5, 5)
+
+    Raises:
+        InfeasibleError: If a block does not fit.
     """
     input_size = size = input_shape[:2]
     kernels = one_a_block(params["kernel_size"], name="kernel_size", num_blocks=params["num_blocks"])

@@ -155,7 +155,8 @@ class DeeplySupervised(keras.Model):
 def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
     """Returns the model of a complete set of parameters (see `families.parameters_subclassed`).
 
-    Raises: InfeasibleError: if the image is too small for so many blocks, or the second classifier has no place.
+    Raises:
+        InfeasibleError: If the image is too small for so many blocks, or the second classifier has no place.
     """
     design = Design(**{name: params[name] for name in Design.__dataclass_fields__})
     _check(design, input_shape=task.input_shape)

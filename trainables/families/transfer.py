@@ -48,8 +48,9 @@ _SCALINGS: Mapping[Preprocessing, PixelScaling] = {
 def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
     """Returns the model of a complete set of parameters (see `families.parameters_transfer.TRANSFER`).
 
-    Raises: InfeasibleError: if the backbone takes no such images, width or weights. DataError: if its weights are not
-        there.
+    Raises:
+        InfeasibleError: If the backbone takes no such images, width or weights.
+        DataError: If its weights are not there.
     """
     size = _backbone_size(params, input_shape=task.input_shape)
     image = keras.Input(shape=task.input_shape, name="image")
@@ -108,9 +109,12 @@ def make_backbone(
 ) -> keras.Model:
     """Returns a backbone without its top, as Keras makes it.
 
-    size: (height, width) of the images. preprocesses: Whether one that scales pixels in layers of its own does so.
+    Args:
+        size: (height, width) of the images.
+        preprocesses: Whether one that scales pixels in layers of its own does so.
 
-    Raises: DataError: if its ImageNet weights can neither be found nor fetched.
+    Raises:
+        DataError: If its ImageNet weights can neither be found nor fetched.
     """
     make = getattr(keras.applications, name)
     arguments: dict[str, Any] = {"alpha": alpha} if BACKBONES[name].has_alpha else {}

@@ -38,9 +38,11 @@ _NAMES = {code: name for name, code in _TYPES.items()}
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], *, is_durable: bool) -> dict[str, Any]:
     """Writes a new file and returns its size and sha256.
 
-    is_durable: whether it is on the disk, not only with the operating system, when this returns.
+    Args:
+        is_durable: Whether it is on the disk, not only with the operating system, when this returns.
 
-    Raises: ValueError: for an array of Python objects, or another type that is no number.
+    Raises:
+        ValueError: For an array of Python objects, or another type that is no number.
     """
     header = _header(arrays)
     digest, size = hashlib.sha256(), 0
@@ -58,7 +60,8 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], *, is_durable: bo
 def read_arrays(path: Path, *, fingerprint: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Returns the arrays of a file, not writable, after verifying every byte.
 
-    Raises: ValueError: if the file is not the one of the fingerprint, or holds anything but arrays.
+    Raises:
+        ValueError: If the file is not the one of the fingerprint, or holds anything but arrays.
     """
     data = path.read_bytes()
     if {"size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} != fingerprint:

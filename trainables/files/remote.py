@@ -65,7 +65,8 @@ class RemoteFolder:
     def open(cls, uri: str) -> Self:
         """Returns the folder that a URI names; it need not exist yet.
 
-        Raises: RemoteError: if this pyarrow cannot open such a URI.
+        Raises:
+            RemoteError: If this pyarrow cannot open such a URI.
         """
         with _told(uri):
             filesystem, path = _from_uri(_with_single_requests(uri))
@@ -93,7 +94,8 @@ class RemoteFolder:
     def upload(self, source: Path, name: str) -> None:
         """Copies a local file here, where it appears whole.
 
-        Raises: OSError: if the local file cannot be read.
+        Raises:
+            OSError: If the local file cannot be read.
         """
         with source.open("rb") as file, _told(self.uri, name), self._whole(name) as stream:
             while data := file.read(_PART_BYTES):
@@ -102,7 +104,8 @@ class RemoteFolder:
     def download(self, name: str, target: Path) -> None:
         """Copies a file from here.
 
-        Raises: OSError: if the local file cannot be written.
+        Raises:
+            OSError: If the local file cannot be written.
         """
         target.parent.mkdir(parents=True, exist_ok=True)
         with _told(self.uri, name):

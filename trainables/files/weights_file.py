@@ -18,7 +18,8 @@ def weights_path(name: str, *, folder: str) -> Path:
 def weights_sha256(path: Path) -> str:
     """Returns the hash of a file's content.
 
-    Raises: OSError: if it cannot be read.
+    Raises:
+        OSError: If it cannot be read.
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -27,9 +28,11 @@ def weights_sha256(path: Path) -> str:
 def check_weights_file(name: str, *, folder: str, known: Sequence[str] = ()) -> Path:
     """Returns the path of a file of weights that is the one the study was loaded with.
 
-    known: The hashes that it may have; empty: any.
+    Args:
+        known: The hashes that it may have; empty: any.
 
-    Raises: DataError: if it cannot be read, or is another one now.
+    Raises:
+        DataError: If it cannot be read, or is another one now.
     """
     path = weights_path(name, folder=folder)
     try:

@@ -31,9 +31,12 @@ def ask_child(module: str, request: Mapping[str, Any], *, what: str, on_progress
     The child stands in a session of its own: Ctrl-C at the terminal reaches the caller, which then ends the child in
     order. It also ends itself when the caller dies.
 
-    request: JSON-ready. what: What to call the process if it crashes, `place: the process that...`.
+    Args:
+        request: JSON-ready.
+        what: What to call the process if it crashes, `place: the process that...`.
 
-    Raises: DataError: with the child's message, or its last words if it crashed.
+    Raises:
+        DataError: With the child's message, or its last words if it crashed.
     """
     with tempfile.TemporaryFile() as stderr, _child(module, stderr) as child:
         if child.stdin is None or child.stdout is None:

@@ -52,8 +52,9 @@ def numa_nodes(*, allowed: Iterable[int] | None = None, system: Path = _SYSTEM) 
 
     A core's second hardware thread comes after all first ones: two workers on one core would halve each other.
 
-    allowed: None: as this process's affinity says, which a container's set of CPUs is a part of.
-    system: The kernel's folder of devices.
+    Args:
+        allowed: None: as this process's affinity says, which a container's set of CPUs is a part of.
+        system: The kernel's folder of devices.
     """
     mine = set(os.sched_getaffinity(0) if allowed is None else allowed)
     nodes = []
@@ -98,9 +99,11 @@ class CoreLocks:
     def take(self, count: int, *, nodes: Sequence[Sequence[int]]) -> tuple[int, ...]:
         """Returns so many cores that no other process holds, and holds them until it ends; () if too few are free.
 
-        nodes: the cores to choose from, see `numa_nodes`.
+        Args:
+            nodes: The cores to choose from, see `numa_nodes`.
 
-        Raises: OSError: if the folder cannot be used, or is not this user's own.
+        Raises:
+            OSError: If the folder cannot be used, or is not this user's own.
         """
         with self._alone():
             free = [[core for core in node if self._lock(core)] for node in nodes]

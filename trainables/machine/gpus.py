@@ -41,7 +41,8 @@ def gpu_memory_mib() -> dict[str, int]:
 def visible_memory_mib(memory: Mapping[str, int], *, environment: Mapping[str, str] | None = None) -> int | None:
     """Returns the memory of the smallest GPU that this process sees, in MiB; None where that is not known.
 
-    memory: see `gpu_memory_mib`.
+    Args:
+        memory: See `gpu_memory_mib`.
     """
     variables = os.environ if environment is None else environment
     names = [name.strip() for name in variables.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
@@ -73,13 +74,14 @@ def share_limit_mib(share: float, *, total_mib: int) -> int:
 def largest_packing(step_mib: float, *, total_mib: int, most: int = MOST_ON_A_GPU) -> int:
     """Returns how many trials fit on a GPU with what CUDA takes for each, at least 1.
 
-    step_mib: What a training step of the largest variant needs.
-    most: How many are of any use.
-
     >>> largest_packing(1_000, total_mib=16_000), largest_packing(1_000, total_mib=16_000, most=4)
     (8, 4)
     >>> largest_packing(40_000, total_mib=16_000)
     1
+
+    Args:
+        step_mib: What a training step of the largest variant needs.
+        most: How many are of any use.
     """
     fitting = []
     for count in range(1, max(1, min(most, MOST_ON_A_GPU)) + 1):

@@ -69,11 +69,12 @@ def micro_batches_note(cut: Cut, *, epoch: int) -> str:
 def given_up(cut: Cut, *, memory_mb: float | None, why: str = "") -> str:
     """Returns why a trial that ran out of memory ends, and what to change.
 
-    memory_mb: That a step of a whole batch was estimated to need; None: not known. why: What kept the model from being
-    trained in pieces, if anything did.
-
     >>> given_up(Cut(batch_size=128, pieces=4), memory_mb=812.3).partition("; ")[0]
     'ran out of memory in batches of 128 (a step was estimated at 812 MB), and again in 4 micro-batches of 32'
+
+    Args:
+        memory_mb: That a step of a whole batch was estimated to need; None: not known.
+        why: What kept the model from being trained in pieces, if anything did.
     """
     needs = "" if memory_mb is None else f" (a step was estimated at {memory_mb:,.0f} MB)"
     tried = f"ran out of memory in batches of {cut.batch_size}{needs}, "

@@ -36,10 +36,11 @@ class PixelScaling:
 def pixel_scaling(normalization: str, statistics: PixelStatistics | None = None) -> PixelScaling:
     """Returns the scaling that one of NORMALIZATIONS means; BACKBONE leaves pixels to the family as they are.
 
-    Raises: ValueError: if it needs statistics and there are none.
-
     >>> pixel_scaling("standardize", PixelStatistics(means=(100.0,), deviations=(50.0,)))
     PixelScaling(scale=[0.02], offset=[-2.0])
+
+    Raises:
+        ValueError: If it needs statistics and there are none.
     """
     match normalization:
         case "scale":

@@ -57,7 +57,8 @@ def make_optimizer(params: Mapping[str, Any], *, horizon: Horizon) -> keras.opti
     With gradient accumulation, the batches that an epoch leaves over are carried into the next one, inside the
     optimizer's state; only those left over after the last epoch change nothing.
 
-    Raises: InfeasibleError: if an epoch has fewer batches than one update gathers.
+    Raises:
+        InfeasibleError: If an epoch has fewer batches than one update gathers.
     """
     name, num_gathered = params["optimizer"], params["gradient_accumulation"]
     if name not in _OPTIMIZERS:

@@ -23,8 +23,8 @@ class MixableLoss:
     """A loss by image that also counts a second label, while a step with mixed images is traced.
 
     With weight w it is w * loss(own label) + (1 - w) * loss(other label). Where a loss is linear in its target, as
-    cross-entropy is, that equals the loss of the soft target w * own + (1 - w) * other. Metrics never see the second
-    label: they count against the image's own.
+    cross-entropy is, that equals the loss of the soft target w * own + (1 - w) * other. Metrics count
+    against the image's own label and never see the second one.
 
     Args:
         loss: The loss of one label an image.
@@ -48,7 +48,9 @@ class MixableLoss:
     def second_labels(self, others: Any, weights: Any) -> Iterator[None]:
         """Makes what is traced meanwhile count these labels, too; None changes nothing.
 
-        others: labels like the images' own. weights: float (batch,), the share of the images' own labels.
+        Args:
+            others: Labels like the images' own.
+            weights: Float (batch,), the share of the images' own labels.
         """
         thread = threading.get_ident()
         if others is not None:
@@ -128,7 +130,9 @@ class TaskLosses:
     def second_labels(self, others: Mapping[str, Any] | None, weights: Any) -> Iterator[None]:
         """Makes what is traced meanwhile count these labels, too; None changes nothing.
 
-        others: labels by target. weights: float (batch,), the share of the images' own labels.
+        Args:
+            others: Labels by target.
+            weights: Float (batch,), the share of the images' own labels.
         """
         with ExitStack() as stack:
             for name, loss in self.by_target.items():

@@ -54,7 +54,8 @@ class GradientSums:
         The loss of a piece is a mean over its rows, plus penalties on weights; weighted by the piece's share of the
         batch, these gradients add up to the gradient of the batch's own.
 
-        Raises: MicroBatchError: if the step trains otherwise than by one step of the optimizer for each weight.
+        Raises:
+            MicroBatchError: If the step trains otherwise than by one step of the optimizer for each weight.
         """
         optimizer, trained = self._optimizer, set[int]()
         take_step = optimizer.apply

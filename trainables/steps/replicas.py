@@ -40,7 +40,9 @@ class Replicas:
     def check(self, params: Any, *, num_micro_batches: int = 1) -> None:
         """Refuses what cannot be divided.
 
-        Raises: InfeasibleError: if updates gather several batches. MicroBatchError: if batches are cut already.
+        Raises:
+            InfeasibleError: If updates gather several batches.
+            MicroBatchError: If batches are cut already.
         """
         if self._strategy is None:
             return

@@ -47,7 +47,8 @@ class LayerCall:
 def check_limits(cost: Mapping[str, float], limits: Mapping[str, float]) -> None:
     """Refuses a variant that costs more than a study allows.
 
-    Raises: InfeasibleError: naming each limit that is exceeded.
+    Raises:
+        InfeasibleError: Naming each limit that is exceeded.
     """
     exceeded = [
         f"{name} {cost[name]:,.0f} (space.limits allows {limit:,.0f})"
@@ -119,8 +120,9 @@ def model_cost(
     that of a training step: activations of a batch, weights with their gradients, the optimizer's state where the model
     is compiled and its optimizer built. Neither the data nor TensorFlow itself is in it.
 
-    prediction: The model's; None: it is made for this alone.
-    num_trained: Weights, by numbers in them, that learn where the most do; None: as many as learn now.
+    Args:
+        prediction: The model's; None: it is made for this alone.
+        num_trained: Weights, by numbers in them, that learn where the most do; None: as many as learn now.
     """
     calls = (prediction or prediction_of(model, task=task)).calls
     pixels = math.prod(task.input_shape) * len(task.inputs)

@@ -18,7 +18,8 @@ _CPU_INFO = Path("/proc/cpuinfo")
 def demand_precision(precision: str, device: DeviceSpec) -> None:
     """Refuses a precision that this trial's hardware would only imitate.
 
-    Raises: InfeasibleError: with what is missing and what to use.
+    Raises:
+        InfeasibleError: With what is missing and what to use.
     """
     if precision == "mixed_float16" and not device.gpus:
         raise InfeasibleError(

@@ -68,8 +68,11 @@ def untracked_variables(
 ) -> Mapping[str, Any]:
     """Returns the variables that a traced epoch uses beside those known, by name, in the order of their first use.
 
-    graph: of the traced function. known: Keras's variables of model and optimizer. metrics: those of metrics, which
-    every epoch resets. scratch: TensorFlow's own variables that hold nothing between epochs.
+    Args:
+        graph: Of the traced function.
+        known: Keras's variables of model and optimizer.
+        metrics: Those of metrics, which every epoch resets.
+        scratch: TensorFlow's own variables that hold nothing between epochs.
     """
     passed_over = {id(variable.value) for variable in (*known, *metrics)} | {id(variable) for variable in scratch}
     # TensorFlow lists a graph's variables in no order, and its captures in the order in which tracing met them.
@@ -82,7 +85,8 @@ def untracked_variables(
 def assign(variables: Mapping[str, Any], state: Mapping[str, np.ndarray], *, variant: Variant) -> None:
     """Sets all variables, or none where the arrays are not theirs.
 
-    Raises: CheckpointError: if they are not.
+    Raises:
+        CheckpointError: If they are not.
     """
     if variables.keys() != state.keys():
         raise CheckpointError(

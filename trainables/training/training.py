@@ -56,7 +56,8 @@ class Training:
         num_micro_batches: Pieces that each batch is trained in, to need less memory.
         replicas: The devices that batches are divided among; None: there is one.
 
-    Raises: InfeasibleError: if the variant cannot be built or trained on these images.
+    Raises:
+        InfeasibleError: If the variant cannot be built or trained on these images.
     """
 
     def __init__(  # noqa: PLR0913 - each from another place
@@ -128,8 +129,10 @@ class Training:
     def run_epoch(self) -> EpochReport:
         """Trains and validates one epoch and returns its report.
 
-        Raises: DivergedError: if a loss is not finite afterwards. DataError: if a streamed image cannot be read.
-            MicroBatchError: if the model cannot be trained in micro-batches, and is to be.
+        Raises:
+            DivergedError: If a loss is not finite afterwards.
+            DataError: If a streamed image cannot be read.
+            MicroBatchError: If the model cannot be trained in micro-batches, and is to be.
         """
         with data_errors(self._train, self._validation):
             return self._run_epoch()
@@ -188,7 +191,8 @@ class Training:
     def load_state(self, state: Mapping[str, np.ndarray], *, history: Sequence[EpochReport]) -> None:
         """Takes over the state after the epochs of `history`.
 
-        Raises: CheckpointError: if the arrays are not those of this variant.
+        Raises:
+            CheckpointError: If the arrays are not those of this variant.
         """
         # The state is that of the last finished epoch's phase; the next epoch may then begin another one.
         self._be_in_phase_of(epoch=len(history))

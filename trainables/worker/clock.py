@@ -33,7 +33,8 @@ class WorkerClock:
         the first), `report` (from a report to the next step of the same trial) and `other` (in the step itself). An
         import ahead of the first trial is added to `import`.
 
-        began: when its step began, as `time.monotonic` tells it.
+        Args:
+            began: When its step began, as `time.monotonic` tells it.
         """
         around = Counter({self._kind(trial): began - self._left_at})
         self._leave(trial)

@@ -13,7 +13,8 @@ from trainables.progress import Progress, no_progress
 def fetch_in_process(backbones: Sequence[PretrainedBackbone], *, on_progress: Progress | None = None) -> None:
     """Fetches all weights that are not on this machine yet, into Keras's own cache.
 
-    Raises: DataError: if some can neither be found nor fetched, with the ways out.
+    Raises:
+        DataError: If some can neither be found nor fetched, with the ways out.
     """
     if not backbones:
         return

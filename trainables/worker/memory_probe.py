@@ -34,7 +34,8 @@ def probe_in_process(
 ) -> StepMemory:
     """Returns the largest need of some variants, from a child process; see `largest_step_mib`.
 
-    Raises: DataError: if the child crashed.
+    Raises:
+        DataError: If the child crashed.
     """
     request = {
         "variants": [variant.to_json() for variant in variants],

@@ -93,7 +93,8 @@ class TrialRun:
         What runs out of memory is tried once more, without what earlier trials of this process left there, and then in
         smaller pieces of its batches.
 
-        Raises: SystemExit: if a later session is at work on the study.
+        Raises:
+            SystemExit: If a later session is at work on the study.
         """
         self._leave_if_superseded()
         outcome = self._try_step()

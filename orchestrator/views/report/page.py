@@ -31,7 +31,8 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inl
 def write_report(folder: RunFolder, *, state: StudyState) -> Path:
     """Writes the report of a study, at any time of its life, and returns where it lies.
 
-    Raises: JournalError: if the study was never opened.
+    Raises:
+        JournalError: If the study was never opened.
     """
     header, trials = state.header, trials_table(state)
     findings = sections.Findings(

@@ -40,14 +40,17 @@ class Progress(Protocol):
     def update(self, state: StudyState, *, now: float, elapsed_seconds: float) -> None:
         """Shows the study's state; called a few times a second.
 
-        now: Seconds since 1970. elapsed_seconds: Since this session began.
+        Args:
+            now: Seconds since 1970.
+            elapsed_seconds: Since this session began.
         """
         ...
 
     def message(self, text: str) -> None:
         """Tells of a stage, such as reading the data, that lasts until the next update or message.
 
-        text: One that ends in such as `: 100 of 2,000` replaces an earlier count of the same stage.
+        Args:
+            text: One that ends in such as `: 100 of 2,000` replaces an earlier count of the same stage.
         """
         ...
 

@@ -42,8 +42,10 @@ def status(  # noqa: PLR0913 - a state, and what the folder beside it tells
 ) -> None:
     """Prints one look at a study, also while it runs.
 
-    is_alive: Whether its driver is at work. now: Seconds since 1970. owner: The driver that holds the folder, or held
-        it when it died.
+    Args:
+        is_alive: Whether its driver is at work.
+        now: Seconds since 1970.
+        owner: The driver that holds the folder, or held it when it died.
     """
     _print_headline(console, state, is_alive=is_alive)
     if owner is not None:

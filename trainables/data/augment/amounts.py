@@ -102,7 +102,8 @@ def colours_of(spec: AugmentSpec, *, draws: Draws, size: tuple[int, int]) -> Amo
 def boxes_around(centres: tf.Tensor, *, heights: tf.Tensor, widths: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     """Returns the boxes around random pixels, cut off at the image's edges: int32 (rows, 4), top, left, bottom, right.
 
-    centres: float32 (rows, 2) in [0, 1): down and across. heights, widths: int32 (rows,), pixels.
+    Args:
+        centres: float32 (rows, 2) in [0, 1): down and across. heights, widths: int32 (rows,), pixels.
     """
     top = tf.cast(tf.floor(centres[:, 0] * size[0]), tf.int32) - heights // 2
     left = tf.cast(tf.floor(centres[:, 1] * size[1]), tf.int32) - widths // 2

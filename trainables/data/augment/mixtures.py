@@ -1,6 +1,6 @@
 """Mixup and cutmix: each image with another one, both labels counting by their share.
 
-Sources: Zhang et al. 2017, arXiv:1710.09412; Yun et al. 2019, arXiv:1905.04899, algorithm 1. Their partner is another
+Source: Zhang et al. 2017, arXiv:1710.09412; Yun et al. 2019, arXiv:1905.04899, algorithm 1. Their partner is another
 image of the same batch; here it is another training image drawn for each image index, so that batches play no part.
 """
 
@@ -25,7 +25,8 @@ Mixtures = Mapping[str, tf.Tensor]
 def mixtures_of(spec: AugmentSpec, *, draws: Draws, indices: np.ndarray, size: tuple[int, int]) -> Mixtures:
     """Returns with which training image each row is mixed, and how; nothing where neither is asked for.
 
-    indices: the rows of the training split; partners come from there alone.
+    Args:
+        indices: The rows of the training split; partners come from there alone.
     """
     if not spec.mixup and not spec.cutmix:
         return {}

@@ -24,7 +24,8 @@ def write_picture(path: Path, spec: AugmentSpec, *, train: SplitTensors, seed: i
 
     The file appears whole; writing it again gives the same pixels.
 
-    num_inputs: Images of an example, which are shown one beside the other.
+    Args:
+        num_inputs: Images of an example, which are shown one beside the other.
     """
     # From side by side in the channels to side by side for the eye.
     cells = np.concatenate(np.split(sample_cells(spec, train=train, seed=seed), num_inputs, axis=-1), axis=3)

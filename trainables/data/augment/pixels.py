@@ -21,8 +21,9 @@ _FIXED_POINT = 65536.0
 def changed(images: tf.Tensor, amounts: Amounts) -> tf.Tensor:
     """Returns images changed by their amounts, in the order of the names above.
 
-    images: float32 (batch, height, width, channels), values 0-255; what is moved in from outside is black.
-    amounts: of these images.
+    Args:
+        images: float32 (batch, height, width, channels), values 0-255; what is moved in from outside is black.
+        amounts: Of these images.
     """
     if "moves" in amounts:
         # Whole pixels need no interpolation, and every one stays exact.
@@ -47,7 +48,8 @@ def changed(images: tf.Tensor, amounts: Amounts) -> tf.Tensor:
 def inside(boxes: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
     """Returns which pixels lie in each image's box, bool (batch, height, width, 1).
 
-    boxes: int32 (batch, 4): top, left, bottom, right; the last two are outside.
+    Args:
+        boxes: int32 (batch, 4): top, left, bottom, right; the last two are outside.
     """
     rows = tf.range(images.shape[1])[None, :, None, None]
     columns = tf.range(images.shape[2])[None, None, :, None]

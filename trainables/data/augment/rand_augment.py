@@ -52,7 +52,8 @@ def drawn_amounts(spec: RandAugmentSpec, *, draws: Draws, size: tuple[int, int])
 def amounts_of(draws: tf.Tensor, *, magnitude: float, size: tuple[int, int]) -> Amounts:
     """Returns the amounts of one operation an image.
 
-    draws: float32 (rows, 4) in [0, 1): which operation, to which side, and a place down and across.
+    Args:
+        draws: float32 (rows, 4) in [0, 1): which operation, to which side, and a place down and across.
     """
     share = magnitude / LARGEST_MAGNITUDE
     operation = tf.cast(tf.floor(draws[:, 0] * len(OPERATIONS)), tf.int32)

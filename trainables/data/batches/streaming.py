@@ -82,8 +82,9 @@ def streamed(
 
     They are made ahead, by threads of the data set's own.
 
-    piece_size: Rows of the pieces that batches are cut into; None: they are not.
-    num_threads: None: as many as the trial has CPUs (see `configure_devices`).
+    Args:
+        piece_size: Rows of the pieces that batches are cut into; None: they are not.
+        num_threads: None: as many as the trial has CPUs (see `configure_devices`).
     """
     cut = {"size": size, "piece_size": piece_size or size}
     threads = num_threads or tf.config.threading.get_inter_op_parallelism_threads() or os.cpu_count() or 1

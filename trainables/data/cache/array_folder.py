@@ -45,7 +45,8 @@ def write_array(path: Path, *, batches: Iterable[Array], dtype: Any, shape: tupl
 
     Written sequentially, never through a memory map: on a full disk that would kill the process.
 
-    shape: of all batches together; None first: as many rows as come.
+    Args:
+        shape: Of all batches together; None first: as many rows as come.
     """
     digest = hashlib.sha256()
     rows = 0
@@ -99,7 +100,8 @@ def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
 def read_manifest(folder: Path, *, verify: bool = False) -> dict[str, Any]:
     """Returns the manifest of a finished folder whose files have the sizes, and on demand the hashes, it names.
 
-    Raises: DataError: if anything is missing or damaged.
+    Raises:
+        DataError: If anything is missing or damaged.
     """
     try:
         if not (folder / MANIFEST).is_file():

@@ -53,7 +53,8 @@ def open_dataset(info: DatasetInfo, *, verify: bool = False) -> Dataset:
         info: what the preparation on this node returned.
         verify: also reads everything once and compares its hashes.
 
-    Raises: DataError: if the cache entry is gone or damaged; preparing again rebuilds it.
+    Raises:
+        DataError: If the cache entry is gone or damaged; preparing again rebuilds it.
     """
     folder = Path(info.folder)
     manifest = read_manifest(folder, verify=verify)

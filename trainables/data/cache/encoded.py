@@ -29,7 +29,8 @@ def write_encoded(
         layout: what they are decoded to, once, so that none that cannot be is found by a trial.
         told: is given the decoded images, piece by piece.
 
-    Returns: the records of both arrays, and the record that the decoded images would have.
+    Returns:
+        The records of both arrays, and the record that the decoded images would have.
     """
     ends: list[int] = [0]
     digest, shapes = hashlib.sha256(), [(0, 0, 0, 0)]
@@ -62,7 +63,8 @@ class EncodedRows:
         name: the split's in the entry.
         manifest: the entry's.
 
-    Raises: DataError: if the entry is damaged.
+    Raises:
+        DataError: If the entry is damaged.
     """
 
     def __init__(self, folder: Path, name: str, *, manifest: Mapping[str, Any]) -> None:
@@ -87,7 +89,8 @@ class EncodedRows:
     def __getitem__(self, rows: Array) -> Array:
         """Returns uint8 (count, height, width, channels), the images of these rows.
 
-        Raises: DataError: if one cannot be read or decoded.
+        Raises:
+            DataError: If one cannot be read or decoded.
         """
         _, height, width, channels = self.shape
         num_inputs = (len(self._offsets) - 1) // max(1, len(self))

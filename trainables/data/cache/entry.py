@@ -190,7 +190,8 @@ def _write_images(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Writes a split's images and the sums that its pixel statistics come from.
 
-    Returns: the records of what was written, and the one of the decoded images, written or not.
+    Returns:
+        The records of what was written, and the one of the decoded images, written or not.
     """
     images, layout = source.images[name], source.layout
     moments: list[Array] = []

@@ -23,7 +23,8 @@ def prepare_in_process(
 ) -> DatasetInfo:
     """Returns the data set that a child process prepared; see `prepare_dataset`.
 
-    Raises: DataError: with the child's message, or its last words if it crashed.
+    Raises:
+        DataError: With the child's message, or its last words if it crashed.
     """
     answer = ask_child(
         "trainables.data.cache.in_process",
@@ -56,7 +57,8 @@ if __name__ == "__main__":
 def dataset_on_this_node(spec: WorkerSpec) -> DatasetInfo:
     """Returns where this node keeps the study's data, decoding it first where that was never done.
 
-    Raises: DataError: if the data on this node is not the driver's.
+    Raises:
+        DataError: If the data on this node is not the driver's.
     """
     try:
         open_dataset(spec.dataset)

@@ -73,7 +73,8 @@ def prepare_dataset(
         storage: how images are kept; None: what `spec.memory_gb` or this machine's memory has room for.
         verify: also compares the cached arrays with their hashes, and rebuilds what differs.
 
-    Raises: DataError: if the data is wrong or the cache cannot be written.
+    Raises:
+        DataError: If the data is wrong or the cache cannot be written.
     """
     progress = progress or no_progress
     cache = cache_folder(spec)

@@ -16,17 +16,18 @@ def hold_out(labels: Array, *, fraction: float, seed: int, purpose: str) -> tupl
     Unlike scikit-learn's stratified splits this also serves fewer held out images than classes, and does not change
     with a library's version.
 
+    >>> kept, held = hold_out(np.array([0, 0, 1, 1, 1, 1]), fraction=0.5, seed=1, purpose="test")
+    >>> len(kept), len(held)
+    (3, 3)
+
     Args:
         labels: class numbers, (count,).
         fraction: the share to hold out, in (0, 1).
         seed: equal labels, fraction, purpose and seed give the same split.
         purpose: "test" or "validation", for errors and to draw the two independently.
 
-    Raises: DataError: if every class has a single image.
-
-    >>> kept, held = hold_out(np.array([0, 0, 1, 1, 1, 1]), fraction=0.5, seed=1, purpose="test")
-    >>> len(kept), len(held)
-    (3, 3)
+    Raises:
+        DataError: If every class has a single image.
     """
     generator = np.random.default_rng([seed, *purpose.encode()])
     classes, members = np.unique(labels, return_inverse=True)

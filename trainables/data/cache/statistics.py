@@ -11,7 +11,8 @@ from trainables.specs.pixels import PixelStatistics
 def pixel_moments(images: Array) -> Array:
     """Returns int64 (count, channels, 2): each channel's sum of pixels and sum of their squares, by image.
 
-    images: uint8 (count, height, width, channels).
+    Args:
+        images: uint8 (count, height, width, channels).
     """
     squares = np.square(images, dtype=np.uint16)
     return np.stack([values.sum(axis=(1, 2), dtype=np.int64) for values in (images, squares)], axis=-1)
@@ -20,11 +21,13 @@ def pixel_moments(images: Array) -> Array:
 def pixel_statistics(moments: Array, rows: Array, *, num_pixels: int) -> PixelStatistics:
     """Returns mean and deviation of each channel over all pixels of these rows, the nearest float64 to the exact ones.
 
-    moments: of all images, as `pixel_moments` gives them. num_pixels: of one channel of one image.
-
     >>> images = np.array([0, 10, 20, 99], np.uint8).reshape(4, 1, 1, 1)
     >>> pixel_statistics(pixel_moments(images), np.array([0, 1, 2]), num_pixels=1).means
     (10.0,)
+
+    Args:
+        moments: Of all images, as `pixel_moments` gives them.
+        num_pixels: Of one channel of one image.
     """
     number = len(rows) * num_pixels
     # Python's whole numbers: exact up to the last division.

@@ -47,7 +47,8 @@ class DescribedTarget:
 def described_targets(raw: RawDataset, *, spec: DataSpec) -> list[DescribedTarget]:
     """Returns each target as the training labels show it, those beyond the limit included.
 
-    Raises: DataError: if labels are not of the target's kind, or are all alike.
+    Raises:
+        DataError: If labels are not of the target's kind, or are all alike.
     """
     places = {
         # One label an image needs no name.
@@ -62,7 +63,8 @@ def encoded_labels(
 ) -> dict[SplitName, dict[str, Array]]:
     """Returns the labels by split and target: class numbers as int32, flags as uint8, numbers as float32.
 
-    Raises: DataError: if labels of a split do not fit the training labels, or the limit leaves labels all alike.
+    Raises:
+        DataError: If labels of a split do not fit the training labels, or the limit leaves labels all alike.
     """
     encoded: dict[SplitName, dict[str, Array]] = {
         name: {target.name: _encoded(split, target) for target in targets} for name, split in raw.splits.items()
@@ -75,7 +77,9 @@ def encoded_labels(
 def stratum(targets: Sequence[Mapping[str, Any]], *, load: Callable[[str], Array]) -> Array:
     """Returns the labels whose shares every split keeps: those of the first classification, else all the same.
 
-    targets: as the cache describes them. load: returns a target's encoded training labels.
+    Args:
+        targets: As the cache describes them.
+        load: Returns a target's encoded training labels.
     """
     for target in targets:
         if target["kind"] == "classification":

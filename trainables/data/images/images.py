@@ -76,7 +76,8 @@ def choose_layout(splits: Iterable[Images], *, image_size: tuple[int, int] | Non
 
     Grey and colour images together become colour: no information is lost.
 
-    Raises: DataError: if the images differ in size and no size was asked for.
+    Raises:
+        DataError: If the images differ in size and no size was asked for.
     """
     survey = Survey()
     for images in splits:

@@ -87,8 +87,11 @@ def _in_step(
 def side_by_side(inputs: Mapping[str, Images], *, where: str) -> Images:
     """Returns the images of all inputs as one split's; those of a lone input as they are.
 
-    inputs: by what errors call them.
-    Raises: DataError: if there are not as many of each.
+    Args:
+        inputs: By what errors call them.
+
+    Raises:
+        DataError: If there are not as many of each.
     """
     (first, images), *others = inputs.items()
     for name, more in others:

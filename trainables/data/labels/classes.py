@@ -13,7 +13,8 @@ from trainables.errors import DataError
 def checked_labels(labels: Array, *, where: str, num_images: int) -> Array:
     """Returns the labels as one-dimensional int64 or str.
 
-    Raises: DataError: if they are empty, missing, negative, fractional, one-hot, or not as many as the images.
+    Raises:
+        DataError: If they are empty, missing, negative, fractional, one-hot, or not as many as the images.
     """
     flat = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     if flat.dtype == object:
@@ -62,7 +63,8 @@ def known_classes(
 def class_numbers(labels: Array, *, where: str, values: Sequence[int] | Sequence[str]) -> Array:
     """Returns each label's place among the class values as int32.
 
-    Raises: DataError: if a label is none of the values.
+    Raises:
+        DataError: If a label is none of the values.
     """
     kind = "whole numbers" if isinstance(values[0], int) else "text"
     if (labels.dtype.kind == "i") != isinstance(values[0], int):

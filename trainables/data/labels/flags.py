@@ -22,11 +22,14 @@ Names = Sequence[int] | Sequence[str]
 def known_flags(labels: Array, *, where: str, names: Sequence[str] | None) -> tuple[Names, list[str]]:
     """Returns what lists call the flags (nothing for a rectangle of 0 and 1), and the flags' names.
 
-    names: As they come with the data, if they do.
-    Raises: DataError: if labels are neither form, or names do not fit them.
-
     >>> known_flags(np.array([[0, 1], [1, 1]]), where="y", names=None)
     ((), ['0', '1'])
+
+    Args:
+        names: As they come with the data, if they do.
+
+    Raises:
+        DataError: If labels are neither form, or names do not fit them.
     """
     if labels.dtype != object:
         rectangle = _rectangle(labels, where=where)
@@ -51,8 +54,11 @@ def known_flags(labels: Array, *, where: str, names: Sequence[str] | None) -> tu
 def flags_of(labels: Array, *, where: str, values: Names, size: int) -> Array:
     """Returns uint8 (count, size), 1 where a flag is set.
 
-    values: What the training labels call the flags, as `known_flags` returned it.
-    Raises: DataError: if labels have another form than the training labels, another width, or an unknown flag.
+    Args:
+        values: What the training labels call the flags, as `known_flags` returned it.
+
+    Raises:
+        DataError: If labels have another form than the training labels, another width, or an unknown flag.
     """
     if len(values) and labels.ndim == 2 and labels.dtype.kind in "iu":
         # Lists of a split may happen to have one length where those of training differ.

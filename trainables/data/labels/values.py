@@ -11,11 +11,14 @@ from trainables.errors import DataError
 def values_of(labels: Array, *, where: str, size: int | None = None) -> Array:
     """Returns float32 (count, values): one number an image, or as many for every image.
 
-    size: Values an image of the training labels; None for those themselves.
-    Raises: DataError: if labels are text, lists of different lengths, not finite, or of another size.
-
     >>> values_of(np.array([1, 2]), where="y").tolist()
     [[1.0], [2.0]]
+
+    Args:
+        size: Values an image of the training labels; None for those themselves.
+
+    Raises:
+        DataError: If labels are text, lists of different lengths, not finite, or of another size.
     """
     if labels.dtype == object:
         raise DataError(_ragged(labels, where=where))

@@ -38,7 +38,8 @@ PLAIN_KEYS = (Keys("x", "y", "{}"), Keys("images", "labels", "{}"))
 def array_dataset(arrays: Mapping[str, Array], *, where: str, spec: DataSpec) -> RawDataset:
     """Returns all splits that the arrays hold under the known keys.
 
-    Raises: DataError: if there is no training split, or half of a split.
+    Raises:
+        DataError: If there is no training split, or half of a split.
     """
     splits = {
         name: split

@@ -20,7 +20,8 @@ def stacked(array: Any, *, where: str, image_size: tuple[int, int] | None, chann
 
     A flat list of pixels takes its shape from image_size and channels.
 
-    Raises: DataError: if lists differ in length, are null, or a flat list does not fit the shape.
+    Raises:
+        DataError: If lists differ in length, are null, or a flat list does not fit the shape.
     """
     shape = [len(array)]
     tensor_shape = getattr(array.type, "shape", None)

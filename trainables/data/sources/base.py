@@ -59,7 +59,8 @@ class OpenedSource:
 def content_hashes(files: Iterable[tuple[str, Path]], *, progress: Progress) -> tuple[str, ...]:
     """Returns one `role sha256` text a file, in order.
 
-    Raises: DataError: if a file is missing or unreadable; the role names the field of the study file.
+    Raises:
+        DataError: If a file is missing or unreadable; the role names the field of the study file.
     """
     listed = list(files)
 

@@ -51,10 +51,11 @@ def _read(spec: DataSpec) -> RawDataset:
 def heavy_quarters(images: Array) -> Array:
     """Returns uint8 (count, 4): 1 where a quarter of the image holds more than a quarter of its ink.
 
-    images: (count, height, width) of even height and width.
-
     >>> heavy_quarters(np.array([[[9, 0], [9, 1]]]))
     array([[1, 0, 1, 0]], dtype=uint8)
+
+    Args:
+        images: (count, height, width) of even height and width.
     """
     count, height, width = images.shape
     quarters = images.reshape(count, 2, height // 2, 2, width // 2).sum(axis=(2, 4), dtype=np.int64).reshape(count, 4)

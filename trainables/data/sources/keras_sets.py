@@ -48,7 +48,8 @@ CLASS_NAMES = {
 def open_keras(spec: DataSpec, progress: Progress) -> OpenedSource:
     """Returns one of Keras's data sets, from its files where they lie, else downloaded by Keras.
 
-    Raises: DataError: if the files are not there and cannot be downloaded.
+    Raises:
+        DataError: If the files are not there and cannot be downloaded.
     """
     name = spec.name or ""
     loaded: dict[str, Array] = {}

@@ -38,7 +38,8 @@ def _read(spec: DataSpec) -> RawDataset:
 def load_npz(path: Path) -> dict[str, Array]:
     """Returns all arrays of an archive; pickled objects are refused.
 
-    Raises: DataError: if the file is no archive of plain arrays.
+    Raises:
+        DataError: If the file is no archive of plain arrays.
     """
     try:
         # mmap_mode: a single .npy array would otherwise be read whole only to be refused.

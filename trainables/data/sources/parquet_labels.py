@@ -27,7 +27,8 @@ _EXPECTED: dict[TargetKind, str] = {
 def open_parquet_file(file: Path) -> Any:
     """Returns the opened file.
 
-    Raises: DataError: if it is not a whole Parquet file.
+    Raises:
+        DataError: If it is not a whole Parquet file.
     """
     # Late: pyarrow stays out of processes that only open decoded data.
     import pyarrow as pa
@@ -42,8 +43,11 @@ def open_parquet_file(file: Path) -> Any:
 def column_type(file: Path, column: str, *, field: str) -> Any:
     """Returns the Arrow type of a column.
 
-    field: What in the study file names the column.
-    Raises: DataError: if there is no such column, or more than one.
+    Args:
+        field: What in the study file names the column.
+
+    Raises:
+        DataError: If there is no such column, or more than one.
     """
     with open_parquet_file(file) as opened:
         schema = opened.schema_arrow
@@ -62,7 +66,9 @@ def read_labels(files: Sequence[Path], spec: DataSpec) -> dict[str, Array]:
     """Returns the labels of all files' rows by target.
 
     Lists of numbers that are of one length become (count, length), other lists an array of Python's lists.
-    Raises: DataError: if a column is missing, of a type without labels, or a label is null.
+
+    Raises:
+        DataError: If a column is missing, of a type without labels, or a label is null.
     """
     labels = {}
     for name, column in label_columns(spec).items():

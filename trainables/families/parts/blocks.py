@@ -138,7 +138,8 @@ def output_layer(
 ) -> layers.Layer:
     """Returns the last layer of a target's head, in float32 whatever the precision before it.
 
-    name: None: what it puts out, `probabilities` or `values`.
+    Args:
+        name: None: what it puts out, `probabilities` or `values`.
     """
     return layers.Dense(
         target.size,
@@ -161,10 +162,11 @@ def filters_of(position: int, *, first: int, growth: float) -> int:
 def one_a_block(values: Any, *, name: str, num_blocks: int) -> tuple[Any, ...]:
     """Returns a parameter's value for each block, whether it was given once or as a list.
 
-    Raises: InfeasibleError: if a list is not as long as there are blocks.
-
     >>> one_a_block(3, name="kernel_size", num_blocks=2), one_a_block((5, 3), name="kernel_size", num_blocks=2)
     ((3, 3), (5, 3))
+
+    Raises:
+        InfeasibleError: If a list is not as long as there are blocks.
     """
     if not isinstance(values, list | tuple):
         return (values,) * num_blocks
@@ -181,10 +183,11 @@ def size_after(  # noqa: PLR0913 - one convolution's own arguments
 ) -> tuple[int, int]:
     """Returns (height, width) after a window slides over an image of that size.
 
-    Raises: InfeasibleError: if the window does not fit any more.
-
     >>> size_after((8, 8), window=3, stride=1, padding="valid", what="block 1", input_size=(8, 8))
     (6, 6)
+
+    Raises:
+        InfeasibleError: If the window does not fit any more.
     """
     if padding == "same":
         return (-(-size[0] // stride), -(-size[1] // stride))

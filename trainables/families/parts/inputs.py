@@ -11,7 +11,8 @@ from trainables.specs.task import Task
 def model_inputs(images: Any, *, task: Task) -> Any:
     """Returns stored images as the model takes them: one tensor, or one by input name.
 
-    images: (batch, height, width, channels), those of several inputs side by side in the channels.
+    Args:
+        images: (batch, height, width, channels), those of several inputs side by side in the channels.
     """
     if len(task.inputs) == 1:
         return images

@@ -51,11 +51,12 @@ def most_trained(phases: Sequence[Phase], model: Any, *, current: Phase) -> int:
 def phase_at(phases: Sequence[Phase], epoch: int, *, max_epochs: int) -> tuple[Phase, int]:
     """Returns the phase of an epoch, and how many epochs the phase has.
 
-    phases: By their first epochs, the first of which is 1.
-
     >>> phase, num_epochs = phase_at([Phase(), Phase(first_epoch=3)], 3, max_epochs=9)
     >>> phase.first_epoch, num_epochs
     (3, 7)
+
+    Args:
+        phases: By their first epochs, the first of which is 1.
     """
     number = max(position for position, phase in enumerate(phases) if phase.first_epoch <= max(1, epoch))
     end = phases[number + 1].first_epoch if number + 1 < len(phases) else max_epochs + 1
