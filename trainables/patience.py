@@ -18,13 +18,13 @@ def best_epoch(history: Sequence[EpochReport], *, metric: str, mode: str) -> int
     return max(history, key=lambda report: (sign * report.metrics[metric], -report.epoch)).epoch
 
 
-def retold(
+def replayed(
     history: Sequence[EpochReport], *, max_epochs: int, metric: str, mode: str, patience: int
 ) -> list[EpochReport]:
     """Returns reports of a checkpoint as they are true for a study that was extended since: its last epoch is another.
 
     >>> report = EpochReport(epoch=1, metrics={"loss": 1}, train_seconds=1, images_per_second=1, is_last=True)
-    >>> [retold([report], max_epochs=epochs, metric="loss", mode="min", patience=0)[0].is_last for epochs in (1, 2)]
+    >>> [replayed([report], max_epochs=epochs, metric="loss", mode="min", patience=0)[0].is_last for epochs in (1, 2)]
     [True, False]
     """
     reports = [replace(report, is_last=bool(report.reason) or report.epoch >= max_epochs) for report in history]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 #: Told a stage in words, the items done and the items in all.
-Progress = Callable[[str, int, int], None]
+OnProgress = Callable[[str, int, int], None]
 
 
 def no_progress(stage: str, done: int, total: int) -> None:

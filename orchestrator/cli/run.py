@@ -60,7 +60,7 @@ def repair(
     """Cut a damaged journal where the damage begins, and keep a copy of it."""
     from orchestrator.journal.repair import repair_run
 
-    for line in repair_run(folder).told():
+    for line in repair_run(folder).lines():
         print(line)
 
 

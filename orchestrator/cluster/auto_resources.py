@@ -19,13 +19,13 @@ from trainables.worker.memory_probe import StepMemory, probe_in_process
 NUM_PROBED = 8
 
 
-def with_settled_resources(
+def resolve_auto(
     spec: StudySpec,
     *,
     dataset: DatasetInfo,
     nodes: Sequence[NodeResources],
     is_local: bool,
-    tell: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> StudySpec:
     """Returns the study with a number for `gpus_per_trial` and a decision for `pin_cpus`.
 
@@ -39,18 +39,18 @@ def with_settled_resources(
     resources = spec.resources
     share: float = resources.gpu_share
     if resources.gpus_per_trial == "auto":
-        share, why = _gpu_share(spec, dataset=dataset, nodes=nodes, is_local=is_local, tell=tell)
-        tell(f"gpus_per_trial: auto is {share:g}: {why}")
+        share, why = _gpu_share(spec, dataset=dataset, nodes=nodes, is_local=is_local, notify=notify)
+        notify(f"gpus_per_trial: auto is {share:g}: {why}")
     machine_cpus = len(os.sched_getaffinity(0))
     is_pinned = pins_cpus(resources, nodes=nodes, machine_cpus=machine_cpus, is_local=is_local)
     if resources.pin_cpus is True and not is_pinned:
-        tell(f"pin_cpus: workers are not pinned, as more CPUs are shared out than the {machine_cpus} there are")
-    settled = resources.model_copy(update={"gpus_per_trial": share, "pin_cpus": is_pinned})
-    return spec.model_copy(update={"resources": settled})
+        notify(f"pin_cpus: workers are not pinned, as more CPUs are shared out than the {machine_cpus} there are")
+    resolved = resources.model_copy(update={"gpus_per_trial": share, "pin_cpus": is_pinned})
+    return spec.model_copy(update={"resources": resolved})
 
 
 def device_spec(resources: Resources) -> DeviceSpec:
-    """Returns what each worker is told of settled resources."""
+    """Returns what each worker is given of resolved resources."""
     is_pinned = resources.pin_cpus is True
     return DeviceSpec(cpus=resources.cpus_per_trial, gpus=resources.gpu_share, pin_cpus=is_pinned)
 
@@ -61,7 +61,7 @@ def _gpu_share(
     dataset: DatasetInfo,
     nodes: Sequence[NodeResources],
     is_local: bool,
-    tell: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> tuple[float, str]:
     """Returns the share of a GPU that each trial gets, and why, in words."""
     if not any(node.gpus for node in nodes):
@@ -79,7 +79,7 @@ def _gpu_share(
     variants = [variant for number in range(NUM_PROBED) if (variant := proposer.propose(number)) is not None]
 
     def progress(stage: str, done: int, total: int) -> None:
-        tell(f"{stage}: {done:,} of {total:,}")
+        notify(f"{stage}: {done:,} of {total:,}")
 
     try:
         need = probe_in_process(
@@ -94,7 +94,7 @@ def _gpu_share(
     if need.mib == 0:
         return 1.0, "none of the variants tried could be trained, so nothing says that two trials fit"
     if is_local and not need.is_measured:
-        tell(f"gpus_per_trial: TensorFlow sees no GPU here; {GPU_ADVICE}")
+        notify(f"gpus_per_trial: TensorFlow sees no GPU here; {GPU_ADVICE}")
     return packed_share(need, total_mib=total, most=useful_packing(spec.resources, nodes=nodes))
 
 

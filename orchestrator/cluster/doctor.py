@@ -209,13 +209,13 @@ def _driver_check() -> Check | None:
     try:
         asked = subprocess.run([command], capture_output=True, text=True, timeout=_TOOL_TIMEOUT_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as exc:
-        complaint = str(exc)
+        problem = str(exc)
     else:
         if asked.returncode == 0:
             return None
-        complaint = " ".join((asked.stdout + asked.stderr).split()) or f"exit code {asked.returncode}"
+        problem = " ".join((asked.stdout + asked.stderr).split()) or f"exit code {asked.returncode}"
     fix = "mend NVIDIA's driver; until then trials see no GPU"
-    return Check(name="gpus", level=Level.WARNING, finding=f"nvidia-smi fails ({complaint}); {fix}")
+    return Check(name="gpus", level=Level.WARNING, finding=f"nvidia-smi fails ({problem}); {fix}")
 
 
 def _mps_in_words() -> str:

@@ -17,7 +17,7 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class CheckpointRole:
     """What the journal says of a trial that matters here.
 
     Args:
@@ -32,7 +32,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class StoredCheckpoint:
     """A checkpoint on disk.
 
     Args:
@@ -67,7 +67,7 @@ class Eviction:
         is_for_budget: Whether the budget asks for it; else it would be done anyway.
     """
 
-    held: Held
+    held: StoredCheckpoint
     step: Step
     is_for_budget: bool = True
 
@@ -87,7 +87,7 @@ class Plan:
     is_over: bool
 
 
-def standings(state: StudyState, *, top: int) -> list[Standing]:
+def roles(state: StudyState, *, top: int) -> list[CheckpointRole]:
     """Returns all trials of a study: those that can go on, then the ended ones, best first.
 
     Args:
@@ -104,12 +104,12 @@ def standings(state: StudyState, *, top: int) -> list[Standing]:
         if trial.state in {TrialState.COMPLETED, TrialState.STOPPED} and (report := best[trial.name]) is not None
     }
     ranked = sorted(places, key=places.__getitem__)
-    unranked = [trial.name for trial in ended if trial.name not in places]
+    roles_without_budget = [trial.name for trial in ended if trial.name not in places]
     leaders = {*ranked[: max(1, top)], *(item.trial for item in state.exports)}
-    roles = {name: Role.LEADER if name in leaders else Role.LOSER for name in (*ranked, *unranked)}
+    roles = {name: Role.LEADER if name in leaders else Role.LOSER for name in (*ranked, *roles_without_budget)}
     going_on = {trial.name: Role.RESUMABLE for trial in trials if not trial.has_ended}
     return [
-        Standing(
+        CheckpointRole(
             trial=name,
             role=role,
             best_epoch=report.epoch if (report := best[name]) is not None else None,
@@ -118,18 +118,20 @@ def standings(state: StudyState, *, top: int) -> list[Standing]:
     ]
 
 
-def unranked(state: StudyState, names: Iterable[str]) -> list[Standing]:
+def roles_without_budget(state: StudyState, names: Iterable[str]) -> list[CheckpointRole]:
     """Returns some trials for a plan without a budget, which asks for no ranks: whatever ended counts as a leader."""
     header = state.header
     found = []
     for trial in (state.trials[name] for name in names):
         best = trial.best_report(metric=header.metric, mode=header.mode)
         role = Role.LEADER if trial.has_ended else Role.RESUMABLE
-        found.append(Standing(trial=trial.name, role=role, best_epoch=None if best is None else best.epoch))
+        found.append(CheckpointRole(trial=trial.name, role=role, best_epoch=None if best is None else best.epoch))
     return found
 
 
-def plan_evictions(held: Iterable[Held], of_trials: Sequence[Standing], *, budget_bytes: float | None) -> Plan:
+def plan_evictions(
+    held: Iterable[StoredCheckpoint], of_trials: Sequence[CheckpointRole], *, budget_bytes: float | None
+) -> Plan:
     """Returns what may and must go.
 
     Without a budget, ended trials keep their newest and their best checkpoint. Within one, losers lose everything, the
@@ -139,10 +141,10 @@ def plan_evictions(held: Iterable[Held], of_trials: Sequence[Standing], *, budge
     Args:
         of_trials: As `standings` returns them.
     """
-    by_trial: dict[str, list[Held]] = {}
+    by_trial: dict[str, list[StoredCheckpoint]] = {}
     for item in sorted(held, key=lambda item: (item.trial, item.epoch, item.is_reduced)):
         by_trial.setdefault(item.trial, []).append(item)
-    ended = [standing for standing in of_trials if standing.role is not Role.RESUMABLE]
+    ended = [trial_role for trial_role in of_trials if trial_role.role is not Role.RESUMABLE]
     size = sum(item.size_bytes for items in by_trial.values() for item in items)
     evictions: list[Eviction] = []
 
@@ -153,32 +155,32 @@ def plan_evictions(held: Iterable[Held], of_trials: Sequence[Standing], *, budge
             size -= item.size_bytes - (item.weights_bytes if eviction.step is Step.REDUCE else 0)
             evictions.append(eviction)
 
-    for standing in ended:
-        items = by_trial.get(standing.trial, [])
-        outdated = _outdated(items, standing)
+    for trial_role in ended:
+        items = by_trial.get(trial_role.trial, [])
+        outdated = _outdated(items, trial_role)
         evict(Eviction(held=item, step=Step.DELETE, is_for_budget=False) for item in outdated)
-        by_trial[standing.trial] = [item for item in items if item not in outdated]
+        by_trial[trial_role.trial] = [item for item in items if item not in outdated]
     for role, evictions_of in ((Role.LOSER, _of_loser), (Role.LEADER, _of_leader)):
-        for standing in reversed([standing for standing in ended if standing.role is role]):
+        for trial_role in reversed([trial_role for trial_role in ended if trial_role.role is role]):
             if budget_bytes is not None and size > budget_bytes:
-                evict(evictions_of(by_trial[standing.trial], standing))
+                evict(evictions_of(by_trial[trial_role.trial], trial_role))
     return Plan(evictions=evictions, size_bytes=size, is_over=budget_bytes is not None and size > budget_bytes)
 
 
-def _outdated(items: Sequence[Held], standing: Standing) -> list[Held]:
+def _outdated(items: Sequence[StoredCheckpoint], trial_role: CheckpointRole) -> list[StoredCheckpoint]:
     """Returns what an ended trial does not use: neither newest nor best, or weights whose whole checkpoint is there."""
     whole = {item.epoch for item in items if not item.is_reduced}
-    kept = {standing.best_epoch, max(whole, default=None)}
+    kept = {trial_role.best_epoch, max(whole, default=None)}
     return [item for item in items if item.epoch not in kept or (item.is_reduced and item.epoch in whole)]
 
 
-def _of_loser(items: Sequence[Held], standing: Standing) -> list[Eviction]:
+def _of_loser(items: Sequence[StoredCheckpoint], trial_role: CheckpointRole) -> list[Eviction]:
     return [Eviction(held=item, step=Step.DELETE) for item in items]
 
 
-def _of_leader(items: Sequence[Held], standing: Standing) -> list[Eviction]:
+def _of_leader(items: Sequence[StoredCheckpoint], trial_role: CheckpointRole) -> list[Eviction]:
     return [
-        Eviction(held=item, step=Step.REDUCE if item.epoch == standing.best_epoch else Step.DELETE)
+        Eviction(held=item, step=Step.REDUCE if item.epoch == trial_role.best_epoch else Step.DELETE)
         for item in items
         if not item.is_reduced
     ]

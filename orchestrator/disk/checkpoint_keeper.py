@@ -12,15 +12,15 @@ from types import TracebackType
 from typing import Self
 
 from orchestrator.disk.checkpoint_budget import (
+    CheckpointRole,
     Eviction,
-    Held,
     Plan,
     Role,
-    Standing,
     Step,
+    StoredCheckpoint,
     plan_evictions,
-    standings,
-    unranked,
+    roles,
+    roles_without_budget,
 )
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import TrialNoted
@@ -56,19 +56,19 @@ class CheckpointKeeper:
         recorder: Recorder,
         budget_bytes: float | None,
         top: int,
-        tell: Callable[[str], None],
+        notify: Callable[[str], None],
     ) -> None:
         self._folder, self._recorder = folder, recorder
-        self._budget_bytes, self._top, self._tell = budget_bytes, top, tell
+        self._budget_bytes, self._top, self._tell = budget_bytes, top, notify
         self._has_told = False
         self._num_seen = -1
         self._num_changes = 0
         #: What lies on disk, by trial.
-        self._held: dict[str, list[Held]] = {}
+        self._held: dict[str, list[StoredCheckpoint]] = {}
         #: Trials whose checkpoints are looked at: what a trial that ended holds changes by our own hand alone.
         self._awake = set(recorder.state.trials)
         #: Ended trials whose checkpoints outlive a power loss; workers flush theirs only now and then.
-        self._settled = {trial.name for trial in recorder.state.trials.values() if trial.has_ended}
+        self._finished = {trial.name for trial in recorder.state.trials.values() if trial.has_ended}
         self._is_closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="checkpoint-keeper", daemon=True)
 
@@ -92,23 +92,23 @@ class CheckpointKeeper:
             of_trials, num_changes = self._standings(), len(self._recorder.state.changes)
         held = list(self._look(of_trials))
         plan = plan_evictions(held, of_trials, budget_bytes=self._budget_bytes)
-        by_name = {standing.trial: standing for standing in of_trials}
+        by_name = {trial_role.trial: trial_role for trial_role in of_trials}
         for eviction in plan.evictions:
             self._note_and_do(eviction, by_name[eviction.held.trial])
         # Those that had ended at the last sweep: at that one, a worker may still have been deleting what it pruned.
-        self._awake = {name for name in self._awake if name not in self._settled}
+        self._awake = {name for name in self._awake if name not in self._finished}
         self._awake |= {eviction.held.trial for eviction in plan.evictions}
-        self._settle(of_trials)
+        self._mark_finished(of_trials)
         self._tell_once(plan)
         self._num_seen, self._num_changes = num_records, num_changes
 
-    def _standings(self) -> list[Standing]:
+    def _standings(self) -> list[CheckpointRole]:
         """Returns the trials that matter to a sweep: within a budget all of them, else those that may have changed."""
         state = self._recorder.state
         self._awake.update(state.changes[self._num_changes :])
         if self._budget_bytes is None:
-            return unranked(state, sorted(self._awake))
-        return standings(state, top=self._top)
+            return roles_without_budget(state, sorted(self._awake))
+        return roles(state, top=self._top)
 
     def _run(self) -> None:
         wait = 1.0
@@ -125,14 +125,14 @@ class CheckpointKeeper:
             # What could not be deleted now can be deleted later; the study goes on.
             logger.warning('checkpoints not swept reason="%s"', exc)
 
-    def _look(self, of_trials: list[Standing]) -> Iterator[Held]:
-        for standing in of_trials:
-            name = standing.trial
+    def _look(self, of_trials: list[CheckpointRole]) -> Iterator[StoredCheckpoint]:
+        for trial_role in of_trials:
+            name = trial_role.trial
             if name in self._awake:
                 self._held[name] = list(self._look_at(name))
             yield from self._held[name]
 
-    def _look_at(self, name: str) -> Iterator[Held]:
+    def _look_at(self, name: str) -> Iterator[StoredCheckpoint]:
         trial = self._folder.checkpoints / name
         known = {(held.epoch, held.is_reduced): held for held in self._held.get(name, ())}
         places = [(checkpoint_folder(trial, epoch=epoch), epoch, False) for epoch in saved_epochs(trial)]
@@ -144,7 +144,7 @@ class CheckpointKeeper:
             if measured is not None:
                 yield measured
 
-    def _do(self, eviction: Eviction, standing: Standing) -> bool:
+    def _do(self, eviction: Eviction, trial_role: CheckpointRole) -> bool:
         """Returns whether it could be done."""
         held, trial = eviction.held, self._folder.checkpoints / eviction.held.trial
         logger.info("trial=%s epoch=%d checkpoint=%s", held.trial, held.epoch, eviction.step)
@@ -162,35 +162,35 @@ class CheckpointKeeper:
             discard_checkpoint(trial, epoch=held.epoch)
         return True
 
-    def _note_and_do(self, eviction: Eviction, standing: Standing) -> None:
+    def _note_and_do(self, eviction: Eviction, trial_role: CheckpointRole) -> None:
         if not eviction.is_for_budget:
-            self._do(eviction, standing)
-        elif standing.role is Role.LEADER:
+            self._do(eviction, trial_role)
+        elif trial_role.role is Role.LEADER:
             # Noted after: a damaged checkpoint stays as it is.
-            if self._do(eviction, standing):
+            if self._do(eviction, trial_role):
                 left = "it can be exported, but not trained further"
-                self._note(standing, f"all but the weights of its best epoch was deleted {_WHY}; {left}")
+                self._note(trial_role, f"all but the weights of its best epoch was deleted {_WHY}; {left}")
         else:
-            self._note(standing, f"its checkpoints were deleted {_WHY}; it can no longer be exported")
-            self._do(eviction, standing)
+            self._note(trial_role, f"its checkpoints were deleted {_WHY}; it can no longer be exported")
+            self._do(eviction, trial_role)
 
-    def _note(self, standing: Standing, text: str) -> None:
+    def _note(self, trial_role: CheckpointRole, text: str) -> None:
         """Writes down, once, what the budget takes from a trial."""
         recorder = self._recorder
-        if text not in {note.text for note in recorder.trial(standing.trial).notes}:
-            note = TrialNoted(trial=standing.trial, kind=NoteKind.CHECKPOINT_EVICTED, text=text, at=recorder.now())
+        if text not in {note.text for note in recorder.trial(trial_role.trial).notes}:
+            note = TrialNoted(trial=trial_role.trial, kind=NoteKind.CHECKPOINT_EVICTED, text=text, at=recorder.now())
             recorder.append(note)
 
-    def _settle(self, of_trials: list[Standing]) -> None:
-        for standing in of_trials:
-            if standing.role is not Role.RESUMABLE and standing.trial not in self._settled:
-                trial = self._folder.checkpoints / standing.trial
+    def _mark_finished(self, of_trials: list[CheckpointRole]) -> None:
+        for trial_role in of_trials:
+            if trial_role.role is not Role.RESUMABLE and trial_role.trial not in self._finished:
+                trial = self._folder.checkpoints / trial_role.trial
                 remove_abandoned(trial)
                 # A worker may still be deleting what was pruned.
                 with suppress(FileNotFoundError):
                     for place in [*trial.glob("epoch-*/*"), *trial.glob("epoch-*")]:
                         sync(place)
-                self._settled.add(standing.trial)
+                self._finished.add(trial_role.trial)
 
     def _tell_once(self, plan: Plan) -> None:
         if plan.is_over and not self._has_told and self._budget_bytes is not None:
@@ -201,7 +201,7 @@ class CheckpointKeeper:
             )
 
 
-def _measured(place: Path, *, trial: str, epoch: int, is_reduced: bool) -> Held | None:
+def _measured(place: Path, *, trial: str, epoch: int, is_reduced: bool) -> StoredCheckpoint | None:
     """Returns what is at a place; None if it has just vanished."""
     try:
         with os.scandir(place) as entries:
@@ -213,7 +213,9 @@ def _measured(place: Path, *, trial: str, epoch: int, is_reduced: bool) -> Held 
         weights = int(json.loads((place / MANIFEST).read_bytes())["weights_bytes"])
     # Beside the arrays there are names, reports and a manifest, which stay.
     weights_size = size if is_reduced or weights is None else min(size, weights + _other_bytes(place))
-    return Held(trial=trial, epoch=epoch, is_reduced=is_reduced, size_bytes=size, weights_bytes=weights_size)
+    return StoredCheckpoint(
+        trial=trial, epoch=epoch, is_reduced=is_reduced, size_bytes=size, weights_bytes=weights_size
+    )
 
 
 def _other_bytes(place: Path) -> int:

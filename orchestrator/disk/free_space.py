@@ -23,7 +23,7 @@ _STATE_BYTES_AT_MOST = 6 * _WEIGHT_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Disk:
     """A file system that a study writes to.
 
     Args:
@@ -40,7 +40,7 @@ class Place:
         return shutil.disk_usage(_existing(self.path)).free
 
 
-def study_places(folder: RunFolder, *, cache: Path, has_own_ray: bool) -> list[Place]:
+def study_places(folder: RunFolder, *, cache: Path, has_own_ray: bool) -> list[Disk]:
     """Returns each file system that a driver writes to, once, the run folder's first."""
     named = [
         ("the run folder", folder.root),
@@ -49,16 +49,16 @@ def study_places(folder: RunFolder, *, cache: Path, has_own_ray: bool) -> list[P
     ]
     if has_own_ray:
         named.append(("Ray's temporary folder", _ray_folder()))
-    places: dict[int, Place] = {}
+    places: dict[int, Disk] = {}
     for name, path in named:
         device = _existing(path).stat().st_dev
         known = places.get(device)
-        told = f"{known.name}, {name}" if known else name
-        places[device] = Place(name=told, path=known.path if known else path)
+        message = f"{known.name}, {name}" if known else name
+        places[device] = Disk(name=message, path=known.path if known else path)
     return list(places.values())
 
 
-def shortage(places: Sequence[Place], *, min_free_gb: float) -> str:
+def shortage(places: Sequence[Disk], *, min_free_gb: float) -> str:
     """Returns where less is free than there must be, and what to do; an empty text if there is room everywhere."""
     for place in places:
         free = place.free_bytes
@@ -70,7 +70,7 @@ def shortage(places: Sequence[Place], *, min_free_gb: float) -> str:
     return ""
 
 
-def full_places(places: Sequence[Place], *, is_told: bool = False) -> str:
+def full_places(places: Sequence[Disk], *, is_told: bool = False) -> str:
     """Returns which places are as good as full, to be told with an error that a full disk may have caused.
 
     Args:
@@ -89,7 +89,7 @@ _AS_GOOD_AS_FULL_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
+class SpaceNeed:
     """What a study will still write into its run folder.
 
     Args:
@@ -103,7 +103,7 @@ class Need:
     is_bound: bool = False
 
 
-def estimated_need(spec: StudySpec, state: StudyState, *, folder: RunFolder, num_concurrent: int) -> Need:
+def estimated_need(spec: StudySpec, state: StudyState, *, folder: RunFolder, num_concurrent: int) -> SpaceNeed:
     """Returns what checkpoints and exports will take, from real checkpoints, else from the space's limits.
 
     Trials at once keep three checkpoints each, those that ended what such trials keep on average.
@@ -125,7 +125,7 @@ def estimated_need(spec: StudySpec, state: StudyState, *, folder: RunFolder, num
         usual, largest = int(limit * _STATE_BYTES_AT_MOST), limit
         kept = KEPT_AT_END * usual
     else:
-        return Need(total_bytes=None if budget is None else int(budget * _GB), is_bound=budget is not None)
+        return SpaceNeed(total_bytes=None if budget is None else int(budget * _GB), is_bound=budget is not None)
     checkpoints = at_work * KEPT_AT_WORK * usual + (num_open - at_work) * kept
     # Open trials have written a part of theirs already.
     open_names = [name for name in sizes if name in state.trials and not state.trials[name].has_ended]
@@ -135,10 +135,10 @@ def estimated_need(spec: StudySpec, state: StudyState, *, folder: RunFolder, num
     num_exports = max(0, spec.export.top - len(state.exports))
     exports = int(num_exports * len(spec.export.formats) * largest * _WEIGHT_BYTES)
     sure = at_work * min(every, default=0)
-    return Need(total_bytes=checkpoints + exports, sure_bytes=sure, is_bound=not every)
+    return SpaceNeed(total_bytes=checkpoints + exports, sure_bytes=sure, is_bound=not every)
 
 
-def need_in_words(need: Need, *, place: Place) -> str:
+def need_in_words(need: SpaceNeed, *, place: Disk) -> str:
     """Returns what a study needs and what is free, in one line."""
     free = f"{size_in_words(place.free_bytes)} free in {place.path}"
     if need.total_bytes is None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from orchestrator.disk.free_space import Place, estimated_need, full_places, need_in_words, shortage
+from orchestrator.disk.free_space import Disk, estimated_need, full_places, need_in_words, shortage
 from orchestrator.errors import DiskSpaceError, StudyFailedError
 from orchestrator.journal.study_state import StudyState
 from orchestrator.runs.paths import RunFolder
@@ -36,14 +36,14 @@ class SpaceWatch:
         spec: StudySpec,
         *,
         folder: RunFolder,
-        places: Sequence[Place],
-        tell: Callable[[str], None],
+        places: Sequence[Disk],
+        notify: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._spec = spec
         self._folder = folder
         self._places = places
-        self._tell = tell
+        self._tell = notify
         self._clock = clock
         self._looked_at = clock()
         #: How many trials must have reported before the need is estimated again.
@@ -80,7 +80,7 @@ class SpaceWatch:
                 f"{size_in_words(place.free_bytes)} are free; make room there"
             )
 
-    def look(self, state: StudyState, *, num_concurrent: int) -> None:
+    def check_if_due(self, state: StudyState, *, num_concurrent: int) -> None:
         """Looks every two seconds, and warns once if what the study will need is more than there is.
 
         Raises:
@@ -104,7 +104,7 @@ class SpaceWatch:
                 "storage.min_free_gb is left; make room, or set storage.checkpoint_budget_gb"
             )
 
-    def remark(self, error: BaseException) -> str:
+    def space_note(self, error: BaseException) -> str:
         """Returns what to add to an error that a full disk may have caused; an empty text if no disk is full."""
         is_told = os.strerror(errno.ENOSPC) in str(error) or os.strerror(errno.EDQUOT) in str(error)
         return full_places(self._places, is_told=is_told)

@@ -10,7 +10,7 @@ from orchestrator.journal.file import Journal
 from orchestrator.journal.reading import read_state
 from orchestrator.journal.recorder import Recorder
 from orchestrator.mirror.mirror import mirrored
-from orchestrator.runs.foreign_files import demand_own_files
+from orchestrator.runs.foreign_files import refuse_foreign_files
 from orchestrator.runs.lock import driver_lock
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.spec import StudySpec
@@ -29,12 +29,12 @@ def open_session(
         InputError: If the data or the study are wrong.
         StudyFailedError: If the study cannot go on.
     """
-    tell = progress.message if progress is not None else lambda text: None
-    demand_own_files(folder)
+    notify = progress.message if progress is not None else lambda text: None
+    refuse_foreign_files(folder)
     with (
         OneInterrupt() as interrupt,
-        driver_lock(folder, tell=tell) as lock,
-        mirrored(folder, spec, tell=tell) as mirror,
+        driver_lock(folder, notify=notify) as lock,
+        mirrored(folder, spec, notify=notify) as mirror,
         Journal(folder.journal, check=lock.check) as journal,
     ):
         recorder = Recorder(journal, state=read_state(folder), folder=folder, retries=spec.resources.retries)
@@ -51,21 +51,21 @@ def open_session(
             yield session
         except KeyboardInterrupt:
             session.pause("interrupted by the user or the system")
-            raise StudyPausedError(session.way_on("nothing is lost")) from None
+            raise StudyPausedError(session.next_step("nothing is lost")) from None
         except DataError as exc:
             session.pause(str(exc))
-            full = session.space.remark(exc)
-            raise InputError(session.way_on(f"{exc}{full}") if full else str(exc)) from exc
+            full = session.space.space_note(exc)
+            raise InputError(session.next_step(f"{exc}{full}") if full else str(exc)) from exc
         except OSError as exc:
             session.pause(f"{type(exc).__name__}: {exc}")
-            told = f"{folder.root}: the system refused something ({exc}){session.space.remark(exc)}"
-            raise StudyFailedError(session.way_on(told)) from exc
+            refusal = f"{folder.root}: the system refused something ({exc}){session.space.space_note(exc)}"
+            raise StudyFailedError(session.next_step(refusal)) from exc
         except StudyFailedError as exc:
             session.pause(str(exc))
-            full = "" if isinstance(exc, DiskSpaceError) else session.space.remark(exc)
+            full = "" if isinstance(exc, DiskSpaceError) else session.space.space_note(exc)
             if not full and not isinstance(exc, DiskSpaceError):
                 raise
-            raise DiskSpaceError(session.way_on(f"{exc}{full}")) from exc
+            raise DiskSpaceError(session.next_step(f"{exc}{full}")) from exc
         except OrchestratorError as exc:
             session.pause(str(exc))
             raise

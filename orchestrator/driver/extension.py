@@ -68,8 +68,8 @@ def _extended(folder: RunFolder, spec: StudySpec, *, recorder: Recorder, overrid
     wanted = load_study(folder.study, overrides=overrides)
     changes = dict(_changes(spec, wanted))
     if problems := list(_problems(changes, wanted, state=recorder.state)):
-        way_on = f"run the changed study in a new folder; `reuse: {folder.root}` there takes over what is the same"
-        raise InputError("\n".join(f"{folder.root}: {problem}; {way_on}" for problem in problems))
+        next_step = f"run the changed study in a new folder; `reuse: {folder.root}` there takes over what is the same"
+        raise InputError("\n".join(f"{folder.root}: {problem}; {next_step}" for problem in problems))
     if not changes:
         return spec
     text = wanted.to_yaml()

@@ -43,7 +43,7 @@ def results_id(worker: WorkerSpec) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def take_over(spec: StudySpec, *, recorder: Recorder, worker: WorkerSpec, tell: Callable[[str], None]) -> None:
+def take_over(spec: StudySpec, *, recorder: Recorder, worker: WorkerSpec, notify: Callable[[str], None]) -> None:
     """Journals the completed trials of the runs that the study reuses, before its own first trial, and tells of each.
 
     Later it does nothing, so that a study that is resumed goes on as if it had never stopped.
@@ -52,10 +52,10 @@ def take_over(spec: StudySpec, *, recorder: Recorder, worker: WorkerSpec, tell: 
         return
     for source in spec.reuse:
         try:
-            told = _take_over_from(Path(source), spec, recorder=recorder, worker=worker)
+            text = _take_over_from(Path(source), spec, recorder=recorder, worker=worker)
         except OrchestratorError as exc:
-            told = f"nothing taken over; {exc}"
-        tell(f"reuse {source}: {told}")
+            text = f"nothing taken over; {exc}"
+        notify(f"reuse {source}: {text}")
 
 
 def _take_over_from(source: Path, spec: StudySpec, *, recorder: Recorder, worker: WorkerSpec) -> str:

@@ -92,7 +92,7 @@ def _keeper(session: Session) -> CheckpointKeeper:
         recorder=session.recorder,
         budget_bytes=None if budget is None else budget * 1e9,
         top=session.spec.export.top,
-        tell=session.tell,
+        notify=session.notify,
     )
 
 

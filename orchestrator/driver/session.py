@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from orchestrator.cluster.auto_resources import device_spec, with_settled_resources
+from orchestrator.cluster.auto_resources import device_spec, resolve_auto
 from orchestrator.cluster.connection import ray_session
 from orchestrator.cluster.environment import record_environment
 from orchestrator.cluster.resources import concurrent_trials
@@ -69,7 +69,7 @@ class Session:
     def space(self) -> SpaceWatch:
         """The room on the disks that this session writes to."""
         places = study_places(self.folder, cache=cache_folder(self.spec.data), has_own_ray=self.address is None)
-        return SpaceWatch(self.spec, folder=self.folder, places=places, tell=self.tell)
+        return SpaceWatch(self.spec, folder=self.folder, places=places, notify=self.notify)
 
     def open_study(self, *, overrides: Sequence[str] = ()) -> None:
         """Writes the journal's first record, or checks that the study is still the one in it, and extends it.
@@ -96,11 +96,11 @@ class Session:
             before = len(self.recorder.state.extensions)
             self.spec = current_study(self.folder, spec, recorder=self.recorder, overrides=overrides)
             for extension in self.recorder.state.extensions[before:]:
-                self.tell(f"extended: {extension.change}")
+                self.notify(f"extended: {extension.change}")
             self.recorder.retries = self.spec.resources.retries
             if self.spec.storage.uri != spec.storage.uri:
                 # The session began with the place that it was opened with.
-                self.tell("storage.uri: the run is kept there from the next session on; `convfleet resume` it again")
+                self.notify("storage.uri: the run is kept there from the next session on; `convfleet resume` it again")
 
     @contextmanager
     def connected(self) -> Iterator[None]:
@@ -110,7 +110,7 @@ class Session:
         # The pool is left last: Ray has the system kill its processes when the thread that started them ends, and Ray's
         # own shutdown waits a minute for processes that were killed.
         with ThreadPoolExecutor(max_workers=1) as pool, ExitStack() as stack:
-            self.tell("starting Ray and reading the data")
+            self.notify("starting Ray and reading the data")
             session = ray_session(self.spec.resources, address=self.address, trials_left=self._trials_waiting_for_data)
             nodes = pool.submit(stack.enter_context, session)
             try:
@@ -126,9 +126,7 @@ class Session:
             found = nodes.result()
             self.interrupt.renew()
             can_grow = self.address is not None
-            self.spec = with_settled_resources(
-                self.spec, dataset=dataset, nodes=found, is_local=not can_grow, tell=self.tell
-            )
+            self.spec = resolve_auto(self.spec, dataset=dataset, nodes=found, is_local=not can_grow, notify=self.notify)
             self.num_concurrent = concurrent_trials(self.spec.resources, nodes=found, can_grow=can_grow)
             self.worker = self._worker_spec(dataset)
             budget = memory_budget_bytes(self.spec.data)
@@ -140,7 +138,7 @@ class Session:
                 budget_bytes=budget,
                 is_given=self.spec.data.memory_gb is not None,
             )
-            self.tell(
+            self.notify(
                 f"data: {dataset.num_train:,} training, {dataset.num_validation:,} validation, {dataset.num_test:,} "
                 f"test images, {images_in_words(dataset.task)}, {targets_in_words(dataset.task)}; {storage}; "
                 f"{self.num_concurrent} trials at a time"
@@ -163,7 +161,7 @@ class Session:
         # Before the first worker starts: one that a dead driver left behind ends itself.
         worker = replace(worker, session=len(self.recorder.state.sessions))
         claim(Path(worker.checkpoints), session=worker.session)
-        take_over(self.spec, recorder=self.recorder, worker=worker, tell=self.tell)
+        take_over(self.spec, recorder=self.recorder, worker=worker, notify=self.notify)
         tuning = Tuning(self.spec, worker=worker, recorder=self.recorder, num_concurrent=self.num_concurrent)
         try:
             tuning.start()
@@ -176,13 +174,13 @@ class Session:
                     show_at = began + 50.0 * (time.monotonic() - began)
                 if self.mirror is not None:
                     self.mirror.check()
-                self.space.look(self.recorder.state, num_concurrent=self.num_concurrent)
+                self.space.check_if_due(self.recorder.state, num_concurrent=self.num_concurrent)
             self.show()
         except BaseException:
             # Nothing is recorded from here on, so Ray Tune may end its trials as it likes.
             self.recorder.pause_requested.set()
             try:
-                self.tell("stopping; unfinished trials go on from their last checkpoints when the study is resumed")
+                self.notify("stopping; unfinished trials go on from their last checkpoints when the study is resumed")
             finally:
                 tuning.wait(_STOP_SECONDS)
             raise
@@ -203,18 +201,18 @@ class Session:
             requests = [request for request in requests if not self._is_exported(request, damaged=damaged)]
         if not requests:
             return []
-        self.tell(f"exporting {len(requests)} models and evaluating them on the test split")
+        self.notify(f"exporting {len(requests)} models and evaluating them on the test split")
         remove_export_drafts(self.folder)
         results: list[ExportResult] = []
         errors: list[str] = []
         for outcome in run_exports(requests):
-            self.space.look(self.recorder.state, num_concurrent=self.num_concurrent)
+            self.space.check_if_due(self.recorder.state, num_concurrent=self.num_concurrent)
             if isinstance(outcome, ExportResult):
                 epoch = next(request.epoch for request in requests if request.rank == outcome.rank)
                 results.append(self._record_export(outcome, epoch=epoch))
             elif isinstance(outcome, ExportError):
                 errors.append(str(outcome))
-        if errors and (full := self.space.remark(ExportError("\n".join(errors)))):
+        if errors and (full := self.space.space_note(ExportError("\n".join(errors)))):
             # Not the models' fault: the study is not finished yet, so that `resume` makes up for them.
             raise DiskSpaceError(f"{errors[0]}{full}")
         if errors:
@@ -227,14 +225,14 @@ class Session:
         for item in self.recorder.state.exports:
             path = export_path(item, folder=self.folder)
             if path.is_dir() and (damage := damage_of(path)):
-                self.tell(f"{path}: {damage}")
+                self.notify(f"{path}: {damage}")
                 found.append(item)
         return found
 
     def write_report(self) -> None:
         """Writes report.html."""
         self.recorder.check()
-        self.tell("writing report.html")
+        self.notify("writing report.html")
         write_report(self.folder, state=self.recorder.state)
 
     def pause(self, reason: str) -> None:
@@ -248,14 +246,14 @@ class Session:
                 # A full disk, or another driver that took over: a session without an end counts as paused just as well.
                 return
 
-    def way_on(self, text: str) -> str:
+    def next_step(self, text: str) -> str:
         """Returns a text with what to do after an early end."""
         if not self.recorder.state.trials:
             return f"{text}; no trial had begun: run the study again"
         command = f"convfleet resume {self.folder.quoted}"
         return text if command in text else f"{text}; go on with: {command}"
 
-    def tell(self, text: str) -> None:
+    def notify(self, text: str) -> None:
         """Tells of a stage."""
         if self.progress is not None:
             self.progress.message(text)
@@ -316,7 +314,7 @@ class Session:
         return 0 if self.has_data else self.spec.num_trials - self.recorder.state.num_ended
 
     def _data_progress(self, stage: str, done: int, total: int) -> None:
-        self.tell(f"{stage}: {done:,} of {total:,}")
+        self.notify(f"{stage}: {done:,} of {total:,}")
 
     def _worker_spec(self, dataset: DatasetInfo) -> WorkerSpec:
         spec = self.spec

@@ -17,7 +17,7 @@ from orchestrator.journal.checksums import checksum_of, end_of_lines, is_right, 
 from orchestrator.journal.records import JOURNAL_SCHEMA, Record, StudyOpened, record_from_json, record_to_json
 
 #: What to do about a damaged journal, wherever that is found out.
-WAY_ON = (
+NEXT_STEP = (
     "the journal was changed by something else, or its disk loses data; restore it from a backup, or let `convfleet "
     "repair {run}` keep what is whole, which goes on from the checkpoints"
 )
@@ -48,7 +48,7 @@ class Journal:
         except BaseException as exc:
             os.close(self._file)
             if isinstance(exc, JournalError):
-                raise JournalError(f"{path}: {exc}; {way_on(path)}") from exc
+                raise JournalError(f"{path}: {exc}; {next_step(path)}") from exc
             raise
         self._checksum = checksum_of(last) or 0
 
@@ -127,16 +127,15 @@ def read_journal(path: Path) -> Iterator[Record]:
         except (ValueError, RecursionError, JournalError) as exc:
             if str(exc).startswith(str(path)):
                 raise
-            raise JournalError(
-                f"{path}, line {number}: not a record ({exc}); {number - 1} records before it are whole; {way_on(path)}"
-            ) from exc
+            whole = f"{number - 1} records before it are whole"
+            raise JournalError(f"{path}, line {number}: not a record ({exc}); {whole}; {next_step(path)}") from exc
         before = checksum_of(line) or 0
         yield record
 
 
-def way_on(path: Path) -> str:
+def next_step(path: Path) -> str:
     """Returns what to do about a journal that is damaged."""
-    return WAY_ON.format(run=path.parent)
+    return NEXT_STEP.format(run=path.parent)
 
 
 def _refuse_constant(name: str) -> None:

@@ -31,7 +31,7 @@ _MAX_TRIALS = 1_000_000
 _EXPORT = re.compile(r"exports/[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def check_fact(record: Record) -> None:
+def check_record(record: Record) -> None:
     """Raises JournalError if a record cannot be true, whatever came before it."""
     for name, kind, check in _FIELDS[type(record)]:
         value = getattr(record, name)

@@ -220,8 +220,8 @@ class Recorder(Unsaved, tune.Stopper, tune.Callback):
         if all(failure.kind == FailureKind.CODE_ERROR for failure in failures):
             # Other code of the user's makes another study, so this run could not go on with it.
             is_users = "source" in ended[0].variant.params
-            way_on = "run the study anew" if is_users else f"`convfleet resume {self._folder.quoted}`"
+            next_step = "run the study anew" if is_users else f"`convfleet resume {self._folder.quoted}`"
             raise StudyFailedError(
                 f"the first {NUM_ALIKE} trials all failed with: {reasons.pop()}; see "
-                f"{self._folder.failure(ended[0].name)}; mend that, then {way_on}"
+                f"{self._folder.failure(ended[0].name)}; mend that, then {next_step}"
             )

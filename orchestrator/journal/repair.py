@@ -40,7 +40,7 @@ class Repair:
     reports_cut: Counter[str]
     copy: Path | None = None
 
-    def told(self) -> list[str]:
+    def lines(self) -> list[str]:
         """Returns what was done and what to do next, for people."""
         if self.copy is None:
             return [f"{self.folder.journal}: whole, {self.num_kept} records; nothing was changed"]

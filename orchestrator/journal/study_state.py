@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from orchestrator.errors import JournalError
-from orchestrator.journal.record_checks import check_fact
+from orchestrator.journal.record_checks import check_record
 from orchestrator.journal.records import (
     JOURNAL_SCHEMA,
     EpochReported,
@@ -91,7 +91,7 @@ class StudyState:
         Raises:
             JournalError: If it contradicts the records before it.
         """
-        check_fact(record)
+        check_record(record)
         if isinstance(record, StudyOpened) == (self.opened is not None):
             twice = "the study is opened twice" if self.opened else "the first record does not open the study"
             raise JournalError(twice)

@@ -18,7 +18,7 @@ from orchestrator.runs.paths import RUNS, RunFolder
 from trainables.checkpoints.store import MANIFEST
 from trainables.files.manifests import fingerprints
 from trainables.files.remote import RemoteFolder
-from trainables.files.uris import is_uri, parent_uri, shown_uri, uri_complaint
+from trainables.files.uris import is_uri, parent_uri, shown_uri, uri_problem
 from trainables.files.whole import write_whole
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._-]*")
@@ -38,8 +38,8 @@ def local_run(text: str, *, runs: Path = RUNS, with_files: bool = False) -> Path
     """
     if not is_uri(text):
         return Path(text)
-    if complaint := uri_complaint(text):
-        raise InputError(f"RUN: {complaint}" + (f", got {text!r}" if complaint.startswith("must") else ""))
+    if problem := uri_problem(text):
+        raise InputError(f"RUN: {problem}" + (f", got {text!r}" if problem.startswith("must") else ""))
     parent, name = parent_uri(text)
     name = unquote(name)
     if not _NAME.fullmatch(name):

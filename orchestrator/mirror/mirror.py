@@ -25,7 +25,7 @@ from trainables.files.uris import shown_uri
 
 logger = logging.getLogger(__name__)
 
-Tell = Callable[[str], None]
+Notify = Callable[[str], None]
 
 _PERIOD_SECONDS = 1.0
 #: Between uploads of tables and other files, which are written anew as wholes.
@@ -37,7 +37,7 @@ _POLL_SECONDS = 0.2
 
 
 @contextmanager
-def mirrored(folder: RunFolder, spec: StudySpec, *, tell: Tell) -> Iterator["Mirror | None"]:
+def mirrored(folder: RunFolder, spec: StudySpec, *, notify: Notify) -> Iterator["Mirror | None"]:
     """Yields what keeps a run elsewhere, or None for a study without a storage.uri; the caller holds the run folder.
 
     At the end everything is there, or an error says how to get it there.
@@ -49,7 +49,7 @@ def mirrored(folder: RunFolder, spec: StudySpec, *, tell: Tell) -> Iterator["Mir
     if spec.storage.uri is None:
         yield None
         return
-    mirror = open_mirror(folder, spec.storage.uri, tell=tell)
+    mirror = open_mirror(folder, spec.storage.uri, notify=notify)
     try:
         yield mirror
     except OrchestratorError as exc:
@@ -63,7 +63,7 @@ def mirrored(folder: RunFolder, spec: StudySpec, *, tell: Tell) -> Iterator["Mir
         raise StudyFailedError(problem)
 
 
-def open_mirror(folder: RunFolder, uri: str, *, tell: Tell) -> "Mirror":
+def open_mirror(folder: RunFolder, uri: str, *, notify: Notify) -> "Mirror":
     """Returns the mirror of a run at work; the journal here is the longer one of both from here on.
 
     Raises:
@@ -78,7 +78,7 @@ def open_mirror(folder: RunFolder, uri: str, *, tell: Tell) -> "Mirror":
         lock.release()
         raise
     journal = JournalUploader(folder.journal, remote=remote, known=known)
-    mirror = Mirror(folder, remote=remote, journal=journal, lock=lock, tell=tell)
+    mirror = Mirror(folder, remote=remote, journal=journal, lock=lock, notify=notify)
     mirror.start()
     return mirror
 
@@ -95,13 +95,13 @@ class Mirror:
     """
 
     def __init__(
-        self, folder: RunFolder, *, remote: RemoteFolder, journal: JournalUploader, lock: RemoteLock, tell: Tell
+        self, folder: RunFolder, *, remote: RemoteFolder, journal: JournalUploader, lock: RemoteLock, notify: Notify
     ) -> None:
         self._folder = folder
         self._remote = remote
         self._journal = journal
         self._lock = lock
-        self._tell = tell
+        self._tell = notify
         self._files = FileMirror(folder, remote=remote, beat=lock.ensure)
         self._files_at = float("-inf")
         self._has_begun = False

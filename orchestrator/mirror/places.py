@@ -13,10 +13,10 @@ from trainables.files.uris import child_uri, is_uri, shown_uri
 
 _RETRY_SECONDS = (1.0, 3.0)
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 
-def patiently(work: Callable[[], Result], *, uri: str, sleep: Callable[[float], None] = time.sleep) -> Result:
+def patiently(work: Callable[[], T], *, uri: str, sleep: Callable[[float], None] = time.sleep) -> T:
     """Returns what the work returns, trying again a few times where that may help.
 
     Raises:

@@ -18,7 +18,7 @@ from trainables.reports import EpochReport
 _UNUSABLE = {TrialState.INFEASIBLE, TrialState.FAILED}
 
 
-def standing(state: StudyState, *, is_alive: bool | None = None) -> str:
+def study_status(state: StudyState, *, is_alive: bool | None = None) -> str:
     """Returns where the study stands, in a word or two.
 
     Args:

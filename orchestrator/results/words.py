@@ -88,8 +88,8 @@ def targets_in_words(task: Task) -> str:
     '10 classes'
     """
     nouns = {"classification": "classes", "multilabel": "flags", "regression": "values"}
-    told = [(target.name, f"{target.size} {nouns[target.kind]}") for target in task.targets]
-    return told[0][1] if task.has_one_target else ", ".join(f"{name}: {text}" for name, text in told)
+    message = [(target.name, f"{target.size} {nouns[target.kind]}") for target in task.targets]
+    return message[0][1] if task.has_one_target else ", ".join(f"{name}: {text}" for name, text in message)
 
 
 def storage_in_words(storage: str, *, decoded_bytes: int, budget_bytes: int, is_given: bool) -> str:

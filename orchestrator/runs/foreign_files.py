@@ -9,23 +9,23 @@ from orchestrator.runs.paths import RunFolder
 from orchestrator.text import printable
 
 
-def demand_own_files(folder: RunFolder) -> None:
+def refuse_foreign_files(folder: RunFolder) -> None:
     """Raises RunFolderError if anything that a driver or a worker reads, writes or deletes is no file or folder.
 
     Through a link something elsewhere could be overwritten or deleted; opening a pipe waits for whoever writes into it.
     """
     for path in (folder.journal, folder.study, folder.environment, folder.lock, folder.failures):
         if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
-            raise _complaint(path, is_link=path.is_symlink())
+            raise _problem(path, is_link=path.is_symlink())
     for top in (folder.checkpoints, folder.exports):
         if top.is_symlink():
-            raise _complaint(top, is_link=True)
+            raise _problem(top, is_link=True)
         for entry in _below(top):
             if not entry.is_file(follow_symlinks=False):
-                raise _complaint(Path(entry.path), is_link=entry.is_symlink())
+                raise _problem(Path(entry.path), is_link=entry.is_symlink())
 
 
-def _complaint(path: Path, *, is_link: bool) -> RunFolderError:
+def _problem(path: Path, *, is_link: bool) -> RunFolderError:
     # A name may be anything, also no text at all.
     name = printable(str(path))
     if is_link:

@@ -91,7 +91,7 @@ class DriverLock:
 
 @contextmanager
 def driver_lock(
-    folder: RunFolder, *, tell: Callable[[str], None] = lambda text: None, clock: Callable[[], float] = time.time
+    folder: RunFolder, *, notify: Callable[[str], None] = lambda text: None, clock: Callable[[], float] = time.time
 ) -> Iterator[DriverLock]:
     """Holds a run folder for this driver alone; the operating system frees it if the driver dies.
 
@@ -108,7 +108,7 @@ def driver_lock(
         raise RunFolderError(_held(folder, now=clock())) from exc
     try:
         if word := _take_over(folder, now=clock()):
-            tell(word)
+            notify(word)
         _remove_drafts(folder)
         owner = _this_driver(now=clock())
         write_owner(folder, owner)
@@ -171,15 +171,15 @@ def _take_over(folder: RunFolder, *, now: float) -> str:
     if age >= LIMIT_SECONDS:
         return f"the driver on {owner.where} was last heard of {owner.heard_in_words(now=now)}; taking over"
     wait = LIMIT_SECONDS - age
-    way_on = f"try again in {wait:.0f} s: unless it is heard of until then, it counts as dead and is taken over"
+    next_step = f"try again in {wait:.0f} s: unless it is heard of until then, it counts as dead and is taken over"
     if wait > 2 * LIMIT_SECONDS:
-        way_on = (
+        next_step = (
             f"the clocks of the two machines differ by {-age:.0f} s or more: set them, and remove {folder.driver} "
             "if that driver is dead"
         )
     raise RunFolderError(
         f"{folder.root}: another convfleet is at work on it ({owner.in_words(now=now)}); wait for it or stop it; "
-        f"{way_on}"
+        f"{next_step}"
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from orchestrator.study.custom_parameters import is_own_parameter, own_parameter_complaint
+from orchestrator.study.custom_parameters import is_own_parameter, own_parameter_problem
 from orchestrator.study.overridden_parameters import replaced_parameter_problems
 from search_spaces import Choice, Fixed, Float, Int, Parameter, Problem, SearchSpace, nearest
 from trainables.catalog.families import FAMILIES
@@ -83,8 +83,8 @@ def _family_problems(space: SearchSpace) -> list[Problem]:
 def _parameter_problems(parameter: Parameter, space: SearchSpace) -> list[Problem]:
     path = f"space.params.{parameter.name}"
     families = _families_of(parameter, space)
-    if complaint := own_parameter_complaint(parameter, families, space=space):
-        return [Problem(path=path, message=complaint)]
+    if problem := own_parameter_problem(parameter, families, space=space):
+        return [Problem(path=path, message=problem)]
     own = [family for family in families if is_own_parameter(parameter.name, family)]
     infos = {family: _info(parameter.name, family) for family in families if family not in own}
     known = {**TRAINING, **{name: info for family in families for name, info in FAMILIES[family].parameters.items()}}
@@ -104,13 +104,13 @@ def _parameter_problems(parameter: Parameter, space: SearchSpace) -> list[Proble
             )
         ]
     complaints = {
-        complaint: None
+        problem: None
         for info in infos.values()
         if info is not None
         for value in _extremes(parameter)
-        if (complaint := info.complaint(value))
+        if (problem := info.problem(value))
     }
-    return [Problem(path=path, message=f"{complaint}; change the domain") for complaint in complaints]
+    return [Problem(path=path, message=f"{problem}; change the domain") for problem in complaints]
 
 
 def _info(name: str, family: str) -> ParameterInfo | None:

@@ -50,7 +50,7 @@ def _references(space: SearchSpace, family: str, *, folder: Path) -> tuple[list[
     references = [reference for reference in function.domain.values() if isinstance(reference, str)]
     if len(references) < (function.domain.size or 0):
         return [], []  # told with the types of the other parameters
-    complaints = [_complaint(reference, folder=folder) for reference in references]
+    complaints = [_problem(reference, folder=folder) for reference in references]
     return references, [Problem(path=_FUNCTION, message=message) for message in complaints if message]
 
 
@@ -74,7 +74,7 @@ def _with_parameter(
     return space, [Problem(path=_SOURCE, message=message)]
 
 
-def _complaint(reference: str, *, folder: Path) -> str:
+def _problem(reference: str, *, folder: Path) -> str:
     """Returns what is wrong with a function, or an empty string."""
     parts = split_reference(reference)
     if parts is None:
@@ -91,10 +91,10 @@ def _complaint(reference: str, *, folder: Path) -> str:
         return _not_python(exc)
     except (OSError, ValueError) as exc:
         return f"{file} cannot be read ({exc}), got {reference!r}; mend it"
-    return _function_complaint(tree, function, file=file)
+    return _function_problem(tree, function, file=file)
 
 
-def _function_complaint(tree: ast.Module, function: str, *, file: Path) -> str:
+def _function_problem(tree: ast.Module, function: str, *, file: Path) -> str:
     bound = dict(_bound(tree.body))
     if function not in bound and "*" not in bound:
         known = [name for name, node in bound.items() if isinstance(node, ast.FunctionDef)]

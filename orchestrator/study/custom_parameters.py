@@ -10,7 +10,7 @@ from trainables.catalog.training import TRAINING
 _ALIKE = 0.85
 
 
-def own_parameter_complaint(parameter: Parameter, families: Sequence[str], *, space: SearchSpace) -> str:
+def own_parameter_problem(parameter: Parameter, families: Sequence[str], *, space: SearchSpace) -> str:
     """Returns what is wrong with a parameter under families that run a user's code, or an empty string.
 
     Args:

@@ -18,11 +18,11 @@ def path_problems(data: DataSpec, *, base: Path) -> list[Problem]:
     return [
         Problem(path=f"data.{field}", message=message)
         for field, given in _input_paths(data)
-        if (message := path_complaint(given, base=base))
+        if (message := path_problem(given, base=base))
     ]
 
 
-def path_complaint(given: str, *, base: Path) -> str:
+def path_problem(given: str, *, base: Path) -> str:
     """Returns what is wrong with a path that should lead somewhere, or an empty string."""
     if not given.strip():
         return f"expected a path, got {given!r}; name a file or folder, or remove the key"
@@ -47,14 +47,12 @@ def reuse_problems(reuse: Iterable[str], *, base: Path) -> list[Problem]:
     """
     problems = []
     for given in reuse:
-        complaint = path_complaint(given, base=base)
-        folder = RunFolder(resolved(given, base=base)) if not complaint else None
+        problem = path_problem(given, base=base)
+        folder = RunFolder(resolved(given, base=base)) if not problem else None
         if folder is not None and not (folder.journal.is_file() and folder.study.is_file()):
-            complaint = (
-                f"is not a run folder, got {given!r}, which is {folder.root}; give one that `convfleet run` made"
-            )
-        if complaint:
-            problems.append(Problem(path="reuse", message=complaint))
+            problem = f"is not a run folder, got {given!r}, which is {folder.root}; give one that `convfleet run` made"
+        if problem:
+            problems.append(Problem(path="reuse", message=problem))
     return problems
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.study.input_paths import path_complaint
+from orchestrator.study.input_paths import path_problem
 from search_spaces import Choice, Fixed, Parameter, Problem, SearchSpace, Value
 from trainables.catalog.backbones import BACKBONES, PretrainedBackbone
 from trainables.catalog.families import FAMILIES
@@ -31,7 +31,7 @@ def with_weights_files(
     files = list(_weights_files(space)) if space is not None else []
     if space is None or not files:
         return space, list(problems)
-    found = [message for name in files if (message := _complaint(name, folder=folder))]
+    found = [message for name in files if (message := _problem(name, folder=folder))]
     if found:
         return space, [*problems, *(Problem(path=_PLACE, message=message) for message in found)]
     try:
@@ -73,10 +73,10 @@ def _weights_files(space: SearchSpace) -> Iterator[str]:
             yield value
 
 
-def _complaint(name: str, *, folder: Path) -> str:
+def _problem(name: str, *, folder: Path) -> str:
     if not name.endswith(SUFFIX):
         return f"must be {NO_WEIGHTS!r}, {IMAGENET!r} or a file that ends in {SUFFIX}, got {name!r}; change it"
-    message = path_complaint(name, base=folder)
+    message = path_problem(name, base=folder)
     if not message and not weights_path(name, folder=str(folder)).is_file():
         return f"expected a file, got the folder {name!r}; name the file in it"
     return message

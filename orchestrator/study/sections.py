@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from trainables.files.uris import uri_complaint
+from trainables.files.uris import uri_problem
 from trainables.specs.numbers import Count, Number
 from trainables.specs.targets import usual_mode
 
@@ -58,8 +58,8 @@ def _auto_or_number_from(low: float) -> Callable[[object], object]:
 
 
 def _storage_uri(value: str) -> str:
-    if complaint := uri_complaint(value):
-        raise ValueError(complaint)
+    if problem := uri_problem(value):
+        raise ValueError(problem)
     return value
 
 

@@ -17,7 +17,7 @@ from orchestrator.search.proposer import Proposer
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.schedulers import make_scheduler
 from orchestrator.tuning.searcher import VariantSearcher
-from orchestrator.tuning.silent_workers import LateWorkers
+from orchestrator.tuning.silent_workers import SilentWorkers
 from orchestrator.tuning.tune_internals import NoTuneProgress
 from orchestrator.tuning.worker_generations import WorkerGenerations
 from trainables.specs.worker import WorkerSpec
@@ -57,7 +57,7 @@ class Tuning:
         resources = spec.resources
         generations = WorkerGenerations(resources, num_concurrent=num_concurrent)
         searcher = VariantSearcher(proposer, recorder=recorder, num_trials=spec.num_trials, generations=generations)
-        watch = LateWorkers(recorder, setting=resources.report_timeout_seconds, retries=resources.retries)
+        watch = SilentWorkers(recorder, setting=resources.report_timeout_seconds, retries=resources.retries)
         trained = tune.with_resources(
             tune.with_parameters(trainable, spec=worker),
             lambda config: tune.PlacementGroupFactory(

@@ -56,12 +56,12 @@ class VariantSearcher(Unsaved, Searcher):
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Passes nothing on to the proposer: proposals follow from trials that have ended."""
         # From the journal: Ray Tune hands on no last results, and others with all that is nested laid flat.
-        self._generations.see(self._recorder.trial(self._names[trial_id]).worker)
+        self._generations.observe(self._recorder.trial(self._names[trial_id]).worker)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tells the proposer how a trial ended, as the journal has it."""
         trial = self._recorder.trial(self._names.pop(trial_id))
-        self._generations.see(trial.worker)
+        self._generations.observe(trial.worker)
         if error:
             self._recorder.give_up(trial.name)
         if trial.has_ended:

@@ -9,7 +9,7 @@ from ray.tune.experiment import Trial as TuneTrial
 
 from orchestrator.journal.recorder import Recorder
 from orchestrator.tuning.lost_workers import num_losses
-from orchestrator.tuning.timeouts import LateTrial, late_trials
+from orchestrator.tuning.timeouts import SilentTrial, silent_trials
 from orchestrator.tuning.tune_internals import Unsaved
 from trainables.reports import FailureKind
 
@@ -21,7 +21,7 @@ _CHECK_SECONDS = 1.0
 _STALL_SECONDS = 10.0
 
 
-class LateWorkers(Unsaved, tune.Callback):
+class SilentWorkers(Unsaved, tune.Callback):
     """Watches how long workers are silent. Must stand behind the recorder among Ray Tune's callbacks.
 
     Ray Tune counts every loss of a worker alike. Which trial goes on is decided here, from the journal: up to `retries`
@@ -49,7 +49,7 @@ class LateWorkers(Unsaved, tune.Callback):
         self._looked_at = now
         if not 0 <= passed <= _STALL_SECONDS:
             self._not_before = now
-        for late in late_trials(self._recorder.state, setting=self._setting, now=now, not_before=self._not_before):
+        for late in silent_trials(self._recorder.state, setting=self._setting, now=now, not_before=self._not_before):
             running = [trial for trial in trials if trial.config["trial"] == late.name and trial.status == "RUNNING"]
             for trial in running:
                 self._end(late, trial)
@@ -66,7 +66,7 @@ class LateWorkers(Unsaved, tune.Callback):
         lost = num_losses(self._recorder.trial(trial.config["trial"]))
         _set_goes_on(trial, lost < self._retries)
 
-    def _end(self, late: LateTrial, trial: TuneTrial) -> None:
+    def _end(self, late: SilentTrial, trial: TuneTrial) -> None:
         actor = trial.temporary_state.ray_actor
         if actor is None:
             return

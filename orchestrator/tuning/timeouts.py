@@ -14,7 +14,7 @@ TIMES_LONGEST = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LateTrial:
+class SilentTrial:
     """A trial whose worker has been silent for longer than allowed.
 
     Args:
@@ -35,7 +35,7 @@ class LateTrial:
     def reason(self) -> str:
         """Why its worker is ended, and what becomes of the trial.
 
-        >>> LateTrial(name="t0001", epoch=3, seconds=75.2, limit=60, is_again=False).reason.partition(", and")[0]
+        >>> SilentTrial(name="t0001", epoch=3, seconds=75.2, limit=60, is_again=False).reason.partition(", and")[0]
         'no report of epoch 3 for 1 min 15 s (limit 1 min 00 s): its worker is ended'
         """
         silence = f"no report of epoch {self.epoch} for {duration(self.seconds)} (limit {duration(self.limit)})"
@@ -59,9 +59,9 @@ def report_limit(setting: float | Literal["auto"], *, longest: float | None) -> 
     return None if longest is None else max(LEAST_SECONDS, TIMES_LONGEST * longest)
 
 
-def late_trials(
+def silent_trials(
     state: StudyState, *, setting: float | Literal["auto"], now: float, not_before: float = 0.0
-) -> list[LateTrial]:
+) -> list[SilentTrial]:
     """Returns the trials with workers that have been silent for too long, in the order they were proposed.
 
     Args:
@@ -77,6 +77,6 @@ def late_trials(
             continue
         is_again = any(loss.kind == FailureKind.TIMED_OUT for loss in trial.losses_of_session)
         late.append(
-            LateTrial(name=trial.name, epoch=trial.epoch + 1, seconds=now - since, limit=limit, is_again=is_again)
+            SilentTrial(name=trial.name, epoch=trial.epoch + 1, seconds=now - since, limit=limit, is_again=is_again)
         )
     return late

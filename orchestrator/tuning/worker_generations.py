@@ -35,7 +35,7 @@ class WorkerGenerations:
             return self._num_grown
         return number // (self._trials_per_worker * self._num_concurrent)
 
-    def see(self, worker: Mapping[str, Any]) -> None:
+    def observe(self, worker: Mapping[str, Any]) -> None:
         """Takes note of the memory that a worker told with a result."""
         memory_mb = worker.get("memory_mb")
         if memory_mb is None:

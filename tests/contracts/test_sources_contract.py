@@ -222,9 +222,9 @@ def write_fashion(home: Path, images, labels):
 
 KERAS_SCRIPT = """
 import sys
-from trainables.data.cache import prepare_dataset
-from trainables.data.errors import DataError
-from trainables.spec import DataSpec
+from trainables.data.cache.prepare import prepare_dataset
+from trainables.errors import DataError
+from trainables.specs.data import DataSpec
 info = prepare_dataset(DataSpec(source="keras", name="fashion_mnist", cache_dir=sys.argv[1]), 0)
 print(info.task.targets[0].class_names[-1], info.num_test, info.task.input_shape)
 try:

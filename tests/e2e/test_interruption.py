@@ -14,7 +14,7 @@ DYING = """
     import os, pathlib, signal
     import keras
     from keras import layers
-    from trainables.trial_run import TrialRun
+    from trainables.worker.trial_run import TrialRun
 
     leave = TrialRun.leave
 

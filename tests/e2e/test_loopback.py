@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[2]
 LISTEN = """
 import json, os, socket, subprocess, sys
 from pathlib import Path
-from orchestrator.ray_session import ray_session
-from orchestrator.study_sections import Resources
+from orchestrator.cluster.connection import ray_session
+from orchestrator.study.sections import Resources
 
 def family(root):
     children, found, left = {}, [root], [root]

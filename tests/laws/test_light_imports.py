@@ -21,12 +21,12 @@ LIGHT = (
 
 START_A_TRIAL = """
 from search_spaces import Variant
-from trainables.data.dataset import DatasetInfo
-from trainables.normalization import PixelStatistics
-from trainables.spec import DataSpec
-from trainables.task import Task
-from trainables.trial_run import TrialRun
-from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
+from trainables.specs.dataset import DatasetInfo
+from trainables.specs.pixels import PixelStatistics
+from trainables.specs.data import DataSpec
+from trainables.specs.task import Task
+from trainables.worker.trial_run import TrialRun
+from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
 info = DatasetInfo(key="", split_key="", folder="", task=Task.classification(input_shape=(8, 8, 1), num_classes=2),
                    statistics=PixelStatistics(means=(), deviations=()),
                    num_train=1, num_validation=1, num_test=1, fingerprint="")

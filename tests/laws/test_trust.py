@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import RunFolderError
-from orchestrator.runs.foreign_files import demand_own_files
+from orchestrator.runs.foreign_files import refuse_foreign_files
 from orchestrator.runs.paths import RunFolder
 
 ROOT = Path(__file__).parents[2]
@@ -124,7 +124,7 @@ LINKS = [
 def test_link_in_a_run_folder_is_refused_before_anything_is_written_or_deleted(
     folder: RunFolder, place: str, is_there: bool, tmp_path: Path
 ) -> None:
-    demand_own_files(folder)
+    refuse_foreign_files(folder)
     path, home = folder.root / place, tmp_path / "home"
     if is_there:
         (home / ".ssh").mkdir(parents=True)
@@ -132,7 +132,7 @@ def test_link_in_a_run_folder_is_refused_before_anything_is_written_or_deleted(
         path.rename(tmp_path / "set-aside")
     path.symlink_to(home)
     with pytest.raises(RunFolderError, match="is a link; a run writes and deletes in its own folder only"):
-        demand_own_files(folder)
+        refuse_foreign_files(folder)
     assert (home / ".ssh").is_dir() is is_there
 
 
@@ -140,10 +140,10 @@ def test_link_in_a_run_folder_is_refused_before_anything_is_written_or_deleted(
 def test_pipe_in_a_run_folder_is_refused_before_anybody_waits_for_it(folder: RunFolder, place: str) -> None:
     os.mkfifo(folder.root / place)
     with pytest.raises(RunFolderError, match="is neither a file nor a folder; remove it"):
-        demand_own_files(folder)
+        refuse_foreign_files(folder)
 
 
 def test_names_that_are_no_text_can_be_told(folder: RunFolder) -> None:
     (folder.exports / os.fsdecode(b"\xff\n\x1b[2J")).symlink_to("/")
     with pytest.raises(RunFolderError, match=r"exports/\\udcff\\n\\x1b\[2J: is a link"):
-        demand_own_files(folder)
+        refuse_foreign_files(folder)

@@ -44,7 +44,7 @@ class ParameterInfo:
     entries: Entries = Entries.ONE
     replaced_by: str = ""
 
-    def complaint(self, value: object) -> str:
+    def problem(self, value: object) -> str:
         """Returns what is wrong with a value, or an empty string.
 
         >>> ParameterInfo(kind=int, default=3, summary="", low=1).complaint(0)

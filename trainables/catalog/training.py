@@ -116,13 +116,13 @@ TRAINING: Mapping[str, ParameterInfo] = {
 }
 
 #: Parameters that a trace reads from variables (see `knobs`); where one is 0, its part of the graph is missing.
-KNOBS = ("learning_rate", "weight_decay", "momentum", "dropout")
+DYNAMIC = ("learning_rate", "weight_decay", "momentum", "dropout")
 
 
-def without_knobs(params: Mapping[str, Any]) -> dict[str, Any]:
+def without_dynamic(params: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the parameters that a trace is made for: of the knobs, only whether they are 0.
 
-    >>> without_knobs({"filters": 8, "dropout": 0.2}), without_knobs({"filters": 8, "dropout": 0.0})
+    >>> without_dynamic({"filters": 8, "dropout": 0.2}), without_dynamic({"filters": 8, "dropout": 0.0})
     ({'filters': 8, 'dropout': True}, {'filters': 8, 'dropout': False})
     """
-    return {name: value != 0 if name in KNOBS else value for name, value in params.items()}
+    return {name: value != 0 if name in DYNAMIC else value for name, value in params.items()}

@@ -151,8 +151,8 @@ def load_checkpoint(folder: Path, *, variant_id: str) -> Checkpoint:
         content = (place / _HISTORY).read_bytes()
         if manifest["files"][_HISTORY] != _fingerprint(content):
             raise CheckpointError(f"{folder}: is damaged ({_HISTORY}: size or sha256 differ)")
-        told = json.loads(content)
-        history = [EpochReport.from_json(item) for item in told["reports"]]
+        text = json.loads(content)
+        history = [EpochReport.from_json(item) for item in text["reports"]]
         if manifest["epoch"] != len(history):
             raise CheckpointError(f"{folder}: says epoch {manifest['epoch']!r}, but its history has {len(history)}")
         state = read_arrays(place / _STATE, fingerprint=manifest["files"][_STATE])
@@ -163,7 +163,7 @@ def load_checkpoint(folder: Path, *, variant_id: str) -> Checkpoint:
         raise CheckpointError(f"{folder}: {what}") from exc
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise CheckpointError(f"{folder}: is damaged ({exc or type(exc).__name__})") from exc
-    return Checkpoint(variant_id=variant_id, state=state, history=history, num_micro_batches=told["num_micro_batches"])
+    return Checkpoint(variant_id=variant_id, state=state, history=history, num_micro_batches=text["num_micro_batches"])
 
 
 def newest_checkpoint(trial_folder: Path, *, variant_id: str, on_invalid: OnInvalid | None = None) -> Checkpoint | None:

@@ -91,9 +91,9 @@ class CheckpointStore:
             kept = frozenset(keep)
             UPLOADER.put(str(self._folder), lambda: sync_trial(self._there(), self._folder, keep=kept))
 
-    def settle(self) -> str:
+    def wait_for_uploads(self) -> str:
         """Waits until everything is elsewhere; returns why it is not where the storage does not do its part."""
-        return UPLOADER.settle(str(self._folder))
+        return UPLOADER.finish_uploads(str(self._folder))
 
     def _there(self) -> RemoteFolder:
         return RemoteFolder.open(self._remote or "").child(CHECKPOINTS).child(self._trial)

@@ -29,7 +29,7 @@ from trainables.specs.export import ExportRequest, ExportResult
 from trainables.specs.task import Task
 from trainables.specs.worker import PRIVATE
 from trainables.steps.compiling import compile_for_evaluation
-from trainables.steps.metrics import reported
+from trainables.steps.metrics import metric_values
 from trainables.steps.step_data import step_data
 from trainables.training.devices import configure_devices
 
@@ -115,7 +115,7 @@ def _evaluate(model: Any, test: Split, *, task: Task) -> dict[str, float]:
             labels = {name: np.asarray(rows[test.indices]) for name, rows in test.labels.items()}
             data = step_data(Batch(images=_images(test), labels=labels), task=task)
             model.evaluate(*data, batch_size=_BATCH, verbose=0)
-    return {name: float(value) for name, value in reported(model).items()}
+    return {name: float(value) for name, value in metric_values(model).items()}
 
 
 def _batches(split: SplitTensors, *, task: Task) -> tf.data.Dataset:

@@ -21,7 +21,7 @@ from trainables.user_code import (
     user_frames,
 )
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 
 def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
@@ -78,7 +78,7 @@ def _check_source(source: str, reference: str, *, folder: Path) -> None:
         )
 
 
-def _guarded(call: Callable[[], Result], *, where: str, folder: Path) -> Result:
+def _guarded(call: Callable[[], T], *, where: str, folder: Path) -> T:
     """Returns what a call returns; what leaves no line of the user's in the traceback is told in words."""
     try:
         return call()

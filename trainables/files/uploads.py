@@ -37,7 +37,7 @@ class Uploader:
                 self._thread = threading.Thread(target=self._run, name="uploader", daemon=True)
                 self._thread.start()
 
-    def settle(self, key: str) -> str:
+    def finish_uploads(self, key: str) -> str:
         """Waits until nothing is due under a key or a try failed; returns why it failed, else an empty text."""
         with self._changes:
             self._changes.wait_for(lambda: key not in self._due or self._failure, timeout=_LONGEST_WAIT_SECONDS)

@@ -23,12 +23,12 @@ def is_uri(text: str) -> bool:
     return "://" in text
 
 
-def uri_complaint(text: str) -> str:
+def uri_problem(text: str) -> str:
     """Returns what is wrong with a URI, beginning with `must`, or with `credentials` where it must not be repeated.
 
-    >>> uri_complaint("s3://bucket/runs"), uri_complaint("file:///mnt/runs")
+    >>> uri_problem("s3://bucket/runs"), uri_problem("file:///mnt/runs")
     ('', '')
-    >>> uri_complaint("s3:/bucket")
+    >>> uri_problem("s3:/bucket")
     'must be a URI such as s3://bucket/runs'
     """
     if not text.isprintable() or " " in text or not is_uri(text):
@@ -43,10 +43,10 @@ def uri_complaint(text: str) -> str:
     if has_password or has_secret or (user is not None and parts.scheme == "s3"):
         variables = _ENVIRONMENT.get(parts.scheme, "what its client reads")
         return f"credentials do not belong here, every run keeps its study: use environment variables ({variables})"
-    return _place_complaint(parts, host=host)
+    return _place_problem(parts, host=host)
 
 
-def _place_complaint(parts: SplitResult, *, host: str | None) -> str:
+def _place_problem(parts: SplitResult, *, host: str | None) -> str:
     if parts.scheme not in SCHEMES:
         return f"must begin with one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}"
     if parts.scheme == "file" and (host or parts.path in ("", "/")):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from trainables.errors import DataError
-from trainables.progress import Progress
+from trainables.progress import OnProgress
 
 #: Seconds that an ended process gets to clean up before it is killed.
 GRACE_SECONDS = 5.0
@@ -25,7 +25,7 @@ STDERR_LINES = 20
 NEWS_SECONDS = 0.2
 
 
-def ask_child(module: str, request: Mapping[str, Any], *, what: str, on_progress: Progress) -> Any:
+def ask_child(module: str, request: Mapping[str, Any], *, what: str, on_progress: OnProgress) -> Any:
     """Returns what a module's `main`, made of `answer_caller`, answers to a request in a child process.
 
     The child stands in a session of its own: Ctrl-C at the terminal reaches the caller, which then ends the child in
@@ -56,7 +56,7 @@ def ask_child(module: str, request: Mapping[str, Any], *, what: str, on_progress
         raise DataError(_crash(code, stderr, what=what))
 
 
-def answer_caller(work: Callable[[Any, Progress], Any]) -> int:
+def answer_caller(work: Callable[[Any, OnProgress], Any]) -> int:
     """Reads one request from stdin, does the work, and writes news, then its result or its DataError, to stdout."""
     request = json.loads(sys.stdin.readline())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -126,8 +126,8 @@ def _crash(code: int, stderr: IO[bytes], *, what: str) -> str:
     lines = stderr.read().decode("utf-8", errors="replace").splitlines()[-STDERR_LINES:]
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
     hint = " (out of memory?)" if code == -signal.SIGKILL else ""
-    told = "\n".join(lines) or "it wrote nothing to stderr"
-    return f"{what} {how}{hint}; its last lines were:\n{told}"
+    message = "\n".join(lines) or "it wrote nothing to stderr"
+    return f"{what} {how}{hint}; its last lines were:\n{message}"
 
 
 class _Throttled:

@@ -25,11 +25,11 @@ def gpu_memory_mib() -> dict[str, int]:
         return {}
     try:
         asked = [command, *_QUERY]
-        told = subprocess.run(asked, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=True).stdout
+        message = subprocess.run(asked, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return {}
     found: dict[str, int] = {}
-    for line in told.splitlines():
+    for line in message.splitlines():
         index, _, rest = line.partition(",")
         uuid, _, memory = rest.partition(",")
         # Some devices, such as parts of a GPU, answer "[N/A]".

@@ -32,7 +32,7 @@ def num_micro_batches(batch_size: int) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
+class BatchSplit:
     """How batches are cut when they are tried again.
 
     Args:
@@ -53,7 +53,7 @@ class Cut:
         return f"{self.pieces} micro-batches of {math.ceil(self.batch_size / self.pieces)}"
 
 
-def micro_batches_note(cut: Cut, *, epoch: int) -> str:
+def micro_batches_note(cut: BatchSplit, *, epoch: int) -> str:
     """Returns what readers should know of a trial that went on in micro-batches with an epoch.
 
     >>> micro_batches_note(Cut(batch_size=128, pieces=4), epoch=3).partition(", the")[0]
@@ -66,7 +66,7 @@ def micro_batches_note(cut: Cut, *, epoch: int) -> str:
     )
 
 
-def given_up(cut: Cut, *, memory_mb: float | None, why: str = "") -> str:
+def given_up(cut: BatchSplit, *, memory_mb: float | None, why: str = "") -> str:
     """Returns why a trial that ran out of memory ends, and what to change.
 
     >>> given_up(Cut(batch_size=128, pieces=4), memory_mb=812.3).partition("; ")[0]

@@ -8,8 +8,8 @@ from trainables.specs.pixels import PixelStatistics
 from trainables.specs.task import Task
 
 #: decoded: as arrays that all workers map into memory. encoded: in image formats, decoded anew for every batch.
-Storage = Literal["decoded", "encoded"]
-STORAGES: tuple[Storage, ...] = ("decoded", "encoded")
+ImageStorage = Literal["decoded", "encoded"]
+IMAGE_STORAGES: tuple[ImageStorage, ...] = ("decoded", "encoded")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class DatasetInfo:
     num_validation: int
     num_test: int
     fingerprint: str
-    storage: Storage = "decoded"
+    storage: ImageStorage = "decoded"
     decoded_bytes: int = 0
 
     def to_json(self) -> dict[str, Any]:

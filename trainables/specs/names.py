@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from search_spaces import nearest
-from trainables.specs.targets import TargetSpec, metric_name, name_complaint
+from trainables.specs.targets import TargetSpec, metric_name, name_problem
 
 #: The label columns of sources that bring their own: of the first any, of the others the one.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -24,7 +24,7 @@ _LAYER_NAME = re.compile(
 
 def target_problems(targets: Mapping[str, TargetSpec], *, source: str) -> list[str]:
     """Returns a problem for each target that cannot be called so, or that the source has no labels for."""
-    problems = [f"targets: {complaint}" for name in targets if (complaint := name_complaint(name))]
+    problems = [f"targets: {problem}" for name in targets if (problem := name_problem(name))]
     problems += _doubled_metrics(targets)
     if source == "digits":
         problems += [_no_column(name, target) for name, target in targets.items() if not _is_of_digits(name, target)]

@@ -99,10 +99,10 @@ class TargetSpec(BaseModel):
         return tuple(METRICS[self.kind])[:1] if self.metrics is None else self.metrics
 
 
-def name_complaint(name: str) -> str:
+def name_problem(name: str) -> str:
     """Returns what is wrong with a target's name, or an empty string.
 
-    >>> name_complaint("digit"), bool(name_complaint("val_digit")), bool(name_complaint("Digit"))
+    >>> name_problem("digit"), bool(name_problem("val_digit")), bool(name_problem("Digit"))
     ('', True, True)
     """
     if _NAME.fullmatch(name) and name not in _TAKEN and not name.startswith(_PREFIXES):

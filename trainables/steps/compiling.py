@@ -20,16 +20,18 @@ def compile_model(model: keras.Model, params: Mapping[str, Any], *, task: Task, 
     XLA stays off: on CPU it was slower and costs seconds of compilation.
     """
     losses = TaskLosses(task, smoothing=params["label_smoothing"])
-    model.compile(optimizer=make_optimizer(params, horizon=horizon), jit_compile=False, **judged(task, losses))
+    model.compile(
+        optimizer=make_optimizer(params, horizon=horizon), jit_compile=False, **loss_and_metrics(task, losses)
+    )
     return losses
 
 
 def compile_for_evaluation(model: keras.Model, *, task: Task) -> None:
     """Compiles the model in place so that `evaluate` gives what a report of validation has."""
-    model.compile(optimizer=keras.optimizers.SGD(), **judged(task, TaskLosses(task)))
+    model.compile(optimizer=keras.optimizers.SGD(), **loss_and_metrics(task, TaskLosses(task)))
 
 
-def judged(task: Task, losses: TaskLosses) -> dict[str, Any]:
+def loss_and_metrics(task: Task, losses: TaskLosses) -> dict[str, Any]:
     """Returns the arguments of Keras's compile that say what is minimised and what is measured."""
     metrics = {target.name: make_metrics(target) for target in task.targets}
     weights = {target.name: target.weight for target in task.targets}

@@ -74,7 +74,7 @@ class MeanLoss(metrics.Metric):
         return ops.divide_no_nan(self.total, self.count)
 
 
-def reported(model: keras.Model) -> dict[str, Any]:
+def metric_values(model: keras.Model) -> dict[str, Any]:
     """Returns the value of each metric of a compiled model, by the name that reports have.
 
     As Keras does, except that what the model was compiled to measure comes before the means of losses that Keras adds.

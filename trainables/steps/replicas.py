@@ -18,7 +18,7 @@ from trainables.data.batches.tensors import Batch
 from trainables.errors import InfeasibleError, MicroBatchError
 from trainables.specs.worker import DeviceSpec
 
-Do = Callable[[Batch], None]
+ReplicaFunction = Callable[[Batch], None]
 
 
 class Replicas:
@@ -54,7 +54,7 @@ class Replicas:
         if num_micro_batches > 1:
             raise MicroBatchError(f"its batches are divided among {self.count} GPUs already")
 
-    def train(self, do: Do, *, optimizer: Any) -> Do:
+    def train(self, do: ReplicaFunction, *, optimizer: Any) -> ReplicaFunction:
         """Returns what does a training step, which takes one step of the optimizer, on all devices together.
 
         For compiled functions only.
@@ -84,7 +84,7 @@ class Replicas:
 
         return divided
 
-    def validate(self, do: Do) -> Do:
+    def validate(self, do: ReplicaFunction) -> ReplicaFunction:
         """Returns what does a validation step on all devices together; for compiled functions only."""
         return do if self._strategy is None else lambda batch: self._run(do, batch)
 
@@ -93,7 +93,7 @@ class Replicas:
         larger = range(size, 2 * size + self.count)
         return next((found for found in larger if not 0 < num_images % found < self.count), size)
 
-    def settle(self, model: Any) -> None:
+    def merge_replicas(self, model: Any) -> None:
         """Gives all copies the mean of what each learned from its rows alone, such as the statistics of batches."""
         if self._strategy is None:
             return
@@ -108,7 +108,7 @@ class Replicas:
         )
         return [copy for variable in known for copy in copies(variable)]
 
-    def _run(self, do: Do, batch: Batch) -> None:
+    def _run(self, do: ReplicaFunction, batch: Batch) -> None:
         strategy: Any = self._strategy
 
         @tf.autograph.experimental.do_not_convert

@@ -56,8 +56,8 @@ class Course:
     num_drops: int
 
 
-@keras.saving.register_keras_serializable(package="convfleet")
-class LearningRateCourse(keras.optimizers.schedules.LearningRateSchedule):
+@keras.saving.register_keras_serializable(package="convfleet", name="LearningRateCourse")
+class LearningRateSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """A learning rate that rises for W steps and follows a published formula for the T steps that remain.
 
     While it rises, step t (from 0) has peak x (t + 1) / W: Goyal et al. 2017, arXiv:1706.02677, section 2.2. After
@@ -87,11 +87,11 @@ class LearningRateCourse(keras.optimizers.schedules.LearningRateSchedule):
         return asdict(self.course)
 
 
-def learning_rate_of(params: Mapping[str, Any], horizon: Horizon) -> float | LearningRateCourse:
+def learning_rate_of(params: Mapping[str, Any], horizon: Horizon) -> float | LearningRateSchedule:
     """Returns the learning rate that the parameters name: a plain number where it never changes."""
     if params["schedule"] == "constant" and not params["warmup_epochs"]:
         return float(params["learning_rate"])
-    return LearningRateCourse(
+    return LearningRateSchedule(
         kind=params["schedule"],
         peak=params["learning_rate"],
         num_steps=horizon.num_steps,

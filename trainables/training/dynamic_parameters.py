@@ -1,6 +1,6 @@
 """Parameters that a traced training reads from variables, so that one trace serves all of their values.
 
-They are those of `traced.KNOBS`, and are read from variables in every training, the first of a trace as well:
+They are those of `traced.DYNAMIC`, and are read from variables in every training, the first of a trace as well:
 TensorFlow folds constants, so a trace with numbers in it may round differently.
 """
 
@@ -13,14 +13,14 @@ import tensorflow as tf
 from keras import layers
 
 from trainables.families.parts.blocks import HEAD_DROPOUT
-from trainables.steps.schedules import LearningRateCourse
+from trainables.steps.schedules import LearningRateSchedule
 
 _SCALE = "dropout scale"
 #: A model with more than that in its variables trains so long that a trace does not count.
 MAX_KEPT_BYTES = 16_000_000
 
 
-class Knobs:
+class DynamicParameters:
     """The knobs of one compiled model.
 
     Args:
@@ -33,7 +33,7 @@ class Knobs:
         optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         self._variables: dict[str, tf.Variable] = {}
         course = optimizer._learning_rate
-        if isinstance(course, LearningRateCourse):
+        if isinstance(course, LearningRateSchedule):
             course.peak = self._add("learning_rate", params)
             self._learning_rate = None
         else:
@@ -42,7 +42,7 @@ class Knobs:
         if optimizer.weight_decay:
             optimizer.weight_decay = self._add("weight_decay", params)
         if getattr(optimizer, "momentums", None) and isinstance(optimizer, keras.optimizers.SGD):
-            optimizer.momentum = _NotZero(self._add("momentum", params))
+            optimizer.momentum = _AlwaysTruthyVariable(self._add("momentum", params))
         dropouts = [layer for layer in model._flatten_layers() if _is_at_rate(layer, params.get("dropout"))]
         if dropouts:
             rate, scale = self._add("dropout", params), self._add(_SCALE, _with_scale(params))
@@ -54,7 +54,7 @@ class Knobs:
         """What the knobs added, which holds nothing but parameters."""
         return list(self._variables.values())
 
-    def turn(self, params: Mapping[str, Any]) -> None:
+    def set(self, params: Mapping[str, Any]) -> None:
         """Sets all knobs to other parameters, of a variant of the same architecture."""
         values = _with_scale(params)
         for name, variable in self._variables.items():
@@ -67,7 +67,7 @@ class Knobs:
         return self._variables[name]
 
 
-class Beginning:
+class InitialState:
     """What a training begins with, kept where that is small, to begin another one with.
 
     Args:
@@ -87,7 +87,7 @@ class Beginning:
             variable.assign(self._values[name])
 
 
-class _NotZero:
+class _AlwaysTruthyVariable:
     """A variable that Keras's optimizers may ask whether it is 0, while they are traced.
 
     Args:

@@ -16,7 +16,7 @@ from trainables.errors import InfeasibleError
 from trainables.families.building import forget_models
 from trainables.machine.imports import spare_imports
 from trainables.machine.out_of_memory import is_out_of_memory
-from trainables.progress import Progress
+from trainables.progress import OnProgress
 from trainables.specs.dataset import DatasetInfo
 from trainables.specs.worker import DeviceSpec, TrainingSpec
 from trainables.training.devices import configure_devices
@@ -33,7 +33,7 @@ def largest_step_mib(
     dataset: DatasetInfo,
     limits: Mapping[str, float],
     study_dir: str,
-    progress: Progress,
+    progress: OnProgress,
 ) -> tuple[float, bool]:
     """Returns the largest need of these variants in MiB, and whether it was measured.
 

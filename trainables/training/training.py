@@ -20,7 +20,7 @@ from trainables.families.building import fresh_model, phases_of
 from trainables.families.parts.blocks import without_penalties
 from trainables.families.parts.inputs import example_data
 from trainables.families.parts.phases import most_trained, phase_at
-from trainables.patience import retold, with_patience
+from trainables.patience import replayed, with_patience
 from trainables.reports import EpochReport
 from trainables.specs.pixels import PixelStatistics
 from trainables.specs.task import Task
@@ -28,13 +28,13 @@ from trainables.specs.worker import TrainingSpec
 from trainables.steps.class_weights import balanced_weights
 from trainables.steps.compiling import compile_model
 from trainables.steps.fused_batch_norm import fuse_batch_norm
-from trainables.steps.metrics import reported
+from trainables.steps.metrics import metric_values
 from trainables.steps.micro_batches import GradientSums, micro_batch_size
 from trainables.steps.replicas import Replicas
 from trainables.steps.schedules import Horizon
 from trainables.steps.step_data import step_data
 from trainables.training.cost import VariantCost, check_limits
-from trainables.training.dynamic_parameters import Beginning, Knobs
+from trainables.training.dynamic_parameters import DynamicParameters, InitialState
 from trainables.training.state import assign, averaged, memory_of, state_variables, untracked_variables
 
 #: Validation keeps no gradients, so its batches may be larger than the training's.
@@ -146,7 +146,7 @@ class Training:
         started = time.perf_counter()
         self.model.reset_metrics()
         metrics = _floats(self._train_epoch(tf.constant(order), tf.constant(epoch)))
-        self._replicas.settle(self.model)
+        self._replicas.merge_replicas(self.model)
         train_seconds = time.perf_counter() - started
         self.on_trained()
         metrics.update({f"val_{name}": value for name, value in self._validation_metrics().items()})
@@ -200,7 +200,7 @@ class Training:
             self._trace()
         assign(self._state_variables(), state, variant=self.variant)
         spec, patience = self.spec, self._params["patience"]
-        self.history = retold(
+        self.history = replayed(
             history, max_epochs=spec.max_epochs, metric=spec.metric, mode=spec.mode, patience=patience
         )
 
@@ -221,7 +221,7 @@ class Training:
         started = time.perf_counter()
         self.variant, self._params = variant, FAMILIES[variant.family].with_defaults(variant.params)
         self._initial.restore(self._state_variables())
-        self._knobs.turn(self._phase.params(self._params))
+        self._knobs.set(self._phase.params(self._params))
         self.history = []
         self.overhead_seconds = {}
         self._spend("build", started)
@@ -245,10 +245,10 @@ class Training:
             self._losses = compile_model(self.model, params, task=self._task, horizon=horizon)
             _create_variables(self.model, self._task)
         fuse_batch_norm(self.model)
-        self._knobs = Knobs(self.model, params)
+        self._knobs = DynamicParameters(self.model, params)
         self._train_epoch = self._validate = None
         self._untracked = {}
-        self._initial = Beginning(self._state_variables())
+        self._initial = InitialState(self._state_variables())
         self._spend("build", started)
 
     def _validation_metrics(self) -> dict[str, float]:
@@ -297,7 +297,7 @@ class Training:
         if sums is None:
             do = self._replicas.train(train, optimizer=self.model.optimizer)
             each_batch(order, size=size, make=make, is_streamed=is_streamed, do=do)
-            return reported(self.model)
+            return metric_values(self.model)
 
         def train_piece(batch: Batch, piece: Piece) -> None:
             with sums.of_piece(piece):
@@ -305,7 +305,7 @@ class Training:
 
         piece_size = micro_batch_size(size, num_images=self._train.num_images, num_micro_batches=self.num_micro_batches)
         each_piece(order, size=size, piece_size=piece_size, make=make, is_streamed=is_streamed, do=train_piece)
-        return reported(self.model)
+        return metric_values(self.model)
 
     def _validation_steps(self, rows: tf.Tensor) -> dict[str, tf.Tensor]:
         def make(some: tf.Tensor) -> Batch:
@@ -320,7 +320,7 @@ class Training:
         size = self._replicas.validation_size(size, num_images=self._validation.num_images)
         do = self._replicas.validate(validate)
         each_batch(rows, size=size, make=make, is_streamed=self._validation.is_streamed, do=do)
-        return reported(self.model)
+        return metric_values(self.model)
 
     def _spend(self, kind: str, started: float) -> None:
         self.overhead_seconds[kind] = self.overhead_seconds.get(kind, 0.0) + time.perf_counter() - started

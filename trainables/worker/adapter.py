@@ -73,7 +73,7 @@ class VariantTrainable(tune.Trainable):
 
     def cleanup(self) -> None:
         """Lets uploads of the last trial end before the process does."""
-        self._run.settle()
+        self._run.wait_for_uploads()
 
     def _take(self, config: dict[str, Any]) -> None:
         self._run = TrialRun(

@@ -7,10 +7,10 @@ from typing import Any
 
 from trainables.catalog.backbones import PretrainedBackbone
 from trainables.machine.child_process import answer_caller, ask_child
-from trainables.progress import Progress, no_progress
+from trainables.progress import OnProgress, no_progress
 
 
-def fetch_in_process(backbones: Sequence[PretrainedBackbone], *, on_progress: Progress | None = None) -> None:
+def fetch_in_process(backbones: Sequence[PretrainedBackbone], *, on_progress: OnProgress | None = None) -> None:
     """Fetches all weights that are not on this machine yet, into Keras's own cache.
 
     Raises:
@@ -31,7 +31,7 @@ def main() -> int:
     return answer_caller(_fetch)
 
 
-def _fetch(request: Any, progress: Progress) -> None:
+def _fetch(request: Any, progress: OnProgress) -> None:
     # Late, because it imports TensorFlow.
     from trainables.families.transfer import make_backbone
 

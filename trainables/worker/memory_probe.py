@@ -7,7 +7,7 @@ from typing import Any
 
 from search_spaces import Variant
 from trainables.machine.child_process import answer_caller, ask_child
-from trainables.progress import Progress
+from trainables.progress import OnProgress
 from trainables.specs.dataset import DatasetInfo
 
 
@@ -30,7 +30,7 @@ def probe_in_process(
     dataset: DatasetInfo,
     limits: Mapping[str, float],
     study_dir: str,
-    on_progress: Progress,
+    on_progress: OnProgress,
 ) -> StepMemory:
     """Returns the largest need of some variants, from a child process; see `largest_step_mib`.
 
@@ -53,7 +53,7 @@ def main() -> int:
     return answer_caller(_probe)
 
 
-def _probe(request: Any, progress: Progress) -> Any:
+def _probe(request: Any, progress: OnProgress) -> Any:
     # Late: this module is also the caller's, and TensorFlow is heavy.
     from trainables.training.step_memory import largest_step_mib
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from search_spaces import Variant
 from trainables.catalog.families import FAMILIES
-from trainables.catalog.training import without_knobs
+from trainables.catalog.training import without_dynamic
 
 if TYPE_CHECKING:
     from trainables.training.training import Training
@@ -55,5 +55,5 @@ def trace_key(variant: Variant) -> Hashable:
     >>> trace_key(first) == trace_key(second), trace_key(second) == trace_key(third)
     (True, False)
     """
-    params = without_knobs(FAMILIES[variant.family].with_defaults(variant.params))
+    params = without_dynamic(FAMILIES[variant.family].with_defaults(variant.params))
     return variant.family, variant.seed, repr(sorted(params.items()))

@@ -26,7 +26,13 @@ from trainables.data.cache.dataset import open_dataset
 from trainables.data.cache.in_process import dataset_on_this_node
 from trainables.errors import CheckpointError, DataError, DivergedError, InfeasibleError, MicroBatchError, UserCodeError
 from trainables.machine.imports import import_tensorflow, spare_imports
-from trainables.machine.out_of_memory import Cut, given_up, is_out_of_memory, micro_batches_note, num_micro_batches
+from trainables.machine.out_of_memory import (
+    BatchSplit,
+    given_up,
+    is_out_of_memory,
+    micro_batches_note,
+    num_micro_batches,
+)
 from trainables.patience import best_epoch
 from trainables.reports import EpochReport, Failure, FailureKind, Note, NoteKind
 from trainables.specs.dataset import DatasetInfo
@@ -119,8 +125,8 @@ class TrialRun:
             self._why_not_cut = str(exc).rpartition(f"{MicroBatchError.__name__}: ")[2].strip()
             return Failure(kind=FailureKind.OUT_OF_MEMORY, reason=self._why_not_cut, details=traceback.format_exc())
         except Exception as exc:  # noqa: BLE001 - a failed trial is data: whatever a variant raises is its result
-            if told := self._told_by_user_code(exc):
-                return Failure(kind=FailureKind.CODE_ERROR, reason=told.partition("\n")[0], details=told)
+            if message := self._told_by_user_code(exc):
+                return Failure(kind=FailureKind.CODE_ERROR, reason=message.partition("\n")[0], details=message)
             kind = kind_of(exc)
             return Failure(kind=kind, reason=in_words(exc), details=traceback.format_exc())
         finally:
@@ -140,7 +146,7 @@ class TrialRun:
         was_cut = self._num_micro_batches > 1
         batch_size = min(self._batch_size, self.spec.dataset.num_train)
         pieces = self._num_micro_batches if was_cut else num_micro_batches(batch_size)
-        cut = Cut(batch_size=batch_size, pieces=pieces)
+        cut = BatchSplit(batch_size=batch_size, pieces=pieces)
         memory_mb = self._estimated_memory_mb()
         epoch = self._training.epoch + 1 if self._training is not None else self._next_epoch
         self._forget_trainings()
@@ -193,7 +199,7 @@ class TrialRun:
         self._next_epoch += 1
         if report.is_last:
             # What is told as ended is elsewhere, too: nobody takes this trial up again to upload it.
-            self.settle()
+            self.wait_for_uploads()
         return report
 
     def leave(self) -> None:
@@ -203,9 +209,9 @@ class TrialRun:
             self._traced.keep(self._training)
         self._training = None
 
-    def settle(self) -> None:
+    def wait_for_uploads(self) -> None:
         """Waits until the checkpoints are kept elsewhere, too, where they are to be, and notes once if they are not."""
-        if (failure := self._store.settle()) and not self._is_here_only:
+        if (failure := self._store.wait_for_uploads()) and not self._is_here_only:
             self._is_here_only = True
             text = f"checkpoints were on {socket.gethostname()} alone for a while: {failure}"
             self._notes.append(Note(kind=NoteKind.CHECKPOINT_HERE_ONLY, text=text))
@@ -270,9 +276,9 @@ class TrialRun:
                 passed_over[checkpoint.epoch] = f"is of a model that is built differently now ({exc})"
         self._num_micro_batches = training.num_micro_batches
         logger.info("trial=%s epoch=%d decision=continue", self.trial, training.epoch)
-        way_on = f"went on from epoch {training.epoch}" if training.epoch else "began anew from epoch 1"
+        next_step = f"went on from epoch {training.epoch}" if training.epoch else "began anew from epoch 1"
         for epoch, reason in passed_over.items():
-            text = f"checkpoint epoch-{epoch:04d} {reason}; {way_on}"
+            text = f"checkpoint epoch-{epoch:04d} {reason}; {next_step}"
             logger.warning('trial=%s reason="%s"', self.trial, text)
             self._notes.append(Note(kind=NoteKind.CHECKPOINT_INVALID, text=text))
             # Told once: its epoch is trained and saved again.
@@ -293,7 +299,7 @@ class TrialRun:
         """Returns the seconds that the step waited for it."""
         started = time.perf_counter()
         # Never more than one epoch ahead of what is kept elsewhere, as long as that answers.
-        self.settle()
+        self.wait_for_uploads()
         checkpoint = Checkpoint(
             variant_id=self.variant.variant_id,
             state=training.state(),

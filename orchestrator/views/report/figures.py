@@ -78,7 +78,7 @@ def _curve(row: Mapping[str, Any], *, line: tuple[list[int], list[float]], rank:
         for name, value in row.items()
         if name.startswith(analysis.PARAMETER_PREFIX) and value is not None
     ]
-    told = "<br>".join([f"<b>{row['trial']}</b> {row['state']}, {escape(row['family'])}", *params])
+    message = "<br>".join([f"<b>{row['trial']}</b> {row['state']}, {escape(row['family'])}", *params])
     return {
         "type": "scatter",
         "mode": "lines+markers",
@@ -89,7 +89,7 @@ def _curve(row: Mapping[str, Any], *, line: tuple[list[int], list[float]], rank:
         "line": {"color": colour, "width": 2.5 if is_named else 1.3},
         "marker": {"size": 5 if is_named else 4},
         "opacity": 0.4 if is_stopped else 1.0,
-        "hovertemplate": f"{told}<br>epoch %{{x}}: %{{y:.4f}}<extra></extra>",
+        "hovertemplate": f"{message}<br>epoch %{{x}}: %{{y:.4f}}<extra></extra>",
     }
 
 

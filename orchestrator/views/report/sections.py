@@ -7,7 +7,7 @@ import pyarrow as pa
 from orchestrator.journal.study_state import StudyState
 from orchestrator.results import from_tables as analysis
 from orchestrator.results import words as wording
-from orchestrator.results.from_state import count_states, elapsed_seconds, export_path, standing
+from orchestrator.results.from_state import count_states, elapsed_seconds, export_path, study_status
 from orchestrator.runs.paths import RunFolder
 from orchestrator.text import duration, moment, number
 from orchestrator.views.report import figures
@@ -59,7 +59,7 @@ def headline(findings: Findings) -> Markup:
         ("elapsed", elapsed, f"started {moment(header.at)}, {ended}"),
     ]
     shown = "".join(f"<div><dt>{text(n)}</dt><dd>{text(v)}<small>{text(s)}</small></dd></div>" for n, v, s in cards)
-    title = f'<h1>{text(header.study)}</h1><p class="lead">{pill(standing(state))} · {text(lead)}</p>'
+    title = f'<h1>{text(header.study)}</h1><p class="lead">{pill(study_status(state))} · {text(lead)}</p>'
     return Markup(f'<header>{title}<dl class="cards">{shown}</dl></header>\n')
 
 

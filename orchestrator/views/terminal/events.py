@@ -62,23 +62,23 @@ class News:
         return sorted(events, key=lambda event: event.at)
 
     def _events(self, trial: Trial, *, header: StudyOpened, varying: Sequence[str]) -> Iterator[Event]:
-        told = self._told.setdefault(trial.name, _Told())
-        if told.has_ended:
+        message = self._told.setdefault(trial.name, _Told())
+        if message.has_ended:
             return
         # Asked first: what is told below is then at least as new, so no report is missing before the end.
         at_end = ended_at(trial)
-        for at in trial.started_at[told.num_starts :]:
-            told.num_starts += 1
-            yield Event(at=at, text=_start_text(trial, at=at, is_first=told.num_starts == 1, varying=varying))
+        for at in trial.started_at[message.num_starts :]:
+            message.num_starts += 1
+            yield Event(at=at, text=_start_text(trial, at=at, is_first=message.num_starts == 1, varying=varying))
         # A report's time is noted after the report itself, so the times count the whole ones.
-        for at in trial.reported_at[told.num_reports :]:
-            told.num_reports += 1
-            yield Event(at=at, text=_report_text(trial, epoch=told.num_reports, header=header))
-        for loss in trial.losses[told.num_losses :]:
-            told.num_losses += 1
+        for at in trial.reported_at[message.num_reports :]:
+            message.num_reports += 1
+            yield Event(at=at, text=_report_text(trial, epoch=message.num_reports, header=header))
+        for loss in trial.losses[message.num_losses :]:
+            message.num_losses += 1
             yield Event(at=loss.at, text=f"{trial.name} lost its worker: {loss.reason}")
         if at_end is not None:
-            told.has_ended = True
+            message.has_ended = True
             yield Event(at=at_end, text=_end_text(trial, header=header), is_end=True)
 
 

@@ -79,7 +79,7 @@ class LiveProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._terminal():
-            self._settle_stage()
+            self._end_stage()
         with self._terminal():
             self._live.stop()
 
@@ -88,17 +88,17 @@ class LiveProgress:
         if self._is_gone:
             return
         with self._terminal():
-            self._settle_stage()
+            self._end_stage()
             self._view = live_view(state, console=self._console, now=now, elapsed_seconds=elapsed_seconds)
             self._live.update(self._view)
 
     def message(self, text: str) -> None:
         """Shows a stage beside a spinner; it stays as a line above once it is over."""
-        told = one_line(text)
+        line = one_line(text)
         with self._terminal():
-            if not _is_same_stage(told, self._stage):
-                self._settle_stage()
-            self._stage = told
+            if not _is_same_stage(line, self._stage):
+                self._end_stage()
+            self._stage = line
             self._live.update(Group(self._view, Spinner("dots", text=Text(self._stage))))
 
     @contextmanager
@@ -109,7 +109,7 @@ class LiveProgress:
         except OSError:
             self._is_gone = True
 
-    def _settle_stage(self) -> None:
+    def _end_stage(self) -> None:
         if self._stage and not self._is_gone:
             self._console.print(Text(self._stage, style="dim"))
             self._stage = ""

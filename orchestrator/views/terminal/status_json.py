@@ -7,7 +7,14 @@ from orchestrator.journal.records import ModelExported
 from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import TrialState
 from orchestrator.results import words as wording
-from orchestrator.results.from_state import best_so_far, count_states, elapsed_seconds, export_path, standing, state_of
+from orchestrator.results.from_state import (
+    best_so_far,
+    count_states,
+    elapsed_seconds,
+    export_path,
+    state_of,
+    study_status,
+)
 from orchestrator.runs.owner import Owner
 from orchestrator.runs.paths import RunFolder
 
@@ -24,7 +31,7 @@ def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: 
     counts = count_states(trials, is_alive=is_alive)
     return {
         "study": header.study,
-        "state": standing(state, is_alive=is_alive),
+        "state": study_status(state, is_alive=is_alive),
         "driver": _owner_json(owner, is_alive=is_alive),
         "objective": {"metric": header.metric, "mode": header.mode, "split": wording.split_of(header.metric)},
         "num_trials": header.num_trials,

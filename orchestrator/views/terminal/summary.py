@@ -17,7 +17,7 @@ from orchestrator.results.from_state import (
     export_path,
     leaders,
     spent,
-    standing,
+    study_status,
     varying_parameters,
 )
 from orchestrator.runs.owner import Owner
@@ -60,7 +60,7 @@ def status(  # noqa: PLR0913 - a state, and what the folder beside it tells
 
 
 def _print_headline(console: Console, state: StudyState, *, is_alive: bool) -> None:
-    where = standing(state, is_alive=is_alive)
+    where = study_status(state, is_alive=is_alive)
     line = headline(state.header)
     console.print(Text.assemble(line, "  ", (where, _STANDING_STYLES.get(where, "dim"))))
     if state.paused is not None and where == "paused":
@@ -119,8 +119,8 @@ def _print_other_metrics(console: Console, state: StudyState) -> None:
     trial, report = best
     others = wording.other_metrics(report.metrics, metric=state.header.metric)
     if others:
-        told = ", ".join(f"{name} {number(value)}" for name, value in others.items())
-        _print_fact(console, "metrics", f"{trial.name} at epoch {report.epoch}: {told}")
+        message = ", ".join(f"{name} {number(value)}" for name, value in others.items())
+        _print_fact(console, "metrics", f"{trial.name} at epoch {report.epoch}: {message}")
 
 
 def _print_failure_kinds(console: Console, state: StudyState) -> None:
@@ -147,8 +147,8 @@ def _print_reused(console: Console, state: StudyState) -> None:
 def _print_places(console: Console, state: StudyState, *, folder: RunFolder) -> None:
     for item in sorted(state.exports, key=lambda item: item.rank):
         metrics = wording.named_test_metrics(item.test_metrics)
-        told = ", ".join(f"{name} {number(value)}" for name, value in metrics.items())
-        _print_fact(console, "export", f"{export_path(item, folder=folder)}  {told} (test split)".rstrip())
+        message = ", ".join(f"{name} {number(value)}" for name, value in metrics.items())
+        _print_fact(console, "export", f"{export_path(item, folder=folder)}  {message} (test split)".rstrip())
     _print_fact(console, "tables", f"{folder.trials}  {folder.epochs}")
     if folder.report.is_file():
         _print_fact(console, "report", str(folder.report))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.cluster import auto_resources as settled
-from orchestrator.cluster.auto_resources import device_spec, packed_share, with_settled_resources
+from orchestrator.cluster.auto_resources import device_spec, packed_share, resolve_auto
 from orchestrator.cluster.resources import NodeResources, pins_cpus, useful_packing
 from orchestrator.errors import ResourceError
 from orchestrator.study.loading import parse_study
@@ -48,7 +48,7 @@ def settle(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(settled, "gpu_memory_mib", lambda: memory or {})
         monkeypatch.setattr(settled, "probe_in_process", probe)
         dataset: Any = None
-        result = with_settled_resources(spec, dataset=dataset, nodes=nodes, is_local=is_local, tell=told.append)
+        result = resolve_auto(spec, dataset=dataset, nodes=nodes, is_local=is_local, notify=told.append)
         return result.resources, told, tried
 
     return go

@@ -20,11 +20,11 @@ from ray.util.placement_group import placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from threadpoolctl import threadpool_info
 
-from orchestrator import early_workers
-from orchestrator.ray_session import ray_session
-from orchestrator.study_sections import Resources
+from orchestrator.cluster import prestart
+from orchestrator.cluster.connection import ray_session
+from orchestrator.study.sections import Resources
 
-early_workers._ANSWER_SECONDS = 100
+prestart._ANSWER_SECONDS = 100
 
 class Worker:
     def look(self):

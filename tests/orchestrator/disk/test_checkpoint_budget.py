@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.disk.checkpoint_budget import Held, Role, Standing, Step, plan_evictions, standings
+from orchestrator.disk.checkpoint_budget import CheckpointRole, Role, Step, StoredCheckpoint, plan_evictions, roles
 from orchestrator.journal.records import ModelExported
 from orchestrator.journal.study_state import fold
 from orchestrator.results.from_tables import leaderboard
@@ -23,7 +23,7 @@ def studies(draw):
     roles = [Role.RESUMABLE] * num_going_on + [Role.LEADER] * num_leaders
     roles += [Role.LOSER] * (len(names) - len(roles))
     of_trials = [
-        Standing(trial=name, role=role, best_epoch=draw(st.none() | st.integers(1, 5)))
+        CheckpointRole(trial=name, role=role, best_epoch=draw(st.none() | st.integers(1, 5)))
         for name, role in zip(names, roles, strict=True)
     ]
     held = []
@@ -32,7 +32,7 @@ def studies(draw):
             size = draw(st.integers(1, 100))
             weights = size if is_reduced else draw(st.integers(1, size))
             item = {"trial": name, "epoch": epoch, "is_reduced": is_reduced, "size_bytes": size}
-            held.append(Held(**item, weights_bytes=weights))
+            held.append(StoredCheckpoint(**item, weights_bytes=weights))
     return draw(st.permutations(held)), of_trials
 
 
@@ -48,14 +48,14 @@ def after(held, plan):
 
 def least(held, of_trials):
     """Returns the fewest bytes that can be left: those of trials that go on, and the best weights of leaders."""
-    roles = {standing.trial: standing for standing in of_trials}
+    roles = {trial_role.trial: trial_role for trial_role in of_trials}
     total = 0
     for name in {item.trial for item in held}:
-        items, standing = [item for item in held if item.trial == name], roles.get(name)
-        if standing is None or standing.role is Role.RESUMABLE:
+        items, trial_role = [item for item in held if item.trial == name], roles.get(name)
+        if trial_role is None or trial_role.role is Role.RESUMABLE:
             total += sum(item.size_bytes for item in items)
-        elif standing.role is Role.LEADER:
-            best = [item for item in items if item.epoch == standing.best_epoch]
+        elif trial_role.role is Role.LEADER:
+            best = [item for item in items if item.epoch == trial_role.best_epoch]
             whole = [item for item in best if not item.is_reduced]
             total += sum(item.weights_bytes for item in whole or best)
     return total
@@ -69,12 +69,12 @@ def test_a_plan_keeps_what_is_needed_fits_if_that_can_be_and_is_always_the_same(
     assert plan == plan_evictions(sorted(held, key=str), of_trials, budget_bytes=budget)
     assert plan.size_bytes == sum(item.size_bytes for item in left)
     assert plan.is_over == (budget is not None and plan.size_bytes > budget)
-    roles = {standing.trial: standing for standing in of_trials}
+    roles = {trial_role.trial: trial_role for trial_role in of_trials}
     for item in held:
-        standing = roles.get(item.trial)
-        if standing is None or standing.role is Role.RESUMABLE:
+        trial_role = roles.get(item.trial)
+        if trial_role is None or trial_role.role is Role.RESUMABLE:
             assert item in left
-        elif standing.role is Role.LEADER and item.epoch == standing.best_epoch:
+        elif trial_role.role is Role.LEADER and item.epoch == trial_role.best_epoch:
             assert any((found.trial, found.epoch) == (item.trial, item.epoch) for found in left)
     if budget is None:
         assert not any(eviction.is_for_budget for eviction in plan.evictions)
@@ -85,7 +85,7 @@ def test_a_plan_keeps_what_is_needed_fits_if_that_can_be_and_is_always_the_same(
 
 
 def whole(trial, epoch, *, size=10, weights=3):
-    return Held(trial=trial, epoch=epoch, is_reduced=False, size_bytes=size, weights_bytes=weights)
+    return StoredCheckpoint(trial=trial, epoch=epoch, is_reduced=False, size_bytes=size, weights_bytes=weights)
 
 
 STEPS = [
@@ -98,7 +98,7 @@ STEPS = [
 @pytest.mark.parametrize(("budget", "num_steps"), [(None, 2), (80, 2), (79, 3), (69, 5), (49, 6), (1, 8)])
 def test_old_ones_of_ended_trials_go_first_then_losers_worst_first_then_all_but_weights_of_leaders(budget, num_steps):
     of_trials = [
-        Standing(trial=name, role=role, best_epoch=best)
+        CheckpointRole(trial=name, role=role, best_epoch=best)
         for name, role, best in [
             ("t0", Role.RESUMABLE, 1),
             ("t1", Role.LEADER, 1),
@@ -119,12 +119,12 @@ def test_leaders_are_those_the_leaderboard_exports_and_what_was_exported(make_sw
     exported = ModelExported(trial="t0009", rank=4, folder="exports/4-t0009", test_metrics={}, at=9e9)
     state = fold([*make_sweep(), exported])
     ranked = leaderboard(trials_table(state), metric="val_accuracy", mode="max")["trial"].to_pylist()
-    told = standings(state, top=top)
-    leaders = {standing.trial for standing in told if standing.role is Role.LEADER}
+    told = roles(state, top=top)
+    leaders = {trial_role.trial for trial_role in told if trial_role.role is Role.LEADER}
     assert leaders == {*ranked[: max(1, top)], "t0003", "t0009"}
-    ended = [standing.trial for standing in told if standing.role is not Role.RESUMABLE]
+    ended = [trial_role.trial for trial_role in told if trial_role.role is not Role.RESUMABLE]
     assert ended == [*ranked, "t0005", "t0008"]
-    assert all(standing.role is Role.RESUMABLE for standing in told if standing.trial not in ended)
+    assert all(trial_role.role is Role.RESUMABLE for trial_role in told if trial_role.trial not in ended)
     rows = trials_table(state).select(["trial", "best_epoch"]).to_pylist()
     best = {row["trial"]: row["best_epoch"] for row in rows}
-    assert {standing.trial: standing.best_epoch for standing in told} == best
+    assert {trial_role.trial: trial_role.best_epoch for trial_role in told} == best

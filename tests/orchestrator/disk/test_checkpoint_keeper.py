@@ -58,7 +58,7 @@ def swept(run):
     def sweep(budget, *, top=1):
         told = []
         bytes_ = None if budget is None else budget * 1e9
-        with CheckpointKeeper(run[1], recorder=run[0], budget_bytes=bytes_, top=top, tell=told.append):
+        with CheckpointKeeper(run[1], recorder=run[0], budget_bytes=bytes_, top=top, notify=told.append):
             pass
         return told
 
@@ -94,7 +94,7 @@ def test_a_budget_takes_everything_of_losers_the_worst_first_and_notes_it(run, s
 def test_trial_at_rest_is_evicted_when_another_needs_the_room(run, make_reported):
     recorder, folder = run
     growing = recorder.state.trials["t0003"]
-    keeper = CheckpointKeeper(folder, recorder=recorder, budget_bytes=8.5e9 * FULL_GB, top=1, tell=print)
+    keeper = CheckpointKeeper(folder, recorder=recorder, budget_bytes=8.5e9 * FULL_GB, top=1, notify=print)
     for epoch in range(4, 10):
         keeper.sweep()
         assert left(folder)["t0001"] == (([2, 3], []) if epoch < 8 else ([], []))
@@ -106,14 +106,14 @@ def test_trial_at_rest_is_evicted_when_another_needs_the_room(run, make_reported
             save_checkpoint(folder.checkpoints / "t0003", checkpoint, is_durable=False)
     keeper.sweep()
     along = left(folder)
-    with CheckpointKeeper(folder, recorder=recorder, budget_bytes=8.5e9 * FULL_GB, top=1, tell=print):
+    with CheckpointKeeper(folder, recorder=recorder, budget_bytes=8.5e9 * FULL_GB, top=1, notify=print):
         pass
     assert left(folder) == along == {"t0000": ([2, 3], []), "t0001": ([], []), "t0002": ([], []), "t0003": ([7], [])}
 
 
 def test_disk_is_looked_at_only_for_trials_that_may_have_changed(run, make_reported, monkeypatch):
     recorder, folder = run
-    keeper, seen = CheckpointKeeper(folder, recorder=recorder, budget_bytes=None, top=1, tell=print), []
+    keeper, seen = CheckpointKeeper(folder, recorder=recorder, budget_bytes=None, top=1, notify=print), []
 
     def saved_epochs_seen(trial):
         seen.append(trial.name)

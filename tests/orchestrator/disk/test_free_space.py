@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from orchestrator.disk.free_space import (
-    Need,
-    Place,
+    Disk,
+    SpaceNeed,
     checkpoint_sizes,
     estimated_need,
     full_places,
@@ -75,8 +75,8 @@ def test_each_file_system_is_told_once_with_all_that_lies_there(tmp_path: Path, 
 
 def test_what_is_unknown_is_said_to_be_unknown(folder: RunFolder, disk: dict[str, int]) -> None:
     need = estimated_need(make_spec(), StudyState(), folder=folder, num_concurrent=2)
-    assert need == Need(total_bytes=None)
-    told = need_in_words(need, place=Place(name="the run folder", path=folder.root))
+    assert need == SpaceNeed(total_bytes=None)
+    told = need_in_words(need, place=Disk(name="the run folder", path=folder.root))
     assert told == (
         f"disk: 50.0 GB free in {folder.root}; what checkpoints will take is known once the first trials have reported"
     )
@@ -87,11 +87,11 @@ def test_limits_of_the_space_bound_the_need_and_a_budget_bounds_the_checkpoints(
     spec = make_spec(space=space, search={"trials": 2})
     need = estimated_need(spec, StudyState(), folder=folder, num_concurrent=2)
     # Two trials at once keep three checkpoints of 24 bytes a parameter; two exports in two formats have 4 bytes each.
-    assert need == Need(total_bytes=2 * 3 * 24_000_000 + 2 * 2 * 4_000_000, is_bound=True)
-    assert need_in_words(need, place=Place(name="", path=folder.root)).startswith("disk: needs at most 160.0 MB for")
+    assert need == SpaceNeed(total_bytes=2 * 3 * 24_000_000 + 2 * 2 * 4_000_000, is_bound=True)
+    assert need_in_words(need, place=Disk(name="", path=folder.root)).startswith("disk: needs at most 160.0 MB for")
     budget = spec.model_copy(update={"storage": spec.storage.model_copy(update={"checkpoint_budget_gb": 0.05})})
     need = estimated_need(budget, StudyState(), folder=folder, num_concurrent=2)
-    assert need == Need(total_bytes=50_000_000 + 2 * 2 * 4_000_000, is_bound=True)
+    assert need == SpaceNeed(total_bytes=50_000_000 + 2 * 2 * 4_000_000, is_bound=True)
 
 
 def test_real_checkpoints_make_the_estimate_and_what_is_written_already_counts(
@@ -101,7 +101,7 @@ def test_real_checkpoints_make_the_estimate_and_what_is_written_already_counts(
     save(folder, "t0001", sizes=[1000])
     need = estimated_need(make_spec(), two_reported, folder=folder, num_concurrent=2)
     # Nine trials are open: two at work with three checkpoints each, seven that will end with two; one is there.
-    assert need == Need(total_bytes=(2 * 3 + 7 * 2 - 1) * 1000 + 2 * 2 * 4 * 1000, sure_bytes=2 * 1000)
+    assert need == SpaceNeed(total_bytes=(2 * 3 + 7 * 2 - 1) * 1000 + 2 * 2 * 4 * 1000, sure_bytes=2 * 1000)
 
 
 def test_need_is_estimated_while_another_thread_adds_trials(
@@ -128,7 +128,7 @@ def test_links_and_drafts_are_neither_counted_nor_followed(tmp_path: Path, folde
 
 
 def test_shortage_names_the_place_what_is_free_and_what_to_do(folder: RunFolder, disk: dict[str, int]) -> None:
-    places = [Place(name="the run folder", path=folder.root)]
+    places = [Disk(name="the run folder", path=folder.root)]
     assert shortage(places, min_free_gb=0.2) == ""
     disk["free"] = 150_000_000
     assert shortage(places, min_free_gb=0.2) == (
@@ -147,8 +147,8 @@ def make_watch(folder: RunFolder, told: list[str], *, times: list[float]) -> Spa
     return SpaceWatch(
         make_spec(),
         folder=folder,
-        places=[Place(name="the run folder", path=folder.root)],
-        tell=told.append,
+        places=[Disk(name="the run folder", path=folder.root)],
+        notify=told.append,
         clock=lambda: times[0],
     )
 
@@ -159,10 +159,10 @@ def test_watch_looks_now_and_then_and_ends_the_session_when_room_runs_short(
     times = [0.0]
     watch = make_watch(folder, [], times=times)
     disk["free"] = 0
-    watch.look(StudyState(), num_concurrent=1)
+    watch.check_if_due(StudyState(), num_concurrent=1)
     times[0] = PERIOD_SECONDS
     with pytest.raises(DiskSpaceError, match=r"0\.00 MB free, storage\.min_free_gb asks for"):
-        watch.look(StudyState(), num_concurrent=1)
+        watch.check_if_due(StudyState(), num_concurrent=1)
 
 
 def test_watch_warns_once_when_the_first_reports_tell_of_more_than_there_is(
@@ -174,7 +174,7 @@ def test_watch_warns_once_when_the_first_reports_tell_of_more_than_there_is(
     save(folder, "t0000", sizes=[100_000])
     disk["free"] = 200_500_000
     for times[0] in (10.0, 20.0):
-        watch.look(two_reported, num_concurrent=2)
+        watch.check_if_due(two_reported, num_concurrent=2)
     assert len(told) == 1
     assert told[0].startswith("warning: disk: needs about 1.3 MB for checkpoints and exports, 200.5 MB free in")
     assert "the study will pause" in told[0]

@@ -106,11 +106,11 @@ def old(tmp_path: Path, make_reported: Any) -> OldRun:
     proposer, state = Proposer(spec), StudyState()
     with Journal(folder.journal) as journal:
 
-        def tell(record: Any) -> None:
+        def notify(record: Any) -> None:
             journal.append(record)
             state.apply(record)
 
-        tell(
+        notify(
             StudyOpened(
                 schema=2,
                 study="s",
@@ -123,22 +123,22 @@ def old(tmp_path: Path, make_reported: Any) -> OldRun:
             )
         )
         worker = make_worker(folder)
-        tell(SessionStarted(driver_pid=1, slots=1, dataset="f00", results_id=results_id(worker), at=2.0))
+        notify(SessionStarted(driver_pid=1, slots=1, dataset="f00", results_id=results_id(worker), at=2.0))
         for number, values in enumerate([(0.5, 0.9, 0.7), (0.2, 0.3, 0.4), (0.1,), (0.6, 0.6)]):
             name, variant = f"t{number:04d}", proposer.propose(number)
             assert variant is not None
-            tell(TrialProposed(trial=name, number=number, variant=variant.to_json(), at=3.0))
-            tell(TrialStarted(trial=name, at=4.0))
+            notify(TrialProposed(trial=name, number=number, variant=variant.to_json(), at=3.0))
+            notify(TrialStarted(trial=name, at=4.0))
             for epoch, value in enumerate(values, start=1):
                 told = make_reported(number, epoch, at=5.0 + epoch, value=value)
-                tell(replace(told, report={**told.report, "is_last": epoch == MAX_EPOCHS}))
+                notify(replace(told, report={**told.report, "is_last": epoch == MAX_EPOCHS}))
                 checkpoint = Checkpoint(
                     variant_id=variant.variant_id,
                     state={"w": np.full(3, value)},
                     history=list(state.trials[name].reports),
                 )
                 save_checkpoint(folder.checkpoints / name, checkpoint)
-        tell(TrialStopped(trial="t0002", epoch=1, reason="asha: weak", at=9.0))
+        notify(TrialStopped(trial="t0002", epoch=1, reason="asha: weak", at=9.0))
     return OldRun(folder=folder, state=state)
 
 
@@ -155,7 +155,7 @@ class NewRun:
         with Journal(self.folder.journal, check=_bomb(kill_after)) as journal:
             recorder = Recorder(journal, state=fold(read_journal(self.folder.journal)), folder=self.folder)
             worker = make_worker(self.folder, **training)
-            take_over(self.spec, recorder=recorder, worker=worker, tell=self.told.append)
+            take_over(self.spec, recorder=recorder, worker=worker, notify=self.told.append)
             return recorder.state
 
     def propose_all(self) -> list[str]:

@@ -305,18 +305,18 @@ def test_study_whose_first_trials_all_fail_alike_stops_and_names_the_traceback(r
 
 
 @pytest.mark.parametrize(
-    ("params", "way_on"),
+    ("params", "next_step"),
     [
         ({"filters": 8}, r"mend that, then `convfleet resume "),
         ({"source": "nets=12"}, "mend that, then run the study anew"),
     ],
 )
-def test_study_of_broken_code_of_the_users_is_run_anew(rig: Rig, params: dict[str, Any], way_on: str) -> None:
+def test_study_of_broken_code_of_the_users_is_run_anew(rig: Rig, params: dict[str, Any], next_step: str) -> None:
     for number in (1, 2, 3):
         rig.recorder.append(replace(proposed(number), variant={"family": "custom", "params": params, "seed": 7}))
     for number in (1, 2):
         rig.recorder(f"tune-{number}", {**failure(FailureKind.CODE_ERROR), "trial": f"t000{number}"})
-    with pytest.raises(StudyFailedError, match=way_on):
+    with pytest.raises(StudyFailedError, match=next_step):
         rig.recorder("tune-3", {**failure(FailureKind.CODE_ERROR), "trial": "t0003"})
 
 

@@ -43,7 +43,7 @@ def test_journal_is_cut_before_the_first_damaged_line_and_kept_as_it_was(folder:
     assert repair.copy is not None
     assert repair.copy.read_bytes() == before
     assert {stat.S_IMODE(path.stat().st_mode) for path in (repair.copy, folder.journal)} == {0o600}
-    told = "\n".join(repair.told())
+    told = "\n".join(repair.lines())
     assert f"damage   {folder.journal}, line 20: not a record (its checksum is wrong" in told
     assert "the reports 9 of t0003" in told or "9 of t0006" in told
     assert f"convfleet resume {folder.root}" in told
@@ -56,7 +56,7 @@ def test_second_repair_changes_nothing_and_another_damage_gets_a_copy_of_its_own
     damage(folder.journal, line=20)
     repair_run(folder.root)
     content = folder.journal.read_bytes()
-    assert repair_run(folder.root).told() == [f"{folder.journal}: whole, 19 records; nothing was changed"]
+    assert repair_run(folder.root).lines() == [f"{folder.journal}: whole, 19 records; nothing was changed"]
     assert folder.journal.read_bytes() == content
     damage(folder.journal, line=5)
     assert repair_run(folder.root).copy == folder.root / "journal-damaged-2.jsonl"

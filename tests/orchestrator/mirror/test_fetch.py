@@ -43,7 +43,7 @@ def kept(tmp_path, place, spec, make_sweep):
     write_whole(folder.exports / "1-t0003" / "model.keras", "a model")
     files = fingerprints(folder.exports / "1-t0003")
     write_whole(folder.exports / "1-t0003" / "manifest.json", json.dumps({"files": files}))
-    mirror = open_mirror(folder, place, tell=lambda text: None)
+    mirror = open_mirror(folder, place, notify=lambda text: None)
     assert mirror.close() == ""
     return folder
 
@@ -137,7 +137,7 @@ def test_new_run_takes_a_name_that_is_free_here_and_elsewhere(kept, place, spec,
 def test_driver_elsewhere_is_seen_while_it_is_heard_from(kept, place):
     assert not is_driver_elsewhere(f"{place}/swept")
     assert not is_driver_elsewhere(str(kept.root))
-    mirror = open_mirror(kept, place, tell=lambda text: None)
+    mirror = open_mirror(kept, place, notify=lambda text: None)
     assert is_driver_elsewhere(f"{place}/swept")
     mirror.close()
     assert not is_driver_elsewhere(f"{place}/swept")

@@ -58,7 +58,7 @@ def idle_mirror(folder, place):
     lock = RemoteLock(remote, holder=Holder.of(folder))
     lock.claim()
     journal = JournalUploader(folder.journal, remote=remote, known=RemoteJournal())
-    yield Mirror(folder, remote=remote, journal=journal, lock=lock, tell=told.append), remote, lock
+    yield Mirror(folder, remote=remote, journal=journal, lock=lock, notify=told.append), remote, lock
     lock.release()
 
 
@@ -108,7 +108,7 @@ def check_whole(folder, remote):
 
 def test_run_ends_byte_for_byte_elsewhere_although_requests_fail_and_are_slow(folder, object_store, make_sweep):
     told = []
-    mirror = open_mirror(folder, object_store.uri(), tell=told.append)
+    mirror = open_mirror(folder, object_store.uri(), notify=told.append)
     object_store.faults.error_share, object_store.faults.slow_share, object_store.faults.slow_seconds = 0.6, 0.3, 0.05
     with Journal(folder.journal) as journal:
         for record in make_sweep():
@@ -127,7 +127,7 @@ def test_study_goes_on_while_the_storage_is_gone_and_says_so_once(folder, place,
     with Journal(folder.journal) as journal:
         for record in records:
             journal.append(record)
-    mirror = open_mirror(folder, place, tell=told.append)
+    mirror = open_mirror(folder, place, notify=told.append)
     while mirror.num_failures < 3:
         time.sleep(0.01)
     assert len(told) == 1
@@ -146,33 +146,33 @@ def test_session_that_cannot_complete_says_how_to(folder, spec_at, make_sweep, o
     place = spec.storage.uri
 
     def work(error=None):
-        with mirrored(folder, spec, tell=lambda text: None), Journal(folder.journal) as journal:
+        with mirrored(folder, spec, notify=lambda text: None), Journal(folder.journal) as journal:
             outage.set()
             for record in make_sweep():
                 journal.append(record)
             if error is not None:
                 raise error
 
-    way_on = rf"could not be uploaded .*; everything is whole in .*; upload it with: convfleet resume {folder.root}"
-    with pytest.raises(StudyFailedError, match=rf"storage {place}/swept: 100 records .*{way_on}"):
+    next_step = rf"could not be uploaded .*; everything is whole in .*; upload it with: convfleet resume {folder.root}"
+    with pytest.raises(StudyFailedError, match=rf"storage {place}/swept: 100 records .*{next_step}"):
         work()
     outage.clear()
     folder.journal.unlink()
-    with pytest.raises(StudyPausedError, match=rf"(?s)interrupted.*{way_on}"):
+    with pytest.raises(StudyPausedError, match=rf"(?s)interrupted.*{next_step}"):
         work(StudyPausedError("interrupted"))
     outage.clear()
-    with mirrored(folder, spec, tell=lambda text: None):
+    with mirrored(folder, spec, notify=lambda text: None):
         pass
     check_whole(folder, remote_of(folder, place))
 
 
 def test_long_outage_leaves_a_session_that_ends_its_time_to_complete(folder, place, make_sweep, outage):
-    def tell(text):
+    def notify(text):
         if text.startswith("completing"):
             mirror._failing_since -= 3600.0
             threading.Timer(1.0, outage.clear).start()
 
-    mirror = open_mirror(folder, place, tell=tell)
+    mirror = open_mirror(folder, place, notify=notify)
     outage.set()
     with Journal(folder.journal) as journal:
         for record in make_sweep():
@@ -187,7 +187,7 @@ def test_fault_of_our_own_is_told_and_does_not_hang_the_end(folder, spec_at, mak
     monkeypatch.setattr(mirror_module, "GIVE_UP_SECONDS", 0.0)
 
     def work():
-        with mirrored(folder, spec_at(), tell=lambda text: None), Journal(folder.journal) as journal:
+        with mirrored(folder, spec_at(), notify=lambda text: None), Journal(folder.journal) as journal:
             monkeypatch.setattr(Mirror, "flush", lambda self, is_last: 1 / 0)
             journal.append(make_sweep()[0])
 
@@ -200,7 +200,7 @@ def test_storage_that_cannot_be_used_is_an_error_before_anything_is_done(folder,
     options = object_store.uri().partition("?")[2]
     place = uri.format(missing="no-such-bucket", bucket=object_store.bucket, options=options)
     with pytest.raises(RunFolderError, match=r"storage s3://.*/runs/swept: cannot be used .*; check the URI, the cred"):
-        open_mirror(folder, place, tell=lambda text: None)
+        open_mirror(folder, place, notify=lambda text: None)
 
 
 def test_second_driver_is_told_who_is_at_work_until_the_first_is_silent(folder, place, tmp_path):
@@ -210,17 +210,17 @@ def test_second_driver_is_told_who_is_at_work_until_the_first_is_silent(folder, 
     other.root.mkdir(parents=True)
     message = rf"another convfleet is at work on it \(process {os.getpid()} on .*, in {folder.root}, last heard from "
     with pytest.raises(RunFolderError, match=message):
-        open_mirror(other, place, tell=lambda text: None)
+        open_mirror(other, place, notify=lambda text: None)
     heartbeat = tmp_path / "elsewhere" / "swept" / HEARTBEAT
     before = heartbeat.stat().st_mtime - 61
     os.utime(heartbeat, (before, before))
-    assert open_mirror(other, place, tell=lambda text: None).close() == ""
+    assert open_mirror(other, place, notify=lambda text: None).close() == ""
 
 
 def test_next_driver_of_the_same_run_folder_need_not_wait_for_a_dead_one(folder, place):
     lock = RemoteLock(remote_of(folder, place), holder=Holder.of(folder))
     lock.claim()  # and never released: its driver was killed, and with it went the lock of the run folder
-    assert open_mirror(folder, place, tell=lambda text: None).close() == ""
+    assert open_mirror(folder, place, notify=lambda text: None).close() == ""
 
 
 def test_driver_that_was_taken_over_stops_and_writes_nothing_more(idle_mirror, folder, make_sweep):
@@ -243,7 +243,7 @@ def test_driver_that_was_taken_over_stops_and_writes_nothing_more(idle_mirror, f
 
 
 def test_study_that_ends_before_its_first_trial_leaves_nothing_elsewhere(folder, place, spec_at, make_opened):
-    with mirrored(folder, spec_at(place), tell=lambda text: None), Journal(folder.journal) as journal:
+    with mirrored(folder, spec_at(place), notify=lambda text: None), Journal(folder.journal) as journal:
         journal.append(make_opened())
     assert remote_of(folder, place).files() == {}
 
@@ -280,7 +280,7 @@ def test_run_folder_that_lost_everything_is_never_taken_for_a_reason_to_delete(i
 
 
 def test_study_without_a_uri_has_no_mirror(folder, spec_at):
-    with mirrored(folder, spec_at({}), tell=lambda text: None) as mirror:
+    with mirrored(folder, spec_at({}), notify=lambda text: None) as mirror:
         assert mirror is None
 
 

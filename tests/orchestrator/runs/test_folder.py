@@ -236,7 +236,7 @@ def test_file_that_cannot_be_written_whole_leaves_the_old_one_and_no_draft(
     def refuse(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("orchestrator.runs.paths.os.fsync", refuse)
+    monkeypatch.setattr("trainables.files.whole.os.fsync", refuse)
     with pytest.raises(OSError, match="No space left"):
         write_whole(path, "new")
     assert path.read_text(encoding="utf-8") == "old"

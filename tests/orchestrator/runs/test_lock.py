@@ -32,9 +32,9 @@ NOW = 1_760_000_000.0
 DRIVER = """
 import sys
 from pathlib import Path
-from orchestrator import driver_lock as locks
-from orchestrator.driver_lock import driver_lock
-from orchestrator.paths import RunFolder
+from orchestrator.runs import lock as locks
+from orchestrator.runs.lock import driver_lock
+from orchestrator.runs.paths import RunFolder
 locks.HEARTBEAT_SECONDS = 3600
 with driver_lock(RunFolder(Path(sys.argv[1]))):
     print("held", flush=True)
@@ -80,7 +80,7 @@ def another_driver(folder: RunFolder) -> Iterator[subprocess.Popen[str]]:
 def take(folder: RunFolder, **options: Any) -> list[str]:
     """Returns what is told when the folder is taken."""
     told: list[str] = []
-    with driver_lock(folder, tell=told.append, **options):
+    with driver_lock(folder, notify=told.append, **options):
         pass
     return told
 

@@ -18,7 +18,7 @@ from orchestrator.runs.paths import RunFolder
 from orchestrator.tuning import silent_workers as late_workers
 from orchestrator.tuning.lost_workers import why_lost
 from orchestrator.tuning.schedulers import RecordedFifo
-from orchestrator.tuning.silent_workers import LateWorkers
+from orchestrator.tuning.silent_workers import SilentWorkers
 
 RETRIES = 2
 CRASHED = (
@@ -34,7 +34,7 @@ class Rig:
     """One trial as Ray Tune has it, and what watches it."""
 
     recorder: Recorder
-    watch: LateWorkers
+    watch: SilentWorkers
     folder: Path
     now: float = 0.0
     killed: list[Any] = field(default_factory=list)
@@ -77,7 +77,7 @@ def rig(tmp_path: Path, make_opened: Callable[..., Any], monkeypatch: pytest.Mon
     folder = RunFolder(tmp_path)
     with Journal(folder.journal) as journal:
         recorder = Recorder(journal, state=fold([]), folder=folder, clock=lambda: made.now, retries=RETRIES)
-        watch = LateWorkers(recorder, setting=60, retries=RETRIES)
+        watch = SilentWorkers(recorder, setting=60, retries=RETRIES)
         made = Rig(recorder=recorder, watch=watch, folder=tmp_path)
         made.trial = SimpleNamespace(
             config={"trial": "t0000"},

@@ -20,7 +20,7 @@ from orchestrator.journal.records import (
 )
 from orchestrator.journal.study_state import StudyState, fold
 from orchestrator.study.sections import Resources
-from orchestrator.tuning.timeouts import LEAST_SECONDS, TIMES_LONGEST, late_trials, report_limit
+from orchestrator.tuning.timeouts import LEAST_SECONDS, TIMES_LONGEST, report_limit, silent_trials
 
 NUM_EPOCHS = 4
 SESSION = SessionStarted(driver_pid=1, slots=2, at=0.0)
@@ -51,7 +51,7 @@ def state_of(*records: Record) -> StudyState:
 
 
 def late(state: StudyState, *, now: float, setting: Any = 60, not_before: float = 0.0) -> list[tuple[str, int, float]]:
-    found = late_trials(state, setting=setting, now=now, not_before=not_before)
+    found = silent_trials(state, setting=setting, now=now, not_before=not_before)
     return [(trial.name, trial.epoch, trial.seconds) for trial in found]
 
 
@@ -128,7 +128,7 @@ def test_second_time_in_a_session_is_the_last_and_says_what_to_change() -> None:
     once = state_of(started(0), reported(1, 5))
     twice = state_of(started(0), reported(1, 5), timed_out(100), started(110))
     resumed = state_of(started(0), reported(1, 5), timed_out(100), SESSION, started(110))
-    found = [late_trials(state, setting=60, now=190)[0] for state in (once, twice, resumed)]
+    found = [silent_trials(state, setting=60, now=190)[0] for state in (once, twice, resumed)]
     assert [trial.is_again for trial in found] == [False, True, False]
     assert found[0].reason == (
         "no report of epoch 2 for 3 min 05 s (limit 1 min 00 s): its worker is ended, and it goes on from its last "
@@ -169,7 +169,7 @@ def test_only_trials_with_workers_are_late_and_more_time_makes_no_trial_less_lat
     records, now = history
     state = state_of(*records)
     limit = report_limit(setting, longest=state.longest_report_seconds)
-    found = late_trials(state, setting=setting, now=now)
+    found = silent_trials(state, setting=setting, now=now)
     for trial in found:
         known = state.trials[trial.name]
         assert known.is_with_worker
@@ -179,9 +179,9 @@ def test_only_trials_with_workers_are_late_and_more_time_makes_no_trial_less_lat
         moments = [record.at for record in records if getattr(record, "trial", "") == trial.name]
         assert trial.seconds == now - max(moments)
     names = [trial.name for trial in found]
-    later = [trial.name for trial in late_trials(state, setting=setting, now=now + 1)]
+    later = [trial.name for trial in silent_trials(state, setting=setting, now=now + 1)]
     assert set(names) <= set(later)
-    assert late_trials(state, setting=setting, now=now, not_before=now) == []
+    assert silent_trials(state, setting=setting, now=now, not_before=now) == []
 
 
 @given(history=histories())

@@ -16,21 +16,21 @@ def test_a_generation_of_workers_trains_so_many_trials_each():
 
 def test_a_worker_that_grew_by_a_gigabyte_makes_the_next_trials_start_fresh_ones():
     generations = WorkerGenerations(Resources(), num_concurrent=2)
-    generations.see(worker(1, 300.0))
-    generations.see(worker(1, 300.0 + GROWTH_MB))
+    generations.observe(worker(1, 300.0))
+    generations.observe(worker(1, 300.0 + GROWTH_MB))
     assert generations.next() == 0
-    generations.see(worker(1, 301.0 + GROWTH_MB))
+    generations.observe(worker(1, 301.0 + GROWTH_MB))
     assert generations.next() == 1
     # Another one of the same age, or of the next, is not counted against what the first one held.
-    generations.see(worker(2, 2000.0))
-    generations.see(worker(3, 300.0))
+    generations.observe(worker(2, 2000.0))
+    generations.observe(worker(3, 300.0))
     assert generations.next() == 1
 
 
 def test_a_worker_that_cannot_tell_its_memory_is_kept():
     generations = WorkerGenerations(Resources(), num_concurrent=2)
-    generations.see(worker(1, None))
-    generations.see({})
+    generations.observe(worker(1, None))
+    generations.observe({})
     assert generations.next() == 0
 
 

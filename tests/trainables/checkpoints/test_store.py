@@ -54,12 +54,12 @@ def save(folder, epoch, *, variant_id=VARIANT, value=0.0):
 def train(store, folder, *, epochs, best=1):
     """Does what a trial does after every epoch."""
     for epoch in epochs:
-        assert store.settle() == ""
+        assert store.wait_for_uploads() == ""
         save(folder, epoch)
         keep = {best, epoch - 1, epoch}
         prune_checkpoints(folder, keep=keep)
         store.changed(keep=keep)
-    assert store.settle() == ""
+    assert store.wait_for_uploads() == ""
 
 
 def test_checkpoints_elsewhere_are_those_here_once_a_trial_settled(store_in, there):
@@ -178,15 +178,15 @@ def test_upload_that_fails_is_tried_again_and_told_meanwhile():
             raise RemoteError("s3://bucket: 503")
 
     uploader = Uploader(sleep=lambda _: may_go.wait() and None)
-    assert uploader.settle("t0001") == ""
+    assert uploader.finish_uploads("t0001") == ""
     uploader.put("t0001", work)
-    assert uploader.settle("t0001") == "s3://bucket: 503"
-    assert uploader.settle("t0002") == ""
+    assert uploader.finish_uploads("t0001") == "s3://bucket: 503"
+    assert uploader.finish_uploads("t0002") == ""
     may_go.set()
     uploader.put("t0002", lambda: None)
-    while uploader.settle("t0002"):
+    while uploader.finish_uploads("t0002"):
         pass
-    assert uploader.settle("t0001") == ""
+    assert uploader.finish_uploads("t0001") == ""
     assert len(tries) == 3
 
 
@@ -207,7 +207,7 @@ def test_worker_of_a_driver_that_is_gone_removes_nothing_newer(store_in, there):
     store.fetch(variant_id=VARIANT, is_needed=True)
     train(store, folder, epochs=[4, 5])
     gone.changed(keep={1, 2, 3})
-    assert gone.settle() == ""
+    assert gone.wait_for_uploads() == ""
     assert {4, 5} <= set(whole_epochs(there.files()))
 
 
@@ -217,5 +217,5 @@ def test_nothing_happens_without_a_place_elsewhere(tmp_path):
     store.fetch_epoch(1, variant_id=VARIANT)
     save(tmp_path / "t0001", 1)
     store.changed(keep={1})
-    assert store.settle() == ""
+    assert store.wait_for_uploads() == ""
     assert [path.name for path in (tmp_path / "t0001").iterdir()] == ["epoch-0001"]

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from trainables.files.uris import uri_complaint
+from trainables.files.uris import uri_problem
 
 GOOD = [
     "s3://bucket",
@@ -44,23 +44,23 @@ SECRET = [
 
 @pytest.mark.parametrize("uri", GOOD)
 def test_uri_that_pyarrow_takes_is_right(uri):
-    assert uri_complaint(uri) == ""
+    assert uri_problem(uri) == ""
 
 
 @pytest.mark.parametrize(("uri", "complaint"), BAD.items())
 def test_uri_that_cannot_be_right_is_told(uri, complaint):
-    assert uri_complaint(uri).startswith(complaint)
+    assert uri_problem(uri).startswith(complaint)
 
 
 @pytest.mark.parametrize("uri", SECRET)
 def test_credentials_are_refused_and_not_repeated(uri):
-    complaint = uri_complaint(uri)
+    complaint = uri_problem(uri)
     assert complaint.startswith("credentials do not belong here")
     assert "environment variables" in complaint
     assert "hunter2" not in complaint
 
 
 def test_checking_a_uri_does_not_import_pyarrow():
-    code = "import sys; from trainables.files.uris import uri_complaint; uri_complaint('s3://b'); print(*sys.modules)"
+    code = "import sys; from trainables.files.uris import uri_problem; uri_problem('s3://b'); print(*sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "pyarrow" not in told.split()

@@ -13,7 +13,7 @@ from trainables.machine.cores import CoreLocks, chosen_cores, numa_nodes, pin_pr
 
 TAKES_AND_WAITS = """
 import os, sys
-from trainables.cores import cores_in_words, pin_process
+from trainables.machine.cores import cores_in_words, pin_process
 held = pin_process(float(sys.argv[1]))
 threads = {frozenset(os.sched_getaffinity(int(thread))) for thread in os.listdir("/proc/self/task")}
 assert threads == {frozenset(held)} or not held, threads

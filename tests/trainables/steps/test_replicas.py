@@ -21,15 +21,15 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 
 from sklearn.datasets import load_digits
 from search_spaces import Variant
-from trainables.augment_spec import AugmentSpec
-from trainables.data.dataset import Split
-from trainables.data.pipeline import split_tensors
-from trainables.devices import configure_devices
+from trainables.specs.augment import AugmentSpec
+from trainables.data.cache.dataset import Split
+from trainables.data.batches.tensors import split_tensors
+from trainables.training.devices import configure_devices
 from trainables.errors import InfeasibleError
-from trainables.replicas import Replicas
-from trainables.task import Task
-from trainables.training import Training
-from trainables.worker_spec import DeviceSpec, TrainingSpec
+from trainables.steps.replicas import Replicas
+from trainables.specs.task import Task
+from trainables.training.training import Training
+from trainables.specs.worker import DeviceSpec, TrainingSpec
 
 configure_devices(DeviceSpec(cpus=1))
 digits = load_digits()

@@ -9,7 +9,7 @@ import pytest
 from trainables.catalog.families import FAMILIES
 from trainables.catalog.training import SCHEDULES
 from trainables.steps.compiling import make_optimizer
-from trainables.steps.schedules import Horizon, LearningRateCourse, learning_rate_of
+from trainables.steps.schedules import Horizon, LearningRateSchedule, learning_rate_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -69,7 +69,7 @@ def test_two_step_drops_are_those_of_the_residual_networks():
     # He et al. 2015, section 4.2: 64,000 steps, divided by 10 at 32,000 and at 48,000.
     course = learning_rate_of(complete(schedule="step"), Horizon(steps_per_epoch=391, max_epochs=1))
     assert course.course.num_drops == 2
-    course = LearningRateCourse(**course.get_config() | {"num_steps": 64_000})
+    course = LearningRateSchedule(**course.get_config() | {"num_steps": 64_000})
     told = [float(course(step)) / PEAK for step in (0, 31_999, 32_000, 47_999, 48_000, 63_999)]
     assert told == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
 

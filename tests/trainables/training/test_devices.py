@@ -17,8 +17,8 @@ from trainables.training import devices
 SCRIPT = """
 import logging
 import tensorflow as tf
-from trainables.devices import configure_devices
-from trainables.worker_spec import DeviceSpec
+from trainables.training.devices import configure_devices
+from trainables.specs.worker import DeviceSpec
 logging.basicConfig(format="%(message)s", stream=__import__("sys").stdout)
 configure_devices(DeviceSpec(cpus=2.5))
 print(tf.config.threading.get_intra_op_parallelism_threads(), tf.config.threading.get_inter_op_parallelism_threads())

@@ -9,7 +9,7 @@ import pytest
 from trainables.checkpoints.checkpoint import checkpoint_folder, load_checkpoint, saved_epochs
 from trainables.checkpoints.fence import claim
 from trainables.data.cache.prepare import prepare_dataset
-from trainables.patience import retold
+from trainables.patience import replayed
 from trainables.reports import EpochReport
 from trainables.specs.data import DataSpec
 from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
@@ -77,11 +77,11 @@ def history(*values, max_epochs):
     ("patience", "is_last", "reason"), [(0, False, ""), (2, False, ""), (1, True, "patience: no loss better")]
 )
 def test_last_report_of_a_shorter_study_is_told_as_the_longer_one_would_have(patience, is_last, reason):
-    told = retold(history(0.5, 0.6, max_epochs=2), max_epochs=9, metric="loss", mode="min", patience=patience)
+    told = replayed(history(0.5, 0.6, max_epochs=2), max_epochs=9, metric="loss", mode="min", patience=patience)
     assert [report.is_last for report in told] == [False, is_last]
     assert told[-1].reason.startswith(reason)
     assert bool(told[-1].reason) == bool(reason)
-    assert retold([], max_epochs=9, metric="loss", mode="min", patience=patience) == []
+    assert replayed([], max_epochs=9, metric="loss", mode="min", patience=patience) == []
 
 
 def test_worker_of_a_dead_drivers_session_leaves_and_writes_nothing(study, variant_of, tmp_path, monkeypatch):

@@ -26,16 +26,16 @@ def run(tmp_path):
 
 
 def test_trial_notes_once_that_its_checkpoints_are_on_its_node_alone(run, monkeypatch):
-    monkeypatch.setattr(CheckpointStore, "settle", lambda self: "s3://bucket: nobody answers")
-    run.settle()
-    run.settle()
+    monkeypatch.setattr(CheckpointStore, "wait_for_uploads", lambda self: "s3://bucket: nobody answers")
+    run.wait_for_uploads()
+    run.wait_for_uploads()
     (note,) = run.take_notes()
     assert note.kind is NoteKind.CHECKPOINT_HERE_ONLY
     assert note.text.endswith("alone for a while: s3://bucket: nobody answers")
 
 
 def test_trial_whose_checkpoints_are_elsewhere_notes_nothing(run):
-    run.settle()
+    run.wait_for_uploads()
     assert run.take_notes() == []
 
 
@@ -51,7 +51,7 @@ def test_report_that_ends_a_trial_waits_for_its_checkpoint_elsewhere(run, monkey
         history = (report, replace(report, epoch=2, is_last=True))
 
     waited = []
-    monkeypatch.setattr(CheckpointStore, "settle", lambda self: waited.append(1) or "")
+    monkeypatch.setattr(CheckpointStore, "wait_for_uploads", lambda self: waited.append(1) or "")
     monkeypatch.setattr(run, "_training", Told())
     assert (run.step().epoch, waited) == (1, [])
     assert (run.step().epoch, waited) == (2, [1])

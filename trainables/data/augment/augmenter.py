@@ -16,7 +16,7 @@ from trainables.data.batches.tensors import Batch
 from trainables.specs.augment import AugmentSpec
 
 #: Returns images and labels of the given rows.
-Fetch = Callable[[tf.Tensor], tuple[tf.Tensor, Any]]
+FetchRows = Callable[[tf.Tensor], tuple[tf.Tensor, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class Augmenter:
         mixtures = mixtures_of(spec, draws=draws, indices=self._indices, size=size)
         return Plan(stages=[stage for stage in stages if stage], mixtures=mixtures)
 
-    def batch(self, rows: tf.Tensor, *, plan: Plan, fetch: Fetch) -> Batch:
+    def batch(self, rows: tf.Tensor, *, plan: Plan, fetch: FetchRows) -> Batch:
         """Returns the images of these rows, changed as planned; a partner is changed by its own row's plan first."""
         images, labels = _changed(rows, plan=plan, fetch=fetch)
         if not plan.mixtures:
@@ -77,7 +77,7 @@ class Augmenter:
         )
 
 
-def _changed(rows: tf.Tensor, *, plan: Plan, fetch: Fetch) -> tuple[tf.Tensor, Any]:
+def _changed(rows: tf.Tensor, *, plan: Plan, fetch: FetchRows) -> tuple[tf.Tensor, Any]:
     images, labels = fetch(rows)
     for stage in plan.stages:
         images = changed(images, _rows_of(stage, rows))

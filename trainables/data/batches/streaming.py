@@ -18,7 +18,7 @@ from trainables.data.batches.tensors import Batch, SplitTensors
 BATCHES_AHEAD = 2
 
 #: Makes a batch of the rows with these numbers.
-Make = Callable[[tf.Tensor], Batch]
+MakeTensor = Callable[[tf.Tensor], Batch]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Piece:
     is_last: tf.Tensor
 
 
-def each_batch(rows: tf.Tensor, *, size: int, make: Make, is_streamed: bool, do: Callable[[Batch], None]) -> None:
+def each_batch(rows: tf.Tensor, *, size: int, make: MakeTensor, is_streamed: bool, do: Callable[[Batch], None]) -> None:
     """Makes batches of so many rows, in order, the last one of what is left, and does something with each.
 
     For compiled functions only, which this becomes a loop of.
@@ -58,7 +58,7 @@ def each_piece(  # noqa: PLR0913 - what each_batch takes, and how to cut
     *,
     size: int,
     piece_size: int,
-    make: Make,
+    make: MakeTensor,
     is_streamed: bool,
     do: Callable[[Batch, Piece], None],
 ) -> None:
@@ -76,7 +76,7 @@ def each_piece(  # noqa: PLR0913 - what each_batch takes, and how to cut
 
 
 def streamed(
-    rows: tf.Tensor, *, size: int, make: Make, piece_size: int | None = None, num_threads: int | None = None
+    rows: tf.Tensor, *, size: int, make: MakeTensor, piece_size: int | None = None, num_threads: int | None = None
 ) -> tf.data.Dataset:
     """Returns the batches that `make` makes of the rows, in order, each as a dictionary of what it has.
 

@@ -88,8 +88,8 @@ def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
     temporary = folder / f"{MANIFEST}.new"
     try:
         with temporary.open("w", encoding="utf-8") as file:
-            told = {"schema_version": SCHEMA_VERSION, **content}
-            json.dump({**told, _OWN_HASH: _hash_of(told)}, file, indent=1)
+            text = {"schema_version": SCHEMA_VERSION, **content}
+            json.dump({**text, _OWN_HASH: _hash_of(text)}, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(folder / MANIFEST)

@@ -18,7 +18,7 @@ from trainables.errors import DataError
 
 
 def write_encoded(
-    folder: Path, name: str, images: EncodableImages, *, layout: Layout, told: Callable[[Array], None]
+    folder: Path, name: str, images: EncodableImages, *, layout: Layout, on_batch: Callable[[Array], None]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Writes a split's images as they came.
 
@@ -42,7 +42,7 @@ def write_encoded(
                 yield np.frombuffer(content, np.uint8)
             digest.update(np.ascontiguousarray(pixels).data)
             shapes.append(pixels.shape)
-            told(pixels)
+            on_batch(pixels)
 
     written = write_array(folder / f"{name}_bytes.npy", batches=pieces(), dtype=np.uint8, shape=(None,))
     num_rows = sum(shape[0] for shape in shapes)

@@ -20,18 +20,18 @@ from trainables.data.cache.targets import DescribedTarget, described_targets, en
 from trainables.data.images.images import Array, EncodableImages, Images, Layout, choose_layout
 from trainables.data.sources.base import SPLIT_NAMES, RawDataset, SplitName
 from trainables.errors import DataError
-from trainables.progress import Progress
+from trainables.progress import OnProgress
 from trainables.specs.data import DataSpec
-from trainables.specs.dataset import Storage
+from trainables.specs.dataset import ImageStorage
 from trainables.specs.pixels import PixelStatistics
 from trainables.specs.task import Target, Task
 
 #: Which splits are drawn by chance: those that the source does not bring.
-CARVED: tuple[SplitName, ...] = ("test", "validation")
+SPLITS_TO_HOLD_OUT: tuple[SplitName, ...] = ("test", "validation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Examined:
+class SourceSurvey:
     """Is a source whose labels were checked and whose images were looked at, none decoded.
 
     Attributes:
@@ -53,7 +53,7 @@ class Examined:
     size: ImagesSize
 
 
-def examine(raw: RawDataset, *, spec: DataSpec, progress: Progress) -> Examined:
+def examine(raw: RawDataset, *, spec: DataSpec, progress: OnProgress) -> SourceSurvey:
     """Returns the source with all that must be known before its images are decoded."""
     targets = described_targets(raw, spec=spec)
     labels = encoded_labels(raw, targets, limit=spec.limit)
@@ -63,7 +63,7 @@ def examine(raw: RawDataset, *, spec: DataSpec, progress: Progress) -> Examined:
     # Images of one example lie side by side in the channels.
     num_channels = layout.channels * len(spec.input_names)
     size = images_size(images.values(), height=layout.height, width=layout.width, num_channels=num_channels)
-    return Examined(
+    return SourceSurvey(
         source=spec.source,
         inputs=spec.input_names,
         images=images,
@@ -74,7 +74,7 @@ def examine(raw: RawDataset, *, spec: DataSpec, progress: Progress) -> Examined:
     )
 
 
-def build_entry(folder: Path, source: Examined, *, key: str, storage: Storage, progress: Progress) -> None:
+def build_entry(folder: Path, source: SourceSurvey, *, key: str, storage: ImageStorage, progress: OnProgress) -> None:
     """Writes all splits of a source into an empty folder, its manifest last."""
     size = source.size
     needed = size.decoded_bytes if storage == "decoded" or size.encoded_bytes is None else size.encoded_bytes
@@ -108,7 +108,7 @@ def build_entry(folder: Path, source: Examined, *, key: str, storage: Storage, p
 
 def split_settings(manifest: Mapping[str, Any], *, spec: DataSpec, seed: int) -> dict[str, Any]:
     """Returns what decides who is in which split: nothing, where the source brings all splits."""
-    carved = [name for name in CARVED if f"{name}_images" not in manifest["pixels"]]
+    carved = [name for name in SPLITS_TO_HOLD_OUT if f"{name}_images" not in manifest["pixels"]]
     settings: dict[str, Any] = {f"{name}_fraction": getattr(spec, f"{name}_fraction") for name in carved}
     return {**settings, "seed": seed} if carved else settings
 
@@ -123,7 +123,7 @@ def build_splits(folder: Path, entry: Path, *, manifest: Mapping[str, Any], sett
     )
     rows = {"train": np.arange(len(labels), dtype=np.int32)}
     rows_of = {"train": "train"}
-    for name in CARVED:
+    for name in SPLITS_TO_HOLD_OUT:
         if f"{name}_fraction" in settings:
             kept, held = hold_out(
                 labels[rows["train"]], fraction=settings[f"{name}_fraction"], seed=settings["seed"], purpose=name
@@ -186,7 +186,7 @@ def fingerprint(manifest: Mapping[str, Any], split_manifest: Mapping[str, Any]) 
 
 
 def _write_images(
-    folder: Path, name: SplitName, source: Examined, *, storage: Storage, progress: Progress
+    folder: Path, name: SplitName, source: SourceSurvey, *, storage: ImageStorage, progress: OnProgress
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Writes a split's images and the sums that its pixel statistics come from.
 
@@ -197,7 +197,7 @@ def _write_images(
     moments: list[Array] = []
     done = 0
 
-    def told(batch: Array) -> None:
+    def on_batch(batch: Array) -> None:
         nonlocal done
         moments.append(pixel_moments(batch))
         done += len(batch)
@@ -206,13 +206,13 @@ def _write_images(
     def decoded() -> Iterator[Array]:
         for batch in images.batches(layout):
             yield batch
-            told(batch)
+            on_batch(batch)
 
     num_channels = layout.channels * len(source.inputs)
     if storage == "encoded":
         if not isinstance(images, EncodableImages):
             raise DataError(f"data: {name} images come as arrays here, expected files in image formats")
-        written, pixels = write_encoded(folder, name, images, layout=layout, told=told)
+        written, pixels = write_encoded(folder, name, images, layout=layout, on_batch=on_batch)
     else:
         shape = (len(images), layout.height, layout.width, num_channels)
         pixels = write_array(folder / f"{name}_images.npy", batches=decoded(), dtype=np.uint8, shape=shape)

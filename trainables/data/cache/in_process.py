@@ -7,9 +7,9 @@ from typing import Any
 from trainables.data.cache.dataset import open_dataset
 from trainables.errors import DataError
 from trainables.machine.child_process import answer_caller, ask_child
-from trainables.progress import Progress, no_progress
+from trainables.progress import OnProgress, no_progress
 from trainables.specs.data import DataSpec
-from trainables.specs.dataset import DatasetInfo, Storage
+from trainables.specs.dataset import DatasetInfo, ImageStorage
 from trainables.specs.worker import WorkerSpec
 
 
@@ -17,9 +17,9 @@ def prepare_in_process(
     spec: DataSpec,
     seed: int,
     *,
-    storage: Storage | None = None,
+    storage: ImageStorage | None = None,
     verify: bool = False,
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> DatasetInfo:
     """Returns the data set that a child process prepared; see `prepare_dataset`.
 
@@ -40,7 +40,7 @@ def main() -> int:
     return answer_caller(_prepare)
 
 
-def _prepare(request: Any, progress: Progress) -> Any:
+def _prepare(request: Any, progress: OnProgress) -> Any:
     # Late: this module is also the caller's, and the sources are heavy.
     from trainables.data.cache.prepare import prepare_dataset
 

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from trainables.data.cache.array_folder import MANIFEST, SCHEMA_VERSION, cannot_write, read_manifest
 from trainables.data.cache.dataset import SPLITS_FOLDER, Dataset, Split, open_dataset
 from trainables.data.cache.entry import (
-    Examined,
+    SourceSurvey,
     build_entry,
     build_splits,
     examine,
@@ -38,9 +38,9 @@ from trainables.data.cache.storage_choice import (
 from trainables.data.sources import SOURCES
 from trainables.data.sources.base import OpenedSource
 from trainables.errors import DataError
-from trainables.progress import Progress, no_progress
+from trainables.progress import OnProgress, no_progress
 from trainables.specs.data import DataSpec
-from trainables.specs.dataset import STORAGES, DatasetInfo, Storage
+from trainables.specs.dataset import IMAGE_STORAGES, DatasetInfo, ImageStorage
 
 __all__ = ["Dataset", "DatasetInfo", "Split", "cache_folder", "entry_key", "open_dataset", "prepare_dataset"]
 
@@ -55,8 +55,8 @@ def prepare_dataset(
     spec: DataSpec,
     seed: int,
     *,
-    progress: Progress | None = None,
-    storage: Storage | None = None,
+    progress: OnProgress | None = None,
+    storage: ImageStorage | None = None,
     verify: bool = False,
 ) -> DatasetInfo:
     """Returns the prepared data set, decoding it only if this node has not done so before.
@@ -84,7 +84,7 @@ def prepare_dataset(
         _remove_leftovers(cache, own_key=key)
 
         @functools.cache
-        def source() -> Examined:
+        def source() -> SourceSurvey:
             try:
                 return examine(opened.read(), spec=spec, progress=progress)
             except OSError as exc:
@@ -120,7 +120,7 @@ def entry_key(spec: DataSpec, opened: OpenedSource) -> str:
 
 
 @contextmanager
-def _exclusive(cache: Path, key: str, *, progress: Progress) -> Iterator[None]:
+def _exclusive(cache: Path, key: str, *, progress: OnProgress) -> Iterator[None]:
     """Holds the key's lock, which the system frees even if this process is killed."""
     lock = _lock(cache, key)
     try:
@@ -185,7 +185,7 @@ def _discard(folder: Path) -> None:
 
 def _remove_leftovers(cache: Path, *, own_key: str) -> None:
     """Removes what killed builders left behind: of the own key, whose lock is held, and of keys nobody builds."""
-    own = [cache / entry_name(own_key, storage) / SPLITS_FOLDER for storage in STORAGES]
+    own = [cache / entry_name(own_key, storage) / SPLITS_FOLDER for storage in IMAGE_STORAGES]
     for leftover in chain(cache.glob(f"*{BUILDING}*"), *(splits.glob(f"*{BUILDING}*") for splits in own)):
         key = own_key if leftover.parent != cache else leftover.name.split(BUILDING)[0].removesuffix(ENCODED_SUFFIX)
         if key == own_key:
@@ -204,7 +204,7 @@ def _remove_leftovers(cache: Path, *, own_key: str) -> None:
 
 def _known_size(cache: Path, key: str) -> ImagesSize | None:
     """Returns how much room the images take, if an entry of either storage tells it."""
-    for storage in STORAGES:
+    for storage in IMAGE_STORAGES:
         try:
             return ImagesSize(**read_manifest(cache / entry_name(key, storage))["size"])
         except DataError:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trainables.data.images.images import EncodableImages, Images
 from trainables.specs.data import DataSpec
-from trainables.specs.dataset import Storage
+from trainables.specs.dataset import ImageStorage
 
 #: What the names of encoded entries end in; a decoded one has the bare key.
 ENCODED_SUFFIX = "-encoded"
@@ -49,7 +49,7 @@ def memory_budget_bytes(spec: DataSpec) -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
-def chosen_storage(size: ImagesSize, *, budget_bytes: int) -> Storage:
+def chosen_storage(size: ImagesSize, *, budget_bytes: int) -> ImageStorage:
     """Returns how images of this size are kept.
 
     Arrays stay arrays: they were in memory to be read, and the system may drop a memory map's pages at any time.
@@ -71,7 +71,7 @@ def cache_folder(spec: DataSpec) -> Path:
     return (Path(base) if base else Path.home() / ".cache").absolute() / "convfleet"
 
 
-def entry_name(key: str, storage: Storage) -> str:
+def entry_name(key: str, storage: ImageStorage) -> str:
     """Returns the name of the folder with this key's images, kept like this.
 
     >>> entry_name("0c1d", "decoded"), entry_name("0c1d", "encoded")

@@ -9,10 +9,10 @@ from trainables.data.sources.keras_sets import open_keras
 from trainables.data.sources.npz import open_npz
 from trainables.data.sources.parquet import open_parquet
 from trainables.data.sources.python_function import open_python
-from trainables.progress import Progress
+from trainables.progress import OnProgress
 from trainables.specs.data import DataSpec
 
-SOURCES: Mapping[str, Callable[[DataSpec, Progress], OpenedSource]] = {
+SOURCES: Mapping[str, Callable[[DataSpec, OnProgress], OpenedSource]] = {
     "digits": open_digits,
     "keras": open_keras,
     "npz": open_npz,

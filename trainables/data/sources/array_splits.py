@@ -146,11 +146,11 @@ def _beside(labels: Mapping[str, str], name: str) -> str:
 
 
 def _nothing_found(arrays: Mapping[str, Array], known: Sequence[Keys], *, where: str, spec: DataSpec) -> str:
-    told = []
+    text = []
     for keys in known:
         images, labels = _keys_of(arrays, keys, spec=spec)
-        told.append(" and ".join(dict.fromkeys([*images.values(), *labels.values()])))
-    first, *others = dict.fromkeys(told)
+        text.append(" and ".join(dict.fromkeys([*images.values(), *labels.values()])))
+    first, *others = dict.fromkeys(text)
     rest = f" (or {', or '.join(others)})" if others else ""
     return f"{where}: expected arrays named {first}{rest}, got {sorted(arrays)}; rename them"
 

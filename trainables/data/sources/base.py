@@ -12,7 +12,7 @@ from typing import Literal
 
 from trainables.data.images.images import Array, Images
 from trainables.errors import DataError
-from trainables.progress import Progress
+from trainables.progress import OnProgress
 
 SplitName = Literal["train", "validation", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
@@ -56,7 +56,7 @@ class OpenedSource:
     read: Callable[[], RawDataset]
 
 
-def content_hashes(files: Iterable[tuple[str, Path]], *, progress: Progress) -> tuple[str, ...]:
+def content_hashes(files: Iterable[tuple[str, Path]], *, progress: OnProgress) -> tuple[str, ...]:
     """Returns one `role sha256` text a file, in order.
 
     Raises:

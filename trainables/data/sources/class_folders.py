@@ -12,7 +12,7 @@ import numpy as np
 from trainables.data.images.decode import Encoded, EncodedImages
 from trainables.data.sources.base import SPLIT_NAMES, OpenedSource, RawDataset, RawSplit, SplitName, content_hashes
 from trainables.errors import DataError
-from trainables.progress import Progress
+from trainables.progress import OnProgress
 from trainables.specs.data import DataSpec
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
@@ -21,7 +21,7 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", 
 Listing = list[tuple[str, Path]]
 
 
-def open_class_folders(spec: DataSpec, progress: Progress) -> OpenedSource:
+def open_class_folders(spec: DataSpec, progress: OnProgress) -> OpenedSource:
     """Returns the class folders' images; class names are the folders' names, sorted.
 
     `path` is a folder of class folders, or of the folders train and, where there are, validation and test.

@@ -7,14 +7,14 @@ import numpy as np
 from trainables.data.images.images import Array
 from trainables.data.sources.array_splits import array_dataset
 from trainables.data.sources.base import OpenedSource, RawDataset
-from trainables.progress import Progress
+from trainables.progress import OnProgress
 from trainables.specs.data import DataSpec
 
 #: The flags of the column `quadrants`, in order.
 QUADRANTS = ("top_left", "top_right", "bottom_left", "bottom_right")
 
 
-def open_digits(spec: DataSpec, progress: Progress) -> OpenedSource:
+def open_digits(spec: DataSpec, progress: OnProgress) -> OpenedSource:
     """Returns the digits, pixels scaled from 0..16 to 0..255; they bring no test split.
 
     Their columns: `label`, the digit; `ink`, the mean pixel from 0 to 1; `quadrants`, a flag for each quarter of the

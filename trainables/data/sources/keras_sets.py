@@ -13,7 +13,7 @@ from trainables.data.sources.array_splits import array_dataset
 from trainables.data.sources.base import OpenedSource, content_hashes
 from trainables.data.sources.npz import load_npz
 from trainables.errors import DataError
-from trainables.progress import Progress
+from trainables.progress import OnProgress
 from trainables.specs.data import DataSpec
 
 #: The files of each set below Keras's `datasets` folder, as Keras names them.
@@ -45,7 +45,7 @@ CLASS_NAMES = {
 }  # fmt: skip
 
 
-def open_keras(spec: DataSpec, progress: Progress) -> OpenedSource:
+def open_keras(spec: DataSpec, progress: OnProgress) -> OpenedSource:
     """Returns one of Keras's data sets, from its files where they lie, else downloaded by Keras.
 
     Raises:

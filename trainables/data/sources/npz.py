@@ -11,11 +11,11 @@ from trainables.data.images.images import Array
 from trainables.data.sources.array_splits import array_dataset, lone_split, named_classes
 from trainables.data.sources.base import SPLIT_NAMES, OpenedSource, RawDataset, RawSplit, SplitName, content_hashes
 from trainables.errors import DataError
-from trainables.progress import Progress
+from trainables.progress import OnProgress
 from trainables.specs.data import DataSpec
 
 
-def open_npz(spec: DataSpec, progress: Progress) -> OpenedSource:
+def open_npz(spec: DataSpec, progress: OnProgress) -> OpenedSource:
     """Returns the archives' content: x_train, y_train[, x_test, y_test][, x_val, y_val][, class_names], or x, y."""
     roles = [role for role in ("path", *SPLIT_NAMES) if getattr(spec, role) is not None]
     files = [(role, Path(getattr(spec, role))) for role in roles]

@@ -23,14 +23,14 @@ from trainables.data.sources.parquet_labels import (
     read_labels,
 )
 from trainables.errors import DataError
-from trainables.progress import Progress
+from trainables.progress import OnProgress
 from trainables.specs.data import DataSpec
 
 #: Rows read at once.
 BATCH_ROWS = 256
 
 
-def open_parquet(spec: DataSpec, progress: Progress) -> OpenedSource:
+def open_parquet(spec: DataSpec, progress: OnProgress) -> OpenedSource:
     """Returns the rows of each split's files, in the order of the files' names.
 
     The image column holds encoded bytes, Hugging Face's struct of bytes and path, or (nested) lists of pixels.
@@ -45,7 +45,7 @@ def open_parquet(spec: DataSpec, progress: Progress) -> OpenedSource:
         }
         columns = label_columns(spec)
         names = {name: hugging_face_names(files["train"][0], column) for name, column in columns.items()}
-        return RawDataset(splits=splits, class_names={name: told for name, told in names.items() if told is not None})
+        return RawDataset(splits=splits, class_names={name: text for name, text in names.items() if text is not None})
 
     return OpenedSource(content=content_hashes(flat, progress=progress), read=read)
 

@@ -14,14 +14,14 @@ from trainables.data.images.images import Array
 from trainables.data.sources.array_splits import array_dataset
 from trainables.data.sources.base import OpenedSource
 from trainables.errors import DataError, UserCodeError
-from trainables.progress import Progress
+from trainables.progress import OnProgress
 from trainables.specs.data import DataSpec
 from trainables.user_code import importable, load_function, user_frames
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 
-def open_python(spec: DataSpec, progress: Progress) -> OpenedSource:
+def open_python(spec: DataSpec, progress: OnProgress) -> OpenedSource:
     """Returns what the function returned; it is called once a preparation, also when the cache has its data.
 
     The content is the module's file and the returned arrays: what else the function reads shows in those.
@@ -45,7 +45,7 @@ def _call(spec: DataSpec, *, where: str) -> tuple[Path | None, object]:
         return module_file, _guarded(function, where=where, folder=folder)
 
 
-def _guarded(call: Callable[[], Result], *, where: str, folder: Path) -> Result:
+def _guarded(call: Callable[[], T], *, where: str, folder: Path) -> T:
     try:
         return call()
     except UserCodeError as exc:
@@ -54,8 +54,8 @@ def _guarded(call: Callable[[], Result], *, where: str, folder: Path) -> Result:
         frames = user_frames(exc, folder=folder)
         if isinstance(exc, ModuleNotFoundError) and not frames:
             raise DataError(f"{where}: {exc}; expected the module in {folder}") from exc
-        told = "".join(traceback.format_list(frames)).rstrip()
-        raise DataError(f"{where}: raised {type(exc).__name__}: {exc}\n{told}".rstrip()) from exc
+        text = "".join(traceback.format_list(frames)).rstrip()
+        raise DataError(f"{where}: raised {type(exc).__name__}: {exc}\n{text}".rstrip()) from exc
 
 
 def _as_arrays(returned: object, *, where: str) -> dict[str, Array]:

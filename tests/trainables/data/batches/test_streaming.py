@@ -85,11 +85,12 @@ import hashlib, json, sys
 import numpy as np
 import tensorflow as tf
 from trainables.data.augment.augmenter import Augmenter
-from trainables.data.cache import prepare_dataset
-from trainables.data.dataset import open_dataset
-from trainables.data.pipeline import epoch_order, gather_batch, split_tensors
-from trainables.data.streaming import each_batch
-from trainables.spec import AugmentSpec, DataSpec
+from trainables.data.cache.prepare import prepare_dataset
+from trainables.data.cache.dataset import open_dataset
+from trainables.data.batches.tensors import epoch_order, gather_batch, split_tensors
+from trainables.data.batches.streaming import each_batch
+from trainables.specs.augment import AugmentSpec
+from trainables.specs.data import DataSpec
 
 
 def pixels(spec, augment, *, size):

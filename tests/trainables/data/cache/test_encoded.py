@@ -183,7 +183,7 @@ def test_rows_of_several_images_come_side_by_side(tmp_path, made):
             yield contents, np.concatenate([left, right], axis=-1)
 
     layout = Layout(height=8, width=6, channels=3)
-    arrays, pixels = write_encoded(tmp_path, "train", Pairs(), layout=layout, told=lambda _: None)
+    arrays, pixels = write_encoded(tmp_path, "train", Pairs(), layout=layout, on_batch=lambda _: None)
     write_manifest(tmp_path, {"arrays": arrays, "pixels": {"train_images": pixels}})
     rows = EncodedRows(tmp_path, "train", manifest={"arrays": arrays, "pixels": {"train_images": pixels}})
     assert rows.shape == (5, 8, 6, 6)

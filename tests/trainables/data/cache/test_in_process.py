@@ -88,8 +88,8 @@ CALLER = """
 import signal, sys
 # Whoever runs these tests in the background may have it ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from trainables.data.prepare import prepare_in_process
-from trainables.spec import DataSpec
+from trainables.data.cache.in_process import prepare_in_process
+from trainables.specs.data import DataSpec
 spec = DataSpec.model_validate_json(sys.argv[1])
 try:
     prepare_in_process(spec, 0, on_progress=lambda *news: print(*news, flush=True))

@@ -18,13 +18,13 @@ WORKER = """
 import json, sys
 import tensorflow as tf
 from search_spaces import Variant
-from trainables.data.dataset import DatasetInfo
-from trainables.devices import configure_devices
-from trainables.spec import DataSpec
-from trainables.training import Training
-from trainables.trial_run import _open_splits
-from trainables.worker import own_memory_mb
-from trainables.worker_spec import DeviceSpec, TrainingSpec, WorkerSpec
+from trainables.specs.dataset import DatasetInfo
+from trainables.training.devices import configure_devices
+from trainables.specs.data import DataSpec
+from trainables.training.training import Training
+from trainables.worker.trial_run import _open_splits
+from trainables.machine.processes import own_memory_mb
+from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
 
 info = DatasetInfo.from_json(json.loads(sys.argv[1]))
 training = TrainingSpec(max_epochs=1, metric="val_accuracy", mode="max")

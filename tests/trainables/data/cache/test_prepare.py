@@ -264,8 +264,8 @@ def test_writing_into_an_open_array_does_not_reach_the_file(npz, prepare):
 
 BUILDER = """
 import json, sys, time
-from trainables.data.cache import prepare_dataset
-from trainables.spec import DataSpec
+from trainables.data.cache.prepare import prepare_dataset
+from trainables.specs.data import DataSpec
 
 def progress(stage, done, total):
     if stage.startswith("decoding"):

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from trainables.data.cache.entry import CARVED
+from trainables.data.cache.entry import SPLITS_TO_HOLD_OUT
 from trainables.data.sources.digits import QUADRANTS, heavy_quarters
 
 COUNT = 60
@@ -116,7 +116,7 @@ def test_splits_are_carved_where_there_is_no_classification(tmp_path, made, prep
     data = prepare(targets={"years": {"kind": "regression"}}, **write_npz(tmp_path, made.pictures(COUNT)))
     parts = np.concatenate([data.train.indices, data.validation.indices, data.test.indices])
     assert np.array_equal(np.sort(parts), np.arange(COUNT))
-    assert len(CARVED) == 2
+    assert len(SPLITS_TO_HOLD_OUT) == 2
     assert min(data.info.num_test, data.info.num_validation) >= 1
 
 
