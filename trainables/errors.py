@@ -43,6 +43,10 @@ class CheckpointError(TrainingError):
     """A checkpoint that is missing, damaged or of another variant."""
 
 
+class ModelExportError(TrainingError):
+    """A model that cannot be written, or whose files do not predict what its checkpoint predicts."""
+
+
 class RemoteError(TrainingError):
     """Storage elsewhere that does not answer or refuses.
 

@@ -7,6 +7,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from orchestrator.errors import ExportError
+from trainables.errors import ModelExportError
 from trainables.specs.export import ExportRequest, ExportResult
 
 _POLL_SECONDS = 0.2
@@ -51,7 +52,7 @@ def _export(request: ExportRequest) -> ExportResult:
 
 
 def _export_error(request: ExportRequest, cause: BaseException) -> ExportError:
-    if isinstance(cause, ExportError):
+    if isinstance(cause, ModelExportError):
         return ExportError(str(cause))
     text = str(cause).strip().splitlines()
     return ExportError(f"{request.trial}: the export failed ({type(cause).__name__}: {text[0] if text else ''})")

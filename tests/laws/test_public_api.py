@@ -11,8 +11,8 @@ import pytest
 
 import orchestrator
 from orchestrator import errors
-from orchestrator.errors import ExportError
 from search_spaces import Variant
+from trainables.errors import ModelExportError
 from trainables.exporting.manifest import write_manifest
 from trainables.exporting.verify import TOLERANCE, check_outputs, check_parity
 from trainables.files.manifests import MANIFEST, fingerprints
@@ -94,7 +94,7 @@ def test_predictions_within_the_tolerance_pass_with_their_difference(actual: np.
     ids=["above", "below", "rows mixed up", "rows", "classes", "nan", "infinite", "both nan"],
 )
 def test_predictions_that_differ_are_refused(expected: np.ndarray, actual: np.ndarray, message: str) -> None:
-    with pytest.raises(ExportError, match=rf"^t0007: model.keras: .*{message}"):
+    with pytest.raises(ModelExportError, match=rf"^t0007: model.keras: .*{message}"):
         check_parity(expected, actual, what="t0007: model.keras")
 
 
@@ -114,7 +114,7 @@ NAMED = {"sex": GOOD, "age": np.array([[40_000.0], [-3.0]])}
     ],
 )
 def test_every_output_is_compared_by_its_name(actual: object, message: str) -> None:
-    with pytest.raises(ExportError, match=rf"^t0007: model.keras:? ?.*{message}"):
+    with pytest.raises(ModelExportError, match=rf"^t0007: model.keras:? ?.*{message}"):
         check_outputs(NAMED, actual, what="t0007: model.keras")
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from orchestrator.errors import ExportError
 from trainables.checkpoints.checkpoint import Checkpoint, saved_epochs
 from trainables.checkpoints.store import CheckpointStore
 from trainables.checkpoints.weights import load_validated, reduced_epochs
@@ -17,7 +16,7 @@ from trainables.data.batches.streaming import data_errors, streamed
 from trainables.data.batches.tensors import Batch, SplitTensors, gather_batch, split_tensors
 from trainables.data.cache.dataset import Split, open_dataset
 from trainables.data.cache.in_process import dataset_on_this_node
-from trainables.errors import CheckpointError
+from trainables.errors import CheckpointError, ModelExportError
 from trainables.exporting.formats import FORMATS
 from trainables.exporting.loading import compile_for_sharing, restored_model
 from trainables.exporting.manifest import write_manifest
@@ -42,7 +41,7 @@ def export_model(request: ExportRequest) -> ExportResult:
     """Writes one model in all its formats, verified, with its manifest; the folder appears whole.
 
     Raises:
-        ExportError: If the checkpoint is damaged or a file does not predict what the checkpoint predicts.
+        ModelExportError: If the checkpoint is damaged or a file does not predict what the checkpoint predicts.
     """
     os.umask(PRIVATE)
     configure_devices(request.worker.device)
@@ -83,11 +82,11 @@ def _load_model(request: ExportRequest) -> Any:
     except CheckpointError as exc:
         folder = _trial_folder(request)
         if request.evicted and not (saved_epochs(folder) or reduced_epochs(folder)):
-            raise ExportError(
+            raise ModelExportError(
                 f"{request.trial}: {request.evicted}; export fewer models with --top, or run the study anew with a "
                 "larger budget, or with a larger export.top, so that its weights are kept"
             ) from exc
-        raise ExportError(f"{request.trial}: its best checkpoint cannot be exported: {exc}") from exc
+        raise ModelExportError(f"{request.trial}: its best checkpoint cannot be exported: {exc}") from exc
 
 
 def _load_checkpoint(request: ExportRequest) -> Checkpoint:
@@ -130,11 +129,11 @@ def _batches(split: SplitTensors, *, task: Task) -> tf.data.Dataset:
 
 
 def _check_loadable(model: Any, request: ExportRequest) -> None:
-    """Raises ExportError where a .keras file would need code that whoever loads it does not have."""
+    """Raises ModelExportError where a .keras file would need code that whoever loads it does not have."""
     if "keras" not in request.formats:
         return
     if foreign := foreign_parts(model):
-        raise ExportError(
+        raise ModelExportError(
             f"{request.trial}: model.keras: plain Keras cannot load {', '.join(foreign)}; make the model of "
             "keras.layers and keras.ops only, with all weights in layers of Keras's own, or export it without this "
             "format: `convfleet export RUN --format saved_model`, or export: {formats: [saved_model]} in the study file"

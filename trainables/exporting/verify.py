@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.errors import ExportError
+from trainables.errors import ModelExportError
 
 #: Outputs may differ by this much, those beyond 1 by this share: another graph may add up in another order.
 TOLERANCE = 1e-5
@@ -20,11 +20,11 @@ def check_outputs(expected: Any, actual: Any, *, what: str) -> float:
     0.0
 
     Raises:
-        ExportError: If the outputs are not the same ones, or `check_parity` finds something.
+        ModelExportError: If the outputs are not the same ones, or `check_parity` finds something.
     """
     outputs, found = dict(_named(expected)), dict(_named(actual))
     if outputs.keys() != found.keys():
-        raise ExportError(f"{what}: predicts {sorted(found)}, its checkpoint {sorted(outputs)}; export it again")
+        raise ModelExportError(f"{what}: predicts {sorted(found)}, its checkpoint {sorted(outputs)}; export it again")
     return max(
         check_parity(np.asarray(value), np.asarray(found[name]), what=f"{what} {name}".strip())
         for name, value in outputs.items()
@@ -40,15 +40,17 @@ def check_parity(expected: np.ndarray, actual: np.ndarray, *, what: str) -> floa
     0.0
 
     Raises:
-        ExportError: If shapes differ, anything is not finite, or the difference exceeds the tolerance.
+        ModelExportError: If shapes differ, anything is not finite, or the difference exceeds the tolerance.
     """
     if expected.shape != actual.shape:
-        raise ExportError(f"{what}: predicts shape {actual.shape}, its checkpoint {expected.shape}; export it again")
+        raise ModelExportError(
+            f"{what}: predicts shape {actual.shape}, its checkpoint {expected.shape}; export it again"
+        )
     if not (np.isfinite(expected).all() and np.isfinite(actual).all()):
-        raise ExportError(f"{what}: predicts values that are not finite; the model is of no use")
+        raise ModelExportError(f"{what}: predicts values that are not finite; the model is of no use")
     difference = float(np.max(np.abs(expected - actual) / np.maximum(1.0, np.abs(expected)), initial=0.0))
     if difference > TOLERANCE:
-        raise ExportError(
+        raise ModelExportError(
             f"{what}: predictions differ from the checkpoint's by up to {difference:.3g}, allowed is {TOLERANCE:g}; "
             "the export is not faithful and was discarded"
         )

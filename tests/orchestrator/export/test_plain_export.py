@@ -15,8 +15,10 @@ import pytest
 
 import orchestrator
 from orchestrator.errors import ExportError
+from orchestrator.export import tasks
 from search_spaces import Variant
 from trainables.data.cache.prepare import prepare_dataset
+from trainables.errors import ModelExportError
 from trainables.exporting.plain_graph import foreign_parts, plain_model
 from trainables.files.manifests import MANIFEST
 from trainables.reports import EpochReport
@@ -147,7 +149,7 @@ def test_what_plain_keras_cannot_load_is_refused_in_words_and_exported_as_a_save
     (tmp_path / "nets.py").write_text(OWN_WEIGHTS, encoding="utf-8")
     variant = Variant(family="custom", params={"function": "nets:build"}, seed=1)
     request = request_of(variant, study_dir=tmp_path, formats=("keras", "saved_model"))
-    with pytest.raises(ExportError) as caught:
+    with pytest.raises(ModelExportError) as caught:
         export_model(request)
     for words in (
         "plain Keras cannot load nets.Scaled",
@@ -155,6 +157,8 @@ def test_what_plain_keras_cannot_load_is_refused_in_words_and_exported_as_a_save
         "--format saved",
     ):
         assert words in str(caught.value)
+    shown = tasks._export_error(request, caught.value)
+    assert (type(shown), str(shown)) == (ExportError, str(caught.value))
     assert not Path(request.folder).exists()
     folder = Path(export_model(replace(request, formats=("saved_model",))).folder)
     assert {path.name for path in folder.iterdir()} == {"saved_model", MANIFEST}
@@ -251,8 +255,8 @@ def test_weights_alone_are_exported_like_the_checkpoint_they_were_and_evicted_on
     assert export_model(request).test_metrics == whole.test_metrics
 
     shutil.rmtree(trial)
-    with pytest.raises(ExportError, match=r"its best checkpoint cannot be exported: .*epoch-0001: is missing"):
+    with pytest.raises(ModelExportError, match=r"its best checkpoint cannot be exported: .*epoch-0001: is missing"):
         export_model(request)
     words = "its checkpoints were deleted to keep storage.checkpoint_budget_gb; it can no longer be exported"
-    with pytest.raises(ExportError, match=f"sequential: {words}; export fewer models with --top"):
+    with pytest.raises(ModelExportError, match=f"sequential: {words}; export fewer models with --top"):
         export_model(replace(request, evicted=words))
