@@ -1,4 +1,4 @@
-"""Studies for end-to-end runs: the real command line, real processes, a real Ray, scikit-learn's digits."""
+"""The real command line in a folder of its own: real processes, a real Ray, small studies on scikit-learn's digits."""
 
 import json
 import os
