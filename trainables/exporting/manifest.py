@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trainables.files.manifests import MANIFEST, OWN_HASH, fingerprints, hash_of
+from trainables.files.manifests import MANIFEST, fingerprints, sealed
 from trainables.files.whole import write_whole
 from trainables.specs.export import ExportRequest
 from trainables.specs.targets import TargetKind
@@ -33,7 +33,7 @@ def write_manifest(
     """Writes manifest.json into a finished export folder."""
     content = _content(request, num_parameters=num_parameters, test_metrics=test_metrics, parity=parity)
     content["files"] = fingerprints(folder)
-    write_whole(folder / MANIFEST, json.dumps({**content, OWN_HASH: hash_of(content)}, indent=2))
+    write_whole(folder / MANIFEST, json.dumps(sealed(content), indent=2))
 
 
 def _content(

@@ -1,4 +1,4 @@
-"""Folders with a manifest that holds each file's size and hash, so that damage is found."""
+"""Manifests: JSON files that hold the size and hash of the files beside them, so that damage is found."""
 
 import hashlib
 import json
@@ -7,13 +7,28 @@ from pathlib import Path
 from typing import Any
 
 MANIFEST = "manifest.json"
-#: The manifest's own sha256, over its other keys as sorted JSON.
+#: The key of a sealed manifest's own hash.
 OWN_HASH = "manifest_sha256"
 _LARGEST_MANIFEST_BYTES = 100_000_000
 
 
+def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a manifest's content with its own hash as its last key."""
+    return {**content, OWN_HASH: hash_of(content)}
+
+
+def hash_of(content: Mapping[str, Any]) -> str:
+    """Returns the sha256 of a manifest's content, without its own hash, as sorted JSON."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def fingerprint_of(content: bytes) -> dict[str, Any]:
+    """Returns the size and sha256 of a file's content, as a manifest holds them."""
+    return {"size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
 def fingerprints(folder: Path) -> dict[str, dict[str, Any]]:
-    """Returns size and sha256 of every file below a folder but the manifest itself."""
+    """Returns the size and sha256 of every file below a folder but the manifest itself."""
     found = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path != folder / MANIFEST:
@@ -41,11 +56,7 @@ def damage_of(folder: Path) -> str:
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:
+    # Not read into memory: models may be large.
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"size_bytes": path.stat().st_size, "sha256": digest}
-
-
-def hash_of(content: Mapping[str, Any]) -> str:
-    """Returns the sha256 of a manifest's content, as sorted JSON."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -15,12 +15,12 @@ import numpy as np
 
 from trainables.data.images.images import Array
 from trainables.errors import DataError
+from trainables.files.manifests import MANIFEST, OWN_HASH, hash_of, sealed
+from trainables.files.whole import replace_file
 
 SCHEMA_VERSION = 4
-MANIFEST = "manifest.json"
 #: What numpy raises for files whose header was damaged.
 _UNREADABLE = (OSError, ValueError, TypeError, OverflowError, EOFError, SyntaxError, MemoryError)
-_OWN_HASH = "manifest_sha256"
 MOVE_CACHE = "set data.cache_dir or the environment's CONVFLEET_CACHE to a writable folder with enough space"
 
 
@@ -85,14 +85,9 @@ def write_array(path: Path, *, batches: Iterable[Array], dtype: Any, shape: tupl
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
     """Writes the manifest whole: a folder without one is not finished."""
-    temporary = folder / f"{MANIFEST}.new"
+    text = json.dumps(sealed({"schema_version": SCHEMA_VERSION, **content}), indent=1)
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            text = {"schema_version": SCHEMA_VERSION, **content}
-            json.dump({**text, _OWN_HASH: _hash_of(text)}, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(folder / MANIFEST)
+        replace_file(folder / MANIFEST, text, is_durable=True)
     except OSError as exc:
         raise cannot_write(folder, exc) from exc
 
@@ -108,12 +103,12 @@ def read_manifest(folder: Path, *, verify: bool = False) -> dict[str, Any]:
             raise FileNotFoundError(f"there is no file {MANIFEST}")
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         version, arrays = manifest["schema_version"], manifest["arrays"]
-        own_hash = manifest.pop(_OWN_HASH, None)
+        own_hash = manifest.pop(OWN_HASH, None)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise _damaged(folder, f"its manifest cannot be read ({exc})") from exc
     if version != SCHEMA_VERSION:
         raise _damaged(folder, f"its schema version is {version}, expected {SCHEMA_VERSION}")
-    if own_hash != _hash_of(manifest):
+    if own_hash != hash_of(manifest):
         raise _damaged(folder, "its manifest has changed")
     for name, record in arrays.items():
         path = folder / f"{name}.npy"
@@ -124,10 +119,6 @@ def read_manifest(folder: Path, *, verify: bool = False) -> dict[str, Any]:
         if verify and _content_hash(path) != record["sha256"]:
             raise _damaged(folder, f"the content of {path.name} has changed")
     return manifest
-
-
-def _hash_of(manifest: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def load_array(folder: Path, name: str, *, manifest: Mapping[str, Any]) -> Array:

@@ -15,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from trainables.data.cache.array_folder import MANIFEST, SCHEMA_VERSION, cannot_write, read_manifest
+from trainables.data.cache.array_folder import SCHEMA_VERSION, cannot_write, read_manifest
 from trainables.data.cache.dataset import SPLITS_FOLDER, Dataset, Split, open_dataset
 from trainables.data.cache.entry import (
     SourceSurvey,
@@ -38,6 +38,7 @@ from trainables.data.cache.storage_choice import (
 from trainables.data.sources import SOURCES
 from trainables.data.sources.base import OpenedSource
 from trainables.errors import DataError
+from trainables.files.manifests import MANIFEST
 from trainables.progress import OnProgress, no_progress
 from trainables.specs.data import DataSpec
 from trainables.specs.dataset import IMAGE_STORAGES, DatasetInfo, ImageStorage
