@@ -1,7 +1,6 @@
 """What `auto` means in a study's resources, once it is known what there is."""
 
 import math
-import os
 from collections.abc import Callable, Sequence
 
 from orchestrator.cluster.resources import NodeResources, pins_cpus, useful_packing
@@ -11,6 +10,7 @@ from orchestrator.study.sections import Resources
 from orchestrator.study.spec import StudySpec
 from trainables.errors import DataError
 from trainables.machine.gpus import GPU_ADVICE, gpu_memory_mib, largest_packing, share_of, visible_memory_mib
+from trainables.machine.processes import usable_cpus
 from trainables.specs.dataset import DatasetInfo
 from trainables.specs.worker import DeviceSpec
 from trainables.worker.memory_probe import StepMemory, probe_in_process
@@ -41,7 +41,7 @@ def resolve_auto(
     if resources.gpus_per_trial == "auto":
         share, why = _gpu_share(spec, dataset=dataset, nodes=nodes, is_local=is_local, notify=notify)
         notify(f"gpus_per_trial: auto is {share:g}: {why}")
-    machine_cpus = len(os.sched_getaffinity(0))
+    machine_cpus = usable_cpus()
     is_pinned = pins_cpus(resources, nodes=nodes, machine_cpus=machine_cpus, is_local=is_local)
     if resources.pin_cpus is True and not is_pinned:
         notify(f"pin_cpus: workers are not pinned, as more CPUs are shared out than the {machine_cpus} there are")

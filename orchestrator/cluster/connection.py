@@ -15,6 +15,7 @@ from orchestrator.cluster.prestart import preloaded_modules, start_early
 from orchestrator.cluster.resources import NodeResources, concurrent_trials
 from orchestrator.errors import ResourceError, StudyFailedError
 from orchestrator.study.sections import Resources
+from trainables.machine.processes import usable_cpus
 from trainables.specs.worker import PRIVATE
 
 LOCAL = "local"
@@ -181,7 +182,7 @@ def _init_local(resources: Resources) -> None:
 
 def _usable_cpus() -> int:
     """Returns the CPUs that Ray counts, but no more than this process may run on, which Ray does not ask."""
-    return max(1, min(int(get_num_cpus()), len(os.sched_getaffinity(0))))
+    return max(1, min(int(get_num_cpus()), usable_cpus()))
 
 
 def _protect_token() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from trainables.machine.cores import cores_in_words, numa_nodes
 from trainables.machine.gpus import gpu_memory_mib
+from trainables.machine.processes import usable_cpus
 from trainables.versions import versions
 
 _KERAS_TIMEOUT_SECONDS = 120
@@ -83,7 +84,7 @@ def _packages() -> Check:
 
 
 def _cpus() -> Check:
-    cpus, free = len(os.sched_getaffinity(0)), _available_bytes() / _GB
+    cpus, free = usable_cpus(), _available_bytes() / _GB
     finding = f"{cpus} CPUs, {free:.1f} GB of memory free; a worker process takes about {_WORKER_GB:g} GB"
     if free < cpus * _WORKER_GB:
         fix = "too little for a worker on every CPU; set resources.max_concurrent"

@@ -25,10 +25,11 @@ from orchestrator.disk.checkpoint_budget import (
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import TrialNoted
 from orchestrator.runs.paths import RunFolder
-from trainables.checkpoints.checkpoint import MANIFEST, checkpoint_folder, discard_checkpoint, saved_epochs
+from trainables.checkpoints.checkpoint import checkpoint_folder, discard_checkpoint, saved_epochs
 from trainables.checkpoints.weights import discard_weights, reduce_to_weights, reduced_epochs, weights_folder
 from trainables.errors import CheckpointError
 from trainables.files.folders import remove_abandoned, sync
+from trainables.files.manifests import MANIFEST
 from trainables.reports import NoteKind
 
 logger = logging.getLogger(__name__)

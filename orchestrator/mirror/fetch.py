@@ -15,8 +15,7 @@ from orchestrator.mirror.places import patiently
 from orchestrator.runs.folder import open_run_folder
 from orchestrator.runs.lock import driver_lock, is_driver_alive
 from orchestrator.runs.paths import RUNS, RunFolder
-from trainables.checkpoints.store import MANIFEST
-from trainables.files.manifests import fingerprints
+from trainables.files.manifests import MANIFEST, fingerprints
 from trainables.files.remote import RemoteFolder
 from trainables.files.uris import is_uri, parent_uri, shown_uri, uri_problem
 from trainables.files.whole import write_whole

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from orchestrator.runs.paths import RunFolder
-from trainables.checkpoints.store import CHECKPOINTS, MANIFEST, upload_trial, whole_epochs
+from trainables.checkpoints.store import CHECKPOINTS, upload_trial, whole_epochs
+from trainables.files.manifests import MANIFEST
 from trainables.files.remote import RemoteFolder
 
 EXPORTS = "exports"

@@ -5,7 +5,6 @@ and `manifest.json` (sizes and sha256 of both). It is written under a temporary 
 when whole; `drafts` has how.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,10 +27,10 @@ from trainables.files.folders import (
     sync,
     write_new,
 )
+from trainables.files.manifests import MANIFEST, fingerprint_of
 from trainables.reports import EpochReport
 
 SCHEMA_VERSION = 2
-MANIFEST = "manifest.json"
 _STATE = "state.safetensors"
 _HISTORY = "history.json"
 _PREFIX = "epoch-"
@@ -121,7 +120,7 @@ def finish_draft(folder: Path, checkpoint: Checkpoint, *, draft: Draft, is_durab
         "variant_id": checkpoint.variant_id,
         "epoch": checkpoint.epoch,
         "weights_bytes": _num_bytes(validated_weights(checkpoint.state)),
-        "files": {_STATE: draft.state, _HISTORY: _fingerprint(history)},
+        "files": {_STATE: draft.state, _HISTORY: fingerprint_of(history)},
     }
     try:
         write_new(draft.folder / _HISTORY, history, is_durable=is_durable)
@@ -149,7 +148,7 @@ def load_checkpoint(folder: Path, *, variant_id: str) -> Checkpoint:
         if manifest["variant_id"] != variant_id:
             raise CheckpointError(f"{folder}: belongs to variant {manifest['variant_id']}, expected {variant_id}")
         content = (place / _HISTORY).read_bytes()
-        if manifest["files"][_HISTORY] != _fingerprint(content):
+        if manifest["files"][_HISTORY] != fingerprint_of(content):
             raise CheckpointError(f"{folder}: is damaged ({_HISTORY}: size or sha256 differ)")
         text = json.loads(content)
         history = [EpochReport.from_json(item) for item in text["reports"]]
@@ -207,7 +206,3 @@ def discard_checkpoint(trial_folder: Path, *, epoch: int) -> None:
 
 def _num_bytes(arrays: Mapping[str, np.ndarray]) -> int:
     return sum(array.nbytes for array in arrays.values())
-
-
-def _fingerprint(content: bytes) -> dict[str, Any]:
-    return {"size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}

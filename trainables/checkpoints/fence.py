@@ -5,8 +5,9 @@ beside the checkpoints before its first worker starts; a worker that finds a lat
 """
 
 import logging
-import os
 from pathlib import Path
+
+from trainables.files.whole import replace_file
 
 logger = logging.getLogger(__name__)
 
@@ -16,10 +17,7 @@ _MARKER = ".session"
 def claim(checkpoints: Path, *, session: int) -> None:
     """Makes the checkpoints those of a session, numbered from 1: workers of earlier ones end themselves."""
     checkpoints.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = checkpoints / f"{_MARKER}.{os.getpid()}.tmp"
-    draft.touch(mode=0o600)
-    draft.write_text(str(session), encoding="ascii")
-    draft.replace(checkpoints / _MARKER)
+    replace_file(checkpoints / _MARKER, str(session), is_durable=False)
 
 
 def is_superseded(checkpoints: Path, *, session: int) -> bool:

@@ -14,14 +14,15 @@ from pathlib import Path
 
 from trainables.checkpoints.checkpoint import checkpoint_folder, load_checkpoint, newest_checkpoint, saved_epochs
 from trainables.errors import CheckpointError, RemoteError
+from trainables.files.manifests import MANIFEST
 from trainables.files.remote import RemoteFolder
 from trainables.files.uploads import UPLOADER
 from trainables.files.uris import shown_uri
+from trainables.files.whole import replace_file
 
 logger = logging.getLogger(__name__)
 
 CHECKPOINTS = "checkpoints"
-MANIFEST = "manifest.json"
 _MARKS = ".elsewhere.json"
 #: Between tries of a fetch without which a trial would begin anew, seconds.
 _RETRY_SECONDS = (1, 2, 4, 8, 15, 30, 30, 30)
@@ -207,7 +208,5 @@ def _marks(folder: Path) -> dict[str, str]:
 
 
 def _write_marks(folder: Path, marks: dict[str, str]) -> None:
-    draft = folder / f"{_MARKS}.tmp"
     kept = {name: mark for name, mark in marks.items() if (folder / name).is_dir()}
-    draft.write_text(json.dumps(kept), encoding="utf-8")
-    draft.replace(folder / _MARKS)
+    replace_file(folder / _MARKS, json.dumps(kept), is_durable=False)

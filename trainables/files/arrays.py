@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from trainables.files.manifests import fingerprint_of
+
 _ALIGNMENT = 8
 _HEADER_LENGTH_BYTES = 8
 _TYPES = {
@@ -64,7 +66,7 @@ def read_arrays(path: Path, *, fingerprint: Mapping[str, Any]) -> dict[str, np.n
         ValueError: If the file is not the one of the fingerprint, or holds anything but arrays.
     """
     data = path.read_bytes()
-    if {"size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} != fingerprint:
+    if fingerprint_of(data) != fingerprint:
         raise ValueError(f"{path.name}: size or sha256 differ")
     start = _HEADER_LENGTH_BYTES + int.from_bytes(data[:_HEADER_LENGTH_BYTES], "little")
     header = json.loads(data[_HEADER_LENGTH_BYTES:start])

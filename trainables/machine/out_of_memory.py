@@ -47,7 +47,7 @@ class BatchSplit:
     def in_words(self) -> str:
         """The pieces.
 
-        >>> Cut(batch_size=128, pieces=4).in_words
+        >>> BatchSplit(batch_size=128, pieces=4).in_words
         '4 micro-batches of 32'
         """
         return f"{self.pieces} micro-batches of {math.ceil(self.batch_size / self.pieces)}"
@@ -56,7 +56,7 @@ class BatchSplit:
 def micro_batches_note(cut: BatchSplit, *, epoch: int) -> str:
     """Returns what readers should know of a trial that went on in micro-batches with an epoch.
 
-    >>> micro_batches_note(Cut(batch_size=128, pieces=4), epoch=3).partition(", the")[0]
+    >>> micro_batches_note(BatchSplit(batch_size=128, pieces=4), epoch=3).partition(", the")[0]
     'batches of 128 ran out of memory; trained in 4 micro-batches of 32 each from epoch 3 on'
     """
     since = f" from epoch {epoch} on" if epoch > 1 else ""
@@ -69,7 +69,7 @@ def micro_batches_note(cut: BatchSplit, *, epoch: int) -> str:
 def given_up(cut: BatchSplit, *, memory_mb: float | None, why: str = "") -> str:
     """Returns why a trial that ran out of memory ends, and what to change.
 
-    >>> given_up(Cut(batch_size=128, pieces=4), memory_mb=812.3).partition("; ")[0]
+    >>> given_up(BatchSplit(batch_size=128, pieces=4), memory_mb=812.3).partition("; ")[0]
     'ran out of memory in batches of 128 (a step was estimated at 812 MB), and again in 4 micro-batches of 32'
 
     Args:

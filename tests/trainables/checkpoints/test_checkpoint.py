@@ -28,6 +28,7 @@ from trainables.checkpoints.checkpoint import (
     saved_epochs,
 )
 from trainables.errors import CheckpointError
+from trainables.files.manifests import fingerprint_of
 from trainables.reports import EpochReport
 
 VARIANT = "8ac95f5e3f6e"
@@ -279,8 +280,6 @@ class Bomb:
 
 
 def test_a_pickle_in_the_state_is_refused_and_never_run(trial, monkeypatch, tmp_path):
-    from trainables.checkpoints.checkpoint import _fingerprint
-
     monkeypatch.chdir(tmp_path)
     folder = checkpoint_folder(trial, epoch=2)
     np.save(folder / "pickle", np.array([Bomb()], dtype=object))
@@ -288,7 +287,7 @@ def test_a_pickle_in_the_state_is_refused_and_never_run(trial, monkeypatch, tmp_
     (folder / "state.safetensors").write_bytes(content)
     # Even where the manifest vouches for it.
     manifest = manifest_of(folder)
-    manifest["files"]["state.safetensors"] = _fingerprint(content)
+    manifest["files"]["state.safetensors"] = fingerprint_of(content)
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(CheckpointError, match="epoch-0002: is damaged"):
         load_checkpoint(folder, variant_id=VARIANT)

@@ -1,8 +1,6 @@
 """A picture of augmented training images, for people to look at."""
 
 import io
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ from PIL import Image
 
 from trainables.data.augment.augmenter import Augmenter
 from trainables.data.batches.tensors import SplitTensors, gather_batch
+from trainables.files.whole import replace_file
 from trainables.specs.augment import AugmentSpec
 
 NUM_IMAGES = 6
@@ -31,11 +30,7 @@ def write_picture(path: Path, spec: AugmentSpec, *, train: SplitTensors, seed: i
     cells = np.concatenate(np.split(sample_cells(spec, train=train, seed=seed), num_inputs, axis=-1), axis=3)
     buffer = io.BytesIO()
     _grid(cells, num_inputs=num_inputs).save(buffer, format="PNG")
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    with os.fdopen(handle, "wb") as file:
-        file.write(buffer.getvalue())
-    Path(draft).chmod(0o644)
-    Path(draft).replace(path)
+    replace_file(path, buffer.getvalue(), is_durable=False, mode=0o644)
 
 
 def sample_cells(spec: AugmentSpec, *, train: SplitTensors, seed: int) -> np.ndarray:

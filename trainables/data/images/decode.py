@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from trainables.data.images.images import BATCH_BYTES, Array, Layout, Survey
 from trainables.errors import DataError
+from trainables.machine.processes import usable_cpus
 
 #: Images whose headers are read as one batch.
 SURVEY_BATCH = 1024
@@ -185,5 +185,4 @@ def _batched(items: Iterable[Encoded], size: int) -> Iterator[list[Encoded]]:
 
 
 def _pool() -> ThreadPoolExecutor:
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return ThreadPoolExecutor(max_workers=cpus, thread_name_prefix="decode")
+    return ThreadPoolExecutor(max_workers=usable_cpus(), thread_name_prefix="decode")
