@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.journal.study_state import StudyState
-from orchestrator.journal.trial import TrialState
+from orchestrator.results.ranking import ranked_trials
 
 
 class Role(StrEnum):
@@ -94,39 +94,17 @@ def roles(state: StudyState, *, top: int) -> list[CheckpointRole]:
         top: How many of the best the study exports; one leads in any case, and so does whatever was exported.
     """
     header, trials = state.header, list(state.trials.values())
-    sign = -1.0 if header.mode == "max" else 1.0
-    best = {trial.name: trial.best_report(metric=header.metric, mode=header.mode) for trial in trials}
-    ended = [trial for trial in trials if trial.has_ended]
-    # The order of `analysis.leaderboard`, which a test compares; what has no rank there is worst.
-    places = {
-        trial.name: (0, sign * report.metrics[header.metric], trial.epoch, trial.name)
-        for trial in ended
-        if trial.state in {TrialState.COMPLETED, TrialState.STOPPED} and (report := best[trial.name]) is not None
-    }
-    ranked = sorted(places, key=places.__getitem__)
-    roles_without_budget = [trial.name for trial in ended if trial.name not in places]
-    leaders = {*ranked[: max(1, top)], *(item.trial for item in state.exports)}
-    roles = {name: Role.LEADER if name in leaders else Role.LOSER for name in (*ranked, *roles_without_budget)}
+    ranked = {trial.name: None for trial, _ in ranked_trials(trials, metric=header.metric, mode=header.mode)}
+    unranked = [trial.name for trial in trials if trial.has_ended and trial.name not in ranked]
+    leaders = {*list(ranked)[: max(1, top)], *(item.trial for item in state.exports)}
     going_on = {trial.name: Role.RESUMABLE for trial in trials if not trial.has_ended}
-    return [
-        CheckpointRole(
-            trial=name,
-            role=role,
-            best_epoch=report.epoch if (report := best[name]) is not None else None,
-        )
-        for name, role in {**going_on, **roles}.items()
-    ]
+    ended = {name: Role.LEADER if name in leaders else Role.LOSER for name in (*ranked, *unranked)}
+    return [_role(state, name, role=role) for name, role in {**going_on, **ended}.items()]
 
 
 def roles_without_budget(state: StudyState, names: Iterable[str]) -> list[CheckpointRole]:
     """Returns some trials for a plan without a budget, which asks for no ranks: whatever ended counts as a leader."""
-    header = state.header
-    found = []
-    for trial in (state.trials[name] for name in names):
-        best = trial.best_report(metric=header.metric, mode=header.mode)
-        role = Role.LEADER if trial.has_ended else Role.RESUMABLE
-        found.append(CheckpointRole(trial=trial.name, role=role, best_epoch=None if best is None else best.epoch))
-    return found
+    return [_role(state, name, role=Role.LEADER if state.trials[name].has_ended else Role.RESUMABLE) for name in names]
 
 
 def plan_evictions(
@@ -139,7 +117,7 @@ def plan_evictions(
     know, are never touched.
 
     Args:
-        of_trials: As `standings` returns them.
+        of_trials: As `roles` returns them.
     """
     by_trial: dict[str, list[StoredCheckpoint]] = {}
     for item in sorted(held, key=lambda item: (item.trial, item.epoch, item.is_reduced)):
@@ -165,6 +143,11 @@ def plan_evictions(
             if budget_bytes is not None and size > budget_bytes:
                 evict(evictions_of(by_trial[trial_role.trial], trial_role))
     return Plan(evictions=evictions, size_bytes=size, is_over=budget_bytes is not None and size > budget_bytes)
+
+
+def _role(state: StudyState, name: str, *, role: Role) -> CheckpointRole:
+    best = state.trials[name].best_report(metric=state.header.metric, mode=state.header.mode)
+    return CheckpointRole(trial=name, role=role, best_epoch=None if best is None else best.epoch)
 
 
 def _outdated(items: Sequence[StoredCheckpoint], trial_role: CheckpointRole) -> list[StoredCheckpoint]:

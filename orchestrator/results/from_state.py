@@ -4,7 +4,6 @@ Works on a state that another thread is still adding to: lists are copied before
 right for some moment during the call.
 """
 
-import heapq
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from orchestrator.journal.records import ModelExported
 from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import Trial, TrialState
+from orchestrator.results.ranking import rank_key, ranked_trials
 from orchestrator.runs.paths import RunFolder
 from trainables.reports import EpochReport
 
@@ -54,13 +54,12 @@ def state_of(trial: Trial, *, is_alive: bool) -> TrialState:
 def best_so_far(state: StudyState) -> tuple[Trial, EpochReport] | None:
     """Returns the usable trial with the best report of the objective, and that report; None before the first."""
     header, best, best_key = state.header, None, None
-    sign = 1.0 if header.mode == "max" else -1.0
     for trial in list(state.trials.values()):
         report = trial.best_report(metric=header.metric, mode=header.mode)
         if report is None or trial.state in _UNUSABLE:
             continue
-        key = (sign * report.metrics[header.metric], -trial.epoch)
-        if best_key is None or key > best_key:
+        key = rank_key(report.metrics[header.metric], epochs=trial.epoch, name=trial.name, mode=header.mode)
+        if best_key is None or key < best_key:
             best, best_key = (trial, report), key
     return best
 
@@ -68,20 +67,14 @@ def best_so_far(state: StudyState) -> tuple[Trial, EpochReport] | None:
 def leaders(state: StudyState, *, k: int) -> list[tuple[Trial, EpochReport]]:
     """Returns the k best trials that completed or were stopped, best first, each with its best report.
 
-    The order of `analysis.leaderboard`, without Arrow, whose import takes longer than everything else at first sight.
+    The trials of `from_tables.leaderboard`, without Arrow, whose import takes longer than all else that `status` does.
     """
-    header, found = state.header, []
-    sign = -1.0 if header.mode == "max" else 1.0
-    for trial in list(state.trials.values()):
-        report = trial.best_report(metric=header.metric, mode=header.mode)
-        if report is not None and trial.has_ended and trial.failure is None:
-            found.append((sign * report.metrics[header.metric], trial.epoch, trial.name, report))
-    best = heapq.nsmallest(k, found, key=lambda entry: entry[:3])
-    return [(state.trials[name], report) for _, _, name, report in best]
+    header = state.header
+    return ranked_trials(list(state.trials.values()), metric=header.metric, mode=header.mode, k=k)
 
 
 def spent(state: StudyState) -> tuple[float, int, int]:
-    """Returns seconds in training steps, epochs trained, and epochs saved by stopping early, as `analysis.cost`."""
+    """Returns seconds in training steps, epochs trained, and epochs saved by stopping early, as `from_tables.cost`."""
     seconds, num_epochs, num_saved = 0.0, 0, 0
     for trial in list(state.trials.values()):
         # Epochs that another run trained cost nothing here.

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.journal.trial import TrialState
+from orchestrator.results.ranking import RANKED_STATES, rank_key
 
 PARAMETER_PREFIX = "param."
 OVERHEAD_PREFIX = "overhead_seconds."
-_RANKED = (TrialState.COMPLETED, TrialState.STOPPED)
 _FAILED = (TrialState.INFEASIBLE, TrialState.FAILED)
 
 
@@ -34,7 +34,7 @@ class Cost:
 def leaderboard(trials: pa.Table, *, metric: str, mode: str, k: int | None = None) -> pa.Table:
     """Returns the k best trials that completed or were stopped, best first; all of them without k.
 
-    Equally good trials: fewer epochs first, then by name. The columns are those of `trials`, after a `rank` from 1.
+    `ranking` has the order. The columns are those of `trials`, after a `rank` from 1.
 
     >>> trials = pa.table({"trial": ["t0", "t1"], "state": ["completed", "stopped"], "epochs": [9, 3],
     ...                    "best_val_loss": [0.5, 0.2]})
@@ -42,10 +42,11 @@ def leaderboard(trials: pa.Table, *, metric: str, mode: str, k: int | None = Non
     [{'rank': 1, 'trial': 't1'}]
     """
     best = f"best_{metric}"
-    is_ranked = pc.and_(_has_state(trials, _RANKED), pc.is_valid(trials[best]))
-    order = [(best, "descending" if mode == "max" else "ascending"), ("epochs", "ascending"), ("trial", "ascending")]
-    board = trials.filter(is_ranked).sort_by(order)
-    board = board if k is None else board.slice(0, k)
+    ranked = trials.filter(pc.and_(_has_state(trials, RANKED_STATES), pc.is_valid(trials[best])))
+    columns = (ranked[name].to_pylist() for name in (best, "epochs", "trial"))
+    keys = [rank_key(value, epochs=epochs, name=name, mode=mode) for value, epochs, name in zip(*columns, strict=True)]
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    board = ranked.take(pa.array(order[:k], pa.int64()))
     return board.add_column(0, "rank", pa.array(range(1, board.num_rows + 1), pa.int32()))
 
 
@@ -85,7 +86,7 @@ def cost(trials: pa.Table, *, max_epochs: int) -> Cost:
     trials = trials.filter(pc.is_null(trials["reused_from"]))
     kinds = [name for name in trials.column_names if name.startswith(OVERHEAD_PREFIX)]
     # A completed trial saved epochs, too, where its patience ended it.
-    ended = trials.filter(_has_state(trials, (TrialState.STOPPED, TrialState.COMPLETED)))["epochs"].to_pylist()
+    ended = trials.filter(_has_state(trials, RANKED_STATES))["epochs"].to_pylist()
     return Cost(
         train_seconds=_total(trials["train_seconds"]),
         overhead_seconds={name.removeprefix(OVERHEAD_PREFIX): _total(trials[name]) for name in kinds},
