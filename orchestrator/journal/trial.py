@@ -81,11 +81,18 @@ class Trial:
 
     @property
     def ended_at(self) -> float | None:
-        """When it ended, seconds since 1970; None if it has not."""
+        """When its training ended, seconds since 1970: at its failure, else at its last report.
+
+        None if the trial has not ended, or another thread has folded in half of its last report. The scheduler may stop
+        a trial later than at its last report, such as at the replay of a resumed study: that time is `stop.at`.
+        """
         if not self.has_ended:
             return None
-        ending = self.failure or (self.stop if not self.reported_at else None)
-        return ending.at if ending is not None else self.reported_at[-1]
+        if self.failure is not None:
+            return self.failure.at
+        if self.stop is not None and not self.reports:
+            return self.stop.at
+        return self.reported_at[-1] if len(self.reported_at) == len(self.reports) else None
 
     @property
     def silent_since(self) -> float | None:

@@ -128,17 +128,6 @@ class VaryingParameters:
             )
 
 
-def ended_at(trial: Trial) -> float | None:
-    """Returns when a trial ended, seconds since 1970; None if it has not, or its last record is half folded in."""
-    if not trial.has_ended:
-        return None
-    if trial.failure is not None:
-        return trial.failure.at
-    if trial.state is TrialState.STOPPED and trial.stop is not None:
-        return trial.stop.at
-    return trial.reported_at[-1] if len(trial.reported_at) == len(trial.reports) else None
-
-
 def session_start(state: StudyState) -> float:
     """Returns when the latest session began, seconds since 1970; 0 before the first."""
     return state.sessions[-1].at if state.sessions else 0.0

@@ -7,7 +7,7 @@ from orchestrator.journal.records import StudyOpened
 from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.results import words as wording
-from orchestrator.results.from_state import VaryingParameters, ended_at, session_start
+from orchestrator.results.from_state import VaryingParameters, session_start
 from orchestrator.text import number
 
 
@@ -66,7 +66,7 @@ class News:
         if message.has_ended:
             return
         # Asked first: what is told below is then at least as new, so no report is missing before the end.
-        at_end = ended_at(trial)
+        ended_at = trial.ended_at
         for at in trial.started_at[message.num_starts :]:
             message.num_starts += 1
             yield Event(at=at, text=_start_text(trial, at=at, is_first=message.num_starts == 1, varying=varying))
@@ -77,9 +77,11 @@ class News:
         for loss in trial.losses[message.num_losses :]:
             message.num_losses += 1
             yield Event(at=loss.at, text=f"{trial.name} lost its worker: {loss.reason}")
-        if at_end is not None:
+        if ended_at is not None:
             message.has_ended = True
-            yield Event(at=at_end, text=_end_text(trial, header=header), is_end=True)
+            # A resumed session may stop a trial whose last report is of an earlier one: the decision is the event.
+            stop = trial.stop if trial.state is TrialState.STOPPED else None
+            yield Event(at=ended_at if stop is None else stop.at, text=_end_text(trial, header=header), is_end=True)
 
 
 def _start_text(trial: Trial, *, at: float, is_first: bool, varying: Sequence[str]) -> str:

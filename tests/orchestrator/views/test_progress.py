@@ -2,6 +2,7 @@
 
 import re
 import sys
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from orchestrator.journal.records import (
 )
 from orchestrator.journal.study_state import StudyState, fold
 from orchestrator.results.from_state import best_so_far, elapsed_seconds, export_path, seconds_left
+from orchestrator.results.tables import trials_table
 from orchestrator.runs.paths import RunFolder
 from orchestrator.text import duration
 from orchestrator.views.terminal.progress import LiveProgress, PlainProgress, make_progress
@@ -131,6 +133,15 @@ def test_events_of_earlier_sessions_are_no_news(begin, tell, make_reported):
     assert tell(state) == []
     state.apply(TrialStarted(trial="t0000", at=501.0))
     assert tell(state) == ["t0000 goes on after epoch 1"]
+
+
+def test_trial_that_a_resumed_session_stops_is_its_news_though_the_training_ended_before(begin, tell, make_reported):
+    state = fold([*begin(), make_reported(0, 1, at=110.0, value=0.5), StudyPaused(reason="interrupted", at=111.0)])
+    state.apply(SessionStarted(driver_pid=2, slots=2, at=500.0))
+    state.apply(TrialStopped(trial="t0000", epoch=1, reason="weak", at=500.5))
+    assert tell(state)[0] == "t0000 stopped after epoch 1: weak"
+    assert state.trials["t0000"].ended_at == 110.0
+    assert trials_table(state)["ended_at"][0].as_py() == datetime.fromtimestamp(110.0, UTC)
 
 
 def test_report_that_is_half_folded_in_is_told_later(begin, tell):
