@@ -158,32 +158,42 @@ def sources(root: Path) -> tuple[tuple[str, ast.Module, str], ...]:
         for package in PACKAGES
         for path in sorted((root / package).rglob("*.py"))
     ]
-    return tuple((path, ast.parse(text), text) for path, text in texts)
+    return tuple((path, parsed(text), text) for path, text in texts)
+
+
+@cache
+def parsed(text: str) -> ast.Module:
+    return ast.parse(text)
 
 
 @cache
 def imports(root: Path) -> tuple[Import, ...]:
     """Returns every import: at the top of a file, late inside a function, and for type checkers alone."""
+    return tuple(item for path, _, text in sources(root) for item in imports_of(path, text))
+
+
+@cache
+def imports_of(path: str, text: str) -> tuple[Import, ...]:
+    tree = parsed(text)
+    late = {id(node) for function in ast.walk(tree) if is_function(function) for node in ast.walk(function)}
+    unseen = {
+        id(node)
+        for branch in ast.walk(tree)
+        if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING"
+        for node in ast.walk(branch)
+    }
     found = []
-    for path, tree, _ in sources(root):
-        late = {id(node) for function in ast.walk(tree) if is_function(function) for node in ast.walk(function)}
-        unseen = {
-            id(node)
-            for branch in ast.walk(tree)
-            if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING"
-            for node in ast.walk(branch)
-        }
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                modules = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                # `from package import module` imports the module as well.
-                base = f"{'.' * node.level}{node.module or ''}"
-                modules = [base, *(f"{base}.{alias.name}" for alias in node.names)]
-            else:
-                continue
-            is_top, is_run = id(node) not in late, id(node) not in unseen
-            found += [Import(path=path, module=module, is_top=is_top, is_run=is_run) for module in modules]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            # `from package import module` imports the module as well.
+            base = f"{'.' * node.level}{node.module or ''}"
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        is_top, is_run = id(node) not in late, id(node) not in unseen
+        found += [Import(path=path, module=name, is_top=is_top, is_run=is_run) for name in names]
     return tuple(found)
 
 
