@@ -1,8 +1,6 @@
 """Keeps trials.parquet and epochs.parquet current while a study runs."""
 
 import logging
-import threading
-import time
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +11,7 @@ from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.study_state import StudyState
 from orchestrator.results.tables import Rows, epoch_rows, joined_epochs, joined_trials, trial_rows, write_tables
 from orchestrator.runs.paths import RunFolder
+from orchestrator.runs.periodic import Periodic
 
 #: Trials whose rows are made together; a change of one makes those of all of them anew.
 BLOCK_TRIALS = 64
@@ -74,8 +73,8 @@ class TableWriter:
     """Writes the tables every few seconds on a thread of its own, and once more at the end.
 
     Args:
-        folder: Where to.
-        recorder: Where the state is.
+        folder: The run's, which the tables are written to.
+        recorder: Has the study's state.
     """
 
     def __init__(self, folder: RunFolder, *, recorder: Recorder) -> None:
@@ -83,24 +82,24 @@ class TableWriter:
         self._recorder = recorder
         self._tables = GrowingTables()
         self._is_written = False
-        self._is_closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="table-writer", daemon=True)
+        self._periodic = Periodic(
+            self._write_safely, name="table-writer", shortest_seconds=1.0, longest_seconds=PERIOD_SECONDS
+        )
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._periodic.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._is_closing.set()
-        self._thread.join()
+        self._periodic.stop()
         try:
             self.write()
         except OSError as exc:
             if error is None:
                 raise
-            # What ended the study says more; the tables are written again when it goes on.
+            # The error that ended the study says more; a resumed study writes the tables again.
             logger.warning('tables not written reason="%s"', exc)
 
     def write(self) -> None:
@@ -119,16 +118,13 @@ class TableWriter:
         write_tables(self._folder, trials=trials, epochs=epochs)
         self._is_written = True
 
-    def _run(self) -> None:
-        wait = 1.0
-        while not self._is_closing.wait(wait):
-            started = time.monotonic()
-            try:
-                self.write()
-            except StudyPausedError:
-                return  # the main thread finds out by itself, at its next record
-            except Exception as exc:  # noqa: BLE001 - told again, and raised, when they are written at the end
-                # The tables follow from the journal and can be written again; the study goes on.
-                logger.warning('tables not written reason="%s"', exc)
-            # A fiftieth of the driver's time, as long as that does not make the tables older.
-            wait = min(PERIOD_SECONDS, 1.0 + 49.0 * (time.monotonic() - started))
+    def _write_safely(self) -> bool:
+        """Returns whether this driver may still write."""
+        try:
+            self.write()
+        except StudyPausedError:
+            return False  # the main thread finds out by itself, at its next record
+        except Exception as exc:  # noqa: BLE001 - the last write, at the end, raises it
+            # The tables follow from the journal and can be written again; the study goes on.
+            logger.warning('tables not written reason="%s"', exc)
+        return True

@@ -119,7 +119,7 @@ def test_disk_is_looked_at_only_for_trials_that_may_have_changed(run, make_repor
         seen.append(trial.name)
         return saved_epochs(trial)
 
-    monkeypatch.setattr("orchestrator.disk.checkpoint_keeper.saved_epochs", saved_epochs_seen)
+    monkeypatch.setattr("orchestrator.disk.stored_checkpoints.saved_epochs", saved_epochs_seen)
     looks = []
     for epoch in (4, 5, 6):
         keeper.sweep()
