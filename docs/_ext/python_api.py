@@ -1,0 +1,47 @@
+"""The public Python names, one autodoc entry each, from the `__all__` of the package's face."""
+
+import inspect
+from importlib import import_module
+from importlib.util import find_spec
+
+#: What a user's builder sees of a task, and how it refuses a variant.
+_BUILDER = (("trainables.specs.task", ("Target", "Task")), ("trainables.errors", ("InfeasibleError",)))
+#: Members of classes whose other members are pydantic's or a section of the study file.
+_MEMBERS = {"StudySpec": "num_trials, study_id, to_yaml"}
+
+
+def markdown(argument: str) -> str:
+    """Returns the entries of the face, or with `builder` of what a user's builder sees."""
+    pairs = [(module, name) for module, names in _BUILDER for name in names]
+    if argument != "builder":
+        pairs = [(face(), name) for name in public_names()]
+    lines = [line for module, name in pairs for line in _entry(module, name)]
+    return "\n".join(["```{eval-rst}", *lines, "```"])
+
+
+def face() -> str:
+    """Returns the package that people import."""
+    return "convfleet" if find_spec("convfleet") is not None else "orchestrator"
+
+
+def public_names() -> list[str]:
+    """Returns the face's public names, functions first."""
+    module = import_module(face())
+    names = [name for name in module.__all__ if not name.startswith("__")]
+    return sorted(names, key=lambda name: (not inspect.isfunction(getattr(module, name)), _is_error(module, name)))
+
+
+def _is_error(module: object, name: str) -> bool:
+    item = getattr(module, name)
+    return inspect.isclass(item) and issubclass(item, Exception)
+
+
+def _entry(module: str, name: str) -> list[str]:
+    item = getattr(import_module(module), name)
+    if inspect.isfunction(item):
+        return [f".. autofunction:: {module}.{name}", ""]
+    if issubclass(item, Exception):
+        return [f".. autoexception:: {module}.{name}", "   :no-members:", ""]
+    members = _MEMBERS.get(name, "")
+    options = [f"   :members: {members}".rstrip(), "   :exclude-members: model_config"]
+    return [f".. autoclass:: {module}.{name}", *options, ""]

@@ -1,0 +1,59 @@
+"""The rooms of the packages, from the order that the architecture test enforces and the rooms' own docstrings."""
+
+import ast
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from docstrings import code, require, table
+
+_ROOT = Path(__file__).parents[2]
+_LAWS = _ROOT / "tests" / "laws" / "test_architecture.py"
+
+
+def markdown(argument: str) -> str:
+    """Returns one table a package, its rooms from the ground up; with `doors`, where heavy libraries may go."""
+    if argument == "doors":
+        return table(
+            ["library", "rooms and files that may import it"],
+            ([code(library), ", ".join(map(code, places))] for library, places in laws().DOORS.items()),
+        )
+    parts = []
+    for package, order in laws().ORDER.items():
+        if not order:
+            continue
+        rows = [
+            [code(room), sentence(f"{package}/{room}")]
+            for step in order
+            for room in (step if isinstance(step, tuple) else (step,))
+        ]
+        parts += [f"### {package}", sentence(package), table(["room, from the ground up", "holds"], rows)]
+    return "\n\n".join(parts)
+
+
+def laws() -> ModuleType:
+    """Returns the architecture test as a module, for its ORDER and DOORS."""
+    name = "_architecture_laws"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, _LAWS)
+        if spec is None or spec.loader is None:
+            raise ValueError(f"{_LAWS}: cannot be read")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+def sentence(room: str) -> str:
+    """Returns the first sentence of a room's docstring.
+
+    Raises:
+        ValueError: If the room has none.
+    """
+    path = next((path for path in (_ROOT / room / "__init__.py", _ROOT / f"{room}.py") if path.is_file()), None)
+    if path is None:
+        # A folder of data, such as the packaged studies.
+        return "Data files." if (_ROOT / room).is_dir() else require("", what=room)
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return require(" ".join(text.partition("\n\n")[0].split()), what=room)

@@ -1,0 +1,10 @@
+python benchmarks/epoch_loop.py
+python benchmarks/families.py FOLDER
+python benchmarks/checkpoint_cost.py
+python benchmarks/worker_memory.py
+python benchmarks/pinning.py
+python benchmarks/trial_overhead.py
+python benchmarks/shared_data.py
+python benchmarks/driver_scale.py
+python benchmarks/streaming.py
+python benchmarks/memory_estimate.py

@@ -1,0 +1,3 @@
+ray up cluster.yaml
+ray attach cluster.yaml
+cd /mnt/shared && RAY_AUTH_MODE=token convfleet run my-study.yaml --address auto

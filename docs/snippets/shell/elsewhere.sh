@@ -1,0 +1,2 @@
+convfleet status s3://bucket/runs/quickstart
+convfleet resume s3://bucket/runs/quickstart

@@ -1,0 +1,2 @@
+python -m pip install '.[dev]'
+python -m pytest

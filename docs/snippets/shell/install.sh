@@ -1,0 +1,2 @@
+python -m pip install .
+convfleet run quickstart

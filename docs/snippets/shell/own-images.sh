@@ -1,0 +1,2 @@
+convfleet validate flowers.yaml
+convfleet run flowers.yaml

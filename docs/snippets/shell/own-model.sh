@@ -1,0 +1,2 @@
+convfleet validate my-nets.yaml
+convfleet run my-nets.yaml
