@@ -1,4 +1,4 @@
-"""A folder elsewhere: the only door to pyarrow's file systems."""
+"""A folder in cloud storage or another file system of pyarrow's."""
 
 import functools
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ class RemoteFolder:
     Args:
         filesystem: One of pyarrow.fs.
         path: The folder in it.
-        uri: What it is called.
+        uri: Its name for users.
     """
 
     def __init__(self, filesystem: Any, path: str, *, uri: str) -> None:
@@ -68,7 +68,7 @@ class RemoteFolder:
         Raises:
             RemoteError: If this pyarrow cannot open such a URI.
         """
-        with _told(uri):
+        with _remote_errors(uri):
             filesystem, path = _from_uri(_with_single_requests(uri))
         return cls(filesystem, path, uri=uri)
 
@@ -78,7 +78,7 @@ class RemoteFolder:
 
     def read(self, name: str) -> bytes | None:
         """Returns what is in a file; None if there is none."""
-        with _told(self.uri, name):
+        with _remote_errors(self.uri, name):
             try:
                 with self._filesystem.open_input_stream(self._at(name)) as stream:
                     data: bytes = stream.read()
@@ -88,31 +88,31 @@ class RemoteFolder:
 
     def write(self, name: str, data: bytes) -> None:
         """Writes a file, which appears whole."""
-        with _told(self.uri, name), self._whole(name) as stream:
+        with _remote_errors(self.uri, name), self._whole(name) as stream:
             stream.write(data)
 
     def upload(self, source: Path, name: str) -> None:
-        """Copies a local file here, where it appears whole.
+        """Copies a local file into the folder, where it appears whole.
 
         Raises:
             OSError: If the local file cannot be read.
         """
-        with source.open("rb") as file, _told(self.uri, name), self._whole(name) as stream:
+        with source.open("rb") as file, _remote_errors(self.uri, name), self._whole(name) as stream:
             while data := file.read(_PART_BYTES):
                 stream.write(data)
 
     def download(self, name: str, target: Path) -> None:
-        """Copies a file from here.
+        """Copies a file of the folder to this machine.
 
         Raises:
             OSError: If the local file cannot be written.
         """
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _told(self.uri, name):
+        with _remote_errors(self.uri, name):
             stream = self._filesystem.open_input_stream(self._at(name))
         with target.open("wb") as file:
             while True:
-                with _told(self.uri, name):
+                with _remote_errors(self.uri, name):
                     data = stream.read(_PART_BYTES)
                 if not data:
                     break
@@ -120,18 +120,15 @@ class RemoteFolder:
 
     def delete(self, name: str) -> None:
         """Removes a file, if there is one."""
-        with _told(self.uri, name):
-            try:
-                self._filesystem.delete_file(self._at(name))
-            except FileNotFoundError:
-                return
+        with _remote_errors(self.uri, name):
+            _delete_file(self._filesystem, self._at(name))
 
     def files(self, below: str = "") -> dict[str, RemoteFile]:
-        """Returns every file below a folder by its path from here, in order; none where there is no such folder."""
-        # Late: pyarrow takes a while to import, and not everybody keeps runs elsewhere.
+        """Returns every file below a folder by its path from this one, in order; none where there is no such folder."""
+        # Late: pyarrow takes a while to import, and most runs are kept on this machine alone.
         from pyarrow import fs
 
-        with _told(self.uri, below):
+        with _remote_errors(self.uri, below):
             base = self._at(below) if below else self._path
             selector = fs.FileSelector(base, recursive=True, allow_not_found=True)
             infos = self._filesystem.get_file_info(selector)
@@ -143,7 +140,7 @@ class RemoteFolder:
 
     def changed_at(self, name: str) -> float | None:
         """Returns when a file was last written, by the storage's own clock; None if there is none."""
-        with _told(self.uri, name):
+        with _remote_errors(self.uri, name):
             info = self._filesystem.get_file_info(self._at(name))
         return None if info.size is None else (info.mtime_ns or 0) / 1e9
 
@@ -160,20 +157,22 @@ class RemoteFolder:
             yield stream
         if self._shows_drafts:
             if self._filesystem.type_name == "hdfs":
-                self._make_way(path)
+                # HDFS moves a file onto no other.
+                _delete_file(self._filesystem, path)
             self._filesystem.move(draft, path)
 
-    def _make_way(self, path: str) -> None:
-        """Removes what lies where a file is to be moved: HDFS replaces nothing."""
-        try:
-            self._filesystem.delete_file(path)
-        except FileNotFoundError:
-            return
+
+def _delete_file(filesystem: Any, path: str) -> None:
+    """Removes a file, if there is one."""
+    try:
+        filesystem.delete_file(path)
+    except FileNotFoundError:
+        return
 
 
 @functools.lru_cache(maxsize=8)
 def _from_uri(uri: str) -> tuple[Any, str]:
-    # Late, for the reason above.
+    # Late, as in `files`.
     from pyarrow import fs
 
     filesystem, path = fs.FileSystem.from_uri(uri)
@@ -181,7 +180,7 @@ def _from_uri(uri: str) -> tuple[Any, str]:
 
 
 def _is_plain(name: str) -> bool:
-    """Returns whether a name stays below its folder, wherever it is brought, and is no half-written file."""
+    """Returns whether a name stays below its folder, whichever that is, and is no half-written file."""
     return not name.endswith(_DRAFT) and not {"", ".", ".."} & set(name.split("/"))
 
 
@@ -194,7 +193,7 @@ def _with_single_requests(uri: str) -> str:
 
 
 @contextmanager
-def _told(uri: str, name: str = "") -> Iterator[None]:
+def _remote_errors(uri: str, name: str = "") -> Iterator[None]:
     """Turns whatever pyarrow raises into a RemoteError that says where."""
     try:
         yield
