@@ -52,7 +52,7 @@ def sections(model: type[BaseModel], *, path: str) -> Iterator[tuple[str, Any]]:
             yield "space", None
 
 
-def keys(model: type[BaseModel] = StudySpec, *, path: str = "") -> Iterator[tuple[str, FieldInfo, str]]:
+def keys(model: type[BaseModel], *, path: str = "") -> Iterator[tuple[str, FieldInfo, str]]:
     """Yields every key's path with its field and description.
 
     Raises:

@@ -1,0 +1,254 @@
+"""What pages show is what runs: study files are valid, Python runs, commands exist."""
+
+import os
+import re
+import runpy
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from orchestrator.cli.app import app
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+SNIPPETS = DOCS / "snippets"
+STUDIES = sorted((SNIPPETS / "studies").glob("*.yaml"))
+SHELL = sorted((SNIPPETS / "shell").glob("*.sh"))
+
+#: What study files name beside themselves; `convfleet validate` asks only whether it exists.
+NEIGHBOURS = (
+    "cifar10-train.parquet",
+    "cifar10-test.parquet",
+    "street.parquet",
+    "pairs.npz",
+    "flowers/",
+    "runs/digits-small/study.yaml",
+    "runs/digits-small/journal.jsonl",
+)
+#: Snippets of commands that no test runs, each with why; their options and files are checked all the same.
+NOT_RUN = {
+    "benchmarks.sh": "takes hours",
+    "cifar10-parquet.sh": "needs CIFAR-10",
+    "cluster.sh": "needs a cluster",
+    "elsewhere.sh": "needs a bucket; tests/e2e/test_storage_elsewhere.py has one",
+    "export.sh": "exports five models; tests/e2e export",
+    "extend.sh": "trains 44 more trials; tests/e2e extend",
+    "faults.sh": "takes an hour; short forms run in tests/faults",
+    "install-tests.sh": "needs a network; CI runs it",
+    "install.sh": "needs a network; CI runs it",
+    "own-images.sh": "trains on images of the reader's",
+    "own-model.sh": "trains for minutes; the function is called below",
+    "peers.sh": "takes hours",
+}
+RUN = {"look.sh"}
+
+
+@pytest.fixture
+def neighbours(tmp_path, monkeypatch):
+    """A folder with the snippets' study files and what they name."""
+    shutil.copytree(SNIPPETS / "studies", tmp_path, dirs_exist_ok=True)
+    for name in NEIGHBOURS:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith("/"):
+            path.mkdir()
+        else:
+            path.touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", [path.name for path in STUDIES])
+def test_a_study_file_of_the_pages_is_valid(neighbours, name):
+    result = CliRunner().invoke(app, ["validate", name])
+    assert (result.exit_code, result.exception) == (0, None)
+
+
+def test_a_study_file_with_a_mistake_is_not(neighbours):
+    text = (neighbours / "limits.yaml").read_text(encoding="utf-8").replace("trials: 12", "trails: 12")
+    (neighbours / "limits.yaml").write_text(text, encoding="utf-8")
+    result = CliRunner().invoke(app, ["validate", "limits.yaml"])
+    assert "did you mean 'trials'?" in str(result.exception)
+
+
+def test_mistakes_are_shown_as_the_page_shows_them(neighbours):
+    text = (SNIPPETS / "studies" / "built-in-space.yaml").read_text(encoding="utf-8")
+    broken = text.replace("cnn-small", "cnn-smal").replace("trials: 12", "trials: 0, algorithm: tpee")
+    (neighbours / "my-study.yaml").write_text(f"{broken}schedule: {{max_epoch: 9}}\n", encoding="utf-8")
+    shown = (SNIPPETS / "output" / "mistakes.txt").read_text(encoding="utf-8").splitlines()
+    told = str(CliRunner().invoke(app, ["validate", "my-study.yaml"]).exception).splitlines()
+    assert sorted(f"error: {line}" for line in told) == sorted(shown)
+
+
+def test_every_snippet_stands_in_a_page():
+    texts = "".join(path.read_text(encoding="utf-8") for path in DOCS.rglob("*.md") if "_build" not in path.parts)
+    shown = set(re.findall(r"snippets/([\w/.-]+)", texts))
+    files = {path.relative_to(SNIPPETS).as_posix() for path in SNIPPETS.rglob("*.*") if path.suffix not in (".toml",)}
+    assert {name for name in files if "__pycache__" not in name} == shown
+
+
+def test_every_shell_snippet_is_run_or_says_why_not():
+    assert {path.name for path in SHELL} == NOT_RUN.keys() | RUN
+
+
+@pytest.mark.parametrize("path", SHELL, ids=lambda path: path.name)
+def test_commands_of_a_shell_snippet_exist_with_their_options(path):
+    commands = typer.main.get_command(app).commands
+    for words in command_lines(path):
+        match words:
+            case ["convfleet", name, *rest]:
+                commands[name].make_context(name, rest)
+            case ["python", script, *_] if script.endswith(".py"):
+                assert (ROOT / script).is_file()
+            case ["python", "-m", "pip" | "pytest", *_] | ["ray", "up" | "attach", "cluster.yaml"] | ["cd", _]:
+                pass
+            case _:
+                pytest.fail(f"{path.name}: nobody checks {shlex.join(words)}")
+
+
+def command_lines(path):
+    """Yields the words of every command, without the variables before it."""
+    text = path.read_text(encoding="utf-8").replace("\\\n", " ").replace("&&", "\n")
+    for line in text.splitlines():
+        words = shlex.split(line, comments=True)
+        while words and re.match(r"[A-Z_]+=", words[0]):
+            words = words[1:]
+        if words:
+            yield words
+
+
+@pytest.fixture(scope="module")
+def run_of_first_study(tmp_path_factory):
+    """The folder in which the first study of the pages ran, and what it printed."""
+    folder = tmp_path_factory.mktemp("first_study")
+    return folder, python("first_study.py", folder=folder)
+
+
+def python(name, *, folder):
+    """Runs a Python snippet in a folder and returns what it printed."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "CONVFLEET_CACHE": str(folder / "cache"),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    command = [sys.executable, str(SNIPPETS / "python" / name)]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_first_study_trains_and_shows_a_leaderboard(run_of_first_study):
+    folder, printed = run_of_first_study
+    assert "best_val_accuracy" in printed
+    assert (folder / "runs" / "quickstart" / "trials.parquet").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("load_export.py", r"\(None, 8, 8, 1\)"),
+        ("load_saved_model.py", r"\(2, 10\)"),
+        ("open_run.py", r"\['t0\d+', .*\n\['trial', 'epoch'"),
+        ("query_duckdb.py", r"best_val_accuracy"),
+        ("query_pandas.py", r"(?s)family.*epoch"),
+        ("query_while_it_runs.py", r"completed|stopped"),
+        ("read_journal.py", r"Counter\(\{'epoch_reported': \d+"),
+    ],
+)
+def test_a_python_snippet_runs_on_the_first_study(run_of_first_study, name, printed):
+    folder, _ = run_of_first_study
+    assert re.search(printed, python(name, folder=folder))
+
+
+@pytest.mark.slow
+def test_every_python_snippet_is_run():
+    run = re.findall(r'"(\w+\.py)"', Path(__file__).read_text(encoding="utf-8"))
+    assert {path.name for path in (SNIPPETS / "python").glob("*.py")} <= set(run)
+
+
+@pytest.mark.slow
+def test_commands_that_look_at_a_run_work_as_written(run_of_first_study, monkeypatch):
+    folder, _ = run_of_first_study
+    monkeypatch.chdir(folder)
+    for _, *words in command_lines(SNIPPETS / "shell" / "look.sh"):
+        result = CliRunner().invoke(app, words)
+        assert (result.exit_code, result.exception) == (0, None)
+    assert (folder / "runs" / "quickstart" / "report.html").is_file()
+
+
+DIGITS = (8, 8, 1)
+
+
+@pytest.mark.slow
+def test_the_function_of_a_users_own_model_is_accepted(neighbours):
+    from orchestrator.study.loading import load_study
+    from search_spaces import make_variant
+    from trainables.families.building import build_model
+    from trainables.specs.task import Task
+
+    spec = load_study(neighbours / "my-nets.yaml")
+    values = {parameter.name: next(iter(lowest(parameter.domain))) for parameter in spec.space.parameters}
+    variant = make_variant(spec.space, values, seed=spec.seed)
+    task = Task.classification(input_shape=DIGITS, num_classes=10)
+    model = build_model(variant, task=task, study_dir=spec.study_dir)
+    assert model(np.zeros((2, *DIGITS), "float32")).shape == (2, 10)
+
+
+def lowest(domain):
+    """Returns the first values of a domain."""
+    return (domain.low,) if hasattr(domain, "low") else domain.values()
+
+
+@pytest.mark.slow
+def test_the_family_of_the_guide_builds_and_predicts():
+    from trainables.specs.task import Task
+
+    catalog = runpy.run_path(str(SNIPPETS / "contributing" / "family_catalog.py"))
+    builder = runpy.run_path(str(SNIPPETS / "contributing" / "family_builder.py"))
+    params = {name: info.default for name, info in catalog["POINTWISE"].items()}
+    model = builder["build"](params, task=Task.classification(input_shape=DIGITS, num_classes=3))
+    assert model(np.zeros((2, *DIGITS), "float32")).shape == (2, 3)
+
+
+def test_the_source_of_the_guide_hands_over_images_and_labels():
+    from trainables.specs.data import DataSpec
+
+    snippet = runpy.run_path(str(SNIPPETS / "contributing" / "source.py"))
+    opened = snippet["open_gradients"](DataSpec(source="digits"), lambda *_: None)
+    assert opened.content == ("gradients 1",)
+    split = opened.read().splits["train"]
+    assert list(split.labels["label"][:4]) == [0, 1, 2, 0]
+
+
+@pytest.mark.slow
+def test_the_scheduler_of_the_guide_is_one_of_the_schedulers(monkeypatch):
+    from orchestrator.tuning import schedulers
+
+    monkeypatch.setattr(schedulers, "SCHEDULERS", dict(schedulers.SCHEDULERS))
+    runpy.run_path(str(SNIPPETS / "contributing" / "scheduler.py"))
+    assert isinstance(schedulers.SCHEDULERS["patient"](None, None), schedulers.RecordedFifo)
+
+
+@pytest.mark.slow
+def test_the_format_of_the_guide_predicts_what_the_model_predicts(tmp_path, monkeypatch):
+    import keras
+
+    from trainables.exporting import formats
+
+    monkeypatch.setattr(formats, "FORMATS", dict(formats.FORMATS))
+    runpy.run_path(str(SNIPPETS / "contributing" / "export_format.py"))
+    model = keras.Sequential([keras.Input(DIGITS), keras.layers.Flatten(), keras.layers.Dense(3)])
+    images = np.random.default_rng(1).uniform(0, 255, (4, *DIGITS)).astype("float32")
+    added = formats.FORMATS["weights"]
+    added.write(model, tmp_path / added.file_name)
+    assert np.allclose(added.predict(tmp_path / added.file_name, images), model(images), atol=1e-5)
