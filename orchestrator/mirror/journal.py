@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import JournalError, RunFolderError
+from orchestrator.journal.file import read_journal
+from orchestrator.journal.records import TrialProposed
 from orchestrator.runs.paths import RunFolder
 from trainables.files.remote import RemoteFolder
 from trainables.files.uris import shown_uri
@@ -99,6 +101,13 @@ class JournalUploader:
         self._remote = remote
         self._start = known.starts[-1] if known.starts else 0
         self._end = len(known.data)
+        self._has_trial = False
+
+    def has_trial(self) -> bool:
+        """Returns whether the journal on this machine records a trial."""
+        if not self._has_trial and self._path.is_file():
+            self._has_trial = any(isinstance(record, TrialProposed) for record in read_journal(self._path))
+        return self._has_trial
 
     def flush(self) -> None:
         """Uploads all whole records.

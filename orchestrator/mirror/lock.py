@@ -6,16 +6,14 @@ both begin; the one whose heartbeat was written over stops at its next one.
 
 import json
 import logging
-import os
-import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Self
+from dataclasses import replace
 
 from orchestrator.errors import RunFolderError
+from orchestrator.runs.owner import HEARTBEAT_SECONDS, LIMIT_SECONDS, Owner, owner_of_heartbeat, this_driver
 from orchestrator.runs.paths import RunFolder
 from trainables.errors import RemoteError
 from trainables.files.remote import RemoteFolder
@@ -25,59 +23,12 @@ from trainables.files.whole import write_whole
 logger = logging.getLogger(__name__)
 
 HEARTBEAT = "driver.json"
-STALE_SECONDS = 60.0
-_PERIOD_SECONDS = 10.0
 #: Nothing is written on a heartbeat older than this before it is renewed: half of what lets others take over.
-_FRESH_SECONDS = STALE_SECONDS / 2
+_FRESH_SECONDS = LIMIT_SECONDS / 2
 
 
 class TakenOverError(RemoteError):
     """Another driver holds the run now."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
-    """Who is at work on a run.
-
-    Args:
-        owner: A name that the run folder keeps: its drivers follow each other, because its own lock is theirs.
-        host: The machine.
-        folder: The run folder there.
-        pid: The process; not part of who it is.
-    """
-
-    owner: str
-    host: str
-    folder: str
-    pid: int
-
-    @property
-    def identity(self) -> tuple[str, str, str]:
-        """What tells drivers apart that may be at work at the same time."""
-        return self.owner, self.host, self.folder
-
-    def __str__(self) -> str:
-        return f"process {self.pid} on {self.host}, in {self.folder}"
-
-    @classmethod
-    def of(cls, folder: RunFolder) -> Self:
-        """Returns this process as the holder of a run folder, whose lock it has."""
-        name = folder.root / ".owner"
-        if not name.is_file():
-            write_whole(name, uuid.uuid4().hex)
-        owner = name.read_text(encoding="utf-8").strip()
-        return cls(owner=owner, host=socket.gethostname(), folder=str(folder.root.absolute()), pid=os.getpid())
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "Holder | None":
-        """Returns the holder that a heartbeat names; None where it cannot be read."""
-        try:
-            found = json.loads(data)
-            return Holder(
-                owner=str(found["owner"]), host=str(found["host"]), folder=str(found["folder"]), pid=int(found["pid"])
-            )
-        except (ValueError, KeyError, TypeError):
-            return None
 
 
 class RemoteLock:
@@ -85,13 +36,13 @@ class RemoteLock:
 
     Args:
         remote: The run there.
-        holder: This driver.
+        owner: This driver, as `owner_elsewhere` returns it.
         clock: Seconds since 1970.
     """
 
-    def __init__(self, remote: RemoteFolder, *, holder: Holder, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, remote: RemoteFolder, *, owner: Owner, clock: Callable[[], float] = time.time) -> None:
         self._remote = remote
-        self._holder = holder
+        self._owner = owner
         self._clock = clock
         self._renewed_at = 0.0
         self._taken: TakenOverError | None = None
@@ -106,13 +57,14 @@ class RemoteLock:
             RunFolderError: If another driver was heard from within a minute.
             RemoteError: If the storage cannot be written to.
         """
-        now = _storage_now(self._remote, name=self._holder.owner)
+        now = _storage_now(self._remote, name=self._owner.run_token)
         other, seconds = heard_from(self._remote, now=now)
-        if other is not None and other.identity != self._holder.identity and seconds < STALE_SECONDS:
-            wait = STALE_SECONDS - max(0.0, seconds)
+        if other is not None and other.identity != self._owner.identity and seconds < LIMIT_SECONDS:
+            wait = LIMIT_SECONDS - max(0.0, seconds)
+            who = f"{other.folder_in_words}, last heard from {max(0.0, seconds):.0f} s ago"
             raise RunFolderError(
-                f"{shown_uri(self._remote.uri)}: another convfleet is at work on it ({other}, last heard from "
-                f"{max(0.0, seconds):.0f} s ago); wait for it or stop it; if it is dead, try again in {wait:.0f} s"
+                f"{shown_uri(self._remote.uri)}: another convfleet is at work on it ({who}); wait for it or stop it; "
+                f"if it is dead, try again in {wait:.0f} s"
             )
         self._write()
         self._thread.start()
@@ -139,10 +91,12 @@ class RemoteLock:
         """
         with self._renewing:
             data = self._remote.read(HEARTBEAT)
-            other = None if data is None else Holder.from_bytes(data)
-            if other is not None and other.identity != self._holder.identity:
+            other = None if data is None else owner_of_heartbeat(data)
+            if other is not None and other.identity != self._owner.identity:
                 where = shown_uri(self._remote.uri)
-                self._taken = TakenOverError(f"{where}: {other} took this run over while nothing was heard from here")
+                self._taken = TakenOverError(
+                    f"{where}: {other.folder_in_words} took this run over while nothing was heard from here"
+                )
                 raise self._taken
             if not self._is_released.is_set():
                 self._write()
@@ -153,18 +107,21 @@ class RemoteLock:
         with self._renewing:
             try:
                 data = self._remote.read(HEARTBEAT)
-                if data is not None and Holder.from_bytes(data) == self._holder:
+                if data is not None and self._is_own(owner_of_heartbeat(data)):
                     self._remote.delete(HEARTBEAT)
             except RemoteError as exc:
                 logger.warning('heartbeat not removed reason="%s"', exc)  # it grows old by itself
 
+    def _is_own(self, owner: Owner | None) -> bool:
+        return owner is not None and (owner.identity, owner.pid) == (self._owner.identity, self._owner.pid)
+
     def _write(self) -> None:
         at = self._clock()
-        self._remote.write(HEARTBEAT, json.dumps({**asdict(self._holder), "at": at}).encode())
+        self._remote.write(HEARTBEAT, json.dumps(self._owner.heard_of(at=at).to_heartbeat()).encode())
         self._renewed_at = at
 
     def _run(self) -> None:
-        while not self._is_released.wait(_PERIOD_SECONDS):
+        while not self._is_released.wait(HEARTBEAT_SECONDS):
             try:
                 self.renew()
             except TakenOverError:
@@ -173,7 +130,16 @@ class RemoteLock:
                 logger.warning('heartbeat not written reason="%s"', exc)
 
 
-def heard_from(remote: RemoteFolder, *, now: float) -> tuple[Holder | None, float]:
+def owner_elsewhere(folder: RunFolder, *, now: float) -> Owner:
+    """Returns this process, which has the lock of the run folder, as the owner of the run elsewhere."""
+    kept = folder.root / ".owner"
+    if not kept.is_file():
+        write_whole(kept, uuid.uuid4().hex)
+    run_token = kept.read_text(encoding="utf-8").strip()
+    return replace(this_driver(now=now), run_token=run_token, folder=str(folder.root.absolute()))
+
+
+def heard_from(remote: RemoteFolder, *, now: float) -> tuple[Owner | None, float]:
     """Returns who was last at work on a run elsewhere, and how many seconds ago.
 
     Args:
@@ -182,7 +148,7 @@ def heard_from(remote: RemoteFolder, *, now: float) -> tuple[Holder | None, floa
     data, changed_at = remote.read(HEARTBEAT), remote.changed_at(HEARTBEAT)
     if data is None or changed_at is None:
         return None, 0.0
-    return Holder.from_bytes(data), now - changed_at
+    return owner_of_heartbeat(data), now - changed_at
 
 
 def _storage_now(remote: RemoteFolder, *, name: str) -> float:

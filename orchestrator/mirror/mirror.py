@@ -11,11 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from orchestrator.errors import OrchestratorError, StudyFailedError
-from orchestrator.journal.file import read_journal
-from orchestrator.journal.records import TrialProposed
 from orchestrator.mirror.files import FileMirror
 from orchestrator.mirror.journal import JournalUploader, take_longer
-from orchestrator.mirror.lock import Holder, RemoteLock, TakenOverError
+from orchestrator.mirror.lock import RemoteLock, TakenOverError, owner_elsewhere
 from orchestrator.mirror.places import patiently, remote_of
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.spec import StudySpec
@@ -70,7 +68,7 @@ def open_mirror(folder: RunFolder, uri: str, *, notify: Notify) -> "Mirror":
         RunFolderError: If the storage cannot be used, holds another run, or another driver holds it.
     """
     remote = remote_of(folder, uri)
-    lock = RemoteLock(remote, holder=Holder.of(folder))
+    lock = RemoteLock(remote, owner=owner_elsewhere(folder, now=time.time()))
     patiently(lock.claim, uri=remote.uri)
     try:
         known = patiently(lambda: take_longer(folder, remote), uri=remote.uri)
@@ -104,7 +102,6 @@ class Mirror:
         self._tell = notify
         self._files = FileMirror(folder, remote=remote, beat=lock.ensure)
         self._files_at = float("-inf")
-        self._has_begun = False
         self._failing_since: float | None = None
         self._failure = ""
         #: How often in a row.
@@ -135,7 +132,7 @@ class Mirror:
             RemoteError: If the storage does not do its part.
         """
         # A study that ends before its first trial leaves nothing, here or there.
-        if not self._has_any_trial():
+        if not self._journal.has_trial():
             return
         self._lock.ensure()
         self._files.upload_study()
@@ -224,8 +221,3 @@ class Mirror:
             f"{self._taken}; this driver stopped, and what it recorded since is in {self._folder.root} alone; go on "
             "with the other one"
         )
-
-    def _has_any_trial(self) -> bool:
-        if not self._has_begun and self._folder.journal.is_file():
-            self._has_begun = any(isinstance(record, TrialProposed) for record in read_journal(self._folder.journal))
-        return self._has_begun

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from orchestrator.errors import RunFolderError
-from orchestrator.mirror.lock import STALE_SECONDS, heard_from
+from orchestrator.mirror.lock import heard_from
+from orchestrator.runs.owner import LIMIT_SECONDS
 from orchestrator.runs.paths import RunFolder
 from trainables.errors import RemoteError
 from trainables.files.remote import RemoteFolder
@@ -71,5 +72,5 @@ def is_driver_elsewhere(text: str) -> bool:
     """Returns whether a driver on some machine was heard from within a minute, where the text is a URI."""
     if not is_uri(text):
         return False
-    holder, seconds = patiently(lambda: heard_from(RemoteFolder.open(text), now=time.time()), uri=text)
-    return holder is not None and seconds < STALE_SECONDS
+    owner, seconds = patiently(lambda: heard_from(RemoteFolder.open(text), now=time.time()), uri=text)
+    return owner is not None and seconds < LIMIT_SECONDS

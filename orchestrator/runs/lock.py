@@ -7,26 +7,25 @@ that wait longer or shorter by as much.
 """
 
 import os
-import socket
-import sys
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from orchestrator.runs.owner import Owner, forget_owner, read_owner, write_owner
-from trainables.machine.processes import BOOT_ID, process_started_at
 from orchestrator.errors import RunFolderError, StudyPausedError
+from orchestrator.runs.owner import (
+    HEARTBEAT_SECONDS,
+    LIMIT_SECONDS,
+    Owner,
+    forget_owner,
+    read_owner,
+    this_driver,
+    write_owner,
+)
 from orchestrator.runs.paths import RunFolder
 
-#: How often the owner file is rewritten.
-HEARTBEAT_SECONDS = 10.0
-#: A driver on another machine that was not heard of for so long is taken for dead.
-LIMIT_SECONDS = 60.0
 _LOCK_TIMEOUT_SECONDS = 1.0
 
 
@@ -110,7 +109,7 @@ def driver_lock(
         if word := _take_over(folder, now=clock()):
             notify(word)
         _remove_drafts(folder)
-        owner = _this_driver(now=clock())
+        owner = this_driver(now=clock())
         write_owner(folder, owner)
         with DriverLock(folder, owner=owner, clock=clock) as held:
             yield held
@@ -188,16 +187,3 @@ def _remove_drafts(folder: RunFolder) -> None:
     for path in (folder.driver, folder.study, folder.environment, folder.trials, folder.epochs):
         for draft in folder.root.glob(f".{path.name}.*.tmp"):
             draft.unlink(missing_ok=True)
-
-
-def _this_driver(*, now: float) -> Owner:
-    return Owner(
-        token=uuid.uuid4().hex,
-        host=socket.gethostname(),
-        boot=BOOT_ID,
-        pid=os.getpid(),
-        process_started_at=process_started_at(os.getpid()),
-        command=[Path(sys.argv[0]).name, *sys.argv[1:]],
-        since=now,
-        heartbeat=now,
-    )

@@ -1,51 +1,65 @@
-"""Who holds a run folder: `.driver.json`, written whole by the driver at work and removed at its clean end."""
+"""Who holds a run: the driver at work, in `.driver.json` of the run folder and in the heartbeat of a run elsewhere.
 
+Both files are written whole by that driver, anew with each heartbeat, and removed at its clean end.
+"""
+
+import json
+import logging
+import os
+import socket
+import sys
+import uuid
 from collections.abc import Sequence
-from dataclasses import asdict
-from dataclasses import dataclass
-from dataclasses import replace
-from datetime import UTC
-from datetime import datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
 from orchestrator.runs.paths import RunFolder
 from orchestrator.text import duration
 from trainables.files.whole import write_whole
-from trainables.machine.processes import BOOT_ID
-from trainables.machine.processes import process_started_at
-from typing import Any
-import json
-import logging
-import socket
-
+from trainables.machine.processes import BOOT_ID, process_started_at
 
 logger = logging.getLogger(__name__)
 
+#: How often a driver writes its heartbeat.
+HEARTBEAT_SECONDS = 10.0
+#: A driver on another machine whose last heartbeat is older counts as dead.
+LIMIT_SECONDS = 60.0
 _LONGEST_FILE_BYTES = 100_000
+#: Fields that only the heartbeat of a run elsewhere holds.
+_ELSEWHERE = ("run_token", "folder")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """The driver that holds a run folder, as it tells of itself.
+    """The driver that holds a run, in its own words.
 
-    Args:
+    Attributes:
         token: Its alone.
         host: Its machine's name.
         boot: The system it runs in, see `BOOT_ID`.
         pid: Its process.
-        process_started_at: When that process started, in ticks since the system did; tells it from a later process
-            of the same number.
-        command: What was typed.
-        since: When it took the folder, seconds since 1970 by its clock.
+        process_started_at: When that process started, in ticks since the system did; distinguishes it from a later
+            process of the same number.
+        command: What the user typed.
+        since: When it took the run, seconds since 1970 by its clock.
         heartbeat: When it was last alive, by its clock.
+        run_token: What the run folder's drivers have in common, who follow each other because the folder's own lock is
+            theirs. A run elsewhere names this and `folder`, with `host`, `pid` and `heartbeat`, and no other field.
+        folder: The run folder on its machine; like `run_token` empty in the run folder's own file.
     """
 
-    token: str
+    token: str = ""
     host: str
-    boot: str
+    boot: str = ""
     pid: int
-    process_started_at: int
-    command: Sequence[str]
-    since: float
-    heartbeat: float
+    process_started_at: int = 0
+    command: Sequence[str] = ()
+    since: float = 0.0
+    heartbeat: float = 0.0
+    run_token: str = ""
+    folder: str = ""
 
     @property
     def is_here(self) -> bool:
@@ -83,8 +97,58 @@ class Owner:
         return replace(self, heartbeat=at)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns a JSON-ready mapping."""
-        return {**asdict(self), "command": list(self.command)}
+        """Returns a JSON-ready mapping for the run folder."""
+        found = {name: value for name, value in asdict(self).items() if name not in _ELSEWHERE}
+        return {**found, "command": list(self.command)}
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What distinguishes drivers that may be at work on one run elsewhere at the same time; no process number."""
+        return self.run_token, self.host, self.folder
+
+    @property
+    def folder_in_words(self) -> str:
+        """Its process, machine and run folder."""
+        return f"process {self.pid} on {self.host}, in {self.folder}"
+
+    def to_heartbeat(self) -> dict[str, Any]:
+        """Returns a JSON-ready mapping for the run elsewhere."""
+        return {
+            "owner": self.run_token,
+            "host": self.host,
+            "folder": self.folder,
+            "pid": self.pid,
+            "at": self.heartbeat,
+        }
+
+
+def this_driver(*, now: float) -> Owner:
+    """Returns this process as the owner of a run."""
+    return Owner(
+        token=uuid.uuid4().hex,
+        host=socket.gethostname(),
+        boot=BOOT_ID,
+        pid=os.getpid(),
+        process_started_at=process_started_at(os.getpid()),
+        command=[Path(sys.argv[0]).name, *sys.argv[1:]],
+        since=now,
+        heartbeat=now,
+    )
+
+
+def owner_of_heartbeat(data: bytes) -> Owner | None:
+    """Returns the owner that the heartbeat of a run elsewhere names; None if the heartbeat cannot be read."""
+    try:
+        raw = json.loads(data)
+        return Owner(
+            host=str(raw["host"]),
+            pid=int(raw["pid"]),
+            heartbeat=float(raw.get("at", 0.0)),
+            run_token=str(raw["owner"]),
+            folder=str(raw["folder"]),
+        )
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return None
 
 
 def read_owner(folder: RunFolder) -> Owner | None:

@@ -13,7 +13,7 @@ from orchestrator.journal.file import Journal
 from orchestrator.mirror import lock as remote_lock
 from orchestrator.mirror import mirror as mirror_module
 from orchestrator.mirror.journal import JournalUploader, RemoteJournal, read_remote_journal
-from orchestrator.mirror.lock import HEARTBEAT, Holder, RemoteLock, TakenOverError
+from orchestrator.mirror.lock import HEARTBEAT, RemoteLock, TakenOverError, owner_elsewhere
 from orchestrator.mirror.mirror import Mirror, mirrored, open_mirror
 from orchestrator.mirror.places import remote_of
 from orchestrator.runs.paths import RunFolder
@@ -26,7 +26,7 @@ from trainables.files.whole import write_whole
 @pytest.fixture(autouse=True)
 def no_heartbeats(monkeypatch):
     """Locks that a test leaves as dead drivers do are not renewed behind its back."""
-    monkeypatch.setattr(remote_lock, "_PERIOD_SECONDS", 3600.0)
+    monkeypatch.setattr(remote_lock, "HEARTBEAT_SECONDS", 3600.0)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def idle_mirror(folder, place):
     """A mirror without its thread, and what it told."""
     told = []
     remote = remote_of(folder, place)
-    lock = RemoteLock(remote, holder=Holder.of(folder))
+    lock = RemoteLock(remote, owner=owner_elsewhere(folder, now=time.time()))
     lock.claim()
     journal = JournalUploader(folder.journal, remote=remote, known=RemoteJournal())
     yield Mirror(folder, remote=remote, journal=journal, lock=lock, notify=told.append), remote, lock
@@ -204,7 +204,7 @@ def test_storage_that_cannot_be_used_is_an_error_before_anything_is_done(folder,
 
 
 def test_second_driver_is_told_who_is_at_work_until_the_first_is_silent(folder, place, tmp_path):
-    lock = RemoteLock(remote_of(folder, place), holder=Holder.of(folder))
+    lock = RemoteLock(remote_of(folder, place), owner=owner_elsewhere(folder, now=time.time()))
     lock.claim()
     other = RunFolder(tmp_path / "elsewhere-too" / "swept")
     other.root.mkdir(parents=True)
@@ -218,7 +218,7 @@ def test_second_driver_is_told_who_is_at_work_until_the_first_is_silent(folder, 
 
 
 def test_next_driver_of_the_same_run_folder_need_not_wait_for_a_dead_one(folder, place):
-    lock = RemoteLock(remote_of(folder, place), holder=Holder.of(folder))
+    lock = RemoteLock(remote_of(folder, place), owner=owner_elsewhere(folder, now=time.time()))
     lock.claim()  # and never released: its driver was killed, and with it went the lock of the run folder
     assert open_mirror(folder, place, notify=lambda text: None).close() == ""
 
@@ -228,14 +228,13 @@ def test_driver_that_was_taken_over_stops_and_writes_nothing_more(idle_mirror, f
     with Journal(folder.journal) as journal:
         for record in make_sweep():
             journal.append(record)
-    other = Holder(owner="other", host="node-b", folder="/runs/swept", pid=17)
     taken = json.dumps({"owner": "other", "host": "node-b", "folder": "/runs/swept", "pid": 17}).encode()
     remote.write(HEARTBEAT, taken)
     with pytest.raises(TakenOverError):
         lock.renew()  # its heartbeat is due
     mirror.start()
     problem = mirror.close()
-    assert f"{other} took this run over while nothing was heard from here" in problem
+    assert "process 17 on node-b, in /runs/swept took this run over while nothing was heard from here" in problem
     with pytest.raises(StudyFailedError, match="process 17 on node-b, in /runs/swept took this run over"):
         mirror.check()
     assert read_remote_journal(remote).data == b""
