@@ -14,7 +14,7 @@ def status(run: RunArgument, as_json: JsonOption = False) -> None:
     from orchestrator.runs.lock import is_driver_alive
     from orchestrator.runs.owner import read_owner
     from orchestrator.views.terminal.status_json import status_json
-    from orchestrator.views.terminal.summary import status as print_status
+    from orchestrator.views.terminal.summary import print_status
 
     run_folder = open_run_folder(local_run(run))
     is_alive = is_driver_alive(run_folder) or has_driver_elsewhere(run)

@@ -137,7 +137,7 @@ def _work(work: Callable[["Progress"], Path], *, as_json: bool) -> None:
     from orchestrator.driver.result import open_run
     from orchestrator.views.terminal.progress import make_progress
     from orchestrator.views.terminal.status_json import status_json
-    from orchestrator.views.terminal.summary import summary
+    from orchestrator.views.terminal.summary import print_summary
 
     console = make_console(stderr=as_json)
     with make_progress(console) as progress:
@@ -146,4 +146,4 @@ def _work(work: Callable[["Progress"], Path], *, as_json: bool) -> None:
     if as_json:
         print_json(status_json(result.state, folder=result.folder, is_alive=False))
     else:
-        summary(console, result.state, folder=result.folder)
+        print_summary(console, result.state, folder=result.folder)

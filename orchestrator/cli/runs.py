@@ -11,9 +11,9 @@ def local_run(run: str, *, runs: Path = Path("runs"), with_files: bool = False) 
     if not is_uri(run):
         return Path(run)
     # Late: it brings pyarrow, and paths need none of it.
-    from orchestrator.mirror.fetch import local_run
+    from orchestrator.mirror.fetch import fetched_run
 
-    return local_run(run, runs=runs, with_files=with_files)
+    return fetched_run(run, runs=runs, with_files=with_files)
 
 
 def has_driver_elsewhere(run: str) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from orchestrator.driver.result import StudyResult
 from orchestrator.driver.runner import discard_if_unused, work
 from orchestrator.errors import OrchestratorError
-from orchestrator.mirror.fetch import local_run
+from orchestrator.mirror.fetch import fetched_run
 from orchestrator.mirror.places import taken_elsewhere
 from orchestrator.runs.folder import new_run_folder, open_run_folder
 from orchestrator.runs.paths import RUNS
@@ -53,5 +53,5 @@ def resume_study(
         RunFolderError: If there is no such run, or another driver is at work on it.
         InputError: If its study or its data changed, or may not be changed so. The rest as `run_study`.
     """
-    folder = open_run_folder(local_run(str(root), with_files=True))
+    folder = open_run_folder(fetched_run(str(root), with_files=True))
     return work(folder, load_study(folder.study), overrides=overrides, address=address, progress=progress)

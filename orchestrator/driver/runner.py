@@ -12,7 +12,7 @@ from orchestrator.errors import ExportError, StudyFailedError, StudyPausedError
 from orchestrator.journal.reading import load_state, read_state
 from orchestrator.journal.records import StudyFinished
 from orchestrator.journal.trial import Trial, TrialState
-from orchestrator.mirror.fetch import local_run
+from orchestrator.mirror.fetch import fetched_run
 from orchestrator.results.writer import TableWriter
 from orchestrator.runs.folder import open_run_folder
 from orchestrator.runs.paths import RunFolder
@@ -39,7 +39,7 @@ def export_study(
     Raises:
         ExportError: If one failed; the others are exported all the same.
     """
-    folder = open_run_folder(local_run(str(root), with_files=True))
+    folder = open_run_folder(fetched_run(str(root), with_files=True))
     load_state(folder)  # raises where the study was never opened
     spec = load_study(folder.study)
     export = Export.model_validate({"top": top or max(1, spec.export.top), "formats": formats or spec.export.formats})

@@ -26,7 +26,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._-]*")
 _SMALL = ("study.yaml", "environment.json", "trials.parquet", "epochs.parquet", "augmented.png")
 
 
-def local_run(text: str, *, runs: Path = RUNS, with_files: bool = False) -> Path:
+def fetched_run(text: str, *, runs: Path = RUNS, with_files: bool = False) -> Path:
     """Returns the folder of a run; where the text is a URI, after bringing what is missing here to `runs/<name>`.
 
     Args:

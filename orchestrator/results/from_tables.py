@@ -68,14 +68,6 @@ def curves(epochs: pa.Table, metric: str) -> dict[str, tuple[list[int], list[flo
     return by_trial
 
 
-def state_counts(trials: pa.Table) -> dict[TrialState, int]:
-    """Returns how many trials are in each state, every state included."""
-    counts = dict.fromkeys(TrialState, 0)
-    for state in trials["state"].to_pylist():
-        counts[TrialState(state)] += 1
-    return counts
-
-
 def cost(trials: pa.Table, *, max_epochs: int) -> Cost:
     """Returns what the trials took, and what stopping some of them early saved.
 

@@ -129,10 +129,10 @@ def other_metrics(metrics: Mapping[str, float], *, metric: str) -> dict[str, flo
     return {name: metrics[name] for name in sorted(names, key=lambda name: (name.endswith("loss"), name))}
 
 
-def state_counts(counts: Mapping[TrialState, int]) -> str:
+def state_counts_in_words(counts: Mapping[TrialState, int]) -> str:
     """Returns how many trials are in each state, passing over empty ones.
 
-    >>> state_counts({TrialState.WAITING: 0, TrialState.COMPLETED: 3, TrialState.FAILED: 1})
+    >>> state_counts_in_words({TrialState.WAITING: 0, TrialState.COMPLETED: 3, TrialState.FAILED: 1})
     '3 completed, 1 failed'
     """
     return ", ".join(f"{count} {state.value}" for state, count in counts.items() if count) or "none yet"

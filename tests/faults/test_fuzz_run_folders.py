@@ -45,7 +45,7 @@ from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.schedulers import make_scheduler
 from orchestrator.views.report import write_report
 from orchestrator.views.terminal.status_json import status_json
-from orchestrator.views.terminal.summary import status
+from orchestrator.views.terminal.summary import print_status
 from search_spaces import Variant
 from trainables.checkpoints.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from trainables.files.manifests import MANIFEST, fingerprints
@@ -188,7 +188,7 @@ def show_status(root: Path) -> None:
     folder = open_run_folder(root)
     state, is_alive = load_state(folder), is_driver_alive(folder)
     console = Console(file=StringIO(), width=120)
-    status(console, state, folder=folder, is_alive=is_alive, now=START + 20)
+    print_status(console, state, folder=folder, is_alive=is_alive, now=START + 20)
     json.dumps(status_json(state, folder=folder, is_alive=is_alive))
 
 

@@ -13,16 +13,16 @@ from orchestrator.views.report.style import CSS, DRAW
 from trainables.files.whole import write_whole
 
 _SECTIONS = (
-    sections.headline,
-    sections.leaderboard,
-    sections.every_metric,
-    sections.learning_curves,
-    sections.parallel_coordinates,
-    sections.augmentation,
-    sections.exports,
-    sections.stopped,
-    sections.failures,
-    sections.where_the_time_went,
+    sections.page_header,
+    sections.leaderboard_section,
+    sections.metrics_section,
+    sections.curves_section,
+    sections.parameters_section,
+    sections.augmentation_section,
+    sections.exports_section,
+    sections.stopped_section,
+    sections.failures_section,
+    sections.time_section,
 )
 # The page may run its own scripts (plotly compiles some as it draws) and reach nothing else.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'; img-src data: blob:"

@@ -40,13 +40,13 @@ class Findings:
         return self.state.header.metric
 
 
-def headline(findings: Findings) -> Markup:
+def page_header(findings: Findings) -> Markup:
     """Returns the top of the page: study, state, objective and the numbers that matter most."""
     state, header = findings.state, findings.state.header
     wanted = wording.objective(metric=header.metric, mode=header.mode)
     size = f"{header.num_trials} trials of at most {header.max_epochs} epochs"
     lead = f"Looks for the {wanted} in {size}, seed {header.seed}."
-    counts = wording.state_counts(count_states(list(state.trials.values())))
+    counts = wording.state_counts_in_words(count_states(list(state.trials.values())))
     closing = state.finished or state.paused
     elapsed = duration(elapsed_seconds(state))
     ended = f"ended {moment(closing.at)}" if closing else "not ended"
@@ -63,7 +63,7 @@ def headline(findings: Findings) -> Markup:
     return Markup(f'<header>{title}<dl class="cards">{shown}</dl></header>\n')
 
 
-def leaderboard(findings: Findings) -> Markup:
+def leaderboard_section(findings: Findings) -> Markup:
     """Returns every trial with a usable result, best first, and what all trials have in common."""
     board, metric = findings.board, findings.metric
     if not board.num_rows:
@@ -91,7 +91,7 @@ def leaderboard(findings: Findings) -> Markup:
     return section("Leaderboard", table(headings, rows, numeric=numeric), _common(findings, varying), note=note)
 
 
-def every_metric(findings: Findings) -> Markup:
+def metrics_section(findings: Findings) -> Markup:
     """Returns what each ranked trial measured at its best epoch; nothing where that is the objective and the loss."""
     state, header = findings.state, findings.state.header
     best = {
@@ -114,7 +114,7 @@ def every_metric(findings: Findings) -> Markup:
     return section("Every metric", table(headings, rows, numeric=["rank", "epoch", *names]), note=note)
 
 
-def learning_curves(findings: Findings) -> Markup:
+def curves_section(findings: Findings) -> Markup:
     """Returns the objective by epoch."""
     plot = figures.learning_curves(
         findings.trials, epochs=findings.epochs, board=findings.board, metric=findings.metric
@@ -124,7 +124,7 @@ def learning_curves(findings: Findings) -> Markup:
     return section("Learning curves", figure("curves", plot) if plot else empty("No report yet."), note=note)
 
 
-def parallel_coordinates(findings: Findings) -> Markup:
+def parameters_section(findings: Findings) -> Markup:
     """Returns the parameters against the objective."""
     plot = figures.parallel_coordinates(findings.board, metric=findings.metric, mode=findings.state.header.mode)
     split = wording.split_of(findings.metric)
@@ -136,7 +136,7 @@ def parallel_coordinates(findings: Findings) -> Markup:
     return section("Parameters and objective", figure("parameters", plot) if plot else lone, note=note if plot else "")
 
 
-def augmentation(findings: Findings) -> Markup:
+def augmentation_section(findings: Findings) -> Markup:
     """Returns the picture of augmented training images; nothing where there is none."""
     path = findings.folder.augmented
     if not path.is_file():
@@ -145,7 +145,7 @@ def augmentation(findings: Findings) -> Markup:
     return section("Augmentation", shown, note=_AUGMENTATION_NOTE)
 
 
-def stopped(findings: Findings) -> Markup:
+def stopped_section(findings: Findings) -> Markup:
     """Returns what was stopped, and why."""
     rows = analysis.stop_reasons(findings.trials).to_pylist()
     if not rows:
@@ -154,7 +154,7 @@ def stopped(findings: Findings) -> Markup:
     return section("Stopped early", table(["trial", "state", "epoch", "reason"], cells, numeric=["epoch"]))
 
 
-def failures(findings: Findings) -> Markup:
+def failures_section(findings: Findings) -> Markup:
     """Returns the trials without a usable result, each with its traceback if there is one."""
     rows = analysis.failures(findings.trials).to_pylist()
     if not rows:
@@ -167,7 +167,7 @@ def failures(findings: Findings) -> Markup:
     return section("Failures", table(["trial", "state", "kind", "reason", "traceback"], cells))
 
 
-def exports(findings: Findings) -> Markup:
+def exports_section(findings: Findings) -> Markup:
     """Returns the exported models with their metrics on the test split."""
     items = sorted(findings.state.exports, key=lambda item: (item.rank, item.folder))
     if not items:
@@ -184,7 +184,7 @@ def exports(findings: Findings) -> Markup:
     return section("Exports", table(headings, rows, numeric=["rank", *headings[3:]]), note=_EXPORTS_NOTE)
 
 
-def where_the_time_went(findings: Findings) -> Markup:
+def time_section(findings: Findings) -> Markup:
     """Returns the workers' time as a stacked bar: training steps, then each kind of overhead."""
     spent = {"training steps": findings.cost.train_seconds, **findings.cost.overhead_seconds}
     total = sum(spent.values())

@@ -29,7 +29,7 @@ from trainables.reports import EpochReport
 _STANDING_STYLES = {"finished": "green", "running": "cyan", "paused": "yellow", "interrupted": "yellow"}
 
 
-def summary(console: Console, state: StudyState, *, folder: RunFolder, k: int = 5) -> None:
+def print_summary(console: Console, state: StudyState, *, folder: RunFolder, k: int = 5) -> None:
     """Prints what a study came to: the best k trials, its cost, where everything is and what to do next."""
     _print_headline(console, state, is_alive=False)
     _print_outcome(console, state, is_alive=False, k=k)
@@ -37,7 +37,7 @@ def summary(console: Console, state: StudyState, *, folder: RunFolder, k: int = 
     _print_next(console, state, folder=folder, is_alive=False)
 
 
-def status(  # noqa: PLR0913 - a state, and what the folder beside it tells
+def print_status(  # noqa: PLR0913 - a state, and what the folder beside it tells
     console: Console, state: StudyState, *, folder: RunFolder, is_alive: bool, now: float, owner: Owner | None = None
 ) -> None:
     """Prints one look at a study, also while it runs.
@@ -77,7 +77,7 @@ def _print_outcome(console: Console, state: StudyState, *, is_alive: bool, k: in
     console.print()
     _print_other_metrics(console, state)
     counts = count_states(list(state.trials.values()), is_alive=is_alive)
-    _print_fact(console, "trials", f"{wording.state_counts(counts)} (of {state.header.num_trials})")
+    _print_fact(console, "trials", f"{wording.state_counts_in_words(counts)} (of {state.header.num_trials})")
     _print_failure_kinds(console, state)
     _print_reused(console, state)
     train_seconds, num_epochs, num_saved = spent(state)

@@ -9,7 +9,7 @@ from orchestrator.errors import InputError, RunFolderError
 from orchestrator.journal.file import Journal
 from orchestrator.journal.reading import load_state, read_state
 from orchestrator.journal.records import StudyPaused
-from orchestrator.mirror.fetch import local_run
+from orchestrator.mirror.fetch import fetched_run
 from orchestrator.mirror.mirror import open_mirror
 from orchestrator.mirror.places import is_driver_elsewhere, remote_of, taken_elsewhere
 from orchestrator.runs.folder import make_run_folder, new_run_folder
@@ -54,7 +54,7 @@ def names(folder):
 
 
 def test_run_that_is_elsewhere_alone_tells_the_same_here(kept, place, tmp_path):
-    root = local_run(f"{place}/swept", runs=tmp_path / "second", with_files=True)
+    root = fetched_run(f"{place}/swept", runs=tmp_path / "second", with_files=True)
     assert root == tmp_path / "second" / "swept"
     assert load_state(RunFolder(root)) == load_state(kept)
     assert names(RunFolder(root)) == names(kept)
@@ -63,24 +63,24 @@ def test_run_that_is_elsewhere_alone_tells_the_same_here(kept, place, tmp_path):
 
 
 def test_one_look_brings_no_exports(kept, place, tmp_path):
-    root = local_run(f"{place}/swept", runs=tmp_path / "second")
+    root = fetched_run(f"{place}/swept", runs=tmp_path / "second")
     assert names(RunFolder(root)) == {"study.yaml", "journal.jsonl", "trials.parquet"}
 
 
 def test_run_that_was_copied_elsewhere_goes_on_there(kept, place, tmp_path):
     shutil.copytree(tmp_path / "elsewhere", tmp_path / "moved")
-    root = local_run(f"file://{tmp_path}/moved/swept", runs=tmp_path / "second")
+    root = fetched_run(f"file://{tmp_path}/moved/swept", runs=tmp_path / "second")
     assert load_study(root / "study.yaml").storage.uri == f"file://{tmp_path}/moved"
 
 
 def test_shorter_journal_here_is_completed_and_a_longer_one_kept(kept, place):
     whole = kept.journal.read_bytes()
     kept.journal.write_bytes(whole[:5000])
-    local_run(f"{place}/swept", runs=kept.root.parent)
+    fetched_run(f"{place}/swept", runs=kept.root.parent)
     assert kept.journal.read_bytes() == whole
     with Journal(kept.journal) as journal:
         journal.append(StudyPaused(reason="later", at=1760000600.0))
-    local_run(f"{place}/swept", runs=kept.root.parent)
+    fetched_run(f"{place}/swept", runs=kept.root.parent)
     assert read_state(kept).paused.reason == "later"
 
 
@@ -92,7 +92,7 @@ def test_folder_of_another_run_is_refused_and_left_alone(kept, place, tmp_path, 
     with pytest.raises(
         RunFolderError, match=r"second/swept and file://.*/swept are not the same run.* after 0 records"
     ):
-        local_run(f"{place}/swept", runs=tmp_path / "second")
+        fetched_run(f"{place}/swept", runs=tmp_path / "second")
     assert other.journal.read_bytes() == before
 
 
@@ -100,7 +100,7 @@ def test_folder_with_a_driver_at_work_is_not_touched(kept, place):
     whole = kept.journal.read_bytes()
     kept.journal.write_bytes(whole[:5000])
     with driver_lock(kept):
-        assert local_run(f"{place}/swept", runs=kept.root.parent) == kept.root
+        assert fetched_run(f"{place}/swept", runs=kept.root.parent) == kept.root
     assert kept.journal.read_bytes() == whole[:5000]
 
 
@@ -116,14 +116,14 @@ BAD = {
 @pytest.mark.parametrize(("uri", "expected"), BAD.items(), ids=BAD)
 def test_uri_that_is_no_run_is_told(uri, expected, place, tmp_path):
     with pytest.raises(expected[0], match=expected[1]) as error:
-        local_run(uri.format(place=place), runs=tmp_path / "second")
+        fetched_run(uri.format(place=place), runs=tmp_path / "second")
     assert "hunter2" not in str(error.value)
     assert not (tmp_path / "second").exists()
 
 
 def test_damaged_export_elsewhere_is_not_brought_here(kept, place, tmp_path):
     remote_of(kept, place).write("exports/1-t0003/model.keras", b"damaged")
-    root = local_run(f"{place}/swept", runs=tmp_path / "second", with_files=True)
+    root = fetched_run(f"{place}/swept", runs=tmp_path / "second", with_files=True)
     assert not list((root / "exports").iterdir())
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from orchestrator.journal.study_state import fold
 from orchestrator.journal.trial import TrialState
-from orchestrator.results import from_tables as analysis
+from orchestrator.results import from_tables
+from orchestrator.results.from_state import count_states
 from orchestrator.results.tables import OVERHEAD_KINDS, epochs_table, trials_table
 
 
@@ -23,7 +24,7 @@ def trials(state):
 
 def ranked(rows, *, mode, k=None):
     trials = pa.table({name: [row[name] for row in rows] for name in rows[0]})
-    return analysis.leaderboard(trials, metric="val_loss", mode=mode, k=k)["trial"].to_pylist()
+    return from_tables.leaderboard(trials, metric="val_loss", mode=mode, k=k)["trial"].to_pylist()
 
 
 def row(trial, value, *, epochs=3, state="completed"):
@@ -51,7 +52,7 @@ def test_trial_without_a_best_value_is_not_ranked():
 
 
 def test_leaderboard_of_k_holds_the_k_best_with_ranks_from_one(trials):
-    board = analysis.leaderboard(trials, metric="val_accuracy", mode="max", k=2)
+    board = from_tables.leaderboard(trials, metric="val_accuracy", mode="max", k=2)
     assert board.column_names == ["rank", *trials.column_names]
     assert board.select(["rank", "trial", "best_val_accuracy"]).to_pylist() == [
         {"rank": 1, "trial": "t0003", "best_val_accuracy": 0.7852},
@@ -62,26 +63,25 @@ def test_leaderboard_of_k_holds_the_k_best_with_ranks_from_one(trials):
 def test_study_without_trials_has_an_empty_analysis(make_opened):
     state = fold([make_opened()])
     trials = trials_table(state)
-    assert analysis.leaderboard(trials, metric="val_accuracy", mode="max").num_rows == 0
-    assert analysis.curves(epochs_table(state), "val_accuracy") == {}
-    assert analysis.cost(trials, max_epochs=9).train_seconds == 0.0
-    assert analysis.stop_reasons(trials).num_rows == analysis.failures(trials).num_rows == 0
-    assert set(analysis.state_counts(trials).values()) == {0}
+    assert from_tables.leaderboard(trials, metric="val_accuracy", mode="max").num_rows == 0
+    assert from_tables.curves(epochs_table(state), "val_accuracy") == {}
+    assert from_tables.cost(trials, max_epochs=9).train_seconds == 0.0
+    assert from_tables.stop_reasons(trials).num_rows == from_tables.failures(trials).num_rows == 0
 
 
 def test_curves_hold_each_trials_values_by_epoch(state):
-    found = analysis.curves(epochs_table(state), "val_accuracy")
+    found = from_tables.curves(epochs_table(state), "val_accuracy")
     assert found["t0001"] == ([1, 2, 3], [0.48, 0.588, 0.6528])
     assert "t0005" not in found  # infeasible, never reported
 
 
 def test_curves_pass_over_epochs_without_the_metric():
     epochs = pa.table({"trial": ["a", "a", "b"], "epoch": [1, 2, 1], "val_loss": [None, 0.5, None]})
-    assert analysis.curves(epochs, "val_loss") == {"a": ([2], [0.5])}
+    assert from_tables.curves(epochs, "val_loss") == {"a": ([2], [0.5])}
 
 
-def test_every_state_is_counted_even_if_no_trial_has_it(trials):
-    counts = analysis.state_counts(trials)
+def test_every_state_is_counted_even_if_no_trial_has_it(state):
+    counts = count_states(state.trials.values())
     assert list(counts) == list(TrialState)
     assert {state.value: count for state, count in counts.items() if count} == {
         "completed": 4,
@@ -92,7 +92,7 @@ def test_every_state_is_counted_even_if_no_trial_has_it(trials):
 
 
 def test_cost_adds_up_training_overhead_and_epochs(state, trials):
-    cost = analysis.cost(trials, max_epochs=9)
+    cost = from_tables.cost(trials, max_epochs=9)
     reports = [report for trial in state.trials.values() for report in trial.reports]
     assert cost.trial_epochs == len(reports) == 58
     assert cost.train_seconds == sum(report.train_seconds for report in reports)
@@ -104,16 +104,16 @@ def test_epochs_saved_count_trials_whose_patience_ended(make_opened, make_propos
     last = make_reported(0, 1, at=2.0, value=0.5)
     last = replace(last, report={**last.report, "is_last": True})
     trials = trials_table(fold([make_opened(), make_proposed(0, at=1.0), last]))
-    assert analysis.cost(trials, max_epochs=9).epochs_saved == 8
+    assert from_tables.cost(trials, max_epochs=9).epochs_saved == 8
 
 
 def test_epochs_saved_do_not_count_trials_without_a_result(state, trials):
     stopped = [trial.epoch for trial in state.trials.values() if trial.state is TrialState.STOPPED]
-    assert analysis.cost(trials, max_epochs=9).epochs_saved == sum(9 - epoch for epoch in stopped) == 52
+    assert from_tables.cost(trials, max_epochs=9).epochs_saved == sum(9 - epoch for epoch in stopped) == 52
 
 
 def test_stop_reasons_tell_epoch_and_reason_of_stopped_trials_only(trials):
-    reasons = analysis.stop_reasons(trials).to_pylist()
+    reasons = from_tables.stop_reasons(trials).to_pylist()
     assert len(reasons) == 8
     assert reasons[0] == {
         "trial": "t0001",
@@ -124,13 +124,13 @@ def test_stop_reasons_tell_epoch_and_reason_of_stopped_trials_only(trials):
 
 
 def test_failures_tell_kind_and_reason(trials):
-    assert [(row["trial"], row["failure_kind"]) for row in analysis.failures(trials).to_pylist()] == [
+    assert [(row["trial"], row["failure_kind"]) for row in from_tables.failures(trials).to_pylist()] == [
         ("t0005", "infeasible"),
         ("t0008", "diverged"),
     ]
 
 
 def test_parameters_that_differ_are_told_from_those_that_do_not(trials):
-    every, varying = analysis.parameter_columns(trials), analysis.varying_columns(trials)
+    every, varying = from_tables.parameter_columns(trials), from_tables.varying_columns(trials)
     assert every[0] == "param.filters"
     assert set(every) - set(varying) == {"param.batch_size"}

@@ -13,7 +13,7 @@ from orchestrator.journal.records import StudyPaused
 from orchestrator.journal.study_state import fold
 from orchestrator.runs.paths import RunFolder
 from orchestrator.views.terminal.status_json import status_json
-from orchestrator.views.terminal.summary import status, summary
+from orchestrator.views.terminal.summary import print_status, print_summary
 
 CONTROL = re.compile(r"[^\x20-\x7e\n]")
 
@@ -34,7 +34,7 @@ def test_summary_tells_result_cost_places_and_next_commands(make_sweep, tmp_path
     exported.mkdir(parents=True)
     (exported / "model.keras").write_text("")
     target = console(width=140)
-    summary(target, fold(make_sweep()), folder=folder, k=3)
+    print_summary(target, fold(make_sweep()), folder=folder, k=3)
     text = re.sub(r" +", " ", printed(target))
     root = folder.root
     for told in (
@@ -60,7 +60,7 @@ def test_summary_tells_result_cost_places_and_next_commands(make_sweep, tmp_path
 def test_summary_of_a_paused_study_without_results_says_how_to_go_on(begin):
     target = console()
     paused = StudyPaused(reason="interrupted by the user", at=120.0)
-    summary(target, fold([*begin(), paused]), folder=RunFolder(Path("runs/x")))
+    print_summary(target, fold([*begin(), paused]), folder=RunFolder(Path("runs/x")))
     assert "no trial has ended with a result yet" in printed(target)
     assert "paused: interrupted by the user" in printed(target)
     assert "next    convfleet resume runs/x\n" in printed(target)
@@ -74,7 +74,7 @@ def test_summary_of_a_paused_study_without_results_says_how_to_go_on(begin):
 def test_status_depends_on_whether_the_driver_is_at_work(begin, make_reported, is_alive, told, not_told):
     target = console()
     state = fold([*begin(), make_reported(0, 1, at=110.0, value=0.5)])
-    status(target, state, folder=RunFolder(Path("runs/x")), is_alive=is_alive, now=120.0)
+    print_status(target, state, folder=RunFolder(Path("runs/x")), is_alive=is_alive, now=120.0)
     for text in told:
         assert text in printed(target)
     assert not_told not in printed(target)
@@ -115,7 +115,7 @@ def test_status_as_json_of_a_study_that_has_only_begun(begin):
 
 def test_summary_names_no_model_where_none_was_exported(make_sweep, tmp_path):
     target = console(width=140)
-    summary(target, fold(make_sweep()), folder=RunFolder(tmp_path))
+    print_summary(target, fold(make_sweep()), folder=RunFolder(tmp_path))
     assert "load_model" not in printed(target)
 
 
@@ -125,11 +125,11 @@ def test_what_the_best_trial_measured_beside_the_objective_is_told(begin, make_r
     heads = {"val_digit_accuracy": 0.91, "val_ink_mae": 0.0125, "val_ink_loss": 0.2, "val_loss": 0.7, "loss": 1.0}
     record = replace(record, report={**record.report, "metrics": heads})
     state = fold([*begin(metric="val_digit_accuracy"), record])
-    summary(target, state, folder=RunFolder(Path("runs/x")))
+    print_summary(target, state, folder=RunFolder(Path("runs/x")))
     assert "metrics t0000 at epoch 1: val_ink_mae 0.0125, val_ink_loss 0.2, val_loss 0.7" in printed(target)
 
 
 def test_nothing_is_told_beside_a_lone_metric_and_its_loss(make_sweep):
     target = console(width=200)
-    summary(target, fold(make_sweep()), folder=RunFolder(Path("runs/x")))
+    print_summary(target, fold(make_sweep()), folder=RunFolder(Path("runs/x")))
     assert "metrics t00" not in printed(target)
