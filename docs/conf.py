@@ -22,6 +22,7 @@ extensions = [
     "generated",
     "flow",
     "root_page",
+    "signatures",
 ]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build", "_ext", "snippets"]

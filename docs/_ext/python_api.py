@@ -6,8 +6,8 @@ from importlib.util import find_spec
 
 #: What a user's builder sees of a task, and how it refuses a variant.
 _BUILDER = (("trainables.specs.task", ("Target", "Task")), ("trainables.errors", ("InfeasibleError",)))
-#: Members of classes whose other members are pydantic's or a section of the study file.
-_MEMBERS = {"StudySpec": "num_trials, study_id, to_yaml"}
+#: Members that are shown of classes that have others, such as pydantic's; empty: none.
+_MEMBERS = {"StudySpec": "num_trials, study_id, to_yaml", "Target": "", "Task": "classification, has_one_target"}
 
 
 def markdown(argument: str) -> str:
@@ -42,6 +42,6 @@ def _entry(module: str, name: str) -> list[str]:
         return [f".. autofunction:: {module}.{name}", ""]
     if issubclass(item, Exception):
         return [f".. autoexception:: {module}.{name}", "   :no-members:", ""]
-    members = _MEMBERS.get(name, "")
-    options = [f"   :members: {members}".rstrip(), "   :exclude-members: model_config"]
+    members = _MEMBERS.get(name)
+    options = ["   :no-members:"] if members == "" else [f"   :members: {members or ''}".rstrip()]
     return [f".. autoclass:: {module}.{name}", *options, ""]
