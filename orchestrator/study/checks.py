@@ -1,10 +1,10 @@
 """Whether the sections of a study fit together: families, parameters, targets, objective."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
 from orchestrator.study.custom_parameters import is_own_parameter, own_parameter_problem
 from orchestrator.study.overridden_parameters import replaced_parameter_problems
+from orchestrator.study.spec import StudySpec
 from search_spaces import Choice, Fixed, Float, Int, Parameter, Problem, SearchSpace, nearest
 from trainables.catalog.families import FAMILIES
 from trainables.catalog.parameter import ParameterInfo
@@ -12,13 +12,10 @@ from trainables.catalog.training import TRAINING
 from trainables.specs.data import DataSpec
 from trainables.specs.targets import metric_modes
 
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
-    from orchestrator.study.spec import StudySpec
+_LARGEST_GRID = 100_000
 
 
-def check_study(spec: "StudySpec | None", *, space: SearchSpace) -> list[Problem]:
+def check_study(spec: StudySpec | None, *, space: SearchSpace) -> list[Problem]:
     """Returns what does not fit together across sections; without a spec, what the space alone shows."""
     problems = _family_problems(space)
     if not problems:
@@ -26,47 +23,16 @@ def check_study(spec: "StudySpec | None", *, space: SearchSpace) -> list[Problem
     problems = problems or replaced_parameter_problems(space)
     if spec is None:
         return problems
-    problems += _precision_problems(spec)
-    search = spec.search
-    if search.algorithm == "grid" and space.size is None:
-        names = [parameter.name for parameter in space.parameters if parameter.domain.size is None]
-        problems.append(
-            Problem(
-                path="search.algorithm",
-                message=f"'grid' needs countable parameters, got the continuous {', '.join(names)}; give them a step, "
-                "list their values with choice, or use random or tpe",
-            )
-        )
-    elif search.trials is None and space.size is not None and search.algorithm == "grid" and space.size > _LARGEST_GRID:
-        problems.append(
-            Problem(
-                path="search.trials",
-                message=f"the whole grid has {space.size:,} variants; say how many to train, for example trials: 100",
-            )
-        )
-    return problems
+    return [*problems, *_precision_problems(spec), *_search_problems(spec, space)]
 
 
-def _precision_problems(spec: "StudySpec") -> list[Problem]:
-    if "precision" not in spec.space.names or spec.resources.gpus_per_trial:
-        return []
-    if "mixed_float16" not in spec.space.parameter("precision").domain.values():
-        return []
-    message = (
-        "mixed_float16 needs a GPU, got resources.gpus_per_trial 0; give trials a share of a GPU, or use "
-        "mixed_bfloat16 or float32"
-    )
-    return [Problem(path="space.params.precision", message=message)]
+def task_problems(data: DataSpec, objective: object, *, space: SearchSpace | None) -> list[Problem]:
+    """Returns what is wrong with the objective's metric, and with families that cannot learn these targets.
 
-
-_LARGEST_GRID = 100_000
-
-
-def is_follow_up(item: "ErrorDetails", items: Sequence["ErrorDetails"]) -> bool:
-    """Returns whether a finding only follows from another one: a list is too short because an item of it is wrong."""
-    place = item["loc"]
-    is_inside = any(len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in items)
-    return item["type"] == "default_factory_not_called" or (item["type"] == "too_short" and is_inside)
+    Args:
+        objective: The section as the user wrote it; without a text as its metric, `messages` has its problems.
+    """
+    return [*_metric_problems(data, objective), *(_target_problems(data, space) if space is not None else ())]
 
 
 def _family_problems(space: SearchSpace) -> list[Problem]:
@@ -137,13 +103,32 @@ def _extremes(parameter: Parameter) -> Iterable[object]:
             return parameter.domain.values()
 
 
-def task_problems(data: DataSpec, objective: object, *, space: SearchSpace | None) -> list[Problem]:
-    """Returns what is wrong with the objective's metric, and with families that cannot learn these targets.
+def _precision_problems(spec: StudySpec) -> list[Problem]:
+    if "precision" not in spec.space.names or spec.resources.gpus_per_trial:
+        return []
+    if "mixed_float16" not in spec.space.parameter("precision").domain.values():
+        return []
+    message = (
+        "mixed_float16 needs a GPU, got resources.gpus_per_trial 0; give trials a share of a GPU, or use "
+        "mixed_bfloat16 or float32"
+    )
+    return [Problem(path="space.params.precision", message=message)]
 
-    Args:
-        objective: The section as it was written; anything but a mapping with a text as its metric is told elsewhere.
-    """
-    return [*_metric_problems(data, objective), *(_target_problems(data, space) if space is not None else ())]
+
+def _search_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:
+    if spec.search.algorithm != "grid":
+        return []
+    if space.size is None:
+        names = [parameter.name for parameter in space.parameters if parameter.domain.size is None]
+        message = (
+            f"'grid' needs countable parameters, got the continuous {', '.join(names)}; give them a step, "
+            "list their values with choice, or use random or tpe"
+        )
+        return [Problem(path="search.algorithm", message=message)]
+    if spec.search.trials is None and space.size > _LARGEST_GRID:
+        message = f"the whole grid has {space.size:,} variants; say how many to train, for example trials: 100"
+        return [Problem(path="search.trials", message=message)]
+    return []
 
 
 def _metric_problems(data: DataSpec, objective: object) -> list[Problem]:

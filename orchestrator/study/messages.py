@@ -1,11 +1,12 @@
 """Pydantic's findings about a study file, in the words of this package."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
-from orchestrator.study.checks import is_follow_up
 from orchestrator.text import shown
 from search_spaces import Problem, nearest
 
@@ -18,7 +19,7 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]
     problems: dict[str, Problem] = {}
     items = error.errors(include_url=False)
     for item in items:
-        if is_follow_up(item, items):
+        if _is_follow_up(item, items):
             continue
         keys = _keys_of(item, model)
         path = ".".join(keys) or "study"
@@ -30,36 +31,26 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]
     return list(problems.values())
 
 
+def _is_follow_up(item: "ErrorDetails", items: Sequence["ErrorDetails"]) -> bool:
+    """Returns whether a finding only follows from another one: a list is too short because an item of it is wrong."""
+    place = item["loc"]
+    is_inside = any(len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in items)
+    return item["type"] == "default_factory_not_called" or (item["type"] == "too_short" and is_inside)
+
+
 def _keys_of(item: "ErrorDetails", model: type[BaseModel]) -> list[str]:
     """Returns the keys of the study file that a finding is about, without pydantic's names of union branches."""
     keys: list[str] = []
-    current: Any = model
-    is_named = False
+    place = _Place(model=model)
     for part in item["loc"]:
         if isinstance(part, int):
             keys[-1:] = [f"{keys[-1]}[{part}]"] if keys else [str(part)]
             continue
-        if is_named:
-            # A name that the user gave, such as a target's; what it names is described by `current`.
-            keys.append(str(part))
-            is_named = False
-            continue
-        fields = getattr(current, "model_fields", {})
-        if fields and part not in fields and item["type"] != "extra_forbidden":
-            continue
-        if not fields and keys:
-            continue
-        keys.append(str(part))
-        is_named = part in fields and get_origin(fields[part].annotation) is dict
-        current = _model_of(fields[part].annotation) if part in fields else None
+        is_branch = part not in place.fields and item["type"] != "extra_forbidden" if place.fields else bool(keys)
+        if place.takes_names or not is_branch:
+            keys.append(part)
+            place = place.below(part)
     return keys
-
-
-def _model_of(annotation: Any) -> Any:
-    for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate
-    return None
 
 
 def _messages(item: "ErrorDetails", keys: Sequence[str], model: type[BaseModel]) -> list[str]:
@@ -116,32 +107,55 @@ def _inner_path(path: str, message: str) -> str:
 
 
 def _known_keys(keys: Sequence[str], model: type[BaseModel]) -> list[str]:
-    current: Any = model
-    is_named = False
-    for key in keys[:-1]:
-        if is_named:
-            is_named = False
-            continue
-        fields = getattr(current, "model_fields", {})
-        is_named = key in fields and get_origin(fields[key].annotation) is dict
-        current = _model_of(fields[key].annotation) if key in fields else None
-    return list(getattr(current, "model_fields", {}))
+    """Returns the keys that may stand where the last of these keys does."""
+    return list(_place_of(keys[:-1], model).fields)
 
 
 def _example(keys: Sequence[str], model: type[BaseModel]) -> str:
-    current: Any = model
-    is_named = False
-    for depth, key in enumerate(keys, start=1):
-        if is_named:
-            is_named = False
-            continue
-        name = key.partition("[")[0]
-        fields = getattr(current, "model_fields", {})
-        if name not in fields:
-            return ""
-        field = fields[name]
-        if depth == len(keys) and field.examples:
-            return f"; for example {name}: {' or '.join(map(str, field.examples))}"
-        is_named = get_origin(field.annotation) is dict
-        current = _model_of(field.annotation)
-    return ""
+    field = _place_of(keys, model).field
+    if field is None or not field.examples:
+        return ""
+    return f"; for example {keys[-1].partition('[')[0]}: {' or '.join(map(str, field.examples))}"
+
+
+def _place_of(keys: Iterable[str], model: type[BaseModel]) -> "_Place":
+    place = _Place(model=model)
+    for key in keys:
+        place = place.below(key)
+    return place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A place in a study file, as the model of the file describes it.
+
+    Attributes:
+        model: Describes the mapping at this place; None for a plain value, and for what the model does not know.
+        field: What the key of this place stands for; None for a name that the user gave, such as a target's.
+        takes_names: Whether the keys below are names that the user gives, each with a mapping that `model` describes.
+    """
+
+    model: type[BaseModel] | None
+    field: FieldInfo | None = None
+    takes_names: bool = False
+
+    @property
+    def fields(self) -> Mapping[str, FieldInfo]:
+        """The keys that may stand below, with what they stand for; none below a plain value."""
+        return {} if self.model is None else self.model.model_fields
+
+    def below(self, key: str) -> "_Place":
+        """Returns the place of a key, which may end with the position in a list, such as `reuse[0]`."""
+        if self.takes_names:
+            return _Place(model=self.model)
+        field = self.fields.get(key.partition("[")[0])
+        if field is None:
+            return _Place(model=None)
+        return _Place(model=_model_of(field.annotation), field=field, takes_names=get_origin(field.annotation) is dict)
+
+
+def _model_of(annotation: Any) -> type[BaseModel] | None:
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
