@@ -67,7 +67,7 @@ def measure(
     from trainables.data.batches.tensors import SplitTensors, shared_tensor
     from trainables.specs.task import Task
     from trainables.specs.worker import TrainingSpec
-    from trainables.training.training import Training
+    from trainables.training.training import Training, TrainingRequest
 
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 10, count).astype(np.int32)
@@ -75,11 +75,13 @@ def measure(
     tensors = {"images": images, "labels": {"label": tf.constant(labels)}}
     cut = count // 10
     training = Training(
-        Variant(family="sequential", params={"optimizer": "adam", **params}, seed=1),
-        train=SplitTensors(**tensors, indices=np.arange(cut, count, dtype=np.int32)),
-        validation=SplitTensors(**tensors, indices=np.arange(cut, dtype=np.int32)),
-        task=Task.classification(input_shape=shape, num_classes=10),
-        spec=TrainingSpec(max_epochs=100, metric="val_accuracy", mode="max"),
+        TrainingRequest(
+            variant=Variant(family="sequential", params={"optimizer": "adam", **params}, seed=1),
+            train=SplitTensors(**tensors, indices=np.arange(cut, count, dtype=np.int32)),
+            validation=SplitTensors(**tensors, indices=np.arange(cut, dtype=np.int32)),
+            task=Task.classification(input_shape=shape, num_classes=10),
+            spec=TrainingSpec(max_epochs=100, metric="val_accuracy", mode="max"),
+        )
     )
     writer, row = CheckpointWriter(folder / "beside"), dict.fromkeys((*PARTS, "waited"), 0.0)
 

@@ -50,7 +50,7 @@ def measure(shape: tuple[int, int, int], count: int, params: dict[str, int]) -> 
     from trainables.data.batches.tensors import SplitTensors, shared_tensor
     from trainables.specs.task import Task
     from trainables.specs.worker import TrainingSpec
-    from trainables.training.training import Training
+    from trainables.training.training import Training, TrainingRequest
 
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (count, *shape), dtype=np.uint8)
@@ -64,7 +64,7 @@ def measure(shape: tuple[int, int, int], count: int, params: dict[str, int]) -> 
     spec = TrainingSpec(max_epochs=100, metric="val_accuracy", mode="max")
 
     def training() -> Training:
-        return Training(variant, train=train, validation=validation, task=task, spec=spec)
+        return Training(TrainingRequest(variant=variant, train=train, validation=validation, task=task, spec=spec))
 
     compiled, on_arrays, on_dataset = training(), training().model, training().model
     pixels, size = images.astype(np.float32), params["batch_size"]

@@ -51,7 +51,7 @@ def measure(family: str, params: dict[str, Any]) -> None:
     from trainables.specs.worker import DeviceSpec, TrainingSpec
     from trainables.training.cost import model_cost
     from trainables.training.devices import configure_devices
-    from trainables.training.training import Training
+    from trainables.training.training import Training, TrainingRequest
 
     def resident() -> float:
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4096 / 1e6
@@ -67,9 +67,11 @@ def measure(family: str, params: dict[str, Any]) -> None:
     task = Task.classification(input_shape=(32, 32, 3), num_classes=10)
     spec = TrainingSpec(max_epochs=2, metric="val_accuracy", mode="max")
     training = Training(
-        Variant(family=family, params=params, seed=1), train=train, validation=held, task=task, spec=spec
+        TrainingRequest(
+            variant=Variant(family=family, params=params, seed=1), train=train, validation=held, task=task, spec=spec
+        )
     )
-    training._trace()
+    training.trace()
     before, peak, is_done = resident(), 0.0, threading.Event()
 
     def watch() -> None:

@@ -68,7 +68,7 @@ def _work(job: tuple[dict[str, int], str]) -> list[dict[str, float]]:
     from trainables.specs.task import Task
     from trainables.specs.worker import DeviceSpec, TrainingSpec
     from trainables.training.devices import configure_devices
-    from trainables.training.training import Training
+    from trainables.training.training import Training, TrainingRequest
 
     free = os.sched_getaffinity(0)
     own = CoreLocks(Path(folder)).take(1, nodes=numa_nodes())
@@ -80,11 +80,13 @@ def _work(job: tuple[dict[str, int], str]) -> list[dict[str, float]]:
     split = split_tensors(Split(images=images, labels=labels, indices=np.arange(count, dtype=np.int32)))
     params = {"num_blocks": 3, "filters": 16, "batch_norm": True, "batch_size": 128}
     training = Training(
-        Variant(family="sequential", params=params, seed=0),
-        train=split,
-        validation=split,
-        task=Task.classification(input_shape=(side, side, 3), num_classes=10),
-        spec=TrainingSpec(max_epochs=10_000, metric="val_accuracy", mode="max"),
+        TrainingRequest(
+            variant=Variant(family="sequential", params=params, seed=0),
+            train=split,
+            validation=split,
+            task=Task.classification(input_shape=(side, side, 3), num_classes=10),
+            spec=TrainingSpec(max_epochs=10_000, metric="val_accuracy", mode="max"),
+        )
     )
     training.run_epoch()
 

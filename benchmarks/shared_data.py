@@ -118,7 +118,7 @@ def _work(told: str) -> None:
     from trainables.specs.dataset import DatasetInfo
     from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
     from trainables.training.devices import configure_devices
-    from trainables.training.training import Training
+    from trainables.training.training import Training, TrainingRequest
     from trainables.worker.trial_run import _open_splits
 
     info = DatasetInfo.from_json(json.loads(told))
@@ -128,7 +128,9 @@ def _work(told: str) -> None:
     configure_devices(spec.device)
     train, validation = _open_splits(spec)
     variant = Variant(family="sequential", params={"num_blocks": 1, "filters": 4, "batch_size": 128}, seed=0)
-    Training(variant, train=train, validation=validation, task=info.task, spec=training).run_epoch()
+    Training(
+        TrainingRequest(variant=variant, train=train, validation=validation, task=info.task, spec=training)
+    ).run_epoch()
     print("trained", flush=True)
     sys.stdin.read()
 

@@ -112,19 +112,21 @@ def measured(
     from trainables.data.batches.tensors import split_tensors
     from trainables.specs.worker import DeviceSpec, TrainingSpec
     from trainables.training.devices import configure_devices
-    from trainables.training.training import Training
+    from trainables.training.training import Training, TrainingRequest
 
     configure_devices(DeviceSpec(cpus=1))
     data = open_dataset(info)
     training = Training(
-        Variant(family="sequential", params={"num_blocks": 3, "filters": 8, "batch_size": 128}, seed=1),
-        train=split_tensors(data.train),
-        validation=split_tensors(data.validation),
-        task=info.task,
-        statistics=info.statistics,
-        spec=TrainingSpec(
-            max_epochs=epochs, metric="val_accuracy", mode="max", augment=AugmentSpec.model_validate(augment)
-        ),
+        TrainingRequest(
+            variant=Variant(family="sequential", params={"num_blocks": 3, "filters": 8, "batch_size": 128}, seed=1),
+            train=split_tensors(data.train),
+            validation=split_tensors(data.validation),
+            task=info.task,
+            statistics=info.statistics,
+            spec=TrainingSpec(
+                max_epochs=epochs, metric="val_accuracy", mode="max", augment=AugmentSpec.model_validate(augment)
+            ),
+        )
     )
     reports = [training.run_epoch() for _ in range(epochs)]
     return {

@@ -85,16 +85,18 @@ def make_training(job: Job, params: Mapping[str, Any], *, max_epochs: int) -> An
     from trainables.data.cache.prepare import open_dataset, prepare_dataset
     from trainables.specs.data import DataSpec
     from trainables.specs.worker import TrainingSpec
-    from trainables.training.training import Training
+    from trainables.training.training import Training, TrainingRequest
 
     spec = DataSpec.model_validate(data_section(job.source, limit=job.limit)).resolved(Path.cwd())
     dataset = open_dataset(prepare_dataset(spec, job.seed))
     return Training(
-        Variant(family="sequential", params=dict(params), seed=1),
-        train=split_tensors(dataset.train),
-        validation=split_tensors(dataset.validation),
-        task=dataset.info.task,
-        spec=TrainingSpec(max_epochs=max_epochs, metric="val_accuracy", mode="max"),
+        TrainingRequest(
+            variant=Variant(family="sequential", params=dict(params), seed=1),
+            train=split_tensors(dataset.train),
+            validation=split_tensors(dataset.validation),
+            task=dataset.info.task,
+            spec=TrainingSpec(max_epochs=max_epochs, metric="val_accuracy", mode="max"),
+        )
     )
 
 

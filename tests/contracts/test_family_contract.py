@@ -304,7 +304,7 @@ def training_on(digits, studies, several, variant_of):
     from trainables.data.batches.tensors import split_tensors
     from trainables.data.cache.dataset import Split
     from trainables.specs.worker import TrainingSpec
-    from trainables.training.training import Training
+    from trainables.training.training import Training, TrainingRequest
 
     pixels, classes = digits
     means = (pixels.reshape(-1, 2, 4, 8).mean(axis=(2, 3)) / 255).astype(np.float32)
@@ -322,7 +322,7 @@ def training_on(digits, studies, several, variant_of):
         own = {} if is_alone else several.params.get(family, {})
         spec = TrainingSpec(max_epochs=12, metric="val_loss", mode="min", study_dir=study_dir)
         variant = variant_of(family, **(RICH[family] | {"learning_rate": 0.01} | own | params))
-        return Training(variant, train=split, validation=split, task=task, spec=spec)
+        return Training(TrainingRequest(variant=variant, train=split, validation=split, task=task, spec=spec))
 
     return make
 

@@ -110,7 +110,7 @@ def variant_of():
 def training_of(splits):
     """Makes a fresh Training of a variant on the small splits."""
     from trainables.machine.imports import spare_imports
-    from trainables.training.training import Training
+    from trainables.training.training import Training, TrainingRequest
 
     spare_imports()
 
@@ -118,7 +118,7 @@ def training_of(splits):
         train, validation = splits
         spec = {"study_dir": STUDIES, **spec}
         spec = TrainingSpec(max_epochs=max_epochs, metric="val_accuracy", mode="max", **spec)
-        return Training(variant, train=train, validation=validation, task=TASK, spec=spec)
+        return Training(TrainingRequest(variant=variant, train=train, validation=validation, task=TASK, spec=spec))
 
     return make
 

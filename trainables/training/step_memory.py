@@ -20,7 +20,8 @@ from trainables.progress import OnProgress
 from trainables.specs.dataset import DatasetInfo
 from trainables.specs.worker import DeviceSpec, TrainingSpec
 from trainables.training.devices import configure_devices
-from trainables.training.training import MIN_VALIDATION_BATCH, Training
+from trainables.training.epochs import MIN_VALIDATION_BATCH
+from trainables.training.training import Training, TrainingRequest
 
 logger = logging.getLogger(__name__)
 
@@ -73,13 +74,15 @@ def _step_mib(
     train, validation = splits
     batch: Any = FAMILIES[variant.family].with_defaults(variant.params)["batch_size"]
     training: Any = Training(
-        variant,
-        # One batch is an epoch here.
-        train=replace(train, indices=train.indices[:batch]),
-        validation=replace(validation, indices=validation.indices[: max(batch, MIN_VALIDATION_BATCH)]),
-        task=dataset.task,
-        spec=spec,
-        statistics=dataset.statistics,
+        TrainingRequest(
+            variant=variant,
+            # One batch is an epoch here.
+            train=replace(train, indices=train.indices[:batch]),
+            validation=replace(validation, indices=validation.indices[: max(batch, MIN_VALIDATION_BATCH)]),
+            task=dataset.task,
+            spec=spec,
+            statistics=dataset.statistics,
+        )
     )
     if not tf.config.list_logical_devices("GPU"):
         return training.estimated_memory_mb() * 1e6 / _MIB

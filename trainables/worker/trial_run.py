@@ -230,7 +230,7 @@ class TrialRun:
         from trainables.steps.replicas import own_replicas
         from trainables.training.devices import configure_devices, missing_gpus, rewrite_graphs_once
         from trainables.training.precision import demand_precision
-        from trainables.training.training import Training
+        from trainables.training.training import Training, TrainingRequest
 
         spare_imports()
         configure_devices(self.spec.device)
@@ -246,14 +246,16 @@ class TrialRun:
         # A checkpoint may be of a training in micro-batches, which is traced otherwise.
         is_new = self._num_micro_batches == self._next_epoch == 1 and not saved_epochs(self._folder)
         training = (self._traced.take(self.variant) if is_new else None) or Training(
-            self.variant,
-            train=train,
-            validation=validation,
-            task=self.spec.dataset.task,
-            spec=self.spec.training,
-            statistics=self.spec.dataset.statistics,
-            num_micro_batches=self._num_micro_batches,
-            replicas=own_replicas(self.spec.device),
+            TrainingRequest(
+                variant=self.variant,
+                train=train,
+                validation=validation,
+                task=self.spec.dataset.task,
+                spec=self.spec.training,
+                statistics=self.spec.dataset.statistics,
+                num_micro_batches=self._num_micro_batches,
+                replicas=own_replicas(self.spec.device),
+            )
         )
         training.overhead_seconds.update(overhead)
         _show_augmentation(self.spec, train)

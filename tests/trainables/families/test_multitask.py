@@ -14,7 +14,7 @@ from trainables.specs.targets import TargetSpec, metric_modes
 from trainables.specs.task import Target, Task
 from trainables.specs.worker import TrainingSpec
 from trainables.steps.class_weights import balanced_weights
-from trainables.training.training import Training
+from trainables.training.training import Training, TrainingRequest
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -74,7 +74,11 @@ def made(digits, labels):
         )
         variant = Variant(family="multitask", params={"filters": 4, "batch_size": 32, **params}, seed=5)
         spec = TrainingSpec(max_epochs=max_epochs, metric=metric, mode=mode, augment=augment or AugmentSpec())
-        return Training(variant, train=train, validation=validation, task=task, spec=spec, statistics=statistics)
+        return Training(
+            TrainingRequest(
+                variant=variant, train=train, validation=validation, task=task, spec=spec, statistics=statistics
+            )
+        )
 
     return make
 
@@ -113,7 +117,7 @@ def test_reports_have_exactly_the_metrics_that_the_study_may_choose_from(names, 
 def test_every_head_is_validated_exactly_over_all_images_the_ragged_last_batch_included(made):
     training = made(ALL)
     metrics = training.run_epoch().metrics
-    images, labels = gather_batch(training._validation, training._validation.indices)
+    images, labels = gather_batch(training._data.validation, training._data.validation.indices)
     labels = {name: values.numpy() for name, values in labels.items()}
     outputs = {name: values.numpy() for name, values in training.model(images, training=False).items()}
     means = {name: values.mean() for name, values in losses_of(outputs, labels).items()}
@@ -133,7 +137,7 @@ def test_every_head_is_validated_exactly_over_all_images_the_ragged_last_batch_i
 @pytest.mark.parametrize(("smoothing", "class_weights"), [(0.0, "balanced"), (0.2, "none")])
 def test_training_losses_are_smoothed_and_weighted_by_head(smoothing, class_weights, made):
     training = made(ALL, **STILL, label_smoothing=smoothing, class_weights=class_weights)
-    images, labels = gather_batch(training._train, training._train.indices)
+    images, labels = gather_batch(training._data.train, training._data.train.indices)
     labels = {name: values.numpy() for name, values in labels.items()}
     losses = losses_of(training.model(images, training=False), labels, smoothing=smoothing)
     if class_weights == "balanced":
@@ -150,9 +154,9 @@ def test_a_mixed_image_counts_the_labels_of_both_in_every_head(augment, made):
     import tensorflow as tf
 
     training = made(PAIR, **STILL, augment=augment)
-    plan = training._augmenter.plan(tf.constant(1))
-    rows = tf.constant(training._train.indices)
-    batch = training._augmenter.batch(rows, plan=plan, fetch=lambda some: gather_batch(training._train, some))
+    plan = training._data.augmenter.plan(tf.constant(1))
+    rows = tf.constant(training._data.train.indices)
+    batch = training._data.augmenter.batch(rows, plan=plan, fetch=lambda some: gather_batch(training._data.train, some))
     inputs = {"left": batch.images[..., :1], "right": batch.images[..., 1:]}
     outputs, share = training.model(inputs, training=False), batch.weights.numpy()
     own, others = (

@@ -18,7 +18,7 @@ from trainables.specs.data import DataSpec
 from trainables.specs.pixels import NORMALIZATIONS, PixelStatistics, pixel_scaling
 from trainables.specs.task import Task
 from trainables.specs.worker import TrainingSpec
-from trainables.training.training import Training
+from trainables.training.training import Training, TrainingRequest
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -109,7 +109,11 @@ def test_standardisation_is_learned_from_training_rows_alone_and_restored_as_it_
     variant = variant_of(family, normalization="standardize")
     spec = TrainingSpec(max_epochs=1, metric="val_accuracy", mode="max")
     statistics = pixel_statistics(pixel_moments(np.asarray(train.images)), train.indices, num_pixels=64)
-    training = Training(variant, train=train, validation=validation, task=TASK, spec=spec, statistics=statistics)
+    training = Training(
+        TrainingRequest(
+            variant=variant, train=train, validation=validation, task=TASK, spec=spec, statistics=statistics
+        )
+    )
     report = training.run_epoch()
     pixels = np.asarray(train.images)[train.indices].astype(np.float32)
     standard = first_layer(training.model).predict(pixels, verbose=0)

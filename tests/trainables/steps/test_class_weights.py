@@ -11,7 +11,7 @@ from trainables.data.cache.dataset import Split
 from trainables.specs.task import Task
 from trainables.specs.worker import TrainingSpec
 from trainables.steps.class_weights import balanced_weights
-from trainables.training.training import Training
+from trainables.training.training import Training, TrainingRequest
 
 TASK = Task.classification(input_shape=(4, 4, 1), num_classes=2)
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -52,7 +52,7 @@ def report_of(unbalanced, variant_of):
         train, validation = unbalanced
         variant = variant_of(num_blocks=1, dropout=0.0, batch_norm=False, class_weights=class_weights, **params)
         spec = TrainingSpec(max_epochs=epochs, metric="val_accuracy", mode="max")
-        training = Training(variant, train=train, validation=validation, task=TASK, spec=spec)
+        training = Training(TrainingRequest(variant=variant, train=train, validation=validation, task=TASK, spec=spec))
         return list(training.epochs())[-1].metrics
 
     return train
@@ -70,7 +70,7 @@ def test_the_first_loss_is_the_mean_of_the_classes_losses(report_of, unbalanced,
     train, _ = unbalanced
     variant = variant_of(num_blocks=1, dropout=0.0, batch_norm=False, batch_size=200, class_weights="balanced")
     spec = TrainingSpec(max_epochs=1, metric="val_accuracy", mode="max")
-    training = Training(variant, train=train, validation=train, task=TASK, spec=spec)
+    training = Training(TrainingRequest(variant=variant, train=train, validation=train, task=TASK, spec=spec))
     images, labels = train.images.numpy().astype(np.float32), train.labels["label"].numpy()
     chances = training.model(images, training=False).numpy()[np.arange(200), labels]
     expected = np.mean([-np.log(chances[labels == label]).mean() for label in (0, 1)])
@@ -86,7 +86,11 @@ def test_validation_is_never_weighted(unbalanced, variant_of):
             num_blocks=1, dropout=0.0, batch_norm=False, class_weights=class_weights, learning_rate=1e-8
         )
         spec = TrainingSpec(max_epochs=1, metric="val_accuracy", mode="max")
-        metrics = Training(variant, train=train, validation=train, task=TASK, spec=spec).run_epoch().metrics
+        metrics = (
+            Training(TrainingRequest(variant=variant, train=train, validation=train, task=TASK, spec=spec))
+            .run_epoch()
+            .metrics
+        )
         return metrics["val_loss"], metrics["val_accuracy"], metrics["loss"], metrics["accuracy"]
 
     plain, balanced = validated("none"), validated("balanced")

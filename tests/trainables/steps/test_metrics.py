@@ -88,13 +88,15 @@ def test_a_training_reports_the_metrics_that_the_study_promises(training_of, var
 
     from trainables.specs.task import Task
     from trainables.specs.worker import TrainingSpec
-    from trainables.training.training import Training
+    from trainables.training.training import Training, TrainingRequest
 
     names = ("accuracy", "top_2_accuracy", "f1_score", "auc")
     task = Task.classification(input_shape=(8, 8, 1), num_classes=10)
     task = replace(task, targets=(replace(task.targets[0], metrics=names),))
     spec = TrainingSpec(max_epochs=1, metric="val_f1_score", mode="max")
-    report = Training(variant_of(), train=splits[0], validation=splits[1], task=task, spec=spec).run_epoch()
+    report = Training(
+        TrainingRequest(variant=variant_of(), train=splits[0], validation=splits[1], task=task, spec=spec)
+    ).run_epoch()
     assert set(report.metrics) == set(metric_modes({"label": TargetSpec(metrics=names)}))
 
 

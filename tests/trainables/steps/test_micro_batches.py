@@ -15,7 +15,7 @@ from trainables.specs.worker import TrainingSpec
 from trainables.steps.compiling import make_optimizer
 from trainables.steps.micro_batches import GradientSums, micro_batch_size
 from trainables.steps.schedules import Horizon
-from trainables.training.training import Training
+from trainables.training.training import Training, TrainingRequest
 
 #: Nothing of it depends on which images are seen together, or on how often something is drawn.
 PLAIN = {"batch_norm": False, "dropout": 0.0, "batch_size": 32}
@@ -83,7 +83,7 @@ def test_phase_with_a_fresh_optimizer_is_cut_alike(training_of, variant_of):
         training = training_of(variant_of(**PLAIN), max_epochs=2)
         training.num_micro_batches = num_micro_batches
         training.run_epoch()
-        training._enter_phase_of(epoch=2)
+        training._compiled = training._compile_for(epoch=2)
         training.run_epoch()
         return training
 
@@ -221,7 +221,9 @@ def test_a_training_may_be_made_for_micro_batches(splits, task, variant_of):
     spec = TrainingSpec(max_epochs=1, metric="val_accuracy", mode="max")
     train, validation = splits
     training = Training(
-        variant_of(**PLAIN), train=train, validation=validation, task=task, spec=spec, num_micro_batches=3
+        TrainingRequest(
+            variant=variant_of(**PLAIN), train=train, validation=validation, task=task, spec=spec, num_micro_batches=3
+        )
     )
     assert training.num_micro_batches == 3
     assert training.run_epoch().is_last

@@ -28,7 +28,7 @@ from trainables.training.devices import configure_devices
 from trainables.errors import InfeasibleError
 from trainables.steps.replicas import Replicas
 from trainables.specs.task import Task
-from trainables.training.training import Training
+from trainables.training.training import Training, TrainingRequest
 from trainables.specs.worker import DeviceSpec, TrainingSpec
 
 configure_devices(DeviceSpec(cpus=1))
@@ -43,11 +43,12 @@ SMALL = {"num_blocks": 1, "filters": 4, "batch_size": 32, "learning_rate": 0.01,
 
 def training(count, *, family="sequential", augment=None, **params):
     spec = TrainingSpec(max_epochs=3, metric="val_accuracy", mode="max", augment=AugmentSpec(**(augment or {})))
-    return Training(
-        Variant(family=family, params={**SMALL, **params}, seed=7), train=train, validation=validation, spec=spec,
+    return Training(TrainingRequest(
+        variant=Variant(family=family, params={**SMALL, **params}, seed=7),
+        train=train, validation=validation, spec=spec,
         task=Task.classification(input_shape=(8, 8, 1), num_classes=10),
         replicas=Replicas([f"CPU:{number}" for number in range(count)]),
-    )
+    ))
 
 def copied(state):
     return {name: array.copy() for name, array in state.items()}

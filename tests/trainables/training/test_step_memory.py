@@ -26,7 +26,7 @@ def need(dataset, variant_of, one_thread, monkeypatch):
         left, epochs = list(peaks), []
 
         def run_epoch(training):
-            epochs.append((len(training._train.indices), len(training._validation.indices)))
+            epochs.append((len(training._data.train.indices), len(training._data.validation.indices)))
             if error is not None:
                 raise error
 

@@ -39,19 +39,21 @@ def data_of(prepare, sources):
 def training_on(data_of, variant_of):
     """Makes a fresh Training: `training_on("png", 0, augment=MIXED)`."""
     from trainables.data.batches.tensors import split_tensors
-    from trainables.training.training import Training
+    from trainables.training.training import Training, TrainingRequest
 
     def make(name, memory_gb, *, augment):
         data = data_of(name, memory_gb)
         train, validation = split_tensors(data.train), split_tensors(data.validation)
         assert train.is_streamed is validation.is_streamed is (memory_gb == 0)
         return Training(
-            variant_of(batch_size=16),
-            train=train,
-            validation=validation,
-            task=data.info.task,
-            statistics=data.info.statistics,
-            spec=TrainingSpec(max_epochs=2, metric="val_loss", mode="min", augment=AugmentSpec(**augment)),
+            TrainingRequest(
+                variant=variant_of(batch_size=16),
+                train=train,
+                validation=validation,
+                task=data.info.task,
+                statistics=data.info.statistics,
+                spec=TrainingSpec(max_epochs=2, metric="val_loss", mode="min", augment=AugmentSpec(**augment)),
+            )
         )
 
     return make

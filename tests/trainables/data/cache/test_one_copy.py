@@ -21,7 +21,7 @@ from search_spaces import Variant
 from trainables.specs.dataset import DatasetInfo
 from trainables.training.devices import configure_devices
 from trainables.specs.data import DataSpec
-from trainables.training.training import Training
+from trainables.training.training import Training, TrainingRequest
 from trainables.worker.trial_run import _open_splits
 from trainables.machine.processes import own_memory_mb
 from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
@@ -36,7 +36,8 @@ before = own_memory_mb()
 train, validation = _open_splits(spec)
 grown = own_memory_mb() - before
 variant = Variant(family="sequential", params={"num_blocks": 1, "filters": 2, "batch_size": 256}, seed=0)
-Training(variant, train=train, validation=validation, task=info.task, spec=training).run_epoch()
+request = TrainingRequest(variant=variant, train=train, validation=validation, task=info.task, spec=training)
+Training(request).run_epoch()
 print(grown, flush=True)
 sys.stdin.read()
 """

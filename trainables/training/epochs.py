@@ -1,0 +1,231 @@
+"""The epochs of one phase of a training as compiled functions, each called once an epoch."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trainables.data.augment.augmenter import Augmenter
+from trainables.data.batches.streaming import Piece, each_batch, each_piece
+from trainables.data.batches.tensors import Batch, SplitTensors, gather_batch
+from trainables.families.parts.blocks import without_penalties
+from trainables.families.parts.inputs import example_data
+from trainables.families.parts.phases import Phase
+from trainables.specs.task import Task
+from trainables.steps.class_weights import balanced_weights
+from trainables.steps.compiling import compile_model
+from trainables.steps.fused_batch_norm import fuse_batch_norm
+from trainables.steps.metrics import metric_values
+from trainables.steps.micro_batches import GradientSums, micro_batch_size
+from trainables.steps.replicas import Replicas
+from trainables.steps.schedules import Horizon
+from trainables.steps.step_data import step_data
+from trainables.training.dynamic_parameters import DynamicParameters, InitialState
+from trainables.training.state import averaged, state_variables, untracked_variables
+
+#: Validation keeps no gradients, so its batches may be larger than the training's.
+MIN_VALIDATION_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochData:
+    """What the epochs of a training run on, the same in all phases.
+
+    Args:
+        train: The training split.
+        validation: The validation split.
+        task: What the model gets and must predict.
+        augmenter: Varies the training images.
+        class_weights: Weights of classes by target; empty where all weigh the same.
+        replicas: The devices that batches are divided among.
+    """
+
+    train: SplitTensors
+    validation: SplitTensors
+    task: Task
+    augmenter: Augmenter
+    class_weights: Mapping[str, tf.Tensor]
+    replicas: Replicas
+
+
+class CompiledPhase:
+    """A model compiled for one phase with a fresh optimizer, and the phase's epochs as functions.
+
+    Args:
+        model: Compiled in place.
+        data: What its epochs run on.
+        phase: Which layers learn, and how fast.
+        params: The variant's complete parameters.
+        num_epochs: Epochs of the phase.
+    """
+
+    def __init__(
+        self, model: keras.Model, data: EpochData, *, phase: Phase, params: Mapping[str, Any], num_epochs: int
+    ) -> None:
+        self.phase = phase
+        self._model, self._data, self._params = model, data, phase.params(params)
+        self._train_epoch: Any = None
+        self._validate_all: Any = None
+        self._sums: GradientSums | None = None
+        self._untracked: Mapping[str, Any] = {}
+        phase.prepare(model)
+        horizon = _horizon(data.train, self._params, num_epochs=num_epochs)
+        with data.replicas.scope():
+            self._losses = compile_model(model, self._params, task=data.task, horizon=horizon)
+            _create_variables(model, data.task)
+        fuse_batch_norm(model)
+        self._dynamic = DynamicParameters(model, self._params)
+        self._initial = InitialState(self.variables)
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """Every variable that the next epoch depends on, by name; those that Keras does not list once it is traced."""
+        return {**state_variables(self._model), **self._untracked}
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether its functions are there."""
+        return self._train_epoch is not None
+
+    @property
+    def can_begin_again(self) -> bool:
+        """Whether `begin_again` can make of it what a new one would be, and is worth it."""
+        return self.is_traced and self._sums is None and not self._untracked and self._initial.is_kept
+
+    def begin_again(self, params: Mapping[str, Any]) -> None:
+        """Sets all variables to what they began with, and the dynamic parameters to those of another variant."""
+        self._initial.restore(self.variables)
+        self._dynamic.set(self.phase.params(params))
+
+    def trace(self, *, num_micro_batches: int) -> None:
+        """Makes the functions that `train` and `validate` call.
+
+        Args:
+            num_micro_batches: Pieces that each batch is trained in.
+
+        Raises:
+            MicroBatchError: If the model cannot be trained in micro-batches, and is to be.
+        """
+        model, replicas = self._model, self._data.replicas
+        rows = tf.TensorSpec([None], tf.int32)
+        replicas.check(self._params, num_micro_batches=num_micro_batches)
+        if num_micro_batches > 1:
+            self._sums = GradientSums(model.optimizer, model.trainable_variables)
+
+        def train(order: tf.Tensor, epoch: tf.Tensor) -> dict[str, tf.Tensor]:
+            return self._train_steps(order, epoch, num_micro_batches=num_micro_batches)
+
+        def validate(rows: tf.Tensor) -> dict[str, tf.Tensor]:
+            return self._validation_steps(rows, num_micro_batches=num_micro_batches)
+
+        # XLA is a matter of the device, not of this loop: see compile_model. Keras's fit() does without AutoGraph, too.
+        compiled = tf.function(train, autograph=False)
+        self._train_epoch = compiled.get_concrete_function(rows, tf.TensorSpec([], tf.int32))
+        with self._losses.without_smoothing(), without_penalties(model):
+            self._validate_all = tf.function(validate, autograph=False).get_concrete_function(rows)
+        sums = self._sums.variables if self._sums else ()
+        self._untracked = untracked_variables(
+            self._train_epoch.graph,
+            known=[*model.variables, *model.optimizer.variables],
+            metrics=model.metrics_variables,
+            scratch=[*self._dynamic.variables, *sums, *replicas.copies_of(model)],
+        )
+
+    def train(self, order: np.ndarray, *, epoch: int) -> dict[str, float]:
+        """Trains one epoch and returns its metrics.
+
+        Args:
+            order: int32 (images,), the rows of the training split in the order of this epoch.
+            epoch: From 1.
+        """
+        self._model.reset_metrics()
+        metrics = _floats(self._train_epoch(tf.constant(order), tf.constant(epoch)))
+        self._data.replicas.merge_replicas(self._model)
+        return metrics
+
+    def validate(self) -> dict[str, float]:
+        """Returns the metrics of the validation split, of the averaged weights where there are any."""
+        self._model.reset_metrics()
+        with averaged(self._model):
+            return _floats(self._validate_all(tf.constant(self._data.validation.indices)))
+
+    def _train_steps(self, order: tf.Tensor, epoch: tf.Tensor, *, num_micro_batches: int) -> dict[str, tf.Tensor]:
+        model, data = self._model, self._data
+        plan = data.augmenter.plan(epoch)
+
+        def make(rows: tf.Tensor) -> Batch:
+            return data.augmenter.batch(rows, plan=plan, fetch=lambda some: gather_batch(data.train, some))
+
+        def train(batch: Batch) -> None:
+            with self._losses.second_labels(batch.others, batch.weights):
+                model.train_step(step_data(batch, task=data.task, class_weights=data.class_weights))
+
+        size, is_streamed, sums = self._params["batch_size"], data.train.is_streamed, self._sums
+        if sums is None:
+            do = data.replicas.train(train, optimizer=model.optimizer)
+            each_batch(order, size=size, make=make, is_streamed=is_streamed, do=do)
+            return metric_values(model)
+
+        def train_piece(batch: Batch, piece: Piece) -> None:
+            with sums.of_piece(piece):
+                train(batch)
+
+        piece_size = micro_batch_size(size, num_images=data.train.num_images, num_micro_batches=num_micro_batches)
+        each_piece(order, size=size, piece_size=piece_size, make=make, is_streamed=is_streamed, do=train_piece)
+        return metric_values(model)
+
+    def _validation_steps(self, rows: tf.Tensor, *, num_micro_batches: int) -> dict[str, tf.Tensor]:
+        model, data = self._model, self._data
+
+        def make(some: tf.Tensor) -> Batch:
+            images, labels = gather_batch(data.validation, some)
+            return Batch(images=images, labels=labels)
+
+        def validate(batch: Batch) -> None:
+            model.test_step(step_data(batch, task=data.task))
+
+        # What training cannot hold at once may be too much for validation as well.
+        size = math.ceil(max(self._params["batch_size"], MIN_VALIDATION_BATCH) / num_micro_batches)
+        size = data.replicas.validation_size(size, num_images=data.validation.num_images)
+        do = data.replicas.validate(validate)
+        each_batch(rows, size=size, make=make, is_streamed=data.validation.is_streamed, do=do)
+        return metric_values(model)
+
+
+def class_weights_of(train: SplitTensors, params: Mapping[str, Any], *, task: Task) -> dict[str, tf.Tensor]:
+    """Returns the weights of classes by target, of classifications only; nothing where the variant asks for none."""
+    if params["class_weights"] == "none":
+        return {}
+    return {
+        target.name: tf.constant(
+            balanced_weights(train.labels[target.name].numpy()[train.indices], num_classes=target.size)
+        )
+        for target in task.targets
+        if target.kind == "classification"
+    }
+
+
+def _horizon(train: SplitTensors, params: Mapping[str, Any], *, num_epochs: int) -> Horizon:
+    steps_per_epoch = math.ceil(train.num_images / params["batch_size"])
+    return Horizon(steps_per_epoch=steps_per_epoch, max_epochs=num_epochs)
+
+
+def _create_variables(model: keras.Model, task: Task) -> None:
+    """Creates metric and optimizer variables now: a compiled function may not create them on a later trace."""
+    model.optimizer.build(model.trainable_variables)
+    inputs, labels = example_data(task, count=2)
+    if task.has_one_target and type(model).__module__.partition(".")[0] == "keras":
+        # No class of a user's: all that is missing are metrics, which need the shapes alone.
+        outputs = np.zeros((2, task.targets[0].size), np.float32)
+        model._compile_metrics.build(labels, outputs)
+        model._compile_loss.build(labels, outputs)
+    # Keras's own fit() calls this, too. It runs no kernel and leaves what is built, so no weight or seed changes.
+    model._symbolic_build(data_batch=(inputs, labels))
+
+
+def _floats(metrics: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in metrics.items()}
