@@ -218,6 +218,7 @@ TYPES_AND_BOUNDS = [
     ("top", also("export: {top: -1}"), "export.top", "got -1", "for example top: 3"),
     ("format", also("export: {formats: [onx]}"), "export.formats[0]", "got 'onx'", "one of keras, saved_model"),
     ("no format", also("export: {formats: []}"), "export.formats", "got []", "at least 1"),
+    ("number for a run", also("reuse: [3]"), "reuse[0]", "got 3", "for example reuse: runs/old"),
     ("text for a list", also("export: {formats: keras}"), "export.formats", "got 'keras'", "[keras, saved_model]"),
 ]
 
