@@ -245,3 +245,35 @@ def test_paths_of_the_repository_in_sentences_exist():
     found = {(path.name, name) for path in PAGES for name in REPOSITORY_PATH.findall(path.read_text(encoding="utf-8"))}
     assert len(found) > 20
     assert [item for item in sorted(found) if not (ROOT / item[1]).exists()] == []
+
+
+def test_messages_on_the_page_of_errors_are_messages_of_the_code():
+    source = "".join(
+        path.read_text(encoding="utf-8")
+        for package in ("search_spaces", "trainables", "orchestrator")
+        for path in (ROOT / package).rglob("*.py")
+    )
+    joined = re.sub(r'"\s*\n\s*f?"', "", source)
+    table = (DOCS / "reference" / "errors.md").read_text(encoding="utf-8").partition("## Messages by cause")[2]
+    messages = re.findall(r"^\* - `(.+)`$", table, re.MULTILINE)
+    parts = {part for message in messages for part in re.split(r"'?\.\.\.'?", message) if len(part) > 5}
+    assert len(messages) > 8
+    assert [part for part in parts if part.strip(" ?;,") not in joined] == []
+
+
+def test_versions_of_formats_on_the_page_are_those_of_the_code():
+    from orchestrator.cluster import environment
+    from orchestrator.journal.records import JOURNAL_SCHEMA
+    from orchestrator.results import tables
+    from trainables.checkpoints import checkpoint
+    from trainables.exporting import manifest
+
+    page = (DOCS / "reference" / "run-folder.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"^\* - `([^`]+)`[^\n]*\n  - (\d+)$", page, re.MULTILINE))
+    assert {name: int(version) for name, version in shown.items()} == {
+        "environment.json": environment.SCHEMA_VERSION,
+        "journal.jsonl": JOURNAL_SCHEMA,
+        "trials.parquet": tables.SCHEMA_VERSION,
+        "checkpoints/<trial>/": checkpoint.SCHEMA_VERSION,
+        "exports/<rank>-<trial>/": manifest.SCHEMA_VERSION,
+    }
