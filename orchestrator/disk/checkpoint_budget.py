@@ -1,4 +1,4 @@
-"""Which checkpoints may go: the study's state and sizes on disk in, what to delete or reduce out; touches nothing."""
+"""Decides which checkpoints may go: the study's state and the sizes on disk in, a plan out; touches no file."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from orchestrator.results.ranking import ranked_trials
 class Role(StrEnum):
     """What a trial's checkpoints are for."""
 
-    RESUMABLE = "resumable"  # it goes on from them
-    LEADER = "leader"  # its best weights are, or would be, exported
-    LOSER = "loser"  # nobody asks for them, unless the study is extended
+    RESUMABLE = "resumable"  # the trial goes on from them
+    LEADER = "leader"  # the study exports, or would export, the best weights
+    LOSER = "loser"  # needed only if the user extends the study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointRole:
-    """What the journal says of a trial that matters here.
+    """A trial, with what its checkpoints are for.
 
     Args:
         trial: Its name.
         role: What its checkpoints are for.
-        best_epoch: Whose weights would be exported; None without a report.
+        best_epoch: The epoch whose weights an export would take; None without a report.
     """
 
     trial: str
@@ -36,11 +36,11 @@ class StoredCheckpoint:
     """A checkpoint on disk.
 
     Args:
-        trial: Whose.
-        epoch: Of which epoch.
+        trial: The name of its trial.
+        epoch: The epoch that it was saved after.
         is_reduced: Whether only weights are left of it.
-        size_bytes: What it takes.
-        weights_bytes: What it would take as weights alone, as far as known; else `size_bytes`.
+        size_bytes: Its size on disk.
+        weights_bytes: Its size as weights alone; `size_bytes` if that size is unknown.
     """
 
     trial: str
@@ -51,7 +51,7 @@ class StoredCheckpoint:
 
 
 class Step(StrEnum):
-    """What becomes of a checkpoint."""
+    """What the keeper does with a checkpoint."""
 
     DELETE = "delete"
     REDUCE = "reduce"  # to weights alone
@@ -59,12 +59,12 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Eviction:
-    """One thing to do.
+    """One step of a plan.
 
     Args:
-        held: With what.
-        step: What to do with it.
-        is_for_budget: Whether the budget asks for it; else it would be done anyway.
+        held: The checkpoint.
+        step: What to do with the checkpoint.
+        is_for_budget: Whether the budget asks for the step; if not, a plan without a budget has it as well.
     """
 
     held: StoredCheckpoint
@@ -74,12 +74,12 @@ class Eviction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to do, in this order, and what is left then.
+    """The steps that bring checkpoints within their budget, and what is left afterwards.
 
     Args:
-        evictions: What to do.
-        size_bytes: What all checkpoints take afterwards.
-        is_over: Whether that is more than the budget, because the rest is needed.
+        evictions: The steps, in the order to take them.
+        size_bytes: The size of all checkpoints afterwards.
+        is_over: Whether that is more than the budget, because the study needs the rest.
     """
 
     evictions: Sequence[Eviction]
@@ -91,7 +91,8 @@ def roles(state: StudyState, *, top: int) -> list[CheckpointRole]:
     """Returns all trials of a study: those that can go on, then the ended ones, best first.
 
     Args:
-        top: How many of the best the study exports; one leads in any case, and so does whatever was exported.
+        top: How many of the best trials the study exports. The best one, and each trial that was exported, is a leader
+            in any case.
     """
     header, trials = state.header, list(state.trials.values())
     ranked = {trial.name: None for trial, _ in ranked_trials(trials, metric=header.metric, mode=header.mode)}
@@ -103,14 +104,14 @@ def roles(state: StudyState, *, top: int) -> list[CheckpointRole]:
 
 
 def roles_without_budget(state: StudyState, names: Iterable[str]) -> list[CheckpointRole]:
-    """Returns some trials for a plan without a budget, which asks for no ranks: whatever ended counts as a leader."""
+    """Returns some trials for a plan without a budget, which needs no ranks: every trial that ended is a leader."""
     return [_role(state, name, role=Role.LEADER if state.trials[name].has_ended else Role.RESUMABLE) for name in names]
 
 
 def plan_evictions(
     held: Iterable[StoredCheckpoint], of_trials: Sequence[CheckpointRole], *, budget_bytes: float | None
 ) -> Plan:
-    """Returns what may and must go.
+    """Returns the plan of what to delete or reduce.
 
     Without a budget, ended trials keep their newest and their best checkpoint. Within one, losers lose everything, the
     worst first, and then leaders all but their best weights. Trials that can go on, and those that the study does not
@@ -151,7 +152,7 @@ def _role(state: StudyState, name: str, *, role: Role) -> CheckpointRole:
 
 
 def _outdated(items: Sequence[StoredCheckpoint], trial_role: CheckpointRole) -> list[StoredCheckpoint]:
-    """Returns what an ended trial does not use: neither newest nor best, or weights whose whole checkpoint is there."""
+    """Returns checkpoints that an ended trial does not use: neither newest nor best, or doubles of whole ones."""
     whole = {item.epoch for item in items if not item.is_reduced}
     kept = {trial_role.best_epoch, max(whole, default=None)}
     return [item for item in items if item.epoch not in kept or (item.is_reduced and item.epoch in whole)]

@@ -1,4 +1,4 @@
-"""Keeps the checkpoints of a run within their budget while it is at work; `checkpoint_budget` decides what goes."""
+"""Keeps the checkpoints of a run within their budget while its driver works; `checkpoint_budget` decides what goes."""
 
 import logging
 from collections.abc import Callable
@@ -35,7 +35,7 @@ _WHY = "to keep storage.checkpoint_budget_gb"
 
 
 class CheckpointKeeper:
-    """Deletes checkpoints that nobody needs, every few seconds on a thread of its own, and once more at the end.
+    """Deletes what the study does not need, every few seconds on a thread of its own, and once more at the end.
 
     Args:
         folder: The run's.
@@ -116,7 +116,7 @@ class CheckpointKeeper:
         if not eviction.is_for_budget:
             self._evict(eviction)
         elif trial_role.role is Role.LEADER:
-            # The note follows the deed: a damaged checkpoint stays as it is.
+            # The note comes second, because a damaged checkpoint stays as it is.
             if self._evict(eviction):
                 left = "it can be exported, but not trained further"
                 self._note(trial_role, f"all but the weights of its best epoch was deleted {_WHY}; {left}")
@@ -154,7 +154,7 @@ class CheckpointKeeper:
             if trial_role.role is not Role.RESUMABLE and trial_role.trial not in self._finished:
                 trial = self._folder.checkpoints / trial_role.trial
                 remove_abandoned(trial)
-                # A worker may still be deleting what was pruned.
+                # The worker may still be deleting checkpoints that it pruned.
                 with suppress(FileNotFoundError):
                     for place in [*trial.glob("epoch-*/*"), *trial.glob("epoch-*")]:
                         sync(place)

@@ -1,4 +1,4 @@
-"""Room on disk: where a study writes, what it will still write as far as that is known, and watching what is free."""
+"""Free room on disk: the disks that a driver writes to, and the room that the rest of a study needs."""
 
 import os
 import shutil
@@ -12,12 +12,14 @@ from orchestrator.runs.paths import RunFolder
 from orchestrator.study.spec import StudySpec
 from orchestrator.text import size_in_words
 
-#: Checkpoints of a trial at work: its newest, the one before, and its best.
+#: Checkpoints of a trial at work: its newest, the one before that, and its best.
 KEPT_AT_WORK = 3
-#: Of a trial that has ended, as long as none was measured.
+#: Checkpoints of a trial that has ended, as long as none was measured.
 KEPT_AT_END = 2
 _GB = 1e9
 _WEIGHT_BYTES = 4
+#: Less than a page and its directory entry: the next file fails.
+_AS_GOOD_AS_FULL_BYTES = 65_536
 #: Weights, an optimizer's three arrays, a running average and gathered gradients: no checkpoint has more.
 _STATE_BYTES_AT_MOST = 6 * _WEIGHT_BYTES
 
@@ -27,8 +29,8 @@ class Disk:
     """A file system that a study writes to.
 
     Args:
-        name: What the study keeps there, in words.
-        path: A folder on it, which may not be there yet.
+        name: What the driver keeps on it, as text for people.
+        path: A folder on it, which need not exist yet.
     """
 
     name: str
@@ -36,7 +38,7 @@ class Disk:
 
     @property
     def free_bytes(self) -> int:
-        """How much an ordinary user may still write there."""
+        """The room that an ordinary user may still fill."""
         return shutil.disk_usage(_existing(self.path)).free
 
 
@@ -59,7 +61,7 @@ def study_places(folder: RunFolder, *, cache: Path, has_own_ray: bool) -> list[D
 
 
 def shortage(places: Sequence[Disk], *, min_free_gb: float) -> str:
-    """Returns where less is free than there must be, and what to do; an empty text if there is room everywhere."""
+    """Returns the first disk with less room than storage.min_free_gb, and what to do; an empty text without one."""
     for place in places:
         free = place.free_bytes
         if free < min_free_gb * _GB:
@@ -70,32 +72,29 @@ def shortage(places: Sequence[Disk], *, min_free_gb: float) -> str:
     return ""
 
 
-def full_places(places: Sequence[Disk], *, is_told: bool = False) -> str:
-    """Returns which places are as good as full, to be told with an error that a full disk may have caused.
+def full_places(places: Sequence[Disk], *, is_certain: bool = False) -> str:
+    """Returns the disks that are as good as full, as an addition to an error that a full disk may have caused.
 
     Args:
-        is_told: Whether the system said that a disk is full: what did not fit may have been large, or be deleted again.
+        is_certain: Whether the system reported a full disk. If no disk is full now, because the file that did not fit
+            was large or is deleted again, the disk with the least room is named.
     """
     rooms = [(place.free_bytes, place) for place in places]
     full = [f"{place.path} ({place.name}) is full" for free, place in rooms if free < _AS_GOOD_AS_FULL_BYTES]
-    if is_told and not full:
+    if is_certain and not full:
         free, place = min(rooms, key=lambda room: room[0])
         full = [f"{size_in_words(free)} are free in {place.path} ({place.name})"]
     return f"; {' and '.join(full)}: make room there" if full else ""
 
 
-#: Less than a page and its directory entry: the next file fails.
-_AS_GOOD_AS_FULL_BYTES = 65_536
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpaceNeed:
-    """What a study will still write into its run folder.
+    """The room that the rest of a study takes in its run folder.
 
     Args:
-        total_bytes: As far as it is known; None where nothing is.
-        sure_bytes: What it cannot do without: one more checkpoint of each trial at work.
-        is_bound: Whether the total is the most that it can be, not what is expected.
+        total_bytes: All that it takes; None if that is unknown.
+        sure_bytes: What it needs in any case: one more checkpoint of each trial at work.
+        is_bound: Whether the total is an upper bound, not an estimate.
     """
 
     total_bytes: int | None
@@ -104,11 +103,11 @@ class SpaceNeed:
 
 
 def estimated_need(spec: StudySpec, state: StudyState, *, folder: RunFolder, num_concurrent: int) -> SpaceNeed:
-    """Returns what checkpoints and exports will take, from real checkpoints, else from the space's limits.
+    """Returns the room that checkpoints and exports will take, from checkpoints on disk, else from the space's limits.
 
-    Trials at once keep three checkpoints each, those that ended what such trials keep on average.
+    A trial at work keeps three checkpoints; a trial that ended keeps what such trials keep on average.
     """
-    # Another thread may be adding trials.
+    # Copied, because another thread may add trials.
     trials = list(state.trials.values())
     num_open = max(0, spec.num_trials - sum(trial.has_ended for trial in trials))
     at_work = min(num_concurrent, num_open)
@@ -127,7 +126,7 @@ def estimated_need(spec: StudySpec, state: StudyState, *, folder: RunFolder, num
     else:
         return SpaceNeed(total_bytes=None if budget is None else int(budget * _GB), is_bound=budget is not None)
     checkpoints = at_work * KEPT_AT_WORK * usual + (num_open - at_work) * kept
-    # Open trials have written a part of theirs already.
+    # Open trials have written a part of their checkpoints already.
     open_names = [name for name in sizes if name in state.trials and not state.trials[name].has_ended]
     checkpoints = max(0, checkpoints - sum(sum(sizes[name]) for name in open_names))
     if budget is not None:
@@ -139,7 +138,7 @@ def estimated_need(spec: StudySpec, state: StudyState, *, folder: RunFolder, num
 
 
 def need_in_words(need: SpaceNeed, *, place: Disk) -> str:
-    """Returns what a study needs and what is free, in one line."""
+    """Returns the room that a study needs and the room that is free, on one line."""
     free = f"{size_in_words(place.free_bytes)} free in {place.path}"
     if need.total_bytes is None:
         return f"disk: {free}; what checkpoints will take is known once the first trials have reported"
@@ -148,7 +147,7 @@ def need_in_words(need: SpaceNeed, *, place: Disk) -> str:
 
 
 def checkpoint_sizes(checkpoints: Path) -> dict[str, list[int]]:
-    """Returns the sizes in bytes of all checkpoints on disk, by trial; nothing is opened or followed elsewhere."""
+    """Returns the sizes in bytes of all checkpoints on disk, by trial; opens no file and follows no link."""
     return {trial.name: [_size(Path(epoch)) for epoch in _folders(Path(trial))] for trial in _folders(checkpoints)}
 
 
@@ -159,7 +158,7 @@ def _folders(folder: Path) -> list[os.DirEntry[str]]:
                 entry for entry in entries if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
             ]
     except OSError:
-        # Not there yet, or deleted meanwhile by the worker that it belongs to.
+        # The folder does not exist yet, or its worker has just deleted it.
         return []
 
 
@@ -172,7 +171,7 @@ def _size(folder: Path) -> int:
 
 
 def _existing(path: Path) -> Path:
-    """Returns the path, or the nearest folder above it that is there."""
+    """Returns the path, or the nearest folder above it that exists."""
     path = path.absolute()
     while not path.exists() and path != path.parent:
         path = path.parent
@@ -180,5 +179,5 @@ def _existing(path: Path) -> Path:
 
 
 def _ray_folder() -> Path:
-    """Returns where a Ray of our own keeps its files; as Ray finds it, which is not imported for this."""
+    """Returns where a Ray that this driver starts keeps its files, by Ray's rule, without an import of Ray."""
     return Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp") / "ray"

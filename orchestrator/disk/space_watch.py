@@ -1,7 +1,4 @@
-"""Watches the room on disk while a study runs, and ends the session before anything breaks.
-
-Likewise where the run folder itself is gone.
-"""
+"""Watches the disks while a study runs, and ends the session before a disk is full or if the run folder is gone."""
 
 import errno
 import os
@@ -16,18 +13,18 @@ from orchestrator.runs.paths import RunFolder
 from orchestrator.study.spec import StudySpec
 from orchestrator.text import size_in_words
 
-#: Between two looks.
+#: Between two checks.
 PERIOD_SECONDS = 2.0
 
 
 class SpaceWatch:
-    """One session's eye on the disks it writes to.
+    """The watch of one session over the disks that it writes to.
 
     Args:
         spec: The study.
-        folder: Its run.
-        places: Where it writes, the run folder's first.
-        tell: Told what its user should know.
+        folder: Its run folder.
+        places: The disks, the run folder's first.
+        notify: Receives messages for the user.
         clock: Seconds from any start.
     """
 
@@ -43,19 +40,20 @@ class SpaceWatch:
         self._spec = spec
         self._folder = folder
         self._places = places
-        self._tell = notify
+        self._notify = notify
         self._clock = clock
-        self._looked_at = clock()
+        self._checked_at = clock()
         #: How many trials must have reported before the need is estimated again.
         self._next_estimate = 1
         self._has_warned = False
         self._journal = _identity(folder.journal)
 
     def check(self) -> None:
-        """Raises DiskSpaceError where less is free than storage.min_free_gb asks for.
+        """Makes sure that the disks have room and that the run folder is in its place.
 
         Raises:
-            StudyFailedError: If the journal is not where it was: what is written from then on would be lost.
+            DiskSpaceError: If a disk has less free room than storage.min_free_gb asks for.
+            StudyFailedError: If the journal is not the file that it was: what is written to it from then on is lost.
         """
         if _identity(self._folder.journal) != self._journal:
             raise StudyFailedError(
@@ -66,14 +64,14 @@ class SpaceWatch:
             raise DiskSpaceError(short)
 
     def begin(self, state: StudyState, *, num_concurrent: int) -> None:
-        """Tells what the study needs and what is free.
+        """Notifies the user of the room that the study needs and the room that is free.
 
         Raises:
-            DiskSpaceError: If there is no room for what is sure.
+            DiskSpaceError: If the next checkpoints alone do not fit.
         """
         place = self._places[0]
         need = estimated_need(self._spec, state, folder=self._folder, num_concurrent=num_concurrent)
-        self._tell(need_in_words(need, place=place))
+        self._notify(need_in_words(need, place=place))
         if need.sure_bytes > place.free_bytes:
             raise DiskSpaceError(
                 f"{place.path} ({place.name}): the next checkpoints alone take {size_in_words(need.sure_bytes)}, but "
@@ -81,15 +79,16 @@ class SpaceWatch:
             )
 
     def check_if_due(self, state: StudyState, *, num_concurrent: int) -> None:
-        """Looks every two seconds, and warns once if what the study will need is more than there is.
+        """Checks the disks every two seconds, and warns once if the study will need more room than is free.
 
         Raises:
-            DiskSpaceError: Where less is free than storage.min_free_gb asks for.
+            DiskSpaceError: If a disk has less free room than storage.min_free_gb asks for.
+            StudyFailedError: If the run folder was removed or replaced.
         """
         now = self._clock()
-        if now - self._looked_at < PERIOD_SECONDS:
+        if now - self._checked_at < PERIOD_SECONDS:
             return
-        self._looked_at = now
+        self._checked_at = now
         self.check()
         num_reported = sum(bool(trial.reports) for trial in list(state.trials.values()))
         if self._has_warned or num_reported < self._next_estimate:
@@ -99,19 +98,19 @@ class SpaceWatch:
         free = self._places[0].free_bytes
         if need.total_bytes is not None and need.total_bytes > free - self._spec.storage.min_free_gb * 1e9:
             self._has_warned = True
-            self._tell(
+            self._notify(
                 f"warning: {need_in_words(need, place=self._places[0])}: the study will pause when less than "
                 "storage.min_free_gb is left; make room, or set storage.checkpoint_budget_gb"
             )
 
     def space_note(self, error: BaseException) -> str:
-        """Returns what to add to an error that a full disk may have caused; an empty text if no disk is full."""
-        is_told = os.strerror(errno.ENOSPC) in str(error) or os.strerror(errno.EDQUOT) in str(error)
-        return full_places(self._places, is_told=is_told)
+        """Returns an addition to an error that a full disk may have caused; an empty text if no disk is full."""
+        is_certain = os.strerror(errno.ENOSPC) in str(error) or os.strerror(errno.EDQUOT) in str(error)
+        return full_places(self._places, is_certain=is_certain)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Returns which file lies there; None if none does."""
+    """Returns the identity of the file at a path; None without a file."""
     try:
         found = path.stat()
     except OSError:

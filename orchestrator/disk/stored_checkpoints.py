@@ -12,7 +12,7 @@ from trainables.checkpoints.checkpoint import checkpoint_folder, saved_epochs
 from trainables.checkpoints.weights import reduced_epochs, weights_folder
 from trainables.files.manifests import MANIFEST
 
-#: Names, reports and a manifest, which lie beside the arrays of weights.
+#: The most that names and a manifest take, which stay beside the arrays of weights as the reports do.
 _BESIDE_WEIGHTS_BYTES = 16_384
 
 
@@ -32,7 +32,7 @@ class StoredCheckpoints:
 
         Args:
             trial: Its name.
-            may_have_changed: Whether to read the disk, and not only to recall what lay there before.
+            may_have_changed: Whether to read the disk anew; if not, the answer is that of the last call.
         """
         if may_have_changed:
             self._by_trial[trial] = list(self._on_disk(trial))
@@ -61,7 +61,6 @@ def _measured(place: Path, *, trial: str, epoch: int, is_reduced: bool) -> Store
     weights = None
     with suppress(OSError, ValueError, KeyError, TypeError):
         weights = int(json.loads((place / MANIFEST).read_bytes())["weights_bytes"])
-    # Beside the arrays there are names, reports and a manifest, which stay.
     weights_size = size if is_reduced or weights is None else min(size, weights + _other_bytes(place))
     return StoredCheckpoint(
         trial=trial, epoch=epoch, is_reduced=is_reduced, size_bytes=size, weights_bytes=weights_size

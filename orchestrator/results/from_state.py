@@ -1,7 +1,7 @@
-"""Where a study stands as a whole: counts, best trial, time spent and time left.
+"""Answers from a study's state: counts, best trial, time spent and time left.
 
-Works on a state that another thread is still adding to: lists are copied before they are walked, and every answer is
-right for some moment during the call.
+Another thread may add to the state meanwhile: each function copies lists before it walks them, and its answer is right
+for some moment during the call.
 """
 
 from collections import Counter
@@ -19,10 +19,10 @@ _UNUSABLE = {TrialState.INFEASIBLE, TrialState.FAILED}
 
 
 def study_status(state: StudyState, *, is_alive: bool | None = None) -> str:
-    """Returns where the study stands, in a word or two.
+    """Returns the state of the study as a whole, as a word or two for people.
 
     Args:
-        is_alive: Whether its driver is at work; None if that is not known.
+        is_alive: Whether its driver is at work; None if the caller does not know.
     """
     if state.finished is not None:
         return "finished"
@@ -46,7 +46,7 @@ def count_states(trials: Iterable[Trial], *, is_alive: bool = True) -> dict[Tria
 
 
 def state_of(trial: Trial, *, is_alive: bool) -> TrialState:
-    """Returns where a trial stands, given whether a driver is at work."""
+    """Returns the state of a trial, given whether a driver is at work."""
     state = trial.state
     return TrialState.PAUSED if state is TrialState.RUNNING and not is_alive else state
 
@@ -77,7 +77,7 @@ def spent(state: StudyState) -> tuple[float, int, int]:
     """Returns seconds in training steps, epochs trained, and epochs saved by stopping early, as `from_tables.cost`."""
     seconds, num_epochs, num_saved = 0.0, 0, 0
     for trial in list(state.trials.values()):
-        # Epochs that another run trained cost nothing here.
+        # Epochs that another run trained cost this study nothing.
         if not trial.reused_from:
             seconds += sum(report.train_seconds for report in trial.reports)
             num_epochs += trial.epoch
@@ -87,18 +87,18 @@ def spent(state: StudyState) -> tuple[float, int, int]:
 
 
 def varying_parameters(trials: Sequence[Trial]) -> list[str]:
-    """Returns the parameters that tell these trials apart, in order; all of them for a single trial."""
+    """Returns the parameters whose values differ among these trials, in order; all of them for a single trial."""
     varying = VaryingParameters()
     varying.add(trials)
     return varying.names
 
 
 class VaryingParameters:
-    """Which parameters tell the trials of a study apart, kept up as trials come."""
+    """The parameters whose values differ among the trials of a study, updated as the search proposes trials."""
 
     def __init__(self) -> None:
         self._num_trials = 0
-        #: The first value of each parameter, in the order they came up.
+        #: The first value of each parameter, in the order in which parameters first appeared.
         self._first: dict[str, object] = {}
         self._num_with: Counter[str] = Counter()
         self._differing: set[str] = set()
@@ -113,12 +113,16 @@ class VaryingParameters:
         ]
 
     def of(self, state: StudyState) -> list[str]:
-        """Returns the names after looking at the trials that are new; always of the same study."""
+        """Returns the names, after adding the trials that are new.
+
+        Args:
+            state: Always of the same study.
+        """
         self.add(list(state.trials.values())[self._num_trials :])
         return self.names
 
     def add(self, trials: Iterable[Trial]) -> None:
-        """Takes up more trials."""
+        """Adds trials."""
         for trial in trials:
             params = trial.variant.params
             self._num_trials += 1
@@ -136,22 +140,23 @@ def session_start(state: StudyState) -> float:
 def elapsed_seconds(state: StudyState) -> float:
     """Returns how long drivers were at work, summed over the sessions; the time between sessions does not count."""
     starts = [session.at for session in list(state.sessions)]
-    news = [at for trial in list(state.trials.values()) for at in _moments(trial)]
+    moments = [at for trial in list(state.trials.values()) for at in _moments(trial)]
     closing = state.finished or state.paused
     if closing is not None:
-        news.append(closing.at)
+        moments.append(closing.at)
     total = 0.0
     for index, start in enumerate(starts):
         end = starts[index + 1] if index + 1 < len(starts) else float("inf")
-        total += max((at for at in news if start <= at < end), default=start) - start
+        total += max((at for at in moments if start <= at < end), default=start) - start
     return total
 
 
 def seconds_left(state: StudyState, *, elapsed: float) -> float | None:
     """Returns an estimate of the time until every trial has ended; None until one has, in this session.
 
-    The work so far (trials ended, and the trained share of those under way) over the busy time of all slots gives the
-    time that a trial takes; the rest goes no faster than all slots together, and no faster than its longest trial.
+    The busy time of all slots divided by the work so far (trials that ended, and the trained share of those under way)
+    is the time that a trial takes. The remaining work takes as long as all slots together need for it, and at least as
+    long as its longest trial.
 
     Args:
         elapsed: Seconds since this session began.
@@ -178,7 +183,7 @@ def seconds_left(state: StudyState, *, elapsed: float) -> float | None:
 
 
 def export_path(item: ModelExported, *, folder: RunFolder) -> Path:
-    """Returns where an exported model lies, wherever the run's folder may have been moved to."""
+    """Returns the folder of an exported model, also after the user moved the run folder."""
     return folder.root / item.folder
 
 

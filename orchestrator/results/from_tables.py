@@ -1,4 +1,4 @@
-"""What the tables say: leaderboard, curves, counts, cost. Tables in; tables and plain values out."""
+"""Answers from the tables: leaderboard, curves, cost. Tables in; tables and plain values out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ _FAILED = (TrialState.INFEASIBLE, TrialState.FAILED)
 class Cost:
     """What the trials of a study took.
 
-    Args:
+    Attributes:
         train_seconds: Time in training steps, summed over all trials.
-        overhead_seconds: Time of the trials that was not training, by kind, in the order it happens.
+        overhead_seconds: Time of the trials that was not training, by kind, in the order in which it happens.
         trial_epochs: Epochs trained, summed over all trials.
-        epochs_saved: Epochs that trials with a result did not train, of those they might have.
+        epochs_saved: Epochs that trials with a result could have trained and did not.
     """
 
     train_seconds: float
@@ -74,7 +74,7 @@ def cost(trials: pa.Table, *, max_epochs: int) -> Cost:
     Args:
         max_epochs: Epochs of a trial that nothing stops.
     """
-    # Epochs that another run trained cost nothing here.
+    # Epochs that another run trained cost this study nothing.
     trials = trials.filter(pc.is_null(trials["reused_from"]))
     kinds = [name for name in trials.column_names if name.startswith(OVERHEAD_PREFIX)]
     # A completed trial saved epochs, too, where its patience ended it.

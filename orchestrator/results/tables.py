@@ -31,12 +31,12 @@ _TIME = pa.timestamp("us", tz="UTC")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """Rows of one of the tables about some trials that stand beside one another.
+    """Rows of one of the tables, of trials that follow one another.
 
-    Args:
-        count: How many.
-        groups: Columns by name, in the groups that their order follows from, metrics in one of their own.
-        params: The values of each parameter; what type a column has follows from those of all trials of the study.
+    Attributes:
+        count: How many rows.
+        groups: Columns by name, in groups that give the order of the table's columns; metrics are a group of their own.
+        params: The values of each parameter; a column's type follows from the values of all trials of the study.
     """
 
     count: int
@@ -76,14 +76,22 @@ def epoch_rows(trials: Sequence[Trial]) -> Rows:
 
 
 def joined_trials(blocks: Sequence[Rows], *, num_records: int) -> pa.Table:
-    """Returns the trials' table from one block of `trial_rows` or more. num_records: What it holds of the journal."""
+    """Returns the trials' table from one block of `trial_rows` or more.
+
+    Args:
+        num_records: How many records of the journal the table holds.
+    """
     identity, outcome, metrics, circumstances = (_joined(blocks, group=at) for at in range(4))
     params = {f"param.{name}": _param(blocks, name) for name in _ordered_union(block.params for block in blocks)}
     return _table({**identity, **params, **outcome, **_by_split(metrics), **circumstances}, num_records=num_records)
 
 
 def joined_epochs(blocks: Sequence[Rows], *, num_records: int) -> pa.Table:
-    """Returns the epochs' table from one block of `epoch_rows` or more. num_records: What it holds of the journal."""
+    """Returns the epochs' table from one block of `epoch_rows` or more.
+
+    Args:
+        num_records: How many records of the journal the table holds.
+    """
     key, metrics, rest = (_joined(blocks, group=at) for at in range(3))
     return _table({**key, **_by_split(metrics), **rest}, num_records=num_records)
 
@@ -129,7 +137,8 @@ def read_table(path: Path) -> pa.Table:
 def read_tables(folder: RunFolder) -> tuple[pa.Table, pa.Table]:
     """Returns the trials and the epochs of one and the same moment, also while a driver replaces both files.
 
-    The trials are read first: the epochs are written first, so they are as new or newer, and what is newer is left out.
+    `write_tables` writes the epochs first and this function reads the trials first, so the epochs are as new as the
+    trials or newer; epochs that the trials do not count yet are left out.
     """
     trials, epochs = read_table(folder.trials), read_table(folder.epochs)
     known = dict(zip(trials["trial"].to_pylist(), trials["epochs"].to_pylist(), strict=True))
@@ -198,7 +207,7 @@ def _last_metric(trial: Trial, name: str) -> float | None:
 
 
 def _joined(blocks: Sequence[Rows], *, group: int) -> dict[str, pa.ChunkedArray]:
-    """Returns a group's columns, one block after another; a block that lacks a column has nothing in it."""
+    """Returns a group's columns, one block after another; nulls for a block that lacks the column."""
     groups = [block.groups[group] for block in blocks]
     columns: dict[str, pa.ChunkedArray] = {}
     for name in _ordered_union(groups):
@@ -242,14 +251,14 @@ def _times(values: Iterable[float | None]) -> pa.Array:
 
 
 def _values(values: Sequence[Any]) -> pa.Array:
-    """Returns a column of parameter values; what has no common Arrow type is told as JSON."""
+    """Returns a column of parameter values; values without a common Arrow type become JSON texts."""
     listed = [list(value) if isinstance(value, tuple) else value for value in values]
     kinds = {type(value) for value in listed if value is not None}
     if kinds <= {int, float} or len(kinds) <= 1:
         try:
             return pa.array(listed, pa.float64() if float in kinds else None)
         except (pa.ArrowInvalid, pa.ArrowTypeError):
-            pass  # lists of unlike values: told as JSON below
+            pass  # lists of unlike values become JSON texts below
     return _strings(None if value is None else json.dumps(value) for value in listed)
 
 

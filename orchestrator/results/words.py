@@ -1,4 +1,4 @@
-"""How parameters, metrics and states are put in words, the same in terminal and report."""
+"""Parameters, metrics and states as text for people, the same in terminal and report."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -29,7 +29,7 @@ def with_split(metric: str) -> str:
 
 
 def objective(*, metric: str, mode: str) -> str:
-    """Returns what the study looks for.
+    """Returns the study's objective as text.
 
     >>> objective(metric="val_loss", mode="min")
     'lowest val_loss (validation)'
@@ -48,7 +48,7 @@ def parameters(params: Mapping[str, object], *, names: Iterable[str] | None = No
 
 
 def device(worker: Mapping[str, Any]) -> str:
-    """Returns what a trial trains on; nothing before its worker was heard from.
+    """Returns the devices that a trial trains on; an empty text before its worker's first report.
 
     >>> device({"cpus": 1.0}), device({"cpus": 2.0, "gpus": 1.0, "gpu_ids": ["1"]}), device({})
     ('cpu x1', 'gpu 1', '')
@@ -63,7 +63,7 @@ def device(worker: Mapping[str, Any]) -> str:
 
 
 def named_test_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Returns metrics of the test split, each name saying so.
+    """Returns metrics of the test split, with `test_` before each name.
 
     >>> named_test_metrics({"accuracy": 0.9, "test_loss": 0.3})
     {'test_accuracy': 0.9, 'test_loss': 0.3}
@@ -82,7 +82,7 @@ def images_in_words(task: Task) -> str:
 
 
 def targets_in_words(task: Task) -> str:
-    """Returns what the data asks for.
+    """Returns the targets of the data, each with its size.
 
     >>> targets_in_words(Task.classification(input_shape=(8, 8, 1), num_classes=10))
     '10 classes'
@@ -116,7 +116,7 @@ def storage_in_words(storage: str, *, decoded_bytes: int, budget_bytes: int, is_
 
 
 def other_metrics(metrics: Mapping[str, float], *, metric: str) -> dict[str, float]:
-    """Returns the metrics of the objective's split beside the objective, losses last; nothing but losses: nothing.
+    """Returns the other metrics of the objective's split, losses last; none of them where all are losses.
 
     >>> other_metrics({"val_a_mae": 0.1, "val_loss": 0.5, "val_b_auc": 0.9, "loss": 0.4}, metric="val_a_mae")
     {'val_b_auc': 0.9, 'val_loss': 0.5}
@@ -130,7 +130,7 @@ def other_metrics(metrics: Mapping[str, float], *, metric: str) -> dict[str, flo
 
 
 def state_counts_in_words(counts: Mapping[TrialState, int]) -> str:
-    """Returns how many trials are in each state, passing over empty ones.
+    """Returns how many trials are in each state, without states that no trial is in.
 
     >>> state_counts_in_words({TrialState.WAITING: 0, TrialState.COMPLETED: 3, TrialState.FAILED: 1})
     '3 completed, 1 failed'

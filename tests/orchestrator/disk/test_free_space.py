@@ -136,7 +136,7 @@ def test_shortage_names_the_place_what_is_free_and_what_to_do(folder: RunFolder,
         "lower storage.min_free_gb"
     )
     assert shortage(places, min_free_gb=0) == full_places(places) == ""
-    told = full_places(places, is_told=True)
+    told = full_places(places, is_certain=True)
     assert told == f"; 150.0 MB are free in {folder.root} (the run folder): make room there"
     disk["free"] = 4096
     assert full_places(places) == f"; {folder.root} (the run folder) is full: make room there"
