@@ -1,5 +1,6 @@
 """The study file's keys, from the pydantic models that check it."""
 
+import re
 import types
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -25,8 +26,6 @@ _SPACE = {
     ),
     "limits": ("mapping", f"The most that a variant may cost: any of {', '.join(map(code, LIMITS))}."),
 }
-#: Keys that a run folder's study.yaml has and nobody writes.
-_FILLED_IN = ("study_dir", "function_dir")
 
 
 def markdown(argument: str) -> str:
@@ -35,9 +34,9 @@ def markdown(argument: str) -> str:
     for path, model in sections(StudySpec, path=""):
         if path == "space":
             rows = [[code(f"space.{key}"), _SPACE[key][0], "", _SPACE[key][1]] for key in KEYS]
-            parts += ["## space", "What may vary. See [domains and conditions](#domains-and-conditions).", _table(rows)]
+            parts += ["## `space`", "What may vary. See [domains and conditions](#domains-and-conditions).", _table(rows)]
         else:
-            parts += [f"## {path}", first_line(model), keys_table(model, path=f"{path}.")]
+            parts += [f"## `{path}`", first_line(model), keys_table(model, path=f"{path}.")]
     return "\n\n".join(parts)
 
 
@@ -62,13 +61,14 @@ def keys(model: type[BaseModel], *, path: str = "") -> Iterator[tuple[str, Field
     for name, field in model.model_fields.items():
         inner = _model_in(field.annotation)
         text = texts.get(name) or (first_line(inner) if inner is not None else "")
-        yield f"{path}{name}", field, require(text, what=f"{model.__name__}.{name}")
+        text = require(text, what=f"{model.__name__}.{name}")
+        yield f"{path}{name}", field, _as_written(text, takes=type_in_words(field.annotation))
 
 
 def keys_table(model: type[BaseModel], *, path: str) -> str:
     """Returns the table of one section."""
     return _table(
-        [code(key), type_in_words(field.annotation) + bounds(field), default(field), text + _filled_in(key)]
+        [code(key), type_in_words(field.annotation) + bounds(field), default(field), text]
         for key, field, text in keys(model, path=path)
     )
 
@@ -77,7 +77,7 @@ def type_in_words(annotation: Any) -> str:
     """Returns what a key takes, in words.
 
     >>> type_in_words(Literal["max", "min"]), type_in_words(int | None), type_in_words(tuple[str, ...])
-    ('`max`, `min`', 'whole number', 'list of text')
+    ('`max`, `min`', 'whole number', 'list of texts')
     """
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Literal:
@@ -85,8 +85,8 @@ def type_in_words(annotation: Any) -> str:
     elif origin in (Union, types.UnionType):
         words = " or ".join(dict.fromkeys(type_in_words(item) for item in inner if item is not types.NoneType))
     elif origin is tuple:
-        is_any_length = Ellipsis in inner
-        words = f"list of {'' if is_any_length else f'{len(inner)} '}{type_in_words(inner[0])}"
+        count = "" if Ellipsis in inner else f"{len(inner)} "
+        words = f"list of {count}{type_in_words(inner[0])}{'s' if _NAMES.get(_plain(inner[0])) else ''}"
     elif origin is Annotated:
         words = type_in_words(inner[0])
     elif origin is dict:
@@ -101,7 +101,7 @@ def type_in_words(annotation: Any) -> str:
 def bounds(field: FieldInfo) -> str:
     """Returns the lowest and highest value that a key takes, in signs."""
     signs = [
-        f"{sign} {value:,}"
+        f"{sign} {number(value)}"
         for item in field.metadata
         for name, sign in _BOUNDS.items()
         if (value := getattr(item, name, None)) is not None
@@ -119,18 +119,36 @@ def default(field: FieldInfo) -> str:
     value = field.default
     if value is None:
         return "none"
-    if isinstance(value, BaseModel) or value in ((), ""):
+    if isinstance(value, BaseModel) or value == "":
         return ""
-    text = str(value).lower() if isinstance(value, bool) else value
-    return code(f"[{', '.join(value)}]" if isinstance(value, tuple) else text)
+    if isinstance(value, tuple):
+        return code(f"[{', '.join(value)}]")
+    return code(value if isinstance(value, str) else number(value))
+
+
+def number(value: float) -> str:
+    """Returns a number as people write it.
+
+    >>> number(2147483647), number(0.9), number(180.0)
+    ('2,147,483,647', '0.9', '180')
+    """
+    return f"{int(value):,}" if value == int(value) else f"{value:g}"
 
 
 def _table(rows: Any) -> str:
     return table(["key", "takes", "default", "meaning"], rows)
 
 
-def _filled_in(key: str) -> str:
-    return " convfleet fills it in." if key.rpartition(".")[2] in _FILLED_IN else ""
+def _plain(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def _as_written(text: str, *, takes: str) -> str:
+    """Returns a description with values as a study file writes them: none, and options in small letters."""
+    first = text.partition(" ")[0].strip(",;")
+    if f"`{first.lower()}`" in takes:
+        text = text[0].lower() + text[1:]
+    return re.sub(r"\bNone\b", "none", text)
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
