@@ -13,7 +13,7 @@ import orchestrator
 from orchestrator import errors
 from search_spaces import Variant
 from trainables.errors import ModelExportError
-from trainables.exporting.manifest import write_manifest
+from trainables.exporting.manifest import write_export_manifest
 from trainables.exporting.verify import TOLERANCE, check_outputs, check_parity
 from trainables.files.manifests import MANIFEST, fingerprints
 from trainables.specs.data import DataSpec
@@ -193,7 +193,7 @@ def test_fingerprint_changes_with_a_single_byte(export: Path) -> None:
 
 def test_manifest_tells_all_that_a_user_of_the_model_needs(export: Path) -> None:
     wanted = request(export)
-    write_manifest(export, wanted, num_parameters=42, test_metrics={"accuracy": 0.8}, parity={"keras": 0.0})
+    write_export_manifest(export, wanted, num_parameters=42, test_metrics={"accuracy": 0.8}, parity={"keras": 0.0})
     told = json.loads((export / MANIFEST).read_text(encoding="utf-8"))
     assert told["files"] == fingerprints(export)
     assert told["variant"] == {

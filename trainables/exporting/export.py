@@ -19,7 +19,7 @@ from trainables.data.cache.in_process import dataset_on_this_node
 from trainables.errors import CheckpointError, ModelExportError
 from trainables.exporting.formats import FORMATS
 from trainables.exporting.loading import compile_for_sharing, restored_model
-from trainables.exporting.manifest import write_manifest
+from trainables.exporting.manifest import write_export_manifest
 from trainables.exporting.plain_graph import foreign_parts, plain_model
 from trainables.exporting.verify import check_outputs
 from trainables.families.parts.blocks import without_penalties
@@ -59,7 +59,7 @@ def export_model(request: ExportRequest) -> ExportResult:
         expected = model.predict(images, batch_size=_BATCH, verbose=0)
         parity = _write_formats(shipped, request, draft=draft, inputs=images, expected=expected)
         num_parameters = int(shipped.count_params())
-        write_manifest(draft, request, num_parameters=num_parameters, test_metrics=test_metrics, parity=parity)
+        write_export_manifest(draft, request, num_parameters=num_parameters, test_metrics=test_metrics, parity=parity)
         shutil.rmtree(target, ignore_errors=True)
         draft.rename(target)
     except BaseException:

@@ -22,7 +22,7 @@ _VALUES: Mapping[TargetKind, str] = {
 }
 
 
-def write_manifest(
+def write_export_manifest(
     folder: Path,
     request: ExportRequest,
     *,
