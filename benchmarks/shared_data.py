@@ -119,14 +119,14 @@ def _work(told: str) -> None:
     from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
     from trainables.training.devices import configure_devices
     from trainables.training.training import Training, TrainingRequest
-    from trainables.worker.trial_run import _open_splits
+    from trainables.worker.setup import open_splits
 
     info = DatasetInfo.from_json(json.loads(told))
     training = TrainingSpec(max_epochs=1, metric="val_accuracy", mode="max")
     data = DataSpec(source="digits")
     spec = WorkerSpec(dataset=info, data=data, split_seed=0, training=training, device=DeviceSpec(), checkpoints="")
     configure_devices(spec.device)
-    train, validation = _open_splits(spec)
+    train, validation = open_splits(spec)
     variant = Variant(family="sequential", params={"num_blocks": 1, "filters": 4, "batch_size": 128}, seed=0)
     Training(
         TrainingRequest(variant=variant, train=train, validation=validation, task=info.task, spec=training)

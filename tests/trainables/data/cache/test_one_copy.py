@@ -22,7 +22,7 @@ from trainables.specs.dataset import DatasetInfo
 from trainables.training.devices import configure_devices
 from trainables.specs.data import DataSpec
 from trainables.training.training import Training, TrainingRequest
-from trainables.worker.trial_run import _open_splits
+from trainables.worker.setup import open_splits
 from trainables.machine.processes import own_memory_mb
 from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
 
@@ -33,7 +33,7 @@ spec = WorkerSpec(dataset=info, data=DataSpec(source="digits"), split_seed=0, tr
 configure_devices(spec.device)
 tf.zeros([])
 before = own_memory_mb()
-train, validation = _open_splits(spec)
+train, validation = open_splits(spec)
 grown = own_memory_mb() - before
 variant = Variant(family="sequential", params={"num_blocks": 1, "filters": 2, "batch_size": 256}, seed=0)
 request = TrainingRequest(variant=variant, train=train, validation=validation, task=info.task, spec=training)

@@ -1,0 +1,158 @@
+"""The checkpoints of the trial that a worker trains: restored as it begins, written and uploaded after each epoch."""
+
+import logging
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainables.checkpoints.checkpoint import (
+    Checkpoint,
+    discard_checkpoint,
+    prune_checkpoints,
+    saved_epochs,
+    valid_checkpoints,
+)
+from trainables.checkpoints.fence import leave_if_superseded
+from trainables.checkpoints.store import CheckpointStore
+from trainables.checkpoints.writer import CheckpointWriter
+from trainables.errors import CheckpointError
+from trainables.patience import best_epoch
+from trainables.reports import EpochReport, Note, NoteKind
+from trainables.specs.worker import WorkerSpec
+
+if TYPE_CHECKING:
+    from trainables.training.training import Training
+
+logger = logging.getLogger(__name__)
+
+
+class TrialCheckpoints:
+    """The checkpoints of one trial.
+
+    Args:
+        trial: The trial's name.
+        variant_id: Of its variant; checkpoints of another one count as damaged.
+        spec: What all trials of the study share.
+        on_note: Takes what readers should know.
+    """
+
+    def __init__(self, trial: str, *, variant_id: str, spec: WorkerSpec, on_note: Callable[[Note], None]) -> None:
+        self._trial = trial
+        self._variant_id = variant_id
+        self._spec = spec
+        self._on_note = on_note
+        self._folder = Path(spec.checkpoints) / trial
+        self._store = CheckpointStore(spec.remote, trial=trial, folder=self._folder)
+        self._writer = CheckpointWriter(self._folder)
+        #: Whether a note says that checkpoints are on this node alone.
+        self._is_noted = False
+        #: Seconds that the step waited for the checkpoint of this epoch so far.
+        self._begin_seconds = 0.0
+
+    def leave_if_superseded(self) -> None:
+        """Ends this worker if a later session is at work on the study.
+
+        Raises:
+            SystemExit: Which ends the worker's process and is no failure of the trial.
+        """
+        leave_if_superseded(Path(self._spec.checkpoints), session=self._spec.session)
+
+    def fetch(self, *, is_needed: bool) -> bool:
+        """Brings the newest checkpoint to this node, if it lies elsewhere; returns whether there is any.
+
+        Args:
+            is_needed: Whether the trial has reports already, so that beginning anew would train much again.
+
+        Raises:
+            OSError: If none is on this node and the storage does not answer, only where one is needed.
+        """
+        self._store.fetch(variant_id=self._variant_id, is_needed=is_needed)
+        return bool(saved_epochs(self._folder))
+
+    def restore(self, training: "Training", *, num_micro_batches: int) -> None:
+        """Takes over the newest checkpoint that a training can go on from, and notes those that it cannot.
+
+        Args:
+            num_micro_batches: Pieces that each batch is trained in at least.
+        """
+        passed_over: dict[int, str] = {}
+        for checkpoint in valid_checkpoints(
+            self._folder, variant_id=self._variant_id, on_invalid=passed_over.__setitem__
+        ):
+            try:
+                training.num_micro_batches = max(num_micro_batches, checkpoint.num_micro_batches)
+                training.load_state(checkpoint.state, history=checkpoint.history)
+                break
+            except CheckpointError as exc:
+                # Whole, but of a model that is built differently now, such as after an update of Keras.
+                passed_over[checkpoint.epoch] = f"is of a model that is built differently now ({exc})"
+        logger.info("trial=%s epoch=%d decision=continue", self._trial, training.epoch)
+        self._note_invalid(passed_over, epoch=training.epoch)
+        if training.epoch:
+            # A kill may have come between a checkpoint and the deletion of those that it made needless.
+            prune_checkpoints(self._folder, keep=self._kept(training))
+
+    def begin(self, training: "Training") -> None:
+        """Starts to write the arrays of an epoch that is trained and not validated yet, where that saves time."""
+        started = time.perf_counter()
+        self._begin_seconds = 0.0
+        if not self._writer.pays_to_begin:
+            return
+        self._writer.begin(training.state(), epoch=training.epoch + 1)
+        self._begin_seconds = time.perf_counter() - started
+
+    def save(self, training: "Training") -> float:
+        """Writes the checkpoint of the last epoch and returns the seconds that the step waited for it.
+
+        Raises:
+            OSError: If the disk is full, or the like.
+            SystemExit: If a later session is at work on the study.
+        """
+        started = time.perf_counter()
+        # Never more than one epoch ahead of what is kept elsewhere, as long as that answers.
+        self.wait_for_uploads()
+        checkpoint = Checkpoint(
+            variant_id=self._variant_id,
+            state=training.state(),
+            history=_without_overhead(training.history),
+            num_micro_batches=training.num_micro_batches,
+        )
+        keep = self._kept(training)
+        self.leave_if_superseded()
+        self._writer.finish(checkpoint, keep=keep, is_last=training.history[-1].is_last)
+        self._store.changed(keep=keep)
+        return self._begin_seconds + time.perf_counter() - started
+
+    def abandon(self) -> None:
+        """Gives up the checkpoint that was begun and not finished."""
+        self._writer.abandon()
+
+    def wait_for_uploads(self) -> None:
+        """Waits until the checkpoints are kept elsewhere too, if the run is, and notes once if they are not."""
+        if (failure := self._store.wait_for_uploads()) and not self._is_noted:
+            self._is_noted = True
+            text = f"checkpoints were on {socket.gethostname()} alone for a while: {failure}"
+            self._on_note(Note(kind=NoteKind.CHECKPOINT_HERE_ONLY, text=text))
+
+    def _note_invalid(self, passed_over: dict[int, str], *, epoch: int) -> None:
+        next_step = f"went on from epoch {epoch}" if epoch else "began anew from epoch 1"
+        for damaged, reason in passed_over.items():
+            text = f"checkpoint epoch-{damaged:04d} {reason}; {next_step}"
+            logger.warning('trial=%s reason="%s"', self._trial, text)
+            self._on_note(Note(kind=NoteKind.CHECKPOINT_INVALID, text=text))
+            # Noted once: its epoch is trained and saved again.
+            discard_checkpoint(self._folder, epoch=damaged)
+
+    def _kept(self, training: "Training") -> set[int]:
+        """Returns the epochs whose checkpoints stay."""
+        best = best_epoch(training.history, metric=self._spec.training.metric, mode=self._spec.training.mode)
+        # The one before the newest stays as well, in case the newest turns out to be damaged.
+        return {best, training.epoch, training.epoch - 1}
+
+
+def _without_overhead(history: Sequence[EpochReport]) -> list[EpochReport]:
+    # A report that is sent again cost nothing again; the first one has the seconds.
+    return [replace(report, overhead_seconds={}) for report in history]

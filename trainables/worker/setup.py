@@ -1,0 +1,76 @@
+"""What a trial needs of its process before it trains: devices, splits, the picture of its augmentation."""
+
+import functools
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from search_spaces import Variant
+from trainables.data.cache.dataset import open_dataset
+from trainables.data.cache.in_process import dataset_on_this_node
+from trainables.machine.imports import spare_imports
+from trainables.reports import Note, NoteKind
+from trainables.specs.dataset import DatasetInfo
+from trainables.specs.worker import WorkerSpec
+
+if TYPE_CHECKING:
+    from trainables.data.batches.tensors import SplitTensors
+
+logger = logging.getLogger(__name__)
+
+
+def set_up_devices(spec: WorkerSpec, variant: Variant, *, on_note: Callable[[Note], None]) -> None:
+    """Limits TensorFlow, which is imported by now, to the trial's share of CPUs and GPUs.
+
+    Args:
+        on_note: Takes what readers should know.
+
+    Raises:
+        InfeasibleError: If the devices do not compute in the variant's precision.
+    """
+    # Late, because both import TensorFlow.
+    from trainables.training.devices import configure_devices, missing_gpus, rewrite_graphs_once
+    from trainables.training.precision import demand_precision
+
+    spare_imports()
+    configure_devices(spec.device)
+    rewrite_graphs_once(spec.device)
+    if text := missing_gpus(spec.device):
+        on_note(Note(kind=NoteKind.GPUS_NOT_SEEN, text=text))
+    demand_precision(str(variant.params.get("precision", "float32")), spec.device)
+
+
+def open_splits(spec: WorkerSpec) -> tuple["SplitTensors", "SplitTensors"]:
+    """Returns the training and validation splits, which a process opens once a data set.
+
+    Raises:
+        DataError: If the data set is on no disk of this node and cannot be prepared.
+    """
+    return _splits_of(dataset_on_this_node(spec))
+
+
+def show_augmentation(spec: WorkerSpec, train: "SplitTensors") -> None:
+    """Writes the study's picture of augmented images, unless a trial before did."""
+    if spec.picture is None or not spec.training.augment.is_active or Path(spec.picture).exists():
+        return
+    # Late, because it imports TensorFlow.
+    from trainables.data.augment.picture import write_picture
+
+    try:
+        num_inputs = len(spec.dataset.task.inputs)
+        write_picture(
+            Path(spec.picture), spec.training.augment, train=train, seed=spec.split_seed, num_inputs=num_inputs
+        )
+    except OSError as exc:
+        # A trial is worth more than a picture.
+        logger.warning('picture=%s decision=skip reason="%s"', spec.picture, exc)
+
+
+@functools.lru_cache(maxsize=1)
+def _splits_of(dataset: DatasetInfo) -> tuple["SplitTensors", "SplitTensors"]:
+    # Late, because it imports TensorFlow.
+    from trainables.data.batches.tensors import split_tensors
+
+    data = open_dataset(dataset)
+    return split_tensors(data.train), split_tensors(data.validation)
