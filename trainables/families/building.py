@@ -1,4 +1,8 @@
-"""A variant's Keras model, fresh or with the weights of a checkpoint, and the way in and out of its variables."""
+"""A variant's Keras model, fresh or with the weights of a checkpoint, and the way in and out of its variables.
+
+`_kernels_kept` replaces `pywrap_tfe.TFE_ContextClearCaches`, private in TensorFlow and seen in TensorFlow 2.21; a test
+in tests/trainables/training/test_isolation.py sees it go.
+"""
 
 import gc
 from collections.abc import Iterator, Mapping, Sequence

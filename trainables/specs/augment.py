@@ -19,8 +19,8 @@ class RandAugmentSpec(BaseModel):
     Source: Cubuk et al. 2019, arXiv:1909.13719.
 
     Attributes:
-        num_ops: operations an image, drawn with replacement.
-        magnitude: of every operation, 0 (nothing changes) to 10.
+        num_ops: Operations an image, drawn with replacement.
+        magnitude: Of every operation, 0 (nothing changes) to 10.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -33,18 +33,18 @@ class AugmentSpec(BaseModel):
     """Says how training images are varied, anew in every epoch.
 
     Attributes:
-        flip: which mirror images may be shown.
-        crop_padding: pixels of zeros added on every side before a random crop to the old size.
-        rotate_degrees: the largest rotation to either side.
-        shift: the largest shift to any side, as a share of that side.
-        zoom: the largest change of scale either way, as a share; 0.1 shows images at 1/1.1 to 1/0.9 of their size.
-        brightness: the largest change of all pixels either way, as a share of 255.
-        contrast: the largest change of the distance from each channel's mean either way, as a share.
-        cutout: the side in pixels of a black square around a random pixel. DeVries and Taylor 2017, arXiv:1708.04552.
-        mixup: alpha of the Beta distribution by which two images are blended. Zhang et al. 2017, arXiv:1710.09412.
-        cutmix: alpha of the Beta distribution of the share that another image's patch leaves. Yun et al. 2019,
+        flip: Which mirror images may be shown.
+        crop_padding: Pixels of zeros added on every side before a random crop to the old size.
+        rotate_degrees: The largest rotation to either side.
+        shift: The largest shift to any side, as a share of that side.
+        zoom: The largest change of scale either way, as a share; 0.1 shows images at 1/1.1 to 1/0.9 of their size.
+        brightness: The largest change of all pixels either way, as a share of 255.
+        contrast: The largest change of the distance from each channel's mean either way, as a share.
+        cutout: The side in pixels of a black square around a random pixel. DeVries and Taylor 2017, arXiv:1708.04552.
+        mixup: Alpha of the Beta distribution by which two images are blended. Zhang et al. 2017, arXiv:1710.09412.
+        cutmix: Alpha of the Beta distribution of the share that another image's patch leaves. Yun et al. 2019,
             arXiv:1905.04899. With mixup as well, each image gets one of the two, with equal chances.
-        rand_augment: operations drawn at random for each image.
+        rand_augment: Operations drawn at random for each image.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -46,26 +46,26 @@ class DataSpec(BaseModel):
     """Names the images to learn from and how they are split.
 
     Attributes:
-        source: where the images come from.
-        name: keras: the data set.
+        source: Where the images come from.
+        name: Keras: the data set.
         path: npz: one file with all splits; images: a folder of class folders, or of train, test and validation.
         train: npz, parquet, images: the training split.
         test: npz, parquet, images: the test split; carved out of the training images when there is none.
         validation: npz, parquet, images: the validation split; carved out of the training images when there is none.
-        function: python: `module:function`, returns (x, y) or a mapping with the keys of an npz file.
-        function_dir: python: the folder that holds the module; `resolved` fills it in.
-        image_column: parquet: the column of images.
-        label_column: parquet: the column of labels, where there is one target.
+        function: Python: `module:function`, returns (x, y) or a mapping with the keys of an npz file.
+        function_dir: Python: the folder that holds the module; `resolved` fills it in.
+        image_column: Parquet: the column of images.
+        label_column: Parquet: the column of labels, where there is one target.
         inputs: npz, parquet, python: the columns or arrays of several images an example; empty: one image.
-        targets: what to predict, by name; empty: one class an image, as the source has it.
-        limit: takes the first so many training images only, before any split is carved out of them.
-        validation_fraction: the share of the training images held out when the source has no validation split.
-        test_fraction: the share of all images held out, before validation, when the source has no test split.
+        targets: What to predict, by name; empty: one class an image, as the source has it.
+        limit: Takes the first so many training images only, before any split is carved out of them.
+        validation_fraction: The share of the training images held out when the source has no validation split.
+        test_fraction: The share of all images held out, before validation, when the source has no test split.
         image_size: (height, width) that every image is resized to.
         channels: 1 makes every image grey, 3 makes every image RGB; None keeps what the images are.
-        augment: how training images are varied.
-        cache_dir: where decoded data sets are kept; None: the environment's CONVFLEET_CACHE, else the user's cache.
-        memory_gb: what all decoded images together may take, in 10^9 bytes; larger data sets are streamed. None: half
+        augment: How training images are varied.
+        cache_dir: Where decoded data sets are kept; None: the environment's CONVFLEET_CACHE, else the user's cache.
+        memory_gb: What all decoded images together may take, in 10^9 bytes; larger data sets are streamed. None: half
             of this machine's memory.
     """
 

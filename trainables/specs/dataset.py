@@ -17,16 +17,16 @@ class DatasetInfo:
     """Is everything about a prepared data set but its images.
 
     Attributes:
-        key: names the decoded images: equal content and decoding settings, equal key.
-        split_key: names who is in which split.
-        folder: the cache entry on this node.
-        task: what a model gets of it and must predict.
-        statistics: the pixels of the training split, by stored channel.
-        num_train: rows of the training split; likewise validation and test.
-        fingerprint: equal for equal pixels, labels, names and splits, whatever source they came from and however
+        key: Names the decoded images: equal content and decoding settings, equal key.
+        split_key: Names who is in which split.
+        folder: The cache entry on this node.
+        task: What a model gets of it and must predict.
+        statistics: The pixels of the training split, by stored channel.
+        num_train: Rows of the training split; likewise validation and test.
+        fingerprint: Equal for equal pixels, labels, names and splits, whatever source they came from and however
             they are kept.
-        storage: how the images are kept, chosen once for all nodes.
-        decoded_bytes: what all images take when decoded.
+        storage: How the images are kept, chosen once for all nodes.
+        decoded_bytes: What all images take when decoded.
     """
 
     key: str

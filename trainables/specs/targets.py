@@ -61,7 +61,7 @@ class TargetSpec(BaseModel):
     """Names one thing that a model learns to predict of an image.
 
     Attributes:
-        kind: classification (one class an image), multilabel (any of several flags) or regression (numbers).
+        kind: Classification (one class an image), multilabel (any of several flags) or regression (numbers).
         column: The column or array that holds the labels; None: the one of the target's own name.
         loss: By Keras's name; None: as usual for the kind.
         weight: The share of this target's loss in the sum over all targets.

@@ -18,7 +18,7 @@ class Target:
 
     Args:
         name: As reports and exports call it.
-        kind: classification, multilabel or regression.
+        kind: Classification, multilabel or regression.
         size: How many numbers the head puts out: classes, flags or values.
         class_names: One name a class or flag; empty for regression.
         loss: By Keras's name.

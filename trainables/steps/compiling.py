@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from trainables.errors import InfeasibleError
+from trainables.families.parts.keras_internals import add_up_no_gradients
 from trainables.specs.task import Task
 from trainables.steps.fused_optimizers import fuse_steps
 from trainables.steps.losses import TaskLosses
@@ -82,9 +83,7 @@ def make_optimizer(params: Mapping[str, Any], *, horizon: Horizon) -> keras.opti
         settings |= {"momentum": params["momentum"], "nesterov": params["momentum"] > 0}
     optimizer = _OPTIMIZERS[name](learning_rate_of(params, horizon), **settings)
     if not tf.distribute.has_strategy():
-        # Keras adds up gradients over replicas even where there is one. TensorFlow registers a gradient of that for
-        # good, and with it the whole graph: every trial would leave its graphs in the worker. A test counts them.
-        optimizer._all_reduce_sum_gradients = list
+        add_up_no_gradients(optimizer)
         fuse_steps(optimizer)
     return optimizer
 

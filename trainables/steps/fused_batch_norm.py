@@ -12,6 +12,8 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from trainables.families.parts.keras_internals import all_layers, replace_call
+
 _IMAGE_RANK = 4
 
 
@@ -20,10 +22,9 @@ def fuse_batch_norm(model: keras.Model) -> None:
 
     Nothing changes in what the layers are: files of the model and its weights are as before.
     """
-    for layer in model._flatten_layers():
+    for layer in all_layers(model):
         if _can_be_fused(layer):
-            # Past Keras's own __setattr__, which would track the function as state of the layer.
-            object.__setattr__(layer, "call", functools.partial(_call, layer))
+            replace_call(layer, functools.partial(_call, layer))
 
 
 def _can_be_fused(layer: Any) -> bool:

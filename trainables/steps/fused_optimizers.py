@@ -2,6 +2,9 @@
 
 The kernels compute the same formulas in the same order; with small networks, tracing and running the dozen takes
 longer than the arithmetic.
+
+The steps replace `_backend_update_step` and read `_momentums`, `_velocities` and `_get_variable_index`, private in
+Keras and seen in Keras 3.15; tests/trainables/steps/test_fused_optimizers.py compares them with Keras's own steps.
 """
 
 import functools

@@ -94,7 +94,7 @@ class _MacroPrecision(metrics.Metric):
     """Precision or recall of each class, and their mean; a class never predicted, or never there, counts 0.
 
     Args:
-        name: precision or recall.
+        name: Precision or recall.
         size: The number of classes.
     """
 

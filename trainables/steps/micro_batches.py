@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from trainables.data.batches.streaming import Piece
 from trainables.errors import MicroBatchError
+from trainables.families.parts.keras_internals import trained_variables
 
 
 def micro_batch_size(batch_size: int, *, num_images: int, num_micro_batches: int) -> int:
@@ -62,8 +63,8 @@ class GradientSums:
 
         @tf.autograph.experimental.do_not_convert
         def gather(gradients: Iterable[Any], trainable_variables: Iterable[Any] | None = None) -> None:
-            # Private in Keras, which uses it in the same case.
-            variables = list(optimizer._trainable_variables if trainable_variables is None else trainable_variables)
+            # As Keras does in the same case.
+            variables = list(trained_variables(optimizer) if trainable_variables is None else trainable_variables)
             ids = {id(variable) for variable in variables}
             if trained & ids or not ids <= self._sums.keys():
                 raise MicroBatchError("its train_step changes the same weights twice")

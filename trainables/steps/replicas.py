@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from trainables.data.batches.tensors import Batch
 from trainables.errors import InfeasibleError, MicroBatchError
+from trainables.families.parts.keras_internals import add_up_no_gradients, plain_optimizer
 from trainables.specs.worker import DeviceSpec
 
 ReplicaFunction = Callable[[Batch], None]
@@ -62,8 +63,8 @@ class Replicas:
         strategy = self._strategy
         if strategy is None:
             return do
-        # Summed here already.
-        getattr(optimizer, "inner_optimizer", optimizer)._all_reduce_sum_gradients = list
+        # `divided` has summed them already.
+        add_up_no_gradients(plain_optimizer(optimizer))
 
         def divided(batch: Batch) -> None:
             take_step = optimizer.apply

@@ -25,7 +25,7 @@ class SplitTensors:
     Args:
         images: uint8 (rows, height, width, channels), values 0-255, or what decodes such; may hold rows of other
             splits too.
-        labels: by target, beside the images (see `task.Target`).
+        labels: By target, beside the images (see `task.Target`).
         indices: int32 (count,), the rows that belong to this split.
     """
 

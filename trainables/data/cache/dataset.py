@@ -26,7 +26,7 @@ class Split:
 
     Attributes:
         images: uint8 (count, height, width, channels), more than this split's rows when it was carved out.
-        labels: by target, beside the images: class numbers int32 (count,), flags uint8 (count, flags), numbers float32
+        labels: By target, beside the images: class numbers int32 (count,), flags uint8 (count, flags), numbers float32
             (count, values).
         indices: int32, ascending: the rows of images and labels that are in this split.
     """
@@ -50,8 +50,8 @@ def open_dataset(info: DatasetInfo, *, verify: bool = False) -> Dataset:
     """Returns the memory-mapped splits of a prepared data set; nothing is copied.
 
     Args:
-        info: what the preparation on this node returned.
-        verify: also reads everything once and compares its hashes.
+        info: What the preparation on this node returned.
+        verify: Also reads everything once and compares its hashes.
 
     Raises:
         DataError: If the cache entry is gone or damaged; preparing again rebuilds it.

@@ -23,11 +23,11 @@ def write_encoded(
     """Writes a split's images as they came.
 
     Args:
-        folder: where to.
-        name: the split's.
-        images: surveyed before.
-        layout: what they are decoded to, once, so that none that cannot be is found by a trial.
-        told: is given the decoded images, piece by piece.
+        folder: Where to.
+        name: The split's.
+        images: Surveyed before.
+        layout: What they are decoded to, once, so that none that cannot be is found by a trial.
+        told: Is given the decoded images, piece by piece.
 
     Returns:
         The records of both arrays, and the record that the decoded images would have.
@@ -59,9 +59,9 @@ class EncodedRows:
     Rows are read with calls, not through a memory map: what was read does not stay in this process's memory.
 
     Args:
-        folder: the cache entry.
-        name: the split's in the entry.
-        manifest: the entry's.
+        folder: The cache entry.
+        name: The split's in the entry.
+        manifest: The entry's.
 
     Raises:
         DataError: If the entry is damaged.

@@ -35,13 +35,13 @@ class SourceSurvey:
     """Is a source whose labels were checked and whose images were looked at, none decoded.
 
     Attributes:
-        source: its name in the study file.
-        inputs: the names of the images of an example.
-        images: by split.
-        targets: what is to be predicted.
-        labels: by split and target, encoded.
-        layout: what every image is decoded to.
-        size: how much room they all take.
+        source: Its name in the study file.
+        inputs: The names of the images of an example.
+        images: By split.
+        targets: What is to be predicted.
+        labels: By split and target, encoded.
+        layout: What every image is decoded to.
+        size: How much room they all take.
     """
 
     source: str

@@ -68,11 +68,11 @@ def prepare_dataset(
     keeps both out of the caller.
 
     Args:
-        spec: its paths are absolute (`DataSpec.resolved`).
-        seed: decides who is in the splits that the source does not bring; >= 0.
-        progress: is told what happens.
-        storage: how images are kept; None: what `spec.memory_gb` or this machine's memory has room for.
-        verify: also compares the cached arrays with their hashes, and rebuilds what differs.
+        spec: Its paths are absolute (`DataSpec.resolved`).
+        seed: Decides who is in the splits that the source does not bring; >= 0.
+        progress: Is told what happens.
+        storage: How images are kept; None: what `spec.memory_gb` or this machine's memory has room for.
+        verify: Also compares the cached arrays with their hashes, and rebuilds what differs.
 
     Raises:
         DataError: If the data is wrong or the cache cannot be written.

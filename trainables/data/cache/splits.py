@@ -21,9 +21,9 @@ def hold_out(labels: Array, *, fraction: float, seed: int, purpose: str) -> tupl
     (3, 3)
 
     Args:
-        labels: class numbers, (count,).
-        fraction: the share to hold out, in (0, 1).
-        seed: equal labels, fraction, purpose and seed give the same split.
+        labels: Class numbers, (count,).
+        fraction: The share to hold out, in (0, 1).
+        seed: Equal labels, fraction, purpose and seed give the same split.
         purpose: "test" or "validation", for errors and to draw the two independently.
 
     Raises:

@@ -21,8 +21,8 @@ class ImagesSize:
     """Is how much room a data set's images take.
 
     Attributes:
-        decoded_bytes: of all splits as arrays.
-        encoded_bytes: of all splits in image formats at most; None where the source has arrays.
+        decoded_bytes: Of all splits as arrays.
+        encoded_bytes: Of all splits in image formats at most; None where the source has arrays.
     """
 
     decoded_bytes: int

@@ -23,12 +23,12 @@ class DescribedTarget:
     """Is what the training labels tell of a target.
 
     Attributes:
-        name: as the study file calls it.
-        kind: classification, multilabel or regression.
-        size: classes, flags or values.
-        class_names: one name a class or flag; empty for regression.
-        values: the labels that are classes, or that name flags, in the order of class_names; empty for rows of 0 and 1.
-        place: what errors call its labels, after the split.
+        name: As the study file calls it.
+        kind: Classification, multilabel or regression.
+        size: Classes, flags or values.
+        class_names: One name a class or flag; empty for regression.
+        values: The labels that are classes, or that name flags, in the order of class_names; empty for rows of 0 and 1.
+        place: What errors call its labels, after the split.
     """
 
     name: str

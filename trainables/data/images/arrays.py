@@ -15,9 +15,9 @@ class ArrayImages:
     """Is a split whose images are arrays of one shape.
 
     Args:
-        where: names the array in errors.
-        count: the number of images.
-        pieces: yields the images in order, (n, height, width) or (n, height, width, channels); called twice.
+        where: Names the array in errors.
+        count: The number of images.
+        pieces: Yields the images in order, (n, height, width) or (n, height, width, channels); called twice.
     """
 
     def __init__(self, where: str, *, count: int, pieces: Callable[[], Iterable[Array]]) -> None:

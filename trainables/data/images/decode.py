@@ -50,8 +50,8 @@ class EncodedImages:
     """Is a split whose images are files or bytes in image formats.
 
     Args:
-        count: the number of images.
-        items: yields the images in order; called twice.
+        count: The number of images.
+        items: Yields the images in order; called twice.
     """
 
     def __init__(self, *, count: int, items: Callable[[], Iterable[Encoded]]) -> None:

@@ -17,7 +17,7 @@ class SideBySide:
     """Is a split whose examples have an image of each input; all are decoded to one layout.
 
     Args:
-        inputs: the images of each input, at least two, all as many.
+        inputs: The images of each input, at least two, all as many.
     """
 
     def __init__(self, inputs: Mapping[str, Images]) -> None:
@@ -43,7 +43,7 @@ class EncodableSideBySide(SideBySide):
     """Is such a split whose inputs may all be kept in image formats.
 
     Args:
-        inputs: as of SideBySide.
+        inputs: As of SideBySide.
     """
 
     def __init__(self, inputs: Mapping[str, EncodableImages]) -> None:

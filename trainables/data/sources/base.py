@@ -23,10 +23,10 @@ class RawSplit:
     """Is one split as its source has it: nothing checked, nothing decoded.
 
     Attributes:
-        where: names the split in errors, as its user knows it.
-        images: the split's images; of training those within the limit.
-        labels: by target, one label an image, of any kind.
-        all_labels: the labels of training without the limit: a limit never changes which classes there are.
+        where: Names the split in errors, as its user knows it.
+        images: The split's images; of training those within the limit.
+        labels: By target, one label an image, of any kind.
+        all_labels: The labels of training without the limit: a limit never changes which classes there are.
     """
 
     where: str
@@ -48,8 +48,8 @@ class OpenedSource:
     """Is a source that was found: hashes of all its content, whatever its place, and how to read it.
 
     Attributes:
-        content: equal content and equal decoding settings give the same cache entry.
-        read: reads the splits; called at most once.
+        content: Equal content and equal decoding settings give the same cache entry.
+        read: Reads the splits; called at most once.
     """
 
     content: tuple[str, ...]
