@@ -1,4 +1,4 @@
-"""Runs that are kept elsewhere: finding a free name for one, and bringing one here to go on with it."""
+"""Fetches a run from the storage into a run folder on this machine."""
 
 import json
 import re
@@ -22,18 +22,21 @@ from trainables.files.whole import write_whole
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._-]*")
 
-#: What else of a run is brought here at once.
+#: The small files of a run, which are fetched with its journal.
 _SMALL = ("study.yaml", "environment.json", "trials.parquet", "epochs.parquet", "augmented.png")
 
 
 def fetched_run(text: str, *, runs: Path = RUNS, with_files: bool = False) -> Path:
-    """Returns the folder of a run; where the text is a URI, after bringing what is missing here to `runs/<name>`.
+    """Returns the folder of a run; fetches what `runs/<name>` lacks if the text is a URI.
 
     Args:
-        with_files: Whether exports and tracebacks are wanted, too, and not only what the journal tells.
+        text: A path, or the URI of a run in a storage.
+        runs: The folder that fetched runs lie in.
+        with_files: Whether to fetch exports and tracebacks as well.
 
     Raises:
-        RunFolderError: If there is no such run, or the folder here is another run's.
+        InputError: If the text is no URI of a run.
+        RunFolderError: If there is no such run, or the folder on this machine is another run's.
     """
     if not is_uri(text):
         return Path(text)
@@ -43,10 +46,10 @@ def fetched_run(text: str, *, runs: Path = RUNS, with_files: bool = False) -> Pa
     name = unquote(name)
     if not _NAME.fullmatch(name):
         raise InputError(f"{shown_uri(text)}: must end with the name of a run, such as s3://bucket/runs/quickstart")
-    return patiently(lambda: _bring(text, runs / name, parent=parent, with_files=with_files), uri=text)
+    return patiently(lambda: _fetch(text, runs / name, parent=parent, with_files=with_files), uri=text)
 
 
-def _bring(uri: str, root: Path, *, parent: str, with_files: bool) -> Path:
+def _fetch(uri: str, root: Path, *, parent: str, with_files: bool) -> Path:
     remote, folder = RemoteFolder.open(uri), RunFolder(root)
     study = remote.read("study.yaml")
     if study is None or not read_remote_journal(remote).data:
@@ -57,7 +60,7 @@ def _bring(uri: str, root: Path, *, parent: str, with_files: bool) -> Path:
     if root.exists():
         open_run_folder(root)
         if is_driver_alive(folder):
-            return root  # what is there comes from here
+            return root  # the storage has all of it from that driver
     else:
         _make(folder, remote=remote)
     with driver_lock(folder):
@@ -66,12 +69,12 @@ def _bring(uri: str, root: Path, *, parent: str, with_files: bool) -> Path:
         if (study := _with_uri(before, parent, where=folder.study)) != before:
             write_whole(folder.study, study)
         if with_files:
-            _bring_files(remote, folder)
+            _fetch_files(remote, folder)
     return root
 
 
 def _make(folder: RunFolder, *, remote: RemoteFolder) -> None:
-    """Makes a run folder out of what is elsewhere, whole or not at all."""
+    """Makes a run folder from the storage, whole or not at all."""
     draft = folder.root.with_name(f".{folder.root.name}.fetched")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700, parents=True)
@@ -86,7 +89,7 @@ def _make(folder: RunFolder, *, remote: RemoteFolder) -> None:
 
 
 def _with_uri(study: bytes, uri: str, *, where: Path) -> bytes:
-    """Returns a study file whose storage is the one that the run was brought from: buckets are copied and renamed."""
+    """Returns a study file with the URI that the run was fetched from, as users copy and rename buckets."""
     try:
         content = yaml.safe_load(study)
         storage = content.get("storage") or {}
@@ -98,7 +101,7 @@ def _with_uri(study: bytes, uri: str, *, where: Path) -> bytes:
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120).encode()
 
 
-def _bring_files(remote: RemoteFolder, folder: RunFolder) -> None:
+def _fetch_files(remote: RemoteFolder, folder: RunFolder) -> None:
     for name in remote.files(FAILURES):
         if not (folder.root / name).exists():
             remote.download(name, folder.root / name)
@@ -106,10 +109,10 @@ def _bring_files(remote: RemoteFolder, folder: RunFolder) -> None:
     for key in files:
         name = key.split("/")[1]
         if key == f"{EXPORTS}/{name}/{MANIFEST}" and not (folder.exports / name).exists():
-            _bring_export(remote, folder, name=name, files=[file for file in files if file.split("/")[1] == name])
+            _fetch_export(remote, folder, name=name, files=[file for file in files if file.split("/")[1] == name])
 
 
-def _bring_export(remote: RemoteFolder, folder: RunFolder, *, name: str, files: list[str]) -> None:
+def _fetch_export(remote: RemoteFolder, folder: RunFolder, *, name: str, files: list[str]) -> None:
     draft = folder.exports / f".{name}.fetched"
     shutil.rmtree(draft, ignore_errors=True)
     try:
@@ -125,4 +128,4 @@ def _files_of(manifest: Path) -> object:
     try:
         return json.loads(manifest.read_text(encoding="utf-8"))["files"]
     except (ValueError, KeyError, TypeError):
-        return None  # damaged: the model can be exported again
+        return None  # damaged: the user can export the model again

@@ -13,25 +13,26 @@ FAILURES = "failures"
 
 
 class FileMirror:
-    """Brings files of a run folder to where the run is kept elsewhere.
+    """Uploads files of a run folder to the storage.
 
-    Every method raises RemoteError if the storage does not take them; what it took is not uploaded again.
+    Every method raises RemoteError if the storage refuses a file; files that it took are not uploaded again.
 
     Args:
-        folder: The run here.
-        remote: The run there.
-        beat: Called before every file, so that long uploads are seen to go on; what it raises ends them.
+        folder: The run folder on this machine.
+        remote: The run in the storage.
+        beat: Renews the heartbeat; called before every file, so that other drivers see a long upload go on. Its errors
+            end the upload.
     """
 
     def __init__(self, folder: RunFolder, *, remote: RemoteFolder, beat: Callable[[], None]) -> None:
         self._folder = folder
         self._remote = remote
         self._beat = beat
-        #: Time and size of files as they were uploaded.
+        #: Time and size of each file when it was uploaded.
         self._sent: dict[str, tuple[int, int]] = {}
 
     def upload_study(self) -> None:
-        """Uploads the study file if it changed: nothing that follows from it may be there before it."""
+        """Uploads the study file if it changed; called first, as the rest of a run follows from it."""
         self._upload_changed(self._folder.study)
 
     def upload_small(self) -> None:
@@ -40,7 +41,7 @@ class FileMirror:
             self._upload_changed(path)
 
     def upload_exports(self) -> None:
-        """Uploads exports that are not there, their manifests last, and removes those that others took the rank of."""
+        """Uploads exports that the storage lacks, manifests last, and removes those whose rank another export took."""
         names = [path.name for path in self._folder.exports.glob("[!.]*") if (path / MANIFEST).is_file()]
         for name in sorted(names):
             manifest = self._folder.exports / name / MANIFEST
@@ -55,18 +56,18 @@ class FileMirror:
                     self._remote.delete(key)
 
     def upload_checkpoints(self) -> None:
-        """Uploads checkpoints on this machine that their workers could not; removes nothing."""
+        """Uploads checkpoints on this machine that their workers could not upload; removes nothing."""
         trials = [path for path in sorted(self._folder.checkpoints.glob("[!.]*")) if path.is_dir()]
         if not trials:
             return
-        there = self._remote.child(CHECKPOINTS)
+        checkpoints = self._remote.child(CHECKPOINTS)
         names: dict[str, list[str]] = {}
-        for file in there.files():
+        for file in checkpoints.files():
             trial, _, name = file.partition("/")
             names.setdefault(trial, []).append(name)
         for path in trials:
             self._beat()
-            upload_trial(there.child(path.name), path, known=whole_epochs(names.get(path.name, ())))
+            upload_trial(checkpoints.child(path.name), path, known=whole_epochs(names.get(path.name, ())))
 
     def _small(self) -> Iterator[Path]:
         folder = self._folder
@@ -87,18 +88,18 @@ class FileMirror:
 
     def _upload_export(self, manifest: Path) -> None:
         source = manifest.parent
-        there = self._remote.child(EXPORTS).child(source.name)
+        target = self._remote.child(EXPORTS).child(source.name)
         try:
             stamp, data = _stamp(manifest), manifest.read_bytes()
-            before = there.read(MANIFEST)
+            before = target.read(MANIFEST)
             if before != data:
                 if before is not None:
-                    there.delete(MANIFEST)
+                    target.delete(MANIFEST)
                 for path in sorted(source.rglob("*")):
                     if path.is_file() and path != manifest:
                         self._beat()
-                        there.upload(path, path.relative_to(source).as_posix())
-                there.write(MANIFEST, data)
+                        target.upload(path, path.relative_to(source).as_posix())
+                target.write(MANIFEST, data)
         except FileNotFoundError:
             return  # another model took its rank meanwhile
         self._sent[f"{EXPORTS}/{source.name}/{MANIFEST}"] = stamp

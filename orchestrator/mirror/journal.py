@@ -1,7 +1,7 @@
-"""The journal elsewhere: object stores cannot append, so it lies in segments named by their offset in the journal.
+"""The journal in the storage: segments, each named by its offset in the journal, as object stores cannot append.
 
-The last segment is written anew as it grows; from `SEGMENT_BYTES` on, another one begins. A segment holds whole lines,
-so that what is there is the beginning of the journal at any time.
+The driver writes the last segment anew as it grows; from `SEGMENT_BYTES` on, it begins another one. A segment holds
+whole lines, so that the segments are the beginning of the journal at any time.
 """
 
 import re
@@ -23,7 +23,7 @@ _NAME = re.compile(rf"{_FOLDER}/(\d{{16}})\.jsonl")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteJournal:
-    """What is there of a journal.
+    """A journal as the storage has it.
 
     Args:
         data: All segments, one after the other.
@@ -44,7 +44,7 @@ def segment_name(start: int) -> str:
 
 
 def read_remote_journal(remote: RemoteFolder) -> RemoteJournal:
-    """Returns the journal of a run elsewhere; an empty one where there is none.
+    """Returns the journal that the storage has of a run; an empty one if it has none.
 
     Raises:
         JournalError: If a segment is missing.
@@ -63,37 +63,39 @@ def read_remote_journal(remote: RemoteFolder) -> RemoteJournal:
 
 
 def take_longer(folder: RunFolder, remote: RemoteFolder) -> RemoteJournal:
-    """Makes the journal here the longer one of both, and returns what is there; the caller holds the run folder.
+    """Replaces the run folder's journal by the storage's if that is longer, and returns the storage's.
+
+    The caller holds the run folder.
 
     Raises:
-        RunFolderError: If neither begins with the other.
-        JournalError: If the one there is damaged.
+        RunFolderError: If neither journal begins with the other.
+        JournalError: If the storage's journal is damaged.
         RemoteError: If the storage does not answer.
     """
-    there = read_remote_journal(remote)
-    here = folder.journal.read_bytes() if folder.journal.is_file() else b""
-    here = here[: here.rfind(b"\n") + 1]
-    if not here.startswith(there.data) and not there.data.startswith(here):
+    stored = read_remote_journal(remote)
+    local = folder.journal.read_bytes() if folder.journal.is_file() else b""
+    local = local[: local.rfind(b"\n") + 1]
+    if not local.startswith(stored.data) and not stored.data.startswith(local):
         raise RunFolderError(
             f"{folder.root} and {shown_uri(remote.uri)} are not the same run: their journals differ after "
-            f"{_common_lines(here, there.data)} records; go on with one of them from a folder of its own: move "
+            f"{_common_lines(local, stored.data)} records; go on with one of them from a folder of its own: move "
             f"{folder.root} away, or give its study another storage.uri"
         )
-    if len(there.data) > len(here):
-        write_whole(folder.journal, there.data)
-    for start in _starts(remote).difference(there.starts):
-        # Left by a driver that was at work at the same time and stopped.
+    if len(stored.data) > len(local):
+        write_whole(folder.journal, stored.data)
+    for start in _starts(remote).difference(stored.starts):
+        # A driver left this segment that worked at the same time and stopped.
         remote.delete(segment_name(start))
-    return there
+    return stored
 
 
 class JournalUploader:
-    """Brings what was appended to a journal to its segments elsewhere.
+    """Uploads what the driver appends to a journal to the segments in the storage.
 
     Args:
-        path: The journal here.
-        remote: The run there.
-        known: What is there already: the beginning of the journal here.
+        path: The journal in the run folder.
+        remote: The run in the storage.
+        known: The journal that the storage has already, which the other one begins with.
     """
 
     def __init__(self, path: Path, *, remote: RemoteFolder, known: RemoteJournal) -> None:
@@ -113,7 +115,7 @@ class JournalUploader:
         """Uploads all whole records.
 
         Raises:
-            RemoteError: If the storage does not take them; what it took is not uploaded again.
+            RemoteError: If the storage refuses them; records that it took are not uploaded again.
         """
         while self._path.is_file() and self._path.stat().st_size > self._end:
             start = self._start if self._end - self._start < SEGMENT_BYTES else self._end
@@ -127,7 +129,7 @@ class JournalUploader:
             self._start, self._end = start, start + len(data)
 
     def num_waiting(self) -> int:
-        """Returns how many records are here only."""
+        """Returns how many records the storage lacks."""
         if not self._path.is_file():
             return 0
         with self._path.open("rb") as file:

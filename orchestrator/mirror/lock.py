@@ -1,7 +1,7 @@
-"""One driver at a time across machines: a heartbeat object beside the run elsewhere.
+"""One driver at a time across machines: a heartbeat object beside the run in the storage.
 
 Object stores offer no atomic creation through pyarrow, so two drivers that start within a heartbeat of each other may
-both begin; the one whose heartbeat was written over stops at its next one.
+both begin. The driver whose heartbeat the other one overwrote stops at its next heartbeat.
 """
 
 import json
@@ -23,20 +23,20 @@ from trainables.files.whole import write_whole
 logger = logging.getLogger(__name__)
 
 HEARTBEAT = "driver.json"
-#: Nothing is written on a heartbeat older than this before it is renewed: half of what lets others take over.
+#: A driver renews a heartbeat older than this before it writes: half of the age at which others take over.
 _FRESH_SECONDS = LIMIT_SECONDS / 2
 
 
 class TakenOverError(RemoteError):
-    """Another driver holds the run now."""
+    """Another driver has taken the run over."""
 
 
 class RemoteLock:
-    """Holds a run elsewhere by a heartbeat on a thread of its own.
+    """Holds a run in the storage by a heartbeat on a thread of its own.
 
     Args:
-        remote: The run there.
-        owner: This driver, as `owner_elsewhere` returns it.
+        remote: The run in the storage.
+        owner: This driver, as `storage_owner` returns it.
         clock: Seconds since 1970.
     """
 
@@ -54,7 +54,7 @@ class RemoteLock:
         """Takes the run.
 
         Raises:
-            RunFolderError: If another driver was heard from within a minute.
+            RunFolderError: If another driver wrote a heartbeat within the last minute.
             RemoteError: If the storage cannot be written to.
         """
         now = _storage_now(self._remote, name=self._owner.run_token)
@@ -70,7 +70,7 @@ class RemoteLock:
         self._thread.start()
 
     def ensure(self) -> None:
-        """Renews a heartbeat that grew old, before anything is written.
+        """Renews the heartbeat if it is old; called before every upload.
 
         Raises:
             TakenOverError: If another driver took the run meanwhile.
@@ -78,15 +78,15 @@ class RemoteLock:
         """
         if self._taken is not None:
             raise self._taken
-        # The wall clock: a machine that slept must notice, and others measure its silence by it.
+        # The wall clock also runs while the machine sleeps, and other drivers measure its silence by it.
         if abs(self._clock() - self._renewed_at) > _FRESH_SECONDS:
             self.renew()
 
     def renew(self) -> None:
-        """Writes the heartbeat, unless another driver has.
+        """Writes the heartbeat, unless another driver has taken the run over.
 
         Raises:
-            TakenOverError: If so.
+            TakenOverError: If another driver has.
             RemoteError: If the storage does not answer.
         """
         with self._renewing:
@@ -102,7 +102,7 @@ class RemoteLock:
                 self._write()
 
     def release(self) -> None:
-        """Lets others have the run."""
+        """Removes the heartbeat, so that another driver can take the run."""
         self._is_released.set()
         with self._renewing:
             try:
@@ -110,7 +110,7 @@ class RemoteLock:
                 if data is not None and self._is_own(owner_of_heartbeat(data)):
                     self._remote.delete(HEARTBEAT)
             except RemoteError as exc:
-                logger.warning('heartbeat not removed reason="%s"', exc)  # it grows old by itself
+                logger.warning('heartbeat not removed reason="%s"', exc)  # after a minute it counts as dead
 
     def _is_own(self, owner: Owner | None) -> bool:
         return owner is not None and (owner.identity, owner.pid) == (self._owner.identity, self._owner.pid)
@@ -125,13 +125,13 @@ class RemoteLock:
             try:
                 self.renew()
             except TakenOverError:
-                return  # `ensure` tells whoever writes next
+                return  # `ensure` raises it before the next upload
             except RemoteError as exc:
                 logger.warning('heartbeat not written reason="%s"', exc)
 
 
-def owner_elsewhere(folder: RunFolder, *, now: float) -> Owner:
-    """Returns this process, which has the lock of the run folder, as the owner of the run elsewhere."""
+def storage_owner(folder: RunFolder, *, now: float) -> Owner:
+    """Returns this process, which holds the lock of the run folder, as the owner of the run in the storage."""
     kept = folder.root / ".owner"
     if not kept.is_file():
         write_whole(kept, uuid.uuid4().hex)
@@ -140,10 +140,10 @@ def owner_elsewhere(folder: RunFolder, *, now: float) -> Owner:
 
 
 def heard_from(remote: RemoteFolder, *, now: float) -> tuple[Owner | None, float]:
-    """Returns who was last at work on a run elsewhere, and how many seconds ago.
+    """Returns the driver that wrote the last heartbeat of a run in the storage, and its age in seconds.
 
     Args:
-        now: By the storage's clock.
+        now: The time by the storage's clock.
     """
     data, changed_at = remote.read(HEARTBEAT), remote.changed_at(HEARTBEAT)
     if data is None or changed_at is None:
@@ -152,7 +152,7 @@ def heard_from(remote: RemoteFolder, *, now: float) -> tuple[Owner | None, float
 
 
 def _storage_now(remote: RemoteFolder, *, name: str) -> float:
-    """Returns the time by the storage's clock, which shows as well that it can be written to."""
+    """Returns the time by the storage's clock, from a file that this function writes, which proves that it can."""
     probe = f"driver-{name}.probe"
     remote.write(probe, b"")
     now = remote.changed_at(probe) or time.time()

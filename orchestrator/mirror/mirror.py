@@ -1,7 +1,7 @@
-"""Keeps a run elsewhere as well: a thread uploads what the run folder gains and never makes the study wait.
+"""Copies a run to a storage: a thread uploads what the run folder gains and never makes the study wait.
 
-The run folder on this machine stays what everything works on. When the storage elsewhere does not answer, the study
-goes on, says so once, and uploads what is missing as soon as it can.
+Driver and workers use the run folder on this machine alone. If the storage does not answer, the study goes on; the
+mirror notifies the user once and uploads what the storage lacks as soon as it answers.
 """
 
 import logging
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from orchestrator.errors import OrchestratorError, StudyFailedError
 from orchestrator.mirror.files import FileMirror
 from orchestrator.mirror.journal import JournalUploader, take_longer
-from orchestrator.mirror.lock import RemoteLock, TakenOverError, owner_elsewhere
+from orchestrator.mirror.lock import RemoteLock, TakenOverError, storage_owner
 from orchestrator.mirror.places import patiently, remote_of
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.spec import StudySpec
@@ -29,20 +29,20 @@ _PERIOD_SECONDS = 1.0
 #: Between uploads of tables and other files, which are written anew as wholes.
 _FILES_SECONDS = 30.0
 _LONGEST_DELAY_SECONDS = 60.0
-#: How long a session that ends goes on trying a storage that does not answer.
+#: How long the end of a session waits for a storage that does not answer.
 GIVE_UP_SECONDS = 60.0
 _POLL_SECONDS = 0.2
 
 
 @contextmanager
 def mirrored(folder: RunFolder, spec: StudySpec, *, notify: Notify) -> Iterator["Mirror | None"]:
-    """Yields what keeps a run elsewhere, or None for a study without a storage.uri; the caller holds the run folder.
+    """Yields the mirror of a run, or None for a study without a storage.uri; the caller holds the run folder.
 
-    At the end everything is there, or an error says how to get it there.
+    At the end the storage has the whole run, or an error says how to upload the rest.
 
     Raises:
-        RunFolderError: If the storage cannot be used, or another driver holds the run there.
-        StudyFailedError: If it could not be uploaded in the end.
+        RunFolderError: If the storage cannot be used, or another driver holds the run in it.
+        StudyFailedError: If the storage lacks a part of the run in the end.
     """
     if spec.storage.uri is None:
         yield None
@@ -62,13 +62,13 @@ def mirrored(folder: RunFolder, spec: StudySpec, *, notify: Notify) -> Iterator[
 
 
 def open_mirror(folder: RunFolder, uri: str, *, notify: Notify) -> "Mirror":
-    """Returns the mirror of a run at work; the journal here is the longer one of both from here on.
+    """Returns the mirror of a run, already at work; the run folder's journal is then the longer one of both.
 
     Raises:
         RunFolderError: If the storage cannot be used, holds another run, or another driver holds it.
     """
     remote = remote_of(folder, uri)
-    lock = RemoteLock(remote, owner=owner_elsewhere(folder, now=time.time()))
+    lock = RemoteLock(remote, owner=storage_owner(folder, now=time.time()))
     patiently(lock.claim, uri=remote.uri)
     try:
         known = patiently(lambda: take_longer(folder, remote), uri=remote.uri)
@@ -85,11 +85,11 @@ class Mirror:
     """Uploads what a run folder gains, on a thread of its own.
 
     Args:
-        folder: The run here.
-        remote: The run there.
+        folder: The run folder on this machine.
+        remote: The run in the storage.
         journal: Uploads the journal.
-        lock: Holds the run there.
-        tell: Takes what the user should know.
+        lock: Holds the run in the storage.
+        notify: Receives messages for the user.
     """
 
     def __init__(
@@ -99,12 +99,12 @@ class Mirror:
         self._remote = remote
         self._journal = journal
         self._lock = lock
-        self._tell = notify
+        self._notify = notify
         self._files = FileMirror(folder, remote=remote, beat=lock.ensure)
         self._files_at = float("-inf")
         self._failing_since: float | None = None
         self._failure = ""
-        #: How often in a row.
+        #: How many uploads failed in a row.
         self.num_failures = 0
         self._taken: TakenOverError | None = None
         self._is_complete = False
@@ -114,24 +114,29 @@ class Mirror:
         self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
 
     def start(self) -> None:
-        """Begins to upload."""
+        """Starts the thread."""
         self._thread.start()
 
     def check(self) -> None:
-        """Raises StudyFailedError if another driver took the run over."""
-        if self._taken is not None:
-            raise StudyFailedError(self._told_taken())
-
-    def flush(self, *, is_last: bool = False) -> None:
-        """Uploads what is due now.
-
-        Args:
-            is_last: Whether everything is.
+        """Makes sure that this driver still holds the run in the storage.
 
         Raises:
-            RemoteError: If the storage does not do its part.
+            StudyFailedError: If another driver took the run over.
         """
-        # A study that ends before its first trial leaves nothing, here or there.
+        if self._taken is not None:
+            raise StudyFailedError(self._taken_text())
+
+    def flush(self, *, is_last: bool = False) -> None:
+        """Uploads what is due.
+
+        Args:
+            is_last: Whether everything is due, checkpoints included.
+
+        Raises:
+            RemoteError: If the storage refuses a file.
+            TakenOverError: If another driver took the run over.
+        """
+        # A study that ends before its first trial leaves nothing in the storage.
         if not self._journal.has_trial():
             return
         self._lock.ensure()
@@ -146,10 +151,10 @@ class Mirror:
             self._journal.flush()
 
     def close(self) -> str:
-        """Uploads what is missing and lets go of the run; returns what is still missing and what to do, in words."""
+        """Uploads the rest and releases the run; returns what the storage lacks and what to do, or an empty text."""
         self._is_closing.set()
         if self._taken is None:
-            self._tell(f"completing {shown_uri(self._remote.uri)}")
+            self._notify(f"completing {shown_uri(self._remote.uri)}")
         started = time.time()
         while not self._has_ended.wait(_POLL_SECONDS):
             since = self._failing_since
@@ -157,7 +162,7 @@ class Mirror:
                 break
         self._has_given_up.set()
         if self._taken is not None:
-            return self._told_taken()
+            return self._taken_text()
         if not self._is_complete:
             return (
                 f"storage {shown_uri(self._remote.uri)}: {self._waiting()} could not be uploaded ({self._failure}); "
@@ -181,7 +186,7 @@ class Mirror:
             except TakenOverError as exc:
                 self._taken = exc
                 return
-            except Exception as exc:  # noqa: BLE001 - whatever is wrong with an upload, the study goes on and is told
+            except Exception as exc:  # noqa: BLE001 - the study goes on, and the user is notified
                 delay = min(2 * delay, _LONGEST_DELAY_SECONDS)
                 self._fail(str(exc) or type(exc).__name__)
             else:
@@ -190,7 +195,7 @@ class Mirror:
                 self._is_complete = is_last
 
     def _pause(self, delay: float) -> bool:
-        """Waits before the next try, shorter while closing; returns whether the session is closing."""
+        """Waits before the next try, at most five seconds while closing; returns whether the session is closing."""
         end = time.monotonic() + delay
         while time.monotonic() < end and not self._has_given_up.wait(_POLL_SECONDS):
             if self._is_closing.is_set():
@@ -203,7 +208,7 @@ class Mirror:
         logger.warning('storage=%s decision=retry reason="%s"', shown_uri(self._remote.uri), reason)
         if self._failing_since is None:
             self._failing_since = time.time()
-            self._tell(
+            self._notify(
                 f"storage {shown_uri(self._remote.uri)}: not reachable since {moment(self._failing_since)}, "
                 f"{self._waiting()} wait ({reason}); the study goes on, nothing is lost while this machine stands"
             )
@@ -211,12 +216,12 @@ class Mirror:
     def _recover(self) -> None:
         if self._failing_since is not None:
             self._failing_since, self.num_failures = None, 0
-            self._tell(f"storage {shown_uri(self._remote.uri)}: reachable again, everything until now is there")
+            self._notify(f"storage {shown_uri(self._remote.uri)}: reachable again, everything until now is there")
 
     def _waiting(self) -> str:
         return f"{self._journal.num_waiting():,} records and what belongs to them"
 
-    def _told_taken(self) -> str:
+    def _taken_text(self) -> str:
         return (
             f"{self._taken}; this driver stopped, and what it recorded since is in {self._folder.root} alone; go on "
             "with the other one"

@@ -1,4 +1,4 @@
-"""Where a run is kept beside its folder, and who is at work on it there."""
+"""The places of runs in a storage, and whether another machine's driver is at work on one."""
 
 import time
 from collections.abc import Callable
@@ -18,10 +18,10 @@ T = TypeVar("T")
 
 
 def patiently(work: Callable[[], T], *, uri: str, sleep: Callable[[float], None] = time.sleep) -> T:
-    """Returns what the work returns, trying again a few times where that may help.
+    """Returns what the work returns, and repeats work that failed for a reason that may pass.
 
     Raises:
-        RunFolderError: If the storage does not do its part.
+        RunFolderError: If the storage cannot be used.
     """
     delays = iter(_RETRY_SECONDS)
     while True:
@@ -38,12 +38,12 @@ def patiently(work: Callable[[], T], *, uri: str, sleep: Callable[[float], None]
 
 
 def run_uri(folder: RunFolder, uri: str) -> str:
-    """Returns where a run is kept elsewhere: below the storage's URI, under the run folder's own name."""
+    """Returns the URI of a run in a storage: below the storage's URI, under the run folder's name."""
     return child_uri(uri, folder.root.resolve().name)
 
 
 def remote_of(folder: RunFolder, uri: str) -> RemoteFolder:
-    """Returns the run elsewhere.
+    """Returns the folder of a run in a storage.
 
     Raises:
         RunFolderError: If its URI cannot be opened.
@@ -53,10 +53,12 @@ def remote_of(folder: RunFolder, uri: str) -> RemoteFolder:
 
 
 def taken_elsewhere(uri: str | None) -> Callable[[str], bool]:
-    """Returns a function that tells whether a run of a name is kept elsewhere already.
+    """Returns a function of a run's name that returns whether the storage has such a run.
 
-    Raises:
-        RunFolderError: By that function, if the storage cannot be used.
+    The function raises RunFolderError if the storage cannot be used.
+
+    Args:
+        uri: The storage's URI; None for a study without one, of which no name is taken.
     """
     if uri is None:
         return lambda name: False
@@ -69,7 +71,11 @@ def taken_elsewhere(uri: str | None) -> Callable[[str], bool]:
 
 
 def is_driver_elsewhere(text: str) -> bool:
-    """Returns whether a driver on some machine was heard from within a minute, where the text is a URI."""
+    """Returns whether a driver on some machine wrote a heartbeat within the last minute; False for a path.
+
+    Args:
+        text: A path, or the URI of a run in a storage.
+    """
     if not is_uri(text):
         return False
     owner, seconds = patiently(lambda: heard_from(RemoteFolder.open(text), now=time.time()), uri=text)

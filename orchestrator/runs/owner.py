@@ -1,6 +1,6 @@
-"""Who holds a run: the driver at work, in `.driver.json` of the run folder and in the heartbeat of a run elsewhere.
+"""Who holds a run: the driver at work, in `.driver.json` of the run folder and in the heartbeat of a storage.
 
-Both files are written whole by that driver, anew with each heartbeat, and removed at its clean end.
+That driver writes both files whole, anew with each heartbeat, and removes them at its clean end.
 """
 
 import json
@@ -27,13 +27,13 @@ HEARTBEAT_SECONDS = 10.0
 #: A driver on another machine whose last heartbeat is older counts as dead.
 LIMIT_SECONDS = 60.0
 _LONGEST_FILE_BYTES = 100_000
-#: Fields that only the heartbeat of a run elsewhere holds.
-_ELSEWHERE = ("run_token", "folder")
+#: Fields that only the heartbeat of a storage holds.
+_STORAGE_FIELDS = ("run_token", "folder")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """The driver that holds a run, in its own words.
+    """The driver that holds a run, as it describes itself.
 
     Attributes:
         token: Its alone.
@@ -46,8 +46,8 @@ class Owner:
         since: When it took the run, seconds since 1970 by its clock.
         heartbeat: When it was last alive, by its clock.
         run_token: What the run folder's drivers have in common, who follow each other because the folder's own lock is
-            theirs. A run elsewhere names this and `folder`, with `host`, `pid` and `heartbeat`, and no other field.
-        folder: The run folder on its machine; like `run_token` empty in the run folder's own file.
+            theirs. The heartbeat of a storage has this, `folder`, `host`, `pid` and `heartbeat`, and no other field.
+        folder: The run folder on its machine; empty in the run folder's own file, like `run_token`.
     """
 
     token: str = ""
@@ -63,7 +63,7 @@ class Owner:
 
     @property
     def is_here(self) -> bool:
-        """Whether it runs or ran in the very system that asks, so that the system's lock tells if it is alive."""
+        """Whether it runs or ran in the system of this process, whose lock then shows whether it is alive."""
         if self.boot and BOOT_ID:
             return self.boot == BOOT_ID
         return self.host == socket.gethostname()
@@ -98,12 +98,12 @@ class Owner:
 
     def to_json(self) -> dict[str, Any]:
         """Returns a JSON-ready mapping for the run folder."""
-        found = {name: value for name, value in asdict(self).items() if name not in _ELSEWHERE}
+        found = {name: value for name, value in asdict(self).items() if name not in _STORAGE_FIELDS}
         return {**found, "command": list(self.command)}
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """What distinguishes drivers that may be at work on one run elsewhere at the same time; no process number."""
+        """What distinguishes drivers that may work on one run of a storage at the same time; no process number."""
         return self.run_token, self.host, self.folder
 
     @property
@@ -112,7 +112,7 @@ class Owner:
         return f"process {self.pid} on {self.host}, in {self.folder}"
 
     def to_heartbeat(self) -> dict[str, Any]:
-        """Returns a JSON-ready mapping for the run elsewhere."""
+        """Returns a JSON-ready mapping for the storage."""
         return {
             "owner": self.run_token,
             "host": self.host,
@@ -137,7 +137,7 @@ def this_driver(*, now: float) -> Owner:
 
 
 def owner_of_heartbeat(data: bytes) -> Owner | None:
-    """Returns the owner that the heartbeat of a run elsewhere names; None if the heartbeat cannot be read."""
+    """Returns the owner that the heartbeat of a storage names; None if the heartbeat cannot be read."""
     try:
         raw = json.loads(data)
         return Owner(
@@ -174,7 +174,7 @@ def read_owner(folder: RunFolder) -> Owner | None:
 
 
 def write_owner(folder: RunFolder, owner: Owner) -> None:
-    """Writes the owner file whole; a disk that refuses it costs only the word, never the study."""
+    """Writes the owner file whole; the study goes on if the disk refuses it."""
     try:
         write_whole(folder.driver, json.dumps(owner.to_json()))
     except OSError as exc:

@@ -13,7 +13,7 @@ from orchestrator.journal.file import Journal
 from orchestrator.mirror import lock as remote_lock
 from orchestrator.mirror import mirror as mirror_module
 from orchestrator.mirror.journal import JournalUploader, RemoteJournal, read_remote_journal
-from orchestrator.mirror.lock import HEARTBEAT, RemoteLock, TakenOverError, owner_elsewhere
+from orchestrator.mirror.lock import HEARTBEAT, RemoteLock, TakenOverError, storage_owner
 from orchestrator.mirror.mirror import Mirror, mirrored, open_mirror
 from orchestrator.mirror.places import remote_of
 from orchestrator.runs.paths import RunFolder
@@ -55,7 +55,7 @@ def idle_mirror(folder, place):
     """A mirror without its thread, and what it told."""
     told = []
     remote = remote_of(folder, place)
-    lock = RemoteLock(remote, owner=owner_elsewhere(folder, now=time.time()))
+    lock = RemoteLock(remote, owner=storage_owner(folder, now=time.time()))
     lock.claim()
     journal = JournalUploader(folder.journal, remote=remote, known=RemoteJournal())
     yield Mirror(folder, remote=remote, journal=journal, lock=lock, notify=told.append), remote, lock
@@ -204,7 +204,7 @@ def test_storage_that_cannot_be_used_is_an_error_before_anything_is_done(folder,
 
 
 def test_second_driver_is_told_who_is_at_work_until_the_first_is_silent(folder, place, tmp_path):
-    lock = RemoteLock(remote_of(folder, place), owner=owner_elsewhere(folder, now=time.time()))
+    lock = RemoteLock(remote_of(folder, place), owner=storage_owner(folder, now=time.time()))
     lock.claim()
     other = RunFolder(tmp_path / "elsewhere-too" / "swept")
     other.root.mkdir(parents=True)
@@ -218,7 +218,7 @@ def test_second_driver_is_told_who_is_at_work_until_the_first_is_silent(folder, 
 
 
 def test_next_driver_of_the_same_run_folder_need_not_wait_for_a_dead_one(folder, place):
-    lock = RemoteLock(remote_of(folder, place), owner=owner_elsewhere(folder, now=time.time()))
+    lock = RemoteLock(remote_of(folder, place), owner=storage_owner(folder, now=time.time()))
     lock.claim()  # and never released: its driver was killed, and with it went the lock of the run folder
     assert open_mirror(folder, place, notify=lambda text: None).close() == ""
 
