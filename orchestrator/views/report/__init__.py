@@ -1,4 +1,4 @@
-"""report.html: one page that tells a study, readable anywhere without a network."""
+"""report.html: one page about a study, which needs no network."""
 
 from orchestrator.views.report.page import write_report
 

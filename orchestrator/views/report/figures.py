@@ -1,4 +1,4 @@
-"""The figures of the report, as plotly has them in JSON; the page's script adds the colours of text and grid."""
+"""The figures of the report as plotly's JSON; the page's script adds the colours of text and grid."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,14 +8,13 @@ from typing import Any
 import pyarrow as pa
 
 from orchestrator.journal.trial import TrialState
-from orchestrator.results import from_tables as analysis
-from orchestrator.results import words as wording
+from orchestrator.results import from_tables, words
 from orchestrator.text import number
 
-#: For the best trials, by rank; each stands out on a light and on a dark page.
+#: The best trials' colours by rank, each visible on a light and on a dark page.
 RANK_COLOURS = ("#e4572e", "#2e86de", "#1fa37a", "#b45fd6", "#d99a00")
 NEUTRAL = "#8b93a1"
-#: Worst to best in the parallel coordinates.
+#: Colours of the parallel coordinates, worst to best.
 _SCALE = [[0.0, "#9aa3b2"], [0.5, "#2e86de"], [1.0, "#e4572e"]]
 _AXIS_PIXELS = 100
 _NOT_SET = "not set"
@@ -26,12 +25,12 @@ def learning_curves(trials: pa.Table, *, epochs: pa.Table, board: pa.Table, metr
 
     The best trials are coloured and named, stopped ones dim.
     """
-    lines = analysis.curves(epochs, metric)
+    lines = from_tables.curves(epochs, metric)
     if not lines:
         return None
     ranks = dict(zip(board["trial"].to_pylist(), board["rank"].to_pylist(), strict=True))
     rows = [row for row in trials.to_pylist() if row["trial"] in lines]
-    # Drawn from the worst to the best, so that the best lie on top.
+    # Plotly draws the last line on top, so the best trials come last.
     unranked = len(rows) + 1
     rows.sort(key=lambda row: -ranks.get(row["trial"], unranked))
     traces = [_curve(row, line=lines[row["trial"]], rank=ranks.get(row["trial"])) for row in rows]
@@ -42,17 +41,17 @@ def learning_curves(trials: pa.Table, *, epochs: pa.Table, board: pa.Table, metr
         "hovermode": "closest",
         "legend": {"traceorder": "reversed"},
         "xaxis": {"title": {"text": "epoch"}, "tickformat": "d", "dtick": max(1, -(-num_epochs // 12))},
-        "yaxis": {"title": {"text": escape(wording.with_split(metric))}},
+        "yaxis": {"title": {"text": escape(words.with_split(metric))}},
     }
     return {"data": traces, "layout": layout}
 
 
 def parallel_coordinates(board: pa.Table, *, metric: str, mode: str) -> dict[str, Any] | None:
-    """Returns the ranked trials as lines through their parameters and best value; None if that shows nothing."""
+    """Returns the ranked trials as lines through their parameters and best value; None if no figure results."""
     axes = [_axis("family", board["family"].to_pylist())] if len(set(board["family"].to_pylist())) > 1 else []
     axes += [
-        _axis(name.removeprefix(analysis.PARAMETER_PREFIX), board[name].to_pylist())
-        for name in analysis.varying_columns(board)
+        _axis(name.removeprefix(from_tables.PARAMETER_PREFIX), board[name].to_pylist())
+        for name in from_tables.varying_columns(board)
     ]
     if board.num_rows < 2 or not axes:
         return None
@@ -74,9 +73,9 @@ def _curve(row: Mapping[str, Any], *, line: tuple[list[int], list[float]], rank:
     is_stopped = row["state"] == TrialState.STOPPED
     colour = RANK_COLOURS[rank - 1] if is_named and rank is not None else NEUTRAL
     params = [
-        f"{escape(name.removeprefix(analysis.PARAMETER_PREFIX))}={escape(number(value))}"
+        f"{escape(name.removeprefix(from_tables.PARAMETER_PREFIX))}={escape(number(value))}"
         for name, value in row.items()
-        if name.startswith(analysis.PARAMETER_PREFIX) and value is not None
+        if name.startswith(from_tables.PARAMETER_PREFIX) and value is not None
     ]
     message = "<br>".join([f"<b>{row['trial']}</b> {row['state']}, {escape(row['family'])}", *params])
     return {
@@ -112,7 +111,7 @@ def _categorical_axis(values: Sequence[Any]) -> dict[str, Any]:
 
 
 def _numeric_axis(values: Sequence[float | None]) -> dict[str, Any]:
-    """Returns a numeric axis; values that are not set lie on a tick of their own below the others."""
+    """Returns a numeric axis; trials without a value lie on a tick of their own below the others."""
     known = sorted({float(value) for value in values if value is not None})
     is_log = _is_log(known)
     low, high = _scaled(known[0], is_log=is_log), _scaled(known[-1], is_log=is_log)

@@ -43,13 +43,13 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Cell]], *, numeric: I
 
 
 def section(title: str, *parts: Markup, note: str = "") -> Markup:
-    """Returns a section with a heading and, under it, a sentence on what is shown."""
+    """Returns a section with a heading and, under it, a sentence that explains it."""
     explained = f'<p class="note">{text(note)}</p>' if note else ""
     return Markup(f"<section><h2>{text(title)}</h2>{explained}\n{''.join(parts)}</section>\n")
 
 
 def empty(sentence: str) -> Markup:
-    """Returns a sentence that stands where nothing is to be shown."""
+    """Returns a sentence that takes the place of an empty section."""
     return Markup(f'<p class="empty">{text(sentence)}</p>')
 
 
@@ -59,7 +59,7 @@ def pill(state: str) -> Markup:
 
 
 def picture(png: bytes, *, alternative: str) -> Markup:
-    """Returns an image that lies in the page itself."""
+    """Returns an image whose data lies in the page."""
     data = base64.b64encode(png).decode()
     return Markup(f'<img class="picture" alt="{text(alternative)}" src="data:image/png;base64,{data}">')
 

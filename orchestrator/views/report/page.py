@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from orchestrator.journal.study_state import StudyState
-from orchestrator.results import from_tables as analysis
+from orchestrator.results import from_tables
 from orchestrator.results.tables import epochs_table, trials_table
 from orchestrator.runs.paths import RunFolder
 from orchestrator.text import moment
@@ -29,7 +29,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inl
 
 
 def write_report(folder: RunFolder, *, state: StudyState) -> Path:
-    """Writes the report of a study, at any time of its life, and returns where it lies.
+    """Writes the report of a study, also while it runs, and returns the file's path.
 
     Raises:
         JournalError: If the study was never opened.
@@ -40,8 +40,8 @@ def write_report(folder: RunFolder, *, state: StudyState) -> Path:
         folder=folder,
         trials=trials,
         epochs=epochs_table(state),
-        board=analysis.leaderboard(trials, metric=header.metric, mode=header.mode),
-        cost=analysis.cost(trials, max_epochs=header.max_epochs),
+        board=from_tables.leaderboard(trials, metric=header.metric, mode=header.mode),
+        cost=from_tables.cost(trials, max_epochs=header.max_epochs),
     )
     body = "".join(make(findings) for make in _SECTIONS)
     footer = f"convfleet, seed {header.seed}, as of {moment(state.last_at)}"
@@ -57,7 +57,7 @@ def write_report(folder: RunFolder, *, state: StudyState) -> Path:
 
 
 def _scripts(body: str) -> str:
-    """Returns the scripts that draw the figures; nothing for a page without any."""
+    """Returns the scripts that draw the figures; an empty text for a page without figures."""
     if "data-figure=" not in body:
         return ""
     # Late: loaded only where a report is written.

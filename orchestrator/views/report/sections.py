@@ -1,12 +1,11 @@
-"""The sections of the report, each from the same findings."""
+"""The sections of the report, each a function of the same findings."""
 
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from orchestrator.journal.study_state import StudyState
-from orchestrator.results import from_tables as analysis
-from orchestrator.results import words as wording
+from orchestrator.results import from_tables, words
 from orchestrator.results.from_state import count_states, elapsed_seconds, export_path, study_status
 from orchestrator.runs.paths import RunFolder
 from orchestrator.text import duration, moment, number
@@ -25,14 +24,14 @@ _EXPORTS_NOTE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """All that the sections show."""
+    """A study's state, tables and answers, which the sections show."""
 
     state: StudyState
     folder: RunFolder
     trials: pa.Table
     epochs: pa.Table
     board: pa.Table
-    cost: analysis.Cost
+    cost: from_tables.Cost
 
     @property
     def metric(self) -> str:
@@ -41,12 +40,12 @@ class Findings:
 
 
 def page_header(findings: Findings) -> Markup:
-    """Returns the top of the page: study, state, objective and the numbers that matter most."""
+    """Returns the top of the page: study, state, objective and the most important numbers."""
     state, header = findings.state, findings.state.header
-    wanted = wording.objective(metric=header.metric, mode=header.mode)
+    wanted = words.objective(metric=header.metric, mode=header.mode)
     size = f"{header.num_trials} trials of at most {header.max_epochs} epochs"
     lead = f"Looks for the {wanted} in {size}, seed {header.seed}."
-    counts = wording.state_counts_in_words(count_states(list(state.trials.values())))
+    counts = words.state_counts_in_words(count_states(list(state.trials.values())))
     closing = state.finished or state.paused
     elapsed = duration(elapsed_seconds(state))
     ended = f"ended {moment(closing.at)}" if closing else "not ended"
@@ -68,9 +67,9 @@ def leaderboard_section(findings: Findings) -> Markup:
     board, metric = findings.board, findings.metric
     if not board.num_rows:
         return section("Leaderboard", empty("No trial has ended with a result yet."))
-    varying = analysis.varying_columns(findings.trials) or analysis.parameter_columns(findings.trials)
-    names = [name.removeprefix(analysis.PARAMETER_PREFIX) for name in varying]
-    best = f"best {wording.with_split(metric)}"
+    varying = from_tables.varying_columns(findings.trials) or from_tables.parameter_columns(findings.trials)
+    names = [name.removeprefix(from_tables.PARAMETER_PREFIX) for name in varying]
+    best = f"best {words.with_split(metric)}"
     headings = ["rank", "trial", "state", best, "best epoch", "epochs", "train seconds", "family", *names]
     rows: list[list[Cell]] = [
         [
@@ -92,7 +91,7 @@ def leaderboard_section(findings: Findings) -> Markup:
 
 
 def metrics_section(findings: Findings) -> Markup:
-    """Returns what each ranked trial measured at its best epoch; nothing where that is the objective and the loss."""
+    """Returns every metric of each ranked trial at its best epoch; no section for an objective with its loss alone."""
     state, header = findings.state, findings.state.header
     best = {
         row["trial"]: report
@@ -100,7 +99,7 @@ def metrics_section(findings: Findings) -> Markup:
         if (report := state.trials[row["trial"]].best_report(metric=header.metric, mode=header.mode)) is not None
     }
     others = {
-        name: None for report in best.values() for name in wording.other_metrics(report.metrics, metric=header.metric)
+        name: None for report in best.values() for name in words.other_metrics(report.metrics, metric=header.metric)
     }
     if not others:
         return Markup("")
@@ -110,7 +109,7 @@ def metrics_section(findings: Findings) -> Markup:
         [rank, trial, report.epoch, *(report.metrics.get(name) for name in names)]
         for rank, (trial, report) in enumerate(best.items(), start=1)
     ]
-    note = f"At each trial's best epoch by {header.metric}, on the {wording.split_of(header.metric)} split."
+    note = f"At each trial's best epoch by {header.metric}, on the {words.split_of(header.metric)} split."
     return section("Every metric", table(headings, rows, numeric=["rank", "epoch", *names]), note=note)
 
 
@@ -119,7 +118,7 @@ def curves_section(findings: Findings) -> Markup:
     plot = figures.learning_curves(
         findings.trials, epochs=findings.epochs, board=findings.board, metric=findings.metric
     )
-    split = wording.split_of(findings.metric)
+    split = words.split_of(findings.metric)
     note = f"{findings.metric} on the {split} split after every epoch; the best are named, stopped ones are dimmer."
     return section("Learning curves", figure("curves", plot) if plot else empty("No report yet."), note=note)
 
@@ -127,7 +126,7 @@ def curves_section(findings: Findings) -> Markup:
 def parameters_section(findings: Findings) -> Markup:
     """Returns the parameters against the objective."""
     plot = figures.parallel_coordinates(findings.board, metric=findings.metric, mode=findings.state.header.mode)
-    split = wording.split_of(findings.metric)
+    split = words.split_of(findings.metric)
     note = (
         f"A line a trial, ending at its best {findings.metric} on the {split} split. Drag along an axis to keep only "
         "the lines through that range; double-click it to keep all again."
@@ -137,7 +136,7 @@ def parameters_section(findings: Findings) -> Markup:
 
 
 def augmentation_section(findings: Findings) -> Markup:
-    """Returns the picture of augmented training images; nothing where there is none."""
+    """Returns the picture of augmented training images; no section without a picture."""
     path = findings.folder.augmented
     if not path.is_file():
         return Markup("")
@@ -146,8 +145,8 @@ def augmentation_section(findings: Findings) -> Markup:
 
 
 def stopped_section(findings: Findings) -> Markup:
-    """Returns what was stopped, and why."""
-    rows = analysis.stop_reasons(findings.trials).to_pylist()
+    """Returns the trials that the scheduler stopped, each with the reason."""
+    rows = from_tables.stop_reasons(findings.trials).to_pylist()
     if not rows:
         return section("Stopped early", empty("No trial was stopped."))
     cells = [[row["trial"], pill(row["state"]), row["epoch"], row["reason"]] for row in rows]
@@ -155,8 +154,8 @@ def stopped_section(findings: Findings) -> Markup:
 
 
 def failures_section(findings: Findings) -> Markup:
-    """Returns the trials without a usable result, each with its traceback if there is one."""
-    rows = analysis.failures(findings.trials).to_pylist()
+    """Returns the trials without a usable result, each with its traceback if it has one."""
+    rows = from_tables.failures(findings.trials).to_pylist()
     if not rows:
         return section("Failures", empty("No trial failed."))
     cells = []
@@ -172,9 +171,9 @@ def exports_section(findings: Findings) -> Markup:
     items = sorted(findings.state.exports, key=lambda item: (item.rank, item.folder))
     if not items:
         return section("Exports", empty("No model has been exported yet."))
-    found = [wording.named_test_metrics(item.test_metrics) for item in items]
+    found = [words.named_test_metrics(item.test_metrics) for item in items]
     names = list(dict.fromkeys(name for metrics in found for name in metrics))
-    headings = ["rank", "trial", "folder", *map(wording.with_split, names)]
+    headings = ["rank", "trial", "folder", *map(words.with_split, names)]
     root = findings.folder.root
     rows: list[list[Cell]] = []
     for item, metrics in zip(items, found, strict=True):
@@ -214,7 +213,7 @@ def _share(part: float, total: float) -> str:
 
 
 def _best_card(findings: Findings) -> tuple[str, str, str]:
-    name = f"best {wording.with_split(findings.metric)}"
+    name = f"best {words.with_split(findings.metric)}"
     if not findings.board.num_rows:
         return name, "none yet", "no trial has ended with a result"
     best = findings.board.slice(0, 1).to_pylist()[0]
@@ -223,10 +222,10 @@ def _best_card(findings: Findings) -> tuple[str, str, str]:
 
 def _common(findings: Findings, varying: list[str]) -> Markup:
     fixed = {
-        name.removeprefix(analysis.PARAMETER_PREFIX): findings.trials[name][0].as_py()
-        for name in analysis.parameter_columns(findings.trials)
+        name.removeprefix(from_tables.PARAMETER_PREFIX): findings.trials[name][0].as_py()
+        for name in from_tables.parameter_columns(findings.trials)
         if name not in varying
     }
     if not fixed:
         return Markup("")
-    return Markup(f'<p class="note">The same in all trials: {text(wording.parameters(fixed))}</p>')
+    return Markup(f'<p class="note">The same in all trials: {text(words.parameters(fixed))}</p>')

@@ -1,4 +1,4 @@
-"""How the report looks, and the script that draws its figures in the page's colours."""
+"""The style sheet of the report, and the script that draws its figures in the page's colours."""
 
 CSS = """
 :root {

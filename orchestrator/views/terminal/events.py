@@ -1,4 +1,4 @@
-"""What has happened in a study since one last looked, each event a line of text."""
+"""Events of a study as lines of text, each event once."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from orchestrator.journal.records import StudyOpened
 from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import Trial, TrialState
-from orchestrator.results import words as wording
+from orchestrator.results import words
 from orchestrator.results.from_state import VaryingParameters, session_start
 from orchestrator.text import number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened to a trial.
+    """An event of a trial.
 
-    Args:
-        at: When, seconds since 1970.
-        text: What, in words.
+    Attributes:
+        at: When it happened, seconds since 1970.
+        text: What happened, as a line for people.
         is_end: Whether the trial ended with it.
     """
 
@@ -27,8 +27,8 @@ class Event:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Told:
-    """How much of a trial has been told."""
+class _Shown:
+    """How many events of a trial an earlier call has returned."""
 
     num_starts: int = 0
     num_reports: int = 0
@@ -36,19 +36,19 @@ class _Told:
     has_ended: bool = False
 
 
-class News:
-    """Tells each event of a study once; what happened before its latest session is no news.
+class Events:
+    """Returns each event of a study's latest session once.
 
-    Works on a state that another thread is still adding to.
+    Another thread may add to the state meanwhile.
     """
 
     def __init__(self) -> None:
-        self._told: dict[str, _Told] = {}
+        self._shown: dict[str, _Shown] = {}
         self._num_changes = 0
         self._varying = VaryingParameters()
 
     def since_last(self, state: StudyState) -> list[Event]:
-        """Returns what happened since the last call, in the order it happened."""
+        """Returns the events since the last call, in the order in which they happened."""
         since, varying = session_start(state), self._varying.of(state)
         changes = state.changes[self._num_changes :]
         self._num_changes += len(changes)
@@ -62,23 +62,23 @@ class News:
         return sorted(events, key=lambda event: event.at)
 
     def _events(self, trial: Trial, *, header: StudyOpened, varying: Sequence[str]) -> Iterator[Event]:
-        message = self._told.setdefault(trial.name, _Told())
-        if message.has_ended:
+        shown = self._shown.setdefault(trial.name, _Shown())
+        if shown.has_ended:
             return
-        # Asked first: what is told below is then at least as new, so no report is missing before the end.
+        # Read first: what the loops below read is at least as new, so no report is missing before the end.
         ended_at = trial.ended_at
-        for at in trial.started_at[message.num_starts :]:
-            message.num_starts += 1
-            yield Event(at=at, text=_start_text(trial, at=at, is_first=message.num_starts == 1, varying=varying))
-        # A report's time is noted after the report itself, so the times count the whole ones.
-        for at in trial.reported_at[message.num_reports :]:
-            message.num_reports += 1
-            yield Event(at=at, text=_report_text(trial, epoch=message.num_reports, header=header))
-        for loss in trial.losses[message.num_losses :]:
-            message.num_losses += 1
+        for at in trial.started_at[shown.num_starts :]:
+            shown.num_starts += 1
+            yield Event(at=at, text=_start_text(trial, at=at, is_first=shown.num_starts == 1, varying=varying))
+        # The fold adds a report's time after the report itself, so the times count whole reports.
+        for at in trial.reported_at[shown.num_reports :]:
+            shown.num_reports += 1
+            yield Event(at=at, text=_report_text(trial, epoch=shown.num_reports, header=header))
+        for loss in trial.losses[shown.num_losses :]:
+            shown.num_losses += 1
             yield Event(at=loss.at, text=f"{trial.name} lost its worker: {loss.reason}")
         if ended_at is not None:
-            message.has_ended = True
+            shown.has_ended = True
             # A resumed session may stop a trial whose last report is of an earlier one: the decision is the event.
             stop = trial.stop if trial.state is TrialState.STOPPED else None
             yield Event(at=ended_at if stop is None else stop.at, text=_end_text(trial, header=header), is_end=True)
@@ -88,7 +88,7 @@ def _start_text(trial: Trial, *, at: float, is_first: bool, varying: Sequence[st
     if not is_first:
         num_epochs = sum(reported < at for reported in trial.reported_at)
         return f"{trial.name} goes on after epoch {num_epochs}"
-    params = wording.parameters(trial.variant.params, names=varying)
+    params = words.parameters(trial.variant.params, names=varying)
     return f"{trial.name} started: {trial.variant.family} {params}"
 
 

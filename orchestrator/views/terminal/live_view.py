@@ -1,4 +1,4 @@
-"""How a study at work looks in a terminal; built from its state, drawn by rich."""
+"""The view of a study at work in a terminal, built from its state and drawn by rich."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from rich.text import Text
 from orchestrator.journal.records import StudyOpened
 from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import Trial, TrialState
-from orchestrator.results import words as wording
+from orchestrator.results import words
 from orchestrator.results.from_state import best_so_far, count_states, seconds_left, varying_parameters
 from orchestrator.text import duration, number, one_line
 
@@ -23,7 +23,7 @@ STATE_STYLES = {
     TrialState.INFEASIBLE: "magenta",
     TrialState.FAILED: "bold red",
 }
-#: From this many columns on, tables show everything; narrower ones leave the least important out.
+#: The width in columns from which tables show everything; narrower terminals get fewer columns.
 WIDE = 110
 #: Terminal lines kept free for everything but the running trials.
 _LINES_AROUND = 12
@@ -42,13 +42,13 @@ def live_view(state: StudyState, *, console: Console, now: float, elapsed_second
 
 
 def headline(header: StudyOpened) -> Text:
-    """Returns the study's name and what it looks for."""
-    wanted = wording.objective(metric=header.metric, mode=header.mode)
+    """Returns the study's name and its objective."""
+    wanted = words.objective(metric=header.metric, mode=header.mode)
     return Text.assemble((one_line(header.study), "bold"), "  ", (wanted, "dim"))
 
 
 def counts_line(counts: dict[TrialState, int], *, num_trials: int) -> Text:
-    """Returns how many trials are in each state; those not proposed yet wait as well."""
+    """Returns how many trials are in each state; trials not proposed yet count as waiting."""
     known = sum(counts.values())
     shown = counts | {TrialState.WAITING: counts[TrialState.WAITING] + max(0, num_trials - known)}
     line = Text()
@@ -108,11 +108,11 @@ def _running_row(trial: Trial, *, header: StudyOpened, now: float, varying: Sequ
     return [
         Text(trial.name, style=STATE_STYLES[TrialState.RUNNING]),
         Text(trial.variant.family),
-        Text(wording.parameters(trial.variant.params, names=varying), style="dim"),
+        Text(words.parameters(trial.variant.params, names=varying), style="dim"),
         Text(f"{trial.epoch}/{header.max_epochs}"),
         Text(number(latest)),
         Text(number(best.metrics[header.metric] if best else None), style="green"),
-        Text(wording.device(trial.worker)),
+        Text(words.device(trial.worker)),
         Text(duration(now - started)),
         Text(number(trial.worker.get("worker_pid")), style="dim"),
     ]
@@ -134,4 +134,4 @@ def _bar(state: StudyState, *, elapsed_seconds: float) -> RenderableType:
 
 
 def _described(trial: Trial, *, names: Sequence[str]) -> str:
-    return f"{trial.variant.family} {wording.parameters(trial.variant.params, names=names)}".strip()
+    return f"{trial.variant.family} {words.parameters(trial.variant.params, names=names)}".strip()

@@ -1,4 +1,4 @@
-"""Progress of a study at work: a live view in a terminal, one line per event anywhere else."""
+"""Progress of a study at work: a live view in a terminal, one line an event in files and pipes."""
 
 import re
 import time
@@ -15,17 +15,17 @@ from rich.text import Text
 from orchestrator.journal.study_state import StudyState
 from orchestrator.results.from_state import seconds_left
 from orchestrator.text import duration, one_line
-from orchestrator.views.terminal.events import News
+from orchestrator.views.terminal.events import Events
 from orchestrator.views.terminal.live_view import live_view
 
 _FRAMES_PER_SECOND = 4
-#: Between two lines of a log about the same stage.
+#: The shortest time between two lines of a log about the same stage.
 _SECONDS_BETWEEN_COUNTS = 10.0
 _COUNTED = re.compile(r"(?P<stage>.+): (?P<done>[\d,]+) of (?P<total>[\d,]+)")
 
 
 class Progress(Protocol):
-    """What the runner tells its user; a context manager."""
+    """Shows the user what the driver does; a context manager."""
 
     def __enter__(self) -> Self:
         """Starts."""
@@ -34,7 +34,7 @@ class Progress(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Shows what has not been shown yet, and leaves the terminal as it was."""
+        """Shows the rest, and leaves the terminal as it was."""
         ...
 
     def update(self, state: StudyState, *, now: float, elapsed_seconds: float) -> None:
@@ -47,22 +47,22 @@ class Progress(Protocol):
         ...
 
     def message(self, text: str) -> None:
-        """Tells of a stage, such as reading the data, that lasts until the next update or message.
+        """Shows a stage, such as reading the data, that lasts until the next update or message.
 
         Args:
-            text: One that ends in such as `: 100 of 2,000` replaces an earlier count of the same stage.
+            text: The stage. A count at its end, such as `: 100 of 2,000`, replaces an earlier count of the same stage.
         """
         ...
 
 
 def make_progress(console: Console) -> Progress:
-    """Returns the progress that suits where the console writes to."""
+    """Returns the progress that suits the console: live in a terminal that can draw, else plain."""
     can_draw = console.is_terminal and not console.is_dumb_terminal and console.encoding.startswith("utf")
     return LiveProgress(console) if can_draw else PlainProgress(console)
 
 
 class LiveProgress:
-    """A view that is drawn over and over in a terminal, and gone at the end."""
+    """Draws a view in a terminal again and again, and removes it at the end."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -93,7 +93,7 @@ class LiveProgress:
             self._live.update(self._view)
 
     def message(self, text: str) -> None:
-        """Shows a stage beside a spinner; it stays as a line above once it is over."""
+        """Shows a stage beside a spinner; the stage stays as a line above the view once it is over."""
         line = one_line(text)
         with self._terminal():
             if not _is_same_stage(line, self._stage):
@@ -103,7 +103,7 @@ class LiveProgress:
 
     @contextmanager
     def _terminal(self) -> Iterator[None]:
-        """Lets the study go on without its terminal, as when the window of a disowned process was closed."""
+        """Lets the study go on without its terminal, as after the user closed the window of a disowned process."""
         try:
             yield
         except OSError:
@@ -116,7 +116,7 @@ class LiveProgress:
 
 
 class PlainProgress:
-    """One line per event, without colours or control codes.
+    """Prints one line an event, without colours or control codes.
 
     Args:
         console: Where the lines go.
@@ -126,7 +126,7 @@ class PlainProgress:
     def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
         self._clock = clock
-        self._news = News()
+        self._events = Events()
         self._stage, self._stage_at = "", 0.0
         self._last: tuple[StudyState, float] | None = None
         self._is_silent = False
@@ -139,15 +139,15 @@ class PlainProgress:
     ) -> None:
         if self._last is not None:
             state, elapsed_seconds = self._last
-            self._tell(state, elapsed_seconds=elapsed_seconds)
+            self._print_events(state, elapsed_seconds=elapsed_seconds)
 
     def update(self, state: StudyState, *, now: float, elapsed_seconds: float) -> None:
-        """Prints what has happened since the last update, in the order it happened."""
+        """Prints the events since the last update, in the order in which they happened."""
         self._last = (state, elapsed_seconds)
-        self._tell(state, elapsed_seconds=elapsed_seconds)
+        self._print_events(state, elapsed_seconds=elapsed_seconds)
 
     def message(self, text: str) -> None:
-        """Prints a stage; of its counts, the first, the last, and now and then one between."""
+        """Prints a stage; of its counts the first, the last, and one every few seconds between."""
         counted = _COUNTED.fullmatch(text)
         is_last = counted is not None and counted["done"] == counted["total"]
         is_recent = self._clock() - self._stage_at < _SECONDS_BETWEEN_COUNTS
@@ -156,8 +156,8 @@ class PlainProgress:
         self._stage, self._stage_at = text, self._clock()
         self._print(text)
 
-    def _tell(self, state: StudyState, *, elapsed_seconds: float) -> None:
-        events = self._news.since_last(state)
+    def _print_events(self, state: StudyState, *, elapsed_seconds: float) -> None:
+        events = self._events.since_last(state)
         for event in events:
             self._print(event.text)
         if any(event.is_end for event in events):
@@ -176,7 +176,7 @@ class PlainProgress:
         try:
             self._console.print(Text(line), soft_wrap=True)
         except (OSError, SystemExit):
-            # Whoever read the lines is gone, as in `convfleet run ... | head`: the study goes on without them.
+            # The reader of the lines is gone, as in `convfleet run ... | head`: the study goes on without one.
             self._is_silent = True
 
 

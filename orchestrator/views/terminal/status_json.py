@@ -1,4 +1,4 @@
-"""Where a study stands, as one JSON document for scripts."""
+"""The status of a study as one JSON document for scripts."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from orchestrator.journal.records import ModelExported
 from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import TrialState
-from orchestrator.results import words as wording
+from orchestrator.results import words
 from orchestrator.results.from_state import (
     best_so_far,
     count_states,
@@ -20,8 +20,13 @@ from orchestrator.runs.paths import RunFolder
 
 
 def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: Owner | None = None) -> dict[str, Any]:
-    """Returns one look at a study as a JSON-ready mapping."""
-    # Late, as only this needs Arrow, which takes its time.
+    """Returns the status of a study as a JSON-ready mapping.
+
+    Args:
+        is_alive: Whether its driver is at work.
+        owner: The driver that holds the run folder, or held it when it died.
+    """
+    # Late: only this function needs Arrow, whose import takes long.
     from orchestrator.results.from_tables import cost
     from orchestrator.results.tables import outcomes_table
 
@@ -33,7 +38,7 @@ def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: 
         "study": header.study,
         "state": study_status(state, is_alive=is_alive),
         "driver": _owner_json(owner, is_alive=is_alive),
-        "objective": {"metric": header.metric, "mode": header.mode, "split": wording.split_of(header.metric)},
+        "objective": {"metric": header.metric, "mode": header.mode, "split": words.split_of(header.metric)},
         "num_trials": header.num_trials,
         "max_epochs": header.max_epochs,
         "trials": {trial_state.value: count for trial_state, count in counts.items()},
@@ -94,7 +99,7 @@ def _export_json(item: ModelExported, *, folder: RunFolder) -> dict[str, Any]:
         "rank": item.rank,
         "trial": item.trial,
         "folder": str(export_path(item, folder=folder)),
-        "test_metrics": wording.named_test_metrics(item.test_metrics),
+        "test_metrics": words.named_test_metrics(item.test_metrics),
     }
 
 

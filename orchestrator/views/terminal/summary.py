@@ -1,4 +1,4 @@
-"""What a study came to, or where it stands, for people."""
+"""The summary and the status of a study, printed for people."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from rich.text import Text
 
 from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import Trial
-from orchestrator.results import words as wording
+from orchestrator.results import words
 from orchestrator.results.from_state import (
     best_so_far,
     count_states,
@@ -26,26 +26,26 @@ from orchestrator.text import duration, number, one_line
 from orchestrator.views.terminal.live_view import STATE_STYLES, WIDE, headline, running_table
 from trainables.reports import EpochReport
 
-_STANDING_STYLES = {"finished": "green", "running": "cyan", "paused": "yellow", "interrupted": "yellow"}
+_STATUS_STYLES = {"finished": "green", "running": "cyan", "paused": "yellow", "interrupted": "yellow"}
 
 
 def print_summary(console: Console, state: StudyState, *, folder: RunFolder, k: int = 5) -> None:
-    """Prints what a study came to: the best k trials, its cost, where everything is and what to do next."""
+    """Prints the outcome of a study: its best k trials, its cost, its files and what to do next."""
     _print_headline(console, state, is_alive=False)
     _print_outcome(console, state, is_alive=False, k=k)
     _print_places(console, state, folder=folder)
     _print_next(console, state, folder=folder, is_alive=False)
 
 
-def print_status(  # noqa: PLR0913 - a state, and what the folder beside it tells
+def print_status(  # noqa: PLR0913 - a state, and facts that only its folder has
     console: Console, state: StudyState, *, folder: RunFolder, is_alive: bool, now: float, owner: Owner | None = None
 ) -> None:
-    """Prints one look at a study, also while it runs.
+    """Prints the status of a study, also while it runs.
 
     Args:
         is_alive: Whether its driver is at work.
         now: Seconds since 1970.
-        owner: The driver that holds the folder, or held it when it died.
+        owner: The driver that holds the run folder, or held it when it died.
     """
     _print_headline(console, state, is_alive=is_alive)
     if owner is not None:
@@ -62,7 +62,7 @@ def print_status(  # noqa: PLR0913 - a state, and what the folder beside it tell
 def _print_headline(console: Console, state: StudyState, *, is_alive: bool) -> None:
     where = study_status(state, is_alive=is_alive)
     line = headline(state.header)
-    console.print(Text.assemble(line, "  ", (where, _STANDING_STYLES.get(where, "dim"))))
+    console.print(Text.assemble(line, "  ", (where, _STATUS_STYLES.get(where, "dim"))))
     if state.paused is not None and where == "paused":
         console.print(Text(f"paused: {one_line(state.paused.reason)}", style="yellow"))
 
@@ -77,7 +77,7 @@ def _print_outcome(console: Console, state: StudyState, *, is_alive: bool, k: in
     console.print()
     _print_other_metrics(console, state)
     counts = count_states(list(state.trials.values()), is_alive=is_alive)
-    _print_fact(console, "trials", f"{wording.state_counts_in_words(counts)} (of {state.header.num_trials})")
+    _print_fact(console, "trials", f"{words.state_counts_in_words(counts)} (of {state.header.num_trials})")
     _print_failure_kinds(console, state)
     _print_reused(console, state)
     train_seconds, num_epochs, num_saved = spent(state)
@@ -106,18 +106,18 @@ def _board_table(board: Sequence[tuple[Trial, EpochReport]], *, state: StudyStat
             Text(number(best.metrics[header.metric]), style="bold green" if rank == 1 else ""),
             str(best.epoch),
             *times,
-            Text(f"{trial.variant.family} {wording.parameters(trial.variant.params, names=varying)}", style="dim"),
+            Text(f"{trial.variant.family} {words.parameters(trial.variant.params, names=varying)}", style="dim"),
         )
     return table
 
 
 def _print_other_metrics(console: Console, state: StudyState) -> None:
-    """Prints what else the best trial measured, such as the metrics of other targets."""
+    """Prints the other metrics of the best trial, such as those of other targets."""
     best = best_so_far(state)
     if best is None:
         return
     trial, report = best
-    others = wording.other_metrics(report.metrics, metric=state.header.metric)
+    others = words.other_metrics(report.metrics, metric=state.header.metric)
     if others:
         message = ", ".join(f"{name} {number(value)}" for name, value in others.items())
         _print_fact(console, "metrics", f"{trial.name} at epoch {report.epoch}: {message}")
@@ -131,7 +131,7 @@ def _print_failure_kinds(console: Console, state: StudyState) -> None:
     for kind, trials in kinds.items():
         names = ", ".join(trial.name for trial in trials[:5])
         shown = names + (f" and {len(trials) - 5} more" if len(trials) > 5 else "")
-        # Of several, one reason tells most; the report has them all.
+        # One reason is enough for a line; the report has all of them.
         why = ("" if len(trials) == 1 else "the first: ") + one_line(trials[0].reason)
         _print_fact(console, "failed", f"{kind}: {shown} ({why})", style="red")
 
@@ -146,7 +146,7 @@ def _print_reused(console: Console, state: StudyState) -> None:
 
 def _print_places(console: Console, state: StudyState, *, folder: RunFolder) -> None:
     for item in sorted(state.exports, key=lambda item: item.rank):
-        metrics = wording.named_test_metrics(item.test_metrics)
+        metrics = words.named_test_metrics(item.test_metrics)
         message = ", ".join(f"{name} {number(value)}" for name, value in metrics.items())
         _print_fact(console, "export", f"{export_path(item, folder=folder)}  {message} (test split)".rstrip())
     _print_fact(console, "tables", f"{folder.trials}  {folder.epochs}")
