@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from trainables.families.parts.keras_internals import all_layers, inner_layers
 from trainables.specs.task import Task
 
 
@@ -37,7 +38,7 @@ def foreign_parts(model: keras.Model) -> list[str]:
     """
     found = {
         f"{type(layer).__module__}.{type(layer).__qualname__}"
-        for layer in model._flatten_layers()
+        for layer in all_layers(model)
         if not _is_keras(type(layer))
     }
     return sorted(found or _foreign_objects(keras.saving.serialize_keras_object(model)))
@@ -45,7 +46,7 @@ def foreign_parts(model: keras.Model) -> list[str]:
 
 def _is_foreign(layer: keras.Layer) -> bool:
     """Returns whether a layer or one inside it is of a class that is not Keras's."""
-    return any(not _is_keras(type(inner)) for inner in layer._flatten_layers())
+    return any(not _is_keras(type(inner)) for inner in all_layers(layer))
 
 
 def _is_keras(kind: type) -> bool:
@@ -55,7 +56,7 @@ def _is_keras(kind: type) -> bool:
 @contextmanager
 def _opened(model: keras.Model) -> Iterator[None]:
     """Makes every call of a layer that holds foreign ones a call of what is inside it, for a while."""
-    opened = {id(layer) for layer in model._flatten_layers() if _is_foreign(layer) and not _owns_variables(layer)}
+    opened = {id(layer) for layer in all_layers(model) if _is_foreign(layer) and not _owns_variables(layer)}
     close = layers.Layer.__call__
 
     def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
@@ -71,7 +72,7 @@ def _opened(model: keras.Model) -> Iterator[None]:
 
 def _owns_variables(layer: keras.Layer) -> bool:
     """Returns whether a layer has weights or random seeds that none of its sublayers has."""
-    inside = {id(variable) for inner in layer._flatten_layers(include_self=False) for variable in inner.variables}
+    inside = {id(variable) for inner in inner_layers(layer) for variable in inner.variables}
     return any(id(variable) not in inside for variable in layer.variables)
 
 

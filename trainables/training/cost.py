@@ -20,6 +20,7 @@ from keras import layers
 
 from trainables.errors import InfeasibleError
 from trainables.families.parts.inputs import model_inputs
+from trainables.families.parts.keras_internals import inner_layers, own_call, replace_call, restore_call
 from trainables.specs.task import Task
 
 BYTES_PER_NUMBER = 4
@@ -188,11 +189,7 @@ def multiply_adds(call: LayerCall) -> int:
 
 
 def _leaves(model: keras.Model) -> list[keras.layers.Layer]:
-    return [layer for layer in model._flatten_layers(include_self=False) if not list(_sublayers(layer))]
-
-
-def _sublayers(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
-    return iter(layer._flatten_layers(include_self=False))
+    return [layer for layer in inner_layers(model) if not inner_layers(layer)]
 
 
 @contextmanager
@@ -207,17 +204,14 @@ def _noted(leaves: Sequence[keras.layers.Layer], calls: list[LayerCall]) -> Iter
 
         return noted
 
-    own = [layer.__dict__.get("call") for layer in leaves]
+    own = [own_call(layer) for layer in leaves]
     try:
         for layer in leaves:
-            # Past Keras's own __setattr__, which would track the function as state of the layer.
-            object.__setattr__(layer, "call", noting(layer, layer.call))
+            replace_call(layer, noting(layer, layer.call))
         yield
     finally:
         for layer, call in zip(leaves, own, strict=True):
-            layer.__dict__.pop("call", None)
-            if call is not None:
-                object.__setattr__(layer, "call", call)
+            restore_call(layer, call)
 
 
 def _numbers_in(tensors: Any) -> int:

@@ -1,4 +1,8 @@
-"""What of the machine a worker's TensorFlow may use; to be set before its first operation."""
+"""What of the machine a worker's TensorFlow may use; to be set before its first operation.
+
+`rewrite_graphs_once` sets what has no public name: `context.function_call_options`, seen in TensorFlow 2.21. A test in
+tests/trainables/training/test_devices.py sees it go.
+"""
 
 import logging
 import math
@@ -52,7 +56,6 @@ def rewrite_graphs_once(spec: DeviceSpec) -> None:
 
     The second time takes 0.05 s a trial and changes neither a number nor the seconds of an epoch; on GPUs, where
     layouts are rewritten as well, that was not measured. Not for exports: files of graphs carry it with them.
-    TensorFlow has no public name for it.
     """
     if spec.gpus:
         return

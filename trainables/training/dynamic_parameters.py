@@ -13,6 +13,12 @@ import tensorflow as tf
 from keras import layers
 
 from trainables.families.parts.blocks import HEAD_DROPOUT
+from trainables.families.parts.keras_internals import (
+    all_layers,
+    learning_rate_or_schedule,
+    plain_optimizer,
+    replace_call,
+)
 from trainables.steps.schedules import LearningRateSchedule
 
 _SCALE = "dropout scale"
@@ -29,10 +35,9 @@ class DynamicParameters:
     """
 
     def __init__(self, model: keras.Model, params: Mapping[str, Any]) -> None:
-        # Under mixed_float16 Keras wraps the optimizer in one that scales the loss.
-        optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+        optimizer = plain_optimizer(model.optimizer)
         self._variables: dict[str, tf.Variable] = {}
-        course = optimizer._learning_rate
+        course = learning_rate_or_schedule(optimizer)
         if isinstance(course, LearningRateSchedule):
             course.peak = self._add("learning_rate", params)
             self._learning_rate = None
@@ -43,7 +48,7 @@ class DynamicParameters:
             optimizer.weight_decay = self._add("weight_decay", params)
         if getattr(optimizer, "momentums", None) and isinstance(optimizer, keras.optimizers.SGD):
             optimizer.momentum = _AlwaysTruthyVariable(self._add("momentum", params))
-        dropouts = [layer for layer in model._flatten_layers() if _is_at_rate(layer, params.get("dropout"))]
+        dropouts = [layer for layer in all_layers(model) if _is_at_rate(layer, params.get("dropout"))]
         if dropouts:
             rate, scale = self._add("dropout", params), self._add(_SCALE, _with_scale(params))
             for layer in dropouts:
@@ -88,7 +93,10 @@ class InitialState:
 
 
 class _AlwaysTruthyVariable:
-    """A variable that Keras's optimizers may ask whether it is 0, while they are traced.
+    """A variable that is unequal to every number, so that Keras may ask whether it is 0 while a step is traced.
+
+    `SGD.update_step` in keras/src/optimizers/sgd.py, Keras 3.15, asks `if self.momentum != 0`; a plain variable would
+    answer with a tensor, which has no truth in a graph.
 
     Args:
         variable: Not 0.
@@ -135,5 +143,4 @@ def _read_rate_from(layer: layers.Dropout, rate: tf.Variable, scale: tf.Variable
         noise = tf.random.stateless_uniform(tf.shape(inputs), seed=seed, dtype=inputs.dtype)
         return tf.where(noise >= tf.cast(rate, noise.dtype), inputs * tf.cast(scale, noise.dtype), 0)
 
-    # Past Keras's own __setattr__, which would track the function as state of the layer.
-    object.__setattr__(layer, "call", call)
+    replace_call(layer, call)

@@ -14,6 +14,7 @@ from trainables.data.batches.streaming import Piece, each_batch, each_piece
 from trainables.data.batches.tensors import Batch, SplitTensors, gather_batch
 from trainables.families.parts.blocks import without_penalties
 from trainables.families.parts.inputs import example_data
+from trainables.families.parts.keras_internals import create_compiled_variables
 from trainables.families.parts.phases import Phase
 from trainables.specs.task import Task
 from trainables.steps.class_weights import balanced_weights
@@ -217,14 +218,11 @@ def _horizon(train: SplitTensors, params: Mapping[str, Any], *, num_epochs: int)
 def _create_variables(model: keras.Model, task: Task) -> None:
     """Creates metric and optimizer variables now: a compiled function may not create them on a later trace."""
     model.optimizer.build(model.trainable_variables)
-    inputs, labels = example_data(task, count=2)
+    outputs = None
     if task.has_one_target and type(model).__module__.partition(".")[0] == "keras":
         # No class of a user's: all that is missing are metrics, which need the shapes alone.
         outputs = np.zeros((2, task.targets[0].size), np.float32)
-        model._compile_metrics.build(labels, outputs)
-        model._compile_loss.build(labels, outputs)
-    # Keras's own fit() calls this, too. It runs no kernel and leaves what is built, so no weight or seed changes.
-    model._symbolic_build(data_batch=(inputs, labels))
+    create_compiled_variables(model, example_data(task, count=2), outputs=outputs)
 
 
 def _floats(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -19,6 +19,7 @@ import tensorflow as tf
 from search_spaces import Variant
 from trainables.checkpoints.state_names import AVERAGE, MODEL, OPTIMIZER, UNTRACKED
 from trainables.errors import CheckpointError
+from trainables.families.parts.keras_internals import averages_of, plain_optimizer
 from trainables.steps.replicas import copies
 
 
@@ -53,14 +54,15 @@ def averaged(model: Any) -> Iterator[None]:
 
 
 def _averages(model: Any) -> dict[str, Any]:
-    # Under mixed_float16 Keras wraps the optimizer in one that scales the loss.
-    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    optimizer = plain_optimizer(model.optimizer)
     if not optimizer.use_ema:
         return {}
     numbers = {id(variable): number for number, variable in enumerate(model.variables)}
-    # Private in Keras, which offers only to overwrite the weights for good; the tests would see it go.
-    pairs = zip(optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True)
-    return {f"{AVERAGE}{numbers[id(weight)]:04d}": average for weight, average in pairs if average is not None}
+    return {
+        f"{AVERAGE}{numbers[id(weight)]:04d}": average
+        for weight, average in averages_of(optimizer)
+        if average is not None
+    }
 
 
 def untracked_variables(

@@ -1,0 +1,92 @@
+"""What is private in Keras and TensorFlow is used in a few files, which name the version that they were written for."""
+
+import ast
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+#: The files of `trainables` that use private parts, each with the library and the version that its docstring names.
+FILES = {
+    "trainables/families/parts/keras_internals.py": ("keras", "Keras 3.15"),
+    "trainables/steps/fused_optimizers.py": ("keras", "Keras 3.15"),
+    "trainables/families/building.py": ("tensorflow", "TensorFlow 2.21"),
+    "trainables/training/devices.py": ("tensorflow", "TensorFlow 2.21"),
+}
+#: Underscored and public all the same: methods of named tuples.
+PUBLIC = {"_replace", "_asdict"}
+
+
+def private_touches(text: str) -> Iterator[str]:
+    """Yields each use of a name that another class or library keeps to itself."""
+    tree = ast.parse(text)
+    attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    own = {node.attr for node in attributes if is_own(node)}
+    own |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    for node in attributes:
+        is_private = node.attr.startswith("_") and not node.attr.startswith("__")
+        if is_private and not is_own(node) and node.attr not in own | PUBLIC:
+            yield ast.unparse(node)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "object.__setattr__":
+            yield ast.unparse(node)
+        modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        for module in modules:
+            if module.startswith(("tensorflow.python", "tensorflow.core", "keras.src")):
+                yield module
+
+
+def is_own(node: ast.Attribute) -> bool:
+    return isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+
+
+def files_with_touches(root: Path) -> dict[str, list[str]]:
+    paths = sorted((root / "trainables").rglob("*.py"))
+    touches = {
+        path.relative_to(root).as_posix(): list(private_touches(path.read_text(encoding="utf-8"))) for path in paths
+    }
+    return {path: found for path, found in touches.items() if found}
+
+
+def test_private_parts_are_used_in_their_files_alone():
+    assert files_with_touches(ROOT).keys() == FILES.keys()
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "def f(model):\n    return model._flatten_layers()\n",
+        "def f(layer, call):\n    object.__setattr__(layer, 'call', call)\n",
+        "def f():\n    from tensorflow.python.eager import context\n",
+        "import keras.src.optimizers\n",
+    ],
+)
+def test_planted_use_of_a_private_part_is_found(planted, tmp_path):
+    path = tmp_path / "trainables" / "steps" / "losses.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(planted, encoding="utf-8")
+    assert list(files_with_touches(tmp_path)) == ["trainables/steps/losses.py"]
+
+
+@pytest.mark.parametrize(
+    "allowed",
+    [
+        "class A:\n    def f(self, other):\n        self._x = other._x\n",
+        "def f(parts):\n    return parts._replace(query='')\n",
+        "def f(layer):\n    return layer.__dict__\n",
+    ],
+)
+def test_what_is_no_use_of_a_private_part_is_not_found(allowed):
+    assert list(private_touches(allowed)) == []
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_file_names_the_installed_version(path):
+    library, seen_in = FILES[path]
+    docstring = ast.get_docstring(ast.parse((ROOT / path).read_text(encoding="utf-8"))) or ""
+    assert seen_in in docstring
+    installed = version(library)
+    assert f"{installed}.".startswith(f"{seen_in.split()[1]}."), f"{path} was written for {seen_in}: see what changed"

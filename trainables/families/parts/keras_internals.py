@@ -1,0 +1,95 @@
+"""What this package uses of Keras that is private there, but for the optimizers' steps (`steps/fused_optimizers`).
+
+All of it was seen in Keras 3.15. At an upgrade, tests/trainables/families/test_keras_internals.py says what is gone.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+
+#: The version of Keras whose private parts these are.
+SEEN_IN = "3.15"
+
+
+def all_layers(model: keras.layers.Layer) -> list[Any]:
+    """Returns a model or layer and every layer inside it, those of nested models too, each once."""
+    return list(model._flatten_layers())
+
+
+def inner_layers(layer: keras.layers.Layer) -> list[Any]:
+    """Returns every layer inside a layer, those of nested ones too, each once."""
+    return list(layer._flatten_layers(include_self=False))
+
+
+def replace_call(layer: keras.layers.Layer, call: Callable[..., Any]) -> None:
+    """Makes a function what one layer does when it is called; files of the layer stay as they are."""
+    # Past Keras's own __setattr__, which would track the function as state of the layer.
+    object.__setattr__(layer, "call", call)
+
+
+def restore_call(layer: keras.layers.Layer, call: Callable[..., Any] | None) -> None:
+    """Undoes `replace_call`.
+
+    Args:
+        call: What was there instead of the class's own, as `own_call` gives it.
+    """
+    layer.__dict__.pop("call", None)
+    if call is not None:
+        replace_call(layer, call)
+
+
+def own_call(layer: keras.layers.Layer) -> Callable[..., Any] | None:
+    """Returns the function that `replace_call` gave a layer; None if it has its class's."""
+    call: Callable[..., Any] | None = layer.__dict__.get("call")
+    return call
+
+
+def create_compiled_variables(model: keras.Model, data: tuple[Any, Any], *, outputs: Any = None) -> None:
+    """Creates the variables of a compiled model's metrics and losses.
+
+    Args:
+        data: An example of inputs and labels.
+        outputs: An example of what the model puts out, where it is one array and the model's class is Keras's own: then
+            metrics need nothing but shapes, which takes less time.
+    """
+    if outputs is not None:
+        model._compile_metrics.build(data[1], outputs)
+        model._compile_loss.build(data[1], outputs)
+    # Keras's own fit() calls this, too. It runs no kernel and leaves what is built, so no weight or seed changes.
+    model._symbolic_build(data_batch=data)
+
+
+def plain_optimizer(optimizer: Any) -> Any:
+    """Returns the optimizer itself: under mixed_float16 Keras wraps it in one that scales the loss."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def learning_rate_or_schedule(optimizer: Any) -> Any:
+    """Returns what an optimizer was given as its learning rate: a schedule itself, a number as a variable.
+
+    `optimizer.learning_rate` would be a schedule's value in this step.
+    """
+    return optimizer._learning_rate
+
+
+def trained_variables(optimizer: Any) -> list[Any]:
+    """Returns the variables that a built optimizer trains, which its `apply` takes where it is given none."""
+    return list(optimizer._trainable_variables)
+
+
+def averages_of(optimizer: Any) -> Iterator[tuple[Any, Any]]:
+    """Returns each trained variable with its running average, None where it has none.
+
+    Keras itself offers only to overwrite the weights by their averages for good.
+    """
+    return zip(optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True)
+
+
+def add_up_no_gradients(optimizer: Any) -> None:
+    """Keeps an optimizer from adding up gradients over replicas, which it does even where there is one.
+
+    TensorFlow registers a gradient of that for good, and with it the whole graph: every trial would leave its graphs in
+    the worker.
+    """
+    optimizer._all_reduce_sum_gradients = list
