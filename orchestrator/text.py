@@ -1,10 +1,10 @@
-"""Numbers, durations, sizes and values as text for people, the same everywhere."""
+"""Numbers, durations, sizes and values as text for people."""
 
 from datetime import UTC, datetime
 
 
 def number(value: object) -> str:
-    """Returns a value as people read it: four significant digits, nothing for None.
+    """Returns a value as people read it: four significant digits, an empty text for None.
 
     >>> number(0.91234), number(3), number(1e-5), number(123456.7), number(True), number((16, 32)), number(None)
     ('0.9123', '3', '1e-05', '123457', 'true', '16, 32', '')
@@ -21,7 +21,7 @@ def number(value: object) -> str:
 
 
 def encodable(text: str) -> str:
-    """Returns a text that files and terminals can take: half characters, as in names of files, are spelled out.
+    """Returns a text that files and terminals can encode: lone surrogates, as in names of files, are spelled out.
 
     >>> encodable("caf\\udce9.h5")
     'caf\\\\udce9.h5'
@@ -30,7 +30,7 @@ def encodable(text: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Returns a time span in words.
+    """Returns a duration as people read it.
 
     >>> duration(0.42), duration(75), duration(3723), duration(200_000)
     ('0.4 s', '1 min 15 s', '1 h 02 min', '2 d 07 h')

@@ -1,4 +1,4 @@
-"""Whether the sections of a study fit together: families, parameters, targets, objective."""
+"""Checks that the sections of a study fit together: families, parameters, targets, objective."""
 
 from collections.abc import Iterable, Mapping
 
@@ -16,7 +16,7 @@ _LARGEST_GRID = 100_000
 
 
 def check_study(spec: StudySpec | None, *, space: SearchSpace) -> list[Problem]:
-    """Returns what does not fit together across sections; without a spec, what the space alone shows."""
+    """Returns the problems between sections; without a spec, the problems of the space alone."""
     problems = _family_problems(space)
     if not problems:
         problems += [problem for parameter in space.parameters[1:] for problem in _parameter_problems(parameter, space)]
@@ -27,7 +27,7 @@ def check_study(spec: StudySpec | None, *, space: SearchSpace) -> list[Problem]:
 
 
 def task_problems(data: DataSpec, objective: object, *, space: SearchSpace | None) -> list[Problem]:
-    """Returns what is wrong with the objective's metric, and with families that cannot learn these targets.
+    """Returns the problems of the objective's metric, and of families that cannot learn these targets.
 
     Args:
         objective: The section as the user wrote it; without a text as its metric, `messages` has its problems.

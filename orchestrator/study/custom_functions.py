@@ -1,6 +1,6 @@
-"""The function of a custom family in a study file: whether it is there, and the hash of its code among the parameters.
+"""Checks the function of a custom family in a study file, and adds the hash of its code to the parameters.
 
-The user's code is read here, never run: that happens in workers only.
+This module reads the user's code and never runs it; only workers do.
 """
 
 import ast
@@ -12,16 +12,16 @@ from trainables.catalog.families import FAMILIES
 from trainables.user_code import changed_modules, module_file, source_of, split_reference
 
 _FUNCTION, _SOURCE = "space.params.function", "space.params.source"
-#: What a function of the user's is called with.
+#: The arguments that a worker calls the user's function with.
 _ARGUMENTS = "(params, input_shape, targets)"
 _NUM_ARGUMENTS = 3
 
 
 def with_source(space: SearchSpace, *, folder: Path) -> tuple[SearchSpace, list[Problem]]:
-    """Returns the space with `source` among its parameters, and what is wrong with its function.
+    """Returns the space with `source` among its parameters, and the problems of its function.
 
     Args:
-        folder: Where the function's module is.
+        folder: The folder of the function's module.
     """
     families = [name for name in space.families if name in FAMILIES and FAMILIES[name].has_own_parameters]
     if not families:
@@ -39,7 +39,7 @@ def with_source(space: SearchSpace, *, folder: Path) -> tuple[SearchSpace, list[
 
 
 def _references(space: SearchSpace, family: str, *, folder: Path) -> tuple[list[str], list[Problem]]:
-    """Returns the functions that a space names, and what is wrong with them; nothing where they are no texts."""
+    """Returns the functions that a space names, and their problems; neither if one of them is not a text."""
     if "function" not in space.names:
         message = f"family {family!r} needs it, got nothing; write function: my_nets:build, with my_nets.py beside it"
         return [], [Problem(path=_FUNCTION, message=message)]
@@ -49,7 +49,7 @@ def _references(space: SearchSpace, family: str, *, folder: Path) -> tuple[list[
         return [], [Problem(path=f"{_FUNCTION}.when", message=message)]
     references = [reference for reference in function.domain.values() if isinstance(reference, str)]
     if len(references) < (function.domain.size or 0):
-        return [], []  # told with the types of the other parameters
+        return [], []  # `check_study` has the problem, as for other parameters of a wrong type
     complaints = [_problem(reference, folder=folder) for reference in references]
     return references, [Problem(path=_FUNCTION, message=message) for message in complaints if message]
 

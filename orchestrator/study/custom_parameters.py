@@ -1,4 +1,4 @@
-"""Parameters that a family takes without declaring them: the user's own, for code of theirs."""
+"""Parameters that a family takes without declaring them: those of a user's own code."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from search_spaces import Parameter, SearchSpace, nearest
 from trainables.catalog.families import FAMILIES
 from trainables.catalog.training import TRAINING
 
-#: How alike names must be, from 0 to 1, for one to be taken for a slip of the other: batch_norm is not batch_size.
+#: How alike two names must be, from 0 to 1, to count as a slip of the pen: batch_norm is not one of batch_size.
 _ALIKE = 0.85
 
 
@@ -14,7 +14,7 @@ def own_parameter_problem(parameter: Parameter, families: Sequence[str], *, spac
     """Returns what is wrong with a parameter under families that run a user's code, or an empty string.
 
     Args:
-        families: Those under which the parameter can be active.
+        families: The families under which the parameter can be active.
     """
     ignoring = [family for family in families if parameter.name in FAMILIES[family].ignores]
     if ignoring:
@@ -34,7 +34,7 @@ def own_parameter_problem(parameter: Parameter, families: Sequence[str], *, spac
 
 
 def is_own_parameter(name: str, family: str) -> bool:
-    """Returns whether a parameter would be the user's own under a family.
+    """Returns whether a parameter is one of the user's code under a family.
 
     >>> is_own_parameter("width", "custom"), is_own_parameter("learning_rate", "custom")
     (True, False)

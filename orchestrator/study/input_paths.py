@@ -1,4 +1,4 @@
-"""Whether the files that a study names are there, before anything is started."""
+"""Checks that the files and runs that a study names exist, before the driver starts anything."""
 
 import glob
 from collections.abc import Iterable, Iterator
@@ -8,9 +8,11 @@ from orchestrator.runs.paths import RunFolder
 from search_spaces import Problem, nearest
 from trainables.specs.data import PATH_FIELDS, DataSpec
 
+_LONGEST_PATH = 80
+
 
 def path_problems(data: DataSpec, *, base: Path) -> list[Problem]:
-    """Returns a problem for each path of the data that leads nowhere; patterns such as `*.parquet` are not followed.
+    """Returns a problem for each path of the data without a file or folder; patterns such as `*.parquet` have none.
 
     Args:
         base: The folder that relative paths start from.
@@ -23,7 +25,7 @@ def path_problems(data: DataSpec, *, base: Path) -> list[Problem]:
 
 
 def path_problem(given: str, *, base: Path) -> str:
-    """Returns what is wrong with a path that should lead somewhere, or an empty string."""
+    """Returns what is wrong with a path that must exist, or an empty string."""
     if not given.strip():
         return f"expected a path, got {given!r}; name a file or folder, or remove the key"
     try:
@@ -32,7 +34,7 @@ def path_problem(given: str, *, base: Path) -> str:
             return ""
         beside = sorted(item.name for item in path.parent.iterdir()) if path.parent.is_dir() else []
     except (OSError, RuntimeError) as exc:
-        # Too long a name, a folder that may not be entered, or the home of somebody unknown.
+        # The name is too long, the folder may not be entered, or the home is that of an unknown user.
         shown = given if len(given) <= _LONGEST_PATH else f"{given[:_LONGEST_PATH]}..."
         return f"cannot be looked for ({getattr(exc, 'strerror', None) or exc}), got {shown!r}; correct the path"
     close = nearest(path.name, beside) or "; correct the path"
@@ -40,7 +42,7 @@ def path_problem(given: str, *, base: Path) -> str:
 
 
 def reuse_problems(reuse: Iterable[str], *, base: Path) -> list[Problem]:
-    """Returns a problem for each run that is to be reused and is none.
+    """Returns a problem for each path in reuse that is not a run folder.
 
     Args:
         base: The folder that relative paths start from.
@@ -64,9 +66,6 @@ def resolved(given: str, *, base: Path) -> Path:
 def _input_paths(data: DataSpec) -> Iterator[tuple[str, str]]:
     for field in PATH_FIELDS:
         given = getattr(data, field)
-        # The cache's folder is made when it is missing.
+        # Preparing the data makes the cache's folder.
         if given is not None and field != "cache_dir":
             yield field, given
-
-
-_LONGEST_PATH = 80

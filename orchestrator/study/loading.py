@@ -34,14 +34,16 @@ def load_study(source: str | Path, *, overrides: Sequence[str] = ()) -> StudySpe
 
     Args:
         source: A path, or a name that `packaged_studies` lists.
-        overrides: `key=value` texts such as `schedule.max_epochs=3`; values are YAML, relative paths start here.
+        overrides: `key=value` texts such as `schedule.max_epochs=3`; values are YAML, relative paths start at
+            the current folder.
 
     Raises:
-        StudyFileError: With all mistakes at once, one a line.
+        StudyFileError: With all mistakes, one a line.
+        InputError: If an override cannot be set.
     """
     text, base, where, study_dir = _find_study(source)
     mapping = apply_overrides(text, overrides, where=where)
-    # What a run wanted of others it has; they may be gone by the time it goes on.
+    # A run has its reused trials already; the runs that they came from may be gone when it goes on.
     is_run = Path(source).name == RunFolder(Path()).study.name and RunFolder(Path(source).parent).journal.is_file()
     return parse_study(mapping, base=base, where=where, study_dir=study_dir, is_run=is_run)
 
@@ -53,12 +55,12 @@ def parse_study(
 
     Args:
         base: The folder that relative paths start from.
-        study_dir: The folder that relative names in variants start from; None: the same.
-        where: What to call the mapping in errors.
-        is_run: Whether it is the study of a run that has begun.
+        where: The name of the mapping in errors.
+        study_dir: The folder that relative names in variants start from; None: `base`.
+        is_run: Whether the mapping is the study of a run that has begun.
 
     Raises:
-        StudyFileError: With all mistakes at once, one a line.
+        StudyFileError: With all mistakes, one a line.
     """
     if not isinstance(mapping, Mapping):
         raise StudyFileError(
@@ -68,13 +70,13 @@ def parse_study(
     content: dict[str, Any] = {str(key): value for key, value in mapping.items()}
     data = _data_alone(content)
     content = _with_objective(content, data)
-    # A packaged study's paths start here, but its modules come with the package.
+    # A packaged study's paths start at the current folder, but its modules come with the package.
     folder = _study_folder(content, study_dir or base)
     space, problems = _parse_space(content, folder=folder)
     checkable = space or _without_broken_params(content.get("space"), problems)
     spec: StudySpec | None = None
     try:
-        # A stand-in lets the other sections be checked even where the space is wrong.
+        # With a stand-in, pydantic checks the other sections although the space is wrong.
         spec = StudySpec.model_validate({**content, "space": space or _stand_in()})
     except ValidationError as exc:
         problems += problems_of(exc, StudySpec)
@@ -91,7 +93,7 @@ def parse_study(
 
 
 def _with_objective(content: Mapping[str, Any], data: DataSpec | None) -> dict[str, Any]:
-    """Returns the content with the objective that its targets make the usual one, where it names no metric."""
+    """Returns the content with the usual objective of its targets, if its own objective names no metric."""
     objective = content.get("objective", {})
     if data is None or not isinstance(objective, Mapping) or "metric" in objective:
         return dict(content)
@@ -99,7 +101,7 @@ def _with_objective(content: Mapping[str, Any], data: DataSpec | None) -> dict[s
 
 
 def _find_study(source: str | Path) -> tuple[str, Path, str, Path | None]:
-    """Returns a study file's text, where its paths start, what to call it in errors, and where its modules lie."""
+    """Returns a study file's text, the folder of its paths, its name in errors, and the folder of its modules."""
     path, known = Path(source), packaged_studies()
     try:
         if path.is_file():
@@ -117,7 +119,7 @@ def _find_study(source: str | Path) -> tuple[str, Path, str, Path | None]:
 
 
 def _data_alone(content: Mapping[str, Any]) -> DataSpec | None:
-    """Returns the data section where it is right in itself, whatever the other sections are like."""
+    """Returns the data section if it has no mistake, whether or not other sections have; else None."""
     try:
         return DataSpec.model_validate(content.get("data"))
     except ValidationError:
@@ -125,7 +127,7 @@ def _data_alone(content: Mapping[str, Any]) -> DataSpec | None:
 
 
 def _without_broken_params(raw: object, problems: Sequence[Problem]) -> SearchSpace | None:
-    """Returns the space without the parameters that could not be read, so that the others are checked all the same."""
+    """Returns the space without the parameters that could not be read, so that `check_study` checks the others."""
     if not isinstance(raw, Mapping) or not isinstance(raw.get("params"), Mapping):
         return None
     broken = {problem.path.split(".")[2] for problem in problems if problem.path.startswith("space.params.")}
@@ -134,7 +136,7 @@ def _without_broken_params(raw: object, problems: Sequence[Problem]) -> SearchSp
 
 
 def _study_folder(content: Mapping[str, Any], folder: Path) -> Path:
-    """Returns where names in variants start; anything but a text is told with the other sections."""
+    """Returns the folder that names in variants start from; `StudySpec` refuses a study_dir that is not a text."""
     given = content.get("study_dir", "")
     return folder.absolute() / given if isinstance(given, str) else folder.absolute()
 

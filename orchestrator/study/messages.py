@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
-    """Returns pydantic's findings, one a place, as problems with what was received and how to fix it."""
+    """Returns pydantic's findings as problems, one a place, with what the file has and how to fix it."""
     problems: dict[str, Problem] = {}
     items = error.errors(include_url=False)
     for item in items:
@@ -26,7 +26,7 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]
         for message in _messages(item, keys, model):
             inner = path if item["type"] != "value_error" else _inner_path(path, message)
             text = message if inner == path else message.partition(": ")[2]
-            # A union is tried branch by branch; one line a place is enough.
+            # Pydantic has a finding for each branch of a union; one line a place is enough.
             problems.setdefault(inner, Problem(path=inner, message=text))
     return list(problems.values())
 
@@ -54,7 +54,7 @@ def _keys_of(item: "ErrorDetails", model: type[BaseModel]) -> list[str]:
 
 
 def _messages(item: "ErrorDetails", keys: Sequence[str], model: type[BaseModel]) -> list[str]:
-    """Returns what to say of one finding: usually one message, several where a section checked itself."""
+    """Returns the messages of one finding: usually one, several if a section checked itself."""
     received = f"got {shown(item['input'])}"
     example = _example(keys, model)
     if item["type"] == "extra_forbidden":
@@ -64,7 +64,7 @@ def _messages(item: "ErrorDetails", keys: Sequence[str], model: type[BaseModel])
         return [f"is required, got nothing; add {keys[-1]}: ...{example}"]
     if item["type"] == "value_error":
         lines = item["msg"].removeprefix("Value error, ").splitlines()
-        # A check of one value says only what it must be; a check of a section says everything.
+        # The message of one value's check lacks what was received; that of a section's check is complete.
         return [f"{line}, {received}{example}" if line.startswith("must ") else line for line in lines]
     return [f"{_expectation(item, keys, model)}, {received}{_suggestion(item)}{example}"]
 

@@ -1,4 +1,4 @@
-"""Which parameters of a space have no say because another one takes their place, such as filters beside a preset."""
+"""Parameters of a space that have no effect because another one overrides them, such as filters beside a preset."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ def replaced_parameter_problems(space: SearchSpace) -> list[Problem]:
     """Returns the parameters that would vary without effect in some variants of the space.
 
     Args:
-        space: Of known families, known parameters and allowed values.
+        space: Its families, parameters and values are known and allowed.
     """
     return [
         Problem(path=f"space.params.{parameter.name}", message=message)

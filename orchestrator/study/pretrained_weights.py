@@ -1,4 +1,4 @@
-"""The pretrained weights that variants of a space can begin with: files, with their hashes, and those of ImageNet."""
+"""The pretrained weights that variants of a space can begin with: files with their hashes, and ImageNet's."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,18 +15,25 @@ from trainables.files.weights_file import SUFFIX, weights_path, weights_sha256
 _FAMILY = "transfer"
 _WEIGHTS = "weights"
 _PLACE = f"space.params.{_WEIGHTS}"
+#: The widths and image sides that ImageNet weights exist for, and the smallest sides.
+_OF_RANGES: Mapping[str, Sequence[Value]] = {
+    "alpha": sorted({alpha for backbone in BACKBONES.values() for alpha in backbone.imagenet_alphas}),
+    "image_side": sorted(
+        {side for backbone in BACKBONES.values() for side in (backbone.smallest_side, *backbone.imagenet_sides)}
+    ),
+}
 
 
 def with_weights_files(
     space: SearchSpace | None, problems: Sequence[Problem], *, folder: Path
 ) -> tuple[SearchSpace | None, list[Problem]]:
-    """Returns the space with the hashes of the files that weights can be, and the problems with what is wrong there.
+    """Returns the space with the hashes of its weights files, and the problems with those of these files added.
 
-    So a variant's id tells with which weights it began. A space that has the hashes already, as the study of a run
-    does, is compared with the files as they are now.
+    With the hashes, a variant's id depends on the weights that it begins with. If the space has hashes already, as in
+    the study of a run, the files must have the same ones.
 
     Args:
-        folder: Where relative names start.
+        folder: The folder that relative names start from.
     """
     files = list(_weights_files(space)) if space is not None else []
     if space is None or not files:
@@ -46,9 +53,12 @@ def with_weights_files(
 
 
 def imagenet_backbones(space: SearchSpace, *, image_size: tuple[int, int]) -> list[PretrainedBackbone]:
-    """Returns the backbones that variants can begin with ImageNet weights, each file of Keras's once.
+    """Returns the backbones that variants can begin with ImageNet weights, once for each of Keras's files.
 
-    Those that are infeasible anyway, for their width or image_size (height, width), are left out.
+    Backbones that are infeasible for their width or the images are left out.
+
+    Args:
+        image_size: (height, width) of the images.
     """
     found: dict[PretrainedBackbone, None] = {}
     for values in _choices(space, "backbone", "alpha", "image_side"):
@@ -96,7 +106,7 @@ def _changes(space: SearchSpace, hashes: Sequence[str], *, files: Sequence[str])
 
 
 def _choices(space: SearchSpace, *names: str) -> Iterator[dict[str, Any]]:
-    """Yields what variants of this family can have as weights and under those names together, defaults filled in."""
+    """Yields the combinations of weights and named parameters that variants of the family can have, with defaults."""
     if _FAMILY not in space.families:
         return
     wanted = {"family", _WEIGHTS, *names}
@@ -113,7 +123,7 @@ def _choices(space: SearchSpace, *names: str) -> Iterator[dict[str, Any]]:
 
 
 def _countable(parameter: Parameter, space: SearchSpace) -> Choice | Fixed:
-    """Returns the values of a parameter that matter here: of a range, its ends and those with files or conditions."""
+    """Returns a parameter's values that files depend on: of a range, its ends and those with files or conditions."""
     domain = parameter.domain
     if isinstance(domain, Choice | Fixed):
         return domain
@@ -122,12 +132,3 @@ def _countable(parameter: Parameter, space: SearchSpace) -> Choice | Fixed:
     named += [domain.low, domain.high if domain.size is None else domain.at(domain.size - 1)]
     values = dict.fromkeys(domain.normalise(value) for value in named if domain.contains(value))
     return Choice(list(values))
-
-
-#: The widths and image sides that ImageNet weights exist for, and the smallest sides.
-_OF_RANGES: Mapping[str, Sequence[Value]] = {
-    "alpha": sorted({alpha for backbone in BACKBONES.values() for alpha in backbone.imagenet_alphas}),
-    "image_side": sorted(
-        {side for backbone in BACKBONES.values() for side in (backbone.smallest_side, *backbone.imagenet_sides)}
-    ),
-}

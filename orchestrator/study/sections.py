@@ -1,4 +1,4 @@
-"""The sections of a study file as pydantic models; the space and the data have their own homes below."""
+"""The sections of a study file as pydantic models, apart from space and data, which other packages define."""
 
 import math
 from collections.abc import Callable
@@ -64,18 +64,18 @@ def _storage_uri(value: str) -> str:
 
 
 class Section(BaseModel):
-    """Keys are known or refused; values do not change."""
+    """A section: unknown keys are refused, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Objective(Section):
-    """What is to be made as large or small as possible.
+    """The metric that the study makes as large or as small as possible.
 
     Attributes:
-        metric: A metric of the reports; `val_*` come from the validation split. The first target's first one when left
-            out.
-        mode: max or min; as fits the metric when left out.
+        metric: A metric of the reports; `val_*` come from the validation split. Default: the first metric of the first
+            target.
+        mode: max or min. Default: whichever fits the metric.
     """
 
     metric: Annotated[str, BeforeValidator(_not_test)] = Field(default="val_accuracy", examples=["val_accuracy"])
@@ -83,12 +83,13 @@ class Objective(Section):
 
 
 class Search(Section):
-    """How variants are proposed.
+    """How the search proposes variants.
 
     Attributes:
         algorithm: random, grid (every variant of a countable space, in order) or tpe (Optuna's tree-structured Parzen
             estimator, which learns from finished trials).
-        trials: How many trials at most; None: the whole grid.
+        trials: How many trials at most; None: as many as the space has variants, or 20 if it is
+            not countable.
     """
 
     algorithm: Literal["random", "grid", "tpe"] = "tpe"
@@ -96,13 +97,13 @@ class Search(Section):
 
 
 class Schedule(Section):
-    """How long trials train, and when weak ones end early.
+    """How long trials train, and when the scheduler stops weak ones early.
 
     Attributes:
         algorithm: none, or asha (asynchronous successive halving).
         max_epochs: Epochs of a trial that nothing stops.
-        grace_epochs: asha: no trial is stopped before it has this many.
-        reduction_factor: asha: about one in this many goes on at each rung.
+        grace_epochs: asha: the scheduler stops no trial before this many epochs.
+        reduction_factor: asha: about one trial in this many goes on at each rung.
     """
 
     algorithm: Literal["none", "asha"] = "asha"
@@ -128,14 +129,14 @@ class Resources(Section):
         gpus: GPUs of this machine that a local Ray may share out; auto: all.
         cpus_per_trial: CPUs of each trial.
         gpus_per_trial: GPUs of each trial: 0, a fraction below 1, or a whole number; auto: the fraction of this
-            machine's GPUs that the largest of some sampled variants needs, 0 where there are none.
-        pin_cpus: Whether each worker keeps to CPU cores of its own; auto: see `resources.pins_cpus`.
+            machine's GPUs that the largest of some sampled variants needs, 0 on a machine without GPUs.
+        pin_cpus: Whether each worker keeps to CPU cores of its own; auto: no worker does.
         max_concurrent: Trials at the same time; auto: as many as fit.
         retries: How often a trial goes on from its last checkpoint after its worker process died.
-        trials_per_worker: How many trials a worker process trains before a fresh one takes its place; auto: as many as
-            there are, unless its memory grows by more than a gigabyte.
-        report_timeout_seconds: How long a trial may go without a report before its worker is ended; auto: ten times
-            the longest that any report took so far, and at least ten minutes.
+        trials_per_worker: How many trials a worker process trains before a fresh one takes its place; auto: all of
+            the study's, unless its memory grows by more than a gigabyte.
+        report_timeout_seconds: How long a trial may go without a report before the driver ends its worker; auto: ten
+            times the longest that any report took so far, and at least ten minutes.
     """
 
     cpus: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1))] = Field(
@@ -164,7 +165,7 @@ class Resources(Section):
 
     @property
     def gpu_share(self) -> float:
-        """GPUs of each trial as a number; auto counts as none until a session has decided it."""
+        """GPUs of each trial as a number; auto counts as none until a session has chosen a number."""
         return 0.0 if self.gpus_per_trial == "auto" else self.gpus_per_trial
 
     @property
@@ -175,10 +176,10 @@ class Resources(Section):
 
 
 class Storage(Section):
-    """Where a run is kept, and how much room it may take.
+    """The storage of a run, and the room that it may take.
 
     Attributes:
-        uri: Where a run is kept besides its folder on this machine, such as s3://bucket/runs; None: nowhere.
+        uri: Where the driver copies the run to, such as s3://bucket/runs; None: the run lies in its folder alone.
         checkpoint_budget_gb: What all checkpoints together may take, in 10^9 bytes; None: as much as they need.
         min_free_gb: The study pauses before the disk has less room than this, in 10^9 bytes.
     """
@@ -195,7 +196,7 @@ class Storage(Section):
 
 
 class Export(Section):
-    """Which models are shipped at the end.
+    """Which models the study exports at its end.
 
     Attributes:
         top: How many of the best; 0: none.

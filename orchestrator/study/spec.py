@@ -1,4 +1,4 @@
-"""A study as the model that a study file is validated against."""
+"""The model of a study file, which pydantic validates it against."""
 
 import hashlib
 import json
@@ -18,6 +18,7 @@ def _one_or_several(value: object) -> object:
 
 
 _MAX_SEED = 2**31 - 1
+_DEFAULT_TRIALS = 20
 _PLACES = (*PATH_FIELDS, "function_dir", "memory_gb")
 
 
@@ -25,11 +26,12 @@ class StudySpec(BaseModel):
     """One study, complete and checked.
 
     Attributes:
-        name: Also the run folder's name.
-        seed: Every random choice follows from it.
+        name: The study's name, and the name of its run folder.
+        seed: The seed of every random choice.
         space: What may vary.
-        reuse: Folders of other runs, whose completed trials are taken over where they are what this study would train.
-        study_dir: The folder that relative names in variants start from, such as a custom family's module; filled in.
+        reuse: Folders of other runs; the driver takes over their completed trials of variants that this study proposes.
+        study_dir: The folder that relative names in variants start from, such as a custom family's module;
+            `load_study` fills it in.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
@@ -49,7 +51,7 @@ class StudySpec(BaseModel):
 
     @property
     def num_trials(self) -> int:
-        """How many trials there will be: as asked for, but never more than the space has variants."""
+        """The number of trials: as many as the study asks for, at most as many as the space has variants."""
         size = self.space.size
         wanted = self.search.trials
         if wanted is None:
@@ -58,11 +60,11 @@ class StudySpec(BaseModel):
 
     @property
     def study_id(self) -> str:
-        """12 hexadecimal digits that follow from all that results depend on: not from resources and exports."""
+        """12 hexadecimal digits of a hash of all that results depend on; resources and exports do not count."""
         mapping = self.model_dump(
             mode="json", exclude={"space", "resources", "storage", "export", "reuse", "study_dir"}
         )
-        # Where files lie and how they are kept does not matter; what is in them is told by the data set's fingerprint.
+        # Paths and caches do not count; the data set's fingerprint stands for the content of files.
         mapping["data"] = {key: value for key, value in mapping["data"].items() if key not in _PLACES}
         content = json.dumps({**mapping, "space": space_to_mapping(self.space)}, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
@@ -78,6 +80,3 @@ class StudySpec(BaseModel):
             **mapping,
         }
         return yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True, width=120)
-
-
-_DEFAULT_TRIALS = 20

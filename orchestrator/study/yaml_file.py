@@ -1,4 +1,4 @@
-"""Reading YAML that people write: no silent duplicates, mistakes with their line, overrides from the command line."""
+"""Reads YAML that people write: no silent duplicates, mistakes with their line, overrides of the command line."""
 
 from collections.abc import Hashable, Sequence
 from pathlib import Path
@@ -11,13 +11,16 @@ from trainables.files.weights_file import SUFFIX
 from trainables.specs.data import PATH_FIELDS
 
 MAX_SIZE_BYTES = 1_000_000
-# Beyond the range of a float, and short enough to be shown.
+#: More bits than the largest float has, and few enough to show the number in a message.
 _LONGEST_NUMBER_BITS = 1100
 _LONGEST_LINE = 60
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice instead of dropping the first, and aliases that multiply."""
+    """A safe loader that refuses a key given twice instead of dropping the first, and aliases.
+
+    Aliases can make a huge value of a short file.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
@@ -34,7 +37,7 @@ class _StrictLoader(yaml.SafeLoader):
         try:
             value = super().construct_object(node, deep)
         except (ValueError, KeyError, AttributeError, IndexError, TypeError) as exc:
-            # PyYAML takes a value that is tagged as a number, truth value or date at the tag's word.
+            # PyYAML raises these for a value whose tag, such as !!int, does not fit its text.
             reason = f" ({exc})" if isinstance(exc, ValueError) else f" as {node.tag.rpartition(':')[2]}"
             text = f"the value cannot be read{reason}; correct it, or put it in quotes to make it text"
             raise yaml.constructor.ConstructorError(None, None, text, node.start_mark) from exc
@@ -55,7 +58,7 @@ def read_study_file(path: Path) -> str:
     """Returns the text of a study file.
 
     Raises:
-        StudyFileError: If it cannot be read as text.
+        StudyFileError: If the file is not text, too large, or cannot be read.
     """
     try:
         if path.stat().st_size > MAX_SIZE_BYTES:
@@ -70,10 +73,10 @@ def read_study_file(path: Path) -> str:
 
 
 def parse_yaml(text: str, *, where: str) -> Any:
-    """Returns what a YAML text says.
+    """Returns the value of a YAML text.
 
     Raises:
-        StudyFileError: Naming line and column of a mistake.
+        StudyFileError: With line and column of a mistake.
     """
     try:
         return yaml.load(text, Loader=_StrictLoader)
@@ -104,7 +107,7 @@ def _explained(error: yaml.MarkedYAMLError, text: str) -> str:
 def apply_overrides(text: str, overrides: Sequence[str], *, where: str) -> Any:
     """Returns the study file's mapping with `key=value` overrides set.
 
-    A relative path given this way starts at the current folder, not at the study file's.
+    A relative path in an override starts at the current folder, not at the study file's.
 
     Raises:
         StudyFileError: If the text is not YAML.
@@ -117,7 +120,7 @@ def apply_overrides(text: str, overrides: Sequence[str], *, where: str) -> Any:
         if not sign or not all(keys):
             raise InputError(f"--set {override}: expected key=value, for example --set schedule.max_epochs=3")
         if not isinstance(mapping, dict):
-            break  # said by whoever reads the mapping
+            break  # `parse_study` raises the error
         value = parse_yaml(raw, where=f"--set {override}")
         if keys == ["reuse"] and isinstance(value, list):
             value = [str(Path.cwd() / item) if _is_path(keys, item) else item for item in value]
