@@ -20,7 +20,7 @@ class Role(StrEnum):
 class CheckpointRole:
     """A trial, with what its checkpoints are for.
 
-    Args:
+    Attributes:
         trial: Its name.
         role: What its checkpoints are for.
         best_epoch: The epoch whose weights an export would take; None without a report.
@@ -35,7 +35,7 @@ class CheckpointRole:
 class StoredCheckpoint:
     """A checkpoint on disk.
 
-    Args:
+    Attributes:
         trial: The name of its trial.
         epoch: The epoch that it was saved after.
         is_reduced: Whether only weights are left of it.
@@ -61,7 +61,7 @@ class Step(StrEnum):
 class Eviction:
     """One step of a plan.
 
-    Args:
+    Attributes:
         held: The checkpoint.
         step: What to do with the checkpoint.
         is_for_budget: Whether the budget asks for the step; if not, a plan without a budget has it as well.
@@ -76,7 +76,7 @@ class Eviction:
 class Plan:
     """The steps that bring checkpoints within their budget, and what is left afterwards.
 
-    Args:
+    Attributes:
         evictions: The steps, in the order to take them.
         size_bytes: The size of all checkpoints afterwards.
         is_over: Whether that is more than the budget, because the study needs the rest.

@@ -60,7 +60,7 @@ class CheckpointKeeper:
         self._num_seen = -1
         self._num_changes = 0
         self._stored = StoredCheckpoints(folder)
-        #: Trials whose checkpoints may have changed; those of an ended trial change by the keeper's own hand alone.
+        #: Trials whose checkpoints may have changed; only the keeper changes those of an ended trial.
         self._awake = set(recorder.state.trials)
         #: Ended trials whose checkpoints outlive a power loss; workers flush theirs only now and then.
         self._finished = {trial.name for trial in recorder.state.trials.values() if trial.has_ended}
@@ -89,7 +89,7 @@ class CheckpointKeeper:
         by_name = {trial_role.trial: trial_role for trial_role in of_trials}
         for eviction in plan.evictions:
             self._note_and_evict(eviction, by_name[eviction.held.trial])
-        # A trial sleeps one sweep after its end: at that end, its worker may still have been deleting what it pruned.
+        # A trial stays awake for one sweep after its end: at the first, its worker may still have been deleting.
         self._awake = {name for name in self._awake if name not in self._finished}
         self._awake |= {eviction.held.trial for eviction in plan.evictions}
         self._mark_finished(of_trials)

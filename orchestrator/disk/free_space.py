@@ -28,7 +28,7 @@ _STATE_BYTES_AT_MOST = 6 * _WEIGHT_BYTES
 class Disk:
     """A file system that a study writes to.
 
-    Args:
+    Attributes:
         name: What the driver keeps on it, as text for people.
         path: A folder on it, which need not exist yet.
     """
@@ -91,7 +91,7 @@ def full_places(places: Sequence[Disk], *, is_certain: bool = False) -> str:
 class SpaceNeed:
     """The room that the rest of a study takes in its run folder.
 
-    Args:
+    Attributes:
         total_bytes: All that it takes; None if that is unknown.
         sure_bytes: What it needs in any case: one more checkpoint of each trial at work.
         is_bound: Whether the total is an upper bound, not an estimate.

@@ -25,7 +25,7 @@ _NAME = re.compile(rf"{_FOLDER}/(\d{{16}})\.jsonl")
 class RemoteJournal:
     """A journal as the storage has it.
 
-    Args:
+    Attributes:
         data: All segments, one after the other.
         starts: The offsets of the segments, ascending.
     """

@@ -1,4 +1,4 @@
-"""From the journal's state to trials.parquet and epochs.parquet."""
+"""Makes trials.parquet and epochs.parquet from a study's state."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ SCHEMA_VERSION = 1
 RECORDS_KEY = b"convfleet.journal_records"
 _SCHEMA_KEY = b"convfleet.schema"
 
-#: Kinds of overhead, in the order they happen.
+#: Kinds of overhead, in the order in which they happen.
 OVERHEAD_KINDS = ("start", "import", "data", "build", "trace", "validate", "checkpoint", "report", "idle", "other")
 #: What a variant costs, with the columns' types.
 COSTS = {"parameters": pa.int64(), "multiply_adds": pa.int64(), "memory_mb": pa.float64(), "latency_ms": pa.float64()}
@@ -97,13 +97,13 @@ def joined_epochs(blocks: Sequence[Rows], *, num_records: int) -> pa.Table:
 
 
 def trials_table(state: StudyState) -> pa.Table:
-    """Returns one row a trial, in the order they were proposed (columns: see README, *The tables*)."""
+    """Returns one row a trial, in the order they were proposed (columns: see `docs/reference/tables`)."""
     rows = trial_rows(list(state.trials.values()), header=state.header)
     return joined_trials([rows], num_records=state.num_records)
 
 
 def epochs_table(state: StudyState) -> pa.Table:
-    """Returns one row a report, by trial, then epoch (columns: see README, *The tables*)."""
+    """Returns one row a report, by trial, then epoch (columns: see `docs/reference/tables`)."""
     return joined_epochs([epoch_rows(list(state.trials.values()))], num_records=state.num_records)
 
 
