@@ -1,4 +1,4 @@
-"""The keeper at work on real files: what it deletes and reduces, what it leaves, and what it tells."""
+"""The keeper at work on real files: what it deletes, reduces and leaves, and its messages."""
 
 import shutil
 
@@ -53,7 +53,7 @@ def run(tmp_path, make_opened, make_proposed, make_reported):
 
 @pytest.fixture
 def swept(run):
-    """Sweeps once within a budget in GB and returns what was told."""
+    """Sweeps once within a budget in GB and returns the messages."""
 
     def sweep(budget, *, top=1):
         told = []

@@ -1,4 +1,4 @@
-"""Bringing a run here that is kept elsewhere, and names that are free both here and there."""
+"""Fetching a run from a storage, and names that are free on this machine and in the storage."""
 
 import json
 import shutil
@@ -33,7 +33,7 @@ def spec(tmp_path, place):
 
 @pytest.fixture
 def kept(tmp_path, place, spec, make_sweep):
-    """A finished run that is kept elsewhere, with one export; returns its folder."""
+    """A finished run with one export, copied to a storage; returns its folder."""
     folder = make_run_folder(tmp_path / "first" / "swept", spec)
     with Journal(folder.journal) as journal:
         for record in make_sweep(study_id=spec.study_id):

@@ -1,4 +1,4 @@
-"""The journal elsewhere: the same bytes after every record, and the longer of two journals wins."""
+"""The journal in the storage: the same bytes after every record, and the longer of two journals wins."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""A run that is kept elsewhere: whole in the end, never in the study's way, and held by one driver."""
+"""A run that is copied to a storage: whole in the end, never in the study's way, and held by one driver."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def spec_at(tmp_path, place):
 
 @pytest.fixture
 def idle_mirror(folder, place):
-    """A mirror without its thread, and what it told."""
+    """A mirror without its thread, its storage and its lock."""
     told = []
     remote = remote_of(folder, place)
     lock = RemoteLock(remote, owner=storage_owner(folder, now=time.time()))
@@ -259,7 +259,7 @@ def test_export_whose_rank_another_model_took_is_removed_elsewhere(idle_mirror, 
     shutil.rmtree(folder.exports / "2-t0001")
     mirror.flush(is_last=True)
     files = ("model.keras", "saved_model/saved_model.pb", "manifest.json")
-    # Nothing took the second rank, so what lies there elsewhere is not ours to remove.
+    # Nothing took the second rank, so the mirror does not remove it from the storage.
     assert set(remote.files("exports")) == {f"exports/{at}/{name}" for at in ("1-t0006", "2-t0001") for name in files}
 
 

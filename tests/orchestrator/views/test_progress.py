@@ -1,4 +1,4 @@
-"""Progress: a view in terminals, news elsewhere; the summary and the status after it."""
+"""Progress: a view in terminals, lines in files and pipes; the summary and the status after it."""
 
 import re
 import sys
@@ -279,7 +279,7 @@ def test_study_goes_on_when_its_terminal_is_gone(is_closed_before_a_stage, begin
         progress.message("exporting the best models")
         progress.update(fold(begin()), now=111.0, elapsed_seconds=11.0)
         progress.message("done")
-    drawing.join()  # Its error is told in this test.
+    drawing.join()  # Its error appears in this test.
 
 
 def test_counts_of_one_stage_do_not_flood_a_log():
@@ -328,7 +328,7 @@ def test_time_between_sessions_does_not_count_as_elapsed(begin, make_reported):
     assert elapsed_seconds(state) == 40.0
     state.apply(SessionStarted(driver_pid=2, slots=2, at=1000.0))
     state.apply(TrialStarted(trial="t0000", at=1005.0))
-    assert elapsed_seconds(state) == 35.0  # what the journal still tells of: 30 before, 5 since
+    assert elapsed_seconds(state) == 35.0  # what the journal records: 30 before, 5 since
 
 
 @pytest.mark.parametrize("root", ["runs/x", "/elsewhere/x"])
