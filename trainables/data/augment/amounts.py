@@ -1,4 +1,4 @@
-"""From an epoch's random numbers to the amounts by which each image is changed."""
+"""Turns an epoch's random numbers into the amounts by which each image is changed."""
 
 import math
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ _SHIFT_STREAM, _ZOOM_STREAM, _BRIGHTNESS_STREAM, _CONTRAST_STREAM, _CUTOUT_STREA
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Geometry:
-    """How each image is moved; every field is float32 (rows,), and None leaves images as they are.
+    """The moves of each image; every field is float32 (rows,), and None changes nothing.
 
     Args:
         flip_x: -1 where the image is mirrored left to right, else 1.
         flip_y: -1 where it is mirrored upside down, else 1.
-        angle: Radians.
-        zoom: How many pixels of the image one pixel of the result spans.
-        shift_x: Pixels of the image by which the result starts further right.
-        shift_y: Pixels of the image by which it starts further down.
+        angle: The rotation in radians.
+        zoom: The number of the image's pixels that one pixel of the result spans.
+        shift_x: The image's pixels by which the result starts further right.
+        shift_y: The image's pixels by which the result starts further down.
     """
 
     flip_x: tf.Tensor | None = None
@@ -43,7 +43,7 @@ class Geometry:
         if self.zoom is not None:
             cos, sin = cos * self.zoom, sin * self.zoom
         centre_x, centre_y = (size[1] - 1) / 2.0, (size[0] - 1) / 2.0
-        # Grappler would turn a chain of additions into a sum in another order, with other last bits: subtractions stay.
+        # Grappler reorders a chain of additions, which changes the last bits; it leaves subtractions alone.
         return tf.stack(
             [
                 cos * flip_x,

@@ -1,4 +1,4 @@
-"""The augmenter of a training: an epoch's plan for all rows, and batches after it."""
+"""The augmenter of a training: it plans an epoch for all rows and makes batches by the plan."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,11 +21,11 @@ FetchRows = Callable[[tf.Tensor], tuple[tf.Tensor, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What happens to every row in one epoch.
+    """The changes of every row in one epoch.
 
     Args:
-        stages: Amounts, one after the other.
-        mixtures: With which other row each is mixed; empty where none is.
+        stages: The amounts of each stage, in the order of the stages.
+        mixtures: Each row's partner and shares; empty where no rows are mixed.
     """
 
     stages: Sequence[Amounts] = ()
@@ -33,10 +33,10 @@ class Plan:
 
 
 class Augmenter:
-    """Varies training images, each by (seed, epoch, image index) alone.
+    """Changes training images, each as a function of (seed, epoch, image index) alone.
 
     Args:
-        spec: What to do and how strongly.
+        spec: The operations and their strengths.
         num_rows: Rows of the image array; a row's number is its image index.
         indices: The rows of the training split.
         image_size: (height, width).
@@ -53,7 +53,7 @@ class Augmenter:
         self._seed = seed & 0x7FFFFFFF
 
     def plan(self, epoch: tf.Tensor) -> Plan:
-        """Returns what happens to every row in this epoch, an int32 scalar from 1."""
+        """Returns the plan of every row in this epoch, an int32 scalar from 1."""
         spec, size = self._spec, self._size
         if not spec.is_active:
             return Plan()
@@ -66,7 +66,7 @@ class Augmenter:
         return Plan(stages=[stage for stage in stages if stage], mixtures=mixtures)
 
     def batch(self, rows: tf.Tensor, *, plan: Plan, fetch: FetchRows) -> Batch:
-        """Returns the images of these rows, changed as planned; a partner is changed by its own row's plan first."""
+        """Returns the images of these rows, changed by the plan; a partner is first changed by its own row's plan."""
         images, labels = _changed(rows, plan=plan, fetch=fetch)
         if not plan.mixtures:
             return Batch(images=images, labels=labels)

@@ -1,8 +1,8 @@
-"""Random numbers by image index: row r's are the same however many rows there are."""
+"""Random numbers by image index: the numbers of row r do not depend on the number of rows."""
 
 import tensorflow as tf
 
-#: Of an image: mirrored across, mirrored down, cropped across, cropped down, turned.
+#: An image's draws: mirrored across, mirrored down, cropped across, cropped down, turned.
 NUM_BASE_DRAWS = 5
 
 
@@ -37,7 +37,7 @@ class Draws:
             tf.random.stateless_gamma(
                 [self._num_rows],
                 seed=tf.random.experimental.stateless_fold_in(self._stream(stream), part),
-                # In float64, because a Gamma of a small alpha is soon below what float32 can hold.
+                # In float64, because a Gamma of a small alpha is often below the smallest float32.
                 alpha=tf.constant(alpha, tf.float64),
                 dtype=tf.float64,
             )

@@ -23,10 +23,10 @@ Mixtures = Mapping[str, tf.Tensor]
 
 
 def mixtures_of(spec: AugmentSpec, *, draws: Draws, indices: np.ndarray, size: tuple[int, int]) -> Mixtures:
-    """Returns with which training image each row is mixed, and how; nothing where neither is asked for.
+    """Returns each row's partner and how the two are mixed; an empty mapping without mixup and cutmix.
 
     Args:
-        indices: The rows of the training split; partners come from there alone.
+        indices: The rows of the training split; all partners are among them.
     """
     if not spec.mixup and not spec.cutmix:
         return {}
@@ -48,7 +48,7 @@ def mixtures_of(spec: AugmentSpec, *, draws: Draws, indices: np.ndarray, size: t
 
 
 def mixed(images: tf.Tensor, others: tf.Tensor, mixtures: Mixtures) -> tf.Tensor:
-    """Returns images mixed with their partners' pixels; `mixtures` are of these images."""
+    """Returns images mixed with their partners' pixels; `mixtures` has one row for each of these images."""
     if "blend" in mixtures:
         share = mixtures["blend"][:, None, None, None]
         images = images * share + others * (1.0 - share)
@@ -58,7 +58,7 @@ def mixed(images: tf.Tensor, others: tf.Tensor, mixtures: Mixtures) -> tf.Tensor
 
 
 def _partners(draws: Draws, *, indices: np.ndarray) -> tf.Tensor:
-    """Returns for each row another row of the split, each equally likely; a lone image is its own."""
+    """Returns for each row another row of the split, all equally likely; a lone image is its own partner."""
     if len(indices) < 2:
         return tf.fill(tf.shape(draws.base())[:1], tf.constant(indices[0], tf.int32))
     steps = 1 + draws.whole(_PARTNER_STREAM, below=len(indices) - 1)
@@ -68,7 +68,7 @@ def _partners(draws: Draws, *, indices: np.ndarray) -> tf.Tensor:
 
 
 def _patches(draws: Draws, *, alpha: float, size: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns boxes and the share of the image that they leave, float32 (rows,)."""
+    """Returns boxes and the share of the image outside them, float32 (rows,)."""
     side = tf.sqrt(1.0 - draws.beta(_CUTMIX_STREAM, alpha=alpha))
     heights, widths = (tf.cast(tf.floor(side * length), tf.int32) for length in size)
     boxes = boxes_around(draws.uniform(_BOX_STREAM, count=2), heights=heights, widths=widths, size=size)

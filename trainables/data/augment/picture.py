@@ -1,4 +1,4 @@
-"""A picture of augmented training images, for people to look at."""
+"""Draws a picture of augmented training images for the user."""
 
 import io
 from pathlib import Path
@@ -19,14 +19,14 @@ _CELL, _GAP = 72, 4
 
 
 def write_picture(path: Path, spec: AugmentSpec, *, train: SplitTensors, seed: int, num_inputs: int = 1) -> None:
-    """Writes a PNG: a row for each of some training images, the original first, then as the first epochs show it.
+    """Writes a PNG with a row for each of some training images: the original, then its versions in the first epochs.
 
     The file appears whole; writing it again gives the same pixels.
 
     Args:
-        num_inputs: Images of an example, which are shown one beside the other.
+        num_inputs: Images of an example; the picture shows them side by side.
     """
-    # From side by side in the channels to side by side for the eye.
+    # From side by side in the channels to side by side in the picture.
     cells = np.concatenate(np.split(sample_cells(spec, train=train, seed=seed), num_inputs, axis=-1), axis=3)
     buffer = io.BytesIO()
     _grid(cells, num_inputs=num_inputs).save(buffer, format="PNG")
@@ -52,7 +52,7 @@ def _grid(cells: np.ndarray, *, num_inputs: int) -> Image.Image:
     num_rows, num_columns, height, width, channels = cells.shape
     scale = _CELL / max(height, width // num_inputs)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    # Small images show their own pixels.
+    # Small images are enlarged without interpolation.
     method = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
     grid = Image.new("RGB", (num_columns * (size[0] + _GAP) - _GAP, num_rows * (size[1] + _GAP) - _GAP), "white")
     for row in range(num_rows):

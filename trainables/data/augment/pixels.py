@@ -1,6 +1,6 @@
-"""What a set of amounts does to images: TensorFlow's own operations, each with one amount an image.
+"""Changes images by amounts with TensorFlow's own operations, one amount for each image.
 
-Every value is computed in the same way wherever an image stands in its batch, so it is the same to the last bit.
+An image's result does not depend on its position in the batch, to the last bit.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import tensorflow as tf
 #: `moves` and `warps`: float32 (rows, 8), matrices that map a pixel of the result to a pixel of the image, in whole
 #: pixels or between them; `brightness`: float32 (rows,), added; `contrast`: float32 (rows,), factor of the distance
 #: from the channel's mean; `posterize`: float32 (rows,), width of a step of values, a power of two; `solarize`: float32
-#: (rows,), values from here on are inverted; `cutout`: int32 (rows, 4), a black box.
+#: (rows,), values from this one upward are inverted; `cutout`: int32 (rows, 4), a black box.
 Amounts = Mapping[str, tf.Tensor]
 
 WHITE = 255.0
@@ -22,11 +22,11 @@ def changed(images: tf.Tensor, amounts: Amounts) -> tf.Tensor:
     """Returns images changed by their amounts, in the order of the names above.
 
     Args:
-        images: float32 (batch, height, width, channels), values 0-255; what is moved in from outside is black.
-        amounts: Of these images.
+        images: float32 (batch, height, width, channels), values 0-255; pixels moved in from outside are black.
+        amounts: The amounts of these images, one row each.
     """
     if "moves" in amounts:
-        # Whole pixels need no interpolation, and every one stays exact.
+        # Moves by whole pixels need no interpolation, so every pixel stays exact.
         images = _transformed(images, amounts["moves"], interpolation="NEAREST")
     if "warps" in amounts:
         images = _transformed(images, amounts["warps"], interpolation="BILINEAR")
@@ -59,7 +59,7 @@ def inside(boxes: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
 
 def channel_means(images: tf.Tensor) -> tf.Tensor:
     """Returns each image's mean by channel, float32 (batch, 1, 1, channels)."""
-    # A sum of floats depends on its order, and so on the batch; a sum of whole numbers does not.
+    # A sum of floats depends on its order, and the order on the batch; a sum of whole numbers does not.
     whole = tf.cast(tf.round(images * _FIXED_POINT), tf.int64)
     total = tf.cast(tf.reduce_sum(whole, axis=[1, 2], keepdims=True), tf.float64)
     return tf.cast(total / (_FIXED_POINT * images.shape[1] * images.shape[2]), tf.float32)

@@ -1,4 +1,4 @@
-"""RandAugment: for each image, some operations drawn at random, all of one magnitude.
+"""RandAugment: some operations are drawn at random for each image, all of one magnitude.
 
 Source: Cubuk et al. 2019, arXiv:1909.13719. Of the paper's operations these are left out: shears, sharpness, color,
 equalize and autocontrast (the last two have no magnitude, so no strength could switch them off), and any that inverts a
@@ -27,7 +27,7 @@ OPERATIONS = (
     "cutout",
 )
 
-# What each operation does at magnitude 10; less in proportion.
+# Each operation's amount at magnitude 10; smaller magnitudes scale it down in proportion.
 LARGEST_ANGLE = math.radians(30.0)
 LARGEST_SHIFT = 0.3
 LARGEST_ZOOM = 0.5
@@ -42,7 +42,7 @@ _NEVER = 2 * SOLARIZE_FROM
 
 
 def drawn_amounts(spec: RandAugmentSpec, *, draws: Draws, size: tuple[int, int]) -> list[Amounts]:
-    """Returns the amounts of each operation in turn, for images of this (height, width)."""
+    """Returns the amounts of each drawn operation in order, for images of this (height, width)."""
     return [
         amounts_of(draws.uniform(_FIRST_STREAM + number, count=4), magnitude=spec.magnitude, size=size)
         for number in range(spec.num_ops)
@@ -50,10 +50,10 @@ def drawn_amounts(spec: RandAugmentSpec, *, draws: Draws, size: tuple[int, int])
 
 
 def amounts_of(draws: tf.Tensor, *, magnitude: float, size: tuple[int, int]) -> Amounts:
-    """Returns the amounts of one operation an image.
+    """Returns the amounts of one operation for each image.
 
     Args:
-        draws: float32 (rows, 4) in [0, 1): which operation, to which side, and a place down and across.
+        draws: float32 (rows, 4) in [0, 1): the operation, its sign, and a position down and across.
     """
     share = magnitude / LARGEST_MAGNITUDE
     operation = tf.cast(tf.floor(draws[:, 0] * len(OPERATIONS)), tf.int32)

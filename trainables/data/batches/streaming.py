@@ -1,7 +1,7 @@
-"""Batches one after the other inside a compiled epoch: gathered from memory, or streamed ahead of the training step.
+"""Makes batches in order inside a compiled epoch: gathered from memory, or streamed ahead of the training step.
 
-A streamed batch is made by the very function that makes one in memory, of the same rows: only where and when it is
-called differ. So neither threads nor timing reach a number.
+The same function makes a batch from the same rows in both cases; a streamed batch is only made earlier and in another
+thread. Neither threads nor timing therefore change a number.
 """
 
 import os
@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from trainables.data.batches.tensors import Batch, SplitTensors
 
-#: Batches that lie ready, besides those that threads are making.
+#: Finished batches in the buffer, besides those that threads are making.
 BATCHES_AHEAD = 2
 
 #: Makes a batch of the rows with these numbers.
@@ -23,11 +23,11 @@ MakeTensor = Callable[[tf.Tensor], Batch]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """Which part of a batch some rows are.
+    """The part of a batch that some rows are.
 
     Args:
-        share: float32, its part of the batch's rows.
-        is_last: bool, whether the batch ends with it.
+        share: float32, the piece's share of the batch's rows.
+        is_last: bool, whether the batch ends with this piece.
     """
 
     share: tf.Tensor
@@ -35,15 +35,15 @@ class Piece:
 
 
 def each_batch(rows: tf.Tensor, *, size: int, make: MakeTensor, is_streamed: bool, do: Callable[[Batch], None]) -> None:
-    """Makes batches of so many rows, in order, the last one of what is left, and does something with each.
+    """Makes batches of `size` rows in order, the last one of the remaining rows, and calls `do` with each.
 
-    For compiled functions only, which this becomes a loop of.
+    Only compiled functions may call this; it becomes a loop in their graph.
 
     Args:
         rows: int32 (count,).
         size: Rows of a batch.
-        make: Makes a batch, before or while others are used.
-        is_streamed: Whether batches are made ahead by threads of their own.
+        make: Makes a batch, possibly while another is used.
+        is_streamed: Whether threads make batches ahead.
         do: Uses a batch.
     """
 
@@ -53,7 +53,7 @@ def each_batch(rows: tf.Tensor, *, size: int, make: MakeTensor, is_streamed: boo
     each_piece(rows, size=size, piece_size=size, make=make, is_streamed=is_streamed, do=whole)
 
 
-def each_piece(  # noqa: PLR0913 - what each_batch takes, and how to cut
+def each_piece(  # noqa: PLR0913 - the arguments of each_batch, and the size of pieces
     rows: tf.Tensor,
     *,
     size: int,
@@ -62,7 +62,7 @@ def each_piece(  # noqa: PLR0913 - what each_batch takes, and how to cut
     is_streamed: bool,
     do: Callable[[Batch, Piece], None],
 ) -> None:
-    """Does as `each_batch`, with every batch cut into pieces of so many rows, its last one of what is left."""
+    """Does as `each_batch`, with every batch cut into pieces of `piece_size` rows, the last one of the rest."""
     ready = iter(streamed(rows, size=size, piece_size=piece_size, make=make)) if is_streamed else None
     num_pieces = _num_pieces(rows, size=size, piece_size=piece_size)
 
@@ -71,20 +71,21 @@ def each_piece(  # noqa: PLR0913 - what each_batch takes, and how to cut
         do(make(rows[begin:end]) if ready is None else Batch(**ready.get_next()), piece)
         return (step + 1,)
 
-    # By hand: AutoGraph, which makes the same of a `for`, takes a worker's first trial half a second longer.
+    # Written out: AutoGraph turns a `for` into the same graph, but takes half a second longer in a worker's first
+    # trial.
     tf.while_loop(lambda step: step < num_pieces, one, (tf.constant(0),))
 
 
 def streamed(
     rows: tf.Tensor, *, size: int, make: MakeTensor, piece_size: int | None = None, num_threads: int | None = None
 ) -> tf.data.Dataset:
-    """Returns the batches that `make` makes of the rows, in order, each as a dictionary of what it has.
+    """Returns the batches that `make` makes of the rows, in order, each as a dictionary of its tensors.
 
-    They are made ahead, by threads of the data set's own.
+    The threads of a tf.data data set make them ahead.
 
     Args:
-        piece_size: Rows of the pieces that batches are cut into; None: they are not.
-        num_threads: None: as many as the trial has CPUs (see `configure_devices`).
+        piece_size: Rows of the pieces that batches are cut into; None: whole batches.
+        num_threads: The threads that make batches; None: as many as the trial has CPUs (see `configure_devices`).
     """
     cut = {"size": size, "piece_size": piece_size or size}
     threads = num_threads or tf.config.threading.get_inter_op_parallelism_threads() or os.cpu_count() or 1
@@ -99,16 +100,16 @@ def streamed(
     batches = steps.map(parts, num_parallel_calls=threads, deterministic=True).prefetch(BATCHES_AHEAD)
     options = tf.data.Options()
     options.threading.private_threadpool_size = threads
-    # What is known beforehand needs no tuning, and buffers must not grow.
+    # The number of threads is fixed, so tuning is off, and buffers must not grow.
     options.autotune.enabled = False
     return batches.with_options(options)
 
 
 @contextmanager
 def data_errors(*splits: SplitTensors) -> Iterator[None]:
-    """Raises DataError, with the image's place, where TensorFlow says only that a step failed.
+    """Raises DataError with the image's place, where TensorFlow reports only that a step failed.
 
-    Nothing else of TensorFlow's errors changes.
+    TensorFlow's other errors pass unchanged.
     """
     images = [split.images for split in splits if split.is_streamed]
     for encoded in images:
@@ -130,9 +131,9 @@ def _num_pieces(rows: tf.Tensor, *, size: int, piece_size: int) -> tf.Tensor:
 
 
 def _piece_at(rows: tf.Tensor, step: tf.Tensor, *, size: int, piece_size: int) -> tuple[tf.Tensor, tf.Tensor, Piece]:
-    """Returns begin and end of a piece among the rows, and which part of its batch it is; it ends where they do."""
+    """Returns begin and end of a piece among the rows, and its part of the batch; the last piece ends with the rows."""
     if piece_size >= size:
-        # The same in fewer operations, each of which takes time when it is traced and in every step.
+        # The same in fewer operations; each operation takes time in the trace and in every step.
         begin = step * size
         return begin, begin + size, Piece(share=tf.constant(1.0), is_last=tf.constant(True))
     by_batch = _ratio(size, piece_size)
@@ -145,5 +146,5 @@ def _piece_at(rows: tf.Tensor, step: tf.Tensor, *, size: int, piece_size: int) -
 
 
 def _ratio(count: Any, size: int) -> Any:
-    """Returns how many parts of a size hold so many rows."""
+    """Returns how many parts of a size hold this many rows."""
     return (count + size - 1) // size

@@ -1,7 +1,7 @@
-"""From a split to batches inside a compiled epoch.
+"""Turns a split into tensors and gathers batches from them inside a compiled epoch.
 
-Decoded images stay uint8 on the cache file's own pages, shared by all workers of a node; a batch is gathered by index.
-Encoded ones are read and decoded for each batch.
+Decoded images stay uint8 on the cache file's own pages, which all workers of a node share; a batch is gathered by
+index. Encoded images are read and decoded for each batch.
 """
 
 from collections.abc import Mapping
@@ -23,8 +23,8 @@ class SplitTensors:
     """One split as tensors.
 
     Args:
-        images: uint8 (rows, height, width, channels), values 0-255, or what decodes such; may hold rows of other
-            splits too.
+        images: uint8 (rows, height, width, channels), values 0-255, or EncodedRows of this shape; may have rows of
+            other splits too.
         labels: By target, beside the images (see `task.Target`).
         indices: int32 (count,), the rows that belong to this split.
     """
@@ -40,12 +40,12 @@ class SplitTensors:
 
     @property
     def is_streamed(self) -> bool:
-        """Whether images are decoded anew for each batch, so that batches are best made ahead."""
+        """Whether images are decoded for each batch, so that batches are made ahead."""
         return isinstance(self.images, EncodedRows)
 
 
 def split_tensors(split: Split) -> SplitTensors:
-    """Returns the split as tensors, without copying its images where memory allows it."""
+    """Returns the split as tensors; its images are copied only if they are not aligned."""
     return SplitTensors(
         images=split.images if isinstance(split.images, EncodedRows) else shared_tensor(split.images),
         labels={name: tf.constant(np.asarray(values)) for name, values in split.labels.items()},
@@ -84,20 +84,20 @@ def _gather_images(images: tf.Tensor | EncodedRows, rows: tf.Tensor) -> tf.Tenso
         return tf.gather(images, rows)
     if tf.executing_eagerly():
         return tf.constant(images[rows.numpy()])
-    # Equal rows give equal images, so TensorFlow may call this in any order and from any thread.
+    # Equal rows give equal images, so TensorFlow may call this function in any order and from any thread.
     pixels = tf.numpy_function(images.fetch, [rows], tf.uint8, stateful=False)
     return tf.ensure_shape(pixels, [None, *images.shape[1:]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Images to train on.
+    """The images and labels of one training step.
 
     Args:
         images: float32 (batch, height, width, channels), values 0-255.
         labels: The images' own labels, by target.
-        others: The labels of the images that they are mixed with, by target; None where none is.
-        weights: float32 (batch,), the share of an image's own label; the rest is the other's.
+        others: The labels of the partner images, by target; None where no images are mixed.
+        weights: float32 (batch,), the share of an image's own label; the partner's label has the rest.
     """
 
     images: tf.Tensor

@@ -1,1 +1,1 @@
-"""One decoded data set on disk: how it is built, checked and opened."""
+"""Builds, checks and opens the entry of a data set in the cache."""

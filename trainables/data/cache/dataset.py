@@ -1,4 +1,4 @@
-"""A prepared data set: where it lies, and its splits opened without copying."""
+"""Opens the splits of a prepared data set without copying them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ SPLITS_FOLDER = "splits"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """Is one split: rows of memory-mapped arrays that other splits may share, or images that are decoded when read.
+    """One split: rows of memory-mapped arrays that other splits may share, or images that are decoded when read.
 
     Attributes:
-        images: uint8 (count, height, width, channels), more than this split's rows when it was carved out.
+        images: uint8 (count, height, width, channels); also rows of other splits where this one was carved out.
         labels: By target, beside the images: class numbers int32 (count,), flags uint8 (count, flags), numbers float32
             (count, values).
         indices: int32, ascending: the rows of images and labels that are in this split.
@@ -38,7 +38,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """Is a prepared data set, open. Splits carved out of the training images share the very same arrays."""
+    """An open prepared data set. Splits carved out of the training images share their arrays."""
 
     info: DatasetInfo
     train: Split
@@ -50,11 +50,11 @@ def open_dataset(info: DatasetInfo, *, verify: bool = False) -> Dataset:
     """Returns the memory-mapped splits of a prepared data set; nothing is copied.
 
     Args:
-        info: What the preparation on this node returned.
-        verify: Also reads everything once and compares its hashes.
+        info: The result of the preparation on this node.
+        verify: Whether to read every file once and compare its hash.
 
     Raises:
-        DataError: If the cache entry is gone or damaged; preparing again rebuilds it.
+        DataError: If the cache entry is missing or damaged; preparing again rebuilds it.
     """
     folder = Path(info.folder)
     manifest = read_manifest(folder, verify=verify)
@@ -71,7 +71,7 @@ def open_dataset(info: DatasetInfo, *, verify: bool = False) -> Dataset:
     def images(rows_of: str) -> Array | EncodedRows:
         if info.storage == "decoded":
             return array(f"{rows_of}_images")
-        # Late: it brings the image library.
+        # Late: it imports the image library.
         from trainables.data.cache.encoded import EncodedRows
 
         return EncodedRows(folder, rows_of, manifest=manifest)

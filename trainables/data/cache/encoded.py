@@ -1,4 +1,4 @@
-"""Images kept in their formats: one file with the bytes of all, one with where each begins, decoded when asked for."""
+"""Keeps images in their formats: one file with all bytes, one with each image's offset; reading a row decodes it."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ from trainables.errors import DataError
 def write_encoded(
     folder: Path, name: str, images: EncodableImages, *, layout: Layout, on_batch: Callable[[Array], None]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Writes a split's images as they came.
+    """Writes a split's images in their own formats.
 
     Args:
-        folder: Where to.
-        name: The split's.
-        images: Surveyed before.
-        layout: What they are decoded to, once, so that none that cannot be is found by a trial.
-        told: Is given the decoded images, piece by piece.
+        folder: The cache entry.
+        name: The split's name.
+        images: The split's images, already surveyed.
+        layout: The shape of decoded images. Each is decoded once, so that no trial is the first to meet one that cannot
+            be.
+        on_batch: Receives the decoded images, piece by piece.
 
     Returns:
-        The records of both arrays, and the record that the decoded images would have.
+        The records of both arrays, and the record that an array of the decoded images would have.
     """
     ends: list[int] = [0]
     digest, shapes = hashlib.sha256(), [(0, 0, 0, 0)]
@@ -54,14 +55,14 @@ def write_encoded(
 
 
 class EncodedRows:
-    """Is a split's images in image formats: looks like their array, but every access reads and decodes rows anew.
+    """A split's images in image formats, with the array's interface; every access reads and decodes its rows.
 
-    Rows are read with calls, not through a memory map: what was read does not stay in this process's memory.
+    Rows are read with calls, not through a memory map, so that this process's memory does not keep them.
 
     Args:
         folder: The cache entry.
-        name: The split's in the entry.
-        manifest: The entry's.
+        name: The split's name in the entry.
+        manifest: The manifest of the entry.
 
     Raises:
         DataError: If the entry is damaged.
@@ -70,16 +71,16 @@ class EncodedRows:
     def __init__(self, folder: Path, name: str, *, manifest: Mapping[str, Any]) -> None:
         self._folder, self._name = folder, name
         rows, height, width, channels = manifest["pixels"][f"{name}_images"]["shape"]
-        #: (rows, height, width, channels), as of the array of all decoded images.
+        #: (rows, height, width, channels) of the array of all decoded images.
         self.shape: tuple[int, int, int, int] = (rows, height, width, channels)
-        #: What the last `fetch` could not decode, while nothing else was asked for.
+        #: The error of the last `fetch` that failed.
         self.failure: DataError | None = None
         self._offsets = np.asarray(load_array(folder, f"{name}_offsets", manifest=manifest))
         content = load_array(folder, f"{name}_bytes", manifest=manifest)
         self._check_offsets(len(content))
-        self._first_byte = int(getattr(content, "offset"))  # noqa: B009 - a memory map's, which Array does not know
+        self._first_byte = int(getattr(content, "offset"))  # noqa: B009 - an attribute of memory maps, unknown to Array
         self._file = os.open(folder / f"{name}_bytes.npy", os.O_RDONLY)
-        # Held open: an entry that is rebuilt meanwhile changes nothing for those that read it.
+        # Kept open: an entry that is rebuilt during a training does not change what the training reads.
         weakref.finalize(self, os.close, self._file)
 
     def __len__(self) -> int:
@@ -90,7 +91,7 @@ class EncodedRows:
         """Returns uint8 (count, height, width, channels), the images of these rows.
 
         Raises:
-            DataError: If one cannot be read or decoded.
+            DataError: If an image cannot be read or decoded.
         """
         _, height, width, channels = self.shape
         num_inputs = (len(self._offsets) - 1) // max(1, len(self))
@@ -104,7 +105,7 @@ class EncodedRows:
         return images
 
     def fetch(self, rows: Array) -> Array:
-        """Returns what indexing returns, and keeps a failure where callers find it that get TensorFlow's error only."""
+        """Returns the images of these rows; keeps an error in `failure`, for callers that get only TensorFlow's."""
         try:
             return self[rows]
         except DataError as exc:
@@ -132,12 +133,12 @@ class EncodedRows:
             raise self._damaged(f"{self._name}_offsets.npy does not fit {self._name}_bytes.npy")
 
     def _damaged(self, what: str) -> DataError:
-        # Sizes are as they were, so preparing would take the entry for whole.
+        # The files' sizes are unchanged, so preparing would accept the entry as whole.
         return DataError(
             f"cached data set {self._folder} is damaged: {what}; remove this folder and resume, which rebuilds it"
         )
 
 
 def _reason(exc: Exception) -> str:
-    """Returns what was wrong, without the advice of an error that speaks of the source."""
+    """Returns the reason in an error about a source, without its advice on the source."""
     return str(exc).partition(": cannot be read as an image: ")[2].rpartition(";")[0] or str(exc)

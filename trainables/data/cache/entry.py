@@ -1,4 +1,4 @@
-"""Fills a cache entry: a source's splits decoded and written once, and who is in which split."""
+"""Fills a cache entry: decodes and writes a source's splits once, and draws the rows of each split."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from trainables.specs.dataset import ImageStorage
 from trainables.specs.pixels import PixelStatistics
 from trainables.specs.task import Target, Task
 
-#: Which splits are drawn by chance: those that the source does not bring.
+#: The splits that are drawn at random because the source lacks them.
 SPLITS_TO_HOLD_OUT: tuple[SplitName, ...] = ("test", "validation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSurvey:
-    """Is a source whose labels were checked and whose images were looked at, none decoded.
+    """A source whose labels were checked and whose images' sizes were read; nothing was decoded.
 
     Attributes:
-        source: Its name in the study file.
+        source: The source's name in the study file.
         inputs: The names of the images of an example.
         images: By split.
-        targets: What is to be predicted.
+        targets: What a model predicts.
         labels: By split and target, encoded.
-        layout: What every image is decoded to.
-        size: How much room they all take.
+        layout: The shape that every image is decoded to.
+        size: The bytes that all images take.
     """
 
     source: str
@@ -54,13 +54,13 @@ class SourceSurvey:
 
 
 def examine(raw: RawDataset, *, spec: DataSpec, progress: OnProgress) -> SourceSurvey:
-    """Returns the source with all that must be known before its images are decoded."""
+    """Returns the survey of a source, which reads labels and image sizes and decodes nothing."""
     targets = described_targets(raw, spec=spec)
     labels = encoded_labels(raw, targets, limit=spec.limit)
     images = {name: raw.splits[name].images for name in SPLIT_NAMES if name in raw.splits}
     progress("looking at image sizes", 0, sum(map(len, images.values())))
     layout = choose_layout(images.values(), image_size=spec.image_size, channels=spec.channels)
-    # Images of one example lie side by side in the channels.
+    # The images of one example are side by side in the channels.
     num_channels = layout.channels * len(spec.input_names)
     size = images_size(images.values(), height=layout.height, width=layout.width, num_channels=num_channels)
     return SourceSurvey(
@@ -75,7 +75,7 @@ def examine(raw: RawDataset, *, spec: DataSpec, progress: OnProgress) -> SourceS
 
 
 def build_entry(folder: Path, source: SourceSurvey, *, key: str, storage: ImageStorage, progress: OnProgress) -> None:
-    """Writes all splits of a source into an empty folder, its manifest last."""
+    """Writes all splits of a source into an empty folder, the manifest last."""
     size = source.size
     needed = size.decoded_bytes if storage == "decoded" or size.encoded_bytes is None else size.encoded_bytes
     demand_space(folder, needed_bytes=needed, what=storage)
@@ -107,16 +107,16 @@ def build_entry(folder: Path, source: SourceSurvey, *, key: str, storage: ImageS
 
 
 def split_settings(manifest: Mapping[str, Any], *, spec: DataSpec, seed: int) -> dict[str, Any]:
-    """Returns what decides who is in which split: nothing, where the source brings all splits."""
+    """Returns the settings that determine the rows of each split; none where the source has all splits."""
     carved = [name for name in SPLITS_TO_HOLD_OUT if f"{name}_images" not in manifest["pixels"]]
     settings: dict[str, Any] = {f"{name}_fraction": getattr(spec, f"{name}_fraction") for name in carved}
     return {**settings, "seed": seed} if carved else settings
 
 
 def build_splits(folder: Path, entry: Path, *, manifest: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    """Writes the row numbers of each split into an empty folder, its manifest last.
+    """Writes the row numbers of each split into an empty folder, the manifest last.
 
-    The test split is carved first, out of all training images; validation out of what is left.
+    The test split is carved out of all training images; then the validation split out of the rest.
     """
     labels = stratum(
         manifest["targets"], load=lambda name: load_array(entry, f"train_labels_{name}", manifest=manifest)
@@ -149,7 +149,7 @@ def build_splits(folder: Path, entry: Path, *, manifest: Mapping[str, Any], sett
 
 
 def task_of(manifest: Mapping[str, Any], *, spec: DataSpec) -> Task:
-    """Returns what a model gets and must predict, from a cache entry and what the study says of the targets."""
+    """Returns a model's inputs and targets, from a cache entry and the study's target specs."""
     height, width, channels = manifest["input_shape"]
     targets = []
     for described in manifest["targets"]:
@@ -174,7 +174,7 @@ def statistics_of(split_manifest: Mapping[str, Any]) -> PixelStatistics:
 
 
 def fingerprint(manifest: Mapping[str, Any], split_manifest: Mapping[str, Any]) -> str:
-    """Returns a hash of all pixels, labels, names and splits; how the images are kept plays no part."""
+    """Returns a hash of all pixels, labels, names and splits; it is the same for every storage."""
     described = [manifest[name] for name in ("input_shape", "inputs", "targets")]
     digest = hashlib.sha256(repr(described).encode())
     containers = {f"{name}_{part}" for name in SPLIT_NAMES for part in ("bytes", "offsets")}
@@ -188,10 +188,10 @@ def fingerprint(manifest: Mapping[str, Any], split_manifest: Mapping[str, Any]) 
 def _write_images(
     folder: Path, name: SplitName, source: SourceSurvey, *, storage: ImageStorage, progress: OnProgress
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Writes a split's images and the sums that its pixel statistics come from.
+    """Writes a split's images and the moments of their pixels.
 
     Returns:
-        The records of what was written, and the one of the decoded images, written or not.
+        The records of the written arrays, and the record of the decoded images, written or not.
     """
     images, layout = source.images[name], source.layout
     moments: list[Array] = []

@@ -1,4 +1,4 @@
-"""Prepares a data set in a process of its own, so that neither TensorFlow nor users' code enters the caller."""
+"""Prepares a data set in a child process, so that neither TensorFlow nor the user's code enters the caller."""
 
 import socket
 import sys
@@ -24,7 +24,7 @@ def prepare_in_process(
     """Returns the data set that a child process prepared; see `prepare_dataset`.
 
     Raises:
-        DataError: With the child's message, or its last words if it crashed.
+        DataError: If the preparation fails; with the child's message, or its last lines of output if it crashed.
     """
     answer = ask_child(
         "trainables.data.cache.in_process",
@@ -35,27 +35,8 @@ def prepare_in_process(
     return DatasetInfo.from_json(answer)
 
 
-def main() -> int:
-    """Answers one request of `prepare_in_process`."""
-    return answer_caller(_prepare)
-
-
-def _prepare(request: Any, progress: OnProgress) -> Any:
-    # Late: this module is also the caller's, and the sources are heavy.
-    from trainables.data.cache.prepare import prepare_dataset
-
-    spec = DataSpec.model_validate(request["spec"])
-    return prepare_dataset(
-        spec, request["seed"], storage=request["storage"], verify=request["verify"], progress=progress
-    ).to_json()
-
-
-if __name__ == "__main__":
-    sys.exit(main())
-
-
 def dataset_on_this_node(spec: WorkerSpec) -> DatasetInfo:
-    """Returns where this node keeps the study's data, decoding it first where that was never done.
+    """Returns the study's data set on this node, decoding it first where the node has no whole entry.
 
     Raises:
         DataError: If the data on this node is not the driver's.
@@ -63,8 +44,8 @@ def dataset_on_this_node(spec: WorkerSpec) -> DatasetInfo:
     try:
         open_dataset(spec.dataset)
     except DataError:
-        # Another node than the driver's, or one whose cache was cleared or damaged meanwhile.
-        # What the driver chose holds everywhere, however much memory this node has.
+        # This is another node than the driver's, or its cache was cleared or damaged. The driver's choice of storage
+        # holds on every node, whatever its memory.
         local = prepare_in_process(spec.data, spec.split_seed, storage=spec.dataset.storage)
     else:
         return spec.dataset
@@ -75,3 +56,22 @@ def dataset_on_this_node(spec: WorkerSpec) -> DatasetInfo:
             "paths"
         )
     return local
+
+
+def main() -> int:
+    """Answers one request of `prepare_in_process`."""
+    return answer_caller(_prepare)
+
+
+def _prepare(request: Any, progress: OnProgress) -> Any:
+    # Late: the caller imports this module too, and the sources are slow to import.
+    from trainables.data.cache.prepare import prepare_dataset
+
+    spec = DataSpec.model_validate(request["spec"])
+    return prepare_dataset(
+        spec, request["seed"], storage=request["storage"], verify=request["verify"], progress=progress
+    ).to_json()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Prepares a data set at most once on a node, whoever asks and however often."""
+"""Prepares a data set at most once on a node, for any number of processes and studies."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from trainables.specs.dataset import IMAGE_STORAGES, DatasetInfo, ImageStorage
 
 __all__ = ["Dataset", "DatasetInfo", "Split", "cache_folder", "entry_key", "open_dataset", "prepare_dataset"]
 
-#: The settings, besides the content, that decide the decoded arrays.
+#: The settings that determine the decoded arrays, together with the content.
 DECODING_FIELDS = ("source", "name", "limit", "image_size", "channels", "image_column", "inputs", "function")
 
 LOCKS_FOLDER = "locks"
@@ -60,19 +60,19 @@ def prepare_dataset(
     storage: ImageStorage | None = None,
     verify: bool = False,
 ) -> DatasetInfo:
-    """Returns the prepared data set, decoding it only if this node has not done so before.
+    """Returns the prepared data set, decoding it only if this node has no whole entry.
 
     The entry's key is a hash of the content of all input files and of the settings that decide the decoding, not of
     any path: a copied file finds the same entry. Different seeds and fractions share the decoded images.
-    Source `keras` may import TensorFlow and source `python` runs the user's code here: `prepare_in_process`
+    Source `keras` may import TensorFlow and source `python` runs the user's code in this process; `prepare_in_process`
     keeps both out of the caller.
 
     Args:
-        spec: Its paths are absolute (`DataSpec.resolved`).
-        seed: Decides who is in the splits that the source does not bring; >= 0.
-        progress: Is told what happens.
-        storage: How images are kept; None: what `spec.memory_gb` or this machine's memory has room for.
-        verify: Also compares the cached arrays with their hashes, and rebuilds what differs.
+        spec: The data section with absolute paths (`DataSpec.resolved`).
+        seed: Determines the rows of the splits that the source does not have; >= 0.
+        progress: Receives each stage and how far it is.
+        storage: How images are kept; None: decided by `spec.memory_gb` or this machine's memory.
+        verify: Whether to compare the cached arrays with their hashes and to rebuild what differs.
 
     Raises:
         DataError: If the data is wrong or the cache cannot be written.
@@ -115,17 +115,17 @@ def prepare_dataset(
 def entry_key(spec: DataSpec, opened: OpenedSource) -> str:
     """Returns the name of the cache entry for a source's content under the spec's decoding settings."""
     decoding: dict[str, Any] = {field: getattr(spec, field) for field in DECODING_FIELDS}
-    # Losses, weights and metrics decide nothing about what is stored.
+    # Losses, weights and metrics do not change what is stored.
     decoding["targets"] = [[name, target.kind, target.column] for name, target in spec.target_specs.items()]
     return _hashed({"schema_version": SCHEMA_VERSION, "decoding": decoding, "content": opened.content})[:32]
 
 
 @contextmanager
 def _exclusive(cache: Path, key: str, *, progress: OnProgress) -> Iterator[None]:
-    """Holds the key's lock, which the system frees even if this process is killed."""
+    """Holds the key's lock, which the operating system frees even if this process is killed."""
     lock = _lock(cache, key)
     try:
-        # Its owner's alone; a folder that was made for several users before keeps its permissions.
+        # A new folder is private to its owner; an existing folder for several users keeps its permissions.
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         (cache / LOCKS_FOLDER).mkdir(exist_ok=True)
         try:
@@ -146,7 +146,7 @@ def _lock(cache: Path, key: str) -> FileLock:
 
 
 def _ensure(folder: Path, build: Callable[[Path], None], *, verify: bool) -> dict[str, Any]:
-    """Returns the manifest of a whole folder, building it beside and renaming it if it is missing or damaged."""
+    """Returns the manifest of a whole folder; a missing or damaged one is built under another name and renamed."""
     if (folder / MANIFEST).exists():
         try:
             return read_manifest(folder, verify=verify)
@@ -171,21 +171,21 @@ def _ensure(folder: Path, build: Callable[[Path], None], *, verify: bool) -> dic
 
 
 def _let_users_of_the_cache_read(folder: Path) -> None:
-    """Gives an entry permissions that do not depend on who builds it: who may enter the cache may read it."""
+    """Gives an entry permissions that do not depend on its builder: every user of the cache may read it."""
     folder.chmod(0o755)
     for path in folder.iterdir():
         path.chmod(0o644)
 
 
 def _discard(folder: Path) -> None:
-    """Removes a damaged folder, out of the way first: processes that have it open keep their pages."""
+    """Renames a damaged folder and removes it; processes that have it open keep their pages."""
     aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}{BUILDING}", dir=folder.parent))
     folder.rename(aside / "damaged")
     shutil.rmtree(aside, ignore_errors=True)
 
 
 def _remove_leftovers(cache: Path, *, own_key: str) -> None:
-    """Removes what killed builders left behind: of the own key, whose lock is held, and of keys nobody builds."""
+    """Removes the leftovers of killed builders: of this key, whose lock is held, and of keys without a builder."""
     own = [cache / entry_name(own_key, storage) / SPLITS_FOLDER for storage in IMAGE_STORAGES]
     for leftover in chain(cache.glob(f"*{BUILDING}*"), *(splits.glob(f"*{BUILDING}*") for splits in own)):
         key = own_key if leftover.parent != cache else leftover.name.split(BUILDING)[0].removesuffix(ENCODED_SUFFIX)
@@ -204,7 +204,7 @@ def _remove_leftovers(cache: Path, *, own_key: str) -> None:
 
 
 def _known_size(cache: Path, key: str) -> ImagesSize | None:
-    """Returns how much room the images take, if an entry of either storage tells it."""
+    """Returns the images' size, if an entry of either storage records it."""
     for storage in IMAGE_STORAGES:
         try:
             return ImagesSize(**read_manifest(cache / entry_name(key, storage))["size"])

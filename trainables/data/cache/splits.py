@@ -1,4 +1,4 @@
-"""Splits that keep every class's share, drawn by a seed."""
+"""Draws splits by a seed that keep every class's share."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from trainables.errors import DataError
 def hold_out(labels: Array, *, fraction: float, seed: int, purpose: str) -> tuple[Array, Array]:
     """Returns sorted int32 row numbers: those kept and those held out.
 
-    Of a class with n members, floor(n * fraction) or one more are held out, so that in all round(count * fraction),
-    but at least one, are. A class never gives its last member: with a single image it stays wholly in training.
-    Unlike scikit-learn's stratified splits this also serves fewer held out images than classes, and does not change
-    with a library's version.
+    Of a class with n members, floor(n * fraction) or one more are held out; of all rows, round(count * fraction) and at
+    least one. A class never gives its last member: a class of one image stays in training. Unlike scikit-learn's
+    stratified splits, this can hold out fewer images than there are classes, and it does not change with a library's
+    version.
 
     >>> kept, held = hold_out(np.array([0, 0, 1, 1, 1, 1]), fraction=0.5, seed=1, purpose="test")
     >>> len(kept), len(held)
     (3, 3)
 
     Args:
-        labels: Class numbers, (count,).
+        labels: The class numbers, (count,).
         fraction: The share to hold out, in (0, 1).
         seed: Equal labels, fraction, purpose and seed give the same split.
         purpose: "test" or "validation", for errors and to draw the two independently.
@@ -46,11 +46,11 @@ def hold_out(labels: Array, *, fraction: float, seed: int, purpose: str) -> tupl
 
 
 def _quotas(sizes: Array, *, fraction: float, generator: np.random.Generator) -> Array:
-    """Returns how many of each class to hold out: largest remainders first, ties by lot."""
+    """Returns how many of each class to hold out: the largest remainders first, equal ones in random order."""
     exact = sizes * fraction
     quotas = np.floor(exact).astype(np.int64)
     left = max(1, round(float(exact.sum()))) - int(quotas.sum())
-    # A class of one cannot give: it queues last, so that it does not waste a place of the remainder.
+    # A class of one gives no image: it comes last, so that it takes no place of the remainder.
     order = np.lexsort((generator.random(len(sizes)), quotas - exact, sizes < 2))
     quotas[order[:left]] += 1
     return np.asarray(np.minimum(quotas, sizes - 1))

@@ -1,4 +1,4 @@
-"""What the training split's pixels are like, for the variants whose first layer depends on it."""
+"""Computes means and deviations of the training split's pixels, for variants whose first layer depends on them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from trainables.specs.pixels import PixelStatistics
 
 
 def pixel_moments(images: Array) -> Array:
-    """Returns int64 (count, channels, 2): each channel's sum of pixels and sum of their squares, by image.
+    """Returns int64 (count, channels, 2): for each image and channel, the sum of pixels and the sum of their squares.
 
     Args:
         images: uint8 (count, height, width, channels).
@@ -26,11 +26,11 @@ def pixel_statistics(moments: Array, rows: Array, *, num_pixels: int) -> PixelSt
     (10.0,)
 
     Args:
-        moments: Of all images, as `pixel_moments` gives them.
-        num_pixels: Of one channel of one image.
+        moments: The moments of all images, from `pixel_moments`.
+        num_pixels: The pixels of one channel of one image.
     """
     number = len(rows) * num_pixels
-    # Python's whole numbers: exact up to the last division.
+    # Python's whole numbers are exact up to the last division.
     sums = [(int(total), int(squares)) for total, squares in moments[rows].sum(axis=0)]
     return PixelStatistics(
         means=tuple(total / number for total, _ in sums),

@@ -1,4 +1,4 @@
-"""Whether a data set's images are kept decoded or as they came, which is a question of memory; and where."""
+"""Chooses by memory whether the cache keeps images decoded or in their formats, and names the folder."""
 
 import os
 from collections.abc import Iterable
@@ -9,20 +9,20 @@ from trainables.data.images.images import EncodableImages, Images
 from trainables.specs.data import DataSpec
 from trainables.specs.dataset import ImageStorage
 
-#: What the names of encoded entries end in; a decoded one has the bare key.
+#: The end of the names of encoded entries; a decoded entry has the bare key.
 ENCODED_SUFFIX = "-encoded"
 GB = 1e9
-#: What PNG adds to pixels that it cannot compress.
+#: The most that PNG adds to pixels that it cannot compress.
 _PNG_EXTRA = 1.01, 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagesSize:
-    """Is how much room a data set's images take.
+    """The bytes that a data set's images take.
 
     Attributes:
-        decoded_bytes: Of all splits as arrays.
-        encoded_bytes: Of all splits in image formats at most; None where the source has arrays.
+        decoded_bytes: Bytes of all splits as arrays.
+        encoded_bytes: The most bytes of all splits in image formats; None where the source has arrays.
     """
 
     decoded_bytes: int
@@ -30,7 +30,7 @@ class ImagesSize:
 
 
 def images_size(splits: Iterable[Images], *, height: int, width: int, num_channels: int) -> ImagesSize:
-    """Returns the size of surveyed images that are kept with so many channels a row."""
+    """Returns the size of surveyed images that are kept with this many channels a row."""
     listed = list(splits)
     num_images = sum(map(len, listed))
     decoded = num_images * height * width * num_channels
@@ -43,16 +43,17 @@ def images_size(splits: Iterable[Images], *, height: int, width: int, num_channe
 
 
 def memory_budget_bytes(spec: DataSpec) -> int:
-    """Returns how much memory decoded images may take: as the study says, else half of this machine's."""
+    """Returns how much memory decoded images may take: the study's limit, else half of this machine's memory."""
     if spec.memory_gb is not None:
         return int(spec.memory_gb * GB)
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
 def chosen_storage(size: ImagesSize, *, budget_bytes: int) -> ImageStorage:
-    """Returns how images of this size are kept.
+    """Returns how the cache keeps images of this size.
 
-    Arrays stay arrays: they were in memory to be read, and the system may drop a memory map's pages at any time.
+    Images that come as arrays stay arrays: they already were in memory, and the operating system may drop the pages of
+    a memory map at any time.
 
     >>> chosen_storage(ImagesSize(decoded_bytes=10, encoded_bytes=3), budget_bytes=9)
     'encoded'
@@ -63,7 +64,7 @@ def chosen_storage(size: ImagesSize, *, budget_bytes: int) -> ImageStorage:
 
 
 def cache_folder(spec: DataSpec) -> Path:
-    """Returns where decoded data sets are kept: the spec's folder, else CONVFLEET_CACHE, else the user's cache."""
+    """Returns the folder of prepared data sets: the spec's, else CONVFLEET_CACHE, else the user's cache."""
     chosen = spec.cache_dir or os.environ.get("CONVFLEET_CACHE")
     if chosen:
         return Path(chosen).expanduser().absolute()
@@ -72,7 +73,7 @@ def cache_folder(spec: DataSpec) -> Path:
 
 
 def entry_name(key: str, storage: ImageStorage) -> str:
-    """Returns the name of the folder with this key's images, kept like this.
+    """Returns the folder's name for a key and a kind of storage.
 
     >>> entry_name("0c1d", "decoded"), entry_name("0c1d", "encoded")
     ('0c1d', '0c1d-encoded')

@@ -1,4 +1,4 @@
-"""The labels of every target: checked, encoded as training takes them, and what a model must know of them."""
+"""Checks the labels of every target, encodes them as training takes them, and describes them for the model."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from trainables.specs.targets import TargetKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DescribedTarget:
-    """Is what the training labels tell of a target.
+    """A target as the training labels describe it.
 
     Attributes:
-        name: As the study file calls it.
-        kind: Classification, multilabel or regression.
-        size: Classes, flags or values.
-        class_names: One name a class or flag; empty for regression.
-        values: The labels that are classes, or that name flags, in the order of class_names; empty for rows of 0 and 1.
-        place: What errors call its labels, after the split.
+        name: The target's name in the study file.
+        kind: One of `classification`, `multilabel` or `regression`.
+        size: The number of classes, flags or values.
+        class_names: One name for each class or flag; empty for regression.
+        values: The labels of the classes or flags, in the order of class_names; empty for rows of 0 and 1.
+        place: The labels' name in errors, after the split's.
     """
 
     name: str
@@ -39,19 +39,19 @@ class DescribedTarget:
     place: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what the cache keeps: nothing of the raw labels, which the encoded ones replace."""
+        """Returns the mapping that the cache keeps; it leaves out raw labels, which the encoded ones replace."""
         kept = {name: value for name, value in asdict(self).items() if name not in {"values", "place"}}
         return {**kept, "class_names": list(self.class_names)}
 
 
 def described_targets(raw: RawDataset, *, spec: DataSpec) -> list[DescribedTarget]:
-    """Returns each target as the training labels show it, those beyond the limit included.
+    """Returns each target as the training labels describe it, labels beyond the limit included.
 
     Raises:
-        DataError: If labels are not of the target's kind, or are all alike.
+        DataError: If labels are not of the target's kind, or all are equal.
     """
     places = {
-        # One label an image needs no name.
+        # A data set with one label an image needs no name for it.
         name: f": target {name!r} (column {target.column or name!r})" if spec.targets else ""
         for name, target in spec.target_specs.items()
     }
@@ -64,7 +64,7 @@ def encoded_labels(
     """Returns the labels by split and target: class numbers as int32, flags as uint8, numbers as float32.
 
     Raises:
-        DataError: If labels of a split do not fit the training labels, or the limit leaves labels all alike.
+        DataError: If labels of a split do not fit the training labels, or all labels within the limit are equal.
     """
     encoded: dict[SplitName, dict[str, Array]] = {
         name: {target.name: _encoded(split, target) for target in targets} for name, split in raw.splits.items()
@@ -75,10 +75,10 @@ def encoded_labels(
 
 
 def stratum(targets: Sequence[Mapping[str, Any]], *, load: Callable[[str], Array]) -> Array:
-    """Returns the labels whose shares every split keeps: those of the first classification, else all the same.
+    """Returns the labels whose shares every split keeps: those of the first classification, else zeros.
 
     Args:
-        targets: As the cache describes them.
+        targets: The targets as the cache's manifest describes them.
         load: Returns a target's encoded training labels.
     """
     for target in targets:
@@ -130,9 +130,9 @@ def _demand_one_each(labels: Array, *, where: str, num_images: int) -> None:
 
 
 def _demand_variety(labels: Array, target: DescribedTarget, *, limit: int | None) -> None:
-    """Raises DataError if all labels of training are alike: nothing could be learned of them.
+    """Raises DataError if all training labels are equal, because a model could learn nothing from them.
 
-    A single flag that is never or always set, or one constant value among several, may well be so.
+    One flag of several that is never or always set is allowed, and so is one constant value of several.
     """
     if len(np.unique(labels, axis=0)) > 1:
         return

@@ -12,10 +12,10 @@ from trainables.errors import DataError
 
 
 class ArrayImages:
-    """Is a split whose images are arrays of one shape.
+    """A split whose images are arrays of one shape.
 
     Args:
-        where: Names the array in errors.
+        where: The array's name in errors.
         count: The number of images.
         pieces: Yields the images in order, (n, height, width) or (n, height, width, channels); called twice.
     """
@@ -30,7 +30,7 @@ class ArrayImages:
         return self._count
 
     def survey(self, survey: Survey) -> None:
-        """Notes the shape of the first piece; `batches` holds the others to it."""
+        """Notes the shape of the first piece; `batches` refuses a piece of another shape."""
         for piece in self._pieces():
             _, height, width, channels = with_channels(piece, where=self._where).shape
             survey.add((height, width), colour=channels == 3, where=self._where, count=self._count)

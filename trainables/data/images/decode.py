@@ -26,7 +26,7 @@ UNSCALED_MODES = frozenset({"I", "F"})
 #: What Pillow raises for bytes that are not a whole image; it documents only the first.
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
-#: Exif orientation to the turn that puts the image upright.
+#: Exif orientation -> the turn that puts the image upright.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -40,14 +40,14 @@ TURNS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
-    """Is one image in an image format: where it is, for errors, and its file or bytes."""
+    """One image in an image format: its place, for errors, and its file or bytes."""
 
     where: str
     content: Path | bytes
 
 
 class EncodedImages:
-    """Is a split whose images are files or bytes in image formats.
+    """A split whose images are files or bytes in image formats.
 
     Args:
         count: The number of images.
@@ -65,7 +65,7 @@ class EncodedImages:
 
     @property
     def num_bytes(self) -> int:
-        """How many bytes the files are, as the last survey found them."""
+        """Bytes of all files, as the last survey counted them."""
         return self._num_bytes
 
     def survey(self, survey: Survey) -> None:
@@ -85,7 +85,7 @@ class EncodedImages:
                 yield np.stack(list(pool.map(partial(decode, layout=layout), batch)))
 
     def encoded_batches(self, layout: Layout) -> Iterator[tuple[list[bytes], Array]]:
-        """Yields all images in order: in image formats, and decoded from those."""
+        """Yields all images in order: in image formats, and decoded from these."""
         step = max(1, BATCH_BYTES // (layout.height * layout.width * layout.channels))
         with _pool() as pool:
             for batch in _batched(self._items(), step):
@@ -108,7 +108,7 @@ def read_header(item: Encoded) -> tuple[tuple[int, int], bool]:
 def decode(item: Encoded, *, layout: Layout) -> Array:
     """Returns one upright image as uint8 (height, width, channels), resized where its size differs.
 
-    Alpha is dropped, a palette becomes RGB, 16-bit grey is scaled to 8 bits, of an animation the first frame counts.
+    Alpha is dropped, a palette becomes RGB, 16-bit grey is scaled to 8 bits, an animation gives its first frame.
     """
     try:
         with _open(item) as image:
@@ -126,7 +126,7 @@ def decode(item: Encoded, *, layout: Layout) -> Array:
 def compact(item: Encoded, *, layout: Layout) -> tuple[bytes, Array]:
     """Returns an image in an image format and its pixels; a file larger than its pixels becomes a PNG of them.
 
-    So encoded images never take much more room than decoded ones, and a large photo is shrunk only once.
+    Encoded images therefore never take much more space than decoded ones, and a large photo is shrunk only once.
     """
     try:
         content = item.content if isinstance(item.content, bytes) else item.content.read_bytes()
@@ -153,7 +153,7 @@ def _open(item: Encoded) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
-    # A PNG may carry Exif data behind its pixels, and asking would decode all of them: only leading data counts.
+    # A PNG may carry Exif data behind its pixels, and reading it would decode all of them: only leading data counts.
     if image.format == "PNG" and "exif" not in image.info:
         return 1
     return int(image.getexif().get(ExifTags.Base.Orientation, 1))
@@ -173,7 +173,7 @@ def _with_mode(image: Image.Image, mode: str, *, where: str) -> Image.Image:
 
 
 def _unreadable(item: Encoded, exc: BaseException) -> DataError:
-    unknown = isinstance(exc, SyntaxError | UnidentifiedImageError)  # whose texts name no place, or one in memory
+    unknown = isinstance(exc, SyntaxError | UnidentifiedImageError)  # Pillow's texts name no place, or one in memory
     reason = "it is not a whole image in a known format" if unknown else str(exc)
     return DataError(f"{item.where}: cannot be read as an image: {reason}; replace or remove it")
 

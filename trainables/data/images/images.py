@@ -8,7 +8,7 @@ import numpy as np
 
 from trainables.errors import DataError
 
-#: Image arrays are handed on in pieces of about so many bytes.
+#: Sources yield image arrays in pieces of about this many bytes.
 BATCH_BYTES = 32 * 2**20
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -16,7 +16,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Is the shape that every image of a data set gets."""
+    """The shape that every image of a data set gets."""
 
     height: int
     width: int
@@ -25,9 +25,9 @@ class Layout:
 
 @dataclass(slots=True)
 class Survey:
-    """Gathers which image sizes there are and whether any image has colour."""
+    """Counts the images of each size and notes whether any image has colour."""
 
-    #: (height, width) -> how many images, and where the first few of them are.
+    #: (height, width) -> the number of images, and the places of the first few of them.
     sizes: dict[tuple[int, int], tuple[int, list[str]]] = field(default_factory=dict)
     has_colour: bool = False
 
@@ -39,7 +39,7 @@ class Survey:
 
 
 class Images(Protocol):
-    """Is one split's images, still as the source has them."""
+    """One split's images as the source holds them."""
 
     def __len__(self) -> int:
         """Returns the number of images."""
@@ -56,15 +56,15 @@ class Images(Protocol):
 
 @runtime_checkable
 class EncodableImages(Images, Protocol):
-    """Is a split's images that may also be kept as they are: in image formats."""
+    """A split's images that the cache may also keep in their image formats."""
 
     @property
     def num_bytes(self) -> int:
-        """How many bytes the images are in their formats, as the last survey found them."""
+        """Bytes of all images in their formats, as the last survey counted them."""
         ...
 
     def encoded_batches(self, layout: Layout) -> Iterator[tuple[list[bytes], Array]]:
-        """Yields all images in order: in image formats, and decoded from those as `batches` yields them.
+        """Yields all images in order: in image formats, and decoded from these as `batches` yields them.
 
         A row of several images side by side has as many entries in the first list, in the order of its channels.
         """
@@ -72,7 +72,7 @@ class EncodableImages(Images, Protocol):
 
 
 def choose_layout(splits: Iterable[Images], *, image_size: tuple[int, int] | None, channels: int | None) -> Layout:
-    """Returns the shape for all images: as asked for, else as they are.
+    """Returns the shape for all images: the given one, else the images' own.
 
     Grey and colour images together become colour: no information is lost.
 

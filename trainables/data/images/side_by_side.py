@@ -14,10 +14,10 @@ Piece = TypeVar("Piece")
 
 
 class SideBySide:
-    """Is a split whose examples have an image of each input; all are decoded to one layout.
+    """A split whose examples have one image of each input; all are decoded to one layout.
 
     Args:
-        inputs: The images of each input, at least two, all as many.
+        inputs: The images of each input; at least two inputs with equal numbers of images.
     """
 
     def __init__(self, inputs: Mapping[str, Images]) -> None:
@@ -40,10 +40,10 @@ class SideBySide:
 
 
 class EncodableSideBySide(SideBySide):
-    """Is such a split whose inputs may all be kept in image formats.
+    """A split of several inputs that the cache may keep in their image formats.
 
     Args:
-        inputs: As of SideBySide.
+        inputs: The images of each input, as in SideBySide.
     """
 
     def __init__(self, inputs: Mapping[str, EncodableImages]) -> None:
@@ -52,11 +52,11 @@ class EncodableSideBySide(SideBySide):
 
     @property
     def num_bytes(self) -> int:
-        """How many bytes all images are in their formats, as the last survey found them."""
+        """Bytes of all images in their formats, as the last survey counted them."""
         return sum(images.num_bytes for images in self._encodable)
 
     def encoded_batches(self, layout: Layout) -> Iterator[tuple[list[bytes], Array]]:
-        """Yields all examples in order: the images of each, one after the other, and decoded as of `batches`."""
+        """Yields all examples in order: each one's images in turn, and these decoded as `batches` yields them."""
         sources = [images.encoded_batches(layout) for images in self._encodable]
 
         def cut(piece: tuple[list[bytes], Array], where: slice) -> tuple[list[bytes], Array]:
@@ -70,7 +70,7 @@ class EncodableSideBySide(SideBySide):
 def _in_step(
     sources: Sequence[Iterator[Piece]], *, size: Callable[[Piece], int], cut: Callable[[Piece, slice], Piece]
 ) -> Iterator[list[Piece]]:
-    """Yields pieces of equal size of every source: sources cut their images into batches of sizes of their own."""
+    """Yields pieces of equal size from every source, because sources yield batches of different sizes."""
     pieces: list[Piece | None] = [None] * len(sources)
     while True:
         for place, source in enumerate(sources):
@@ -85,13 +85,13 @@ def _in_step(
 
 
 def side_by_side(inputs: Mapping[str, Images], *, where: str) -> Images:
-    """Returns the images of all inputs as one split's; those of a lone input as they are.
+    """Returns the images of all inputs as one split; the images of a lone input unchanged.
 
     Args:
-        inputs: By what errors call them.
+        inputs: By the names that errors use.
 
     Raises:
-        DataError: If there are not as many of each.
+        DataError: If the inputs have different numbers of images.
     """
     (first, images), *others = inputs.items()
     for name, more in others:

@@ -1,4 +1,4 @@
-"""Labels of any kind made into class numbers, every doubt an error."""
+"""Turns labels of any kind into class numbers; every ambiguity is an error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ def checked_labels(labels: Array, *, where: str, num_images: int) -> Array:
     """Returns the labels as one-dimensional int64 or str.
 
     Raises:
-        DataError: If they are empty, missing, negative, fractional, one-hot, or not as many as the images.
+        DataError: If labels are empty, missing, negative, fractional or one-hot, or their number is not the images'
+            number.
     """
     flat = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     if flat.dtype == object:
@@ -39,7 +40,7 @@ def known_classes(
 ) -> tuple[list[int] | list[str], list[str]]:
     """Returns the label values that are classes, ascending, and the classes' names.
 
-    With names given and whole-number labels, label i is the class named i; else the training labels are the classes.
+    With names and whole-number labels, label i is class number i; else the training labels are the classes.
 
     >>> known_classes(np.array([7, 3, 7]), where="y", class_names=None)
     ([3, 7], ['3', '7'])
@@ -61,7 +62,7 @@ def known_classes(
 
 
 def class_numbers(labels: Array, *, where: str, values: Sequence[int] | Sequence[str]) -> Array:
-    """Returns each label's place among the class values as int32.
+    """Returns each label's index among the class values as int32.
 
     Raises:
         DataError: If a label is none of the values.
@@ -85,7 +86,7 @@ def class_numbers(labels: Array, *, where: str, values: Sequence[int] | Sequence
 
 
 def named(arrays: Mapping[str, Array], *, where: str, key: str = "class_names") -> list[str] | None:
-    """Returns the class names that come with arrays under a key, if any."""
+    """Returns the class names that the arrays have under a key, if any."""
     if key not in arrays:
         return None
     names = np.asarray(arrays[key])

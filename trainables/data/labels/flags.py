@@ -1,7 +1,7 @@
-"""Labels of which any may hold at once, made into flags, every doubt an error.
+"""Turns labels of which any may hold at once into flags; every ambiguity is an error.
 
-They come as a rectangle of 0 and 1, a row an image, or as lists that name the flags which are set: by text, or, where
-lists differ in length, by whole numbers.
+The labels are a rectangle of 0 and 1, one row an image, or lists that name the flags which are set: by text, or,
+where lists differ in length, by whole numbers.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import numpy as np
 from trainables.data.images.images import Array
 from trainables.errors import DataError
 
-#: The flags that lists name, ascending; empty where labels are a rectangle of 0 and 1.
+#: The flags that lists name, ascending; empty for a rectangle of 0 and 1.
 Names = Sequence[int] | Sequence[str]
 
 
 def known_flags(labels: Array, *, where: str, names: Sequence[str] | None) -> tuple[Names, list[str]]:
-    """Returns what lists call the flags (nothing for a rectangle of 0 and 1), and the flags' names.
+    """Returns the lists' values for the flags (none for a rectangle of 0 and 1), and the flags' names.
 
     >>> known_flags(np.array([[0, 1], [1, 1]]), where="y", names=None)
     ((), ['0', '1'])
 
     Args:
-        names: As they come with the data, if they do.
+        names: The flags' names from the data; None where the data has none.
 
     Raises:
-        DataError: If labels are neither form, or names do not fit them.
+        DataError: If labels have neither form, or names do not fit them.
     """
     if labels.dtype != object:
         rectangle = _rectangle(labels, where=where)
@@ -55,13 +55,13 @@ def flags_of(labels: Array, *, where: str, values: Names, size: int) -> Array:
     """Returns uint8 (count, size), 1 where a flag is set.
 
     Args:
-        values: What the training labels call the flags, as `known_flags` returned it.
+        values: The training labels' values for the flags, as `known_flags` returned them.
 
     Raises:
         DataError: If labels have another form than the training labels, another width, or an unknown flag.
     """
     if len(values) and labels.ndim == 2 and labels.dtype.kind in "iu":
-        # Lists of a split may happen to have one length where those of training differ.
+        # The lists of a split may all have one length although the training lists differ.
         labels = _as_lists(labels)
     if bool(len(values)) != (labels.dtype == object):
         forms = ("rows of 0 and 1", "lists of the flags that are set")

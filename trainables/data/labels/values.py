@@ -1,4 +1,4 @@
-"""Labels that are numbers to predict, every doubt an error."""
+"""Checks labels that are numbers to predict; every ambiguity is an error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def values_of(labels: Array, *, where: str, size: int | None = None) -> Array:
     [[1.0], [2.0]]
 
     Args:
-        size: Values an image of the training labels; None for those themselves.
+        size: Values an image in the training labels; None for the training labels themselves.
 
     Raises:
         DataError: If labels are text, lists of different lengths, not finite, or of another size.
@@ -36,7 +36,7 @@ def values_of(labels: Array, *, where: str, size: int | None = None) -> Array:
             f"{where}: expected one number an image, or a row of numbers, got labels of shape {labels.shape}; "
             "reshape to (count, values)"
         )
-    with np.errstate(over="ignore"):  # told below
+    with np.errstate(over="ignore"):  # the check below reports it
         numbers = rows.astype(np.float32)
     if not np.isfinite(numbers).all():
         row = int(np.flatnonzero(~np.isfinite(numbers).all(axis=1))[0])

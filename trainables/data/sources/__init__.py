@@ -1,4 +1,4 @@
-"""Where images come from: one file a source, all of them written out here."""
+"""The sources of images, one file each; SOURCES lists them all."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""Splits from named arrays: the keys that npz files and Python functions share."""
+"""Finds splits in named arrays by the keys that npz files and Python functions share."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from trainables.specs.data import DataSpec
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What a split's arrays are called: its lone images, its lone labels, and any that has a name of its own."""
+    """The names of a split's arrays: its lone images, its lone labels, and the pattern of named arrays."""
 
     images: str
     labels: str
     named: str
 
 
-#: How the arrays of a split may be called, most telling first.
+#: The possible names of a split's arrays, the most specific first.
 SPLIT_KEYS: Mapping[SplitName, tuple[Keys, ...]] = {
     "train": (Keys("x_train", "y_train", "{}_train"), Keys("x", "y", "{}"), Keys("images", "labels", "{}")),
     "validation": (Keys("x_val", "y_val", "{}_val"), Keys("x_validation", "y_validation", "{}_validation")),
@@ -36,10 +36,10 @@ PLAIN_KEYS = (Keys("x", "y", "{}"), Keys("images", "labels", "{}"))
 
 
 def array_dataset(arrays: Mapping[str, Array], *, where: str, spec: DataSpec) -> RawDataset:
-    """Returns all splits that the arrays hold under the known keys.
+    """Returns all splits that the arrays have under the known keys.
 
     Raises:
-        DataError: If there is no training split, or half of a split.
+        DataError: If the training split is missing, or a split has images without labels or labels without images.
     """
     splits = {
         name: split
@@ -52,7 +52,7 @@ def array_dataset(arrays: Mapping[str, Array], *, where: str, spec: DataSpec) ->
 
 
 def named_classes(arrays: Mapping[str, Array], *, where: str, spec: DataSpec) -> dict[str, list[str]]:
-    """Returns the class names that come with the arrays, by target: `class_names`, or `<column>_names`."""
+    """Returns the arrays' class names by target: `class_names`, or `<column>_names`."""
     found = {}
     for name, target in spec.target_specs.items():
         keys = [f"{target.column or name}_names", "class_names"][0 if spec.targets else 1 :]
@@ -65,7 +65,7 @@ def named_classes(arrays: Mapping[str, Array], *, where: str, spec: DataSpec) ->
 
 
 def lone_split(arrays: Mapping[str, Array], *, name: SplitName, where: str, spec: DataSpec) -> RawSplit:
-    """Returns the split of a file that was given for one split alone: plain keys will do for any."""
+    """Returns the split of a file that the study names for one split; plain keys fit any split."""
     known = (*SPLIT_KEYS[name], *PLAIN_KEYS)
     split = _split_of(arrays, known, name=name, where=where, spec=spec)
     if split is None:
@@ -76,11 +76,11 @@ def lone_split(arrays: Mapping[str, Array], *, name: SplitName, where: str, spec
 def _split_of(
     arrays: Mapping[str, Array], known: Sequence[Keys], *, name: SplitName, where: str, spec: DataSpec
 ) -> RawSplit | None:
-    """Returns the split under the first of the known keys that the arrays have any of, or None."""
+    """Returns the split under the first known keys of which the arrays have any, or None."""
     for keys in known:
         images, labels = _keys_of(arrays, keys, spec=spec)
         wanted = [*images.values(), *labels.values()]
-        # A plain name says little where images or labels have a key that says more.
+        # A plain name is ambiguous where images or labels have a more specific key.
         telling = [key for key in wanted if key in (keys.images, keys.labels)] if keys.named == "{}" else wanted
         if not any(key in arrays for key in telling or wanted):
             continue

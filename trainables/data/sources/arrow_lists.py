@@ -1,4 +1,4 @@
-"""Images that a Parquet column keeps as lists of pixels."""
+"""Reads images that a Parquet column holds as lists of pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a source of images hands over, and the content hashes that name it."""
+"""The data that a source of images returns, and the content hashes that identify it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SPLIT_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawSplit:
-    """Is one split as its source has it: nothing checked, nothing decoded.
+    """One split as its source has it: not checked and not decoded.
 
     Attributes:
-        where: Names the split in errors, as its user knows it.
-        images: The split's images; of training those within the limit.
+        where: The split's name in errors, as the user wrote it.
+        images: The split's images; of the training split those within the limit.
         labels: By target, one label an image, of any kind.
-        all_labels: The labels of training without the limit: a limit never changes which classes there are.
+        all_labels: The training labels without the limit: a limit never changes the classes.
     """
 
     where: str
@@ -37,7 +37,7 @@ class RawSplit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawDataset:
-    """Is all that a source has: its splits, train at least, and by target the classes' names where it knows them."""
+    """All splits of a source, at least train, and by target the class names that the source knows."""
 
     splits: Mapping[SplitName, RawSplit]
     class_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class RawDataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedSource:
-    """Is a source that was found: hashes of all its content, whatever its place, and how to read it.
+    """A source that was found: hashes of its content, which no path enters, and the function that reads it.
 
     Attributes:
         content: Equal content and equal decoding settings give the same cache entry.
@@ -57,7 +57,7 @@ class OpenedSource:
 
 
 def content_hashes(files: Iterable[tuple[str, Path]], *, progress: OnProgress) -> tuple[str, ...]:
-    """Returns one `role sha256` text a file, in order.
+    """Returns one text `role sha256` for each file, in order.
 
     Raises:
         DataError: If a file is missing or unreadable; the role names the field of the study file.

@@ -24,7 +24,7 @@ Listing = list[tuple[str, Path]]
 def open_class_folders(spec: DataSpec, progress: OnProgress) -> OpenedSource:
     """Returns the class folders' images; class names are the folders' names, sorted.
 
-    `path` is a folder of class folders, or of the folders train and, where there are, validation and test.
+    `path` is a folder of class folders, or of the folder train and, optionally, validation and test.
     With a limit, classes take turns: the first image of each, then the second, and so on.
     """
     roots = _roots(spec)

@@ -15,9 +15,9 @@ QUADRANTS = ("top_left", "top_right", "bottom_left", "bottom_right")
 
 
 def open_digits(spec: DataSpec, progress: OnProgress) -> OpenedSource:
-    """Returns the digits, pixels scaled from 0..16 to 0..255; they bring no test split.
+    """Returns the digits, pixels scaled from 0..16 to 0..255, without a test split.
 
-    Their columns: `label`, the digit; `ink`, the mean pixel from 0 to 1; `quadrants`, a flag for each quarter of the
+    The columns: `label`, the digit; `ink`, the mean pixel from 0 to 1; `quadrants`, a flag for each quarter of the
     image that holds more than a quarter of the ink.
     """
     # The set never changes, so its name is its content.

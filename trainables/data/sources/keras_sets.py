@@ -46,10 +46,10 @@ CLASS_NAMES = {
 
 
 def open_keras(spec: DataSpec, progress: OnProgress) -> OpenedSource:
-    """Returns one of Keras's data sets, from its files where they lie, else downloaded by Keras.
+    """Returns one of Keras's data sets, from its files on this machine, else downloaded by Keras.
 
     Raises:
-        DataError: If the files are not there and cannot be downloaded.
+        DataError: If the files are missing and Keras cannot download them.
     """
     name = spec.name or ""
     loaded: dict[str, Array] = {}
@@ -73,7 +73,7 @@ def open_keras(spec: DataSpec, progress: OnProgress) -> OpenedSource:
 
 
 def _present(name: str) -> list[Path]:
-    """Returns the set's files if all of them lie in one of the folders that Keras uses, else none."""
+    """Returns the set's files if one of Keras's folders has all of them, else none."""
     for folder in _folders():
         paths = [folder / file for file in FILES[name]]
         if all(path.is_file() for path in paths):
@@ -82,7 +82,7 @@ def _present(name: str) -> list[Path]:
 
 
 def _folders() -> list[Path]:
-    """Returns where Keras looks for data sets: its home and, if that is read-only, the temporary folder."""
+    """Returns the folders in which Keras looks for data sets: its home and, if that is read-only, a temporary one."""
     home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
     fallback = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())
     return [home / "datasets", fallback / ".keras" / "datasets"]

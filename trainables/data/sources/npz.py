@@ -1,4 +1,4 @@
-"""NumPy archives: one file with all splits, or one a split."""
+"""Reads NumPy archives: one file with all splits, or one file a split."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trainables.specs.data import DataSpec
 
 
 def open_npz(spec: DataSpec, progress: OnProgress) -> OpenedSource:
-    """Returns the archives' content: x_train, y_train[, x_test, y_test][, x_val, y_val][, class_names], or x, y."""
+    """Returns the archives' splits: x_train, y_train[, x_test, y_test][, x_val, y_val][, class_names], or x, y."""
     roles = [role for role in ("path", *SPLIT_NAMES) if getattr(spec, role) is not None]
     files = [(role, Path(getattr(spec, role))) for role in roles]
     return OpenedSource(content=content_hashes(files, progress=progress), read=lambda: _read(spec))
@@ -42,7 +42,7 @@ def load_npz(path: Path) -> dict[str, Array]:
         DataError: If the file is no archive of plain arrays.
     """
     try:
-        # mmap_mode: a single .npy array would otherwise be read whole only to be refused.
+        # mmap_mode: without it, numpy would read a single .npy array whole before this refuses it.
         archive = np.load(path, allow_pickle=False, mmap_mode="r")
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise DataError(

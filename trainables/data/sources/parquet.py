@@ -1,4 +1,4 @@
-"""Parquet files with columns of images and of labels, as Hugging Face and others write them."""
+"""Reads Parquet files with columns of images and of labels, as Hugging Face and others write them."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _images(files: list[Path], column: str, spec: DataSpec, *, where: str, count
 
 
 def _batches(files: list[Path], column: str, *, count: int) -> Iterator[tuple[str, int, Any]]:
-    """Yields (file name, row number of the first, arrow array) until `count` rows came, and reads no further."""
+    """Yields (file name, number of the first row, Arrow array) until `count` rows are read."""
     left = count
     for file in files:
         first = 0
@@ -113,7 +113,7 @@ def _encoded_batch(array: Any, *, file: str, first: int, column: str) -> Iterato
 
     payload = array
     if pa.types.is_struct(array.type) and (place := array.type.get_field_index("bytes")) >= 0:
-        payload = array.flatten()[place]  # not field(): flatten() also hands down that the struct itself is null
+        payload = array.flatten()[place]  # not field(): only flatten() makes the fields of a null struct null
     if not (pa.types.is_binary(payload.type) or pa.types.is_large_binary(payload.type)):
         raise DataError(
             f"data.image_column: {file}: column {column!r} has type {array.type}, expected bytes of encoded images, "

@@ -1,4 +1,4 @@
-"""Label columns of Parquet files: one value an image, or a list of values."""
+"""Reads label columns of Parquet files: one value an image, or a list of values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trainables.errors import DataError
 from trainables.specs.data import DataSpec
 from trainables.specs.targets import TargetKind
 
-#: What a column of a kind may hold, in words.
+#: The values that a column of each kind may hold, for messages.
 _EXPECTED: dict[TargetKind, str] = {
     "classification": "whole numbers or strings",
     "multilabel": "lists of 0 and 1, or lists of strings or numbers",
@@ -44,10 +44,10 @@ def column_type(file: Path, column: str, *, field: str) -> Any:
     """Returns the Arrow type of a column.
 
     Args:
-        field: What in the study file names the column.
+        field: The field of the study file that names the column.
 
     Raises:
-        DataError: If there is no such column, or more than one.
+        DataError: If the file has no such column, or more than one.
     """
     with open_parquet_file(file) as opened:
         schema = opened.schema_arrow
@@ -65,7 +65,7 @@ def label_columns(spec: DataSpec) -> dict[str, str]:
 def read_labels(files: Sequence[Path], spec: DataSpec) -> dict[str, Array]:
     """Returns the labels of all files' rows by target.
 
-    Lists of numbers that are of one length become (count, length), other lists an array of Python's lists.
+    Lists of numbers of one length become (count, length); other lists become an array of Python lists.
 
     Raises:
         DataError: If a column is missing, of a type without labels, or a label is null.
@@ -85,7 +85,7 @@ def hugging_face_names(file: Path, column: str) -> list[str] | None:
         metadata = opened.schema_arrow.metadata or {}
     try:
         feature = json.loads(metadata[b"huggingface"])["info"]["features"][column]
-        # Of a list of classes, the feature inside.
+        # A list of classes has the class names in its inner feature.
         names = feature.get("feature", feature)["names"]
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
@@ -130,7 +130,7 @@ def _lists(rows: list[list[Any]], *, file: Path) -> Array:
 
 
 def _joined(parts: Sequence[Array]) -> Array:
-    """Returns the files' labels one after the other; rows of one length become lists where another file's differ."""
+    """Returns the files' labels one after the other; rows become lists where files have different lengths."""
     shapes = {(part.dtype == object, part.shape[1:]) for part in parts if len(part)}
     if len(shapes) <= 1:
         return np.concatenate([part for part in parts if len(part)] or list(parts))
