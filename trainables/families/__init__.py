@@ -1,1 +1,1 @@
-"""One file a family: `build(params, *, task)` returns its Keras model; `building` is the door."""
+"""One file a family, whose `build` returns its Keras model; other rooms call `building`."""

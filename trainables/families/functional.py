@@ -26,11 +26,11 @@ from trainables.families.parts.blocks import (
 )
 from trainables.specs.task import Task
 
-#: The branches' kernels where the study gives only their number.
+#: The branches' kernel sizes where the study gives only their number.
 BRANCH_KERNELS = (1, 3, 5, 7)
 _MERGES = {"add": layers.Add, "concatenate": layers.Concatenate}
 
-#: Convolutions by branch and filters: a module finds those of an earlier module there, if they are shared.
+#: Convolutions by branch and filters; modules that share convolutions take those of an earlier module.
 _Shared = dict[tuple[int, int], layers.Layer]
 
 
@@ -67,7 +67,7 @@ def _module(
         key = (branch, filters)
         if key not in shared:
             shared[key] = _convolution(params, filters=width, kernel_size=kernel_size)
-        # Only the convolution is shared: each module has statistics of its own.
+        # Only the convolution is shared: each module has its own statistics.
         branches.append(_normalised(shared[key](entry), params))
     merged = branches[0] if len(branches) == 1 else _MERGES[params["merge"]]()(branches)
     match params["skip"]:

@@ -1,8 +1,7 @@
 """The family `multitask`: one trunk, a head for each target, and any number of image inputs (functional API).
 
-Each input goes through the trunk and becomes one vector; the inputs' vectors lie side by side, and every head sees all
-of them. Inputs may share the trunk's convolutions; normalisations are each input's own, as the statistics
-of two inputs need not be alike.
+The trunk makes one vector of each input; every head gets all inputs' vectors side by side. Inputs may share the trunk's
+convolutions; each input has its own normalisations, because the statistics of two inputs may differ.
 
 Source: Caruana 1997, "Multitask Learning", Machine Learning 28, for a trunk shared by tasks; Bromley et al. 1993,
 "Signature Verification using a Siamese Time Delay Neural Network", for one shared by inputs; He et al. 2015, for
@@ -32,10 +31,10 @@ _JOINTS = {"flatten": layers.Flatten, "global_average": layers.GlobalAveragePool
 
 
 def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
-    """Returns the model of a complete set of parameters (see `families.parameters_multitask.MULTITASK`).
+    """Returns the model of a complete set of parameters (see `trainables.catalog.multitask.MULTITASK`).
 
     Raises:
-        InfeasibleError: If the image is too small to be pooled so often.
+        InfeasibleError: If the image is too small for the number of poolings.
     """
     _check_size(params, input_shape=task.input_shape)
     images, scaled = _inputs(task, params.get("pixel_scaling") or PixelScaling())
@@ -52,10 +51,10 @@ def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
 
 
 class _Trunk:
-    """Blocks of convolutions; called again, they use their convolutions again, with other normalisations.
+    """Blocks of convolutions; each call uses the same convolutions with new normalisations.
 
     Args:
-        params: Of the variant.
+        params: The variant's parameters.
     """
 
     def __init__(self, params: Mapping[str, Any]) -> None:
@@ -89,7 +88,7 @@ class _Trunk:
     def _convolved(
         self, features: keras.KerasTensor, place: str, *, filters: int, kernel_size: int = 3
     ) -> keras.KerasTensor:
-        """Returns the features after the convolution of that place, normalised but not activated."""
+        """Returns the features after the convolution at this place, normalised but not activated."""
         batch_norm, activation = self._params["batch_norm"], self._params["activation"]
         if place not in self._convolutions:
             self._convolutions[place] = convolution(
@@ -100,7 +99,7 @@ class _Trunk:
 
 
 def _inputs(task: Task, scaling: PixelScaling) -> tuple[Any, list[keras.KerasTensor]]:
-    """Returns what the model takes, and the images of each input, scaled."""
+    """Returns the model's inputs, and the scaled images of each."""
     if len(task.inputs) == 1:
         image, scale = scaled_input(task.input_shape, scaling)
         return image, [scale(image)]
@@ -108,9 +107,9 @@ def _inputs(task: Task, scaling: PixelScaling) -> tuple[Any, list[keras.KerasTen
     images = {name: keras.Input(shape=task.input_shape, name=name) for name in task.inputs}
     scaled = []
     for place, (name, image) in enumerate(images.items()):
-        # Statistics are by stored channel: each input has its part of them.
+        # Statistics are by stored channel: each input has its own part of them.
         scale, offset = (_part(values, place, channels=channels) for values in (scaling.scale, scaling.offset))
-        # No input can be called so: names have no dots.
+        # No input can have this name: names of inputs have no dots.
         scaled.append(layers.Rescaling(scale, offset=offset, dtype="float32", name=f"{name}.scale")(image))
     return images, scaled
 
@@ -124,7 +123,7 @@ def _head(
 ) -> keras.KerasTensor:
     if params["head_units"]:
         features = layers.Dense(params["head_units"], activation=params["activation"])(features)
-    # Keras calls an output by its key; its layer only needs a name that no other has.
+    # Keras names an output by its key; its layer only needs a unique name.
     return output_layer(target, name=None if is_lone else f"{target.name}.output")(features)
 
 

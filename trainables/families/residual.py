@@ -33,9 +33,9 @@ EXPANSION = 4
 
 
 def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
-    """Returns the model of a complete set of parameters (see `families.parameters.RESIDUAL`).
+    """Returns the model of a complete set of parameters (see `trainables.catalog.residual.RESIDUAL`).
 
-    What a preset fixes wins over the parameters of the same names.
+    A preset's values replace the parameters of the same names.
 
     Raises:
         InfeasibleError: If the image is too small for the number of stages.
@@ -67,7 +67,7 @@ def _residual_block(
     features: keras.KerasTensor, params: Mapping[str, Any], *, filters: int, strides: int, drop_rate: float
 ) -> keras.KerasTensor:
     use_bias, activation = not params["batch_norm"], params["activation"]
-    # Where the shape changes, the projection sees the normalised features as well: He et al. 2016, figure 1(b).
+    # Where the shape changes, the projection gets the normalised features as well: He et al. 2016, figure 1(b).
     entry = _normalised(features, params) if params["pre_activation"] else features
     inner = _convolutions(entry, params, filters=filters, strides=strides)
     shortcut = features
@@ -110,7 +110,7 @@ def _normalised(features: keras.KerasTensor, params: Mapping[str, Any]) -> keras
 
 
 def _drop_rates(params: Mapping[str, Any]) -> Sequence[float]:
-    """Returns each block's share of dropped images, which grows linearly to the last block's.
+    """Returns each block's share of dropped images, growing linearly to the last block's.
 
     >>> _drop_rates({"num_stages": 2, "blocks_per_stage": 2, "stochastic_depth": 0.5})
     [0.125, 0.25, 0.375, 0.5]

@@ -35,11 +35,11 @@ _HEADS = {
 
 
 def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
-    """Returns the model of a complete set of parameters (see `families.parameters.SEQUENTIAL`).
+    """Returns the model of a complete set of parameters (see `trainables.catalog.sequential.SEQUENTIAL`).
 
     Raises:
-        InfeasibleError: If a kernel or a pooling window no longer fits the image, or a list is not as long as there are
-            blocks.
+        InfeasibleError: If a kernel or a pooling window is larger than its input, or a list's length is not the number
+            of blocks.
     """
     check_size(params, input_shape=task.input_shape)
     stack = scaled_input(task.input_shape, params.get("pixel_scaling"))
@@ -52,7 +52,7 @@ def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
         stack.append(layers.Dense(params["dense_units"], activation=params["activation"], kernel_regularizer=penalty))
     stack += head_dropout(params["dropout"])
     stack.append(output_layer(task.targets[0], penalty=penalty))
-    # All at once: Sequential.add builds the whole model again for each layer.
+    # All layers at once: Sequential.add builds the whole model again for each layer.
     return keras.Sequential(stack, name="sequential")
 
 

@@ -1,7 +1,8 @@
 """The family `subclassed`: a subclass of keras.Model whose layers are made at run time, with its own train_step.
 
-Half-way up, a second classifier learns the same labels, so that early blocks get gradients of their own. It acts in
-training only. Sources: Szegedy et al. 2014, "Going Deeper with Convolutions", arXiv:1409.4842, section 5, for the
+After half of the blocks, a second classifier learns the same labels, so that early blocks get their own gradients. It
+is used in training only. Sources: Szegedy et al. 2014, "Going Deeper with Convolutions", arXiv:1409.4842, section 5,
+for the
 auxiliary classifier and its weight of 0.3; Lee et al. 2014, "Deeply-Supervised Nets", arXiv:1409.5185.
 """
 
@@ -28,24 +29,24 @@ from trainables.families.parts.blocks import (
 from trainables.specs.pixels import PixelScaling
 from trainables.specs.task import Target, Task
 
-#: Where num_blocks is 0, images are halved as long as so many pixels a side remain.
+#: With num_blocks 0, images are halved while at least this many pixels a side remain.
 _SMALLEST_SIDE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """What makes one network of this family (see `families.parameters_subclassed`).
+    """The architecture of one network of this family (see `trainables.catalog.subclassed`).
 
     Args:
-        num_blocks: 0: as many as the image's size allows.
-        filters: Of the first block.
-        filters_growth: From one block to the next.
-        kernel_size: Side of all kernels.
-        activation: After every convolution.
+        num_blocks: The number of blocks; 0: as many as the image's size allows.
+        filters: The filters of the first block.
+        filters_growth: The factor on filters from one block to the next.
+        kernel_size: The side of all kernels.
+        activation: The activation after every convolution.
         batch_norm: Whether convolutions are normalised.
-        dropout: Share dropped before each classifier.
-        l2: Penalty on kernels.
-        auxiliary_weight: Of the second classifier's loss.
+        dropout: The rate of dropout before each classifier.
+        l2: The L2 penalty on kernels.
+        auxiliary_weight: The weight of the second classifier's loss.
     """
 
     num_blocks: int
@@ -61,13 +62,13 @@ class Design:
 
 @keras.saving.register_keras_serializable(package="convfleet")
 class DeeplySupervised(keras.Model):
-    """Blocks of convolutions with a classifier on top and, in training, another one half-way up.
+    """Blocks of convolutions with a classifier at the end and, in training, a second one after half of the blocks.
 
     Args:
-        design: Or the mapping that `get_config` made of one.
-        target: Likewise.
-        scaling: Likewise; of pixels 0-255.
-        options: Of every Keras model: name, dtype and so on.
+        design: The architecture, or the mapping that `get_config` made of one.
+        target: The target, or its mapping from `get_config`.
+        scaling: The scaling of pixels 0-255, or its mapping from `get_config`.
+        options: The options of every Keras model: name, dtype and so on.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class DeeplySupervised(keras.Model):
         self.scaling = scaling if isinstance(scaling, PixelScaling) else PixelScaling(**scaling)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what `from_config` makes an equal model of."""
+        """Returns the mapping from which `from_config` makes an equal model."""
         parts = {"design": asdict(self.design), "target": asdict(self.target), "scaling": asdict(self.scaling)}
         return {**super().get_config(), **parts}
 
@@ -94,13 +95,13 @@ class DeeplySupervised(keras.Model):
         return cls(**config)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Makes the layers: how many there are, and how large, follows from the image's size."""
+        """Makes the layers; their number and size follow from the image's size."""
         design = self.design
         count = num_blocks_of(design.num_blocks, size=(int(input_shape[1] or 0), int(input_shape[2] or 0)))
         self.scale = layers.Rescaling(self.scaling.scale, offset=self.scaling.offset, dtype="float32", name="scale")
         self.blocks = [_block(design, position=position) for position in range(count)]
         self.classifier = _classifier(design, self.target, name="classifier")
-        # `shapes[n]` is what block n gets, and after the last one what the classifier gets.
+        # `shapes[n]` is the input shape of block n; the last one is the classifier's.
         shapes = [input_shape]
         for block in self.blocks:
             block.build(shapes[-1])
@@ -108,13 +109,13 @@ class DeeplySupervised(keras.Model):
         self.classifier.build(shapes[-1])
         self.auxiliary = None
         if design.auxiliary_weight:
-            # Last, so that all other layers begin with the same weights whether it is there or not.
+            # Last, so that all other layers begin with the same weights with or without it.
             self.auxiliary = _classifier(design, self.target, name="auxiliary")
             self.auxiliary.build(shapes[self._branching])
 
     @property
     def _branching(self) -> int:
-        """How many blocks the second classifier sees."""
+        """The number of blocks before the second classifier."""
         return len(self.blocks) // 2
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
@@ -132,7 +133,7 @@ class DeeplySupervised(keras.Model):
                 with without_penalties(self):
                     second = self.compute_loss(inputs, labels, auxiliary, weights, training=True)
                 loss += self.design.auxiliary_weight * second
-            # Half precision needs gradients of a larger loss; the optimizer takes the factor out again.
+            # Half precision needs gradients of a larger loss; the optimizer divides them by the factor.
             scaled = self.optimizer.scale_loss(loss)
         variables = self.trainable_variables
         self.optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables, strict=True))
@@ -143,7 +144,7 @@ class DeeplySupervised(keras.Model):
         return dict(self.compute_metrics(inputs, labels, predictions, weights))
 
     def _classified(self, inputs: Any, *, training: bool | None) -> tuple[Any, Any]:
-        """Returns the predictions of both classifiers; None for the second one where it does not act."""
+        """Returns the predictions of both classifiers; None for the second one where it is not used."""
         features, auxiliary = self.scale(inputs), None
         for position, block in enumerate(self.blocks, start=1):
             features = block(features, training=training)
@@ -153,22 +154,23 @@ class DeeplySupervised(keras.Model):
 
 
 def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
-    """Returns the model of a complete set of parameters (see `families.parameters_subclassed`).
+    """Returns the model of a complete set of parameters (see `trainables.catalog.subclassed`).
 
     Raises:
-        InfeasibleError: If the image is too small for so many blocks, or the second classifier has no place.
+        InfeasibleError: If the image is too small for the number of blocks, or there are too few blocks for a second
+            classifier.
     """
     design = Design(**{name: params[name] for name in Design.__dataclass_fields__})
     _check(design, input_shape=task.input_shape)
     scaling = params.get("pixel_scaling") or PixelScaling()
     model = DeeplySupervised(design=design, target=task.targets[0], scaling=scaling, name="subclassed")
-    # Called once, so that a model of code has layers, weights and a signature like one of a graph.
+    # Called once, so that a subclassed model has layers, weights and a signature like a functional one.
     model(keras.Input(shape=task.input_shape, name="image"))
     return model
 
 
 def num_blocks_of(num_blocks: int, *, size: tuple[int, int]) -> int:
-    """Returns how many blocks images of (height, width) get.
+    """Returns the number of blocks for images of (height, width).
 
     >>> [num_blocks_of(0, size=(side, side)) for side in (3, 8, 28, 32)], num_blocks_of(2, size=(32, 32))
     ([1, 2, 3, 4], 2)

@@ -1,7 +1,7 @@
-"""The family `transfer`: a backbone of `keras.applications` under a head of its own, frozen first, then fine-tuned.
+"""The family `transfer`: a backbone of `keras.applications` with a new head, frozen first, then fine-tuned.
 
-Image, three channels, the pixels that the backbone was trained to see, resizing, backbone, pooling, head. All of it is
-made of Keras's own layers, so that an export loads in plain Keras.
+The layers in order: image, three channels, the backbone's scaling of pixels, resizing, backbone, pooling, head. All are
+Keras's own layers, so that an export loads in plain Keras.
 
 Source: Keras's guide "Transfer learning and fine-tuning", https://keras.io/guides/transfer_learning; Yosinski et al.
 2014, "How transferable are features in deep neural networks?", arXiv:1411.1792, for learning only above a depth.
@@ -31,9 +31,9 @@ _HEADS = {
     "global_average": layers.GlobalAveragePooling2D,
     "global_max": layers.GlobalMaxPooling2D,
 }
-#: Means and deviations of ImageNet that `keras.applications` divides by in its mode torch, of pixels 0-1, RGB.
+#: Means and deviations of ImageNet in the mode torch of `keras.applications`, for pixels 0-1, RGB.
 _TORCH_MEANS, _TORCH_DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-#: Means that its mode caffe subtracts, of pixels 0-255, in the order BGR.
+#: Means that its mode caffe subtracts from pixels 0-255, in the order BGR.
 _CAFFE_MEANS = (103.939, 116.779, 123.68)
 _SCALINGS: Mapping[Preprocessing, PixelScaling] = {
     Preprocessing.TF: PixelScaling(scale=1.0 / 127.5, offset=-1.0),
@@ -46,11 +46,11 @@ _SCALINGS: Mapping[Preprocessing, PixelScaling] = {
 
 
 def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
-    """Returns the model of a complete set of parameters (see `families.parameters_transfer.TRANSFER`).
+    """Returns the model of a complete set of parameters (see `trainables.catalog.transfer.TRANSFER`).
 
     Raises:
-        InfeasibleError: If the backbone takes no such images, width or weights.
-        DataError: If its weights are not there.
+        InfeasibleError: If the backbone does not take images of this shape, this width or these weights.
+        DataError: If its weights are missing.
     """
     size = _backbone_size(params, input_shape=task.input_shape)
     image = keras.Input(shape=task.input_shape, name="image")
@@ -69,9 +69,9 @@ def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
 
 
 def phases(params: Mapping[str, Any]) -> tuple[Phase, ...]:
-    """Returns the frozen phase and the fine-tuning, or one of the two where there is no other.
+    """Returns the frozen phase and the fine-tuning phase, or the only one of them.
 
-    A backbone of which no layer may ever learn has nothing to fine-tune: its only phase is the frozen one.
+    A backbone of which no layer may learn has only the frozen phase.
     """
     share, keeps_statistics = params["fine_tune_from"], params["freeze_batch_norm"]
     frozen = Phase(prepare=partial(_let_learn, frozen_share=1.0, freeze_batch_norm=True))
@@ -89,7 +89,7 @@ def phases(params: Mapping[str, Any]) -> tuple[Phase, ...]:
 
 
 def backbone_of(model: keras.Model) -> keras.Model:
-    """Returns the backbone within a model of this family: Keras names it, and builds by that name."""
+    """Returns the backbone within a model of this family, by the name that Keras gives it."""
     return next(layer for layer in model.layers if isinstance(layer, keras.Model))
 
 
@@ -111,17 +111,17 @@ def make_backbone(
 
     Args:
         size: (height, width) of the images.
-        preprocesses: Whether one that scales pixels in layers of its own does so.
+        preprocesses: Whether a backbone with its own layers for scaling pixels keeps them.
 
     Raises:
-        DataError: If its ImageNet weights can neither be found nor fetched.
+        DataError: If its ImageNet weights are neither on this machine nor can be downloaded.
     """
     make = getattr(keras.applications, name)
     arguments: dict[str, Any] = {"alpha": alpha} if BACKBONES[name].has_alpha else {}
     if "include_preprocessing" in inspect.signature(make).parameters:
         arguments["include_preprocessing"] = preprocesses
     with explained_downloads(name), warnings.catch_warnings():
-        # Keras warns that it takes the weights of 224 pixels for images of a size that it has none for.
+        # Keras warns that it loads the weights of 224 pixels for images of a size without its own weights.
         warnings.simplefilter("ignore", UserWarning)
         return make(include_top=False, weights=IMAGENET if imagenet else None, input_shape=(*size, 3), **arguments)
 
@@ -145,15 +145,15 @@ def _backbone(params: Mapping[str, Any], *, size: tuple[int, int]) -> keras.Mode
 
 
 def _load_file(backbone: keras.Model, params: Mapping[str, Any]) -> None:
-    """Gives the backbone the weights of a file; h5 holds arrays and text, so nothing in it is run."""
+    """Loads the weights of a file into the backbone; h5 holds arrays and text, so no code of the file runs."""
     path = check_weights_file(params["weights"], folder=params["study_dir"], known=params[WEIGHTS_SHA256])
     try:
         with warnings.catch_warnings():
-            # Of a file that does not fit, Keras warns layer by layer before it raises.
+            # For a file that does not fit, Keras warns layer by layer before it raises.
             warnings.simplefilter("ignore", UserWarning)
             backbone.load_weights(path)
     except Exception as exc:
-        # h5py and Keras raise whatever they stumble over first; the backbone is thrown away with it.
+        # h5py and Keras raise many kinds of errors; the half-loaded backbone is discarded with the error.
         name = params["backbone"] + (f" with alpha {params['alpha']:g}" if params["alpha"] != 1 else "")
         lines = [line for line in str(exc).splitlines() if line.strip()]
         raise InfeasibleError(
@@ -164,7 +164,7 @@ def _load_file(backbone: keras.Model, params: Mapping[str, Any]) -> None:
 
 
 def _let_learn(model: keras.Model, *, frozen_share: float, freeze_batch_norm: bool) -> None:
-    """Decides which of the backbone's layers learn: all but a share of them, counted from the input.
+    """Sets which of the backbone's layers learn: all but a share of them, counted from the input.
 
     Keras runs batch normalisation that does not learn in inference mode.
     """
@@ -179,7 +179,7 @@ def _let_learn(model: keras.Model, *, frozen_share: float, freeze_batch_norm: bo
 
 
 def _backbone_size(params: Mapping[str, Any], *, input_shape: tuple[int, int, int]) -> tuple[int, int]:
-    """Returns (height, width) of what the backbone sees."""
+    """Returns (height, width) of the backbone's input."""
     height, width, channels = input_shape
     name, backbone, side = params["backbone"], BACKBONES[params["backbone"]], params["image_side"]
     if channels not in (1, 3):

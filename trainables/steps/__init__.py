@@ -1,1 +1,1 @@
-"""What happens in one training step: losses, metrics, optimizers, schedules, micro-batches, replicas."""
+"""The parts of one training step: losses, metrics, optimizers, schedules, micro-batches, replicas."""

@@ -1,4 +1,4 @@
-"""Weights of classes in the training loss, for data in which some are rare; validation never knows of them."""
+"""Weights of classes in the training loss, for data with rare classes; validation does not use them."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ import numpy as np
 def balanced_weights(labels: np.ndarray, *, num_classes: int) -> np.ndarray:
     """Returns float32 (num_classes,): n / (k n_c) for class c, of n labels of k classes; 0 for classes without any.
 
-    Every class then weighs the same in total, and the labels weigh 1 on average.
+    All classes then have the same total weight, and the labels' mean weight is 1.
 
     Source: King and Zeng 2001, "Logistic Regression in Rare Events Data"; scikit-learn's `class_weight="balanced"`.
 

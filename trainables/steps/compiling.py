@@ -1,4 +1,4 @@
-"""Optimizer, losses and metrics of a variant."""
+"""Compiles a model with the optimizer, losses and metrics of its variant."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ from trainables.steps.schedules import Horizon, learning_rate_of
 def compile_model(model: keras.Model, params: Mapping[str, Any], *, task: Task, horizon: Horizon) -> TaskLosses:
     """Compiles the model in place with the variant's optimizer and returns its losses.
 
-    XLA stays off: on CPU it was slower and costs seconds of compilation.
+    XLA stays off: on a CPU it is slower and its compilation takes seconds.
     """
     losses = TaskLosses(task, smoothing=params["label_smoothing"])
     model.compile(
@@ -28,17 +28,17 @@ def compile_model(model: keras.Model, params: Mapping[str, Any], *, task: Task, 
 
 
 def compile_for_evaluation(model: keras.Model, *, task: Task) -> None:
-    """Compiles the model in place so that `evaluate` gives what a report of validation has."""
+    """Compiles the model in place so that `evaluate` returns the numbers of a validation report."""
     model.compile(optimizer=keras.optimizers.SGD(), **loss_and_metrics(task, TaskLosses(task)))
 
 
 def loss_and_metrics(task: Task, losses: TaskLosses) -> dict[str, Any]:
-    """Returns the arguments of Keras's compile that say what is minimised and what is measured."""
+    """Returns the arguments of Keras's compile for losses, weights of losses and metrics."""
     metrics = {target.name: make_metrics(target) for target in task.targets}
     weights = {target.name: target.weight for target in task.targets}
     arguments = compile_arguments(task, losses.by_target, metrics, weights)
     if not task.has_one_target:
-        # Weighted, so that weights of classes count in it as they do in the loss itself.
+        # Weighted, so that weights of classes count as they do in the loss itself.
         arguments["weighted_metrics"] = {name: [MeanLoss(loss)] for name, loss in losses.by_target.items()}
     return arguments
 
@@ -54,14 +54,14 @@ def compile_arguments(
 
 
 def make_optimizer(params: Mapping[str, Any], *, horizon: Horizon) -> keras.optimizers.Optimizer:
-    """Returns the Keras optimizer that the parameters name (see `families.training_parameters`).
+    """Returns the Keras optimizer that the parameters name (see `trainables.catalog.training`).
 
     Gradients are clipped by their norm over all weights together: Pascanu et al. 2013, arXiv:1211.5063, algorithm 1.
-    With gradient accumulation, the batches that an epoch leaves over are carried into the next one, inside the
-    optimizer's state; only those left over after the last epoch change nothing.
+    With gradient accumulation, the optimizer's state carries the batches that an epoch leaves over into the next epoch;
+    batches left over after the last epoch change no weight.
 
     Raises:
-        InfeasibleError: If an epoch has fewer batches than one update gathers.
+        InfeasibleError: If an epoch has fewer batches than one update accumulates.
     """
     name, num_gathered = params["optimizer"], params["gradient_accumulation"]
     if name not in _OPTIMIZERS:

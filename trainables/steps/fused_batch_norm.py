@@ -1,8 +1,8 @@
 """Keras's batch normalisation, computed by TensorFlow's fused kernel where a model is trained.
 
-Keras composes it of a dozen operations, which costs a small CNN 40 to 60 % of its epoch on a CPU. The kernel gives the
-variance with Bessel's correction, Keras keeps the population's (Ioffe and Szegedy 2015, arXiv:1502.03167, keep the
-former); here it is Keras's, so that numbers agree with Keras's own layer up to rounding.
+Keras composes it of a dozen operations, which costs a small CNN 40 to 60 % of its epoch on a CPU. The kernel returns
+the variance with Bessel's correction (as Ioffe and Szegedy 2015, arXiv:1502.03167), Keras keeps the population's; this
+module keeps Keras's, so that numbers agree with Keras's own layer up to rounding.
 """
 
 import functools
@@ -20,7 +20,7 @@ _IMAGE_RANK = 4
 def fuse_batch_norm(model: keras.Model) -> None:
     """Lets the model's plain batch normalisations train through the fused kernel; predictions stay Keras's own.
 
-    Nothing changes in what the layers are: files of the model and its weights are as before.
+    The layers stay the same: files of the model and its weights do not change.
     """
     for layer in all_layers(model):
         if _can_be_fused(layer):
@@ -29,7 +29,7 @@ def fuse_batch_norm(model: keras.Model) -> None:
 
 def _can_be_fused(layer: Any) -> bool:
     """Returns whether a layer is Keras's own batch normalisation over the channels of images."""
-    # Not one of a class derived from it, whose `call` is its author's.
+    # A derived class is not fused: its `call` is its author's.
     if type(layer) is not layers.BatchNormalization or layer.renorm or layer.synchronized or not layer.built:
         return False
     return layer.input_spec.ndim == _IMAGE_RANK and layer.axis in (-1, _IMAGE_RANK - 1)
@@ -41,7 +41,7 @@ def _call(layer: layers.BatchNormalization, inputs: Any, training: bool | None =
         return layers.BatchNormalization.call(layer, inputs, training=training, mask=mask)
     channels = inputs.shape[-1]
     outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-        # As Keras does, in float32 whatever the precision.
+        # As in Keras, float32 under every precision.
         x=tf.cast(inputs, tf.float32),
         scale=tf.ones(channels) if layer.gamma is None else layer.gamma.value,
         offset=tf.zeros(channels) if layer.beta is None else layer.beta.value,

@@ -1,7 +1,7 @@
-"""Steps of Keras's most common optimizers as one kernel a weight, where Keras composes them of a dozen operations.
+"""Takes the steps of Keras's most common optimizers by one kernel a weight, not by Keras's dozen operations.
 
-The kernels compute the same formulas in the same order; with small networks, tracing and running the dozen takes
-longer than the arithmetic.
+The kernels compute the same formulas in the same order; with small networks, tracing and running a dozen operations
+takes longer than the arithmetic.
 
 The steps replace `_backend_update_step` and read `_momentums`, `_velocities` and `_get_variable_index`, private in
 Keras and seen in Keras 3.15; tests/trainables/steps/test_fused_optimizers.py compares them with Keras's own steps.
@@ -16,13 +16,13 @@ import tensorflow as tf
 
 
 def fuse_steps(optimizer: Any) -> None:
-    """Lets an optimizer of a kind that TensorFlow has a kernel for use it; others stay as they are."""
+    """Makes an optimizer use TensorFlow's kernel of its kind; optimizers without one stay as they are."""
     step_of = next((step_of for kind, step_of in _STEPS if type(optimizer) is kind), None)
     if step_of is None or getattr(optimizer, "amsgrad", False):
         return
 
     def update(gradients: Sequence[Any], variables: Sequence[Any], learning_rate: Any) -> None:
-        # What all weights share is computed once an update, in the graph that the update is traced into.
+        # Values that all weights share are computed once an update, in the graph of that update.
         step = step_of(optimizer, learning_rate)
         for gradient, variable in zip(gradients, variables, strict=True):
             plain = variable.value if isinstance(variable, keras.Variable) else variable
@@ -31,7 +31,7 @@ def fuse_steps(optimizer: Any) -> None:
                 continue
             step(optimizer._get_variable_index(variable), plain, tf.cast(gradient, plain.dtype))
 
-    # Past Keras's own __setattr__, which would track the function as state of the optimizer.
+    # Bypasses Keras's __setattr__, which would track the function as state of the optimizer.
     object.__setattr__(optimizer, "_backend_update_step", update)
 
 
@@ -87,7 +87,7 @@ def _sgd(optimizer: Any, learning_rate: Any) -> "_Step":
     return step
 
 
-#: A step of an optimizer for one weight: its number among the optimizer's own, the weight, its gradient.
+#: A step of an optimizer for one weight: the weight's index in the optimizer, the weight, its gradient.
 _Step = Callable[[int, Any, tf.Tensor], None]
 
 _STEPS: tuple[tuple[type[keras.optimizers.Optimizer], Callable[[Any, Any], _Step]], ...] = (

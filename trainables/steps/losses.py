@@ -1,4 +1,4 @@
-"""The loss of a target by Keras's name, and of two labels an image, as mixup and cutmix need it."""
+"""The losses of a task's targets, by image: Keras's functions, label smoothing, second labels for mixup and cutmix."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -13,14 +13,14 @@ from trainables.specs.task import Target, Task
 #: Returns the loss of each image from labels and predictions.
 Loss = Callable[[Any, Any], Any]
 
-#: Keras's functions of (labels, predictions), by their names there.
+#: Keras's functions of (labels, predictions), by their names in Keras.
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     name: getattr(losses, name) for names in LOSSES.values() for name in names
 }
 
 
 class MixableLoss:
-    """A loss by image that also counts a second label, while a step with mixed images is traced.
+    """A loss by image that also counts a second label in steps with mixed images.
 
     With weight w it is w * loss(own label) + (1 - w) * loss(other label). Where a loss is linear in its target, as
     cross-entropy is, that equals the loss of the soft target w * own + (1 - w) * other. Metrics count
@@ -46,7 +46,7 @@ class MixableLoss:
 
     @contextmanager
     def second_labels(self, others: Any, weights: Any) -> Iterator[None]:
-        """Makes what is traced meanwhile count these labels, too; None changes nothing.
+        """Counts these second labels in losses traced in this context; None changes nothing.
 
         Args:
             others: Labels like the images' own.
@@ -68,8 +68,8 @@ class TargetLoss(MixableLoss):
     for flags. Source: Szegedy et al. 2016, arXiv:1512.00567, section 7; for flags as Keras does.
 
     Args:
-        target: Whose loss.
-        smoothing: The share s; without effect on numbers.
+        target: The target of the loss.
+        smoothing: The share s; it has no effect on targets that are numbers.
     """
 
     def __init__(self, target: Target, *, smoothing: float = 0.0) -> None:
@@ -79,7 +79,7 @@ class TargetLoss(MixableLoss):
 
     @contextmanager
     def without_smoothing(self) -> Iterator[None]:
-        """Makes what is traced meanwhile compute the plain loss.
+        """Leaves label smoothing out of losses traced in this context.
 
         Validation uses it: losses of variants with different smoothing could not be compared otherwise.
         """
@@ -111,7 +111,7 @@ class TaskLosses:
     """The losses of all targets of a task.
 
     Args:
-        task: Whose targets.
+        task: The task with the targets.
         smoothing: The share of label smoothing.
     """
 
@@ -120,7 +120,7 @@ class TaskLosses:
 
     @contextmanager
     def without_smoothing(self) -> Iterator[None]:
-        """Makes what is traced meanwhile compute the plain losses."""
+        """Leaves label smoothing out of all losses traced in this context."""
         with ExitStack() as stack:
             for loss in self.by_target.values():
                 stack.enter_context(loss.without_smoothing())
@@ -128,7 +128,7 @@ class TaskLosses:
 
     @contextmanager
     def second_labels(self, others: Mapping[str, Any] | None, weights: Any) -> Iterator[None]:
-        """Makes what is traced meanwhile count these labels, too; None changes nothing.
+        """Counts these second labels in losses traced in this context; None changes nothing.
 
         Args:
             others: Labels by target.

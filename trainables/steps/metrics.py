@@ -1,4 +1,4 @@
-"""The metrics of a target by their names in a study file: Keras's own, which all add up exactly over ragged batches."""
+"""Makes the metrics of a target by their names in a study file; all are exact over batches of different sizes."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -49,7 +49,7 @@ class OfClasses(metrics.Metric):
 
 
 class MeanLoss(metrics.Metric):
-    """The mean of a loss over all images; Keras's own means of several losses are over batches, however ragged.
+    """The mean of a loss over all images; Keras's own means of several losses weigh batches of different sizes equally.
 
     Args:
         loss: Returns the loss of each image.
@@ -62,7 +62,7 @@ class MeanLoss(metrics.Metric):
         self.count = self.add_weight(shape=(), initializer="zeros", name="count")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Counts a batch; weights of images make them count more in the sum, not in the number of images."""
+        """Adds a batch; weights of images count in the sum of losses, not in the number of images."""
         values = ops.cast(self._loss(y_true, y_pred), self.dtype)
         self.count.assign_add(ops.cast(ops.shape(values)[0], self.dtype))
         if sample_weight is not None:
@@ -75,9 +75,9 @@ class MeanLoss(metrics.Metric):
 
 
 def metric_values(model: keras.Model) -> dict[str, Any]:
-    """Returns the value of each metric of a compiled model, by the name that reports have.
+    """Returns the value of each metric of a compiled model, by its name in reports.
 
-    As Keras does, except that what the model was compiled to measure comes before the means of losses that Keras adds.
+    The result is Keras's own, except that compiled metrics come before the means of losses that Keras adds.
     """
     values: dict[str, Any] = {}
     compiled: dict[str, Any] = {}
@@ -91,10 +91,10 @@ def metric_values(model: keras.Model) -> dict[str, Any]:
 
 
 class _MacroPrecision(metrics.Metric):
-    """Precision or recall of each class, and their mean; a class never predicted, or never there, counts 0.
+    """The mean of the classes' precision or recall; a class that is never predicted, or has no images, counts 0.
 
     Args:
-        name: Precision or recall.
+        name: `precision` or `recall`.
         size: The number of classes.
     """
 

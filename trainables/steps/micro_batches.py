@@ -1,8 +1,8 @@
-"""Batches in smaller pieces, for memory: the gradients of the pieces add up to those of the batch, exactly.
+"""Trains batches in smaller pieces to save memory; the gradients of the pieces add up to the batch's exactly.
 
 The optimizer takes one step a batch, as without pieces: schedules, clipping, weight decay, running averages and
-`gradient_accumulation` see batches only. Nothing of a batch is left over after an epoch, so checkpoints hold no sums.
-What a layer learns from the batch that it sees, such as the statistics of batch normalisation, it learns from pieces.
+`gradient_accumulation` see batches only. No sum outlives an epoch, so checkpoints hold none. Layers that learn from the
+rows of a batch, such as batch normalisation, learn from the rows of a piece.
 """
 
 import math
@@ -18,9 +18,9 @@ from trainables.families.parts.keras_internals import trained_variables
 
 
 def micro_batch_size(batch_size: int, *, num_images: int, num_micro_batches: int) -> int:
-    """Returns the rows of a piece where the largest batch of an epoch is cut into so many.
+    """Returns the rows of a piece where the largest batch of an epoch is cut into `num_micro_batches`.
 
-    Smaller batches have fewer pieces, so that none is ever empty.
+    Smaller batches have fewer pieces, so that no piece is empty.
 
     >>> micro_batch_size(128, num_images=5000, num_micro_batches=4)
     32
@@ -34,8 +34,8 @@ class GradientSums:
     """The sums of gradients over the pieces of one batch.
 
     Args:
-        optimizer: Which takes a step with the sums; built.
-        variables: What is trained.
+        optimizer: The built optimizer that takes a step with the sums.
+        variables: The trainable variables.
     """
 
     def __init__(self, optimizer: Any, variables: Sequence[Any]) -> None:
@@ -45,18 +45,18 @@ class GradientSums:
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """What the sums are kept in."""
+        """The variables that hold the sums."""
         return list(self._sums.values())
 
     @contextmanager
     def of_piece(self, piece: Piece) -> Iterator[None]:
-        """Makes the training step that is traced meanwhile add to the sums, and use them up after the last piece.
+        """Makes a training step traced in this context add to the sums, and apply and clear them after the last piece.
 
         The loss of a piece is a mean over its rows, plus penalties on weights; weighted by the piece's share of the
         batch, these gradients add up to the gradient of the batch's own.
 
         Raises:
-            MicroBatchError: If the step trains otherwise than by one step of the optimizer for each weight.
+            MicroBatchError: If the step does not apply the optimizer exactly once to each weight.
         """
         optimizer, trained = self._optimizer, set[int]()
         take_step = optimizer.apply
@@ -71,7 +71,7 @@ class GradientSums:
             trained.update(ids)
             self._gather(list(gradients), variables, piece=piece, take_step=take_step)
 
-        # On the instance alone, and only while a step is traced: Keras offers no other place between the two.
+        # Set on the instance alone, and only while a step is traced: Keras has no hook between gradients and their use.
         optimizer.apply = gather
         try:
             yield
@@ -100,6 +100,6 @@ class GradientSums:
 
 
 def _weighted(gradient: Any, share: tf.Tensor) -> tf.Tensor:
-    # Gradients of lookups come as rows.
+    # Gradients of lookups are sparse rows.
     dense = tf.convert_to_tensor(gradient)
     return dense * tf.cast(share, dense.dtype)

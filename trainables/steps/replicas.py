@@ -1,9 +1,9 @@
 """Several devices in one trial: each has a copy of the model and trains on its part of every batch.
 
-What the optimizer gets is the gradient of the whole batch: each device's own, weighted by its part of the rows, summed
-before anything is clipped, averaged or applied. So a step is that of one device with the same batch, but for what a
-layer learns or draws from the rows that it sees: batch normalisation goes by a device's part, as Keras's does, and
-dropout draws for each part alike.
+The optimizer gets the gradient of the whole batch: the devices' gradients, weighted by their shares of the rows, are
+summed before clipping, averaging and applying. A step therefore equals a step of one device with the same batch, except
+for layers that depend on the rows of a part: batch normalisation uses the part of its device, as in Keras, and dropout
+draws alike for each part.
 """
 
 import functools
@@ -26,7 +26,8 @@ class Replicas:
     """The devices that a training's batches are divided among.
 
     Args:
-        devices: Names as TensorFlow has them; fewer than two: nothing is divided, and nothing below does anything.
+        devices: TensorFlow's names of the devices; with fewer than two, nothing is divided and the methods have no
+            effect.
     """
 
     def __init__(self, devices: Sequence[str] = ()) -> None:
@@ -35,15 +36,15 @@ class Replicas:
         self.count = max(1, len(devices))
 
     def scope(self) -> AbstractContextManager[Any]:
-        """Returns what gives every variable that is made meanwhile a copy on each device."""
+        """Returns the context in which every new variable gets a copy on each device."""
         return nullcontext() if self._strategy is None else self._strategy.scope()
 
     def check(self, params: Any, *, num_micro_batches: int = 1) -> None:
-        """Refuses what cannot be divided.
+        """Raises an error for a training that cannot be divided.
 
         Raises:
-            InfeasibleError: If updates gather several batches.
-            MicroBatchError: If batches are cut already.
+            InfeasibleError: If updates accumulate several batches.
+            MicroBatchError: If batches are already cut into pieces.
         """
         if self._strategy is None:
             return
@@ -56,9 +57,9 @@ class Replicas:
             raise MicroBatchError(f"its batches are divided among {self.count} GPUs already")
 
     def train(self, do: ReplicaFunction, *, optimizer: Any) -> ReplicaFunction:
-        """Returns what does a training step, which takes one step of the optimizer, on all devices together.
+        """Returns the function that does a training step, with one step of the optimizer, on all devices together.
 
-        For compiled functions only.
+        Only compiled functions may call the result.
         """
         strategy = self._strategy
         if strategy is None:
@@ -76,7 +77,8 @@ class Replicas:
                 weighted = [_weighted(gradient, share * self.count) for gradient in gradients]
                 take_step(_summed(weighted), variables)
 
-            # On the instance alone, and only while a step is traced: Keras offers no other place between the two.
+            # Set on the instance alone, and only while a step is traced: Keras has no hook between gradients and their
+            # use.
             optimizer.apply = apply
             try:
                 self._run(do, batch)
@@ -86,7 +88,7 @@ class Replicas:
         return divided
 
     def validate(self, do: ReplicaFunction) -> ReplicaFunction:
-        """Returns what does a validation step on all devices together; for compiled functions only."""
+        """Returns the function that does a validation step on all devices; only compiled functions may call it."""
         return do if self._strategy is None else lambda batch: self._run(do, batch)
 
     def validation_size(self, size: int, *, num_images: int) -> int:
@@ -95,7 +97,7 @@ class Replicas:
         return next((found for found in larger if not 0 < num_images % found < self.count), size)
 
     def merge_replicas(self, model: Any) -> None:
-        """Gives all copies the mean of what each learned from its rows alone, such as the statistics of batches."""
+        """Sets the copies of variables that layers learn from a device's rows, such as statistics, to their mean."""
         if self._strategy is None:
             return
         for variable in model.non_trainable_variables:
@@ -103,7 +105,7 @@ class Replicas:
                 variable.assign(tf.add_n([tf.identity(copy) for copy in copies(variable)]) / self.count)
 
     def copies_of(self, model: Any) -> list[Any]:
-        """Returns the copies of all variables of a compiled model; none where there is one device."""
+        """Returns the copies of all variables of a compiled model; none with one device."""
         known = (
             () if self._strategy is None else (*model.variables, *model.optimizer.variables, *model.metrics_variables)
         )
@@ -123,7 +125,7 @@ class Replicas:
     def _part(self, num_rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns begin, end and weight of this device's part of a batch.
 
-        Where there are fewer rows than devices, each takes all of them: the gradient is the same, and no part is empty.
+        With fewer rows than devices, each device takes all rows: the gradient is the same, and no part is empty.
         """
         number = tf.distribute.get_replica_context().replica_id_in_sync_group
         size, larger = num_rows // self.count, num_rows % self.count
@@ -136,12 +138,13 @@ class Replicas:
 
 @functools.cache
 def _strategy(devices: tuple[str, ...]) -> Any:
-    # Added up on one device: collective operations of several graphs, or of several steps in one, met each other's.
+    # Summed on one device: collective operations of several graphs, or of several steps in one graph, mixed their
+    # values.
     return tf.distribute.MirroredStrategy(list(devices), cross_device_ops=tf.distribute.ReductionToOneDevice())
 
 
 def own_replicas(spec: DeviceSpec) -> Replicas:
-    """Returns the GPUs of a trial that has several of its own."""
+    """Returns the names of a trial's own GPUs if it has several."""
     return Replicas([gpu.name for gpu in tf.config.list_logical_devices("GPU")] if spec.gpus > 1 else ())
 
 
@@ -164,7 +167,7 @@ def _summed(gradients: Sequence[Any]) -> list[Any]:
     def sum_up(strategy: Any, *values: Any) -> Any:
         return strategy.extended.batch_reduce_to(tf.distribute.ReduceOp.SUM, [(value, value) for value in values])
 
-    # Not `all_reduce`, for which TensorFlow registers a gradient for good, and the graph with it.
+    # Not `all_reduce`: TensorFlow registers a gradient of it, and the graph with it, for the life of the process.
     found = [gradient for gradient in gradients if gradient is not None]
     sums = iter(tf.distribute.get_replica_context().merge_call(sum_up, args=tuple(found)))
     return [None if gradient is None else next(sums) for gradient in gradients]

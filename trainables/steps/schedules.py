@@ -1,4 +1,4 @@
-"""Learning rates over a training: functions of the step alone, so that a resumed trial goes on exactly."""
+"""Learning rates over a training: functions of the step alone, so that a resumed trial continues exactly."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -15,11 +15,11 @@ ONE_CYCLE_START = 1 / 25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Horizon:
-    """How long a training is.
+    """The length of a training.
 
     Args:
         steps_per_epoch: Batches an epoch, the ragged last one included.
-        max_epochs: Epochs of a trial that nothing stops.
+        max_epochs: Epochs of a trial that is not stopped early.
     """
 
     steps_per_epoch: int
@@ -43,8 +43,8 @@ class Course:
         kind: One of `SCHEDULES`.
         peak: The highest learning rate.
         num_steps: Steps of the whole training.
-        warmup_steps: Steps of the linear rise at its begin.
-        final_share: What is left of the peak at the end.
+        warmup_steps: Steps of the linear rise at the start.
+        final_share: The share of the peak that remains at the end.
         num_drops: How often `step` drops.
     """
 
@@ -61,14 +61,14 @@ class LearningRateSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """A learning rate that rises for W steps and follows a published formula for the T steps that remain.
 
     While it rises, step t (from 0) has peak x (t + 1) / W: Goyal et al. 2017, arXiv:1706.02677, section 2.2. After
-    that it is peak x f(p), with p = (t - W) / T; f is described at the functions below. `one_cycle` has a rise of its
-    own, so W is 0 there. Optimizers count a step a batch, whether or not they gather gradients over several.
+    that it is peak x f(p), with p = (t - W) / T; f is described at the functions below. `one_cycle` has its own rise,
+    so its W is 0. Optimizers count one step a batch, also where they accumulate gradients over several.
     """
 
     def __init__(self, **course: Any) -> None:
         super().__init__()
         self.course = Course(**course)
-        #: The highest learning rate, or a variable that has it.
+        #: The highest learning rate, or a variable that holds it.
         self.peak: Any = self.course.peak
 
     def __call__(self, step: Any) -> Any:
@@ -129,7 +129,7 @@ def _one_cycle(progress: Any, course: Course) -> Any:
     """Returns a rise from 1/25 to 1 over the first 0.3 of the training, then a fall to s, each along half a cosine.
 
     Source: Smith and Topin 2017, arXiv:1708.07120, in the two-phase cosine form of PyTorch's OneCycleLR, with its
-    defaults for the rise. The momentum stays as it is.
+    defaults for the rise. The momentum does not change.
     """
     rise = _cosine_between(ONE_CYCLE_START, 1.0, progress / ONE_CYCLE_RISE)
     fall = _cosine_between(1.0, course.final_share, (progress - ONE_CYCLE_RISE) / (1.0 - ONE_CYCLE_RISE))

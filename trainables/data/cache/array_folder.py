@@ -1,4 +1,4 @@
-"""Folders of arrays on disk: written in one pass, described by a manifest written last, checked when opened."""
+"""Writes folders of arrays in one pass with a manifest at the end, and checks them when they are opened."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from trainables.files.manifests import MANIFEST, OWN_HASH, hash_of, sealed
 from trainables.files.whole import replace_file
 
 SCHEMA_VERSION = 4
-#: What numpy raises for files whose header was damaged.
+#: The errors that numpy raises for files with a damaged header.
 _UNREADABLE = (OSError, ValueError, TypeError, OverflowError, EOFError, SyntaxError, MemoryError)
 MOVE_CACHE = "set data.cache_dir or the environment's CONVFLEET_CACHE to a writable folder with enough space"
 
 
 def cannot_write(folder: Path, exc: OSError) -> DataError:
-    """Returns the error of a cache that cannot be written."""
+    """Returns the error for a cache that cannot be written."""
     reason = "the disk is full" if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else exc.strerror or str(exc)
     return DataError(f"data.cache_dir: cannot write to {folder}: {reason}; {MOVE_CACHE}")
 
 
 def demand_space(folder: Path, *, needed_bytes: int, what: str = "decoded") -> None:
-    """Refuses to start what the disk has no room for."""
+    """Raises DataError if the disk has too little free space."""
     free = shutil.disk_usage(folder).free
     if needed_bytes > free:
         raise DataError(
@@ -43,10 +43,10 @@ def demand_space(folder: Path, *, needed_bytes: int, what: str = "decoded") -> N
 def write_array(path: Path, *, batches: Iterable[Array], dtype: Any, shape: tuple[int | None, ...]) -> dict[str, Any]:
     """Writes batches one after the other as one .npy file and returns its record for the manifest.
 
-    Written sequentially, never through a memory map: on a full disk that would kill the process.
+    The file is written sequentially, never through a memory map, which on a full disk would kill the process.
 
     Args:
-        shape: Of all batches together; None first: as many rows as come.
+        shape: The shape of all batches together; None as its first number: any number of rows.
     """
     digest = hashlib.sha256()
     rows = 0
@@ -66,7 +66,7 @@ def write_array(path: Path, *, batches: Iterable[Array], dtype: Any, shape: tupl
                 raise cannot_write(path.parent, exc) from exc
         try:
             if shape[0] is None:
-                # numpy leaves room in the header for any number of rows.
+                # numpy's header has space for any number of rows.
                 file.seek(0)
                 _write_header(file, dtype=dtype, shape=(rows, *shape[1:]))
             file.flush()
@@ -122,7 +122,7 @@ def read_manifest(folder: Path, *, verify: bool = False) -> dict[str, Any]:
 
 
 def load_array(folder: Path, name: str, *, manifest: Mapping[str, Any]) -> Array:
-    """Returns an array on the file's own pages: processes that only read it share one copy.
+    """Returns an array on the file's own pages; processes that only read it share one copy.
 
     The map is copy-on-write: a process that writes into it changes its own pages only, never the file.
     """

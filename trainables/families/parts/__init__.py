@@ -1,1 +1,1 @@
-"""What several families share: blocks, inputs, phases, downloads."""
+"""Blocks, inputs, phases and downloads that several families share."""

@@ -12,7 +12,7 @@ from trainables.specs.pixels import PixelScaling
 from trainables.specs.task import Target
 
 POOL_WINDOW = 2
-#: The name of every dropout at the parameter `dropout`'s rate.
+#: The name of every dropout layer whose rate is the parameter `dropout`.
 HEAD_DROPOUT = "head_dropout"
 _OUTPUT_ACTIVATIONS = {"classification": "softmax", "multilabel": "sigmoid", "regression": "linear"}
 
@@ -20,7 +20,7 @@ _OUTPUT_ACTIVATIONS = {"classification": "softmax", "multilabel": "sigmoid", "re
 def scaled_input(
     input_shape: tuple[int, int, int], scaling: PixelScaling | None = None
 ) -> list[keras.KerasTensor | layers.Layer]:
-    """Returns the two layers that every family starts with: the input of 0-255 and its scaling, by default to 0-1."""
+    """Returns the first two layers of every family: the input of 0-255 and its scaling, by default to 0-1."""
     scaling = scaling or PixelScaling()
     scale = layers.Rescaling(scaling.scale, offset=scaling.offset, dtype="float32", name="scale")
     return [keras.Input(shape=input_shape, name="image"), scale]
@@ -84,8 +84,8 @@ def l2_penalty(weight: float) -> keras.regularizers.Regularizer | None:
 def batch_normalisation() -> layers.Layer:
     """Returns batch normalisation whose averages follow within tens of steps, as He et al. 2015 train with.
 
-    Keras's own momentum of 0.99 needs hundreds: early epochs on small data would be judged by stale averages, and
-    early stopping would end good variants.
+    Keras's own momentum of 0.99 needs hundreds of steps: early epochs on small data would be validated with stale
+    averages, and early stopping would end good variants.
     """
     return layers.BatchNormalization(momentum=0.9)
 
@@ -114,9 +114,9 @@ def head_dropout(rate: float) -> list[layers.Layer]:
 
 
 def dropped_by_image(features: keras.KerasTensor, *, rate: float) -> keras.KerasTensor:
-    """Returns the features, of which training drops all for that share of the images and scales up the rest.
+    """Returns the features; training zeroes them for this share of the images and scales up the others.
 
-    Keras's own dropout with one draw an image, so that a saved model needs no code of ours.
+    The layer is Keras's own dropout with one draw an image, so that a saved model loads without this package.
     Source: Huang et al. 2016, "Deep Networks with Stochastic Depth", arXiv:1603.09382.
     """
     return layers.Dropout(rate, noise_shape=(None, 1, 1, 1))(features)
@@ -136,10 +136,10 @@ def pooling_layer(kind: str, *, padding: str) -> layers.Layer:
 def output_layer(
     target: Target, *, name: str | None = None, penalty: keras.regularizers.Regularizer | None = None
 ) -> layers.Layer:
-    """Returns the last layer of a target's head, in float32 whatever the precision before it.
+    """Returns the last layer of a target's head, in float32 under every precision.
 
     Args:
-        name: None: what it puts out, `probabilities` or `values`.
+        name: The layer's name; None: `probabilities` or `values`, by the target's kind.
     """
     return layers.Dense(
         target.size,
@@ -151,7 +151,7 @@ def output_layer(
 
 
 def filters_of(position: int, *, first: int, growth: float) -> int:
-    """Returns the filters of block `position` (from 0): first x growth^position, at least 1.
+    """Returns the filters of block `position`, counted from 0: first x growth^position, at least 1.
 
     >>> [filters_of(block, first=16, growth=2.0) for block in range(4)]
     [16, 32, 64, 128]
@@ -160,13 +160,13 @@ def filters_of(position: int, *, first: int, growth: float) -> int:
 
 
 def one_a_block(values: Any, *, name: str, num_blocks: int) -> tuple[Any, ...]:
-    """Returns a parameter's value for each block, whether it was given once or as a list.
+    """Returns a parameter's value for each block, from one value for all or a list.
 
     >>> one_a_block(3, name="kernel_size", num_blocks=2), one_a_block((5, 3), name="kernel_size", num_blocks=2)
     ((3, 3), (5, 3))
 
     Raises:
-        InfeasibleError: If a list is not as long as there are blocks.
+        InfeasibleError: If a list's length is not the number of blocks.
     """
     if not isinstance(values, list | tuple):
         return (values,) * num_blocks
@@ -187,7 +187,7 @@ def size_after(  # noqa: PLR0913 - one convolution's own arguments
     (6, 6)
 
     Raises:
-        InfeasibleError: If the window does not fit any more.
+        InfeasibleError: If the window is larger than the image.
     """
     if padding == "same":
         return (-(-size[0] // stride), -(-size[1] // stride))
@@ -210,9 +210,9 @@ def _initializer_for(activation: str) -> str:
 
 @contextmanager
 def without_penalties(model: keras.Model) -> Iterator[None]:
-    """Makes what is traced meanwhile leave out the penalties on weights, such as L2.
+    """Leaves the penalties on weights, such as L2, out of functions traced in this context.
 
-    Validation uses it: a loss with penalties says nothing about images, and cannot be compared between variants.
+    Validation uses it, because losses with different penalties cannot be compared between variants.
     """
     penalties = [(weight, weight.regularizer) for weight in model.trainable_weights]
     try:

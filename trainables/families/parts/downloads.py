@@ -1,4 +1,4 @@
-"""Weights that Keras downloads: where they lie, and errors that say what to do."""
+"""Names the folder of weights that Keras downloads, and explains failed downloads."""
 
 import os
 import socket
@@ -13,17 +13,17 @@ from filelock import FileLock
 
 from trainables.errors import DataError
 
-#: Seconds without a single byte after which a download is given up: a network that swallows packets never says so.
+#: A download fails after this many seconds without a byte: a network that drops packets reports no error.
 TIMEOUT_SECONDS = 20.0
 
 
 @contextmanager
 def explained_downloads(backbone: str) -> Iterator[None]:
-    """Makes a download that Keras begins meanwhile end in bounded time, one at a time, and fail in words."""
-    # Late: this module is also the driver's.
+    """Bounds the time of Keras's downloads in this context, runs one at a time, and explains their errors."""
+    # Late: the driver imports this module too.
     import keras
 
-    # The function's own module: the applications look it up there at each call.
+    # The module that defines the function: the applications look it up in this module at each call.
     owner: Any = sys.modules[keras.utils.get_file.__module__]
     original, timeout = owner.get_file, socket.getdefaulttimeout()
 
@@ -48,7 +48,7 @@ def explained_downloads(backbone: str) -> Iterator[None]:
 
 
 def keras_models() -> Path:
-    """Returns the folder that Keras keeps downloaded weights in: a temporary one where its own cannot be written."""
+    """Returns Keras's folder of downloaded weights: a temporary one where its own cannot be written."""
     home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
     # The rule of Keras's get_file.
     return (home if os.access(home, os.W_OK) else Path(tempfile.gettempdir()) / ".keras") / "models"

@@ -1,4 +1,4 @@
-"""From an augmented batch to what Keras's train_step and test_step take, and from a model's outputs back to targets."""
+"""Turns an augmented batch into arguments of Keras's train_step and test_step, and values by target into Keras's."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,10 +9,10 @@ from trainables.specs.task import Task
 
 
 def model_inputs(images: Any, *, task: Task) -> Any:
-    """Returns stored images as the model takes them: one tensor, or one by input name.
+    """Returns stored images as the model takes them: one tensor, or a dictionary of them by input name.
 
     Args:
-        images: (batch, height, width, channels), those of several inputs side by side in the channels.
+        images: (batch, height, width, channels); the images of several inputs are side by side in the channels.
     """
     if len(task.inputs) == 1:
         return images
@@ -34,5 +34,5 @@ def example_data(task: Task, *, count: int) -> tuple[Any, Any]:
 
 
 def by_target(values: Mapping[str, Any], *, task: Task) -> Any:
-    """Returns a value by target as Keras wants it: alone where there is one target."""
+    """Returns values by target as Keras takes them: the lone value of a task with one target."""
     return values[task.targets[0].name] if task.has_one_target else {t.name: values[t.name] for t in task.targets}

@@ -1,8 +1,8 @@
-"""Phases of a training: epochs in a row in which the same layers learn, at learning rates of their own.
+"""Phases of a training: consecutive epochs in which the same layers learn, each with its own learning rate.
 
-Entering a phase, the model is compiled anew, as Keras's guide on transfer learning does: the optimizer is fresh, its
-schedule and running averages of weights begin anew and see the epochs of the phase alone, and gradients that
-accumulation left over are dropped. So what a training does follows from its variant and the epoch alone.
+At the start of a phase the model is compiled again, as in Keras's guide on transfer learning: the optimizer is new, its
+schedule and running averages of weights see the epochs of this phase alone, and gradients that accumulation left over
+are dropped. A training therefore depends on its variant and the epoch alone.
 """
 
 import math
@@ -12,17 +12,17 @@ from typing import Any
 
 
 def _as_built(model: Any) -> None:
-    """Leaves the choice of what learns to the model."""
+    """Leaves the model's trainable layers as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
-    """Some epochs of a training.
+    """Consecutive epochs of a training in which the same layers learn.
 
     Args:
-        first_epoch: From 1.
-        learning_rate_share: Factor on the variant's learning rate.
-        prepare: Decides in place which layers of a model learn, whatever learned before.
+        first_epoch: The phase's first epoch, counted from 1.
+        learning_rate_share: The factor on the variant's learning rate.
+        prepare: Sets in place which layers of a model learn, whichever learned before.
     """
 
     first_epoch: int = 1
@@ -30,7 +30,7 @@ class Phase:
     prepare: Callable[[Any], None] = _as_built
 
     def params(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the variant's parameters as they count in this phase.
+        """Returns the variant's parameters with the learning rate of this phase.
 
         >>> Phase(learning_rate_share=0.5).params({"learning_rate": 0.1})
         {'learning_rate': 0.05}
@@ -39,7 +39,7 @@ class Phase:
 
 
 def most_trained(phases: Sequence[Phase], model: Any, *, current: Phase) -> int:
-    """Returns how many numbers learn in the phase in which the most do; the model stays in its current phase."""
+    """Returns the most trainable numbers that any phase has; the model stays in its current phase."""
     counts = []
     for phase in phases:
         phase.prepare(model)
@@ -49,14 +49,14 @@ def most_trained(phases: Sequence[Phase], model: Any, *, current: Phase) -> int:
 
 
 def phase_at(phases: Sequence[Phase], epoch: int, *, max_epochs: int) -> tuple[Phase, int]:
-    """Returns the phase of an epoch, and how many epochs the phase has.
+    """Returns the phase of an epoch, and the number of epochs in the phase.
 
     >>> phase, num_epochs = phase_at([Phase(), Phase(first_epoch=3)], 3, max_epochs=9)
     >>> phase.first_epoch, num_epochs
     (3, 7)
 
     Args:
-        phases: By their first epochs, the first of which is 1.
+        phases: In the order of their first epochs, the first of which is 1.
     """
     number = max(position for position, phase in enumerate(phases) if phase.first_epoch <= max(1, epoch))
     end = phases[number + 1].first_epoch if number + 1 < len(phases) else max_epochs + 1
