@@ -21,6 +21,7 @@ GENERATORS = (
     "families",
     "failure-kinds",
     "family-parameters",
+    "findings",
     "modules",
     "python-api",
     "record-kinds",

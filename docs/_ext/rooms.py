@@ -9,15 +9,20 @@ from types import ModuleType
 from docstrings import code, require, table
 
 _ROOT = Path(__file__).parents[2]
-_LAWS = _ROOT / "tests" / "laws" / "test_architecture.py"
+_LAWS = _ROOT / "tests" / "laws"
 
 
 def markdown(argument: str) -> str:
-    """Returns one table a package, its rooms from the ground up; with `doors`, where heavy libraries may go."""
+    """Returns one table a package, its rooms from the ground up; `doors` and `private` have tables of their own."""
     if argument == "doors":
         return table(
             ["library", "rooms and files that may import it"],
             ([code(library), ", ".join(map(code, places))] for library, places in laws().DOORS.items()),
+        )
+    if argument == "private":
+        return table(
+            ["file", "uses what is private in"],
+            ([code(path), version] for path, (_, version) in laws("test_private_parts").FILES.items()),
         )
     parts = []
     for package, order in laws().ORDER.items():
@@ -32,13 +37,13 @@ def markdown(argument: str) -> str:
     return "\n\n".join(parts)
 
 
-def laws() -> ModuleType:
-    """Returns the architecture test as a module, for its ORDER and DOORS."""
-    name = "_architecture_laws"
+def laws(file: str = "test_architecture") -> ModuleType:
+    """Returns a test of the laws as a module, for the tables that it enforces."""
+    name = f"_laws_{file}"
     if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, _LAWS)
+        spec = importlib.util.spec_from_file_location(name, _LAWS / f"{file}.py")
         if spec is None or spec.loader is None:
-            raise ValueError(f"{_LAWS}: cannot be read")
+            raise ValueError(f"{file}: cannot be read")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)

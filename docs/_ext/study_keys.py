@@ -34,7 +34,11 @@ def markdown(argument: str) -> str:
     for path, model in sections(StudySpec, path=""):
         if path == "space":
             rows = [[code(f"space.{key}"), _SPACE[key][0], "", _SPACE[key][1]] for key in KEYS]
-            parts += ["## `space`", "What may vary. See [domains and conditions](#domains-and-conditions).", _table(rows)]
+            parts += [
+                "## `space`",
+                "What may vary. See [domains and conditions](#domains-and-conditions).",
+                _table(rows),
+            ]
         else:
             parts += [f"## `{path}`", first_line(model), keys_table(model, path=f"{path}.")]
     return "\n\n".join(parts)
