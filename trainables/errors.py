@@ -1,14 +1,14 @@
 """The errors of this package.
 
 TrainingError
-├── DataError           the data cannot be used; the message says what is wrong with it, where, and how to mend it
+├── DataError           the data cannot be used; the message says what is wrong with it, where, and the fix
 ├── InfeasibleError     the variant cannot be built or fitted to these images; nothing was trained
 ├── DivergedError       the loss is no longer a finite number
 ├── MicroBatchError     batches cannot be trained in smaller pieces
 ├── UserCodeError       a user's own function failed, or returned what is no model of the task
 ├── CheckpointError     a checkpoint is missing, torn or belongs to another variant
-├── ModelExportError    a model cannot be written, or answers otherwise than its checkpoint
-└── RemoteError         storage elsewhere does not do what it is asked
+├── ModelExportError    a model cannot be written, or predicts otherwise than its checkpoint
+└── RemoteError         remote storage does not answer or refuses
 """
 
 
@@ -17,26 +17,26 @@ class TrainingError(Exception):
 
 
 class DataError(TrainingError):
-    """Says what is wrong with the data, where, and how to mend it, in one message."""
+    """Data that cannot be used; the message says what is wrong with it, where, and the fix."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
 
 
 class InfeasibleError(TrainingError):
-    """A variant that cannot be built for these images, said before a step is spent."""
+    """A variant that cannot be built for these images; it was not trained for a step."""
 
 
 class DivergedError(TrainingError):
-    """A loss that is not a finite number any more."""
+    """A loss that is no longer a finite number."""
 
 
 class MicroBatchError(TrainingError):
-    """A model whose training step cannot be taken in pieces; the message says why."""
+    """A model whose batches cannot be trained in smaller pieces; the message says why."""
 
 
 class UserCodeError(TrainingError):
-    """A user's own code that failed; the message's first line says all, the user's lines may follow."""
+    """A user's own code that failed; the message's first line is complete, the user's lines may follow."""
 
 
 class CheckpointError(TrainingError):
@@ -48,7 +48,7 @@ class ModelExportError(TrainingError):
 
 
 class RemoteError(TrainingError):
-    """Storage elsewhere that does not answer or refuses.
+    """Remote storage that does not answer or refuses.
 
     Args:
         message: Where, and what it says.

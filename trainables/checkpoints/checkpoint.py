@@ -1,8 +1,8 @@
 """Checkpoints: all that a trial needs to go on exactly where it was.
 
-A checkpoint is a folder `epoch-0003/` with `state.safetensors` (arrays only), `history.json` (the reports up to there)
-and `manifest.json` (sizes and sha256 of both). It is written under a temporary name, the manifest last, and renamed
-when whole; `drafts` has how.
+A checkpoint is a folder `epoch-0003/` with `state.safetensors` (arrays only), `history.json` (the reports up to this
+epoch) and `manifest.json` (sizes and sha256 of both). It is written under a temporary name, the manifest last, and
+renamed when whole, by `files/folders`.
 """
 
 import json
@@ -35,7 +35,7 @@ _STATE = "state.safetensors"
 _HISTORY = "history.json"
 _PREFIX = "epoch-"
 
-#: Is told the epoch of a checkpoint that cannot be used, and why, in words.
+#: Takes the epoch of a checkpoint that cannot be used, and why, in words.
 OnInvalid = Callable[[int, str], None]
 
 
@@ -44,8 +44,8 @@ class Checkpoint:
     """A trial's state after an epoch.
 
     Args:
-        variant_id: Of which variant.
-        state: Arrays by name, as `Training.state` gives them.
+        variant_id: The trial's variant.
+        state: Arrays by name, as `Training.state` returns them.
         history: The reports of all epochs up to this one.
         num_micro_batches: Pieces that each batch is trained in.
     """
@@ -89,7 +89,7 @@ def save_checkpoint(trial_folder: Path, checkpoint: Checkpoint, *, is_durable: b
     """Writes a checkpoint, whole or not at all, and returns its folder.
 
     Args:
-        is_durable: Whether a power loss leaves it, once this has returned.
+        is_durable: Whether it outlives a power loss after this function has returned.
     """
     folder = checkpoint_folder(trial_folder, epoch=checkpoint.epoch)
     draft = begin_draft(folder, checkpoint.state, is_durable=is_durable)
@@ -97,7 +97,7 @@ def save_checkpoint(trial_folder: Path, checkpoint: Checkpoint, *, is_durable: b
 
 
 def begin_draft(folder: Path, state: Mapping[str, np.ndarray], *, is_durable: bool) -> Draft:
-    """Writes the arrays of a checkpoint that is to be at `folder`, after clearing away what killed saves left."""
+    """Writes the arrays of a checkpoint for `folder`, after deleting the drafts of killed processes."""
     remove_abandoned(folder.parent)
     draft = new_draft(folder)
     try:
@@ -111,7 +111,7 @@ def begin_draft(folder: Path, state: Mapping[str, np.ndarray], *, is_durable: bo
 def finish_draft(folder: Path, checkpoint: Checkpoint, *, draft: Draft, is_durable: bool) -> Path:
     """Writes the rest of a checkpoint, moves it to `folder` and returns that.
 
-    What was at `folder` before is found there until the new one is.
+    A checkpoint that is at `folder` stays readable until the new one takes its place.
     """
     reports = [report.to_json() for report in checkpoint.history]
     history = json.dumps({"num_micro_batches": checkpoint.num_micro_batches, "reports": reports}).encode()
@@ -138,7 +138,7 @@ def load_checkpoint(folder: Path, *, variant_id: str) -> Checkpoint:
     """Returns a checkpoint after verifying every byte of it.
 
     Raises:
-        CheckpointError: If it is missing, damaged, or of another variant.
+        CheckpointError: It is missing, damaged, or of another variant.
     """
     place = existing(folder)
     try:
@@ -173,7 +173,7 @@ def newest_checkpoint(trial_folder: Path, *, variant_id: str, on_invalid: OnInva
 def valid_checkpoints(
     trial_folder: Path, *, variant_id: str, on_invalid: OnInvalid | None = None
 ) -> Iterator[Checkpoint]:
-    """Yields the valid checkpoints of a trial, newest first, telling of those passed over."""
+    """Yields the valid checkpoints of a trial, newest first, and reports the others to `on_invalid`."""
     for epoch in reversed(saved_epochs(trial_folder)):
         folder = checkpoint_folder(trial_folder, epoch=epoch)
         try:
@@ -200,7 +200,7 @@ def prune_checkpoints(trial_folder: Path, *, keep: Iterable[int]) -> None:
 
 
 def discard_checkpoint(trial_folder: Path, *, epoch: int) -> None:
-    """Deletes the checkpoint of one epoch; nobody ever meets a part of it."""
+    """Deletes the checkpoint of one epoch; no reader ever sees a part of it."""
     discard(checkpoint_folder(trial_folder, epoch=epoch))
 
 

@@ -1,7 +1,7 @@
 """The fence around a run's checkpoints: workers of an earlier session must not go on writing into a later one's.
 
-A driver that is killed may leave workers behind for a while, on a cluster above all. Every session writes its number
-beside the checkpoints before its first worker starts; a worker that finds a later number than its own ends itself.
+A killed driver may leave workers behind for a while, above all on a cluster. Every session writes its number
+beside the checkpoints before its first worker starts; a worker that reads a later number than its own ends itself.
 """
 
 import logging
@@ -12,6 +12,7 @@ from trainables.files.whole import replace_file
 logger = logging.getLogger(__name__)
 
 _MARKER = ".session"
+_LONGEST_NUMBER = 10
 
 
 def claim(checkpoints: Path, *, session: int) -> None:
@@ -21,7 +22,7 @@ def claim(checkpoints: Path, *, session: int) -> None:
 
 
 def is_superseded(checkpoints: Path, *, session: int) -> bool:
-    """Returns whether a later session than this one has claimed the checkpoints; a damaged marker says nothing."""
+    """Returns whether a later session than this one has claimed the checkpoints; False if the marker is damaged."""
     try:
         text = (checkpoints / _MARKER).read_text(encoding="ascii", errors="replace").strip()
     except OSError:
@@ -30,17 +31,14 @@ def is_superseded(checkpoints: Path, *, session: int) -> bool:
 
 
 def leave_if_superseded(checkpoints: Path, *, session: int) -> None:
-    """Ends this worker if a later session is at work: its trial is in other hands.
+    """Ends this worker if a later session is at work, whose workers have its trial.
 
     Args:
-        session: This worker's; 0 where there is none, as in an export.
+        session: This worker's; 0 for none, as in an export.
 
     Raises:
-        SystemExit: Which ends the worker's process and is no failure of the trial.
+        SystemExit: A later session is; it ends the worker's process and is no failure of the trial.
     """
     if is_superseded(checkpoints, session=session):
         logger.warning("checkpoints=%s session=%d decision=leave", checkpoints, session)
         raise SystemExit(f"{checkpoints}: a later session than {session} is at work")
-
-
-_LONGEST_NUMBER = 10

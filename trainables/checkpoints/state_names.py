@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 
 #: Prefixes of array names in a training's state.
-MODEL, AVERAGE, OPTIMIZER = "model/", "average/", "optimizer/"
+MODEL, AVERAGE, OPTIMIZER, UNTRACKED = "model/", "average/", "optimizer/", "untracked/"
 
 
 def validated_weights(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the model's arrays of a state as validation saw them: averages where there are any.
+    """Returns the model's arrays of a state as validation used them: their averages if the state has averages.
 
     >>> state = {"model/0000": np.zeros(1), "model/0001": np.zeros(1), "average/0001": np.ones(1)}
     >>> {name: float(array[0]) for name, array in validated_weights(state).items()}
@@ -17,7 +17,3 @@ def validated_weights(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """
     names = [name for name in state if name.startswith(MODEL)]
     return {name: state.get(AVERAGE + name.removeprefix(MODEL), state[name]) for name in names}
-
-
-#: Prefix of array names in a training's state.
-UNTRACKED = "untracked/"

@@ -1,7 +1,7 @@
-"""A trial's checkpoints elsewhere: uploaded behind the training, fetched where this node has none or an older one.
+"""A trial's checkpoints in remote storage: uploaded beside the training, fetched if this node has none or an older one.
 
-A checkpoint's manifest is uploaded last and verified after a download, so one that is half there counts as none. Which
-checkpoints are elsewhere already stands beside them in `.elsewhere.json`, by the hash of their manifests.
+A checkpoint's manifest is uploaded last and verified after a download, so an incomplete one counts as none.
+`.elsewhere.json` beside the checkpoints marks those that are uploaded, by the hash of their manifests.
 """
 
 import hashlib
@@ -24,15 +24,15 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINTS = "checkpoints"
 _MARKS = ".elsewhere.json"
-#: Between tries of a fetch without which a trial would begin anew, seconds.
+#: Seconds between tries of a fetch without which a trial would begin anew.
 _RETRY_SECONDS = (1, 2, 4, 8, 15, 30, 30, 30)
 
 
 class CheckpointStore:
-    """The checkpoints of one trial, here and elsewhere.
+    """The checkpoints of one trial, on this node and in remote storage.
 
     Args:
-        remote: The URI of the run; None: kept nowhere else, and nothing here does anything.
+        remote: The URI of the run in remote storage; None: there is none, and no method does anything.
         trial: The trial's name.
         folder: Its folder of checkpoints on this node.
         sleep: Waits so many seconds.
@@ -47,24 +47,24 @@ class CheckpointStore:
         self._sleep = sleep
 
     def fetch(self, *, variant_id: str, is_needed: bool) -> None:
-        """Brings the newest valid checkpoint here if it is newer than what is here.
+        """Downloads the newest valid checkpoint if it is newer than those of this node.
 
         Args:
-            is_needed: Whether the trial has reports already, so that beginning anew would train much again.
+            is_needed: Whether the trial has reports already, which a training from the beginning would repeat.
 
         Raises:
-            OSError: If nothing is here and the storage does not answer, only where it is needed.
+            OSError: One is needed, this node has none, and the storage does not answer.
         """
         if self._remote is None:
             return
-        here = newest_checkpoint(self._folder, variant_id=variant_id)
-        delays = iter(_RETRY_SECONDS if is_needed and here is None else ())
+        newest = newest_checkpoint(self._folder, variant_id=variant_id)
+        delays = iter(_RETRY_SECONDS if is_needed and newest is None else ())
         while True:
             try:
-                self._fetch_newest(variant_id, than=here.epoch if here else 0)
+                self._fetch_newest(variant_id, than=newest.epoch if newest else 0)
             except RemoteError as exc:
                 delay = None if exc.is_lasting else next(delays, None)
-                if delay is None and is_needed and here is None:
+                if delay is None and is_needed and newest is None:
                     raise OSError(f"{self._trial}: its checkpoints cannot be fetched: {exc}") from exc
                 if delay is None:
                     logger.warning('trial=%s decision=go-on-without reason="%s"', self._trial, exc)
@@ -74,77 +74,77 @@ class CheckpointStore:
                 return
 
     def fetch_epoch(self, epoch: int, *, variant_id: str) -> None:
-        """Brings a checkpoint here that is not valid here; nothing happens where there is no place elsewhere.
+        """Downloads a checkpoint that is not valid on this node; does nothing if the run is kept on this node alone.
 
         Raises:
-            CheckpointError: If it is not valid there either, or the storage does not answer.
+            CheckpointError: It is not valid in remote storage either, or the storage does not answer.
         """
         if self._remote is None:
             return
         try:
-            _download(self._there(), self._folder, epoch=epoch, variant_id=variant_id)
+            _download(self._remote_folder(), self._folder, epoch=epoch, variant_id=variant_id)
         except RemoteError as exc:
             raise CheckpointError(f"{checkpoint_folder(self._folder, epoch=epoch)}: is not here, and {exc}") from exc
 
     def changed(self, *, keep: Iterable[int]) -> None:
-        """Begins to upload what was saved here, and to remove there what is neither here nor to keep."""
+        """Begins to upload new checkpoints and to delete remote ones that are neither on this node nor to keep."""
         if self._remote is not None:
             kept = frozenset(keep)
-            UPLOADER.put(str(self._folder), lambda: sync_trial(self._there(), self._folder, keep=kept))
+            UPLOADER.put(str(self._folder), lambda: sync_trial(self._remote_folder(), self._folder, keep=kept))
 
     def wait_for_uploads(self) -> str:
-        """Waits until everything is elsewhere; returns why it is not where the storage does not do its part."""
+        """Waits until all checkpoints are uploaded; returns why they are not if the storage fails, else ""."""
         return UPLOADER.finish_uploads(str(self._folder))
 
-    def _there(self) -> RemoteFolder:
+    def _remote_folder(self) -> RemoteFolder:
         return RemoteFolder.open(self._remote or "").child(CHECKPOINTS).child(self._trial)
 
     def _fetch_newest(self, variant_id: str, *, than: int) -> None:
-        there = self._there()
-        for epoch in reversed(whole_epochs(there.files())):
+        remote = self._remote_folder()
+        for epoch in reversed(whole_epochs(remote.files())):
             if epoch <= than:
                 return
             try:
-                _download(there, self._folder, epoch=epoch, variant_id=variant_id)
+                _download(remote, self._folder, epoch=epoch, variant_id=variant_id)
             except CheckpointError as exc:
                 logger.warning('trial=%s epoch=%d decision=pass-over reason="%s"', self._trial, epoch, exc)
             else:
                 return
 
 
-def sync_trial(there: RemoteFolder, folder: Path, *, keep: frozenset[int]) -> None:
-    """Uploads the checkpoints of a trial that are here only, then removes those that are not wanted any more.
+def sync_trial(remote: RemoteFolder, folder: Path, *, keep: frozenset[int]) -> None:
+    """Uploads the checkpoints of a trial that only this node has, then deletes those that are no longer needed.
 
     Args:
-        keep: Epochs whose checkpoints stay there whether they are here or not.
+        keep: Epochs whose checkpoints stay in remote storage whether this node has them or not.
     """
-    upload_trial(there, folder)
+    upload_trial(remote, folder)
     kept = keep | set(saved_epochs(folder))
     newest = max(kept, default=0)
-    # The manifest first: what is left of a checkpoint without one counts as none.
-    for name in sorted(there.files(), key=lambda name: not name.endswith(MANIFEST)):
-        # Never a newer one: this worker may be one of a driver that is gone, and another goes on with the trial.
+    # The manifest first: a checkpoint without one counts as none.
+    for name in sorted(remote.files(), key=lambda name: not name.endswith(MANIFEST)):
+        # Never a newer one: this worker's driver may be dead, and another worker may go on with the trial.
         if (epoch := _epoch_of(name)) is not None and epoch < newest and epoch not in kept:
-            there.delete(name)
+            remote.delete(name)
 
 
-def upload_trial(there: RemoteFolder, folder: Path, *, known: Container[int] | None = None) -> None:
-    """Uploads the checkpoints of a trial that are here only.
+def upload_trial(remote: RemoteFolder, folder: Path, *, known: Container[int] | None = None) -> None:
+    """Uploads the checkpoints of a trial that only this node has.
 
     Args:
-        known: The epochs that were just seen there; None: the marks are believed.
+        known: The epochs that remote storage was just seen to have; None: the marks decide.
     """
     marks = _marks(folder)
     for epoch in saved_epochs(folder):
         source = checkpoint_folder(folder, epoch=epoch)
         try:
             manifest = (source / MANIFEST).read_bytes()
-            mark = _mark(manifest, there)
+            mark = _mark(manifest, remote)
             if marks.get(source.name) == mark and (known is None or epoch in known):
                 continue
-            _upload(there.child(source.name), source, manifest=manifest)
+            _upload(remote.child(source.name), source, manifest=manifest)
         except FileNotFoundError:
-            continue  # pruned meanwhile: a newer one has taken its place
+            continue  # pruned meanwhile, because a newer one exists
         marks[source.name] = mark
         _write_marks(folder, marks)
 
@@ -164,39 +164,39 @@ def _epoch_of(name: str) -> int | None:
     return int(text) if text.isdecimal() else None
 
 
-def _upload(there: RemoteFolder, source: Path, *, manifest: bytes) -> None:
-    before = there.read(MANIFEST)
+def _upload(remote: RemoteFolder, source: Path, *, manifest: bytes) -> None:
+    before = remote.read(MANIFEST)
     if before == manifest:
         return
     if before is not None:
-        # Another run of this epoch: never its manifest with our files.
-        there.delete(MANIFEST)
+        # Of another run of this epoch: its manifest must never stand beside our files.
+        remote.delete(MANIFEST)
     for path in sorted(source.rglob("*")):
         if path.is_file() and path.name != MANIFEST:
-            there.upload(path, path.relative_to(source).as_posix())
-    there.write(MANIFEST, manifest)
+            remote.upload(path, path.relative_to(source).as_posix())
+    remote.write(MANIFEST, manifest)
 
 
-def _download(there: RemoteFolder, folder: Path, *, epoch: int, variant_id: str) -> None:
-    """Brings a checkpoint here, whole and verified or not at all."""
+def _download(remote: RemoteFolder, folder: Path, *, epoch: int, variant_id: str) -> None:
+    """Downloads a checkpoint, whole and verified or not at all."""
     target = checkpoint_folder(folder, epoch=epoch)
     draft = folder / f".{target.name}.fetched"
     shutil.rmtree(draft, ignore_errors=True)
     try:
-        for name in there.files(target.name):
-            there.download(name, draft / Path(name).relative_to(target.name))
+        for name in remote.files(target.name):
+            remote.download(name, draft / Path(name).relative_to(target.name))
         load_checkpoint(draft, variant_id=variant_id)
         shutil.rmtree(target, ignore_errors=True)
         draft.rename(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    mark = _mark((target / MANIFEST).read_bytes(), there)
+    mark = _mark((target / MANIFEST).read_bytes(), remote)
     _write_marks(folder, {**_marks(folder), target.name: mark})
 
 
-def _mark(manifest: bytes, there: RemoteFolder) -> str:
-    # The place is part of it: a run may be given another one.
-    return hashlib.sha256(shown_uri(there.uri).encode() + manifest).hexdigest()
+def _mark(manifest: bytes, remote: RemoteFolder) -> str:
+    # The URI is part of the mark: a run may get another one.
+    return hashlib.sha256(shown_uri(remote.uri).encode() + manifest).hexdigest()
 
 
 def _marks(folder: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Weights alone: what is left of a checkpoint whose trial will not go on, enough to export its model.
+"""Weights alone: the part of a checkpoint that an export needs, kept of trials that will not go on.
 
 A folder `weights-0007/` has the files of a checkpoint, with the weights that were validated as its only arrays.
 """
@@ -23,7 +23,7 @@ def weights_folder(trial_folder: Path, *, epoch: int) -> Path:
 
 
 def reduced_epochs(trial_folder: Path) -> list[int]:
-    """Returns the epochs of which only the weights are left, or are being made, ascending."""
+    """Returns the epochs of which the weights are kept alone, or are about to be, ascending."""
     names = [name.removeprefix(_PREFIX) for name in names_in_place(trial_folder) if name.startswith(_PREFIX)]
     return sorted({int(name) for name in names if name.isdecimal()})
 
@@ -32,7 +32,7 @@ def reduce_to_weights(trial_folder: Path, *, epoch: int, variant_id: str) -> Pat
     """Replaces a checkpoint by its weights and returns their folder; a kill leaves one of the two, or both.
 
     Raises:
-        CheckpointError: If the checkpoint is damaged; it stays as it is.
+        CheckpointError: The checkpoint is damaged; it stays as it is.
     """
     full, folder = checkpoint_folder(trial_folder, epoch=epoch), weights_folder(trial_folder, epoch=epoch)
     checkpoint = load_checkpoint(full, variant_id=variant_id)
@@ -44,15 +44,15 @@ def reduce_to_weights(trial_folder: Path, *, epoch: int, variant_id: str) -> Pat
 
 
 def load_validated(trial_folder: Path, *, epoch: int, variant_id: str) -> Checkpoint:
-    """Returns an epoch's checkpoint, or its weights alone where only they are left.
+    """Returns an epoch's checkpoint, or its weights alone if only they are left.
 
     Raises:
-        CheckpointError: If there is neither, whole.
+        CheckpointError: Neither is whole.
     """
     try:
         return load_checkpoint(checkpoint_folder(trial_folder, epoch=epoch), variant_id=variant_id)
     except CheckpointError:
-        # Asked second: who reduces a checkpoint deletes it only after its weights are there.
+        # Read second: `reduce_to_weights` deletes a checkpoint only after it has written the weights.
         folder = weights_folder(trial_folder, epoch=epoch)
         if not folder.is_dir():
             raise

@@ -1,4 +1,4 @@
-"""Writes a trial's checkpoints beside its work: the arrays while their epoch is validated, old ones deleted after."""
+"""Writes a trial's checkpoints beside its training: the arrays during validation; deletes old ones afterwards."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -18,8 +18,8 @@ from trainables.checkpoints.checkpoint import (
 )
 from trainables.files.folders import delete_draft
 
-#: What a power loss may cost of a running trial, in seconds of work. Flushing a checkpoint took 20 to 30 ms where it
-#: was measured, as long as an epoch of a tiny network; a killed process needs none of it.
+#: Seconds of work that a power loss may cost a running trial. Flushing a checkpoint took 20 to 30 ms when measured, as
+#: long as an epoch of a tiny network; a killed process loses nothing without it.
 SYNC_SECONDS = 5.0
 #: Smaller states are written in less time than another thread takes to begin.
 BESIDE_BYTES = 1_000_000
@@ -29,7 +29,7 @@ class CheckpointWriter:
     """Writes the checkpoints of one trial, one after another.
 
     Args:
-        trial_folder: Where to.
+        trial_folder: The folder of the trial's checkpoints.
     """
 
     def __init__(self, trial_folder: Path) -> None:
@@ -43,11 +43,11 @@ class CheckpointWriter:
 
     @property
     def pays_to_begin(self) -> bool:
-        """Whether the last checkpoint was large enough to `begin` the next one before validation."""
+        """Whether the last checkpoint was so large that it saves time to `begin` the next one before validation."""
         return self._num_bytes >= BESIDE_BYTES
 
     def begin(self, state: Mapping[str, np.ndarray], *, epoch: int) -> None:
-        """Starts to write the arrays of an epoch that is trained and not validated yet; they must not change."""
+        """Starts to write the arrays of an epoch before it is validated; they must not change meanwhile."""
         self.abandon()
         self._state = state
         self._draft = self._pool.submit(
@@ -58,16 +58,16 @@ class CheckpointWriter:
         """Returns when the checkpoint is on disk, and starts to delete all but those of the epochs to keep.
 
         Args:
-            is_last: Whether the trial ends with it; then nothing is left to do after this.
+            is_last: Whether the trial ends with it; then the deletions are done as well on return.
 
         Raises:
-            OSError: If the disk is full, or the like.
+            OSError: The disk is full, or the like.
         """
         folder = checkpoint_folder(self._folder, epoch=checkpoint.epoch)
         is_durable = is_last or self._is_sync_due()
         draft = self._take_draft()
         if draft is not None and not same_arrays(self._state, checkpoint.state):
-            # Validation changed something, such as the seeds of a user's layer that draws in predictions, too.
+            # Validation changed a variable, such as the seed of a user's layer that draws in predictions as well.
             delete_draft(draft.folder)
             draft = None
         if draft is None:
@@ -82,7 +82,7 @@ class CheckpointWriter:
             self.close()
 
     def abandon(self) -> None:
-        """Gives up what was begun and not finished."""
+        """Deletes the checkpoint that was begun and not finished."""
         with suppress(OSError, ValueError):
             draft = self._take_draft()
             if draft is not None:
@@ -90,7 +90,7 @@ class CheckpointWriter:
         self._state = {}
 
     def close(self) -> None:
-        """Waits for what is under way."""
+        """Deletes a checkpoint that is not finished, and waits for the deletions."""
         self.abandon()
         if self._pruning is not None:
             self._pruning.result()
@@ -116,7 +116,7 @@ def same_arrays(left: Mapping[str, np.ndarray], right: Mapping[str, np.ndarray])
 def _is_same(left: np.ndarray, right: np.ndarray) -> bool:
     if left.shape != right.shape or left.dtype != right.dtype:
         return False
-    # TensorFlow never writes into memory that someone else still holds: the same place means the same bits.
+    # TensorFlow never writes into memory that an array still holds: the same address means the same bits.
     if left.__array_interface__["data"][0] == right.__array_interface__["data"][0]:
         return True
     return np.array_equal(_bits(left), _bits(right))

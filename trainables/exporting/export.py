@@ -1,4 +1,4 @@
-"""The export of one model, inside a worker process; imported there only, because it brings TensorFlow."""
+"""Exports one model inside a worker process; the driver does not import it, because it imports TensorFlow."""
 
 import os
 import shutil
@@ -41,7 +41,7 @@ def export_model(request: ExportRequest) -> ExportResult:
     """Writes one model in all its formats, verified, with its manifest; the folder appears whole.
 
     Raises:
-        ModelExportError: If the checkpoint is damaged or a file does not predict what the checkpoint predicts.
+        ModelExportError: The checkpoint is damaged, or a file does not predict what the checkpoint predicts.
     """
     os.umask(PRIVATE)
     configure_devices(request.worker.device)
@@ -94,7 +94,7 @@ def _load_checkpoint(request: ExportRequest) -> Checkpoint:
     try:
         return load_validated(trial_folder, epoch=request.epoch, variant_id=variant_id)
     except CheckpointError:
-        # Another node or machine may have trained it.
+        # Another node may have trained it.
         store = CheckpointStore(request.worker.remote, trial=request.trial, folder=trial_folder)
         store.fetch_epoch(request.epoch, variant_id=variant_id)
         return load_validated(trial_folder, epoch=request.epoch, variant_id=variant_id)

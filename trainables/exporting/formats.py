@@ -1,4 +1,4 @@
-"""The formats that models are exported in; imported in a worker only, because it brings TensorFlow."""
+"""The formats that models are exported in; imported in workers only, because it imports TensorFlow."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ class Format:
 
     Args:
         file_name: The file's or folder's name in the export.
-        write: Writes a Keras model there.
-        predict: Loads it from there and returns its float32 outputs for float32 images: one array, or one by name,
+        write: Writes a Keras model to a path.
+        predict: Loads it from a path and returns its float32 outputs for float32 images: one array, or one by name,
             as the model takes and gives them.
     """
 

@@ -27,10 +27,10 @@ def restored_model(
 
     Args:
         statistics: Of the training split's pixels.
-        study_dir: Where relative names in the variant start.
+        study_dir: The folder that relative names in the variant start from.
 
     Raises:
-        CheckpointError: If the checkpoint is not of this variant.
+        CheckpointError: The checkpoint is not of this variant.
     """
     model = fresh_model(variant, task=task, statistics=statistics, study_dir=study_dir)
     assign(model_variables(model), validated_weights(checkpoint.state), variant=variant)
@@ -38,7 +38,7 @@ def restored_model(
 
 
 def compile_for_sharing(model: keras.Model, *, task: Task) -> None:
-    """Compiles the model in place with nothing but Keras's own parts: a file of it loads without this package."""
+    """Compiles the model in place with Keras's own losses and metrics: a file of it loads without this package."""
     losses = {target.name: _SHARED_LOSSES[target.kind]() for target in task.targets}
     metrics = {target.name: [_SHARED_METRICS[target.kind]()] for target in task.targets}
     weights = {target.name: target.weight for target in task.targets}

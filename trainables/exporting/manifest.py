@@ -1,4 +1,4 @@
-"""The manifest of an export: all that someone needs who has only the export's folder."""
+"""The manifest of an export: what a user needs who has only the export's folder."""
 
 import json
 import time

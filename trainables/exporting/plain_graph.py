@@ -14,10 +14,10 @@ from trainables.specs.task import Task
 def plain_model(model: keras.Model, task: Task) -> keras.Model:
     """Returns the model itself if it is made of Keras's own layers only, else a graph of its sublayers.
 
-    The graph shares the weights that predictions depend on: what acts in training only, such as an auxiliary
-    classifier, is not in it. Each layer of another class that owns no weights itself is replaced by what its `call`
+    The graph shares the weights that predictions depend on: layers that act in training only, such as an auxiliary
+    classifier, are left out. Each layer of another class that owns no weights itself is replaced by what its `call`
     does with Keras's layers and `keras.ops`. Where that is not possible, the layer, or the whole model, stays as it is:
-    see `foreign_parts`.
+    `foreign_parts` returns it.
     """
     if not _is_foreign(model):
         return model
@@ -32,7 +32,7 @@ def plain_model(model: keras.Model, task: Task) -> keras.Model:
 
 
 def foreign_parts(model: keras.Model) -> list[str]:
-    """Returns what of a model plain Keras cannot load, such as `my_nets.Gate`, sorted; nothing if it can.
+    """Returns the parts of a model that plain Keras cannot load, such as `my_nets.Gate`, sorted.
 
     These are layers, functions and other objects of a user's, and lambdas.
     """
@@ -62,7 +62,7 @@ def _opened(model: keras.Model) -> Iterator[None]:
     def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
         return layer.call(*args, **kwargs) if id(layer) in opened else close(layer, *args, **kwargs)
 
-    # On the class, because the users' own code calls its layers, and Python looks for __call__ nowhere else.
+    # On the class, because users' code calls its layers, and Python looks up __call__ on the class alone.
     layers.Layer.__call__ = call
     try:
         yield

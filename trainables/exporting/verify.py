@@ -1,4 +1,4 @@
-"""Whether an exported file predicts what its checkpoint predicts; numpy only."""
+"""Checks that an exported file predicts what its checkpoint predicts; numpy only."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 from trainables.errors import ModelExportError
 
-#: Outputs may differ by this much, those beyond 1 by this share: another graph may add up in another order.
+#: The largest allowed difference of outputs, a share of those beyond 1: another graph may add up in another order.
 TOLERANCE = 1e-5
 
 

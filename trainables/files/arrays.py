@@ -1,4 +1,4 @@
-"""Arrays by name in one file: names, types and places in a JSON header, then plain bytes, so nothing can be unpickled.
+"""Arrays by name in one file: a JSON header with names, types and places, then plain bytes; nothing is unpickled.
 
 The layout is that of safetensors (https://github.com/huggingface/safetensors#format): eight bytes with the header's
 length, the header, the arrays in its order. Written and hashed in one pass: against `np.savez`, whose zip needs a
@@ -41,10 +41,10 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], *, is_durable: bo
     """Writes a new file and returns its size and sha256.
 
     Args:
-        is_durable: Whether it is on the disk, not only with the operating system, when this returns.
+        is_durable: Whether the file is flushed to the disk before this function returns.
 
     Raises:
-        ValueError: For an array of Python objects, or another type that is no number.
+        ValueError: An array is of Python objects, or of another type that is no number.
     """
     header = _header(arrays)
     digest, size = hashlib.sha256(), 0
@@ -63,7 +63,7 @@ def read_arrays(path: Path, *, fingerprint: Mapping[str, Any]) -> dict[str, np.n
     """Returns the arrays of a file, not writable, after verifying every byte.
 
     Raises:
-        ValueError: If the file is not the one of the fingerprint, or holds anything but arrays.
+        ValueError: The file is not the one of the fingerprint, or holds anything but arrays.
     """
     data = path.read_bytes()
     if fingerprint_of(data) != fingerprint:
@@ -104,7 +104,7 @@ def _dtype(code: str) -> np.dtype[Any]:
     if code not in _NAMES:
         raise ValueError(f"type {code!r} is not known")
     if _NAMES[code] == "bfloat16":
-        # Late: NumPy knows bfloat16 only through this package, which TensorFlow brings.
+        # Late: NumPy has bfloat16 only through this package, which TensorFlow installs.
         import ml_dtypes
 
         return np.dtype(ml_dtypes.bfloat16)

@@ -1,7 +1,7 @@
-"""Folders that appear whole: made under a hidden name, renamed into place, and replaced without a moment of nothing.
+"""Folders that appear whole: made under a hidden name, renamed into place, and replaced without a gap.
 
-Files that a power loss would leave empty are flushed to the disk where `is_durable` asks for it; a killed process loses
-nothing that it has written, flushed or not.
+With `is_durable`, files that a power loss would leave empty are flushed to the disk; a killed process loses nothing
+that it has written, flushed or not.
 """
 
 import itertools
@@ -13,13 +13,13 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-#: A draft of another machine counts as left behind after so long; whether its process lives cannot be asked from here.
+#: A draft of another machine counts as abandoned after so long: this machine cannot see whether its process lives.
 STRANGER_SECONDS = 600.0
 _ATTEMPTS = 3
 _DRAFT = re.compile(r"\..+@(?P<host>.+)\.(?P<pid>\d+)\.\d+\.tmp")
 _REPLACED = ".replaced"
 _numbers = itertools.count()
-#: Names that this process has given: a container's next life may have the same process number.
+#: Names that this process has given: a restarted container may have the same process number.
 _own: set[str] = set()
 
 
@@ -40,7 +40,7 @@ def write_new(path: Path, content: bytes, *, is_durable: bool) -> None:
 
 
 def put_in_place(draft: Path, target: Path, *, is_durable: bool) -> None:
-    """Renames a finished draft to its target; what was there is found by `existing` until then, and deleted after."""
+    """Renames a finished draft to its target; an old folder stays readable until then and is deleted afterwards."""
     aside = _aside(target)
     for _ in range(_ATTEMPTS):
         try:
@@ -49,8 +49,8 @@ def put_in_place(draft: Path, target: Path, *, is_durable: bool) -> None:
         except OSError:
             if not os.path.lexists(target):
                 raise
-        # Something is there already. A kill between the two renames leaves the old one where `existing` finds it. A
-        # worker that was taken for dead may do the same at this moment: then it is tried again.
+        # The target exists already. A kill between the two renames leaves the old folder where `existing` finds it. A
+        # worker that was taken for dead may do the same at this moment; hence several attempts.
         with suppress(OSError):
             _delete(aside)
             target.rename(aside)
@@ -64,7 +64,7 @@ def put_in_place(draft: Path, target: Path, *, is_durable: bool) -> None:
 
 
 def existing(target: Path) -> Path:
-    """Returns where a target's content is: there, or aside while it is being replaced."""
+    """Returns where a target's content is: at the target, or at a hidden name while it is being replaced."""
     aside = _aside(target)
     return aside if not target.is_dir() and aside.is_dir() else target
 
@@ -82,7 +82,7 @@ def names_in_place(folder: Path) -> list[str]:
 
 
 def delete_draft(draft: Path) -> None:
-    """Deletes a draft that will not be finished."""
+    """Deletes a draft that its process will not finish."""
     _delete(draft)
     _own.discard(draft.name)
 
@@ -90,7 +90,7 @@ def delete_draft(draft: Path) -> None:
 def discard(target: Path) -> None:
     """Deletes a folder that was put in place; a kill leaves it whole, or a draft for `remove_abandoned`."""
     for place in (_aside(target), target):
-        # Renamed first, so that nobody meets it with half of its files.
+        # Renamed first, so that no reader sees it with half of its files.
         hidden = _hidden(target)
         with suppress(OSError):
             place.rename(hidden)
@@ -98,7 +98,7 @@ def discard(target: Path) -> None:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Deletes the drafts in a folder that no living process is at work on."""
+    """Deletes the drafts in a folder that no living process is writing."""
     try:
         with os.scandir(folder) as entries:
             drafts = [Path(entry.path) for entry in entries if entry.name.startswith(".")]

@@ -12,10 +12,10 @@ from trainables.errors import RemoteError
 from trainables.files.uris import child_uri, shown_uri
 
 _PART_BYTES = 8 * 2**20
-#: File systems where a file being written is seen half; objects of the others appear whole.
+#: File systems that show a file while it is being written; on the others objects appear whole.
 _SHOWS_DRAFTS = ("local", "hdfs")
 _DRAFT = ".part"
-#: What another try will not mend.
+#: Causes that another try does not remove.
 _LASTING = (
     "NO_SUCH_BUCKET",
     "ACCESS_DENIED",
@@ -37,7 +37,7 @@ class RemoteFile:
 
     Args:
         size_bytes: Its size.
-        changed_at: By the storage's own clock, seconds since 1970; 0 where it does not say.
+        changed_at: By the storage's own clock, seconds since 1970; 0 if the storage has none.
     """
 
     size_bytes: int
@@ -47,7 +47,7 @@ class RemoteFile:
 class RemoteFolder:
     """A folder in a file system of pyarrow's; names below it are paths with slashes.
 
-    Every method raises RemoteError if the storage does not do what it is asked.
+    Every method raises RemoteError if the storage does not answer or refuses.
 
     Args:
         filesystem: One of pyarrow.fs.
@@ -66,7 +66,7 @@ class RemoteFolder:
         """Returns the folder that a URI names; it need not exist yet.
 
         Raises:
-            RemoteError: If this pyarrow cannot open such a URI.
+            RemoteError: This pyarrow cannot open such a URI.
         """
         with _remote_errors(uri):
             filesystem, path = _from_uri(_with_single_requests(uri))
@@ -77,7 +77,7 @@ class RemoteFolder:
         return RemoteFolder(self._filesystem, f"{self._path}/{name}", uri=child_uri(self.uri, name))
 
     def read(self, name: str) -> bytes | None:
-        """Returns what is in a file; None if there is none."""
+        """Returns a file's content; None if there is no such file."""
         with _remote_errors(self.uri, name):
             try:
                 with self._filesystem.open_input_stream(self._at(name)) as stream:
@@ -95,7 +95,7 @@ class RemoteFolder:
         """Copies a local file into the folder, where it appears whole.
 
         Raises:
-            OSError: If the local file cannot be read.
+            OSError: The local file cannot be read.
         """
         with source.open("rb") as file, _remote_errors(self.uri, name), self._whole(name) as stream:
             while data := file.read(_PART_BYTES):
@@ -105,7 +105,7 @@ class RemoteFolder:
         """Copies a file of the folder to this machine.
 
         Raises:
-            OSError: If the local file cannot be written.
+            OSError: The local file cannot be written.
         """
         target.parent.mkdir(parents=True, exist_ok=True)
         with _remote_errors(self.uri, name):
@@ -194,7 +194,7 @@ def _with_single_requests(uri: str) -> str:
 
 @contextmanager
 def _remote_errors(uri: str, name: str = "") -> Iterator[None]:
-    """Turns whatever pyarrow raises into a RemoteError that says where."""
+    """Turns errors of pyarrow into a RemoteError with the URI."""
     try:
         yield
     except (OSError, ValueError, NotImplementedError) as exc:  # pyarrow's own errors are of these kinds

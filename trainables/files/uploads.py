@@ -1,4 +1,4 @@
-"""Uploads behind the training: one thread a process, which tries again until they succeed."""
+"""Uploads beside the training: one thread a process, which retries until they succeed."""
 
 import logging
 import threading
@@ -8,28 +8,28 @@ from collections.abc import Callable
 logger = logging.getLogger(__name__)
 
 _FIRST_DELAY_SECONDS, _LONGEST_DELAY_SECONDS = 1.0, 60.0
-#: The longest that a trial waits for an upload that makes no progress and does not fail either.
+#: The longest wait of a trial for an upload that neither ends nor fails.
 _LONGEST_WAIT_SECONDS = 600.0
 
 
 class Uploader:
-    """Does what is due, in order, on a thread that starts with the first.
+    """Runs functions in order on a thread, which starts with the first of them.
 
     Args:
-        sleep: Waits so many seconds.
+        sleep: Waits that many seconds.
     """
 
     def __init__(self, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._sleep = sleep
-        #: Guards what follows, and tells of every change.
+        #: Guards the attributes below, and is notified of every change to them.
         self._changes = threading.Condition()
         self._due: dict[str, Callable[[], None]] = {}
-        #: Why the last try failed; empty where it did not.
+        #: Why the last try failed; empty if it did not.
         self._failure = ""
         self._thread: threading.Thread | None = None
 
     def put(self, key: str, work: Callable[[], None]) -> None:
-        """Takes work on; it replaces what is due under the same key."""
+        """Queues a function, in place of one that waits under the same key."""
         with self._changes:
             self._due[key] = work
             self._changes.notify_all()
@@ -38,7 +38,7 @@ class Uploader:
                 self._thread.start()
 
     def finish_uploads(self, key: str) -> str:
-        """Waits until nothing is due under a key or a try failed; returns why it failed, else an empty text."""
+        """Waits until nothing is queued under a key or a try fails; returns why it failed, else an empty text."""
         with self._changes:
             self._changes.wait_for(lambda: key not in self._due or self._failure, timeout=_LONGEST_WAIT_SECONDS)
             if key not in self._due:
@@ -66,10 +66,10 @@ class Uploader:
 def _try(work: Callable[[], None]) -> str:
     try:
         work()
-    except Exception as exc:  # noqa: BLE001 - whatever is wrong with an upload, trials go on and are told
+    except Exception as exc:  # noqa: BLE001 - whatever is wrong with an upload, trials go on and note it
         return str(exc) or type(exc).__name__
     return ""
 
 
-#: Of this process.
+#: The uploader of this process.
 UPLOADER = Uploader()

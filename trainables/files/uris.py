@@ -1,8 +1,8 @@
-"""Where runs are kept elsewhere: URIs such as s3://bucket/runs, checked and taken apart without pyarrow."""
+"""URIs of runs in remote storage, such as s3://bucket/runs, checked and taken apart without pyarrow."""
 
 from urllib.parse import SplitResult, parse_qsl, quote, urlsplit, urlunsplit
 
-#: What pyarrow.fs.FileSystem.from_uri takes, apart from its mock.
+#: The schemes that pyarrow.fs.FileSystem.from_uri takes, apart from its mock.
 SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs", "file")
 _SECRET_WORDS = ("secret", "password", "token", "key", "credential", "signature", "sas")
 _ENVIRONMENT = {
@@ -15,7 +15,7 @@ _ENVIRONMENT = {
 
 
 def is_uri(text: str) -> bool:
-    """Returns whether a text means a place elsewhere, and not a path.
+    """Returns whether a text is a URI and not a path.
 
     >>> is_uri("s3://bucket/runs/quickstart"), is_uri("runs/quickstart")
     (True, False)
@@ -24,7 +24,7 @@ def is_uri(text: str) -> bool:
 
 
 def uri_problem(text: str) -> str:
-    """Returns what is wrong with a URI, beginning with `must`, or with `credentials` where it must not be repeated.
+    """Returns what is wrong with a URI, beginning with `must`, or with `credentials` if a message must not repeat it.
 
     >>> uri_problem("s3://bucket/runs"), uri_problem("file:///mnt/runs")
     ('', '')
@@ -58,7 +58,7 @@ def _place_problem(parts: SplitResult, *, host: str | None) -> str:
 
 
 def child_uri(uri: str, name: str) -> str:
-    """Returns the URI of something below.
+    """Returns the URI of a file or folder below another.
 
     >>> child_uri("s3://bucket/runs/?scheme=http", "my study")
     's3://bucket/runs/my%20study?scheme=http'
@@ -68,7 +68,7 @@ def child_uri(uri: str, name: str) -> str:
 
 
 def parent_uri(uri: str) -> tuple[str, str]:
-    """Returns the URI of the place above, and the name below it; an empty name where there is none.
+    """Returns the URI of the folder above, and the name in it; an empty name for the root.
 
     >>> parent_uri("s3://bucket/runs/quickstart?scheme=http")
     ('s3://bucket/runs?scheme=http', 'quickstart')
@@ -79,7 +79,7 @@ def parent_uri(uri: str) -> tuple[str, str]:
 
 
 def shown_uri(uri: str) -> str:
-    """Returns a URI for people, without its options.
+    """Returns a URI as messages show it, without its options.
 
     >>> shown_uri("s3://bucket/runs?endpoint_override=localhost:5000&scheme=http")
     's3://bucket/runs'

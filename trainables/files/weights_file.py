@@ -1,4 +1,4 @@
-"""Files of weights that a study names: where they lie, and whether they are still the same; no TensorFlow."""
+"""Files of weights that a study names: their paths and hashes; no TensorFlow."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ SUFFIX = ".h5"
 
 
 def weights_path(name: str, *, folder: str) -> Path:
-    """Returns where a file of weights lies: `~` is expanded, a relative name starts at the study file's folder."""
+    """Returns the path of a file of weights: `~` is expanded, a relative name starts at the study file's folder."""
     return Path(folder) / Path(name).expanduser()
 
 
@@ -19,20 +19,20 @@ def weights_sha256(path: Path) -> str:
     """Returns the hash of a file's content.
 
     Raises:
-        OSError: If it cannot be read.
+        OSError: The file cannot be read.
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_weights_file(name: str, *, folder: str, known: Sequence[str] = ()) -> Path:
-    """Returns the path of a file of weights that is the one the study was loaded with.
+    """Returns the path of a file of weights after checking that it is the one the study was loaded with.
 
     Args:
         known: The hashes that it may have; empty: any.
 
     Raises:
-        DataError: If it cannot be read, or is another one now.
+        DataError: The file cannot be read, or has changed.
     """
     path = weights_path(name, folder=folder)
     try:

@@ -1,1 +1,1 @@
-"""What this process has of the computer: cores, GPUs, memory, child processes."""
+"""The cores, GPUs, memory and child processes of this process."""

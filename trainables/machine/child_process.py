@@ -1,4 +1,4 @@
-"""Work in a process of its own, so that neither TensorFlow nor users' code enters the caller."""
+"""Work in a child process, so that the caller imports neither TensorFlow nor users' code."""
 
 from __future__ import annotations
 
@@ -18,63 +18,63 @@ from typing import IO, Any
 from trainables.errors import DataError
 from trainables.progress import OnProgress
 
-#: Seconds that an ended process gets to clean up before it is killed.
+#: Seconds that a child has to end before it is killed.
 GRACE_SECONDS = 5.0
 STDERR_LINES = 20
-#: Between two news of one stage.
+#: Seconds between two progress messages of one stage.
 NEWS_SECONDS = 0.2
 
 
 def ask_child(module: str, request: Mapping[str, Any], *, what: str, on_progress: OnProgress) -> Any:
     """Returns what a module's `main`, made of `answer_caller`, answers to a request in a child process.
 
-    The child stands in a session of its own: Ctrl-C at the terminal reaches the caller, which then ends the child in
-    order. It also ends itself when the caller dies.
+    The child has a session of its own: Ctrl-C at the terminal reaches the caller alone, which then ends the child with
+    SIGTERM. The child also ends itself when the caller dies.
 
     Args:
         request: JSON-ready.
-        what: What to call the process if it crashes, `place: the process that...`.
+        what: The process in the message of a crash, `place: the process that...`.
 
     Raises:
-        DataError: With the child's message, or its last words if it crashed.
+        DataError: The child raised it, or crashed; the message has the last lines of its stderr.
     """
     with tempfile.TemporaryFile() as stderr, _child(module, stderr) as child:
         if child.stdin is None or child.stdout is None:
             raise AssertionError("Popen was asked for pipes")
-        with suppress(BrokenPipeError):  # if it died at once, its last words are told below
+        with suppress(BrokenPipeError):  # if it died at once, the error below has its last lines
             child.stdin.write(json.dumps(request) + "\n")
-            child.stdin.flush()  # and left open: its end tells the child that the caller is gone
+            child.stdin.flush()  # and left open: the child reads its end as the caller's death
         for line in child.stdout:
-            news = json.loads(line)
-            if "progress" in news:
-                on_progress(*news["progress"])
-            elif "error" in news:
-                raise DataError(news["error"])
+            message = json.loads(line)
+            if "progress" in message:
+                on_progress(*message["progress"])
+            elif "error" in message:
+                raise DataError(message["error"])
             else:
-                return news["result"]
+                return message["result"]
         code = child.wait()
         raise DataError(_crash(code, stderr, what=what))
 
 
 def answer_caller(work: Callable[[Any, OnProgress], Any]) -> int:
-    """Reads one request from stdin, does the work, and writes news, then its result or its DataError, to stdout."""
+    """Reads one request from stdin, does the work, and writes progress, then its result or its DataError, to stdout."""
     request = json.loads(sys.stdin.readline())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     threading.Thread(target=_end_with_caller, daemon=True).start()
-    # Users' code may print: file descriptor 1 becomes stderr, the news keep the pipe.
-    news_pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    # Users' code may print: file descriptor 1 becomes stderr, the messages keep the pipe.
+    pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
-    def tell(news: Mapping[str, Any]) -> None:
-        news_pipe.write(json.dumps(news) + "\n")
-        news_pipe.flush()
+    def send(message: Mapping[str, Any]) -> None:
+        pipe.write(json.dumps(message) + "\n")
+        pipe.flush()
 
     try:
-        result = work(request, _Throttled(tell))
+        result = work(request, _Throttled(send))
     except DataError as exc:
-        tell({"error": str(exc)})
+        send({"error": str(exc)})
         return 1
-    tell({"result": result})
+    send({"result": result})
     return 0
 
 
@@ -101,7 +101,7 @@ def _child(module: str, stderr: IO[bytes]) -> Iterator[subprocess.Popen[str]]:
 
 
 def _end(child: subprocess.Popen[str]) -> None:
-    """Ends the child and whatever it started: politely, then for good."""
+    """Ends the child and all that it started: after a grace period, by SIGKILL."""
     for pipe in (child.stdin, child.stdout):
         if pipe is not None:
             with suppress(BrokenPipeError):
@@ -116,7 +116,7 @@ def _end(child: subprocess.Popen[str]) -> None:
 
 
 def _python_path() -> str:
-    """Returns a module path on which the child finds this very package, installed or not."""
+    """Returns a module path on which the child finds this package, installed or not."""
     root = str(Path(__file__).resolve().parents[2])
     return os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
 
@@ -131,10 +131,10 @@ def _crash(code: int, stderr: IO[bytes], *, what: str) -> str:
 
 
 class _Throttled:
-    """Passes on each stage's first and last news, and some between."""
+    """Sends each stage's first and last progress message, and some between."""
 
-    def __init__(self, tell: Callable[[Mapping[str, Any]], None]) -> None:
-        self._tell = tell
+    def __init__(self, send: Callable[[Mapping[str, Any]], None]) -> None:
+        self._send = send
         self._stage = ""
         self._last = 0.0
 
@@ -142,7 +142,7 @@ class _Throttled:
         now = time.monotonic()
         if stage != self._stage or done >= total or now - self._last >= NEWS_SECONDS:
             self._stage, self._last = stage, now
-            self._tell({"progress": [stage, done, total]})
+            self._send({"progress": [stage, done, total]})
 
 
 def _end_with_caller() -> None:

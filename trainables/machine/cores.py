@@ -1,7 +1,7 @@
-"""CPU cores that a worker has to itself: which there are, by NUMA node, and which no other worker holds.
+"""CPU cores that a worker has to itself: the cores by NUMA node, and the locks that keep other workers off them.
 
-Ray counts CPUs, but gives nobody any in particular. Workers of one user agree among themselves: each core has a file in
-a folder of the node, locked by the process that the core belongs to. The kernel unlocks it when that process dies, in
+Ray counts CPUs and assigns none in particular. Workers of one user agree among themselves: each core has a file in a
+folder of the node, locked by the process that the core belongs to. The kernel unlocks it when that process dies, in
 whatever way.
 """
 
@@ -53,7 +53,7 @@ def numa_nodes(*, allowed: Iterable[int] | None = None, system: Path = _SYSTEM) 
     A core's second hardware thread comes after all first ones: two workers on one core would halve each other.
 
     Args:
-        allowed: None: as this process's affinity says, which a container's set of CPUs is a part of.
+        allowed: None: those of this process's affinity, which respects a container's set of CPUs.
         system: The kernel's folder of devices.
     """
     mine = set(os.sched_getaffinity(0) if allowed is None else allowed)
@@ -64,7 +64,7 @@ def numa_nodes(*, allowed: Iterable[int] | None = None, system: Path = _SYSTEM) 
         with suppress(OSError):
             nodes.append([core for core in parse_cores(path.read_text(encoding="ascii")) if core in mine])
     unknown = mine - {core for node in nodes for core in node}
-    # Where the system does not tell, all are as near as each other.
+    # Cores of no known node form one more: all are equally near.
     found = [node for node in [*nodes, list(unknown)] if node]
     return [sorted(node, key=lambda core: (_hardware_thread(core, system), core)) for node in found]
 
@@ -83,7 +83,7 @@ class CoreLocks:
     """The cores that this process holds, among all processes that use the same folder.
 
     Args:
-        folder: On this node, of this user alone; made where there is none.
+        folder: On this node, of this user alone; made if it is missing.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -100,10 +100,10 @@ class CoreLocks:
         """Returns so many cores that no other process holds, and holds them until it ends; () if too few are free.
 
         Args:
-            nodes: The cores to choose from, see `numa_nodes`.
+            nodes: The cores to choose from, as `numa_nodes` returns them.
 
         Raises:
-            OSError: If the folder cannot be used, or is not this user's own.
+            OSError: The folder cannot be used, or is another user's.
         """
         with self._alone():
             free = [[core for core in node if self._lock(core)] for node in nodes]
@@ -112,13 +112,13 @@ class CoreLocks:
         return tuple(sorted(chosen))
 
     def release(self, *, except_for: Iterable[int] = ()) -> None:
-        """Gives cores back."""
+        """Unlocks the cores of this process, but for some."""
         for core in set(self._locks) - set(except_for):
             os.close(self._locks.pop(core))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keeps other processes from choosing meanwhile: two that each hold half of what is free would both fail."""
+        """Keeps other processes from choosing meanwhile: two that each held half of the free cores would both fail."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._folder.is_symlink() or self._folder.stat().st_uid != os.getuid():
             raise PermissionError(f"{self._folder} belongs to another user")
@@ -143,7 +143,7 @@ class CoreLocks:
 
 
 def locks_folder() -> Path:
-    """Returns where this user's workers agree on cores, the same for all studies on this machine."""
+    """Returns the folder of the cores' locks of this user, the same for all studies on this machine."""
     return Path(tempfile.gettempdir()) / f"convfleet-cores-{os.getuid()}"
 
 
@@ -151,15 +151,15 @@ _own = CoreLocks(locks_folder())
 
 
 def own_cores() -> tuple[int, ...]:
-    """Returns the cores that this process is pinned to; () while it runs wherever the system puts it."""
+    """Returns the cores that this process is pinned to; () if it is not pinned."""
     return _own.held
 
 
 def pin_process(cpus: float) -> tuple[int, ...]:
     """Pins this process to as many cores of its own as its share of CPUs, and returns them.
 
-    A share that is no whole number, or no free cores, leave the process as it is; it may be asked again, since a worker
-    whose place this one takes may be about to end. It keeps what it has.
+    A share that is no whole number, or too few free cores, leave the process as it is; a later call may succeed, since
+    the worker that this one replaces may be about to end. A pinned process keeps its cores.
     """
     if own_cores() or cpus < 1 or cpus != int(cpus):
         return own_cores()
@@ -168,7 +168,7 @@ def pin_process(cpus: float) -> tuple[int, ...]:
         if cores:
             set_affinity(cores)
     except OSError as exc:
-        # It computes the same, wherever it runs.
+        # An unpinned process computes the same numbers.
         _own.release()
         logger.warning('cores unpinned reason="%s"', exc)
     logger.info("cores=%s", cores_in_words(own_cores()) or "any")

@@ -1,4 +1,4 @@
-"""The memory of GPUs: how much there is, what a share of one may take, how many trials fit on one; no TensorFlow."""
+"""The memory of GPUs: its size, the limit of a share, the trials that fit on one GPU; no TensorFlow."""
 
 import math
 import os
@@ -6,20 +6,20 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 
-#: What a process takes of a GPU besides TensorFlow's own pool, MiB: CUDA's context and the code of its libraries.
+#: MiB of a GPU that a process takes besides TensorFlow's own pool: CUDA's context and the code of its libraries.
 CONTEXT_MIB = 600
-#: What fragmentation and the workspaces of convolutions add to the arrays of a training step.
+#: Factor for what fragmentation and the workspaces of convolutions add to the arrays of a training step.
 MARGIN = 1.3
-#: Trials that share a GPU at most: each takes its turn, and beyond some they only wait for each other.
+#: Trials that share a GPU at most: they take turns, and beyond some they only wait for each other.
 MOST_ON_A_GPU = 16
-#: What to do where GPUs are there and TensorFlow sees none of them.
+#: What to do if TensorFlow sees none of the machine's GPUs.
 GPU_ADVICE = "install CUDA's libraries with: python -m pip install '.[gpu]', and see `convfleet doctor`"
 _QUERY = ("--query-gpu=index,uuid,memory.total", "--format=csv,noheader,nounits")
 _TIMEOUT_SECONDS = 30
 
 
 def gpu_memory_mib() -> dict[str, int]:
-    """Returns the memory of this machine's GPUs in MiB, by index and, again, by uuid; {} where none can be asked."""
+    """Returns the memory of this machine's GPUs in MiB, by index and by uuid; {} if nvidia-smi does not answer."""
     command = shutil.which("nvidia-smi")
     if command is None:
         return {}
@@ -39,21 +39,21 @@ def gpu_memory_mib() -> dict[str, int]:
 
 
 def visible_memory_mib(memory: Mapping[str, int], *, environment: Mapping[str, str] | None = None) -> int | None:
-    """Returns the memory of the smallest GPU that this process sees, in MiB; None where that is not known.
+    """Returns the memory of the smallest GPU that this process sees, in MiB; None if that is not known.
 
     Args:
-        memory: See `gpu_memory_mib`.
+        memory: As `gpu_memory_mib` returns it.
     """
     variables = os.environ if environment is None else environment
     names = [name.strip() for name in variables.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     if any(name.startswith("MIG-") for name in names):
-        # A part of a GPU, of which nvidia-smi tells the whole.
+        # A part of a GPU; nvidia-smi reports the whole.
         return None
     is_by_uuid = all(name.startswith("GPU-") for name in names)
     if not names or (not is_by_uuid and variables.get("CUDA_DEVICE_ORDER") != "PCI_BUS_ID"):
-        # CUDA counts the fastest first, nvidia-smi by slot: which is which cannot be told from numbers.
+        # CUDA counts the fastest first, nvidia-smi by slot: their numbers do not name the same GPUs.
         return min(memory.values(), default=None)
-    # CUDA takes the beginning of a uuid for all of it.
+    # CUDA accepts the beginning of a uuid.
     found = [[memory[key] for key in memory if key == name or (is_by_uuid and key.startswith(name))] for name in names]
     return min(min(mib) for mib in found) if all(found) else None
 
@@ -61,8 +61,8 @@ def visible_memory_mib(memory: Mapping[str, int], *, environment: Mapping[str, s
 def share_limit_mib(share: float, *, total_mib: int) -> int:
     """Returns what TensorFlow may take for a trial with this share of a GPU, in MiB.
 
-    What CUDA takes for the process comes out of the share, as long as half of the share is left: a study may ask for
-    smaller ones than fit.
+    CUDA's own memory of the process comes out of the share, as long as half of the share is left: a study may ask for
+    smaller shares than fit.
 
     >>> share_limit_mib(0.25, total_mib=16_000), share_limit_mib(0.25, total_mib=4_000)
     (3400, 500)
@@ -72,7 +72,7 @@ def share_limit_mib(share: float, *, total_mib: int) -> int:
 
 
 def largest_packing(step_mib: float, *, total_mib: int, most: int = MOST_ON_A_GPU) -> int:
-    """Returns how many trials fit on a GPU with what CUDA takes for each, at least 1.
+    """Returns how many trials fit on a GPU with CUDA's own memory of each, at least 1.
 
     >>> largest_packing(1_000, total_mib=16_000), largest_packing(1_000, total_mib=16_000, most=4)
     (8, 4)
@@ -80,13 +80,13 @@ def largest_packing(step_mib: float, *, total_mib: int, most: int = MOST_ON_A_GP
     1
 
     Args:
-        step_mib: What a training step of the largest variant needs.
-        most: How many are of any use.
+        step_mib: The need of a training step of the largest variant.
+        most: The most that are of use.
     """
     fitting = []
     for count in range(1, max(1, min(most, MOST_ON_A_GPU)) + 1):
         limit = share_limit_mib(share_of(count), total_mib=total_mib)
-        # TensorFlow takes all of its limit at once, and CUDA's part comes on top.
+        # TensorFlow takes all of its limit at once, and CUDA's own memory is added to it.
         if step_mib * MARGIN <= limit <= share_of(count) * total_mib - CONTEXT_MIB:
             fitting.append(count)
     return max(fitting, default=1)

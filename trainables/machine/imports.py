@@ -7,15 +7,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-#: What Keras imports only to offer wrappers for it, with all of SciPy behind it: a fifth of the time.
+#: Keras imports it only to offer wrappers for it; with SciPy, which it imports, it takes a fifth of the time.
 _NOT_NEEDED = "sklearn"
-#: Imports TensorFlow when it is imported itself.
+#: The module that imports TensorFlow when Ray imports it.
 _PRELOADED = "trainables.worker.preloaded"
 _LOCK = threading.Lock()
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and Keras without scikit-learn, unless that is there already; users' code may import it."""
+    """Imports TensorFlow and Keras without scikit-learn, unless that is imported already; users' code may import it."""
     with _LOCK:
         if "keras" in sys.modules:
             return
@@ -26,23 +26,23 @@ def import_tensorflow() -> None:
 
 @functools.cache
 def spare_imports() -> None:
-    """Lets the garbage collector pass over all that there is by now, which takes it 0.3 s a time, for good.
+    """Makes the garbage collector pass over all present objects for good, which take it 0.3 s a time.
 
-    To be called once all is imported and no model is there: what holds one of them would be passed over as well.
+    To be called when all is imported and no model exists: objects that hold a model would be passed over as well.
     """
     gc.collect()
     gc.freeze()
 
 
 def early_import() -> tuple[float, float] | None:
-    """Returns when TensorFlow was imported ahead of all trials, as `time.monotonic` tells: begin and end; else None."""
+    """Returns begin and end, by `time.monotonic`, of an import of TensorFlow ahead of all trials; None if none was."""
     preloaded = sys.modules.get(_PRELOADED)
     return (preloaded.BEGAN, preloaded.ENDED) if preloaded is not None else None
 
 
 @contextmanager
 def _hidden(name: str) -> Iterator[None]:
-    """Makes an import of a package fail for a while, as if it was not installed."""
+    """Makes the import of a package fail for a while, as if it were not installed."""
     if name in sys.modules:
         yield
         return

@@ -1,20 +1,20 @@
-"""Out of memory: how to tell it from other errors, and what is said about it."""
+"""Out of memory: which errors mean it, how batches are then cut, and the messages about it."""
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-#: What a trial's batches are cut into when they run out of memory: activations are most of what training needs, and
-#: there is one more try only.
+#: Pieces that a trial's batches are cut into when they run out of memory: activations are most of what training needs,
+#: and there is one more try only.
 NUM_MICRO_BATCHES = 4
-#: How TensorFlow, XLA and CUDA say it in errors of other kinds.
+#: Words of TensorFlow, XLA and CUDA for it in errors of other kinds.
 _TEXTS = ("out of memory", "oom when allocating", "out_of_memory", "resource_exhausted", "resourceexhaustederror")
-#: Packages whose errors are believed when they say so; a user's own may say anything.
+#: Packages whose errors count if they have such words; errors of users' code may have any words.
 _BELIEVED = ("tensorflow", "jaxlib", "keras")
 
 
 def is_out_of_memory(exc: BaseException) -> bool:
-    """Returns whether an error, or what it came from, says that memory was not to be had.
+    """Returns whether an error, or one of its causes, means that memory ran out.
 
     >>> is_out_of_memory(MemoryError()), is_out_of_memory(ValueError("out of memory"))
     (True, False)
@@ -23,7 +23,7 @@ def is_out_of_memory(exc: BaseException) -> bool:
 
 
 def num_micro_batches(batch_size: int) -> int:
-    """Returns in how many pieces batches are tried again; 1 where they cannot be cut.
+    """Returns in how many pieces batches are tried again; 1 if they cannot be cut.
 
     >>> [num_micro_batches(size) for size in (1, 3, 128)]
     [1, 3, 4]
@@ -37,7 +37,7 @@ class BatchSplit:
 
     Args:
         batch_size: Rows of a batch.
-        pieces: In how many it is cut; 1: it cannot be.
+        pieces: In how many pieces it is cut; 1: it cannot be cut.
     """
 
     batch_size: int
@@ -45,7 +45,7 @@ class BatchSplit:
 
     @property
     def in_words(self) -> str:
-        """The pieces.
+        """The pieces in words.
 
         >>> BatchSplit(batch_size=128, pieces=4).in_words
         '4 micro-batches of 32'
@@ -54,7 +54,7 @@ class BatchSplit:
 
 
 def micro_batches_note(cut: BatchSplit, *, epoch: int) -> str:
-    """Returns what readers should know of a trial that went on in micro-batches with an epoch.
+    """Returns the note of a trial that goes on in micro-batches with an epoch.
 
     >>> micro_batches_note(BatchSplit(batch_size=128, pieces=4), epoch=3).partition(", the")[0]
     'batches of 128 ran out of memory; trained in 4 micro-batches of 32 each from epoch 3 on'
@@ -73,8 +73,8 @@ def given_up(cut: BatchSplit, *, memory_mb: float | None, why: str = "") -> str:
     'ran out of memory in batches of 128 (a step was estimated at 812 MB), and again in 4 micro-batches of 32'
 
     Args:
-        memory_mb: That a step of a whole batch was estimated to need; None: not known.
-        why: What kept the model from being trained in pieces, if anything did.
+        memory_mb: Estimated need of a step of a whole batch; None: not known.
+        why: Why the model cannot be trained in pieces; empty if it can.
     """
     needs = "" if memory_mb is None else f" (a step was estimated at {memory_mb:,.0f} MB)"
     tried = f"ran out of memory in batches of {cut.batch_size}{needs}, "

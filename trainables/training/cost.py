@@ -1,7 +1,7 @@
 """What a variant costs: parameters, multiply-adds and latency of a prediction, memory of its training.
 
-The model is traced once on symbolic images, and every call of every layer is noted: nested models, layers shared by
-several branches and subclassed models count as what they really do.
+The model is traced once on symbolic images, and every call of every layer is counted: nested models, layers shared by
+several branches and subclassed models count with what they do.
 """
 
 import functools
@@ -24,9 +24,9 @@ from trainables.families.parts.keras_internals import inner_layers, own_call, re
 from trainables.specs.task import Task
 
 BYTES_PER_NUMBER = 4
-#: Predictions before and while the latency is taken.
+#: Predictions before the latency is measured, and those of which it is the median.
 WARM_UPS, TIMED_PREDICTIONS = 2, 9
-#: Layers whose output is their input in another shape, or that do nothing but hold a place.
+#: Layers whose output is their input, in this shape or another.
 _FREE = (layers.InputLayer, layers.Flatten, layers.Reshape, layers.Permute, layers.Identity)
 
 
@@ -49,7 +49,7 @@ def check_limits(cost: Mapping[str, float], limits: Mapping[str, float]) -> None
     """Refuses a variant that costs more than a study allows.
 
     Raises:
-        InfeasibleError: Naming each limit that is exceeded.
+        InfeasibleError: A limit is exceeded; the message names each.
     """
     exceeded = [
         f"{name} {cost[name]:,.0f} (space.limits allows {limit:,.0f})"
@@ -65,8 +65,8 @@ class Prediction:
     """A compiled prediction of one image.
 
     Args:
-        run: float32 (1, height, width, stored channels) to what the model puts out.
-        calls: Every call of a layer without sublayers in it, in the order they happen.
+        run: Takes float32 (1, height, width, stored channels), returns the model's outputs.
+        calls: Every call of a layer without sublayers, in the order of the calls.
     """
 
     run: Any
@@ -74,13 +74,13 @@ class Prediction:
 
 
 class VariantCost:
-    """What a variant costs, counted and measured once each, and only when asked for.
+    """What a variant costs, counted and measured once each, at the first use of either.
 
     Args:
         model: Compiled, its optimizer built.
         task: Its task.
         batch_size: Of its training.
-        num_trained: Tells how many numbers learn where the most do.
+        num_trained: Returns how many numbers learn in the phase in which the most do.
     """
 
     def __init__(self, model: keras.Model, *, task: Task, batch_size: int, num_trained: Callable[[], int]) -> None:
@@ -89,7 +89,7 @@ class VariantCost:
 
     @functools.cached_property
     def counted(self) -> dict[str, float]:
-        """All but the latency."""
+        """All costs but the latency."""
         self._prediction = prediction_of(self._model, task=self._task)
         return model_cost(
             self._model,
@@ -101,7 +101,7 @@ class VariantCost:
 
     @functools.cached_property
     def measured(self) -> dict[str, float]:
-        """With the latency."""
+        """All costs, with the latency."""
         counted = self.counted
         prediction, self._prediction = self._prediction, None
         return {**counted, "latency_ms": latency_ms(prediction or prediction_of(self._model, task=self._task))}
@@ -119,11 +119,11 @@ def model_cost(
 
     Multiply-adds are those of convolutions and dense layers, biases left out, as papers count them. The memory is
     that of a training step: activations of a batch, weights with their gradients, the optimizer's state where the model
-    is compiled and its optimizer built. Neither the data nor TensorFlow itself is in it.
+    is compiled and its optimizer built. Neither the data nor TensorFlow itself is counted.
 
     Args:
-        prediction: The model's; None: it is made for this alone.
-        num_trained: Weights, by numbers in them, that learn where the most do; None: as many as learn now.
+        prediction: The model's; None: one is traced for this call.
+        num_trained: Numbers that learn in the phase in which the most do; None: as many as learn now.
     """
     calls = (prediction or prediction_of(model, task=task)).calls
     pixels = math.prod(task.input_shape) * len(task.inputs)
@@ -145,7 +145,7 @@ def model_cost(
 
 
 def prediction_of(model: keras.Model, *, task: Task) -> Prediction:
-    """Returns the compiled prediction of a model, which no kernel runs for and which changes no other graph of it."""
+    """Returns the compiled prediction of a model; tracing it runs no kernel and changes no other graph of the model."""
     shape = (1, *task.input_shape[:2], task.stored_channels)
     calls: list[LayerCall] = []
 
@@ -159,12 +159,12 @@ def prediction_of(model: keras.Model, *, task: Task) -> Prediction:
 
 
 def latency_ms(prediction: Prediction) -> float:
-    """Returns the median milliseconds of predicting one image, compiled, on this machine as busy as it is."""
+    """Returns the median milliseconds of predicting one image, compiled, on this machine under its present load."""
     image = tf.zeros(prediction.run.structured_input_signature[0][0].shape)
     seconds = []
     for _ in range(WARM_UPS + TIMED_PREDICTIONS):
         started = time.perf_counter()
-        # Read back: on a GPU a call returns before it is done.
+        # Read back: on a GPU a call returns before it has computed.
         keras.tree.map_structure(np.asarray, prediction.run(image))
         seconds.append(time.perf_counter() - started)
     return statistics.median(seconds[WARM_UPS:]) * 1e3
@@ -194,7 +194,7 @@ def _leaves(model: keras.Model) -> list[keras.layers.Layer]:
 
 @contextmanager
 def _noted(leaves: Sequence[keras.layers.Layer], calls: list[LayerCall]) -> Iterator[None]:
-    """Lets each layer note its calls for a while."""
+    """Appends each call of the layers to a list for a while."""
 
     def noting(layer: keras.layers.Layer, call: Callable[..., Any]) -> Callable[..., Any]:
         def noted(*args: Any, **kwargs: Any) -> Any:

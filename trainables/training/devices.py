@@ -1,4 +1,4 @@
-"""What of the machine a worker's TensorFlow may use; to be set before its first operation.
+"""The CPUs, GPUs and memory that a worker's TensorFlow may use; to be set before its first operation.
 
 `rewrite_graphs_once` sets what has no public name: `context.function_call_options`, seen in TensorFlow 2.21. A test in
 tests/trainables/training/test_devices.py sees it go.
@@ -27,7 +27,7 @@ def configure_devices(spec: DeviceSpec) -> None:
     see none even where Ray leaves the environment untouched.
     """
     if spec.pin_cpus:
-        # First of all: threads stay where the thread that starts them is.
+        # First of all: a thread runs on the cores of the thread that starts it.
         pin_process(spec.cpus)
     threads = spec.num_threads
     try:
@@ -38,12 +38,12 @@ def configure_devices(spec: DeviceSpec) -> None:
         else:
             _limit_memory(tf.config.list_physical_devices("GPU"), share=spec.gpus)
     except RuntimeError as exc:
-        # A process that has computed already keeps its pools; it still computes the same numbers.
+        # TensorFlow keeps the pools of a process that has computed; it computes the same numbers with them.
         logger.warning('devices unchanged reason="%s"', exc)
 
 
 def missing_gpus(spec: DeviceSpec) -> str:
-    """Returns in words that TensorFlow sees fewer GPUs than the trial was given; "" if it sees them all."""
+    """Returns in words that TensorFlow sees fewer GPUs than Ray gave the trial; "" if it sees them all."""
     given, seen = math.ceil(spec.gpus), len(tf.config.get_visible_devices("GPU"))
     if seen >= given:
         return ""
@@ -52,10 +52,10 @@ def missing_gpus(spec: DeviceSpec) -> str:
 
 
 def rewrite_graphs_once(spec: DeviceSpec) -> None:
-    """Lets TensorFlow rewrite each graph that this thread runs on CPUs once instead of twice, before it is first run.
+    """Makes TensorFlow rewrite each graph that this thread runs on CPUs once instead of twice, before its first run.
 
     The second time takes 0.05 s a trial and changes neither a number nor the seconds of an epoch; on GPUs, where
-    layouts are rewritten as well, that was not measured. Not for exports: files of graphs carry it with them.
+    TensorFlow rewrites layouts as well, that was not measured. Exports do without it: files of graphs would keep it.
     """
     if spec.gpus:
         return
@@ -65,9 +65,9 @@ def rewrite_graphs_once(spec: DeviceSpec) -> None:
 
 
 def _limit_memory(gpus: Sequence[Any], *, share: float) -> None:
-    """Gives a part of a GPU its part of the memory, and whole ones all that they come to need."""
+    """Limits a share of a GPU to its share of the memory, and lets whole GPUs grow as they need."""
     if share < 1 and any(tf.config.get_logical_device_configuration(gpu) for gpu in gpus):
-        # Set for an earlier trial of this process: nvidia-smi takes a second to answer where no driver is resident.
+        # An earlier trial of this process set it: nvidia-smi takes a second to answer where no driver is resident.
         return
     total = visible_memory_mib(gpu_memory_mib()) if share < 1 and gpus else None
     for gpu in gpus:

@@ -1,6 +1,6 @@
 """Parameters that a traced training reads from variables, so that one trace serves all of their values.
 
-They are those of `traced.DYNAMIC`, and are read from variables in every training, the first of a trace as well:
+They are those of `catalog.training.DYNAMIC`. Every training reads them from variables, the first of a trace as well:
 TensorFlow folds constants, so a trace with numbers in it may round differently.
 """
 
@@ -22,15 +22,15 @@ from trainables.families.parts.keras_internals import (
 from trainables.steps.schedules import LearningRateSchedule
 
 _SCALE = "dropout scale"
-#: A model with more than that in its variables trains so long that a trace does not count.
+#: A model with more bytes in its variables trains so long that a trace does not count.
 MAX_KEPT_BYTES = 16_000_000
 
 
 class DynamicParameters:
-    """The knobs of one compiled model.
+    """The dynamic parameters of one compiled model.
 
     Args:
-        model: Compiled; it is changed in place.
+        model: Compiled; changed in place.
         params: Complete parameters, of the model's phase.
     """
 
@@ -56,11 +56,11 @@ class DynamicParameters:
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """What the knobs added, which holds nothing but parameters."""
+        """The variables that were added to the model, which hold nothing but parameters."""
         return list(self._variables.values())
 
     def set(self, params: Mapping[str, Any]) -> None:
-        """Sets all knobs to other parameters, of a variant of the same architecture."""
+        """Sets all variables to other parameters, of a variant of the same architecture."""
         values = _with_scale(params)
         for name, variable in self._variables.items():
             variable.assign(values[name])
@@ -73,7 +73,7 @@ class DynamicParameters:
 
 
 class InitialState:
-    """What a training begins with, kept where that is small, to begin another one with.
+    """The values that a training's variables begin with, kept where they are small, so that another one can begin.
 
     Args:
         variables: By name.
@@ -81,13 +81,13 @@ class InitialState:
 
     def __init__(self, variables: Mapping[str, Any]) -> None:
         num_bytes = 4 * sum(math.prod(variable.shape) for variable in variables.values())
-        #: Whether there is anything to restore.
+        #: Whether the values are small enough to be kept.
         self.is_kept = num_bytes <= MAX_KEPT_BYTES
         # Tensors, which TensorFlow copies before it changes a variable that shares their memory.
         self._values = {name: tf.identity(variable) for name, variable in variables.items()} if self.is_kept else {}
 
     def restore(self, variables: Mapping[str, Any]) -> None:
-        """Sets the variables of these names to what they began with."""
+        """Sets the variables of these names to the values that they began with."""
         for name, variable in variables.items():
             variable.assign(self._values[name])
 
@@ -119,7 +119,7 @@ class _AlwaysTruthyVariable:
 
 
 def _with_scale(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the parameters and what dropout multiplies the numbers by that it leaves."""
+    """Returns the parameters with the factor of the numbers that dropout keeps."""
     return {**params, _SCALE: 1 / (1 - params["dropout"])} if "dropout" in params else dict(params)
 
 
@@ -133,7 +133,7 @@ def _is_at_rate(layer: Any, rate: float | None) -> bool:
 
 
 def _read_rate_from(layer: layers.Dropout, rate: tf.Variable, scale: tf.Variable) -> None:
-    """Makes a dropout layer draw at the rate that a variable has, with the numbers that Keras draws at that rate."""
+    """Makes a dropout layer read its rate from a variable and draw the numbers that Keras draws at that rate."""
 
     def call(inputs: Any, training: bool = False) -> Any:
         if not training:

@@ -84,17 +84,17 @@ class CompiledPhase:
 
     @property
     def variables(self) -> dict[str, Any]:
-        """Every variable that the next epoch depends on, by name; those that Keras does not list once it is traced."""
+        """Every variable that the next epoch depends on, by name; those that Keras does not list only after `trace`."""
         return {**state_variables(self._model), **self._untracked}
 
     @property
     def is_traced(self) -> bool:
-        """Whether its functions are there."""
+        """Whether `trace` has made the functions."""
         return self._train_epoch is not None
 
     @property
     def can_begin_again(self) -> bool:
-        """Whether `begin_again` can make of it what a new one would be, and is worth it."""
+        """Whether `begin_again` gives what a new phase would be, for less time."""
         return self.is_traced and self._sums is None and not self._untracked and self._initial.is_kept
 
     def begin_again(self, params: Mapping[str, Any]) -> None:
@@ -103,13 +103,13 @@ class CompiledPhase:
         self._dynamic.set(self.phase.params(params))
 
     def trace(self, *, num_micro_batches: int) -> None:
-        """Makes the functions that `train` and `validate` call.
+        """Traces the functions that `train` and `validate` call.
 
         Args:
             num_micro_batches: Pieces that each batch is trained in.
 
         Raises:
-            MicroBatchError: If the model cannot be trained in micro-batches, and is to be.
+            MicroBatchError: Batches are to be trained in pieces, and the model does not allow it.
         """
         model, replicas = self._model, self._data.replicas
         rows = tf.TensorSpec([None], tf.int32)
@@ -149,7 +149,7 @@ class CompiledPhase:
         return metrics
 
     def validate(self) -> dict[str, float]:
-        """Returns the metrics of the validation split, of the averaged weights where there are any."""
+        """Returns the metrics of the validation split, with the averaged weights if the optimizer keeps averages."""
         self._model.reset_metrics()
         with averaged(self._model):
             return _floats(self._validate_all(tf.constant(self._data.validation.indices)))
@@ -189,7 +189,7 @@ class CompiledPhase:
         def validate(batch: Batch) -> None:
             model.test_step(step_data(batch, task=data.task))
 
-        # What training cannot hold at once may be too much for validation as well.
+        # A batch that training cannot hold at once may be too large for validation as well.
         size = math.ceil(max(self._params["batch_size"], MIN_VALIDATION_BATCH) / num_micro_batches)
         size = data.replicas.validation_size(size, num_images=data.validation.num_images)
         do = data.replicas.validate(validate)

@@ -1,4 +1,4 @@
-"""Whether the hardware of a trial computes in a precision; nothing is ever replaced by another silently."""
+"""Whether the hardware of a trial computes in a precision; no other one silently takes its place."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ def demand_precision(precision: str, device: DeviceSpec) -> None:
     """Refuses a precision that this trial's hardware would only imitate.
 
     Raises:
-        InfeasibleError: With what is missing and what to use.
+        InfeasibleError: The hardware lacks it; the message says what to use.
     """
     if precision == "mixed_float16" and not device.gpus:
         raise InfeasibleError(
@@ -40,7 +40,7 @@ def _cpu_has_bfloat16() -> bool:
     try:
         return not _BFLOAT16_FLAGS.isdisjoint(_CPU_INFO.read_text(encoding="utf-8").split())
     except OSError:
-        # Not a Linux; Apple's processors have it since M2, and cannot be asked here.
+        # Not a Linux. Apple's processors have it since M2, but macOS has no such file.
         return False
 
 

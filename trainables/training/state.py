@@ -1,8 +1,8 @@
 """A training's variables: what they start from, the running averages of weights, and state that Keras does not list.
 
 Keras keeps the averages of weights (`use_ema`) among the optimizer's variables, average = m x average + (1 - m) x
-weight after each batch, beginning with the first batch's weights. What is not trained, such as the statistics of batch
-normalisation, is taken as it is.
+weight after each batch, beginning with the first batch's weights. Variables that are not trained, such as the
+statistics of batch normalisation, have no average.
 
 Source: Polyak and Juditsky 1992, "Acceleration of Stochastic Approximation by Averaging"; exponential as in Szegedy et
 al. 2016, arXiv:1512.00567, section 8.
@@ -40,7 +40,7 @@ def model_variables(model: Any) -> dict[str, Any]:
 
 @contextmanager
 def averaged(model: Any) -> Iterator[None]:
-    """Gives the model its averaged weights for a while; without averages it stays as it is."""
+    """Sets the model's weights to their averages for a while; a model without averages stays as it is."""
     averages, weights = _averages(model), model_variables(model)
     places = {name: weights[MODEL + name.removeprefix(AVERAGE)] for name in averages}
     trained = {name: weight.numpy() for name, weight in places.items()}
@@ -85,10 +85,10 @@ def untracked_variables(
 
 
 def assign(variables: Mapping[str, Any], state: Mapping[str, np.ndarray], *, variant: Variant) -> None:
-    """Sets all variables, or none where the arrays are not theirs.
+    """Sets all variables, or none if the arrays are not theirs.
 
     Raises:
-        CheckpointError: If they are not.
+        CheckpointError: The arrays are of other names, or of other shapes.
     """
     if variables.keys() != state.keys():
         raise CheckpointError(
@@ -102,7 +102,7 @@ def assign(variables: Mapping[str, Any], state: Mapping[str, np.ndarray], *, var
 
 
 def memory_of(variable: Any) -> np.ndarray:
-    """Returns a variable's own memory as an array, which stays as it is; on a GPU a copy."""
+    """Returns a variable's own memory as an array that never changes; a copy of it on a GPU."""
     plain = copies(variable)[0] if isinstance(variable, keras.Variable) else variable
-    # The operation itself: all that `read_value` does besides takes five times as long.
+    # The operation itself: the rest of what `read_value` does takes five times as long.
     return np.asarray(tf.raw_ops.ReadVariableOp(resource=plain.handle, dtype=plain.dtype))

@@ -1,4 +1,4 @@
-"""The memory that a training step of each of some variants takes; imported in workers only, because it trains."""
+"""The memory that a training step of some variants takes; imported in workers only, because it trains."""
 
 import logging
 import math
@@ -38,9 +38,9 @@ def largest_step_mib(
 ) -> tuple[float, bool]:
     """Returns the largest need of these variants in MiB, and whether it was measured.
 
-    On a GPU each trains and validates one batch and the peak of TensorFlow's pool is read. Without one the arrays of a
-    step are counted, and the images, which TensorFlow may copy to a GPU whole, are added. What is infeasible, or beyond
-    the study's limits, or fails has no say (0 if that is all of them); what is too large for the GPU needs infinitely
+    On a GPU each variant trains and validates one batch, and the peak of TensorFlow's pool is its need. Without a GPU
+    the arrays of a step are counted, and the images, which TensorFlow may copy to a GPU whole, are added. A variant
+    that is infeasible, exceeds the study's limits or fails counts 0; one that is too large for the GPU needs infinitely
     much.
     """
     configure_devices(DeviceSpec(gpus=1))
@@ -56,7 +56,7 @@ def largest_step_mib(
             largest = max(largest, _step_mib(variant, splits, dataset=dataset, spec=spec))
         except InfeasibleError:
             continue
-        except Exception as exc:  # noqa: BLE001 - it fails as a trial, where it is told; here it says nothing
+        except Exception as exc:  # noqa: BLE001 - it fails again as a trial, which reports why
             if is_out_of_memory(exc):
                 return math.inf, is_measured
             logger.info('variant=%s decision=skip reason="%s"', variant.variant_id, exc)
@@ -76,7 +76,7 @@ def _step_mib(
     training: Any = Training(
         TrainingRequest(
             variant=variant,
-            # One batch is an epoch here.
+            # An epoch of one batch.
             train=replace(train, indices=train.indices[:batch]),
             validation=replace(validation, indices=validation.indices[: max(batch, MIN_VALIDATION_BATCH)]),
             task=dataset.task,

@@ -75,7 +75,7 @@ class Training:
         self.history: list[EpochReport] = []
         #: Seconds since the last report that were not training, by kind.
         self.overhead_seconds: dict[str, float] = {}
-        #: Called in every epoch between the last training step and validation, which changes nothing as a rule.
+        #: Called in every epoch after its last training step, before validation, which changes no variable as a rule.
         self.on_trained: Callable[[], None] = lambda: None
         family = FAMILIES[self.variant.family]
         self._params = family.with_defaults(self.variant.params)
@@ -106,7 +106,7 @@ class Training:
         return len(self.history)
 
     def epochs(self) -> Iterator[EpochReport]:
-        """Yields a report after each further epoch, up to the one that says it is the last."""
+        """Yields the report of each further epoch, up to the one whose `is_last` is true."""
         while self.epoch < self.spec.max_epochs and not (self.history and self.history[-1].is_last):
             yield self.run_epoch()
 
@@ -114,9 +114,9 @@ class Training:
         """Trains and validates one epoch and returns its report.
 
         Raises:
-            DivergedError: If a loss is not finite afterwards.
-            DataError: If a streamed image cannot be read.
-            MicroBatchError: If the model cannot be trained in micro-batches, and is to be.
+            DivergedError: A loss is not finite after the epoch.
+            DataError: A streamed image cannot be read.
+            MicroBatchError: Batches are to be trained in pieces, and the model does not allow it.
         """
         epoch = self.epoch + 1
         self._be_in_phase_of(epoch=epoch)
@@ -152,10 +152,10 @@ class Training:
         return report
 
     def trace(self) -> None:
-        """Makes the functions of this phase's epochs, unless they are there; otherwise its first epoch does.
+        """Traces the functions of this phase's epochs unless they are traced; the phase's first epoch does it, too.
 
         Raises:
-            MicroBatchError: If the model cannot be trained in micro-batches, and is to be.
+            MicroBatchError: Batches are to be trained in pieces, and the model does not allow it.
         """
         if not self._compiled.is_traced:
             with _spent(self.overhead_seconds, "trace"):
@@ -166,17 +166,17 @@ class Training:
         return self._cost.counted["memory_mb"]
 
     def state(self) -> dict[str, np.ndarray]:
-        """Returns every array that the next epoch depends on, by name; they stay as they are, and are not writable.
+        """Returns every array that the next epoch depends on, by name; they never change and are not writable.
 
-        On a CPU they are the variables' own memory: TensorFlow copies it before it changes what someone else holds.
+        On a CPU they are the variables' own memory: TensorFlow copies memory that something else holds before a change.
         """
         return {name: memory_of(variable) for name, variable in self._compiled.variables.items()}
 
     def load_state(self, state: Mapping[str, np.ndarray], *, history: Sequence[EpochReport]) -> None:
-        """Takes over the state after the epochs of `history`.
+        """Sets all variables to the state after the epochs of `history`.
 
         Raises:
-            CheckpointError: If the arrays are not those of this variant.
+            CheckpointError: The arrays are not those of this variant.
         """
         # The state is that of the last finished epoch's phase; the next epoch may then begin another one.
         self._be_in_phase_of(epoch=len(history))
@@ -190,8 +190,8 @@ class Training:
 
     @property
     def is_reusable(self) -> bool:
-        """Whether `begin_again` can make of it what a new training would be, and is worth it."""
-        # Users' code may keep what no variable shows; where phases follow, another one may be traced by now.
+        """Whether `begin_again` gives what a new training would be, for less time."""
+        # Users' code may keep state in no variable; of several phases, another one may be traced by now.
         is_ours = not FAMILIES[self.variant.family].has_own_parameters
         is_plain = len(self._phases) == self._data.replicas.count == 1
         return is_ours and is_plain and self._compiled.can_begin_again
@@ -199,7 +199,7 @@ class Training:
     def begin_again(self, variant: Variant) -> None:
         """Becomes the training of another variant that differs in dynamic parameters alone, at its beginning.
 
-        Every number of it is that of a training that was built and traced for the variant.
+        Its numbers are those of a training that was built and traced for the variant.
         """
         self.overhead_seconds = {}
         with _spent(self.overhead_seconds, "build"):

@@ -21,11 +21,11 @@ from trainables.worker.trial_run import TrialRun
 
 
 class VariantTrainable(tune.Trainable):
-    """Trains one variant, one epoch a step; a process is handed from trial to trial.
+    """Trains one variant, one epoch a step; Ray Tune gives the same process one trial after another.
 
     The configuration of a trial is `{"trial", "variant", "first_epoch", "generation"}`, of which the last matters to
     the driver alone; what all trials share comes once, as `spec`.
-    `setup` and `reset_config` only take note: Ray Tune neither retries a failure there nor keeps an actor that is slow
+    `setup` and `reset_config` only store it: Ray Tune neither retries a failure in them nor keeps an actor that is slow
     to start.
     """
 
@@ -35,7 +35,7 @@ class VariantTrainable(tune.Trainable):
     _clock: WorkerClock
 
     def setup(self, config: dict[str, Any], spec: WorkerSpec) -> None:  # type: ignore[override, unused-ignore]
-        """Takes note of the first trial."""
+        """Stores the first trial."""
         os.umask(PRIVATE)
         self._spec = spec
         self._traced = TracedTrainings()
@@ -43,7 +43,7 @@ class VariantTrainable(tune.Trainable):
         self._take(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Takes note of the next trial."""
+        """Stores the next trial and ends the last one."""
         self._run.leave()
         self._take(new_config)
         return True
@@ -66,13 +66,13 @@ class VariantTrainable(tune.Trainable):
         }
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Saves nothing: a TrialRun keeps its own checkpoints, verified and never half-written."""
+        """Saves nothing: a TrialRun writes its own checkpoints, whole and verified."""
 
     def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
-        """Loads nothing: a TrialRun finds its own newest valid checkpoint."""
+        """Loads nothing: a TrialRun restores its own newest valid checkpoint."""
 
     def cleanup(self) -> None:
-        """Lets uploads of the last trial end before the process does."""
+        """Waits for the uploads of the last trial before the process ends."""
         self._run.wait_for_uploads()
 
     def _take(self, config: dict[str, Any]) -> None:
@@ -86,7 +86,7 @@ class VariantTrainable(tune.Trainable):
 
 
 def worker_facts(spec: WorkerSpec) -> dict[str, Any]:
-    """Returns who works: node, process, and the CPUs and GPUs that Ray gave it; its own cores, if it has any."""
+    """Returns the worker's node, process, CPUs and GPUs from Ray, and the cores that it is pinned to."""
     return {
         "node": socket.gethostname(),
         "worker_pid": os.getpid(),

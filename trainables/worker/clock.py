@@ -1,4 +1,4 @@
-"""Where a worker's seconds go: what its trials do not tell themselves is the time around their steps."""
+"""Where a worker's seconds go: adds to reports the time around a trial's steps, which the trial does not measure."""
 
 import time
 from collections import Counter
@@ -12,12 +12,12 @@ class WorkerClock:
 
     Args:
         age: Seconds since the process began.
-        early_import: When it imported TensorFlow ahead of all trials, if it did: begin and end.
+        early_import: Begin and end of an import of TensorFlow ahead of all trials; None: the first step imports it.
     """
 
     def __init__(self, *, age: float, early_import: tuple[float, float] | None = None) -> None:
         now = time.monotonic()
-        #: Of the time before the first step, what was no start; told with the first report.
+        #: Seconds before the first step that count as no `start`, for the first report.
         self._early: dict[str, float] = {}
         if early_import is not None:
             began, ended = early_import
@@ -30,11 +30,11 @@ class WorkerClock:
         """Returns a report with the seconds that it does not account for itself.
 
         These are `start` (from the process's begin to its first step), `idle` (without a trial, between two or ahead of
-        the first), `report` (from a report to the next step of the same trial) and `other` (in the step itself). An
-        import ahead of the first trial is added to `import`.
+        the first), `report` (from a report to the next step of the same trial) and `other` (in the step itself). The
+        seconds of an import ahead of the first trial count as `import`.
 
         Args:
-            began: When its step began, as `time.monotonic` tells it.
+            began: When the step began, by `time.monotonic`.
         """
         around = Counter({self._kind(trial): began - self._left_at})
         self._leave(trial)
@@ -46,7 +46,7 @@ class WorkerClock:
         return replace(report, overhead_seconds={**around, "other": other})
 
     def fail(self, *, trial: str) -> None:
-        """Takes note of a step that ended without a report; the next one accounts for it."""
+        """Keeps the seconds of a step that ended without a report for the next report."""
         before = self._left_at
         self._leave(trial)
         self._unreported += self._left_at - before

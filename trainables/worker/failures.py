@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndivisibleFailure(Failure):
-    """A failure because batches cannot be trained in smaller pieces; its reason says why."""
+    """A failure because batches cannot be trained in smaller pieces; its reason is the cause."""
 
 
 def ran_out_of_memory(outcome: EpochReport | Failure) -> TypeGuard[Failure]:
@@ -97,7 +97,7 @@ class MicroBatches:
         memory_mb: float | None,
         attempt: Callable[[], EpochReport | Failure],
     ) -> EpochReport | Failure:
-        """Returns what comes of an epoch that ran out of memory: of a try in smaller pieces, if there was none yet.
+        """Returns how an epoch that ran out of memory ends: as a try in smaller pieces does, if it has had none yet.
 
         Args:
             failure: What the last try ended with.
@@ -105,7 +105,7 @@ class MicroBatches:
             memory_mb: What a step of a whole batch was estimated to need; None: not known.
             attempt: Trains the epoch, each batch in `count` pieces.
         """
-        # What a checkpoint, or an epoch before, began in micro-batches has no other try.
+        # A trial that a checkpoint, or an earlier epoch, made one of micro-batches has no other try.
         was_cut = self.count > 1
         batch_size: Any = FAMILIES[self.variant.family].with_defaults(self.variant.params)["batch_size"]
         batch_size = min(batch_size, self.spec.dataset.num_train)

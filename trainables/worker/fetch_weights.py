@@ -1,4 +1,4 @@
-"""ImageNet weights that Keras downloads: fetched before any trial begins, in a process of their own."""
+"""Downloads ImageNet weights through Keras before any trial begins, in a process of its own."""
 
 import sys
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from trainables.progress import OnProgress, no_progress
 
 
 def fetch_in_process(backbones: Sequence[PretrainedBackbone], *, on_progress: OnProgress | None = None) -> None:
-    """Fetches all weights that are not on this machine yet, into Keras's own cache.
+    """Downloads all weights that this machine lacks, into Keras's own cache.
 
     Raises:
-        DataError: If some can neither be found nor fetched, with the ways out.
+        DataError: Weights can neither be found nor fetched; the message says what to do.
     """
     if not backbones:
         return

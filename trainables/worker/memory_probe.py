@@ -1,4 +1,4 @@
-"""Asks a process of its own how much memory variants need, so that TensorFlow does not enter the caller."""
+"""Asks a child process how much memory variants need, so that the caller does not import TensorFlow."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,11 @@ from trainables.specs.dataset import DatasetInfo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepMemory:
-    """What a training step of the largest variant needs.
+    """The memory that a training step of the largest variant needs.
 
     Args:
-        mib: In MiB; infinite where it did not fit, 0 where none of the variants could be trained.
-        is_measured: Whether a GPU was there to measure on; else it is counted.
+        mib: In MiB; infinite if it did not fit, 0 if none of the variants could be trained.
+        is_measured: Whether it was measured on a GPU; else it was counted from shapes.
     """
 
     mib: float
@@ -35,7 +35,7 @@ def probe_in_process(
     """Returns the largest need of some variants, from a child process; see `largest_step_mib`.
 
     Raises:
-        DataError: If the child crashed.
+        DataError: The child process crashed.
     """
     request = {
         "variants": [variant.to_json() for variant in variants],

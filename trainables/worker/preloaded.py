@@ -1,4 +1,4 @@
-"""Imported by each worker process of a local Ray as it starts: brings in, before there is a trial, what trials need."""
+"""Imports what trials need into a worker process of a local Ray, as Ray starts the process and before its trial."""
 
 import logging
 import time
@@ -7,7 +7,7 @@ from trainables.machine.imports import import_tensorflow
 
 logger = logging.getLogger(__name__)
 
-#: When the import of TensorFlow began and ended, as `time.monotonic` tells.
+#: When the import of TensorFlow began and ended, by `time.monotonic`.
 BEGAN = time.monotonic()
 try:
     import trainables.worker.adapter  # noqa: F401 - brings Ray Tune in, which is part of a worker's start
@@ -15,6 +15,6 @@ try:
     BEGAN = time.monotonic()
     import_tensorflow()
 except Exception:
-    # A process that ended here could not tell why; the first step of a trial imports again and can.
+    # A process that ended during this import could not report why; the first step of a trial imports again and can.
     logger.exception("decision=wait-for-trial")
 ENDED = time.monotonic()

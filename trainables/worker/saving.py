@@ -34,7 +34,7 @@ class TrialCheckpoints:
 
     Args:
         trial: The trial's name.
-        variant_id: Of its variant; checkpoints of another one count as damaged.
+        variant_id: Of its variant; checkpoints of another variant count as damaged.
         spec: What all trials of the study share.
         on_note: Takes what readers should know.
     """
@@ -56,24 +56,24 @@ class TrialCheckpoints:
         """Ends this worker if a later session is at work on the study.
 
         Raises:
-            SystemExit: Which ends the worker's process and is no failure of the trial.
+            SystemExit: A later session is; it ends the worker's process and is no failure of the trial.
         """
         leave_if_superseded(Path(self._spec.checkpoints), session=self._spec.session)
 
     def fetch(self, *, is_needed: bool) -> bool:
-        """Brings the newest checkpoint to this node, if it lies elsewhere; returns whether there is any.
+        """Downloads the newest checkpoint if this node lacks it, and returns whether this node has any.
 
         Args:
-            is_needed: Whether the trial has reports already, so that beginning anew would train much again.
+            is_needed: Whether the trial has reports already, which a training from the beginning would repeat.
 
         Raises:
-            OSError: If none is on this node and the storage does not answer, only where one is needed.
+            OSError: One is needed, this node has none, and the storage does not answer.
         """
         self._store.fetch(variant_id=self._variant_id, is_needed=is_needed)
         return bool(saved_epochs(self._folder))
 
     def restore(self, training: "Training", *, num_micro_batches: int) -> None:
-        """Takes over the newest checkpoint that a training can go on from, and notes those that it cannot.
+        """Sets a training to the newest checkpoint that it can go on from, and notes those that it cannot.
 
         Args:
             num_micro_batches: Pieces that each batch is trained in at least.
@@ -92,11 +92,11 @@ class TrialCheckpoints:
         logger.info("trial=%s epoch=%d decision=continue", self._trial, training.epoch)
         self._note_invalid(passed_over, epoch=training.epoch)
         if training.epoch:
-            # A kill may have come between a checkpoint and the deletion of those that it made needless.
+            # A worker may have been killed after a checkpoint and before it deleted those that the checkpoint replaced.
             prune_checkpoints(self._folder, keep=self._kept(training))
 
     def begin(self, training: "Training") -> None:
-        """Starts to write the arrays of an epoch that is trained and not validated yet, where that saves time."""
+        """Starts to write the arrays of an epoch that is trained and not validated yet, if that saves time."""
         started = time.perf_counter()
         self._begin_seconds = 0.0
         if not self._writer.pays_to_begin:
@@ -108,11 +108,11 @@ class TrialCheckpoints:
         """Writes the checkpoint of the last epoch and returns the seconds that the step waited for it.
 
         Raises:
-            OSError: If the disk is full, or the like.
-            SystemExit: If a later session is at work on the study.
+            OSError: The disk is full, or the like.
+            SystemExit: A later session is at work on the study.
         """
         started = time.perf_counter()
-        # Never more than one epoch ahead of what is kept elsewhere, as long as that answers.
+        # Never more than one epoch ahead of remote storage, as long as that answers.
         self.wait_for_uploads()
         checkpoint = Checkpoint(
             variant_id=self._variant_id,
@@ -127,11 +127,11 @@ class TrialCheckpoints:
         return self._begin_seconds + time.perf_counter() - started
 
     def abandon(self) -> None:
-        """Gives up the checkpoint that was begun and not finished."""
+        """Deletes the checkpoint that was begun and not finished."""
         self._writer.abandon()
 
     def wait_for_uploads(self) -> None:
-        """Waits until the checkpoints are kept elsewhere too, if the run is, and notes once if they are not."""
+        """Waits until the checkpoints are uploaded, if the run has remote storage, and notes once if they are not."""
         if (failure := self._store.wait_for_uploads()) and not self._is_noted:
             self._is_noted = True
             text = f"checkpoints were on {socket.gethostname()} alone for a while: {failure}"

@@ -27,7 +27,7 @@ def set_up_devices(spec: WorkerSpec, variant: Variant, *, on_note: Callable[[Not
         on_note: Takes what readers should know.
 
     Raises:
-        InfeasibleError: If the devices do not compute in the variant's precision.
+        InfeasibleError: The devices do not compute in the variant's precision.
     """
     # Late, because both import TensorFlow.
     from trainables.training.devices import configure_devices, missing_gpus, rewrite_graphs_once
@@ -45,7 +45,7 @@ def open_splits(spec: WorkerSpec) -> tuple["SplitTensors", "SplitTensors"]:
     """Returns the training and validation splits, which a process opens once a data set.
 
     Raises:
-        DataError: If the data set is on no disk of this node and cannot be prepared.
+        DataError: The data set is on no disk of this node and cannot be prepared.
     """
     return _splits_of(dataset_on_this_node(spec))
 

@@ -1,4 +1,4 @@
-"""Trainings that ended, kept for variants of the same architecture: building and tracing cost more than an epoch."""
+"""Keeps ended trainings for variants of the same architecture: building and tracing cost more than an epoch."""
 
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -11,12 +11,12 @@ from trainables.catalog.training import without_dynamic
 if TYPE_CHECKING:
     from trainables.training.training import Training
 
-#: Trainings that a process keeps; each holds its graphs, a few MB, and at most twice `knobs.MAX_KEPT_BYTES`.
+#: Trainings that a process keeps; each holds its graphs, a few MB, and twice `MAX_KEPT_BYTES` at most.
 MAX_KEPT = 8
 
 
 class TracedTrainings:
-    """The trainings that a process keeps, the longest unused of which goes first.
+    """The trainings that a process keeps; the one unused for longest is dropped first.
 
     All of them are of one study: same data, same task, same epochs.
     """
@@ -25,30 +25,30 @@ class TracedTrainings:
         self._kept: OrderedDict[Hashable, Training] = OrderedDict()
 
     def __len__(self) -> int:
-        """Returns how many are kept."""
+        """Returns how many trainings are kept."""
         return len(self._kept)
 
     def keep(self, training: "Training") -> None:
-        """Takes over a training that nobody goes on with, if it can be reused."""
+        """Keeps an ended training, if it can be reused."""
         if training.is_reusable:
             self._kept[trace_key(training.variant)] = training
             if len(self._kept) > MAX_KEPT:
                 self._kept.popitem(last=False)
 
     def take(self, variant: Variant) -> "Training | None":
-        """Returns a training of the variant at its beginning, which is the caller's from now on; None if none fits."""
+        """Returns a training of the variant at its beginning and keeps it no longer; None if none fits."""
         training = self._kept.pop(trace_key(variant), None)
         if training is not None:
             training.begin_again(variant)
         return training
 
     def clear(self) -> None:
-        """Lets all of them go."""
+        """Drops all trainings."""
         self._kept.clear()
 
 
 def trace_key(variant: Variant) -> Hashable:
-    """Returns what two variants have in common that one trace serves.
+    """Returns the key of a variant's trace; one trace serves all variants of a key.
 
     >>> first, second, third = (Variant(family="sequential", params=params, seed=1)
     ...                         for params in ({"dropout": 0.1}, {"dropout": 0.2}, {"dropout": 0.2, "filters": 9}))

@@ -1,4 +1,4 @@
-"""One run of a variant inside a worker: from its configuration to reports, with failures told apart; no Ray."""
+"""One run of a variant inside a worker: from its configuration to reports and failures; no Ray."""
 
 import logging
 import time
@@ -46,25 +46,25 @@ class TrialRun:
         self._next_epoch = first_epoch
         self._training: Training | None = None
         self._traced = TracedTrainings() if traced is None else traced
-        #: Whether the last epoch left nothing behind that another trial would feel.
+        #: Whether the last epoch left nothing behind that could change another trial.
         self._is_sound = True
         self._notes: list[Note] = []
         self._checkpoints = TrialCheckpoints(trial, variant_id=variant.variant_id, spec=spec, on_note=self._note)
         self._micro_batches = MicroBatches(trial=trial, variant=variant, spec=spec, on_note=self._note)
 
     def take_notes(self) -> list[Note]:
-        """Returns what there is to note about the trial since the last time."""
+        """Returns the notes since the last call, and keeps none of them."""
         notes, self._notes = self._notes, []
         return notes
 
     def step(self) -> EpochReport | Failure:
-        """Returns the next epoch's report, or why there is none and never will be.
+        """Returns the next epoch's report, or the failure that ends the trial.
 
-        What runs out of memory is tried once more, without what earlier trials of this process left in it, and then in
-        smaller pieces of its batches.
+        An epoch that runs out of memory is tried again without the trainings that this process keeps, and then with
+        batches in smaller pieces.
 
         Raises:
-            SystemExit: If a later session is at work on the study.
+            SystemExit: A later session is at work on the study.
         """
         self._checkpoints.leave_if_superseded()
         outcome = self._try_step()
@@ -82,14 +82,14 @@ class TrialRun:
         return outcome
 
     def leave(self) -> None:
-        """Hands what can be reused on to the next trial of this process, which begins."""
+        """Keeps the training for the next trial of this process, if it can be reused."""
         if self._training is not None and self._is_sound:
             self._training.on_trained = _nothing
             self._traced.keep(self._training)
         self._training = None
 
     def wait_for_uploads(self) -> None:
-        """Waits until the checkpoints are kept elsewhere too, if the run is, and notes once if they are not."""
+        """Waits until the checkpoints are uploaded, if the run has remote storage, and notes once if they are not."""
         self._checkpoints.wait_for_uploads()
 
     def _note(self, note: Note) -> None:
@@ -101,14 +101,14 @@ class TrialRun:
         except Exception as exc:  # noqa: BLE001 - a failed trial is data: whatever a variant raises is its result
             return failure_of(exc, variant=self.variant, study_dir=self.spec.training.study_dir)
         finally:
-            # Whatever came of the epoch: what is begun by now will not be finished.
+            # Whatever the epoch ended with: a checkpoint that is only begun will not be finished.
             self._checkpoints.abandon()
 
     def _estimated_memory_mb(self) -> float | None:
         """Returns what a training step of a whole batch needs; None where no estimate can be made."""
         try:
             return None if self._training is None else self._training.estimated_memory_mb()
-        except Exception as exc:  # noqa: BLE001 - only words depend on it, and memory is short
+        except Exception as exc:  # noqa: BLE001 - a message alone depends on it, and memory is short
             logger.info('trial=%s memory not estimated reason="%s"', self.trial, exc)
             return None
 
@@ -132,7 +132,7 @@ class TrialRun:
         else:
             report = self._train_and_save(self._training)
             while report.epoch < self._next_epoch:
-                # The checkpoint was older than the last report: these epochs are known, but their checkpoints are
+                # The checkpoint was older than the last report: the driver has these epochs, but their checkpoints are
                 # lost, and the best of them may be exported.
                 report = self._train_and_save(self._training)
         self._next_epoch += 1
@@ -149,8 +149,8 @@ class TrialRun:
 
     def _begin(self) -> "Training":
         started = time.perf_counter()
-        # Not before the first step, unless the process waited for trials with it: TensorFlow costs seconds and hundreds
-        # of MB, and a failure here can be retried, which Ray Tune does not do for one in setup() or reset_config().
+        # Not before the first step, unless Ray preloaded it: TensorFlow costs seconds and hundreds of MB, and a failure
+        # in a step can be retried, which Ray Tune does not do for one in setup() or reset_config().
         import_tensorflow()
         from trainables.steps.replicas import own_replicas
         from trainables.training.training import Training, TrainingRequest
@@ -184,4 +184,4 @@ class TrialRun:
 
 
 def _nothing() -> None:
-    """Is what a training does between training and validation when it belongs to no trial."""
+    """Does nothing between training and validation, for a training of no trial."""

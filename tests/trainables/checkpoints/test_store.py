@@ -142,14 +142,14 @@ def test_trial_with_reports_waits_for_a_storage_that_does_not_answer(store_in, m
     train(*store_in("node-a")[:2], epochs=[1, 2])
     store, folder, slept = store_in("node-b")
     answers = iter([RemoteError("s3://bucket: no answer")] * 3)
-    real = CheckpointStore._there
+    real = CheckpointStore._remote_folder
 
     def sometimes(self):
         if (error := next(answers, None)) is not None:
             raise error
         return real(self)
 
-    monkeypatch.setattr(CheckpointStore, "_there", sometimes)
+    monkeypatch.setattr(CheckpointStore, "_remote_folder", sometimes)
     store.fetch(variant_id=VARIANT, is_needed=True)
     assert (saved_epochs(folder), len(slept)) == ([2], 3)
 
@@ -158,7 +158,7 @@ def test_trial_with_reports_does_not_begin_anew_because_the_storage_is_gone(stor
     def refuse(self):
         raise RemoteError("s3://bucket: no answer")
 
-    monkeypatch.setattr(CheckpointStore, "_there", refuse)
+    monkeypatch.setattr(CheckpointStore, "_remote_folder", refuse)
     store, folder, _ = store_in("node-a")
     with pytest.raises(OSError, match="t0001: its checkpoints cannot be fetched: s3://bucket: no answer"):
         store.fetch(variant_id=VARIANT, is_needed=True)
