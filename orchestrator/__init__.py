@@ -1,35 +1,60 @@
 """Which variants are trained, where and when, and what became of them.
 
-The package's public functions, loaded when first used so that `convfleet --help` stays quick:
-
-    load_study(path) -> StudySpec
-    run_study(spec) -> StudyResult
-    resume_study(folder) -> StudyResult
-    open_run(folder) -> StudyResult
+The package has the public names of `convfleet` too; each is imported when first used, so that `convfleet --help` stays
+quick.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.driver.api import resume_study, run_study
-    from orchestrator.driver.result import StudyResult, open_run
+    from orchestrator.driver.api import export_study, open_run, resume_study, run_study
+    from orchestrator.driver.result import StudyResult
+    from orchestrator.errors import InputError, OrchestratorError, StudyFailedError, StudyPausedError
     from orchestrator.study.loading import load_study
     from orchestrator.study.spec import StudySpec
 
+    __version__: str
+
 _HOMES = {
-    "StudySpec": "orchestrator.study.loading",
-    "load_study": "orchestrator.study.loading",
+    "InputError": "orchestrator.errors",
+    "OrchestratorError": "orchestrator.errors",
+    "StudyFailedError": "orchestrator.errors",
+    "StudyPausedError": "orchestrator.errors",
     "StudyResult": "orchestrator.driver.result",
-    "open_run": "orchestrator.driver.result",
-    "run_study": "orchestrator.driver.runner",
-    "resume_study": "orchestrator.driver.runner",
+    "StudySpec": "orchestrator.study.spec",
+    "export_study": "orchestrator.driver.api",
+    "load_study": "orchestrator.study.loading",
+    "open_run": "orchestrator.driver.api",
+    "resume_study": "orchestrator.driver.api",
+    "run_study": "orchestrator.driver.api",
 }
 
-__all__ = ["StudyResult", "StudySpec", "load_study", "open_run", "resume_study", "run_study"]
+__all__ = [
+    "InputError",
+    "OrchestratorError",
+    "StudyFailedError",
+    "StudyPausedError",
+    "StudyResult",
+    "StudySpec",
+    "__version__",
+    "export_study",
+    "load_study",
+    "open_run",
+    "resume_study",
+    "run_study",
+]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("convfleet")
     if name not in _HOMES:
-        raise AttributeError(f"module 'orchestrator' has no attribute {name!r}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

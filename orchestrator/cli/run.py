@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from orchestrator.views.terminal.progress import Progress
 
 
-_MAX_EXPORTS, _LONGEST_COUNT = 1000, 10
-
-
 def run(
     study: StudyArgument,
     overrides: SetOption = None,
@@ -89,22 +86,23 @@ def export(
     """Export the best models again, more of them, or in other formats."""
     from orchestrator.journal.reading import load_state
     from orchestrator.runs.folder import open_run_folder
-    from search_spaces import nearest
+    from orchestrator.study.sections import Export
 
-    known = ("keras", "saved_model")
     for name in formats or ():
-        if name not in known:
-            raise InputError(f"--format: must be one of {', '.join(known)}, got {name!r}{nearest(name, known)}")
-    count = None if top is None else _export_count(top)
+        if problem := Export.format_problem(name):
+            raise InputError(f"--format: {problem}")
+    if top is not None and (problem := Export.top_problem(top)):
+        raise InputError(f"--top: {problem}; for example --top 3")
+    count = None if top is None else int(top)
     folder = local_run(run, with_files=True)
     load_state(open_run_folder(folder))
-    from orchestrator.driver.runner import export_study
+    from orchestrator.driver.runner import export_models
     from orchestrator.results.words import named_test_metrics
     from orchestrator.views.terminal.progress import make_progress
 
     console = make_console(stderr=as_json)
     with make_progress(console) as progress:
-        results = export_study(folder, top=count, formats=tuple(formats or ()), address=address, progress=progress)
+        results = export_models(folder, top=count, formats=tuple(formats or ()), address=address, progress=progress)
     if as_json:
         print_json(
             [
@@ -120,12 +118,6 @@ def export(
         print("no trial has a result to export yet")
 
 
-def _export_count(text: str) -> int:
-    if text.isdecimal() and 1 <= int(text[:_LONGEST_COUNT]) <= _MAX_EXPORTS:
-        return int(text)
-    raise InputError(f"--top: must be a whole number from 1 to {_MAX_EXPORTS}, got {text!r}; for example --top 3")
-
-
 def _run_study(spec: "StudySpec", *, runs: Path, address: str | None, progress: "Progress") -> Path:
     from orchestrator.driver.api import run_study
 
@@ -134,7 +126,7 @@ def _run_study(spec: "StudySpec", *, runs: Path, address: str | None, progress: 
 
 def _work(work: Callable[["Progress"], Path], *, as_json: bool) -> None:
     """Runs something long with its progress shown, then prints its summary."""
-    from orchestrator.driver.result import open_run
+    from orchestrator.driver.api import open_run
     from orchestrator.views.terminal.progress import make_progress
     from orchestrator.views.terminal.status_json import status_json
     from orchestrator.views.terminal.summary import print_summary

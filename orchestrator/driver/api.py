@@ -1,38 +1,50 @@
-"""What Python users call: run a study, resume it, open a run, export from it."""
+"""The functions that Python users call: run a study, resume a run, open a run, export from it.
+
+What starts Ray is imported when a function needs it, so that opening a run stays quick.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.driver.result import StudyResult
-from orchestrator.driver.runner import discard_if_unused, work
-from orchestrator.errors import OrchestratorError
-from orchestrator.mirror.fetch import fetched_run
-from orchestrator.mirror.places import taken_elsewhere
-from orchestrator.runs.folder import new_run_folder, open_run_folder
-from orchestrator.runs.paths import RUNS
-from orchestrator.study.loading import load_study
+from orchestrator.journal.reading import load_state
+from orchestrator.runs.folder import open_run_folder
+from orchestrator.runs.paths import RUNS, RunFolder
 from orchestrator.study.spec import StudySpec
 from orchestrator.views.terminal.progress import Progress
 
 
 def run_study(
-    spec: StudySpec, *, runs: Path = RUNS, address: str | None = None, progress: Progress | None = None
+    spec: StudySpec, *, runs: Path | str = RUNS, address: str | None = None, progress: Progress | None = None
 ) -> StudyResult:
-    """Runs a study in a new folder below `runs` and returns what came of it.
+    """Runs a study in a new run folder and returns its result.
+
+    Examples:
+        Trains 12 small CNNs on 8x8 digits, below `runs/` of the current folder:
+
+            import convfleet
+
+            study = convfleet.load_study("quickstart")
+            result = convfleet.run_study(study)
+            print(result.leaderboard(3))
 
     Args:
-        address: A Ray cluster to join, `host:port` or `auto`; None: this machine alone.
+        spec: The study, as `load_study` returns it.
+        runs: The folder of run folders; the run's own is `runs/<name>`, or `runs/<name>-2` and so on if that exists.
+        address: A Ray cluster to join, `host:port` or `auto`; None: a Ray of this machine alone.
+        progress: Shows how far the study is; None: nothing is shown.
+
+    Returns:
+        The finished run.
 
     Raises:
-        StudyPausedError: On Ctrl-C or SIGTERM.
-        StudyFailedError: If the study cannot work.
+        StudyPausedError: On Ctrl-C or SIGTERM; `resume_study` goes on.
+        InputError: If the data or the study are wrong.
+        StudyFailedError: If the study cannot work, no trial has a result, or an export failed.
     """
-    folder = new_run_folder(runs, spec, is_taken=taken_elsewhere(spec.storage.uri))
-    try:
-        return work(folder, spec, address=address, progress=progress)
-    except OrchestratorError:
-        discard_if_unused(folder)
-        raise
+    from orchestrator.driver.runner import start_run
+
+    return _result(start_run(spec, runs=Path(runs), address=address, progress=progress))
 
 
 def resume_study(
@@ -42,16 +54,102 @@ def resume_study(
     address: str | None = None,
     progress: Progress | None = None,
 ) -> StudyResult:
-    """Goes on with a run exactly where its journal ends, and returns what came of it.
+    """Goes on with a run exactly where its journal ends and returns its result.
+
+    A finished run gets its tables and its report anew, and models that it lacks; `overrides` extend it.
+
+    Examples:
+        Lets the search of a finished run propose more variants:
+
+            import convfleet
+
+            result = convfleet.resume_study("runs/quickstart", overrides=["search.trials=14"])
+            print(result.trials.num_rows)
 
     Args:
-        root: Its folder, or the URI where it is kept elsewhere; it is brought to `runs/<name>` then.
-        overrides: `key=value` texts such as `search.trials=60` that extend the study; what would make earlier results
-            incomparable is refused.
+        root: The run folder, or the URI of the run in a storage, which is fetched to `runs/<name>` first.
+        overrides: `key=value` texts such as `search.trials=60` that extend the study; a change that would make earlier
+            results incomparable is refused.
+        address: A Ray cluster to join, `host:port` or `auto`; None: a Ray of this machine alone.
+        progress: Shows how far the study is; None: nothing is shown.
+
+    Returns:
+        The finished run.
 
     Raises:
-        RunFolderError: If there is no such run, or another driver is at work on it.
-        InputError: If its study or its data changed, or may not be changed so. The rest as `run_study`.
+        RunFolderError: If no such run exists, or another driver is at work on it.
+        InputError: If its study or its data changed, or may not change so.
+        StudyPausedError: On Ctrl-C or SIGTERM; `resume_study` goes on again.
+        StudyFailedError: If the study cannot work, no trial has a result, or an export failed.
     """
-    folder = open_run_folder(fetched_run(str(root), with_files=True))
-    return work(folder, load_study(folder.study), overrides=overrides, address=address, progress=progress)
+    from orchestrator.driver.runner import resume_run
+
+    return _result(resume_run(root, overrides=overrides, address=address, progress=progress))
+
+
+def open_run(root: Path | str) -> StudyResult:
+    """Returns the result of a run, finished or not, from its folder; starts nothing and writes nothing.
+
+    Examples:
+        Prints the three best trials, also while a driver is at work on the run:
+
+            import convfleet
+
+            result = convfleet.open_run("runs/quickstart")
+            print(result.leaderboard(3).select(["trial", "family"]))
+
+    Args:
+        root: The run folder.
+
+    Returns:
+        The run as its journal describes it now.
+
+    Raises:
+        RunFolderError: If no run folder lies at `root`.
+        JournalError: If the journal is damaged.
+    """
+    return _result(open_run_folder(Path(root)))
+
+
+def export_study(
+    root: Path | str,
+    *,
+    top: int | None = None,
+    formats: Sequence[str] = (),
+    address: str | None = None,
+    progress: Progress | None = None,
+) -> list[Path]:
+    """Exports the best models of a run, also those that it has, and returns their folders, best first.
+
+    Examples:
+        Exports the best model of a run as `model.keras`, with its manifest beside it:
+
+            import convfleet
+
+            (folder,) = convfleet.export_study("runs/quickstart", top=1, formats=["keras"])
+            print(folder / "model.keras")
+
+    Args:
+        root: The run folder, or the URI of the run in a storage, which is fetched to `runs/<name>` first.
+        top: How many models; None: as many as the study says, and at least one.
+        formats: Of `keras` and `saved_model`; empty: those of the study.
+        address: A Ray cluster to join, `host:port` or `auto`; None: a Ray of this machine alone.
+        progress: Shows what the driver does; None: nothing is shown.
+
+    Returns:
+        The folders of the exports, one a model, best first; empty if no trial has a result.
+
+    Raises:
+        RunFolderError: If no such run exists, or another driver is at work on it.
+        InputError: If `top` or `formats` are wrong, or the study or its data changed.
+        ExportError: If an export failed; the others are made all the same.
+        StudyPausedError: On Ctrl-C or SIGTERM.
+    """
+    from orchestrator.driver.runner import export_models
+
+    results = export_models(root, top=top, formats=formats, address=address, progress=progress)
+    return [Path(result.folder) for result in results]
+
+
+def _result(folder: RunFolder) -> StudyResult:
+    return StudyResult(folder=folder, state=load_state(folder))

@@ -1,4 +1,4 @@
-"""What came of a study, for people who program."""
+"""The result of a run, as Python users get it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,23 +8,31 @@ from typing import Any
 import pyarrow as pa
 
 from orchestrator.errors import RunFolderError
-from orchestrator.journal.reading import load_state
 from orchestrator.journal.study_state import StudyState
 from orchestrator.results.from_state import export_path
 from orchestrator.results.from_tables import leaderboard
 from orchestrator.results.tables import epochs_table, trials_table
-from orchestrator.runs.folder import open_run_folder
 from orchestrator.runs.paths import RunFolder
 from trainables.files.manifests import damage_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyResult:
-    """A run and everything in it.
+    """A run and everything in it, finished or not.
 
-    Args:
-        folder: Where it lies.
-        state: What its journal tells.
+    Examples:
+        Prints the best trial of a run and loads its model:
+
+            import convfleet
+
+            result = convfleet.open_run("runs/quickstart")
+            print(result.leaderboard(1).to_pylist())
+            model = result.load_model(rank=1)
+            print(model.count_params())
+
+    Attributes:
+        folder: The run folder.
+        state: What the journal says.
     """
 
     folder: RunFolder
@@ -41,19 +49,36 @@ class StudyResult:
         return epochs_table(self.state)
 
     def leaderboard(self, k: int | None = None) -> pa.Table:
-        """Returns the k best trials that completed or were stopped, best first."""
+        """Returns the k best trials that completed or were stopped, best first.
+
+        Args:
+            k: How many; None: all.
+        """
         header = self.state.header
         return leaderboard(self.trials, metric=header.metric, mode=header.mode, k=k)
 
     def export(self, *, top: int | None = None, formats: Sequence[str] = ()) -> list[Path]:
-        """Exports the best models again and returns their folders, best first."""
-        # Late: exporting starts Ray, reading a result does not.
-        from orchestrator.driver.runner import export_study
+        """Exports the best models, also those that the run has, and returns their folders, best first.
 
-        return [Path(item.folder) for item in export_study(self.folder.root, top=top, formats=formats)]
+        Args:
+            top: How many; None: as many as the study says, and at least one.
+            formats: Of `keras` and `saved_model`; empty: those of the study.
+
+        Raises:
+            InputError: If `top` or `formats` are wrong, or the study or its data changed.
+            ExportError: If an export failed; the others are made all the same.
+        """
+        # Late: exporting starts Ray, reading a result does not.
+        from orchestrator.driver.runner import export_models
+
+        results = export_models(self.folder.root, top=top, formats=formats, address=None, progress=None)
+        return [Path(item.folder) for item in results]
 
     def load_model(self, rank: int = 1) -> Any:
         """Returns an exported Keras model; this imports TensorFlow into the calling process.
+
+        Args:
+            rank: 1 for the best model.
 
         Raises:
             RunFolderError: If no model of that rank was exported as .keras, or it was changed since.
@@ -74,13 +99,3 @@ class StudyResult:
         import keras
 
         return keras.models.load_model(found[-1], safe_mode=True)
-
-
-def open_run(root: Path | str) -> StudyResult:
-    """Returns a run from its folder, finished or not.
-
-    Raises:
-        RunFolderError: If it is none.
-    """
-    folder = open_run_folder(Path(root))
-    return StudyResult(folder=folder, state=load_state(folder))

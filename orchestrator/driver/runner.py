@@ -1,4 +1,4 @@
-"""Runs one study from its spec to its result, resumes it, and exports from it again."""
+"""Runs a study in a new run folder, resumes a run, and exports from it again."""
 
 import shutil
 from collections.abc import Sequence
@@ -6,15 +6,17 @@ from pathlib import Path
 
 from orchestrator.disk.checkpoint_keeper import CheckpointKeeper
 from orchestrator.driver.endings import open_session
-from orchestrator.driver.result import StudyResult, open_run
+from orchestrator.driver.preparation import Prepared
 from orchestrator.driver.session import Session
-from orchestrator.errors import ExportError, StudyFailedError, StudyPausedError
+from orchestrator.errors import ExportError, InputError, OrchestratorError, StudyFailedError, StudyPausedError
+from orchestrator.export.exports import Exports, damaged_exports
 from orchestrator.journal.reading import load_state, read_state
 from orchestrator.journal.records import StudyFinished
 from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.mirror.fetch import fetched_run
+from orchestrator.mirror.places import taken_elsewhere
 from orchestrator.results.writer import TableWriter
-from orchestrator.runs.folder import open_run_folder
+from orchestrator.runs.folder import new_run_folder, open_run_folder
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.loading import load_study
 from orchestrator.study.sections import Export
@@ -23,58 +25,120 @@ from orchestrator.views.terminal.progress import Progress
 from trainables.specs.export import ExportResult
 
 
-def export_study(
-    root: Path | str,
-    *,
-    top: int | None = None,
-    formats: Sequence[str] = (),
-    address: str | None = None,
-    progress: Progress | None = None,
-) -> list[ExportResult]:
-    """Exports the best models of a run again, or others, or in other formats, and returns them, best first.
+def start_run(spec: StudySpec, *, runs: Path, address: str | None, progress: Progress | None) -> RunFolder:
+    """Runs a study in a new run folder below `runs` and returns the folder.
 
     Args:
-        top: How many; None: as many as the study says, and at least one.
+        spec: The study.
+        runs: The folder of run folders.
+        address: A Ray cluster to join; None: a Ray of this machine alone.
+        progress: Shows the user what the driver does; None: nothing is shown.
 
     Raises:
-        ExportError: If one failed; the others are exported all the same.
+        StudyPausedError: On Ctrl-C or SIGTERM.
+        InputError: If the data or the study are wrong.
+        StudyFailedError: If the study cannot work.
     """
+    is_taken = taken_elsewhere(spec.storage.uri)
+    folder = new_run_folder(runs, name=spec.name, study_yaml=spec.to_yaml(), is_taken=is_taken)
+    try:
+        _work(folder, spec, overrides=(), address=address, progress=progress)
+    except OrchestratorError:
+        discard_if_unused(folder)
+        raise
+    return folder
+
+
+def resume_run(
+    root: Path | str, *, overrides: Sequence[str], address: str | None, progress: Progress | None
+) -> RunFolder:
+    """Goes on with a run exactly where its journal ends and returns its folder.
+
+    Args:
+        root: The run folder, or the URI of the run in a storage, which is fetched to `runs/<name>` first.
+        overrides: `key=value` texts that extend the study.
+        address: A Ray cluster to join; None: a Ray of this machine alone.
+        progress: Shows the user what the driver does; None: nothing is shown.
+
+    Raises:
+        RunFolderError: If no such run exists, or another driver is at work on it.
+        InputError: If its study or its data changed, or may not change so.
+        StudyPausedError: On Ctrl-C or SIGTERM.
+        StudyFailedError: If the study cannot work.
+    """
+    folder = open_run_folder(fetched_run(str(root), with_files=True))
+    _work(folder, load_study(folder.study), overrides=overrides, address=address, progress=progress)
+    return folder
+
+
+def export_models(
+    root: Path | str,
+    *,
+    top: int | None,
+    formats: Sequence[str],
+    address: str | None,
+    progress: Progress | None,
+) -> list[ExportResult]:
+    """Exports the best models of a run, also those that it has, and returns them, best first.
+
+    Args:
+        root: The run folder, or the URI of the run in a storage, which is fetched to `runs/<name>` first.
+        top: How many; None: as many as the study says, and at least one.
+        formats: Of `keras` and `saved_model`; empty: those of the study.
+        address: A Ray cluster to join; None: a Ray of this machine alone.
+        progress: Shows the user what the driver does; None: nothing is shown.
+
+    Raises:
+        ExportError: If an export failed; the others are made all the same.
+        StudyPausedError: On Ctrl-C or SIGTERM.
+        InputError: If `top` or `formats` are wrong, no such run exists, or its study or its data changed.
+    """
+    _check_asked(top=top, formats=formats)
     folder = open_run_folder(fetched_run(str(root), with_files=True))
     load_state(folder)  # raises where the study was never opened
     spec = load_study(folder.study)
-    export = Export.model_validate({"top": top or max(1, spec.export.top), "formats": formats or spec.export.formats})
+    export = Export.model_validate(
+        {"top": top or max(1, spec.export.top), "formats": tuple(formats) or spec.export.formats}
+    )
     spec = spec.model_copy(update={"export": export})
     try:
         with open_session(folder, spec, address=address, progress=progress) as session:
             session.open_study()
             session.spec = session.spec.model_copy(update={"export": export})
-            with session.connected():
-                return session.export(always=True)
+            with session.prepare() as prepared:
+                return _exports(session, prepared).make(export, always=True)
     except StudyPausedError as exc:
         raise StudyPausedError("the export was interrupted; run the same command again") from exc
 
 
-def work(
-    folder: RunFolder,
-    spec: StudySpec,
-    *,
-    overrides: Sequence[str] = (),
-    address: str | None,
-    progress: Progress | None,
-) -> StudyResult:
+def _check_asked(*, top: int | None, formats: Sequence[str]) -> None:
+    if top is not None and (problem := Export.top_problem(top)):
+        raise InputError(f"top: {problem}; for example top=3")
+    for name in formats:
+        if problem := Export.format_problem(name):
+            raise InputError(f"formats: {problem}")
+
+
+def discard_if_unused(folder: RunFolder) -> None:
+    """Removes a new run folder whose study ended before its first trial: nothing in it can be resumed.
+
+    Args:
+        folder: The run folder.
+    """
+    if not folder.journal.exists() or not read_state(folder).trials:
+        shutil.rmtree(folder.root, ignore_errors=True)
+
+
+def _work(
+    folder: RunFolder, spec: StudySpec, *, overrides: Sequence[str], address: str | None, progress: Progress | None
+) -> None:
     """Trains what has not ended, exports the best, writes tables and report."""
     with open_session(folder, spec, address=address, progress=progress) as session:
         session.open_study(overrides=overrides)
         state, failed_exports = session.recorder.state, None
-        if state.finished is None or state.unfinished or session.damaged_exports():
-            with session.connected(), TableWriter(folder, recorder=session.recorder), _keeper(session):
-                session.train()
-                try:
-                    session.export()
-                except ExportError as exc:
-                    # The trials are done all the same; `convfleet export` can try again.
-                    failed_exports = exc
-                session.recorder.append(StudyFinished(at=session.recorder.now()))
+        is_done = state.finished is not None and not state.unfinished
+        if not is_done or damaged_exports(state, folder=folder, notify=session.notify):
+            failed_exports = _train_and_export(session)
         else:
             # They follow from the journal, and may have been damaged or lost since.
             TableWriter(folder, recorder=session.recorder).write()
@@ -82,16 +146,43 @@ def work(
         _check_any_result(list(state.trials.values()), folder)
         if failed_exports is not None:
             raise failed_exports
-    return open_run(folder.root)
 
 
-def _keeper(session: Session) -> CheckpointKeeper:
-    budget = session.spec.storage.checkpoint_budget_gb
+def _train_and_export(session: Session) -> ExportError | None:
+    """Returns why exports failed, if any did: the trials are done all the same, and `convfleet export` tries again."""
+    failed_exports = None
+    with (
+        session.prepare() as prepared,
+        TableWriter(session.folder, recorder=session.recorder),
+        _keeper(session, prepared.spec),
+    ):
+        session.train(prepared)
+        try:
+            _exports(session, prepared).make(prepared.spec.export)
+        except ExportError as exc:
+            failed_exports = exc
+        session.recorder.append(StudyFinished(at=session.recorder.now()))
+    return failed_exports
+
+
+def _exports(session: Session, prepared: Prepared) -> Exports:
+    return Exports(
+        folder=session.folder,
+        recorder=session.recorder,
+        worker=prepared.worker,
+        num_concurrent=prepared.num_concurrent,
+        space=session.space,
+        notify=session.notify,
+    )
+
+
+def _keeper(session: Session, spec: StudySpec) -> CheckpointKeeper:
+    budget = spec.storage.checkpoint_budget_gb
     return CheckpointKeeper(
         session.folder,
         recorder=session.recorder,
         budget_bytes=None if budget is None else budget * 1e9,
-        top=session.spec.export.top,
+        top=spec.export.top,
         notify=session.notify,
     )
 
@@ -104,9 +195,3 @@ def _check_any_result(trials: list[Trial], folder: RunFolder) -> None:
     common = max(reasons, key=reasons.count, default="no trial was run")
     share = f"{reasons.count(common)} of {len(trials)} trials" if reasons else "the study"
     raise StudyFailedError(f"{folder.root}: no trial has a result; {share} ended with: {common}")
-
-
-def discard_if_unused(folder: RunFolder) -> None:
-    """Removes a new run folder whose study ended before its first trial: there is nothing in it to resume."""
-    if not folder.journal.exists() or not read_state(folder).trials:
-        shutil.rmtree(folder.root, ignore_errors=True)

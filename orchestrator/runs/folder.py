@@ -1,42 +1,50 @@
 """Making and finding run folders."""
 
-from collections.abc import Callable
-from contextlib import suppress
-from orchestrator.errors import RunFolderError
-from orchestrator.runs.paths import RunFolder
-from orchestrator.study.spec import StudySpec
-from pathlib import Path
-from trainables.files.whole import write_whole
 import errno
 import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from orchestrator.errors import RunFolderError
+from orchestrator.runs.paths import RunFolder
+from trainables.files.whole import write_whole
 
 
-
-def new_run_folder(runs: Path, spec: StudySpec, *, is_taken: Callable[[str], bool] = lambda name: False) -> RunFolder:
-    """Makes a folder for a new run, `runs/<study>`, or `runs/<study>-2` and so on where that is taken.
+def new_run_folder(
+    runs: Path, *, name: str, study_yaml: str, is_taken: Callable[[str], bool] = lambda name: False
+) -> RunFolder:
+    """Makes a folder for a new run, `runs/<name>`, or `runs/<name>-2` and so on where that is taken.
 
     Args:
-        is_taken: Whether a name is taken elsewhere.
+        runs: The folder of run folders.
+        name: The study's name.
+        study_yaml: The expanded study.
+        is_taken: Returns whether another place, such as a storage, has a run of a name.
 
     Raises:
-        RunFolderError: If it cannot be made.
+        RunFolderError: If the folder cannot be made.
     """
     number = 1
     while True:
-        root = runs / (spec.name if number == 1 else f"{spec.name}-{number}")
+        root = runs / (name if number == 1 else f"{name}-{number}")
         number += 1
         if is_taken(root.name):
             continue
         with suppress(FileExistsError):
-            return make_run_folder(root, spec)
+            return make_run_folder(root, study_yaml=study_yaml)
 
 
-def make_run_folder(root: Path, spec: StudySpec) -> RunFolder:
+def make_run_folder(root: Path, *, study_yaml: str) -> RunFolder:
     """Makes a run folder with the expanded study in it; only its owner may look inside.
 
+    Args:
+        root: The run folder.
+        study_yaml: The expanded study.
+
     Raises:
-        RunFolderError: If it cannot be made.
-        FileExistsError: If there is one.
+        RunFolderError: If the folder cannot be made.
+        FileExistsError: If it exists.
     """
     folder = RunFolder(root)
     try:
@@ -44,7 +52,7 @@ def make_run_folder(root: Path, spec: StudySpec) -> RunFolder:
             raise NotADirectoryError(errno.ENOTDIR, f"{root.parent} is not a folder")
         root.parent.mkdir(parents=True, exist_ok=True)
         root.mkdir(mode=0o700)
-        write_whole(folder.study, spec.to_yaml())
+        write_whole(folder.study, study_yaml)
     except FileExistsError:
         raise
     except OSError as exc:
@@ -60,8 +68,11 @@ def make_run_folder(root: Path, spec: StudySpec) -> RunFolder:
 def open_run_folder(root: Path) -> RunFolder:
     """Returns an existing run folder.
 
+    Args:
+        root: The run folder.
+
     Raises:
-        RunFolderError: If there is none.
+        RunFolderError: If no run folder lies at `root`.
     """
     folder = RunFolder(root)
     try:
@@ -79,6 +90,10 @@ def open_run_folder(root: Path) -> RunFolder:
 
 
 def remove_export_drafts(folder: RunFolder) -> None:
-    """Removes what exports left that died half-way; nobody else writes here while this driver holds the folder."""
+    """Removes the drafts of exports that died; while a driver holds the run folder, no other one writes in it.
+
+    Args:
+        folder: The run folder.
+    """
     for draft in folder.exports.glob(".*"):
         shutil.rmtree(draft, ignore_errors=True)

@@ -6,9 +6,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from orchestrator.text import shown
+from search_spaces import nearest
 from trainables.files.uris import uri_problem
 from trainables.specs.numbers import Count, Number
 from trainables.specs.targets import usual_mode
+
+_FORMATS: tuple[Literal["keras"], Literal["saved_model"]] = ("keras", "saved_model")
+_MOST_EXPORTS, _LONGEST_NUMBER = 1000, 10
 
 
 def _not_test(value: object) -> object:
@@ -203,7 +208,31 @@ class Export(Section):
         formats: keras (`model.keras`) and saved_model (`saved_model/`).
     """
 
-    top: Count = Field(default=3, ge=0, le=1000, examples=[3])
+    top: Count = Field(default=3, ge=0, le=_MOST_EXPORTS, examples=[3])
     formats: tuple[Literal["keras", "saved_model"], ...] = Field(
-        default=("keras", "saved_model"), min_length=1, examples=["[keras, saved_model]"]
+        default=_FORMATS, min_length=1, examples=["[keras, saved_model]"]
     )
+
+    @staticmethod
+    def top_problem(value: object) -> str:
+        """Returns what is wrong with the number of models that a user asks for; an empty text if nothing is.
+
+        Args:
+            value: A number, or its text on a command line.
+        """
+        number = int(value[:_LONGEST_NUMBER]) if isinstance(value, str) and value.isdecimal() else value
+        if isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= _MOST_EXPORTS:
+            return ""
+        received = repr(value) if isinstance(value, str) else shown(value)
+        return f"must be a whole number from 1 to {_MOST_EXPORTS}, got {received}"
+
+    @staticmethod
+    def format_problem(name: str) -> str:
+        """Returns what is wrong with a format that a user asks for; an empty text if nothing is.
+
+        Args:
+            name: The format.
+        """
+        if name in _FORMATS:
+            return ""
+        return f"must be one of {', '.join(_FORMATS)}, got {name!r}{nearest(name, _FORMATS)}"

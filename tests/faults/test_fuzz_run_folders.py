@@ -17,9 +17,10 @@ from mangling import MANGLES, SPARSE_BYTES, ending_what_hangs, tell_lies
 from rich.console import Console
 
 from orchestrator.cluster.environment import record_environment
+from orchestrator.driver.api import open_run
 from orchestrator.driver.endings import open_session
-from orchestrator.driver.result import open_run
 from orchestrator.errors import OrchestratorError
+from orchestrator.export.exports import damaged_exports
 from orchestrator.journal.file import Journal, read_journal
 from orchestrator.journal.reading import load_state, read_state
 from orchestrator.journal.records import (
@@ -70,7 +71,7 @@ def make_run(root: Path, *, seed: int) -> Run:
     spec = load_study(
         "quickstart", overrides=[f"seed={seed}", f"search.trials={NUM_TRIALS}", "search.algorithm=random"]
     )
-    folder = make_run_folder(root, spec)
+    folder = make_run_folder(root, study_yaml=spec.to_yaml())
     with Journal(folder.journal) as journal:
         for record in history_of(spec, folder=folder):
             journal.append(record)
@@ -217,7 +218,7 @@ def go_on(root: Path) -> None:
         make_scheduler(spec, session.recorder)
         state = session.recorder.state
         Proposer(spec).remember(state.trials.values())
-        session.damaged_exports()
+        damaged_exports(state, folder=folder, notify=session.notify)
         for trial in state.trials.values():
             newest_checkpoint(folder.checkpoints / trial.name, variant_id=trial.variant.variant_id)
         record_environment(folder, nodes=[], address=None)

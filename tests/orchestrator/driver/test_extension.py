@@ -50,7 +50,7 @@ def make_run(tmp_path: Path, make_reported: Any) -> Callable[..., RunFolder]:
 
     def make(**changes: Any) -> RunFolder:
         spec = parse_study({**STUDY, **changes}, base=tmp_path)
-        folder = make_run_folder(tmp_path / "run", spec)
+        folder = make_run_folder(tmp_path / "run", study_yaml=spec.to_yaml())
         records: list[Record] = [
             StudyOpened(
                 schema=2,

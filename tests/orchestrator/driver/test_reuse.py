@@ -102,7 +102,7 @@ class OldRun:
 @pytest.fixture
 def old(tmp_path: Path, make_reported: Any) -> OldRun:
     spec = make_spec(tmp_path)
-    folder = make_run_folder(tmp_path / "old", spec)
+    folder = make_run_folder(tmp_path / "old", study_yaml=spec.to_yaml())
     proposer, state = Proposer(spec), StudyState()
     with Journal(folder.journal) as journal:
 
@@ -191,7 +191,7 @@ def _bomb(count: int | None) -> Callable[[], None]:
 def make_new(tmp_path: Path, make_opened: Any) -> Callable[..., NewRun]:
     def make(*, reuse: Sequence[str] = ("old",), **changes: Any) -> NewRun:
         spec = make_spec(tmp_path, reuse=reuse, **changes)
-        folder = make_run_folder(tmp_path / "new", spec)
+        folder = make_run_folder(tmp_path / "new", study_yaml=spec.to_yaml())
         with Journal(folder.journal) as journal:
             journal.append(make_opened(max_epochs=spec.schedule.max_epochs, num_trials=spec.num_trials))
         return NewRun(folder=folder, spec=spec)

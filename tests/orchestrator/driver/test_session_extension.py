@@ -17,7 +17,7 @@ class Told:
 
 def test_session_goes_by_the_study_as_it_was_extended(tmp_path):
     spec = load_study("quickstart")
-    folder = make_run_folder(tmp_path / "run", spec)
+    folder = make_run_folder(tmp_path / "run", study_yaml=spec.to_yaml())
     with open_session(folder, spec, address=None, progress=None) as session:
         session.open_study()
     told, elsewhere = Told(), (tmp_path / "elsewhere").as_uri()

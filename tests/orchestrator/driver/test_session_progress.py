@@ -23,7 +23,7 @@ class StuckTerminal:
 
 def test_a_terminal_that_takes_no_more_keeps_no_record_from_the_journal(tmp_path, make_proposed):
     terminal, spec = StuckTerminal(), load_study("quickstart")
-    folder = make_run_folder(tmp_path / "run", spec)
+    folder = make_run_folder(tmp_path / "run", study_yaml=spec.to_yaml())
     with open_session(folder, spec, address=None, progress=terminal) as session:
         session.open_study()
         shown = threading.Thread(target=session.show)

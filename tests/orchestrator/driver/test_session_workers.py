@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.cluster import connection as ray_session
 from orchestrator.cluster.resources import NodeResources
-from orchestrator.driver import session as sessions
+from orchestrator.driver import preparation
 from orchestrator.driver.endings import open_session
 from orchestrator.runs.folder import make_run_folder
 from orchestrator.study.loading import load_study
@@ -27,7 +27,7 @@ def test_a_ray_of_our_own_shares_out_no_more_cpus_than_it_may_run_on(counted, us
 
 
 def test_workers_are_wanted_for_the_trials_that_are_left_until_the_data_is_there(tmp_path, monkeypatch):
-    asked, is_asked, prepare = [], threading.Event(), sessions.prepare_in_process
+    asked, is_asked, prepare = [], threading.Event(), preparation.prepare_in_process
 
     @contextmanager
     def local_ray(resources, *, address, trials_left):
@@ -39,12 +39,14 @@ def test_workers_are_wanted_for_the_trials_that_are_left_until_the_data_is_there
         assert is_asked.wait(60)
         return prepare(*arguments, **named)
 
-    monkeypatch.setattr(sessions, "ray_session", local_ray)
-    monkeypatch.setattr(sessions, "prepare_in_process", prepare_later)
+    monkeypatch.setattr(preparation, "ray_session", local_ray)
+    monkeypatch.setattr(preparation, "prepare_in_process", prepare_later)
     spec = load_study("quickstart")
-    with open_session(make_run_folder(tmp_path / "run", spec), spec, address=None, progress=None) as session:
+    with open_session(
+        make_run_folder(tmp_path / "run", study_yaml=spec.to_yaml()), spec, address=None, progress=None
+    ) as session:
         session.open_study()
-        with session.connected():
+        with session.prepare():
             ((before, trials_left),) = asked
             assert before == spec.num_trials
             assert trials_left() == 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.driver.result import open_run
+from orchestrator.driver.api import open_run
 from orchestrator.errors import RunFolderError
 from orchestrator.journal.file import Journal
 from orchestrator.runs.folder import make_run_folder
@@ -60,7 +60,7 @@ def test_damage_is_told(tmp_path: Path, damage: Callable[[Path], Any], told: str
 
 
 def test_damaged_model_is_not_loaded(tmp_path: Path, make_sweep: Callable[..., Any]) -> None:
-    run = make_run_folder(tmp_path / "run", load_study("quickstart"))
+    run = make_run_folder(tmp_path / "run", study_yaml=load_study("quickstart").to_yaml())
     with Journal(run.journal) as journal:
         for record in make_sweep():
             journal.append(record)

@@ -1,4 +1,4 @@
-"""Exports that a session did not come to are made by the next one; those there are not made again."""
+"""Exports that a session did not come to are made by the next one; those that a run has are not made again."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.driver import session as sessions
-from orchestrator.driver.interrupts import OneInterrupt
-from orchestrator.driver.session import Session
+from orchestrator.disk.free_space import study_places
+from orchestrator.disk.space_watch import SpaceWatch
+from orchestrator.export import exports
+from orchestrator.export.exports import Exports
 from orchestrator.journal.file import Journal
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import ModelExported, StudyExtended
@@ -17,7 +18,6 @@ from orchestrator.journal.study_state import fold
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.loading import load_study
 from orchestrator.study.sections import Export
-from orchestrator.study.spec import StudySpec
 from trainables.specs.export import FILES, ExportRequest, ExportResult
 
 START = 1_760_000_000.0
@@ -39,74 +39,75 @@ def exported(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str, int]]:
                 (Path(request.folder) / FILES[name]).mkdir(parents=True, exist_ok=True)
             yield ExportResult(rank=request.rank, trial=request.trial, folder=request.folder, test_metrics={})
 
-    monkeypatch.setattr(sessions, "run_exports", run_exports)
+    monkeypatch.setattr(exports, "run_exports", run_exports)
     # These exports are folders without anything in them.
-    monkeypatch.setattr(sessions, "damage_of", lambda folder: "")
+    monkeypatch.setattr(exports, "damage_of", lambda folder: "")
     return asked
 
 
 @pytest.fixture
-def make_session(tmp_path: Path, make_sweep: Any) -> Iterator[Callable[..., Session]]:
+def make_exports(tmp_path: Path, make_sweep: Any) -> Iterator[Callable[[], Exports]]:
     folder = RunFolder(tmp_path / "run")
     folder.root.mkdir()
-    spec: StudySpec = load_study("quickstart")
+    places = study_places(folder, cache=tmp_path, has_own_ray=False)
     with Journal(folder.journal) as journal:
         records = [record for record in make_sweep() if not isinstance(record, ModelExported)]
         for record in records:
             journal.append(record)
         state = fold(records)
 
-        def make(*, top: int = 3, formats: Sequence[str] = ("keras",)) -> Session:
-            recorder = Recorder(journal, state=state, folder=folder, clock=lambda: START + 600)
-            export = Export.model_validate({"top": top, "formats": list(formats)})
-            worker: Any = object()
-            return Session(
+        def make() -> Exports:
+            unused: Any = object()
+            return Exports(
                 folder=folder,
-                spec=spec.model_copy(update={"export": export}),
-                recorder=recorder,
-                interrupt=OneInterrupt(),
-                address=None,
-                progress=None,
-                worker=worker,
+                recorder=Recorder(journal, state=state, folder=folder, clock=lambda: START + 600),
+                worker=unused,
+                num_concurrent=1,
+                space=SpaceWatch(load_study("quickstart"), folder=folder, places=places, notify=lambda text: None),
+                notify=lambda text: None,
             )
 
         yield make
 
 
+def best(top: int = 3, *formats: str) -> Export:
+    return Export.model_validate({"top": top, "formats": formats or ("keras",)})
+
+
 def test_session_that_dies_between_exports_leaves_the_rest_to_the_next(
-    make_session: Any, exported: list[Any], monkeypatch: pytest.MonkeyPatch
+    make_exports: Any, exported: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = make_session()
-    run_exports = sessions.run_exports
+    session = make_exports()
+    run_exports = exports.run_exports
 
     def die_after_one(requests: Sequence[ExportRequest]) -> Iterator[Any]:
         yield from run_exports(requests[:1])
         raise Killed
 
     with monkeypatch.context() as context:
-        context.setattr(sessions, "run_exports", die_after_one)
+        context.setattr(exports, "run_exports", die_after_one)
         with pytest.raises(Killed):
-            session.export()
-    again = make_session()
-    again.export()
+            session.make(best())
+    again = make_exports()
+    again.make(best())
     assert [rank for rank, _, _ in exported] == [1, 2, 3]
-    assert again.export() == []
+    assert again.make(best()) == []
     assert [item.epoch for item in again.recorder.state.exports] == [epoch for _, _, epoch in exported]
 
 
-def test_more_models_or_formats_are_exported_and_nothing_else(make_session: Any, exported: list[Any]) -> None:
-    make_session(top=1).export()
-    make_session(top=2).export()
+def test_more_models_or_formats_are_exported_and_nothing_else(make_exports: Any, exported: list[Any]) -> None:
+    make_exports().make(best(1))
+    make_exports().make(best(2))
     assert [rank for rank, _, _ in exported] == [1, 2]
-    make_session(top=1, formats=["saved_model"]).export()
+    make_exports().make(best(1, "saved_model"))
     assert [rank for rank, _, _ in exported] == [1, 2, 1]
 
 
 def test_model_of_a_better_epoch_replaces_the_one_of_a_shorter_study(
-    make_session: Any, exported: list[Any], make_reported: Any
+    make_exports: Any, exported: list[Any], make_reported: Any
 ) -> None:
-    session: Session = make_session(top=1)
-    session.export()
+    session: Exports = make_exports()
+    session.make(best(1))
     (rank, name, epoch) = exported[0]
     number = session.recorder.trial(name).number
     session.recorder.append(
@@ -118,6 +119,6 @@ def test_model_of_a_better_epoch_replaces_the_one_of_a_shorter_study(
     for later in (11, 12):
         told = make_reported(number, later, at=START + 702, value=0.5)
         session.recorder.append(replace(told, report={**told.report, "is_last": later == 12}))
-    session.export()
+    session.make(best(1))
     assert exported[1] == (rank, name, 10)
     assert epoch != 10

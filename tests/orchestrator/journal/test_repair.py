@@ -19,7 +19,7 @@ from orchestrator.study.loading import load_study
 
 @pytest.fixture
 def folder(tmp_path: Path, make_sweep) -> RunFolder:
-    made = make_run_folder(tmp_path / "run", load_study("quickstart"))
+    made = make_run_folder(tmp_path / "run", study_yaml=load_study("quickstart").to_yaml())
     with Journal(made.journal) as journal:
         for record in make_sweep():
             journal.append(record)

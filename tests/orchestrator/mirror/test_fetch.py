@@ -34,7 +34,7 @@ def spec(tmp_path, place):
 @pytest.fixture
 def kept(tmp_path, place, spec, make_sweep):
     """A finished run with one export, copied to a storage; returns its folder."""
-    folder = make_run_folder(tmp_path / "first" / "swept", spec)
+    folder = make_run_folder(tmp_path / "first" / "swept", study_yaml=spec.to_yaml())
     with Journal(folder.journal) as journal:
         for record in make_sweep(study_id=spec.study_id):
             journal.append(record)
@@ -85,7 +85,7 @@ def test_shorter_journal_here_is_completed_and_a_longer_one_kept(kept, place):
 
 
 def test_folder_of_another_run_is_refused_and_left_alone(kept, place, tmp_path, spec, make_opened):
-    other = make_run_folder(tmp_path / "second" / "swept", spec)
+    other = make_run_folder(tmp_path / "second" / "swept", study_yaml=spec.to_yaml())
     with Journal(other.journal) as journal:
         journal.append(make_opened(study="another"))
     before = other.journal.read_bytes()
@@ -129,9 +129,18 @@ def test_damaged_export_elsewhere_is_not_brought_here(kept, place, tmp_path):
 
 def test_new_run_takes_a_name_that_is_free_here_and_elsewhere(kept, place, spec, tmp_path):
     runs = tmp_path / "second"
-    assert new_run_folder(runs, spec, is_taken=taken_elsewhere(place)).root.name == "swept-2"
-    assert new_run_folder(runs, spec, is_taken=taken_elsewhere(None)).root.name == "swept"
-    assert new_run_folder(runs, spec, is_taken=taken_elsewhere(place)).root.name == "swept-3"
+    assert (
+        new_run_folder(runs, name=spec.name, study_yaml=spec.to_yaml(), is_taken=taken_elsewhere(place)).root.name
+        == "swept-2"
+    )
+    assert (
+        new_run_folder(runs, name=spec.name, study_yaml=spec.to_yaml(), is_taken=taken_elsewhere(None)).root.name
+        == "swept"
+    )
+    assert (
+        new_run_folder(runs, name=spec.name, study_yaml=spec.to_yaml(), is_taken=taken_elsewhere(place)).root.name
+        == "swept-3"
+    )
 
 
 def test_driver_elsewhere_is_seen_while_it_is_heard_from(kept, place):

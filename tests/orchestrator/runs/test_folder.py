@@ -64,21 +64,21 @@ def another_driver(folder: RunFolder) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_runs_of_one_study_are_numbered(tmp_path: Path, spec: StudySpec) -> None:
-    names = [new_run_folder(tmp_path / "runs", spec).root.name for _ in range(3)]
+    names = [new_run_folder(tmp_path / "runs", name=spec.name, study_yaml=spec.to_yaml()).root.name for _ in range(3)]
     assert names == ["quickstart", "quickstart-2", "quickstart-3"]
 
 
 def test_folder_that_is_already_there_is_never_taken_over(tmp_path: Path, spec: StudySpec) -> None:
     (tmp_path / "quickstart").mkdir()
     (tmp_path / "quickstart-2").write_text("a file", encoding="utf-8")
-    assert new_run_folder(tmp_path, spec).root.name == "quickstart-3"
+    assert new_run_folder(tmp_path, name=spec.name, study_yaml=spec.to_yaml()).root.name == "quickstart-3"
     with pytest.raises(FileExistsError):
-        make_run_folder(tmp_path / "quickstart", spec)
+        make_run_folder(tmp_path / "quickstart", study_yaml=spec.to_yaml())
     assert list((tmp_path / "quickstart").iterdir()) == []
 
 
 def test_only_the_owner_may_look_inside(tmp_path: Path, spec: StudySpec, make_sweep: Any) -> None:
-    folder = new_run_folder(tmp_path / "runs", spec)
+    folder = new_run_folder(tmp_path / "runs", name=spec.name, study_yaml=spec.to_yaml())
     write(folder, make_sweep())
     write_whole(folder.failure("t0000"), "Traceback")
     record_environment(folder, nodes=[NodeResources(cpus=2, gpus=0)], address=None)
@@ -92,7 +92,7 @@ def test_expanded_study_is_read_back_as_the_same_study(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     spec = load_study(name)
-    folder = new_run_folder(tmp_path, spec)
+    folder = new_run_folder(tmp_path, name=spec.name, study_yaml=spec.to_yaml())
     # From wherever it is resumed.
     monkeypatch.chdir(tmp_path.parent)
     assert load_study(folder.study) == spec
@@ -116,7 +116,7 @@ def test_expanded_study_keeps_paths_conditions_and_steps(tmp_path: Path) -> None
         },
         base=tmp_path,
     )
-    folder = new_run_folder(tmp_path / "runs", spec)
+    folder = new_run_folder(tmp_path / "runs", name=spec.name, study_yaml=spec.to_yaml())
     read = load_study(folder.study)
     assert read == spec
     assert (read.data.train, read.objective.mode) == (str(tmp_path / "train.npz"), "min")
@@ -126,11 +126,11 @@ def test_runs_folder_that_is_a_file_is_an_input_error(tmp_path: Path, spec: Stud
     (tmp_path / "runs").touch()
     for runs in (tmp_path / "runs", tmp_path / "runs" / "deeper"):
         with pytest.raises(InputError, match="choose another place with --runs"):
-            new_run_folder(runs, spec)
+            new_run_folder(runs, name=spec.name, study_yaml=spec.to_yaml())
 
 
 def test_lock_held_by_another_process_is_an_error_that_says_so(tmp_path: Path, spec: StudySpec) -> None:
-    folder = new_run_folder(tmp_path, spec)
+    folder = new_run_folder(tmp_path, name=spec.name, study_yaml=spec.to_yaml())
     with another_driver(folder) as holder:
         assert is_driver_alive(folder)
         with (
@@ -156,7 +156,7 @@ def test_run_without_a_trial_is_discarded_and_any_other_is_kept(
 ) -> None:
     records = make_sweep()
     for num_records in (0, 2, 3):
-        folder = new_run_folder(tmp_path, spec)
+        folder = new_run_folder(tmp_path, name=spec.name, study_yaml=spec.to_yaml())
         write(folder, records[:num_records])
         discard_if_unused(folder)
         assert folder.root.exists() is (num_records == 3)
@@ -171,10 +171,10 @@ def test_run_without_a_trial_is_discarded_and_any_other_is_kept(
     ],
 )
 def test_folder_that_is_no_run_is_refused(tmp_path: Path, spec: StudySpec, missing: str, message: str) -> None:
-    make_run_folder(tmp_path / "other", spec)
+    make_run_folder(tmp_path / "other", study_yaml=spec.to_yaml())
     root = tmp_path / "this"
     if missing:
-        write(make_run_folder(root, spec), [])
+        write(make_run_folder(root, study_yaml=spec.to_yaml()), [])
         (root / missing).unlink()
     with pytest.raises(RunFolderError) as caught:
         open_run_folder(root)
@@ -184,13 +184,13 @@ def test_folder_that_is_no_run_is_refused(tmp_path: Path, spec: StudySpec, missi
 def test_state_of_an_opened_run_is_the_fold_of_its_journal(
     tmp_path: Path, spec: StudySpec, make_sweep: Callable[..., list[Record]]
 ) -> None:
-    folder = new_run_folder(tmp_path, spec)
+    folder = new_run_folder(tmp_path, name=spec.name, study_yaml=spec.to_yaml())
     write(folder, make_sweep())
     assert len(load_state(open_run_folder(folder.root)).trials) == 14
 
 
 def test_journal_that_contradicts_itself_is_an_error_with_its_path(tmp_path: Path, spec: StudySpec) -> None:
-    folder = new_run_folder(tmp_path, spec)
+    folder = new_run_folder(tmp_path, name=spec.name, study_yaml=spec.to_yaml())
     write(folder, [SessionStarted(driver_pid=1, slots=1, at=0.0)])
     with pytest.raises(JournalError) as caught:
         load_state(folder)
@@ -198,14 +198,14 @@ def test_journal_that_contradicts_itself_is_an_error_with_its_path(tmp_path: Pat
 
 
 def test_empty_journal_is_an_input_error_that_names_the_way_on(tmp_path: Path, spec: StudySpec) -> None:
-    folder = new_run_folder(tmp_path, spec)
+    folder = new_run_folder(tmp_path, name=spec.name, study_yaml=spec.to_yaml())
     write(folder, [])
     with pytest.raises(InputError, match=r"no record yet.*`convfleet resume .*` begins the study"):
         load_state(folder)
 
 
 def test_environment_has_an_entry_a_session_even_after_damage(tmp_path: Path, spec: StudySpec) -> None:
-    folder = new_run_folder(tmp_path, spec)
+    folder = new_run_folder(tmp_path, name=spec.name, study_yaml=spec.to_yaml())
     for address in (None, "node-a:6379"):
         record_environment(folder, nodes=[NodeResources(cpus=2, gpus=1)], address=address)
     sessions = json.loads(folder.environment.read_text(encoding="utf-8"))["sessions"]

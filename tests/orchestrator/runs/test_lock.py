@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.driver.endings import pause
 from orchestrator.driver.interrupts import OneInterrupt
 from orchestrator.driver.session import Session
 from orchestrator.errors import RunFolderError, StudyPausedError
@@ -264,7 +265,7 @@ def test_session_that_was_replaced_ends_without_a_word_in_the_journal(
     content = folder.journal.read_bytes()
     overtake(folder)
     lock.beat()
-    session.pause("interrupted")
+    pause(session, "interrupted")
     with pytest.raises(StudyPausedError, match=r"another driver on node-7 \(pid 4711\) has taken over this run"):
         session.write_report()
     assert mine.pause_requested.is_set()

@@ -1,0 +1,151 @@
+"""What the driver prepares before trials train: images, pretrained weights, Ray, and a number for each auto."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from orchestrator.cluster.auto_resources import device_spec, resolve_auto
+from orchestrator.cluster.connection import ray_session
+from orchestrator.cluster.environment import record_environment
+from orchestrator.cluster.resources import NodeResources, concurrent_trials
+from orchestrator.driver.interrupts import OneInterrupt
+from orchestrator.errors import InputError
+from orchestrator.journal.study_state import StudyState
+from orchestrator.mirror.places import run_uri
+from orchestrator.results.words import images_in_words, storage_in_words, targets_in_words
+from orchestrator.runs.paths import RunFolder
+from orchestrator.study.pretrained_weights import imagenet_backbones
+from orchestrator.study.spec import StudySpec
+from trainables.data.cache.in_process import prepare_in_process
+from trainables.data.cache.storage_choice import memory_budget_bytes
+from trainables.specs.dataset import DatasetInfo
+from trainables.specs.worker import TrainingSpec, WorkerSpec
+from trainables.worker.fetch_weights import fetch_in_process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """All that trials and exports need: Ray is connected, the images are decoded.
+
+    Attributes:
+        spec: The study, with a number wherever its resources say auto.
+        worker: What each worker receives.
+        num_concurrent: How many trials run at the same time.
+        nodes: What each node of Ray has.
+    """
+
+    spec: StudySpec
+    worker: WorkerSpec
+    num_concurrent: int
+    nodes: Sequence[NodeResources]
+
+
+@contextmanager
+def prepare(  # noqa: PLR0913 - what a session holds, without the session
+    spec: StudySpec,
+    *,
+    folder: RunFolder,
+    state: StudyState,
+    interrupt: OneInterrupt,
+    address: str | None,
+    notify: Callable[[str], None],
+) -> Iterator[Prepared]:
+    """Prepares the data and fetches pretrained weights while Ray starts; leaves Ray at the end.
+
+    Args:
+        spec: The study.
+        folder: Its run folder.
+        state: What the journal says so far.
+        interrupt: The driver's signals, which Ray's start takes away for a moment.
+        address: A Ray cluster to join; None: a Ray of this machine alone.
+        notify: Receives messages for the user.
+
+    Raises:
+        InputError: If the images are not those that the run began with.
+        DataError: If the data cannot be read.
+        StudyFailedError: If Ray does not start, or the weights cannot be fetched.
+    """
+    has_data = False
+
+    def trials_waiting_for_data() -> int:
+        # Once the data is decoded, Ray Tune is about to ask for workers, and would get others than those on their way.
+        return 0 if has_data else spec.num_trials - state.num_ended
+
+    def on_progress(stage: str, done: int, total: int) -> None:
+        notify(f"{stage}: {done:,} of {total:,}")
+
+    # The pool is left last: Ray has the system kill its processes when the thread that started them ends, and Ray's
+    # own shutdown waits a minute for processes that were killed.
+    with ThreadPoolExecutor(max_workers=1) as pool, ExitStack() as stack:
+        notify("starting Ray and reading the data")
+        session = ray_session(spec.resources, address=address, trials_left=trials_waiting_for_data)
+        pending = pool.submit(stack.enter_context, session)
+        try:
+            dataset = prepare_in_process(spec.data, spec.seed, verify=True, on_progress=on_progress)
+            has_data = True
+            _check_dataset(dataset, state=state)
+            wanted = imagenet_backbones(spec.space, image_size=dataset.task.input_shape[:2])
+            fetch_in_process(wanted, on_progress=on_progress)
+        finally:
+            wait([pending])
+        nodes = pending.result()
+        interrupt.renew()
+        can_grow = address is not None
+        spec = resolve_auto(spec, dataset=dataset, nodes=nodes, is_local=not can_grow, notify=notify)
+        num_concurrent = concurrent_trials(spec.resources, nodes=nodes, can_grow=can_grow)
+        worker = _worker_spec(spec, folder=folder, dataset=dataset)
+        prepared = Prepared(spec=spec, worker=worker, num_concurrent=num_concurrent, nodes=nodes)
+        _describe_data(prepared, folder=folder, address=address, notify=notify)
+        yield prepared
+
+
+def _describe_data(
+    prepared: Prepared, *, folder: RunFolder, address: str | None, notify: Callable[[str], None]
+) -> None:
+    """Writes the session's environment, and notifies the user of the images and how they are kept."""
+    dataset, data = prepared.worker.dataset, prepared.spec.data
+    budget = memory_budget_bytes(data)
+    kept = {"storage": dataset.storage, "decoded_bytes": dataset.decoded_bytes, "budget_bytes": budget}
+    record_environment(folder, nodes=prepared.nodes, address=address, data=kept)
+    storage = storage_in_words(
+        dataset.storage,
+        decoded_bytes=dataset.decoded_bytes,
+        budget_bytes=budget,
+        is_given=data.memory_gb is not None,
+    )
+    notify(
+        f"data: {dataset.num_train:,} training, {dataset.num_validation:,} validation, {dataset.num_test:,} "
+        f"test images, {images_in_words(dataset.task)}, {targets_in_words(dataset.task)}; {storage}; "
+        f"{prepared.num_concurrent} trials at a time"
+    )
+
+
+def _check_dataset(dataset: DatasetInfo, *, state: StudyState) -> None:
+    """Raises InputError if the images are not those that the run began with."""
+    known = next((session.dataset for session in state.sessions if session.dataset), None)
+    if known not in (None, dataset.fingerprint):
+        raise InputError(
+            f"data: these are not the images that the run began with (fingerprint {dataset.fingerprint}, expected "
+            f"{known}); restore the files, or run the study anew: results on other images cannot be compared"
+        )
+
+
+def _worker_spec(spec: StudySpec, *, folder: RunFolder, dataset: DatasetInfo) -> WorkerSpec:
+    return WorkerSpec(
+        dataset=dataset,
+        data=spec.data,
+        split_seed=spec.seed,
+        training=TrainingSpec(
+            max_epochs=spec.schedule.max_epochs,
+            metric=spec.objective.metric,
+            mode=spec.objective.mode,
+            augment=spec.data.augment,
+            limits=dict(spec.space.limits),
+            study_dir=spec.study_dir,
+        ),
+        device=device_spec(spec.resources),
+        checkpoints=str(folder.checkpoints.absolute()),
+        picture=str(folder.augmented.absolute()),
+        remote=None if spec.storage.uri is None else run_uri(folder, spec.storage.uri),
+    )

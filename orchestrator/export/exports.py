@@ -1,0 +1,128 @@
+"""The exports of a run: models that it lacks are made, journalled, and replace others of their rank."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.disk.space_watch import SpaceWatch
+from orchestrator.errors import DiskSpaceError, ExportError
+from orchestrator.export.selection import has_formats, select_exports
+from orchestrator.export.tasks import run_exports
+from orchestrator.journal.recorder import Recorder
+from orchestrator.journal.records import ModelExported
+from orchestrator.journal.study_state import StudyState
+from orchestrator.results.from_state import export_path
+from orchestrator.runs.folder import remove_export_drafts
+from orchestrator.runs.paths import RunFolder
+from orchestrator.study.sections import Export
+from trainables.files.manifests import damage_of
+from trainables.specs.export import ExportRequest, ExportResult
+from trainables.specs.worker import WorkerSpec
+
+
+def damaged_exports(state: StudyState, *, folder: RunFolder, notify: Callable[[str], None]) -> list[ModelExported]:
+    """Returns the exports whose files are not as they were written, and notifies the user of each.
+
+    Args:
+        state: What the journal says.
+        folder: The run folder.
+        notify: Receives messages for the user.
+    """
+    found = []
+    for item in state.exports:
+        path = export_path(item, folder=folder)
+        if path.is_dir() and (damage := damage_of(path)):
+            notify(f"{path}: {damage}")
+            found.append(item)
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exports:
+    """Exports the best models of a run.
+
+    Attributes:
+        folder: The run folder.
+        recorder: Writes the journal.
+        worker: What the workers received that trained the models.
+        num_concurrent: How many trials run at the same time.
+        space: The watch over the disks.
+        notify: Receives messages for the user.
+    """
+
+    folder: RunFolder
+    recorder: Recorder
+    worker: WorkerSpec
+    num_concurrent: int
+    space: SpaceWatch
+    notify: Callable[[str], None]
+
+    def make(self, export: Export, *, always: bool = False) -> list[ExportResult]:
+        """Exports the best models and returns them, best first.
+
+        Args:
+            export: How many, and in which formats.
+            always: Whether to make also those that the run has.
+
+        Raises:
+            ExportError: After all were tried; names those that failed.
+            DiskSpaceError: If some failed because a disk is full.
+        """
+        if export.top == 0:
+            return []
+        requests = self._requests(export, always=always)
+        if not requests:
+            return []
+        self.notify(f"exporting {len(requests)} models and evaluating them on the test split")
+        remove_export_drafts(self.folder)
+        results: list[ExportResult] = []
+        errors: list[str] = []
+        for outcome in run_exports(requests):
+            self.space.check_if_due(self.recorder.state, num_concurrent=self.num_concurrent)
+            if isinstance(outcome, ExportResult):
+                epoch = next(request.epoch for request in requests if request.rank == outcome.rank)
+                results.append(self._record(outcome, epoch=epoch))
+            elif isinstance(outcome, ExportError):
+                errors.append(str(outcome))
+        if errors and (full := self.space.space_note(ExportError("\n".join(errors)))):
+            # Not the models' fault: the study is not finished yet, so that `resume` makes up for them.
+            raise DiskSpaceError(f"{errors[0]}{full}")
+        if errors:
+            raise ExportError("\n".join(errors))
+        return sorted(results, key=lambda result: result.rank)
+
+    def _requests(self, export: Export, *, always: bool) -> list[ExportRequest]:
+        state = self.recorder.state
+        requests = select_exports(state, top=export.top, formats=export.formats, folder=self.folder, worker=self.worker)
+        if always:
+            return requests
+        damaged = damaged_exports(state, folder=self.folder, notify=self.notify)
+        return [request for request in requests if not self._is_exported(request, damaged=damaged)]
+
+    def _is_exported(self, request: ExportRequest, *, damaged: Sequence[ModelExported]) -> bool:
+        """Returns whether the run has the very model; an extended study's trial may have a better epoch by now."""
+        return any(
+            (item.rank, item.trial) == (request.rank, request.trial)
+            and item.epoch in (0, request.epoch)
+            and has_formats(export_path(item, folder=self.folder), request.formats)
+            for item in self.recorder.state.exports
+            if item not in damaged
+        )
+
+    def _record(self, result: ExportResult, *, epoch: int) -> ExportResult:
+        self.recorder.append(
+            ModelExported(
+                trial=result.trial,
+                rank=result.rank,
+                epoch=epoch,
+                folder=Path(result.folder).relative_to(self.folder.root.absolute()).as_posix(),
+                test_metrics=result.test_metrics,
+                at=self.recorder.now(),
+            )
+        )
+        # One model a rank: what held this rank before the study went on would be taken for it.
+        for other in self.folder.exports.glob(f"{result.rank}-*"):
+            if other.name != Path(result.folder).name:
+                shutil.rmtree(other, ignore_errors=True)
+        return result
