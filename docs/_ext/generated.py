@@ -52,7 +52,7 @@ class Generated(SphinxDirective):
     required_arguments = 1
     optional_arguments = 1
     final_argument_whitespace = True
-    option_spec: ClassVar[dict[str, object]] = {}  # type: ignore[misc]
+    option_spec: ClassVar[dict[str, object]] = {}
 
     def run(self) -> list[nodes.Node]:
         """Returns the nodes of the generated Markdown."""

@@ -58,7 +58,11 @@ def sentence(room: str) -> str:
     """
     path = next((path for path in (_ROOT / room / "__init__.py", _ROOT / f"{room}.py") if path.is_file()), None)
     if path is None:
-        # A folder of data, such as the packaged studies.
-        return "Data files." if (_ROOT / room).is_dir() else require("", what=room)
+        # `studies` is no package: its files are the users' to copy.
+        return (
+            "Packaged studies as data, and the model that one of them names."
+            if (_ROOT / room).is_dir()
+            else require("", what=room)
+        )
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return require(" ".join(text.partition("\n\n")[0].split()), what=room)
