@@ -100,7 +100,7 @@ def test_real_checkpoints_make_the_estimate_and_what_is_written_already_counts(
     save(folder, "t0000", sizes=[1000, 1000])
     save(folder, "t0001", sizes=[1000])
     need = estimated_need(make_spec(), two_reported, folder=folder, num_concurrent=2)
-    # Nine trials are open: two at work with three checkpoints each, seven that will end with two; one checkpoint exists.
+    # Nine trials are open: two at work with three checkpoints each, seven that will end with two; one exists.
     assert need == SpaceNeed(total_bytes=(2 * 3 + 7 * 2 - 1) * 1000 + 2 * 2 * 4 * 1000, sure_bytes=2 * 1000)
 
 
