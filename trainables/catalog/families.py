@@ -27,7 +27,7 @@ class Family:
         name: As written in a study file.
         summary: One sentence for people.
         parameters: The architecture's parameters by name.
-        module: A module with `build(params, *, task) -> keras.Model`; where it trains in phases, also with
+        module: A module with `build(params, *, task, context) -> keras.Model`; where it trains in phases, also with
             `phases(params)` (see `trainables.families.parts.phases`).
         takes_several: Whether it takes several targets and several image inputs; else exactly one of each.
         has_own_parameters: Whether parameters that it does not declare are the user's own, for code of theirs.

@@ -1,4 +1,4 @@
-"""A variant's Keras model, fresh or with the weights of a checkpoint, and the way in and out of its variables.
+"""Builds a variant's Keras model, names the phases of its training, and frees models that are no longer used.
 
 `_kernels_kept` replaces `pywrap_tfe.TFE_ContextClearCaches`, private in TensorFlow and seen in TensorFlow 2.21; a test
 in tests/trainables/training/test_isolation.py sees it go.
@@ -15,6 +15,7 @@ from tensorflow.python import pywrap_tfe
 
 from search_spaces import Variant
 from trainables.catalog.families import FAMILIES
+from trainables.families.parts.context import BuildContext
 from trainables.families.parts.phases import Phase
 from trainables.specs.pixels import PixelStatistics, pixel_scaling
 from trainables.specs.task import Task
@@ -54,9 +55,9 @@ def fresh_model(
     study_dir: str,
     scope: AbstractContextManager[Any] | None = None,
 ) -> keras.Model:
-    """Returns the variant's Keras model as its seed begins it, not compiled."""
-    # A worker trains many variants: nothing of the last one may reach this one, neither names nor seeds. Initial
-    # weights and dropout draw from Keras's own generator, so it is seeded here, once, from the variant alone.
+    """Returns the variant's Keras model with the initial weights of its seed, not compiled."""
+    # A worker trains many variants: neither names nor seeds of the last one may reach this one. Initial weights and
+    # dropout draw from Keras's own generator, so this line seeds it, once, from the variant alone.
     has_users_code = FAMILIES[variant.family].has_own_parameters
     with nullcontext() if has_users_code else _kernels_kept():
         forget_models()
@@ -68,26 +69,27 @@ def fresh_model(
 def build_model(variant: Variant, *, task: Task, statistics: PixelStatistics | None = None, study_dir: str = "") -> Any:
     """Returns the variant's Keras model, built but not compiled.
 
-    The model takes float32 images (batch, height, width, channels), values 0-255, and returns what the task's targets
-    ask for. A family finds the constants of its first layer as `pixel_scaling` among its parameters, and the folder
-    that relative names in a variant start from as `study_dir`, and parameters of the user's own as `own_parameters`.
+    The model takes float32 images (batch, height, width, channels), values 0-255, and its outputs fit the task's
+    targets.
 
     Args:
-        statistics: Of the training split; only a variant with normalization 'standardize' needs them.
-        study_dir: Only families that read files of the user's need it.
+        statistics: The training split's; only a variant with normalization 'standardize' needs them.
+        study_dir: The folder of the user's files; only families that read them need it.
 
     Raises:
         InfeasibleError: If the variant does not fit images of this shape.
     """
     family = FAMILIES[variant.family]
-    # Late, because Keras brings TensorFlow, and the driver reads FAMILIES without it.
+    # Late: a family's module is imported in the process that trains it, never with FAMILIES.
     module = import_module(family.module)
     params = family.with_defaults(variant.params)
-    params["pixel_scaling"] = pixel_scaling(params["normalization"], statistics)
-    params["study_dir"] = study_dir
-    params["own_parameters"] = family.own_parameters(variant.params)
+    context = BuildContext(
+        pixel_scaling=pixel_scaling(params["normalization"], statistics),
+        study_dir=study_dir,
+        own_parameters=family.own_parameters(variant.params),
+    )
     with _precision(params["precision"]):
-        return module.build(params, task=task)
+        return module.build(params, task=task, context=context)
 
 
 @contextmanager
@@ -105,7 +107,7 @@ def _precision(policy: str) -> Iterator[None]:
 
 
 def phases_of(module: str, params: Mapping[str, Any]) -> Sequence[Phase]:
-    """Returns the phases of a variant, by its family's module; one for all epochs where the family has no say."""
+    """Returns the phases of a variant from its family's module; one phase for all epochs if the module defines none."""
     family = import_module(module)
     phases: Sequence[Phase] = family.phases(params) if hasattr(family, "phases") else (Phase(),)
     return phases

@@ -1,4 +1,4 @@
-"""The family `custom`: the model that a function of the user's returns, checked against the task."""
+"""The family `custom`: builds the model by the user's function and checks it against the task."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from trainables.errors import DataError, UserCodeError
+from trainables.families.parts.context import BuildContext
 from trainables.families.parts.inputs import example_data
 from trainables.specs.task import Target, Task
 from trainables.user_code import (
@@ -24,18 +25,19 @@ from trainables.user_code import (
 T = TypeVar("T")
 
 
-def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
+def build(params: Mapping[str, Any], *, task: Task, context: BuildContext) -> keras.Model:
     """Returns the model that the user's function returns for (params, input_shape, targets).
 
     Args:
-        params: `function`, `source`, `study_dir` and `own_parameters`, of which the function gets only the last.
+        params: `function` and `source`.
+        context: Its `own_parameters` are the function's `params`; its `study_dir` is the folder of the user's module.
 
     Raises:
-        UserCodeError: If it returns anything but a model of this task.
-        DataError: If its code is not what the study began with. Whatever the function itself raises is passed on:
-            InfeasibleError refuses a variant in words.
+        UserCodeError: If the function returns anything but a model of this task.
+        DataError: If the function's code has changed since the study began. Errors of the function itself pass
+            unchanged; it may raise InfeasibleError to refuse a variant.
     """
-    reference, folder = params["function"], Path(params["study_dir"] or ".").absolute()
+    reference, folder = params["function"], Path(context.study_dir or ".").absolute()
     where = f"function {reference!r}"
     if split_reference(reference) is None:
         raise UserCodeError(f"{where}: expected 'module:function', a module in {folder}; for example 'my_nets:build'")
@@ -48,7 +50,7 @@ def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
                 f"{folder}"
             )
         model = _guarded(
-            lambda: function(dict(params["own_parameters"]), input_shape_of(task), task.targets),
+            lambda: function(dict(context.own_parameters), input_shape_of(task), task.targets),
             where=where,
             folder=folder,
         )
@@ -62,7 +64,7 @@ def input_shape_of(task: Task) -> tuple[int, int, int] | dict[str, tuple[int, in
 
 
 def _check_source(source: str, reference: str, *, folder: Path) -> None:
-    """Raises DataError where the code is not what the study began with; without a source, whatever it is."""
+    """Raises DataError if the code has changed since the study began; without a source, any code passes."""
     if not source:
         return
     module = reference.partition(":")[0]
@@ -94,7 +96,7 @@ def _guarded(call: Callable[[], T], *, where: str, folder: Path) -> T:
         raise UserCodeError(f"{where}: must take (params, input_shape, targets): {exc}") from exc
 
 
-#: How far the probabilities of an image may be from adding up to 1; half precision needs some.
+#: The allowed distance of an image's sum of probabilities from 1; half precision needs some.
 _TOLERANCE = 0.01
 _NUM_PROBES = 2
 _SIZES = {
@@ -105,11 +107,11 @@ _SIZES = {
 
 
 def check_model(model: object, task: Task, *, where: str, folder: Path) -> None:
-    """Raises UserCodeError where it is no model of this task; errors of the user's own lines are passed on.
+    """Raises UserCodeError if the value is no model of this task; errors from the user's own lines pass unchanged.
 
     Args:
-        where: What to call the function.
-        folder: Where the user's files are.
+        where: The function's name in errors.
+        folder: The folder of the user's files.
     """
     if not isinstance(model, keras.Model):
         raise UserCodeError(
@@ -160,7 +162,7 @@ def _check_output(output: Any, target: Target, *, what: str) -> None:
 
 
 def _check_values(outputs: Mapping[str, Any], task: Task, *, where: str) -> None:
-    """Raises UserCodeError where outputs for made-up images are not numbers, or not probabilities."""
+    """Raises UserCodeError if outputs for random images are not finite, or not probabilities."""
     for target in task.targets:
         values = np.asarray(keras.ops.convert_to_numpy(outputs[target.name]), np.float32)
         what = f"{where}: its model's output" + ("" if task.has_one_target else f" {target.name!r}")

@@ -24,6 +24,7 @@ from trainables.families.parts.blocks import (
     pooled,
     scaled_input,
 )
+from trainables.families.parts.context import BuildContext
 from trainables.specs.task import Task
 
 #: The branches' kernel sizes where the study gives only their number.
@@ -34,15 +35,15 @@ _MERGES = {"add": layers.Add, "concatenate": layers.Concatenate}
 _Shared = dict[tuple[int, int], layers.Layer]
 
 
-def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
-    """Returns the model of a complete set of parameters (see `families.parameters.FUNCTIONAL`).
+def build(params: Mapping[str, Any], *, task: Task, context: BuildContext) -> keras.Model:
+    """Returns the model of a complete set of parameters (see `trainables.catalog.functional.FUNCTIONAL`).
 
     Raises:
-        InfeasibleError: If the image is too small to be pooled so often, filters cannot be divided over the branches,
-            or shared convolutions find no two modules of equal filters.
+        InfeasibleError: If the image is too small for the number of poolings, filters cannot be divided over the
+            branches, or no two modules have equal filters to share convolutions.
     """
     _check(params, input_shape=task.input_shape)
-    image, scale = scaled_input(task.input_shape, params.get("pixel_scaling"))
+    image, scale = scaled_input(task.input_shape, context.pixel_scaling)
     features = _convolved(scale(image), params, filters=params["filters"], kernel_size=3)
     shared: _Shared = {}
     widths = _module_filters(params)

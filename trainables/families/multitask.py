@@ -24,20 +24,21 @@ from trainables.families.parts.blocks import (
     pooled,
     scaled_input,
 )
+from trainables.families.parts.context import BuildContext
 from trainables.specs.pixels import PixelScaling
 from trainables.specs.task import Target, Task
 
 _JOINTS = {"flatten": layers.Flatten, "global_average": layers.GlobalAveragePooling2D}
 
 
-def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
+def build(params: Mapping[str, Any], *, task: Task, context: BuildContext) -> keras.Model:
     """Returns the model of a complete set of parameters (see `trainables.catalog.multitask.MULTITASK`).
 
     Raises:
         InfeasibleError: If the image is too small for the number of poolings.
     """
     _check_size(params, input_shape=task.input_shape)
-    images, scaled = _inputs(task, params.get("pixel_scaling") or PixelScaling())
+    images, scaled = _inputs(task, context.pixel_scaling)
     trunk = _Trunk(params)
     parts = []
     for features in scaled:

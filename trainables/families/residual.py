@@ -26,13 +26,14 @@ from trainables.families.parts.blocks import (
     scaled_input,
     squeeze_excite,
 )
+from trainables.families.parts.context import BuildContext
 from trainables.specs.task import Task
 
 #: A bottleneck block's output has this many times the filters of its 3x3 convolution.
 EXPANSION = 4
 
 
-def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
+def build(params: Mapping[str, Any], *, task: Task, context: BuildContext) -> keras.Model:
     """Returns the model of a complete set of parameters (see `trainables.catalog.residual.RESIDUAL`).
 
     A preset's values replace the parameters of the same names.
@@ -42,7 +43,7 @@ def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
     """
     params = {**params, **PRESETS[params["preset"]]}
     _check_size(params["num_stages"], input_shape=task.input_shape)
-    image, scale = scaled_input(task.input_shape, params.get("pixel_scaling"))
+    image, scale = scaled_input(task.input_shape, context.pixel_scaling)
     features = scale(image)
     features = convolution(params["filters"], 3, use_bias=not params["batch_norm"], activation=params["activation"])(
         features

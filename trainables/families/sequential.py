@@ -25,6 +25,7 @@ from trainables.families.parts.blocks import (
     separable_convolution,
     size_after,
 )
+from trainables.families.parts.context import BuildContext
 from trainables.specs.task import Task
 
 _HEADS = {
@@ -34,7 +35,7 @@ _HEADS = {
 }
 
 
-def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
+def build(params: Mapping[str, Any], *, task: Task, context: BuildContext) -> keras.Model:
     """Returns the model of a complete set of parameters (see `trainables.catalog.sequential.SEQUENTIAL`).
 
     Raises:
@@ -42,7 +43,7 @@ def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
             of blocks.
     """
     check_size(params, input_shape=task.input_shape)
-    stack = scaled_input(task.input_shape, params.get("pixel_scaling"))
+    stack = scaled_input(task.input_shape, context.pixel_scaling)
     kernels = one_a_block(params["kernel_size"], name="kernel_size", num_blocks=params["num_blocks"])
     for filters, kernel in zip(_filters(params), kernels, strict=True):
         stack += _block(params, filters=filters, kernel_size=kernel)

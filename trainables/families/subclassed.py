@@ -26,6 +26,7 @@ from trainables.families.parts.blocks import (
     pooling_layer,
     without_penalties,
 )
+from trainables.families.parts.context import BuildContext
 from trainables.specs.pixels import PixelScaling
 from trainables.specs.task import Target, Task
 
@@ -153,7 +154,7 @@ class DeeplySupervised(keras.Model):
         return self.classifier(features, training=training), auxiliary
 
 
-def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
+def build(params: Mapping[str, Any], *, task: Task, context: BuildContext) -> keras.Model:
     """Returns the model of a complete set of parameters (see `trainables.catalog.subclassed`).
 
     Raises:
@@ -162,8 +163,7 @@ def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
     """
     design = Design(**{name: params[name] for name in Design.__dataclass_fields__})
     _check(design, input_shape=task.input_shape)
-    scaling = params.get("pixel_scaling") or PixelScaling()
-    model = DeeplySupervised(design=design, target=task.targets[0], scaling=scaling, name="subclassed")
+    model = DeeplySupervised(design=design, target=task.targets[0], scaling=context.pixel_scaling, name="subclassed")
     # Called once, so that a subclassed model has layers, weights and a signature like a functional one.
     model(keras.Input(shape=task.input_shape, name="image"))
     return model

@@ -20,6 +20,7 @@ from trainables.catalog.backbones import BACKBONES, Backbone, Preprocessing
 from trainables.catalog.transfer import IMAGENET, NO_WEIGHTS, WEIGHTS_SHA256
 from trainables.errors import InfeasibleError
 from trainables.families.parts.blocks import head_dropout, output_layer
+from trainables.families.parts.context import BuildContext
 from trainables.families.parts.downloads import explained_downloads
 from trainables.families.parts.phases import Phase
 from trainables.files.weights_file import check_weights_file
@@ -45,7 +46,7 @@ _SCALINGS: Mapping[Preprocessing, PixelScaling] = {
 }
 
 
-def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
+def build(params: Mapping[str, Any], *, task: Task, context: BuildContext) -> keras.Model:
     """Returns the model of a complete set of parameters (see `trainables.catalog.transfer.TRANSFER`).
 
     Raises:
@@ -55,11 +56,11 @@ def build(params: Mapping[str, Any], *, task: Task) -> keras.Model:
     size = _backbone_size(params, input_shape=task.input_shape)
     image = keras.Input(shape=task.input_shape, name="image")
     features = layers.Concatenate()([image] * 3) if task.input_shape[2] == 1 else image
-    features = preprocessed(features, params)
+    features = preprocessed(features, params, scaling=context.pixel_scaling)
     if params["image_side"]:
         # Not layers.Resizing: a model called without `training` would run all later layers as in training.
         features = ops.image.resize(features, size)
-    features = _backbone(params, size=size)(features)
+    features = _backbone(params, size=size, study_dir=context.study_dir)(features)
     features = _HEADS[params["head"]]()(features)
     if params["dense_units"]:
         features = layers.Dense(params["dense_units"], activation="relu")(features)
@@ -93,9 +94,8 @@ def backbone_of(model: keras.Model) -> keras.Model:
     return next(layer for layer in model.layers if isinstance(layer, keras.Model))
 
 
-def preprocessed(features: keras.KerasTensor, params: Mapping[str, Any]) -> keras.KerasTensor:
+def preprocessed(features: keras.KerasTensor, params: Mapping[str, Any], *, scaling: PixelScaling) -> keras.KerasTensor:
     """Returns pixels 0-255 of three channels as the variant's backbone gets them."""
-    scaling: PixelScaling = params["pixel_scaling"]
     preprocessing = BACKBONES[params["backbone"]].preprocessing
     if params["normalization"] == BACKBONE:
         scaling = _SCALINGS.get(preprocessing, scaling)
@@ -126,7 +126,7 @@ def make_backbone(
         return make(include_top=False, weights=IMAGENET if imagenet else None, input_shape=(*size, 3), **arguments)
 
 
-def _backbone(params: Mapping[str, Any], *, size: tuple[int, int]) -> keras.Model:
+def _backbone(params: Mapping[str, Any], *, size: tuple[int, int], study_dir: str) -> keras.Model:
     weights = params["weights"]
     backbone = make_backbone(
         params["backbone"],
@@ -136,7 +136,7 @@ def _backbone(params: Mapping[str, Any], *, size: tuple[int, int]) -> keras.Mode
         preprocesses=params["normalization"] == BACKBONE,
     )
     if weights not in (NO_WEIGHTS, IMAGENET):
-        _load_file(backbone, params)
+        _load_file(backbone, params, study_dir=study_dir)
     if params["batch_norm_momentum"]:
         for layer in backbone.layers:
             if isinstance(layer, layers.BatchNormalization):
@@ -144,9 +144,9 @@ def _backbone(params: Mapping[str, Any], *, size: tuple[int, int]) -> keras.Mode
     return backbone
 
 
-def _load_file(backbone: keras.Model, params: Mapping[str, Any]) -> None:
+def _load_file(backbone: keras.Model, params: Mapping[str, Any], *, study_dir: str) -> None:
     """Loads the weights of a file into the backbone; h5 holds arrays and text, so no code of the file runs."""
-    path = check_weights_file(params["weights"], folder=params["study_dir"], known=params[WEIGHTS_SHA256])
+    path = check_weights_file(params["weights"], folder=study_dir, known=params[WEIGHTS_SHA256])
     try:
         with warnings.catch_warnings():
             # For a file that does not fit, Keras warns layer by layer before it raises.

@@ -144,7 +144,7 @@ def _strategy(devices: tuple[str, ...]) -> Any:
 
 
 def own_replicas(spec: DeviceSpec) -> Replicas:
-    """Returns the names of a trial's own GPUs if it has several."""
+    """Returns the replicas on a trial's own GPUs; with fewer than two, they divide nothing."""
     return Replicas([gpu.name for gpu in tf.config.list_logical_devices("GPU")] if spec.gpus > 1 else ())
 
 

@@ -59,9 +59,9 @@ def test_pixels_become_what_the_backbones_own_module_makes_of_them(name, channel
     params = FAMILIES["transfer"].with_defaults({"backbone": name})
     from trainables.specs.pixels import pixel_scaling
 
-    params["pixel_scaling"] = pixel_scaling(params["normalization"])
+    scaling = pixel_scaling(params["normalization"])
     expected = getattr(keras.applications, BACKBONES[name].module).preprocess_input(pixels.copy())
-    np.testing.assert_allclose(preprocessed(pixels, params), expected, atol=1e-4)
+    np.testing.assert_allclose(preprocessed(pixels, params, scaling=scaling), expected, atol=1e-4)
 
 
 def test_a_model_with_reversed_channels_loads_in_plain_keras_and_runs_in_inference_unless_told_to_train(tmp_path):
