@@ -5,8 +5,8 @@
 # What happens: Keras's optimizers call `all_reduce` even on one device; TensorFlow registers a gradient for it in a table
 # that is never emptied, and that gradient holds the graph. Models that were only evaluated are freed.
 # Who is hurt: processes that train one model after the other, as searches do: they grow until they are killed.
-# Ours: trainables/steps/compiling.py replaces the optimizer's sum over replicas where there is one; a sum over several,
-# in trainables/steps/replicas.py, avoids `all_reduce`.
+# Ours: trainables/families/parts/keras_internals.py replaces the optimizer's sum over replicas; where there are several,
+# trainables/steps/replicas.py sums up without `all_reduce`.
 set -euo pipefail
 source "$(dirname "$0")/_setup.sh"
 fresh_venv tensorflow==2.21.0 keras==3.15.1 numpy==2.4.6

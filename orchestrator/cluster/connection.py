@@ -173,7 +173,7 @@ def _init_local(resources: Resources) -> None:
         object_store_memory=_OBJECT_STORE_BYTES,
         _node_ip_address=_LOOPBACK,
         _system_config={
-            # Ray Tune's workers have an environment of their own: those that Ray starts unasked would never be used.
+            # findings/ray-tune-never-uses-prestarted-workers.sh
             "prestart_worker_first_driver": False,
             "preload_python_modules": preloaded_modules(resources),
         },

@@ -55,7 +55,7 @@ class VariantSearcher(Unsaved, Searcher):
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Passes nothing on to the proposer: proposals follow from trials that have ended."""
-        # From the journal: Ray Tune hands on no last results, and others with all that is nested laid flat.
+        # From the journal: findings/ray-tune-hands-searchers-flat-results.sh
         self._generations.observe(self._recorder.trial(self._names[trial_id]).worker)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:

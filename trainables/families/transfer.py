@@ -58,7 +58,7 @@ def build(params: Mapping[str, Any], *, task: Task, context: BuildContext) -> ke
     features = layers.Concatenate()([image] * 3) if task.input_shape[2] == 1 else image
     features = preprocessed(features, params, scaling=context.pixel_scaling)
     if params["image_side"]:
-        # Not layers.Resizing: a model called without `training` would run all later layers as in training.
+        # Not layers.Resizing: findings/keras-resizing-trains-batch-norm.sh
         features = ops.image.resize(features, size)
     features = _backbone(params, size=size, study_dir=context.study_dir)(features)
     features = _HEADS[params["head"]]()(features)

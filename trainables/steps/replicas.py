@@ -167,7 +167,7 @@ def _summed(gradients: Sequence[Any]) -> list[Any]:
     def sum_up(strategy: Any, *values: Any) -> Any:
         return strategy.extended.batch_reduce_to(tf.distribute.ReduceOp.SUM, [(value, value) for value in values])
 
-    # Not `all_reduce`: TensorFlow registers a gradient of it, and the graph with it, for the life of the process.
+    # Not `all_reduce`: findings/keras-optimizers-keep-graphs.sh
     found = [gradient for gradient in gradients if gradient is not None]
     sums = iter(tf.distribute.get_replica_context().merge_call(sum_up, args=tuple(found)))
     return [None if gradient is None else next(sums) for gradient in gradients]

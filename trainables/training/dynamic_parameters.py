@@ -1,7 +1,7 @@
 """Parameters that a traced training reads from variables, so that one trace serves all of their values.
 
 They are those of `catalog.training.DYNAMIC`. Every training reads them from variables, the first of a trace as well:
-TensorFlow folds constants, so a trace with numbers in it may round differently.
+a trace with numbers in it rounds differently, see findings/tensorflow-graph-divides-otherwise.sh.
 """
 
 import math

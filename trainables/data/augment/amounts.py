@@ -130,8 +130,7 @@ def whole_shift(draw: tf.Tensor, *, limit: int) -> tf.Tensor:
 
 
 def _cos_sin(angle: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    # The last bit of TensorFlow's sine depends on an element's place among all; in float64, the bit that is rounded
-    # away does.
+    # findings/tensorflow-sine-depends-on-place.sh; of float64 the bit that differs is rounded away.
     precise = tf.cast(angle, tf.float64)
     return tf.cast(tf.cos(precise), tf.float32), tf.cast(tf.sin(precise), tf.float32)
 

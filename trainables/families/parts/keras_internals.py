@@ -89,7 +89,6 @@ def averages_of(optimizer: Any) -> Iterator[tuple[Any, Any]]:
 def add_up_no_gradients(optimizer: Any) -> None:
     """Keeps an optimizer from adding up gradients over replicas, which it does even where there is one.
 
-    TensorFlow registers a gradient of that for good, and with it the whole graph: every trial would leave its graphs in
-    the worker.
+    Every trial would leave its graphs in the worker: findings/keras-optimizers-keep-graphs.sh.
     """
     optimizer._all_reduce_sum_gradients = list
