@@ -18,6 +18,7 @@ from trainables.errors import InfeasibleError
 from trainables.families.parts.blocks import (
     convolution,
     filters_of,
+    halvings_of,
     head_dropout,
     norm_activation,
     output_layer,
@@ -136,10 +137,9 @@ def _check(params: Mapping[str, Any], *, input_shape: tuple[int, int, int]) -> N
             "filters_growth 1, or a larger pool_every"
         )
     poolings = (params["num_modules"] - 1) // params["pool_every"] if params["pooling"] != "none" else 0
-    smallest = min(input_shape[:2])
-    if smallest < 2**poolings:
+    if poolings > halvings_of(input_shape):
         raise InfeasibleError(
             f"{params['num_modules']} modules pool the image {poolings} times, but images of "
-            f"{input_shape[0]}x{input_shape[1]} can be halved at most {smallest.bit_length() - 1} times; use fewer "
+            f"{input_shape[0]}x{input_shape[1]} can be halved at most {halvings_of(input_shape)} times; use fewer "
             "modules, a larger pool_every, or pooling 'none'"
         )

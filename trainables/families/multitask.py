@@ -19,6 +19,7 @@ from trainables.families.parts.blocks import (
     batch_normalisation,
     convolution,
     filters_of,
+    halvings_of,
     head_dropout,
     output_layer,
     pooled,
@@ -130,10 +131,10 @@ def _head(
 
 def _check_size(params: Mapping[str, Any], *, input_shape: tuple[int, int, int]) -> None:
     poolings = params["num_blocks"] - 1 if params["pooling"] != "none" else 0
-    smallest = min(input_shape[:2])
-    if smallest < 2**poolings:
+    halvings = halvings_of(input_shape)
+    if poolings > halvings:
         raise InfeasibleError(
             f"{params['num_blocks']} blocks pool the image {poolings} times, but images of "
-            f"{input_shape[0]}x{input_shape[1]} can be halved at most {smallest.bit_length() - 1} times; "
-            f"use at most {smallest.bit_length()} blocks, or pooling 'none'"
+            f"{input_shape[0]}x{input_shape[1]} can be halved at most {halvings} times; "
+            f"use at most {halvings + 1} blocks, or pooling 'none'"
         )

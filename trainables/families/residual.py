@@ -20,6 +20,7 @@ from trainables.families.parts.blocks import (
     convolution,
     dropped_by_image,
     filters_of,
+    halvings_of,
     head_dropout,
     norm_activation,
     output_layer,
@@ -121,10 +122,10 @@ def _drop_rates(params: Mapping[str, Any]) -> Sequence[float]:
 
 
 def _check_size(num_stages: int, *, input_shape: tuple[int, int, int]) -> None:
-    smallest = min(input_shape[:2])
-    if smallest < 2 ** (num_stages - 1):
+    halvings = halvings_of(input_shape)
+    if num_stages - 1 > halvings:
         raise InfeasibleError(
             f"{num_stages} stages halve the image {num_stages - 1} times, but images of "
-            f"{input_shape[0]}x{input_shape[1]} can be halved at most {smallest.bit_length() - 1} times; "
-            f"use at most {smallest.bit_length()} stages"
+            f"{input_shape[0]}x{input_shape[1]} can be halved at most {halvings} times; "
+            f"use at most {halvings + 1} stages"
         )

@@ -19,6 +19,7 @@ from trainables.families.parts.blocks import (
     POOL_WINDOW,
     convolution,
     filters_of,
+    halvings_of,
     head_dropout,
     l2_penalty,
     norm_activation,
@@ -211,11 +212,11 @@ def _classifier(design: Design, target: Target, *, name: str) -> keras.Sequentia
 def _check(design: Design, *, input_shape: tuple[int, int, int]) -> None:
     size = input_shape[:2]
     count = num_blocks_of(design.num_blocks, size=size)
-    if min(size) < POOL_WINDOW ** (count - 1):
-        most = min(size).bit_length()
+    halvings = halvings_of(size)
+    if count - 1 > halvings:
         raise InfeasibleError(
             f"{count} blocks halve the image {count - 1} times, but images of {size[0]}x{size[1]} can be halved at "
-            f"most {most - 1} times; use at most {most} blocks, or num_blocks 0 for as many as fit"
+            f"most {halvings} times; use at most {halvings + 1} blocks, or num_blocks 0 for as many as fit"
         )
     if design.auxiliary_weight and count < 2:
         raise InfeasibleError(

@@ -159,6 +159,15 @@ def filters_of(position: int, *, first: int, growth: float) -> int:
     return max(1, round(first * growth**position))
 
 
+def halvings_of(size: tuple[int, ...]) -> int:
+    """Returns how many times an image whose size begins with (height, width) can be halved.
+
+    >>> [halvings_of((side, 32)) for side in (1, 3, 8, 28)]
+    [0, 1, 3, 4]
+    """
+    return min(size[:2]).bit_length() - 1
+
+
 def one_a_block(values: Any, *, name: str, num_blocks: int) -> tuple[Any, ...]:
     """Returns a parameter's value for each block, from one value for all or a list.
 
