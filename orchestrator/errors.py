@@ -14,11 +14,31 @@ OrchestratorError
 
 
 class OrchestratorError(Exception):
-    """Anything that ends a command."""
+    """Anything that ends a command.
+
+    Examples:
+        Catches whatever may end a study, and nothing else::
+
+            import convfleet
+
+            try:
+                convfleet.resume_study("runs/no-such-run")
+            except convfleet.OrchestratorError as error:
+                print(f"error: {error}")
+    """
 
 
 class InputError(OrchestratorError):
-    """What the user gave is wrong."""
+    """What the user gave is wrong.
+
+    Examples:
+        >>> import convfleet
+        >>> try:
+        ...     convfleet.load_study("quickstart", overrides=["search.trials=0"])
+        ... except convfleet.InputError as error:
+        ...     print(error)
+        quickstart: search.trials: must be greater than or equal to 1, got 0; for example trials: 24
+    """
 
 
 class StudyFileError(InputError):
@@ -30,7 +50,19 @@ class RunFolderError(InputError):
 
 
 class StudyFailedError(OrchestratorError):
-    """A study that cannot work."""
+    """A study that cannot work.
+
+    Examples:
+        Asks for more CPUs than any machine has::
+
+            import convfleet
+
+            study = convfleet.load_study("quickstart", overrides=["resources.cpus_per_trial=100000"])
+            try:
+                convfleet.run_study(study)
+            except convfleet.StudyFailedError as error:
+                print(f"cannot work: {error}")
+    """
 
 
 class ResourceError(StudyFailedError):
@@ -50,4 +82,15 @@ class JournalError(OrchestratorError):
 
 
 class StudyPausedError(OrchestratorError):
-    """A study that was interrupted and can be resumed."""
+    """A study that was interrupted and can be resumed.
+
+    Examples:
+        Goes on once after the first Ctrl-C::
+
+            import convfleet
+
+            try:
+                result = convfleet.resume_study("runs/quickstart")
+            except convfleet.StudyPausedError:
+                result = convfleet.resume_study("runs/quickstart")
+    """

@@ -20,7 +20,7 @@ def run_study(
     """Runs a study in a new run folder and returns its result.
 
     Examples:
-        Trains 12 small CNNs on 8x8 digits, below `runs/` of the current folder:
+        Trains 16 small CNNs on 8x8 digits; the run folder is `runs/quickstart` of the current folder::
 
             import convfleet
 
@@ -59,11 +59,11 @@ def resume_study(
     A finished run gets its tables and its report anew, and models that it lacks; `overrides` extend it.
 
     Examples:
-        Lets the search of a finished run propose more variants:
+        Lets the search of a finished run propose more variants::
 
             import convfleet
 
-            result = convfleet.resume_study("runs/quickstart", overrides=["search.trials=14"])
+            result = convfleet.resume_study("runs/quickstart", overrides=["search.trials=18"])
             print(result.trials.num_rows)
 
     Args:
@@ -91,7 +91,7 @@ def open_run(root: Path | str) -> StudyResult:
     """Returns the result of a run, finished or not, from its folder; starts nothing and writes nothing.
 
     Examples:
-        Prints the three best trials, also while a driver is at work on the run:
+        Prints the three best trials, also while a driver is at work on the run::
 
             import convfleet
 
@@ -122,7 +122,7 @@ def export_study(
     """Exports the best models of a run, also those that it has, and returns their folders, best first.
 
     Examples:
-        Exports the best model of a run as `model.keras`, with its manifest beside it:
+        Exports the best model of a run as `model.keras`, with its manifest beside it::
 
             import convfleet
 

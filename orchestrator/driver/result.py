@@ -21,7 +21,7 @@ class StudyResult:
     """A run and everything in it, finished or not.
 
     Examples:
-        Prints the best trial of a run and loads its model:
+        Prints the best trial of a run and loads its model::
 
             import convfleet
 

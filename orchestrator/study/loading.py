@@ -32,10 +32,19 @@ def packaged_studies() -> list[str]:
 def load_study(source: str | Path, *, overrides: Sequence[str] = ()) -> StudySpec:
     """Returns the study of a file, or the packaged study of that name.
 
+    Examples:
+        >>> import convfleet
+        >>> study = convfleet.load_study("quickstart", overrides=["schedule.max_epochs=3"])
+        >>> study.num_trials, study.schedule.max_epochs
+        (16, 3)
+
     Args:
         source: A path, or a name that `packaged_studies` lists.
         overrides: `key=value` texts such as `schedule.max_epochs=3`; values are YAML, relative paths start at
             the current folder.
+
+    Returns:
+        The study, complete and checked.
 
     Raises:
         StudyFileError: With all mistakes, one a line.

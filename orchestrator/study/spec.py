@@ -25,6 +25,14 @@ _PLACES = (*PATH_FIELDS, "function_dir", "memory_gb")
 class StudySpec(BaseModel):
     """One study, complete and checked.
 
+    Examples:
+        `load_study` makes one of a study file; its sections are attributes:
+
+        >>> import convfleet
+        >>> study = convfleet.load_study("quickstart")
+        >>> study.name, study.data.source, study.search.algorithm
+        ('quickstart', 'digits', 'tpe')
+
     Attributes:
         name: The study's name, and the name of its run folder.
         seed: The seed of every random choice.

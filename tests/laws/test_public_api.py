@@ -4,11 +4,16 @@ import hashlib
 import importlib.metadata
 import inspect
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
+import convfleet
 import orchestrator
 from orchestrator import errors
 from search_spaces import Variant
@@ -23,24 +28,66 @@ from trainables.specs.pixels import PixelStatistics
 from trainables.specs.task import Target, Task
 from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
 
-PUBLIC = ["StudyResult", "StudySpec", "load_study", "open_run", "resume_study", "run_study"]
+PUBLIC = [
+    "InputError",
+    "OrchestratorError",
+    "StudyFailedError",
+    "StudyPausedError",
+    "StudyResult",
+    "StudySpec",
+    "__version__",
+    "export_study",
+    "load_study",
+    "open_run",
+    "resume_study",
+    "run_study",
+]
+NAMED = [name for name in PUBLIC if name != "__version__"]
+FUNCTIONS = [name for name in NAMED if name[0].islower()]
 
 
-def test_public_names_are_pinned_and_import() -> None:
-    assert orchestrator.__all__ == PUBLIC
-    for name in PUBLIC:
-        item = getattr(orchestrator, name)
-        assert item.__name__ == name
-        assert (item.__doc__ or "").strip()
-    with pytest.raises(AttributeError, match="module 'orchestrator' has no attribute 'run_studies'"):
-        _ = orchestrator.run_studies  # type: ignore[attr-defined]
+@pytest.mark.parametrize("package", [convfleet, orchestrator])
+def test_public_names_are_pinned_and_import(package: ModuleType) -> None:
+    assert package.__all__ == PUBLIC
+    assert set(PUBLIC) <= set(dir(package))
+    for name in NAMED:
+        assert getattr(package, name).__name__ == name
+    with pytest.raises(AttributeError, match=f"module '{package.__name__}' has no attribute 'run_studies'"):
+        _ = package.run_studies
+
+
+def test_both_packages_have_the_same_things_and_the_distributions_version() -> None:
+    assert all(getattr(convfleet, name) is getattr(orchestrator, name) for name in NAMED)
+    assert convfleet.__version__ == orchestrator.__version__ == importlib.metadata.version("convfleet")
+
+
+def test_command_starts_as_a_module_too() -> None:
+    command = [sys.executable, "-m", "convfleet", "status", "runs/none"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("error: runs/none: no such run folder")
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_public_name_has_an_example(name: str) -> None:
+    section = (inspect.getdoc(getattr(convfleet, name)) or "").partition("\nExamples:\n")[2]
+    assert "import convfleet" in section
+    assert f"convfleet.{name}" in section or name in ("StudySpec", "StudyResult")
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_docstring_of_a_public_function_has_every_argument_its_result_and_its_errors(name: str) -> None:
+    function = getattr(convfleet, name)
+    docstring = inspect.getdoc(function) or ""
+    section = docstring.partition("\nArgs:\n")[2].partition("\n\n")[0]
+    assert re.findall(r"^    (\w+): ", section, flags=re.MULTILINE) == list(inspect.signature(function).parameters)
+    assert "\nReturns:\n" in docstring
+    assert "\nRaises:\n" in docstring
 
 
 def test_arguments_of_public_functions_are_pinned() -> None:
-    arguments = {
-        name: list(inspect.signature(getattr(orchestrator, name)).parameters) for name in PUBLIC if name[0].islower()
-    }
-    assert arguments == {
+    assert {name: list(inspect.signature(getattr(convfleet, name)).parameters) for name in FUNCTIONS} == {
+        "export_study": ["root", "top", "formats", "address", "progress"],
         "load_study": ["source", "overrides"],
         "open_run": ["root"],
         "resume_study": ["root", "overrides", "address", "progress"],
@@ -98,7 +145,7 @@ def test_predictions_that_differ_are_refused(expected: np.ndarray, actual: np.nd
         check_parity(expected, actual, what="t0007: model.keras")
 
 
-NAMED = {"sex": GOOD, "age": np.array([[40_000.0], [-3.0]])}
+OUTPUTS = {"sex": GOOD, "age": np.array([[40_000.0], [-3.0]])}
 
 
 @pytest.mark.parametrize(
@@ -107,20 +154,20 @@ NAMED = {"sex": GOOD, "age": np.array([[40_000.0], [-3.0]])}
         ({"sex": GOOD}, r"predicts \['sex'\], its checkpoint \['age', 'sex'\]; export it again"),
         (GOOD, r"predicts \[''\], its checkpoint \['age', 'sex'\]"),
         (
-            NAMED | {"age": NAMED["age"] + [[0.0], [1e-3]]},
+            OUTPUTS | {"age": OUTPUTS["age"] + [[0.0], [1e-3]]},
             r"age: predictions differ from the checkpoint's by up to 0.0003",
         ),
-        (NAMED | {"sex": GOOD[:, ::-1]}, r"sex: predictions differ from the checkpoint's by up to 1,"),
+        (OUTPUTS | {"sex": GOOD[:, ::-1]}, r"sex: predictions differ from the checkpoint's by up to 1,"),
     ],
 )
 def test_every_output_is_compared_by_its_name(actual: object, message: str) -> None:
     with pytest.raises(ModelExportError, match=rf"^t0007: model.keras:? ?.*{message}"):
-        check_outputs(NAMED, actual, what="t0007: model.keras")
+        check_outputs(OUTPUTS, actual, what="t0007: model.keras")
 
 
 def test_large_numbers_may_differ_by_the_tolerances_share() -> None:
-    actual = NAMED | {"age": NAMED["age"] * (1 + TOLERANCE / 2)}
-    assert check_outputs(NAMED, actual, what="model.keras") == pytest.approx(TOLERANCE / 2, rel=1e-3)
+    actual = OUTPUTS | {"age": OUTPUTS["age"] * (1 + TOLERANCE / 2)}
+    assert check_outputs(OUTPUTS, actual, what="model.keras") == pytest.approx(TOLERANCE / 2, rel=1e-3)
 
 
 @pytest.fixture

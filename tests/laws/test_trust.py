@@ -12,7 +12,7 @@ from orchestrator.runs.foreign_files import refuse_foreign_files
 from orchestrator.runs.paths import RunFolder
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("search_spaces", "trainables", "orchestrator")
+PACKAGES = ("search_spaces", "trainables", "orchestrator", "convfleet")
 UNPICKLERS = {"pickle", "_pickle", "cloudpickle", "dill", "shelve", "marshal", "joblib"}
 #: Calls that run what they are given, by how they are written.
 RUNNERS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "ray.cloudpickle.loads", "tarfile.open"}
@@ -63,7 +63,7 @@ def _is_class(node: ast.stmt) -> bool:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_module_runs_what_it_reads(package: str) -> None:
     found = {str(path): list(complaints(path)) for path in sorted((ROOT / package).rglob("*.py"))}
-    assert {path: told for path, told in found.items() if told} == {}
+    assert {path: problems for path, problems in found.items() if problems} == {}
 
 
 PLANTS = [
@@ -143,7 +143,7 @@ def test_pipe_in_a_run_folder_is_refused_before_anybody_waits_for_it(folder: Run
         refuse_foreign_files(folder)
 
 
-def test_names_that_are_no_text_can_be_told(folder: RunFolder) -> None:
+def test_names_that_are_no_text_can_be_shown(folder: RunFolder) -> None:
     (folder.exports / os.fsdecode(b"\xff\n\x1b[2J")).symlink_to("/")
     with pytest.raises(RunFolderError, match=r"exports/\\udcff\\n\\x1b\[2J: is a link"):
         refuse_foreign_files(folder)

@@ -165,7 +165,7 @@ def _print_next(console: Console, state: StudyState, *, folder: RunFolder, is_al
     for command in commands:
         _print_fact(console, "next", command, style="cyan")
     if any((export_path(item, folder=folder) / "model.keras").is_file() for item in state.exports):
-        snippet = f"from orchestrator import open_run; model = open_run({str(folder.root)!r}).load_model(rank=1)"
+        snippet = f"from convfleet import open_run; model = open_run({str(folder.root)!r}).load_model(rank=1)"
         _print_fact(console, "python", snippet, style="cyan")
 
 

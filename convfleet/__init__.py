@@ -1,0 +1,55 @@
+"""Trains a fleet of CNN variants with Ray Tune and TensorFlow and keeps the best.
+
+The public names, each imported when first used, so that `import convfleet` takes no time:
+
+    >>> import convfleet
+    >>> study = convfleet.load_study("quickstart")
+    >>> study.num_trials, study.objective.metric
+    (16, 'val_accuracy')
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import orchestrator
+
+if TYPE_CHECKING:
+    from orchestrator import (
+        InputError,
+        OrchestratorError,
+        StudyFailedError,
+        StudyPausedError,
+        StudyResult,
+        StudySpec,
+        export_study,
+        load_study,
+        open_run,
+        resume_study,
+        run_study,
+    )
+
+    __version__: str
+
+__all__ = [
+    "InputError",
+    "OrchestratorError",
+    "StudyFailedError",
+    "StudyPausedError",
+    "StudyResult",
+    "StudySpec",
+    "__version__",
+    "export_study",
+    "load_study",
+    "open_run",
+    "resume_study",
+    "run_study",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(orchestrator, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,74 @@
+"""The examples in the docstrings of the public Python functions, run one after the other as they stand."""
+
+import inspect
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+import convfleet
+
+pytestmark = pytest.mark.slow
+
+#: The order in which they find what they name: the first one makes the run that the others open.
+ORDER = [
+    "run_study",
+    "open_run",
+    "StudyResult",
+    "export_study",
+    "resume_study",
+    "OrchestratorError",
+    "StudyFailedError",
+    "StudyPausedError",
+]
+
+
+def example_of(name):
+    """Returns the code below `::` in the Examples section of a docstring; an empty text if it has none."""
+    section = inspect.getdoc(getattr(convfleet, name)).partition("\nExamples:\n")[2]
+    lines = textwrap.dedent(section.partition("::\n")[2]).splitlines()
+    # The section ends at the next heading, which stands further left.
+    indent = min((len(line) - len(line.lstrip()) for line in lines if line.startswith("        ")), default=0)
+    kept = []
+    for line in lines:
+        if line and not line.startswith(" " * indent):
+            break
+        kept.append(line)
+    return textwrap.dedent("\n".join(kept)).strip()
+
+
+def test_every_example_is_run_here_or_as_a_doctest():
+    names = [name for name in convfleet.__all__ if name != "__version__"]
+    assert {name for name in names if example_of(name)} == set(ORDER)
+    assert all(">>> " in inspect.getdoc(getattr(convfleet, name)) for name in set(names) - set(ORDER))
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("python")
+
+    def run(name):
+        command = [sys.executable, "-c", example_of(name)]
+        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
+        assert ended.returncode == 0, f"{name}: {ended.stderr}"
+        return ended.stdout
+
+    return {name: run(name) for name in ORDER}
+
+
+def test_a_run_and_its_leaderboard(outputs):
+    assert "trial:" in outputs["run_study"]
+    assert "family:" in outputs["open_run"]
+    assert "'trial': 't0" in outputs["StudyResult"]
+
+
+def test_exports_and_extensions(outputs):
+    assert outputs["export_study"].rstrip().endswith("model.keras")
+    assert outputs["resume_study"] == "18\n"
+
+
+def test_errors_that_a_caller_catches(outputs):
+    assert outputs["OrchestratorError"].startswith("error: runs/no-such-run: no such run folder")
+    assert outputs["StudyFailedError"].startswith("cannot work: resources: a trial asks for cpus_per_trial 100000")
+    assert outputs["StudyPausedError"] == ""
