@@ -7,11 +7,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import ray
-from ray._private import ray_constants
-from ray._private.utils import get_num_cpus
-from ray._raylet import Config  # type: ignore[attr-defined, unused-ignore]
 
 from orchestrator.cluster.prestart import preloaded_modules, start_early
+from orchestrator.cluster.ray_internals import clusters_off, counted_cpus, read_settings_again
 from orchestrator.cluster.resources import NodeResources, concurrent_trials
 from orchestrator.errors import ResourceError, StudyFailedError
 from orchestrator.study.sections import Resources
@@ -51,24 +49,26 @@ def ray_session(
     """Connects to Ray and yields what its nodes have; disconnects at the end.
 
     Args:
-        address: `host:port` or `auto` for a running cluster; None starts a Ray of our own on this machine.
-        trials_left: Trials that a Ray of our own shall start workers for ahead; asked once it is there.
+        resources: The study's section.
+        address: `host:port` or `auto` for a running cluster; None starts a Ray of this machine alone.
+        trials_left: Returns for how many trials a Ray of this machine alone starts workers ahead; called once that Ray
+            has started.
 
     Raises:
         StudyFailedError: If the cluster cannot be reached.
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    # What goes wrong in a trial is told by the journal, in words, and not by Ray's tracebacks.
+    # The journal says in words what goes wrong in a trial, in place of Ray's tracebacks.
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     if ray.is_initialized():
         # The caller's own connection: used, and left as it was.
         yield node_resources()
         return
     with ExitStack() as stack:
-        # Left after Ray itself.
+        # Left after Ray itself. `_node_ip_address` alone does not keep a Ray of our own on loopback.
         if address is None:
-            stack.enter_context(_loopback_only())
+            stack.enter_context(clusters_off())
         stack.callback(ray.shutdown)
         _connect(resources, address=address)
         nodes = node_resources()
@@ -78,7 +78,7 @@ def ray_session(
 
 
 def _num_workers(resources: Resources, *, nodes: list[NodeResources]) -> int:
-    """Returns how many trials run at once; 0 where that cannot be told yet, or none can."""
+    """Returns how many trials run at once; 0 where that is not known yet, or none can run."""
     try:
         return 0 if resources.gpus_per_trial == "auto" else concurrent_trials(resources, nodes=nodes)
     except ResourceError:
@@ -112,31 +112,11 @@ def _connect(resources: Resources, *, address: str | None) -> None:
         ) from exc
 
 
-@contextmanager
-def _loopback_only() -> Iterator[None]:
-    """Keeps a Ray of our own from listening elsewhere than on this machine, which `_node_ip_address` alone does not.
-
-    Ray takes the address of the network for its node's even when it is told loopback's, unless clusters are off.
-    """
-    before = ray_constants.ENABLE_RAY_CLUSTER, os.environ.get(ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR)
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"  # for the processes that Ray starts
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before[0]
-        if before[1] is None:
-            del os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR]
-        else:
-            os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = before[1]
-
-
 def _start_local(resources: Resources) -> None:
     if "RAY_AUTH_MODE" not in os.environ:
-        # Other users of this machine reach loopback, too: only who has the token may talk to this Ray. This process
-        # read Ray's settings when it was imported, and reads them again.
+        # Other users of this machine reach loopback, too: only who has the token may talk to this Ray.
         os.environ["RAY_AUTH_MODE"] = "token"
-        Config.initialize("")
+        read_settings_again()
     umask = os.umask(PRIVATE)
     try:
         with _threads_of_a_trial(resources):
@@ -148,9 +128,10 @@ def _start_local(resources: Resources) -> None:
 
 @contextmanager
 def _threads_of_a_trial(resources: Resources) -> Iterator[None]:
-    """Has workers import NumPy for as many threads as a trial has CPUs.
+    """Makes workers import NumPy for as many threads as a trial has CPUs.
 
-    Ray says so to them with their first trial; what they import ahead of it would read nothing, and take all cores.
+    Ray sets that variable with a worker's first trial; NumPy, imported ahead of it, would read nothing and take all
+    cores.
     """
     if "OMP_NUM_THREADS" in os.environ:
         yield
@@ -182,7 +163,7 @@ def _init_local(resources: Resources) -> None:
 
 def _usable_cpus() -> int:
     """Returns the CPUs that Ray counts, but no more than this process may run on, which Ray does not ask."""
-    return max(1, min(int(get_num_cpus()), usable_cpus()))
+    return max(1, min(counted_cpus(), usable_cpus()))
 
 
 def _protect_token() -> None:

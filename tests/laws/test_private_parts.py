@@ -1,4 +1,4 @@
-"""What is private in Keras and TensorFlow is used in a few files, which name the version that they were written for."""
+"""What is private in Keras, TensorFlow and Ray is used in a few files, which name the version that they were seen in."""
 
 import ast
 from collections.abc import Iterator
@@ -15,6 +15,12 @@ FILES = {
     "trainables/families/building.py": ("tensorflow", "TensorFlow 2.21"),
     "trainables/training/devices.py": ("tensorflow", "TensorFlow 2.21"),
 }
+#: The files of `orchestrator` that import Ray's private modules, likewise.
+RAY_FILES = {
+    "orchestrator/cluster/ray_internals.py": ("ray", "Ray 2.60"),
+    "orchestrator/tuning/tune_internals.py": ("ray", "Ray 2.60"),
+}
+RAY_MODULES = ("ray._private", "ray._raylet", "ray.core", "ray.train._internal", "ray.tune.execution")
 #: Underscored and public all the same: methods of named tuples.
 PUBLIC = {"_replace", "_asdict"}
 
@@ -83,9 +89,39 @@ def test_what_is_no_use_of_a_private_part_is_not_found(allowed):
     assert list(private_touches(allowed)) == []
 
 
-@pytest.mark.parametrize("path", FILES)
+def imports_of_ray(root: Path) -> set[str]:
+    """Returns the files that import one of Ray's private modules."""
+    return {
+        path.relative_to(root).as_posix()
+        for package in ("orchestrator", "trainables")
+        for path in (root / package).rglob("*.py")
+        if any(name.startswith(RAY_MODULES) for name in imported(path.read_text(encoding="utf-8")))
+    }
+
+
+def imported(text: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def test_private_modules_of_ray_are_imported_in_their_files_alone():
+    assert imports_of_ray(ROOT) == RAY_FILES.keys()
+
+
+@pytest.mark.parametrize("planted", ["from ray import _private\n", "def f():\n    import ray._raylet\n"])
+def test_planted_import_of_a_private_module_of_ray_is_found(planted, tmp_path):
+    path = tmp_path / "orchestrator" / "driver" / "session.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(planted, encoding="utf-8")
+    assert imports_of_ray(tmp_path) == {"orchestrator/driver/session.py"}
+
+
+@pytest.mark.parametrize("path", [*FILES, *RAY_FILES])
 def test_file_names_the_installed_version(path):
-    library, seen_in = FILES[path]
+    library, seen_in = (FILES | RAY_FILES)[path]
     docstring = ast.get_docstring(ast.parse((ROOT / path).read_text(encoding="utf-8"))) or ""
     assert seen_in in docstring
     installed = version(library)

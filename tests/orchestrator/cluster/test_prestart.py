@@ -20,11 +20,11 @@ from ray.util.placement_group import placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from threadpoolctl import threadpool_info
 
-from orchestrator.cluster import prestart
+from orchestrator.cluster import ray_internals
 from orchestrator.cluster.connection import ray_session
 from orchestrator.study.sections import Resources
 
-prestart._ANSWER_SECONDS = 100
+ray_internals.ANSWER_SECONDS = 100
 
 class Worker:
     def look(self):
@@ -71,21 +71,21 @@ def looked(num_trials: int) -> dict[str, list]:
 
 @pytest.mark.slow
 def test_actors_get_the_processes_that_were_started_ahead_of_them() -> None:
-    told = looked(num_trials=7)
+    found = looked(num_trials=7)
     # Seven trials are left, two run at once.
-    assert len(told["waiting"]) == 2
+    assert len(found["waiting"]) == 2
     # NumPy's own threads are those of a trial's one CPU.
-    assert sorted(told["found"]) == [[pid, True, [1]] for pid in told["waiting"]]
+    assert sorted(found["found"]) == [[pid, True, [1]] for pid in found["waiting"]]
 
 
 @pytest.mark.slow
 def test_no_process_waits_where_no_trial_does() -> None:
-    told = looked(num_trials=0)
-    assert told["waiting"] == []
-    assert all(is_imported for _, is_imported, _ in told["found"])
+    found = looked(num_trials=0)
+    assert found["waiting"] == []
+    assert all(is_imported for _, is_imported, _ in found["found"])
 
 
-def test_a_ray_that_cannot_be_asked_is_told_and_costs_nothing_else(monkeypatch, caplog) -> None:
+def test_a_ray_that_cannot_be_asked_is_logged_and_costs_nothing_else(monkeypatch, caplog) -> None:
     def fail() -> None:
         raise AttributeError("nodes")
 

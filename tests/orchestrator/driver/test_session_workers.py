@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from orchestrator.cluster import connection as ray_session
+from orchestrator.cluster import connection, ray_internals
 from orchestrator.cluster.resources import NodeResources
 from orchestrator.driver import preparation
 from orchestrator.driver.endings import open_session
@@ -17,12 +17,12 @@ from orchestrator.study.sections import Resources
 @pytest.mark.parametrize(("counted", "usable", "expected"), [(64, 4, 4), (4.0, 64, 4), (8, 8, 8)])
 def test_a_ray_of_our_own_shares_out_no_more_cpus_than_it_may_run_on(counted, usable, expected, monkeypatch):
     given = {}
-    monkeypatch.setattr(ray_session, "get_num_cpus", lambda: counted)
+    monkeypatch.setattr(ray_internals, "get_num_cpus", lambda: counted)
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(usable)))
     monkeypatch.setattr("ray.init", lambda **settings: given.update(settings))
-    ray_session._init_local(Resources())
+    connection._init_local(Resources())
     assert given["num_cpus"] == expected
-    ray_session._init_local(Resources(cpus=16))
+    connection._init_local(Resources(cpus=16))
     assert given["num_cpus"] == 16
 
 

@@ -1,0 +1,79 @@
+"""Every touch of the private parts of Ray's core, seen in Ray 2.60.
+
+At an upgrade, tests/orchestrator/cluster/test_prestart.py, tests/orchestrator/driver/test_session_workers.py and
+tests/e2e/test_loopback.py show what changed.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+from ray._private import ray_constants
+from ray._private.utils import get_num_cpus
+from ray._raylet import Config  # type: ignore[attr-defined, unused-ignore]
+from ray.runtime_env import RuntimeEnv
+
+#: How long the node's daemon may take to answer.
+ANSWER_SECONDS = 10
+#: How long Ray keeps more processes than it has CPUs, where no trial comes for them.
+_KEPT_SECONDS = 600
+
+
+def counted_cpus() -> int:
+    """Returns the CPUs that Ray counts on this machine, also those that this process may not run on."""
+    return int(get_num_cpus())
+
+
+def read_settings_again() -> None:
+    """Makes Ray read its settings from the environment again; this process read them when it imported Ray."""
+    Config.initialize("")
+
+
+@contextmanager
+def clusters_off() -> Iterator[None]:
+    """Keeps Ray from being a cluster meanwhile: only then its node's address is loopback's, and not the network's."""
+    before = ray_constants.ENABLE_RAY_CLUSTER, os.environ.get(ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR)
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"  # for the processes that Ray starts
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before[0]
+        if before[1] is None:
+            del os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR]
+        else:
+            os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = before[1]
+
+
+def prestart_workers(count: int, *, trainable: type) -> None:
+    """Asks this machine's node daemon for waiting processes in the environment of Ray Tune's actors.
+
+    Python can make the call that Ray has for it over gRPC only.
+
+    Args:
+        count: How many processes.
+        trainable: The class that Ray Tune makes actors of.
+    """
+    # Late, as any of them may be gone from the next Ray.
+    from ray._private.grpc_utils import init_grpc_channel
+    from ray._private.ray_constants import GLOBAL_GRPC_OPTIONS
+    from ray._private.utils import get_runtime_env_info
+    from ray.core.generated.common_pb2 import Language
+    from ray.core.generated.node_manager_pb2 import PrestartWorkersRequest
+    from ray.core.generated.node_manager_pb2_grpc import NodeManagerServiceStub
+    from ray.tune.execution.class_cache import _ActorClassCache
+
+    (node,) = (node for node in ray.nodes() if node["Alive"])
+    environment = _ActorClassCache().get(trainable)._default_options["runtime_env"]
+    request = PrestartWorkersRequest(
+        language=Language.PYTHON,
+        job_id=bytes.fromhex(ray.get_runtime_context().get_job_id()),
+        runtime_env_info=get_runtime_env_info(RuntimeEnv(**environment), is_job_runtime_env=False),
+        num_workers=count,
+        keep_alive_duration_secs=_KEPT_SECONDS,
+    )
+    # With Ray's options, among them that no proxy stands between.
+    address = f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}"
+    with init_grpc_channel(address, GLOBAL_GRPC_OPTIONS) as channel:
+        NodeManagerServiceStub(channel).PrestartWorkers(request, timeout=ANSWER_SECONDS)
