@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from trainables.data.sources.array_splits import array_dataset
 from trainables.data.sources.base import OpenedSource, content_hashes
 from trainables.data.sources.npz import load_npz
 from trainables.errors import DataError
+from trainables.files.keras_home import keras_home
 from trainables.progress import OnProgress
 from trainables.specs.data import DataSpec
 
@@ -83,9 +83,8 @@ def _present(name: str) -> list[Path]:
 
 def _folders() -> list[Path]:
     """Returns the folders in which Keras looks for data sets: its home and, if that is read-only, a temporary one."""
-    home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
     fallback = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())
-    return [home / "datasets", fallback / ".keras" / "datasets"]
+    return [keras_home() / "datasets", fallback / ".keras" / "datasets"]
 
 
 def _load(name: str) -> dict[str, Array]:

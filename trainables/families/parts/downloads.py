@@ -12,6 +12,7 @@ from typing import Any
 from filelock import FileLock
 
 from trainables.errors import DataError
+from trainables.files.keras_home import keras_home
 
 #: A download fails after this many seconds without a byte: a network that drops packets reports no error.
 TIMEOUT_SECONDS = 20.0
@@ -49,7 +50,7 @@ def explained_downloads(backbone: str) -> Iterator[None]:
 
 def keras_models() -> Path:
     """Returns Keras's folder of downloaded weights: a temporary one where its own cannot be written."""
-    home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    home = keras_home()
     # The rule of Keras's get_file.
     return (home if os.access(home, os.W_OK) else Path(tempfile.gettempdir()) / ".keras") / "models"
 
