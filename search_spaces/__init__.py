@@ -1,4 +1,4 @@
-"""What may be tried: search spaces, the variants in them, and how study files write them."""
+"""Search spaces, the variants in them, and their form in study files."""
 
 from search_spaces.builtin import builtin_names, builtin_text
 from search_spaces.domains import Choice, Domain, Fixed, Float, Int

@@ -21,7 +21,7 @@ def best_epoch(history: Sequence[EpochReport], *, metric: str, mode: str) -> int
 def replayed(
     history: Sequence[EpochReport], *, max_epochs: int, metric: str, mode: str, patience: int
 ) -> list[EpochReport]:
-    """Returns reports of a checkpoint as they are true for a study that was extended since: its last epoch is another.
+    """Returns a checkpoint's reports with `is_last` and `reason` as they follow from the study's present settings.
 
     >>> report = EpochReport(epoch=1, metrics={"loss": 1}, train_seconds=1, images_per_second=1, is_last=True)
     >>> [replayed([report], max_epochs=epochs, metric="loss", mode="min", patience=0)[0].is_last for epochs in (1, 2)]
@@ -44,7 +44,7 @@ def with_patience(
 
 
 def reason_to_end(history: Sequence[EpochReport], *, metric: str, mode: str, patience: int) -> str:
-    """Returns in words why the trial is complete after its last report; an empty string if it goes on.
+    """Returns why the trial is complete after its last report, as a text; an empty one if the trial continues.
 
     Args:
         patience: Epochs without a better value; 0: any number.

@@ -1,10 +1,10 @@
-"""How long work tells whoever waits for it how far it is."""
+"""The callback by which long work reports its progress."""
 
 from collections.abc import Callable
 
-#: Told a stage in words, the items done and the items in all.
+#: Receives the name of a stage, the number of items done and of all items.
 OnProgress = Callable[[str, int, int], None]
 
 
 def no_progress(stage: str, done: int, total: int) -> None:
-    """Ignores the news."""
+    """Ignores the progress."""

@@ -1,4 +1,4 @@
-"""What a trial reports after every epoch, and the kinds of failure it may end with."""
+"""The report of a trial after every epoch, and the failures that end a trial."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -31,7 +31,7 @@ class NoteKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """Something that whoever reads a trial's numbers should know, and that ends nothing.
+    """A remark for readers of a trial's numbers; the trial continues.
 
     Args:
         kind: For machines.
@@ -44,7 +44,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochReport:
-    """One epoch's news from a trial.
+    """The results of one epoch of a trial.
 
     Args:
         epoch: The epoch just finished, counted from 1.

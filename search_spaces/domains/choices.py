@@ -11,7 +11,7 @@ from search_spaces.problems import SpaceError, nearest
 class Choice:
     """One of some options: scalars, or flat lists of scalars (kept as tuples).
 
-    Options are told apart by type and value: 1, 1.0 and True are three options.
+    Options differ by type and value: 1, 1.0 and True are three options.
 
     >>> Choice(["relu", "elu"]).contains("elu")
     True

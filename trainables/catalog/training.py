@@ -115,12 +115,13 @@ TRAINING: Mapping[str, ParameterInfo] = {
     ),
 }
 
-#: Parameters that a trace reads from variables (see `knobs`); where one is 0, its part of the graph is missing.
+#: Parameters that a trace reads from variables (see `DynamicParameters`); where one is 0, its part of the graph is
+#: missing.
 DYNAMIC = ("learning_rate", "weight_decay", "momentum", "dropout")
 
 
 def without_dynamic(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the parameters that a trace is made for: of the knobs, only whether they are 0.
+    """Returns the parameters that determine a trace: of the dynamic ones, only whether they are 0.
 
     >>> without_dynamic({"filters": 8, "dropout": 0.2}), without_dynamic({"filters": 8, "dropout": 0.0})
     ({'filters': 8, 'dropout': True}, {'filters': 8, 'dropout': False})

@@ -1,1 +1,1 @@
-"""What a worker is asked to do, as plain data."""
+"""The settings of a training as plain data, checked."""

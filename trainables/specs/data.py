@@ -47,15 +47,15 @@ class DataSpec(BaseModel):
 
     Attributes:
         source: Where the images come from.
-        name: Keras: the data set.
+        name: Source keras: the data set.
         path: npz: one file with all splits; images: a folder of class folders, or of train, test and validation.
         train: npz, parquet, images: the training split.
         test: npz, parquet, images: the test split; carved out of the training images when there is none.
         validation: npz, parquet, images: the validation split; carved out of the training images when there is none.
-        function: Python: `module:function`, returns (x, y) or a mapping with the keys of an npz file.
-        function_dir: Python: the folder that holds the module; `resolved` fills it in.
-        image_column: Parquet: the column of images.
-        label_column: Parquet: the column of labels, where there is one target.
+        function: Source python: `module:function`, returns (x, y) or a mapping with the keys of an npz file.
+        function_dir: Source python: the folder that holds the module; `resolved` fills it in.
+        image_column: Source parquet: the column of images.
+        label_column: Source parquet: the column of labels of a lone target.
         inputs: npz, parquet, python: the columns or arrays of several images an example; empty: one image.
         targets: What to predict, by name; empty: one class an image, as the source has it.
         limit: Takes the first so many training images only, before any split is carved out of them.

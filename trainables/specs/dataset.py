@@ -1,4 +1,4 @@
-"""What is known of a prepared data set, as plain data that travels to the driver."""
+"""The description of a prepared data set, as plain data that the driver receives."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,13 +14,13 @@ IMAGE_STORAGES: tuple[ImageStorage, ...] = ("decoded", "encoded")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetInfo:
-    """Is everything about a prepared data set but its images.
+    """Everything about a prepared data set except its images.
 
     Attributes:
         key: Names the decoded images: equal content and decoding settings, equal key.
-        split_key: Names who is in which split.
+        split_key: Names the rows of each split.
         folder: The cache entry on this node.
-        task: What a model gets of it and must predict.
+        task: A model's inputs and targets.
         statistics: The pixels of the training split, by stored channel.
         num_train: Rows of the training split; likewise validation and test.
         fingerprint: Equal for equal pixels, labels, names and splits, whatever source they came from and however

@@ -1,4 +1,4 @@
-"""What a worker is asked to export, and what it answers."""
+"""The request of the driver for one export, and the worker's answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from search_spaces import Variant
 from trainables.specs.worker import WorkerSpec
 
-#: Where each format lies within an export.
+#: The path of each format within an export.
 FILES = {"keras": "model.keras", "saved_model": "saved_model"}
 
 
@@ -22,9 +22,9 @@ class ExportRequest:
         epoch: Its best epoch; the checkpoint of that epoch is exported.
         metrics: The report of that epoch.
         formats: Names in `formats.FORMATS`.
-        folder: Where to; it appears whole or not at all.
+        folder: The export's folder; it appears whole or not at all.
         worker: The study's data and checkpoints.
-        evicted: What the study's budget took of the trial's checkpoints, in words; empty: nothing.
+        evicted: A text on the trial's checkpoints that the study's budget removed; empty: none.
     """
 
     study: str
@@ -46,7 +46,7 @@ class ExportResult:
     Args:
         rank: 1 for the best.
         trial: The trial's name.
-        folder: Where it is.
+        folder: The export's folder.
         test_metrics: Losses and metrics of every target on the test split, read this once.
     """
 

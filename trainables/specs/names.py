@@ -1,4 +1,4 @@
-"""What targets and image inputs may be called, and which label columns a source has by itself."""
+"""The allowed names of targets and image inputs, and the label columns that sources have by themselves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "images": ("folder",),
 }
 _INPUT_NAME = re.compile(r"[a-z][a-z0-9_]*")
-#: Keras names layers so by itself, and no two of a model may be called alike.
+#: Keras's own names of layers; the names of a model's layers must differ.
 _LAYER_NAME = re.compile(
     r"(activation|add|average_pooling2d|batch_normalization|concatenate|conv2d|dense|dropout|"
     r"global_average_pooling2d|max_pooling2d|scale)(_\d+)?"

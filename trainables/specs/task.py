@@ -1,4 +1,4 @@
-"""What the data asks of a model: its image inputs and its targets; no TensorFlow."""
+"""A model's image inputs and targets, as the data defines them; no TensorFlow."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What a model gets and what it must predict.
+    """The inputs and targets of a model.
 
     Args:
         input_shape: (height, width, channels) of every image.

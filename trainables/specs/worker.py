@@ -1,4 +1,4 @@
-"""What a worker is told about the study it trains for; no TensorFlow."""
+"""The study's settings that the driver sends to every worker; no TensorFlow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,10 +14,10 @@ PRIVATE = 0o077
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSpec:
-    """How long to train and what counts as better.
+    """The length of a training, its objective and its limits.
 
     Args:
-        max_epochs: Epochs of a trial that nothing stops.
+        max_epochs: Epochs of a trial that is not stopped early.
         metric: The objective, a name in every report.
         mode: `max` or `min`.
         augment: How training images are varied.
@@ -59,18 +59,18 @@ class DeviceSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSpec:
-    """What all trials of a study share.
+    """The settings that all trials of a study share.
 
     Args:
         dataset: The decoded data, as found on the driver's node.
-        data: Where it came from, for nodes that have not decoded it yet.
+        data: The study's data section, for nodes that have not decoded it yet.
         split_seed: The seed of its splits.
         training: How to train.
         device: What each trial may use.
         checkpoints: The folder of checkpoints, the same on every node.
-        picture: Where to show augmented training images, once a study; None: nowhere.
+        picture: The file of the picture of augmented training images; None: no picture.
         session: The number of the driver's session, from 1; a worker of an earlier one ends itself. 0: none.
-        remote: The URI that the run is kept under as well; None: nowhere.
+        remote: The URI of the run's copy in remote storage; None: no copy.
     """
 
     dataset: DatasetInfo

@@ -1,4 +1,4 @@
-"""The user's own function, found beside the study file."""
+"""Reads the arrays that the user's own function beside the study file returns."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _guarded(call: Callable[[], T], *, where: str, folder: Path) -> T:
         return call()
     except UserCodeError as exc:
         raise DataError(f"{where}: {exc}") from exc
-    except (Exception, SystemExit) as exc:  # the user's code may raise anything; it is told back with its lines
+    except (Exception, SystemExit) as exc:  # the user's code may raise anything; the message quotes its lines
         frames = user_frames(exc, folder=folder)
         if isinstance(exc, ModuleNotFoundError) and not frames:
             raise DataError(f"{where}: {exc}; expected the module in {folder}") from exc
