@@ -125,7 +125,7 @@ def _run_study(spec: "StudySpec", *, runs: Path, address: str | None, progress: 
 
 
 def _work(work: Callable[["Progress"], Path], *, as_json: bool) -> None:
-    """Runs something long with its progress shown, then prints its summary."""
+    """Shows the progress of a run or a resume, then prints the summary of the run."""
     from orchestrator.driver.api import open_run
     from orchestrator.views.terminal.progress import make_progress
     from orchestrator.views.terminal.status_json import status_json

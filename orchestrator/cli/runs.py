@@ -4,20 +4,30 @@ from pathlib import Path
 
 
 def local_run(run: str, *, runs: Path = Path("runs"), with_files: bool = False) -> Path:
-    """Returns a run's folder, after bringing the run here where a URI names it."""
-    # Late: `--help` needs none of it.
+    """Returns the folder of a run; fetches the run from its storage first if a URI names it.
+
+    Args:
+        run: A path or a URI, as the user wrote it.
+        runs: The folder that fetched runs lie in.
+        with_files: Whether to fetch exports and tracebacks as well.
+    """
+    # Late: `--help` does not need it.
     from trainables.files.uris import is_uri
 
     if not is_uri(run):
         return Path(run)
-    # Late: it brings pyarrow, and paths need none of it.
+    # Late: it brings pyarrow, which a path does not need.
     from orchestrator.mirror.fetch import fetched_run
 
     return fetched_run(run, runs=runs, with_files=with_files)
 
 
 def has_driver_elsewhere(run: str) -> bool:
-    """Returns whether another machine's driver works on the run that a URI names."""
+    """Returns whether a driver on another machine is at work on the run that a URI names; False for a path.
+
+    Args:
+        run: A path or a URI, as the user wrote it.
+    """
     # Late, as above.
     from trainables.files.uris import is_uri
 

@@ -1,4 +1,4 @@
-"""What `auto` means in a study's resources, once it is known what there is."""
+"""What `auto` means in a study's resources, once the driver knows the nodes and the images."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from trainables.specs.dataset import DatasetInfo
 from trainables.specs.worker import DeviceSpec
 from trainables.worker.memory_probe import StepMemory, probe_in_process
 
-#: Variants that are tried; drawn at random, so a larger one may come up later and run out of its share of memory.
+#: How many variants are tried; a random draw, so the search may propose a larger one that runs out of its share.
 NUM_PROBED = 8
 
 
@@ -30,11 +30,14 @@ def resolve_auto(
     """Returns the study with a number for `gpus_per_trial` and a decision for `pin_cpus`.
 
     Args:
+        spec: The study.
+        dataset: Its images.
+        nodes: What each node has.
         is_local: Whether the nodes are this machine alone.
-        tell: Hears what `gpus_per_trial: auto` became, and why.
+        notify: Receives a message for the user about each decision.
 
     Raises:
-        ResourceError: If `gpus_per_trial: auto` cannot be told yet.
+        ResourceError: If no node has a GPU yet and more nodes may come, so that nothing decides `gpus_per_trial: auto`.
     """
     resources = spec.resources
     share: float = resources.gpu_share
@@ -50,7 +53,11 @@ def resolve_auto(
 
 
 def device_spec(resources: Resources) -> DeviceSpec:
-    """Returns what each worker is given of resolved resources."""
+    """Returns the devices that each worker receives.
+
+    Args:
+        resources: The study's section, with a number for each auto.
+    """
     is_pinned = resources.pin_cpus is True
     return DeviceSpec(cpus=resources.cpus_per_trial, gpus=resources.gpu_share, pin_cpus=is_pinned)
 
@@ -105,7 +112,9 @@ def packed_share(need: StepMemory, *, total_mib: int, most: int) -> tuple[float,
     (0.3333, 'a step of the largest variant tried takes 900 of 16,384 MiB by count, and no more than 3 would run')
 
     Args:
-        most: Trials on a GPU that are of any use.
+        need: What a training step of the largest variant takes.
+        total_mib: The memory of a GPU.
+        most: How many trials on a GPU can run at all.
     """
     count = largest_packing(need.mib, total_mib=total_mib, most=most)
     how = "as measured" if need.is_measured else "by count"

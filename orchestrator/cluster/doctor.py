@@ -1,4 +1,4 @@
-"""Is this machine ready? One check after another, each with its finding and, where it fails, the fix."""
+"""The checks of `convfleet doctor`: whether this machine is ready, each with its finding and, if it fails, the fix."""
 
 import os
 import shutil
@@ -20,8 +20,6 @@ _TOOL_TIMEOUT_SECONDS = 10
 _GB = 1024**3
 _WORKER_GB = 0.6
 _MIN_DISK_GB = 2.0
-
-
 _MPS = "nvidia-cuda-mps-control"
 
 _TENSORFLOW = """
@@ -38,7 +36,7 @@ print("cluster:", ray.cluster_resources().get("CPU"), ray.cluster_resources().ge
 
 
 class Level(StrEnum):
-    """How a check went."""
+    """Whether a check found the machine ready."""
 
     OK = "ok"
     WARNING = "warning"
@@ -47,7 +45,13 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One finding about this machine."""
+    """One finding about this machine.
+
+    Attributes:
+        name: What was checked.
+        level: Whether the machine is ready.
+        finding: What was found and, if it is not ready, the fix.
+    """
 
     name: str
     level: Level
@@ -55,7 +59,7 @@ class Check:
 
 
 def examine() -> Iterator[Check]:
-    """Yields one check after another; TensorFlow and Ray are tried in processes of their own."""
+    """Yields one check after another; tries TensorFlow and Ray in processes of their own."""
     checks: list[Callable[[], Check | None]] = [
         _packages,
         _cpus,
@@ -93,7 +97,7 @@ def _cpus() -> Check:
 
 
 def _available_bytes() -> int:
-    """Returns the memory that new processes can have: what is free, and what the system keeps of files meanwhile."""
+    """Returns the memory that new processes can have: what is free, and what the system uses as a cache of files."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
@@ -159,7 +163,7 @@ def _ray() -> Check:
 
 
 def _python(code: str) -> tuple[str, str]:
-    """Returns what a piece of Python printed, and the last line of what it complained of."""
+    """Returns what a piece of Python printed, and the last line of its errors."""
     environment = {
         **os.environ,
         "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -194,7 +198,7 @@ def check_cores() -> Check:
 
 
 def check_gpus() -> Check | None:
-    """Returns how much memory the GPUs have, and what trials that share one gain by MPS; None where there are none."""
+    """Returns how much memory the GPUs have, and what trials that share one gain by MPS; None without a GPU."""
     memory = gpu_memory_mib()
     sizes = ", ".join(f"{memory[name] / 1024:.0f} GiB" for name in sorted(memory) if name.isdigit())
     if not sizes:
@@ -203,7 +207,7 @@ def check_gpus() -> Check | None:
 
 
 def _driver_check() -> Check | None:
-    """Returns what nvidia-smi complains of, where it is there and fails."""
+    """Returns why nvidia-smi fails; None if it works or is not installed."""
     command = shutil.which("nvidia-smi")
     if command is None:
         return None
@@ -220,7 +224,7 @@ def _driver_check() -> Check | None:
 
 
 def _mps_in_words() -> str:
-    """Returns whether NVIDIA's Multi-Process Service runs, and what it is good for."""
+    """Returns whether NVIDIA's Multi-Process Service runs, and what trials that share a GPU gain by it."""
     command = shutil.which(_MPS)
     if command is None:
         return f"trials that share a GPU take turns: {_MPS}, which NVIDIA's driver brings, is not on the PATH"

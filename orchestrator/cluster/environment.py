@@ -30,9 +30,12 @@ def record_environment(
     address: str | None,
     data: Mapping[str, object] | None = None,
 ) -> None:
-    """Adds this session to environment.json; one that cannot be read is set aside, since no result depends on it.
+    """Adds this session to environment.json; renames a file that cannot be read, since no result depends on it.
 
     Args:
+        folder: The run folder.
+        nodes: What each node of Ray has.
+        address: The Ray cluster that the driver joined; None: a Ray of this machine alone.
         data: How the images are kept and what decided it.
     """
     sessions = _earlier_sessions(folder)

@@ -1,4 +1,4 @@
-"""What a trial asks for, how many run at once, and whether that can ever be had."""
+"""What a trial asks for, how many trials run at once, and whether any node can hold one."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ _EPSILON = 1e-4
 class NodeResources:
     """What one node of the cluster has, in Ray's counting.
 
-    Args:
+    Attributes:
         cpus: CPUs.
         gpus: GPUs.
     """
@@ -31,7 +31,9 @@ def concurrent_trials(resources: Resources, *, nodes: Sequence[NodeResources], c
     8
 
     Args:
-        can_grow: Whether an autoscaler may bring more nodes; then a number in `max_concurrent` is taken at its word.
+        resources: The study's section.
+        nodes: What each node has.
+        can_grow: Whether an autoscaler may bring more nodes; then a number in `max_concurrent` is the answer.
 
     Raises:
         ResourceError: If not even one fits anywhere.
@@ -58,8 +60,9 @@ def trial_request(resources: Resources, *, generation: int = 0) -> Mapping[str, 
     """Returns a trial's resources as Ray Tune names them.
 
     Args:
-        generation: Of its worker process. A byte of memory for each makes the request another one, and Ray Tune reuses
-            processes among equal requests only.
+        resources: The study's section.
+        generation: The generation of its worker process. A byte of memory for each generation makes the requests
+            unequal, and Ray Tune reuses processes among equal requests only.
     """
     request = {"CPU": float(resources.cpus_per_trial)}
     if generation:
@@ -82,7 +85,7 @@ def _trials_on(node: NodeResources, resources: Resources) -> int:
 
 
 def useful_packing(resources: Resources, *, nodes: Sequence[NodeResources]) -> int:
-    """Returns how many trials on a GPU are of any use: no more than CPUs, or `max_concurrent`, let run; at least 1.
+    """Returns how many trials on a GPU can run: no more than CPUs and `max_concurrent` allow; at least 1.
 
     >>> useful_packing(Resources(cpus_per_trial=2), nodes=[NodeResources(cpus=16, gpus=2)])
     4
@@ -100,11 +103,13 @@ def useful_packing(resources: Resources, *, nodes: Sequence[NodeResources]) -> i
 def pins_cpus(resources: Resources, *, nodes: Sequence[NodeResources], machine_cpus: int, is_local: bool) -> bool:
     """Returns whether workers take cores of their own.
 
-    With `auto` none does, since nothing was gained by it where it was measured (benchmarks/pinning.py). Where a local
-    Ray shares out more CPUs than there are, some workers would keep cores that all the others then crowd onto.
+    With `auto` no worker does, since benchmarks/pinning.py measured no gain. Where a local Ray shares out more CPUs
+    than the machine has, some workers would keep cores that all the others then crowd onto.
 
     Args:
-        machine_cpus: That this process may run on.
+        resources: The study's section.
+        nodes: What each node has.
+        machine_cpus: The CPUs that this process may run on.
         is_local: Whether the nodes are this machine alone.
     """
     shared_out = sum(node.cpus for node in nodes)

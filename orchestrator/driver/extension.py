@@ -1,7 +1,7 @@
-"""Changing one's mind about a run: what may be extended is journalled first, then written to study.yaml.
+"""Extends a run's study: the driver journals the change first, then writes study.yaml.
 
-The record holds the whole study as it is from then on, so a driver that dies before study.yaml is written
-loses nothing, and the next driver writes it.
+The record holds the whole study as it is from then on, so a driver that dies before it writes study.yaml loses nothing:
+the next driver writes it.
 """
 
 import hashlib
@@ -39,10 +39,13 @@ _SCHEDULE = "schedule"
 def current_study(
     folder: RunFolder, spec: StudySpec, *, recorder: Recorder, overrides: Sequence[str] = ()
 ) -> StudySpec:
-    """Returns the study that a run goes on with, after writing down what `overrides` change.
+    """Returns the study that a run goes on with, after journalling what `overrides` change.
 
     Args:
-        spec: As study.yaml has it.
+        folder: The run folder.
+        spec: The study as study.yaml has it.
+        recorder: Writes the journal.
+        overrides: `key=value` texts that extend the study.
 
     Raises:
         InputError: If study.yaml was changed by hand, or a change would make earlier results incomparable.

@@ -11,11 +11,10 @@ _KINDS = (signal.SIGINT, signal.SIGTERM)
 
 
 class OneInterrupt:
-    """Makes the first SIGINT or SIGTERM raise KeyboardInterrupt and lets the next pass while it is dealt with.
+    """A context manager in which the first SIGINT or SIGTERM raises KeyboardInterrupt.
 
-    Whoever insists, with a third one, ends even a shutdown that hangs.
-
-    A context manager. Elsewhere than in the main thread nothing changes: only the main thread gets signals.
+    The second one is swallowed while the driver stops; a third one raises again, and ends even a shutdown that hangs.
+    In another thread than the main one nothing changes: only the main thread receives signals.
     """
 
     def __init__(self) -> None:
@@ -34,7 +33,7 @@ class OneInterrupt:
             signal.signal(number, handler)
 
     def renew(self) -> None:
-        """Takes the signals back from a library that took them meanwhile: Ray's start installs a SIGTERM handler."""
+        """Takes the signals back from a library that took them: Ray's start installs a SIGTERM handler."""
         if self._before:
             for number in _KINDS:
                 signal.signal(number, self._interrupt)

@@ -1,4 +1,4 @@
-"""Taking over what another run trained already: the same variant on the same data with the same training."""
+"""Takes over what another run trained already: the same variant on the same data with the same training."""
 
 import hashlib
 import json
@@ -26,7 +26,10 @@ from trainables.specs.worker import WorkerSpec
 def results_id(worker: WorkerSpec) -> str:
     """Returns 12 hexadecimal digits that follow from all that a variant's reports depend on, but the variant.
 
-    The objective is left out: only patience asks for it, and `take_over` looks at that.
+    The objective does not count: only patience depends on it, which `take_over` checks.
+
+    Args:
+        worker: What each worker receives.
     """
     training = worker.training
     content = {
@@ -44,9 +47,16 @@ def results_id(worker: WorkerSpec) -> str:
 
 
 def take_over(spec: StudySpec, *, recorder: Recorder, worker: WorkerSpec, notify: Callable[[str], None]) -> None:
-    """Journals the completed trials of the runs that the study reuses, before its own first trial, and tells of each.
+    """Journals the completed trials of the runs that the study reuses, before its own first trial.
 
-    Later it does nothing, so that a study that is resumed goes on as if it had never stopped.
+    Once the study has a trial of its own, nothing is taken over, so that a study that is resumed goes on as if it had
+    never stopped.
+
+    Args:
+        spec: The study.
+        recorder: Writes the journal.
+        worker: What each worker receives.
+        notify: Receives one message for the user a run.
     """
     if any(not trial.reused_from for trial in recorder.state.trials.values()):
         return
@@ -60,19 +70,19 @@ def take_over(spec: StudySpec, *, recorder: Recorder, worker: WorkerSpec, notify
 
 def _take_over_from(source: Path, spec: StudySpec, *, recorder: Recorder, worker: WorkerSpec) -> str:
     folder = open_run_folder(source)
-    there = load_state(folder)
-    for_all = _difference(there, worker=worker)
+    other = load_state(folder)
+    for_all = _difference(other, worker=worker)
     num_taken, reasons = 0, Counter[str]()
-    for trial in list(there.trials.values()):
+    for trial in list(other.trials.values()):
         state = recorder.state
         if any(own.reused_from == f"{source}:{trial.name}" for own in state.trials.values()):
             num_taken += 1
             continue
-        reason = for_all or _difference_of(trial, spec, there=there, here=state)
+        reason = for_all or _difference_of(trial, spec, other=other, own=state)
         if not reason:
             name = trial_name(len(state.trials))
             reason = _copy_checkpoints(
-                trial, folder.checkpoints / trial.name, to=Path(worker.checkpoints) / name, here=state
+                trial, folder.checkpoints / trial.name, to=Path(worker.checkpoints) / name, own=state
             )
         if reason:
             reasons[reason] += 1
@@ -93,35 +103,35 @@ def _take_over_from(source: Path, spec: StudySpec, *, recorder: Recorder, worker
         )
         num_taken += 1
     left = f"; {reasons.total()} not: " + ", ".join(f"{n} {why}" for why, n in reasons.items()) if reasons else ""
-    return f"{len(there.trials)} trials there, {num_taken} taken over{left}"
+    return f"{len(other.trials)} trials there, {num_taken} taken over{left}"
 
 
-def _difference(there: StudyState, *, worker: WorkerSpec) -> str:
+def _difference(other: StudyState, *, worker: WorkerSpec) -> str:
     """Returns why no trial of another run can be taken over; an empty text if some may."""
-    last = there.sessions[-1] if there.sessions else None
+    last = other.sessions[-1] if other.sessions else None
     if last is None or not last.results_id:
         return "from a version that did not say what its results depend on"
     if last.results_id == results_id(worker):
         return ""
     if last.dataset != worker.dataset.fingerprint:
         return "on other data"
-    if there.header.max_epochs != worker.training.max_epochs:
-        return f"with max_epochs {there.header.max_epochs}, here {worker.training.max_epochs}"
+    if other.header.max_epochs != worker.training.max_epochs:
+        return f"with max_epochs {other.header.max_epochs}, here {worker.training.max_epochs}"
     return "trained otherwise (targets, augmentation or limits)"
 
 
-def _difference_of(trial: Trial, spec: StudySpec, *, there: StudyState, here: StudyState) -> str:
+def _difference_of(trial: Trial, spec: StudySpec, *, other: StudyState, own: StudyState) -> str:
     """Returns why a trial of another run is no result of this study; an empty text if it is one."""
     metric, mode = spec.objective.metric, spec.objective.mode
     if trial.state is not TrialState.COMPLETED:
         return "did not complete"
     if any(metric not in report.metrics for report in trial.reports):
         return f"without {metric}"
-    if trial.variant.params.get("patience") and (there.header.metric, there.header.mode) != (metric, mode):
+    if trial.variant.params.get("patience") and (other.header.metric, other.header.mode) != (metric, mode):
         return "whose patience watched another objective"
-    if any(own.variant.variant_id == trial.variant.variant_id for own in here.trials.values()):
+    if any(known.variant.variant_id == trial.variant.variant_id for known in own.trials.values()):
         return "here already"
-    return _distance(trial.variant, spec) or ("beyond search.trials" if len(here.trials) >= spec.num_trials else "")
+    return _distance(trial.variant, spec) or ("beyond search.trials" if len(own.trials) >= spec.num_trials else "")
 
 
 def _distance(variant: Variant, spec: StudySpec) -> str:
@@ -135,9 +145,9 @@ def _distance(variant: Variant, spec: StudySpec) -> str:
     return "" if again.variant_id == variant.variant_id else "outside of this space"
 
 
-def _copy_checkpoints(trial: Trial, source: Path, *, to: Path, here: StudyState) -> str:
+def _copy_checkpoints(trial: Trial, source: Path, *, to: Path, own: StudyState) -> str:
     """Copies a trial's best checkpoint, for its export, and its newest one; returns why that cannot be done."""
-    best = trial.best_report(metric=here.header.metric, mode=here.header.mode)
+    best = trial.best_report(metric=own.header.metric, mode=own.header.mode)
     shutil.rmtree(to, ignore_errors=True)
     for epoch in sorted({best.epoch if best else 0, *saved_epochs(source)[-1:]}):
         folder = checkpoint_folder(source, epoch=epoch)

@@ -1,4 +1,4 @@
-"""What an export is asked for, and what came of it; no TensorFlow."""
+"""The requests for exports: one for each of the best trials; no TensorFlow."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,14 +13,27 @@ from trainables.specs.worker import WorkerSpec
 
 
 def has_formats(folder: Path, formats: Sequence[str]) -> bool:
-    """Returns whether an export is there in these formats."""
+    """Returns whether an export has these formats.
+
+    Args:
+        folder: The export.
+        formats: Of `keras` and `saved_model`.
+    """
     return all((folder / FILES[name]).exists() for name in formats)
 
 
 def select_exports(
     state: StudyState, *, top: int, formats: Sequence[str], folder: RunFolder, worker: WorkerSpec
 ) -> list[ExportRequest]:
-    """Returns requests for the k best trials of the leaderboard, best first."""
+    """Returns requests for the k best trials of the leaderboard, best first.
+
+    Args:
+        state: What the journal says.
+        top: How many.
+        formats: Of `keras` and `saved_model`.
+        folder: The run folder.
+        worker: What the workers received that trained the models.
+    """
     header = state.header
     board = leaderboard(trials_table(state), metric=header.metric, mode=header.mode, k=top)
     requests = []

@@ -14,7 +14,11 @@ _POLL_SECONDS = 0.2
 
 
 def run_exports(requests: Sequence[ExportRequest]) -> Iterator[ExportResult | ExportError | None]:
-    """Yields each export, or why it failed, as it is finished, and None now and then while waiting."""
+    """Yields each export, or why it failed, as soon as Ray has it, and None five times a second while none is ready.
+
+    Args:
+        requests: What to export.
+    """
     waiting = {
         _export.options(num_cpus=request.worker.device.cpus, num_gpus=request.worker.device.gpus, max_retries=2).remote(
             request
@@ -45,7 +49,7 @@ def _outcome(reference: Any, request: ExportRequest) -> ExportResult | ExportErr
 
 @ray.remote
 def _export(request: ExportRequest) -> ExportResult:
-    # Late, because it brings TensorFlow, and this module is the driver's, too.
+    # Late: it brings TensorFlow, which the driver, which imports this module too, never imports.
     from trainables.exporting.export import export_model
 
     return export_model(request)

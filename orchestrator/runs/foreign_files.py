@@ -1,4 +1,4 @@
-"""A run folder's files are its own: no link leads elsewhere, and no pipe keeps a reader waiting."""
+"""Refuses what is no file of the run in a run folder: no link leads out of it, and no pipe keeps a reader waiting."""
 
 import os
 from collections.abc import Iterator
@@ -10,9 +10,16 @@ from orchestrator.text import printable
 
 
 def refuse_foreign_files(folder: RunFolder) -> None:
-    """Raises RunFolderError if anything that a driver or a worker reads, writes or deletes is no file or folder.
+    """Makes sure that all that a driver or a worker reads, writes or deletes is a file or a folder.
 
-    Through a link something elsewhere could be overwritten or deleted; opening a pipe waits for whoever writes into it.
+    Through a link, a driver could overwrite or delete files outside of the run folder; opening a pipe waits for a
+    process that writes into it.
+
+    Args:
+        folder: The run folder.
+
+    Raises:
+        RunFolderError: If something is a link, a pipe, a socket or a device.
     """
     for path in (folder.journal, folder.study, folder.environment, folder.lock, folder.failures):
         if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
@@ -26,7 +33,7 @@ def refuse_foreign_files(folder: RunFolder) -> None:
 
 
 def _problem(path: Path, *, is_link: bool) -> RunFolderError:
-    # A name may be anything, also no text at all.
+    # A name is bytes, which need not be text.
     name = printable(str(path))
     if is_link:
         return RunFolderError(
@@ -37,12 +44,12 @@ def _problem(path: Path, *, is_link: bool) -> RunFolderError:
 
 
 def _below(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """Yields everything below a folder but folders, without following links."""
+    """Yields everything below a folder but folders; follows no links."""
     try:
         with os.scandir(folder) as entries:
             found = list(entries)
     except OSError:
-        return  # not there yet; what else is wrong with it is told by whoever writes there
+        return  # missing so far; any other problem is an error of the first one that writes into it
     for entry in found:
         if entry.is_dir(follow_symlinks=False):
             yield from _below(Path(entry.path))

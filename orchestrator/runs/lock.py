@@ -1,9 +1,9 @@
-"""One driver at a time: the system's lock, and beside it a file that says who holds it and when it was last alive.
+"""One driver at a time: the system's lock, and a file that names its holder and the last heartbeat.
 
 On one machine the operating system's lock is the truth: it is free as soon as its holder is dead. Other machines may
-not see it through a network file system, so the owner file counts there: an owner on another machine that was heard of
-within `LIMIT_SECONDS` is taken to be alive. Its times are those of its own clock: one that is ahead or behind makes
-that wait longer or shorter by as much.
+not see it through a network file system, so the owner file counts on those: an owner on another machine counts as
+alive for `LIMIT_SECONDS` after its last heartbeat. Its times are those of its own clock: a clock that is ahead or
+behind makes that wait longer or shorter by as much.
 """
 
 import os
@@ -59,7 +59,7 @@ class DriverLock:
             forget_owner(self._folder)
 
     def check(self) -> None:
-        """Makes sure that this driver may still write; asks the disk only where no heartbeat did so lately.
+        """Makes sure that this driver may still write; reads the disk only if no heartbeat did so lately.
 
         Raises:
             StudyPausedError: If another driver has taken over.
@@ -71,7 +71,7 @@ class DriverLock:
             raise StudyPausedError(taken_over(self._folder))
 
     def beat(self) -> None:
-        """Says that this driver is alive, unless another one has taken over; never fails."""
+        """Writes this driver's heartbeat, unless another one has taken over; never fails."""
         if self._is_anothers():
             self.is_lost.set()
             return
@@ -95,7 +95,9 @@ def driver_lock(
     """Holds a run folder for this driver alone; the operating system frees it if the driver dies.
 
     Args:
-        tell: Is told, in words, when the folder is taken over from a driver that died.
+        folder: The run folder.
+        notify: Receives a message for the user if the driver takes the folder over from one that died.
+        clock: Returns seconds since 1970.
 
     Raises:
         RunFolderError: If another driver holds it, saying which.
@@ -118,7 +120,12 @@ def driver_lock(
 
 
 def is_driver_alive(folder: RunFolder, *, clock: Callable[[], float] = time.time) -> bool:
-    """Returns whether a driver is at work on a run, as far as this machine can tell."""
+    """Returns whether a driver is at work on a run, as far as this machine can know.
+
+    Args:
+        folder: The run folder.
+        clock: Returns seconds since 1970.
+    """
     owner = read_owner(folder)
     is_anywhere = owner is not None and not owner.is_here and owner.age(clock()) < LIMIT_SECONDS
     if not folder.lock.exists():
@@ -129,12 +136,16 @@ def is_driver_alive(folder: RunFolder, *, clock: Callable[[], float] = time.time
     except Timeout:
         return True
     except OSError:
-        # A folder that may only be read: nobody here can write to it, so only the heartbeat tells.
+        # This user may only read the folder and so cannot try the lock: the heartbeat decides.
         return owner is not None and owner.age(clock()) < LIMIT_SECONDS
 
 
 def taken_over(folder: RunFolder) -> str:
-    """Returns what a driver says whose run another one has taken over."""
+    """Returns the error of a driver whose run another one has taken over.
+
+    Args:
+        folder: The run folder.
+    """
     other = read_owner(folder)
     who = f" on {other.where}" if other is not None else ""
     return (
@@ -183,7 +194,7 @@ def _take_over(folder: RunFolder, *, now: float) -> str:
 
 
 def _remove_drafts(folder: RunFolder) -> None:
-    """Removes what a driver left that died while it wrote a file; nobody else writes these."""
+    """Removes the drafts of a driver that died while it wrote a file; only the run's holder writes drafts."""
     for path in (folder.driver, folder.study, folder.environment, folder.trials, folder.epochs):
         for draft in folder.root.glob(f".{path.name}.*.tmp"):
             draft.unlink(missing_ok=True)

@@ -1,10 +1,10 @@
-"""Every name on disk, in one place."""
+"""Every name in a run folder."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
-import shlex
 
-
+#: Where run folders lie unless the user names another place.
 RUNS = Path("runs")
 
 
@@ -12,7 +12,7 @@ RUNS = Path("runs")
 class RunFolder:
     """The folder of one study's run.
 
-    Args:
+    Attributes:
         root: Such as `runs/cifar10-small`.
     """
 
@@ -49,7 +49,7 @@ class RunFolder:
 
     @property
     def driver(self) -> Path:
-        """Who holds the lock; there only while a driver is at work, or after one died."""
+        """Who holds the lock; exists only while a driver is at work, or after one died."""
         return self.root / ".driver.json"
 
     @property
