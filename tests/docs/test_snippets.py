@@ -1,5 +1,6 @@
 """What pages show is what runs: study files are valid, Python runs, commands exist."""
 
+import inspect
 import os
 import re
 import runpy
@@ -211,12 +212,18 @@ def lowest(domain):
 
 @pytest.mark.slow
 def test_the_family_of_the_guide_builds_and_predicts():
+    from trainables.families import sequential
+    from trainables.families.parts.context import BuildContext
+    from trainables.specs.pixels import PixelScaling
     from trainables.specs.task import Task
 
     catalog = runpy.run_path(str(SNIPPETS / "contributing" / "family_catalog.py"))
     builder = runpy.run_path(str(SNIPPETS / "contributing" / "family_builder.py"))
     params = {name: info.default for name, info in catalog["POINTWISE"].items()}
-    model = builder["build"](params, task=Task.classification(input_shape=DIGITS, num_classes=3))
+    assert inspect.signature(builder["build"]) == inspect.signature(sequential.build)
+    context = BuildContext(pixel_scaling=PixelScaling())
+    task = Task.classification(input_shape=DIGITS, num_classes=3)
+    model = builder["build"](params, task=task, context=context)
     assert model(np.zeros((2, *DIGITS), "float32")).shape == (2, 3)
 
 
