@@ -15,6 +15,7 @@ from orchestrator.errors import OrchestratorError, StudyFailedError
 from orchestrator.journal.recorder import Recorder
 from orchestrator.search.proposer import Proposer
 from orchestrator.study.spec import StudySpec
+from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.schedulers import make_scheduler
 from orchestrator.tuning.searcher import VariantSearcher
 from orchestrator.tuning.silent_workers import SilentWorkers
@@ -31,7 +32,7 @@ class Tuning:
 
     Args:
         spec: The study.
-        worker: What every worker is told.
+        worker: What every worker needs to know.
         recorder: Knows the trials there are; its `pause_requested` ends the run.
         num_concurrent: Trials at the same time.
         trainable: What a worker runs.
@@ -51,13 +52,14 @@ class Tuning:
         self._error: BaseException | None = None
         self._has_ended = threading.Event()
         # Before the proposer and the searcher look at the trials: a replayed rung may end some.
-        scheduler = make_scheduler(spec, recorder)
+        listener = TuneListener(recorder)
+        scheduler = make_scheduler(spec, listener)
         proposer = Proposer(spec)
         proposer.remember(recorder.state.trials.values())
         resources = spec.resources
         generations = WorkerGenerations(resources, num_concurrent=num_concurrent)
-        searcher = VariantSearcher(proposer, recorder=recorder, num_trials=spec.num_trials, generations=generations)
-        watch = SilentWorkers(recorder, setting=resources.report_timeout_seconds, retries=resources.retries)
+        searcher = VariantSearcher(proposer, listener=listener, num_trials=spec.num_trials, generations=generations)
+        watch = SilentWorkers(listener, setting=resources.report_timeout_seconds, retries=resources.retries)
         trained = tune.with_resources(
             tune.with_parameters(trainable, spec=worker),
             lambda config: tune.PlacementGroupFactory(
@@ -78,8 +80,8 @@ class Tuning:
             run_config=tune.RunConfig(
                 name="study",
                 storage_path=str(self._scratch),
-                stop=recorder,
-                callbacks=[recorder, watch, NoTuneProgress()],
+                stop=listener,
+                callbacks=[listener, watch, NoTuneProgress()],
                 # Until a trial begins; then the watch decides.
                 failure_config=tune.FailureConfig(max_failures=min(1, resources.retries)),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),

@@ -1,12 +1,112 @@
-"""Writes every Ray Tune event to the journal before the scheduler or searcher sees it."""
+"""Writes every Ray Tune event to the journal before the scheduler or searcher sees it.
 
+For each result, Ray Tune calls its stopper first, then the scheduler, the searcher and the callbacks. The listener is
+therefore both stopper and callback: as a stopper it records the report and stops no trial.
+"""
+
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
+
+from orchestrator.errors import StudyPausedError
+from orchestrator.journal.recorder import Recorder
+from orchestrator.journal.records import EpochReported, TrialNoted, TrialStarted, WorkerLost
+from orchestrator.text import encodable
+from orchestrator.tuning.lost_workers import given_up_in_words, lost_in_words, why_lost
+from orchestrator.tuning.tune_internals import Unsaved
+from trainables.reports import FailureKind
+
+
+class TuneListener(Unsaved, tune.Stopper, tune.Callback):
+    """Records Ray Tune's events until a pause is requested.
+
+    Args:
+        recorder: Writes the journal; its `pause_requested` ends Ray Tune's loop.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        #: Trials whose `WorkerLost` record is written but not yet confirmed by Ray Tune.
+        self._announced: set[str] = set()
+        #: Why trials lost their last worker, in words.
+        self._causes: dict[str, str] = {}
+
+    def lose_worker(self, name: str, *, kind: FailureKind, reason: str) -> None:
+        """Records a loss before Ray Tune reports it, because the driver itself is about to end the worker."""
+        self.recorder.append(WorkerLost(trial=name, kind=str(kind), reason=reason, at=self.recorder.now()))
+        self._announced.add(name)
+
+    def give_up(self, name: str) -> None:
+        """Records that no worker takes up a trial again, because its workers died too often."""
+        trial = self.recorder.trial(name)
+        if not self.recorder.pause_requested.is_set() and not trial.has_ended:
+            reason = given_up_in_words(trial, retries=self.recorder.retries, why=self._causes.get(name, ""))
+            self.recorder.fail(name, kind=FailureKind.WORKER_LOST, reason=reason)
+
+    def note_cause(self, trial: TuneTrial) -> None:
+        """Remembers why a trial's worker died; the scheduler calls this before Ray Tune calls any callback."""
+        self._causes[trial.config["trial"]] = why_lost(last_error(trial))
+
+    # As a stopper.
+
+    def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+        """Records a result and never stops its trial."""
+        if self.recorder.pause_requested.is_set():
+            return False
+        name, append, now = result["trial"], self.recorder.append, self.recorder.now
+        for note in result.get("notes", ()):
+            append(TrialNoted(trial=name, kind=str(note["kind"]), text=encodable(note["text"]), at=now()))
+        if "failure" in result:
+            kind, reason, details = (result["failure"][key] for key in ("kind", "reason", "details"))
+            self.recorder.fail(name, kind=kind, reason=reason, details=details, worker=result["worker"])
+        elif "report" in result and self._is_awaited(result):
+            append(EpochReported(trial=name, report=result["report"], worker=result["worker"], at=now()))
+        return False
+
+    def stop_all(self) -> bool:
+        """Returns False: a pause ends the loop in `on_step_begin`, without waiting for epochs that are under way."""
+        return False
+
+    # As a callback.
+
+    def on_step_begin(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
+        """Ends Ray Tune's loop when a pause is requested."""
+        if self.recorder.pause_requested.is_set():
+            raise StudyPausedError("interrupted")
+
+    def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Records that a worker took up a trial."""
+        if not self.recorder.pause_requested.is_set():
+            self.recorder.append(TrialStarted(trial=trial.config["trial"], at=self.recorder.now()))
+
+    def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Records that a worker died whose trial goes on."""
+        if self.recorder.pause_requested.is_set():
+            return
+        name = trial.config["trial"]
+        if name in self._announced:
+            self._announced.discard(name)
+            return
+        why = self._causes.pop(name, "")
+        reason = lost_in_words(self.recorder.trial(name), retries=self.recorder.retries, why=why)
+        self.recorder.append(WorkerLost(trial=name, reason=reason, at=self.recorder.now()))
+
+    def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Records that a trial's workers died too often."""
+        self.give_up(trial.config["trial"])
+
+    def _is_awaited(self, result: Mapping[str, Any]) -> bool:
+        trial = self.recorder.trial(result["trial"])
+        # A trial that went on from an older checkpoint reports epochs twice. A trial that has ended reports once more
+        # if the driver ended its worker for silence at that very moment.
+        return bool(result["report"]["epoch"] == trial.epoch + 1) and not trial.has_ended
 
 
 def last_error(trial: TuneTrial) -> str:
-    """Returns what Ray said when a trial last failed; empty where that cannot be read."""
+    """Returns Ray's text of a trial's last failure; empty where that cannot be read."""
     try:
         return Path(trial.error_file).read_text(encoding="utf-8").rpartition("Failure # ")[2]
     except (OSError, TypeError, ValueError):

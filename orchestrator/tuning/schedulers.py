@@ -6,9 +6,9 @@ from typing import Any
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
-from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.study_state import StudyState
 from orchestrator.study.spec import StudySpec
+from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.tune_internals import Unsaved, count_deaths_once, forget_ended
 
 
@@ -33,16 +33,16 @@ class RecordedFifo(Unsaved, _Forgetful):
     """Runs every trial to its end.
 
     Args:
-        recorder: Is told why a worker died.
+        listener: Receives the cause of each worker's death.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, listener: TuneListener) -> None:
         super().__init__()
-        self._recorder = recorder
+        self._listener = listener
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """Hands on why a worker died, before anybody else is told."""
-        self._recorder.note_cause(trial)
+        """Hands the cause of a worker's death to the listener, before Ray Tune calls any callback."""
+        self._listener.note_cause(trial)
 
 
 class RecordedAsha(Unsaved, _Forgetful, AsyncHyperBandScheduler):
@@ -53,10 +53,10 @@ class RecordedAsha(Unsaved, _Forgetful, AsyncHyperBandScheduler):
 
     Args:
         spec: The study.
-        recorder: Where stops are written down.
+        listener: Receives the cause of each worker's death; its recorder writes the stops.
     """
 
-    def __init__(self, spec: StudySpec, *, recorder: Recorder) -> None:
+    def __init__(self, spec: StudySpec, *, listener: TuneListener) -> None:
         super().__init__(
             time_attr="epoch",
             metric=spec.objective.metric,
@@ -65,9 +65,9 @@ class RecordedAsha(Unsaved, _Forgetful, AsyncHyperBandScheduler):
             grace_period=spec.schedule.grace_epochs,
             reduction_factor=spec.schedule.reduction_factor,
         )
-        self._recorder = recorder
+        self._listener = listener
         self._spec = spec
-        self._replay(recorder.state)
+        self._replay(listener.recorder.state)
 
     def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
         """Takes up a trial."""
@@ -79,7 +79,7 @@ class RecordedAsha(Unsaved, _Forgetful, AsyncHyperBandScheduler):
             return TrialScheduler.CONTINUE
         decision, reason = self._judge(trial.config["trial"], result)
         if decision == TrialScheduler.STOP:
-            self._recorder.stop_trial(trial.config["trial"], epoch=result["epoch"], reason=reason)
+            self._listener.recorder.stop_trial(trial.config["trial"], epoch=result["epoch"], reason=reason)
         return decision
 
     def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> None:
@@ -88,7 +88,7 @@ class RecordedAsha(Unsaved, _Forgetful, AsyncHyperBandScheduler):
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
         """Forgets nothing: what a failed trial reported stays in its rungs. Hands on why its worker died."""
-        self._recorder.note_cause(trial)
+        self._listener.note_cause(trial)
 
     def on_trial_remove(self, tune_controller: Any, trial: TuneTrial) -> None:
         """Forgets nothing: what a removed trial reported stays in its rungs."""
@@ -135,15 +135,15 @@ class RecordedAsha(Unsaved, _Forgetful, AsyncHyperBandScheduler):
             super().on_trial_complete(None, _KnownAs(name), result)
             if not trial.has_ended:
                 # The driver died between a report and the stop that followed from it: the stop is made up for.
-                self._recorder.stop_trial(name, epoch=epoch, reason=reason)
+                self._listener.recorder.stop_trial(name, epoch=epoch, reason=reason)
 
 
-SCHEDULERS: dict[str, Callable[[StudySpec, Recorder], TrialScheduler]] = {
-    "none": lambda spec, recorder: RecordedFifo(recorder),
-    "asha": lambda spec, recorder: RecordedAsha(spec, recorder=recorder),
+SCHEDULERS: dict[str, Callable[[StudySpec, TuneListener], TrialScheduler]] = {
+    "none": lambda spec, listener: RecordedFifo(listener),
+    "asha": lambda spec, listener: RecordedAsha(spec, listener=listener),
 }
 
 
-def make_scheduler(spec: StudySpec, recorder: Recorder) -> TrialScheduler:
-    """Returns the study's scheduler, in the state that the journal tells of."""
-    return SCHEDULERS[spec.schedule.algorithm](spec, recorder)
+def make_scheduler(spec: StudySpec, listener: TuneListener) -> TrialScheduler:
+    """Returns the study's scheduler, in the state that follows from the journal."""
+    return SCHEDULERS[spec.schedule.algorithm](spec, listener)

@@ -4,12 +4,12 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import TrialProposed
 from orchestrator.journal.trial import Trial
 from orchestrator.runs.paths import trial_name
 from orchestrator.search.proposer import Proposer
 from orchestrator.study.sections import Resources
+from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.tune_internals import Unsaved
 from orchestrator.tuning.worker_generations import WorkerGenerations
 
@@ -18,8 +18,8 @@ class VariantSearcher(Unsaved, Searcher):
     """Hands configurations `{"trial", "variant", "first_epoch", "generation"}` to Ray Tune.
 
     Args:
-        proposer: Already told of all trials in the journal.
-        recorder: Where new trials are written down.
+        proposer: Remembers all trials of the journal.
+        listener: Gives up trials; its recorder writes new trials to the journal.
         num_trials: How many trials the study has in the end.
         generations: Of worker processes; None: they live as long as they can.
     """
@@ -28,16 +28,17 @@ class VariantSearcher(Unsaved, Searcher):
         self,
         proposer: Proposer,
         *,
-        recorder: Recorder,
+        listener: TuneListener,
         num_trials: int,
         generations: WorkerGenerations | None = None,
     ) -> None:
-        super().__init__(metric=recorder.state.header.metric, mode=recorder.state.header.mode)
+        super().__init__(metric=listener.recorder.state.header.metric, mode=listener.recorder.state.header.mode)
         self._proposer = proposer
-        self._recorder = recorder
+        self._listener = listener
+        self._recorder = listener.recorder
         self._num_trials = num_trials
         self._generations = generations or WorkerGenerations(Resources(), num_concurrent=1)
-        self._unfinished = list(recorder.state.unfinished)
+        self._unfinished = list(listener.recorder.state.unfinished)
         self._names: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
@@ -63,7 +64,7 @@ class VariantSearcher(Unsaved, Searcher):
         trial = self._recorder.trial(self._names.pop(trial_id))
         self._generations.observe(trial.worker)
         if error:
-            self._recorder.give_up(trial.name)
+            self._listener.give_up(trial.name)
         if trial.has_ended:
             self._proposer.tell_end(trial)
 

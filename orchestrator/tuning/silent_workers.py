@@ -7,7 +7,7 @@ import ray
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 
-from orchestrator.journal.recorder import Recorder
+from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.lost_workers import num_losses
 from orchestrator.tuning.timeouts import SilentTrial, silent_trials
 from orchestrator.tuning.tune_internals import Unsaved
@@ -22,19 +22,20 @@ _STALL_SECONDS = 10.0
 
 
 class SilentWorkers(Unsaved, tune.Callback):
-    """Watches how long workers are silent. Must stand behind the recorder among Ray Tune's callbacks.
+    """Watches how long workers are silent. Must stand behind the listener among Ray Tune's callbacks.
 
     Ray Tune counts every loss of a worker alike. Which trial goes on is decided here, from the journal: up to `retries`
     times after a worker died, once after it was ended for its silence.
 
     Args:
-        recorder: Knows the trials, and writes down what is decided.
+        listener: Its recorder knows the trials and writes the decisions.
         setting: `resources.report_timeout_seconds`.
         retries: `resources.retries`.
     """
 
-    def __init__(self, recorder: Recorder, *, setting: float | Literal["auto"], retries: int) -> None:
-        self._recorder = recorder
+    def __init__(self, listener: TuneListener, *, setting: float | Literal["auto"], retries: int) -> None:
+        self._listener = listener
+        self._recorder = listener.recorder
         self._setting = setting
         self._retries = retries
         self._looked_at = float("-inf")
@@ -74,7 +75,7 @@ class SilentWorkers(Unsaved, tune.Callback):
         if late.is_again:
             self._recorder.fail(late.name, kind=FailureKind.TIMED_OUT, reason=late.reason)
         else:
-            self._recorder.lose_worker(late.name, kind=FailureKind.TIMED_OUT, reason=late.reason)
+            self._listener.lose_worker(late.name, kind=FailureKind.TIMED_OUT, reason=late.reason)
         _set_goes_on(trial, not late.is_again)
         ray.kill(actor, no_restart=True)
 

@@ -32,6 +32,7 @@ from orchestrator.runs.paths import RunFolder
 from orchestrator.search.proposer import Proposer
 from orchestrator.study.loading import load_study, parse_study
 from orchestrator.study.spec import StudySpec
+from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.searcher import VariantSearcher
 from trainables.checkpoints.checkpoint import (
     Checkpoint,
@@ -164,7 +165,7 @@ class NewRun:
             recorder = Recorder(journal, state=fold(read_journal(self.folder.journal)), folder=self.folder)
             proposer = Proposer(self.spec)
             proposer.remember(recorder.state.trials.values())
-            searcher = VariantSearcher(proposer, recorder=recorder, num_trials=self.spec.num_trials)
+            searcher = VariantSearcher(proposer, listener=TuneListener(recorder), num_trials=self.spec.num_trials)
             ids = []
             while isinstance(config := searcher.suggest(f"tune-{len(ids)}"), dict):
                 ids.append(recorder.trial(config["trial"]).variant.variant_id)

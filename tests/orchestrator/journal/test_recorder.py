@@ -1,65 +1,32 @@
-"""What Ray Tune tells is in the journal before anything acts on it, once, and not after a pause."""
+"""The recorder writes a record to the file and folds it into the state, as one step to other threads."""
 
-import inspect
 import os
-import pickle
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
-from ray._private.dict import flatten_dict
-from ray.tune.execution.tune_controller import TuneController
-from ray.tune.schedulers import TrialScheduler
-from ray.tune.search import Searcher
 
-from orchestrator.errors import StudyFailedError, StudyPausedError
+from orchestrator.errors import StudyPausedError
 from orchestrator.journal.file import Journal, read_journal
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import (
     EpochReported,
     Record,
-    SessionStarted,
     StudyOpened,
     TrialFailed,
     TrialProposed,
     TrialStarted,
     TrialStopped,
-    WorkerLost,
 )
 from orchestrator.journal.study_state import fold
 from orchestrator.journal.trial import TrialState
-from orchestrator.results.writer import TableWriter
 from orchestrator.runs.paths import RunFolder
-from orchestrator.search.proposer import Proposer
-from orchestrator.study.sections import Resources
-from orchestrator.study.spec import StudySpec
-from orchestrator.tuning.schedulers import RecordedAsha, make_scheduler
-from orchestrator.tuning.searcher import VariantSearcher
-from orchestrator.tuning.worker_generations import GROWTH_MB, WorkerGenerations
-from search_spaces import space_from_mapping
 from trainables.reports import FailureKind
 
 OPENED = StudyOpened(schema=2, study="s", seed=7, metric="val_accuracy", mode="max", max_epochs=3, num_trials=3, at=0.0)
 WORKER = {"node": "n1", "worker_pid": 42, "cpus": 1.0, "gpus": 0.0, "gpu_ids": []}
-
-
-def spec(*, algorithm: str = "asha", max_size: int = 4) -> StudySpec:
-    space = space_from_mapping({"family": "sequential", "params": {"num_blocks": {"int": [1, max_size]}}})
-    return StudySpec.model_validate(
-        {
-            "name": "s",
-            "seed": 7,
-            "data": {"source": "digits"},
-            "space": space,
-            "search": {"algorithm": "random", "trials": 3},
-            "schedule": {"algorithm": algorithm, "max_epochs": 3},
-        }
-    )
 
 
 def proposed(number: int) -> TrialProposed:
@@ -83,7 +50,7 @@ class Rig:
     folder: RunFolder
 
     @property
-    def told(self) -> list[Record]:
+    def records(self) -> list[Record]:
         """What is in the file now, after the opening and the first proposal."""
         return list(read_journal(self.folder.journal))[2:]
 
@@ -98,241 +65,27 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         yield Rig(recorder=recorder, folder=folder)
 
 
-def result(epoch: int, *, value: float = 0.5, trial: str = "t0000") -> dict[str, Any]:
-    metrics = {"val_accuracy": value}
-    report = {
-        "epoch": epoch,
-        "metrics": metrics,
-        "train_seconds": 1.0,
-        "images_per_second": 1.0,
-        "is_last": epoch == 3,
-    }
-    return {"trial": trial, "worker": WORKER, **metrics, "epoch": epoch, "report": report, "done": epoch == 3}
-
-
-def failure(kind: FailureKind = FailureKind.DIVERGED, *, details: str = "Traceback: ...") -> dict[str, Any]:
-    told = {"kind": kind, "reason": "the loss is nan", "details": details}
-    return {"trial": "t0000", "worker": WORKER, "failure": told, "done": True}
-
-
-def tune_trial(name: str = "t0000", *, num_failures: int = 1) -> Any:
-    return SimpleNamespace(config={"trial": name}, trial_id=f"tune-{name}", num_failures=num_failures)
-
-
-def test_report_is_in_the_file_when_the_stopper_returns(rig: Rig) -> None:
-    assert rig.recorder("tune-1", result(1)) is False
-    assert rig.told == [EpochReported(trial="t0000", report=result(1)["report"], worker=WORKER, at=101.0)]
-    assert rig.recorder.trial("t0000").epoch == 1
-    assert rig.recorder.stop_all() is False
-
-
-def test_ray_tune_asks_the_stopper_before_scheduler_searcher_and_callbacks() -> None:
-    # That a trial is complete is told later, when the decision about its result is carried out.
-    code = inspect.getsource(TuneController._process_trial_result)
-    asked = code.index("self._stopper(")
-    for later in (
-        "self._scheduler_alg.on_trial_result(",
-        "self._search_alg.on_trial_result(",
-        "self._callbacks.on_trial_result(",
-    ):
-        assert asked < code.index(later), later
-
-
-def test_report_stands_before_the_stop_that_follows_from_it(rig: Rig) -> None:
-    rig.recorder.append(proposed(1))
-    scheduler = make_scheduler(spec(), rig.recorder)
-    for name in ("t0000", "t0001"):
-        scheduler.on_trial_add(None, tune_trial(name))
-    for name, value in (("t0000", 0.9), ("t0001", 0.1)):
-        told = result(1, value=value, trial=name)
-        rig.recorder(f"tune-{name}", told)
-        scheduler.on_trial_result(None, tune_trial(name), told)
-    assert [type(record) for record in rig.told[1:]] == [EpochReported, EpochReported, TrialStopped]
-
-
-@pytest.mark.parametrize("repeated", [1, 2], ids=["an older epoch", "the last epoch"])
-def test_epoch_that_was_told_before_is_dropped(rig: Rig, repeated: int) -> None:
-    for epoch in (1, 2, repeated):
-        assert rig.recorder("tune-1", result(epoch, value=0.1 * epoch)) is False
-    assert [record.report["epoch"] for record in rig.told if isinstance(record, EpochReported)] == [1, 2]
-    rig.recorder("tune-1", result(3))
-    assert rig.recorder.trial("t0000").state is TrialState.COMPLETED
-
-
-def test_failure_is_recorded_with_its_traceback_in_a_file(rig: Rig) -> None:
-    assert rig.recorder("tune-1", failure(details="Traceback: ü\n")) is False
-    failed = TrialFailed(trial="t0000", kind="diverged", reason="the loss is nan", worker=WORKER, at=101.0)
-    assert rig.told == [failed]
-    assert (rig.folder.root / "failures" / "t0000.txt").read_text(encoding="utf-8") == "Traceback: ü\n"
-
-
-def test_failure_without_details_writes_no_file(rig: Rig) -> None:
-    rig.recorder("tune-1", failure(FailureKind.INFEASIBLE, details=""))
-    assert rig.recorder.trial("t0000").state is TrialState.INFEASIBLE
-    assert not rig.folder.failures.exists()
-
-
-def test_worker_is_followed_from_start_over_loss_to_giving_up(rig: Rig) -> None:
-    rig.recorder.on_trial_start(0, [], tune_trial())
-    rig.recorder.on_trial_recover(1, [], tune_trial(num_failures=1))
-    rig.recorder.on_trial_start(2, [], tune_trial())
+def test_record_is_in_the_file_and_in_the_state_when_append_returns(rig: Rig) -> None:
+    rig.recorder.append(TrialStarted(trial="t0000", at=1.0))
+    assert rig.records == [TrialStarted(trial="t0000", at=1.0)]
     assert rig.recorder.trial("t0000").state is TrialState.RUNNING
-    rig.recorder.on_trial_error(3, [], tune_trial())
-    assert [type(record) for record in rig.told] == [TrialStarted, WorkerLost, TrialStarted, TrialFailed]
-    trial = rig.recorder.trial("t0000")
-    assert trial.losses[0].reason == "its worker died; it goes on from its last checkpoint (retry 1 of 3)"
-    assert (trial.state, trial.failure and trial.failure.kind) == (TrialState.FAILED, "worker_lost")
-    assert trial.reason.startswith("its worker died 2 times; resources.retries allows 3")
 
 
-def test_ended_trial_is_not_given_up_and_a_stop_is_told_once(rig: Rig) -> None:
-    rig.recorder("tune-1", result(1))
-    rig.recorder.stop_trial("t0000", epoch=1, reason="weak")
-    rig.recorder.stop_trial("t0000", epoch=1, reason="weak")
-    rig.recorder.give_up("t0000")
-    assert [type(record) for record in rig.told] == [EpochReported, TrialStopped]
-
-
-def test_nothing_is_recorded_after_a_pause_is_requested(rig: Rig) -> None:
-    rig.recorder.pause_requested.set()
-    assert rig.recorder("tune-1", result(1)) is False
-    rig.recorder("tune-1", failure())
-    rig.recorder.stop_trial("t0000", epoch=1, reason="weak")
-    rig.recorder.give_up("t0000")
-    rig.recorder.on_trial_start(0, [], tune_trial())
-    rig.recorder.on_trial_recover(0, [], tune_trial())
-    rig.recorder.on_trial_error(0, [], tune_trial())
-    assert rig.told == []
+def test_failure_on_the_drivers_decision_carries_the_trials_last_worker(rig: Rig) -> None:
+    report = {"epoch": 1, "metrics": {"val_accuracy": 0.5}, "train_seconds": 1.0, "images_per_second": 1.0}
+    rig.recorder.append(EpochReported(trial="t0000", report={**report, "is_last": False}, worker=WORKER, at=1.0))
+    rig.recorder.fail("t0000", kind=FailureKind.TIMED_OUT, reason="silent")
+    assert rig.records[1:] == [TrialFailed(trial="t0000", kind="timed_out", reason="silent", worker=WORKER, at=101.0)]
     assert not rig.folder.failures.exists()
 
 
-def test_pause_ends_ray_tunes_loop_at_its_next_step(rig: Rig) -> None:
-    rig.recorder.on_step_begin(0, [])
+def test_stop_is_recorded_once_and_not_after_a_pause(rig: Rig) -> None:
+    rig.recorder.append(proposed(1))
+    for _ in range(2):
+        rig.recorder.stop_trial("t0000", epoch=1, reason="weak")
     rig.recorder.pause_requested.set()
-    with pytest.raises(StudyPausedError):
-        rig.recorder.on_step_begin(1, [])
-
-
-@pytest.mark.parametrize("algorithm", ["asha", "none"])
-def test_what_ray_tune_pickles_carries_no_content(rig: Rig, algorithm: str) -> None:
-    study = spec(algorithm=algorithm)
-    searcher = VariantSearcher(Proposer(study), recorder=rig.recorder, num_trials=3)
-    for item in (rig.recorder, searcher, make_scheduler(study, rig.recorder)):
-        data = pickle.dumps(item)
-        assert len(data) < 200
-        assert vars(pickle.loads(data)) == {}
-
-
-def test_searcher_hands_out_unfinished_trials_first_then_new_ones(rig: Rig) -> None:
-    rig.recorder("tune-1", result(1))
-    proposer = Proposer(spec())
-    proposer.remember(rig.recorder.state.trials.values())
-    searcher = VariantSearcher(proposer, recorder=rig.recorder, num_trials=3)
-    configs = [searcher.suggest(f"tune-{number}") for number in range(4)]
-    assert [isinstance(config, dict) and (config["trial"], config["first_epoch"]) for config in configs] == [
-        ("t0000", 2),
-        ("t0001", 1),
-        ("t0002", 1),
-        False,
-    ]
-    assert configs[3] == Searcher.FINISHED
-    assert [record.trial for record in rig.told[1:] if isinstance(record, TrialProposed)] == ["t0001", "t0002"]
-
-
-def test_searcher_is_finished_when_the_space_is_spent(rig: Rig) -> None:
-    proposer = Proposer(spec(max_size=1))
-    proposer.remember(rig.recorder.state.trials.values())
-    searcher = VariantSearcher(proposer, recorder=rig.recorder, num_trials=3)
-    assert isinstance(searcher.suggest("a"), dict)
-    assert searcher.suggest("b") == Searcher.FINISHED
-
-
-def test_searcher_gives_up_a_trial_that_ray_tune_calls_an_error(rig: Rig) -> None:
-    proposer = Proposer(spec())
-    proposer.remember(rig.recorder.state.trials.values())
-    searcher = VariantSearcher(proposer, recorder=rig.recorder, num_trials=1)
-    searcher.suggest("a")
-    told = result(1)
-    rig.recorder("a", told)
-    searcher.on_trial_result("a", told)
-    searcher.on_trial_complete("a", error=True)
-    assert rig.recorder.trial("t0000").state is TrialState.FAILED
-
-
-def test_trial_that_a_replayed_rung_ends_is_told_to_the_proposer_as_ended(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from orchestrator.tuning import experiment as tuning
-
-    recorder = rig.recorder
-    recorder.append(proposed(1))
-    recorder.append(SessionStarted(driver_pid=1, slots=1, at=0.0))
-    # The driver died between this report and the stop that followed from it.
-    for name, value in (("t0000", 0.9), ("t0001", 0.1)):
-        recorder(name, result(1, value=value, trial=name))
-    ended: list[str] = []
-    monkeypatch.setattr(Proposer, "tell_end", lambda _self, trial: ended.append(trial.name))
-    monkeypatch.setattr(tuning.tune, "with_parameters", lambda trainable, **_: trainable)
-    monkeypatch.setattr(tuning.tune, "Tuner", lambda *_, **options: SimpleNamespace(**options))
-    made = tuning.Tuning(spec(), worker=None, recorder=recorder, num_concurrent=1)  # type: ignore[arg-type]
-    assert recorder.trial("t0001").state is TrialState.STOPPED
-    assert ended == ["t0001"]
-    config = made._tuner.tune_config
-    assert isinstance(config.scheduler, RecordedAsha)
-    handed_out = config.search_alg.suggest("a")
-    assert handed_out["trial"] == "t0000"
-    assert TrialScheduler.STOP not in handed_out
-
-
-@pytest.mark.parametrize("kind", [FailureKind.STORAGE_ERROR, FailureKind.DATA_ERROR])
-def test_failure_of_the_machine_pauses_the_study_and_leaves_the_trial_unfinished(rig: Rig, kind: FailureKind) -> None:
-    with pytest.raises(StudyFailedError, match=r"the loss is nan; mend that, then `convfleet resume"):
-        rig.recorder("tune-1", failure(kind))
-    assert rig.told == []
-    assert not rig.recorder.trial("t0000").has_ended
-
-
-def test_study_whose_first_trials_all_fail_alike_stops_and_names_the_traceback(rig: Rig) -> None:
-    for number in (1, 2, 3):
-        rig.recorder.append(proposed(number))
-    told = failure(FailureKind.CODE_ERROR)
-    rig.recorder("tune-0", told)
-    rig.recorder("tune-1", {**told, "trial": "t0001"})
-    with pytest.raises(StudyFailedError, match=r"first 3 trials all failed with: the loss is nan; see .*t0000\.txt"):
-        rig.recorder("tune-2", {**told, "trial": "t0002"})
-    assert [record.trial for record in rig.told if isinstance(record, TrialFailed)] == ["t0000", "t0001", "t0002"]
-    rig.recorder("tune-3", {**told, "trial": "t0003"})  # a study that was resumed all the same goes on
-
-
-@pytest.mark.parametrize(
-    ("params", "next_step"),
-    [
-        ({"filters": 8}, r"mend that, then `convfleet resume "),
-        ({"source": "nets=12"}, "mend that, then run the study anew"),
-    ],
-)
-def test_study_of_broken_code_of_the_users_is_run_anew(rig: Rig, params: dict[str, Any], next_step: str) -> None:
-    for number in (1, 2, 3):
-        rig.recorder.append(replace(proposed(number), variant={"family": "custom", "params": params, "seed": 7}))
-    for number in (1, 2):
-        rig.recorder(f"tune-{number}", {**failure(FailureKind.CODE_ERROR), "trial": f"t000{number}"})
-    with pytest.raises(StudyFailedError, match=next_step):
-        rig.recorder("tune-3", {**failure(FailureKind.CODE_ERROR), "trial": "t0003"})
-
-
-def test_study_goes_on_when_one_of_its_first_trials_fails_otherwise(rig: Rig) -> None:
-    for number in (1, 2):
-        rig.recorder.append(proposed(number))
-    rig.recorder("tune-0", failure(FailureKind.CODE_ERROR))
-    rig.recorder("tune-1", {**failure(FailureKind.DIVERGED), "trial": "t0001"})
-    rig.recorder("tune-2", {**failure(FailureKind.CODE_ERROR), "trial": "t0002"})
-    assert len(rig.told) == 5
-
-
-def test_traceback_that_cannot_be_written_does_not_lose_the_failure(rig: Rig) -> None:
-    rig.folder.failures.write_text("a file in the way")
-    rig.recorder("tune-1", failure())
-    assert rig.recorder.trial("t0000").state is TrialState.FAILED
+    rig.recorder.stop_trial("t0001", epoch=1, reason="weak")
+    assert [record.trial for record in rig.records if isinstance(record, TrialStopped)] == ["t0000"]
 
 
 def test_driver_does_not_take_its_own_record_for_another_programs(rig, monkeypatch):
@@ -358,39 +111,3 @@ def test_driver_does_not_take_its_own_record_for_another_programs(rig, monkeypat
         rig.recorder.append(TrialStarted(trial="t0000", at=1.0))
     threads[0].join()
     assert complaints == []
-
-
-@pytest.mark.parametrize("is_last", [False, True])
-def test_worker_that_grew_is_seen_as_ray_tune_tells_of_it(rig: Rig, is_last: bool) -> None:
-    generations = WorkerGenerations(Resources(), num_concurrent=1)
-    searcher = VariantSearcher(Proposer(spec()), recorder=rig.recorder, num_trials=3, generations=generations)
-    configuration = searcher.suggest("tune-1")
-    assert isinstance(configuration, dict)
-    assert configuration["generation"] == 0
-    for epoch, memory_mb in enumerate((300.0, 301.0 + GROWTH_MB), start=1):
-        told = {**result(epoch), "worker": {**WORKER, "memory_mb": memory_mb}}
-        rig.recorder("tune-1", told)
-        if epoch == 1 or not is_last:
-            searcher.on_trial_result("tune-1", flatten_dict(told))
-    if is_last:
-        # Ray Tune keeps a result that ends its trial from searchers.
-        searcher.on_trial_complete("tune-1", flatten_dict(told))
-    following = searcher.suggest("tune-2")
-    assert isinstance(following, dict)
-    assert following["generation"] == 1
-
-
-def test_half_characters_of_an_error_are_spelled_out_everywhere(rig: Rig) -> None:
-    name = "caf\udce9.h5"
-    told = failure(details=f"OSError: {name}")
-    told["failure"]["reason"] = f"no such file: {name}"
-    told["notes"] = [{"kind": "micro_batches", "text": name}]
-    rig.recorder("tune-1", told)
-    assert rig.recorder.trial("t0000").reason == r"no such file: caf\udce9.h5"
-    assert rig.folder.failure("t0000").read_text(encoding="utf-8") == r"OSError: caf\udce9.h5"
-    # As journals have it that were written before.
-    rig.recorder.append(proposed(1))
-    rig.recorder.append(TrialFailed(trial="t0001", kind="code_error", reason=name, worker=WORKER, at=110.0))
-    TableWriter(rig.folder, recorder=rig.recorder).write()
-    table = pq.read_table(rig.folder.trials)
-    assert table["reason"].to_pylist() == [r"no such file: caf\udce9.h5", r"caf\udce9.h5"]

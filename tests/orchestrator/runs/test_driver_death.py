@@ -26,6 +26,7 @@ from orchestrator.journal.trial import TrialState
 from orchestrator.runs.paths import RunFolder
 from orchestrator.search.proposer import Proposer
 from orchestrator.study.spec import StudySpec
+from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.schedulers import make_scheduler
 from orchestrator.tuning.searcher import VariantSearcher
 from search_spaces import Variant, space_from_mapping
@@ -112,10 +113,11 @@ class Driver:
     def __init__(self, spec: StudySpec, *, world: World, recorder: Recorder) -> None:
         recorder.append(SessionStarted(driver_pid=1, slots=NUM_SLOTS, at=0.0))
         self.world, self.recorder = world, recorder
-        self.scheduler = make_scheduler(spec, recorder)
+        self.listener = TuneListener(recorder)
+        self.scheduler = make_scheduler(spec, self.listener)
         proposer = Proposer(spec)
         proposer.remember(recorder.state.trials.values())
-        self.searcher = VariantSearcher(proposer, recorder=recorder, num_trials=spec.num_trials)
+        self.searcher = VariantSearcher(proposer, listener=self.listener, num_trials=spec.num_trials)
         self.running: list[Running] = []
         self.num_asked = 0
 
@@ -143,12 +145,12 @@ class Driver:
             self.num_asked += 1
             trial = Running(trial_id=trial_id, config=config, epoch=config["first_epoch"])
             self.scheduler.on_trial_add(None, trial)
-            self.recorder.on_trial_start(0, [], trial)
+            self.listener.on_trial_start(0, [], trial)
             self.running.append(trial)
         return True
 
     def _process(self, trial: Running, result: dict[str, Any]) -> None:
-        self.recorder(trial.trial_id, result)
+        self.listener(trial.trial_id, result)
         decision = TrialScheduler.STOP
         if not result["done"]:
             decision = self.scheduler.on_trial_result(None, trial, result)
@@ -163,14 +165,14 @@ class Driver:
     def _lose(self, trial: Running) -> None:
         trial.num_failures += 1
         if trial.num_failures <= RETRIES:
-            self.recorder.on_trial_recover(0, [], trial)
-            self.recorder.on_trial_start(0, [], trial)
+            self.listener.on_trial_recover(0, [], trial)
+            self.listener.on_trial_start(0, [], trial)
             # From its checkpoint, which is one epoch back: that epoch is told again.
             trial.epoch = max(1, trial.epoch - 1)
             return
         self.scheduler.on_trial_error(None, trial)
         self.searcher.on_trial_complete(trial.trial_id, error=True)
-        self.recorder.on_trial_error(0, [], trial)
+        self.listener.on_trial_error(0, [], trial)
         self.running.remove(trial)
 
 
@@ -354,7 +356,7 @@ def test_no_rung_judges_a_trial_twice_however_often_the_study_is_extended(seed: 
         records, state = play(spec, records, seed=seed)
         assert state.unfinished == []
         with recording(records) as recorder:
-            scheduler: Any = make_scheduler(spec, recorder)
+            scheduler: Any = make_scheduler(spec, TuneListener(recorder))
             for milestone, recorded in scheduler._brackets[0]._rungs:
                 for name, value in recorded.items():
                     trial = recorder.state.trials[name]

@@ -57,7 +57,7 @@ def test_ended_trials_are_forgotten_once_they_have_left_their_workers(controller
 
 
 def test_scheduler_chooses_as_before_and_lets_tune_forget(controller: TuneController) -> None:
-    scheduler = RecordedFifo(recorder=None)  # type: ignore[arg-type]
+    scheduler = RecordedFifo(listener=None)  # type: ignore[arg-type]
     wrapped = TrialRunnerWrapper(controller, None, runner_whitelist_attr={"get_trials"})
     chosen = [scheduler.choose_trial_to_run(wrapped)]
     controller._set_trial_status(chosen[0], "RUNNING")

@@ -23,6 +23,7 @@ from orchestrator.journal.study_state import fold
 from orchestrator.journal.trial import TrialState
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.spec import StudySpec
+from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.schedulers import RecordedAsha, make_scheduler
 from trainables.reports import FailureKind
 
@@ -94,8 +95,12 @@ class Rig:
     """A driver without Ray: a recorder on a real journal, its scheduler, and what Ray Tune would tell them."""
 
     settings: Settings
-    recorder: Recorder
+    listener: TuneListener
     scheduler: Any
+
+    @property
+    def recorder(self) -> Recorder:
+        return self.listener.recorder
 
     def report(self, name: str, value: float, *, epoch: int | None = None) -> str:
         """Returns the decision about a trial's next epoch, told in the order in which Ray Tune tells it."""
@@ -110,7 +115,7 @@ class Rig:
             "is_last": is_last,
         }
         result = {"trial": name, "worker": {}, **metrics, "epoch": epoch, "report": report, "done": is_last}
-        self.recorder(f"tune-{name}", result)
+        self.listener(f"tune-{name}", result)
         if is_last:
             self.scheduler.on_trial_complete(None, tune_trial(name), result)
             return STOP
@@ -137,10 +142,10 @@ def rig(settings: Settings, records: Sequence[Record]) -> Iterator[Rig]:
             for record in records:
                 journal.append(record)
             recorder = Recorder(journal, state=fold(read_journal(place.journal)), folder=place, clock=lambda: 1.0)
-            scheduler = make_scheduler(settings.spec(), recorder)
+            scheduler = make_scheduler(settings.spec(), listener := TuneListener(recorder))
             for trial in recorder.state.unfinished:
                 scheduler.on_trial_add(None, tune_trial(trial.name))
-            yield Rig(settings=settings, recorder=recorder, scheduler=scheduler)
+            yield Rig(settings=settings, listener=listener, scheduler=scheduler)
 
 
 @st.composite
@@ -344,7 +349,7 @@ def test_trial_that_diverges_stays_in_the_rungs_it_reached_and_enters_no_other()
     with rig(chosen, chosen.opening(["t0000", "t0001"])) as driver:
         for value in (0.5, 0.6, 0.7, 0.8):
             driver.report("t0000", value)
-        driver.recorder("tune-t0000", failed)
+        driver.listener("tune-t0000", failed)
         driver.scheduler.on_trial_complete(None, tune_trial("t0000"), failed)
         # What it reported while it could be trained was true, and others are measured by it: once a rung.
         assert driver.rungs == [(9, {}), (3, {"t0000": 0.7}), (1, {"t0000": 0.5})]

@@ -16,6 +16,7 @@ from orchestrator.journal.study_state import fold
 from orchestrator.journal.trial import TrialState
 from orchestrator.runs.paths import RunFolder
 from orchestrator.tuning import silent_workers as late_workers
+from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.lost_workers import why_lost
 from orchestrator.tuning.schedulers import RecordedFifo
 from orchestrator.tuning.silent_workers import SilentWorkers
@@ -33,7 +34,7 @@ NODE = "The actor died because its node has died. Node Id: 5f2"
 class Rig:
     """One trial as Ray Tune has it, and what watches it."""
 
-    recorder: Recorder
+    listener: TuneListener
     watch: SilentWorkers
     folder: Path
     now: float = 0.0
@@ -43,29 +44,33 @@ class Rig:
     def start(self, at: float) -> None:
         self.now = at
         self.trial.status = "RUNNING"
-        for callback in (self.recorder, self.watch):
+        for callback in (self.listener, self.watch):
             callback.on_trial_start(0, [self.trial], self.trial)
 
     def wait(self, until: float) -> None:
         """Takes steps of Ray Tune's loop, one a second."""
         while self.now < until:
             self.now += 1
-            for callback in (self.recorder, self.watch):
+            for callback in (self.listener, self.watch):
                 callback.on_step_begin(0, [self.trial])
 
     def die(self, text: str = CRASHED) -> None:
         """Fails the trial as `TuneController._process_trial_failure` does."""
         self.trial.num_failures += 1
         (self.folder / "error.txt").write_text(f"Failure # 9 (...)\nolder\nFailure # {self.trial.num_failures} {text}")
-        RecordedFifo(self.recorder).on_trial_error(None, self.trial)
+        RecordedFifo(self.listener).on_trial_error(None, self.trial)
         goes_on = TuneTrial.should_recover(
             SimpleNamespace(run_metadata=self.trial, max_failures=self.trial.max_failures)  # type: ignore[arg-type]
         )
         self.trial.status = "PENDING" if goes_on else "ERROR"
         if not goes_on:
-            self.recorder.give_up("t0000")
-        for callback in (self.recorder, self.watch):
+            self.listener.give_up("t0000")
+        for callback in (self.listener, self.watch):
             (callback.on_trial_recover if goes_on else callback.on_trial_error)(0, [self.trial], trial=self.trial)
+
+    @property
+    def recorder(self) -> Recorder:
+        return self.listener.recorder
 
     @property
     def known(self) -> Any:
@@ -77,8 +82,9 @@ def rig(tmp_path: Path, make_opened: Callable[..., Any], monkeypatch: pytest.Mon
     folder = RunFolder(tmp_path)
     with Journal(folder.journal) as journal:
         recorder = Recorder(journal, state=fold([]), folder=folder, clock=lambda: made.now, retries=RETRIES)
-        watch = SilentWorkers(recorder, setting=60, retries=RETRIES)
-        made = Rig(recorder=recorder, watch=watch, folder=tmp_path)
+        listener = TuneListener(recorder)
+        watch = SilentWorkers(listener, setting=60, retries=RETRIES)
+        made = Rig(listener=listener, watch=watch, folder=tmp_path)
         made.trial = SimpleNamespace(
             config={"trial": "t0000"},
             status="PENDING",
@@ -175,13 +181,13 @@ def test_report_that_comes_while_its_worker_is_ended_counts(rig: Rig) -> None:
     report = {"epoch": 1, "metrics": {"val_accuracy": 0.5}, "train_seconds": 1.0, "images_per_second": 1.0}
     rig.start(at=0)
     rig.wait(until=65)
-    rig.recorder("tune", {"trial": "t0000", "worker": {}, "epoch": 1, "report": report})
+    rig.listener("tune", {"trial": "t0000", "worker": {}, "epoch": 1, "report": report})
     rig.die()
     assert (rig.known.epoch, len(rig.known.losses), rig.trial.status) == (1, 1, "PENDING")
     rig.start(at=70)
     rig.wait(until=140)
     assert rig.known.failure.kind == "timed_out"
-    rig.recorder("tune", {"trial": "t0000", "worker": {}, "epoch": 2, "report": {**report, "epoch": 2}})
+    rig.listener("tune", {"trial": "t0000", "worker": {}, "epoch": 2, "report": {**report, "epoch": 2}})
     assert rig.known.epoch == 1, "what ended does not go on"
 
 
