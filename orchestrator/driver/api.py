@@ -20,11 +20,11 @@ def run_study(
     """Runs a study in a new run folder and returns its result.
 
     Examples:
-        Trains 16 small CNNs on 8x8 digits; the run folder is `runs/quickstart` of the current folder::
+        Trains four small CNNs on 8x8 digits; the run folder is `runs/quickstart` of the current folder::
 
             import convfleet
 
-            study = convfleet.load_study("quickstart")
+            study = convfleet.load_study("quickstart", overrides=["search.trials=4", "export.top=1"])
             result = convfleet.run_study(study)
             print(result.leaderboard(3))
 
@@ -63,7 +63,7 @@ def resume_study(
 
             import convfleet
 
-            result = convfleet.resume_study("runs/quickstart", overrides=["search.trials=18"])
+            result = convfleet.resume_study("runs/quickstart", overrides=["search.trials=5"])
             print(result.trials.num_rows)
 
     Args:

@@ -50,7 +50,7 @@ def outputs(tmp_path_factory):
 
     def run(name):
         command = [sys.executable, "-c", example_of(name)]
-        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
+        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         assert ended.returncode == 0, f"{name}: {ended.stderr}"
         return ended.stdout
 
@@ -65,7 +65,7 @@ def test_a_run_and_its_leaderboard(outputs):
 
 def test_exports_and_extensions(outputs):
     assert outputs["export_study"].rstrip().endswith("model.keras")
-    assert outputs["resume_study"] == "18\n"
+    assert outputs["resume_study"] == "5\n"
 
 
 def test_errors_that_a_caller_catches(outputs):
