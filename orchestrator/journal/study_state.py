@@ -125,7 +125,9 @@ class StudyState:
         self.last_at = record.at
 
     def _apply_to_its_trial(self, record: TrialRecord) -> None:
-        trial = self._trial(record.trial)
+        if record.trial not in self.trials:
+            raise JournalError(f"a record names trial {record.trial!r}, which was never proposed")
+        trial = self.trials[record.trial]
         if isinstance(record, EpochReported) and self.header.metric not in record.report.get("metrics", ()):
             raise JournalError(f"the metrics of trial {trial.name} lack the objective's, {self.header.metric}")
         since = trial.silent_since
@@ -197,11 +199,6 @@ class StudyState:
             self.open_trials[trial.name] = trial
         # Last: who reads on another thread finds all of the change behind its note.
         self.changes.append(trial.name)
-
-    def _trial(self, name: str) -> Trial:
-        if name not in self.trials:
-            raise JournalError(f"a record names trial {name!r}, which was never proposed")
-        return self.trials[name]
 
 
 def _let_go_on(trial: Trial, *, header: StudyOpened) -> None:

@@ -66,9 +66,9 @@ class Tuning:
                 [dict(trial_request(resources, generation=config["generation"]))]
             ),
         )
-        # Two more than needed: Ray Tune counts only trials it made, and ends when the searcher has no more.
         self._tuner = tune.Tuner(
             trained,
+            # Two more than needed: Ray Tune counts only trials it made, and ends when the searcher has no more.
             tune_config=tune.TuneConfig(
                 num_samples=spec.num_trials + 2,
                 search_alg=searcher,
@@ -77,16 +77,7 @@ class Tuning:
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: trial.trial_id,
             ),
-            run_config=tune.RunConfig(
-                name="study",
-                storage_path=str(self._scratch),
-                stop=listener,
-                callbacks=[listener, watch, NoTuneProgress()],
-                # Until a trial begins; then the watch decides.
-                failure_config=tune.FailureConfig(max_failures=min(1, resources.retries)),
-                checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-                verbose=0,
-            ),
+            run_config=_run_config(listener, watch=watch, scratch=self._scratch, retries=resources.retries),
         )
         self._thread = threading.Thread(target=self._fit, name="ray-tune", daemon=True)
 
@@ -116,6 +107,19 @@ class Tuning:
             self._error = exc
         finally:
             self._has_ended.set()
+
+
+def _run_config(listener: TuneListener, *, watch: SilentWorkers, scratch: Path, retries: int) -> tune.RunConfig:
+    return tune.RunConfig(
+        name="study",
+        storage_path=str(scratch),
+        stop=listener,
+        callbacks=[listener, watch, NoTuneProgress()],
+        # Until a trial begins; then the watch decides.
+        failure_config=tune.FailureConfig(max_failures=min(1, retries)),
+        checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+        verbose=0,
+    )
 
 
 def _cause(error: BaseException) -> BaseException:
