@@ -9,7 +9,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialSch
 from orchestrator.journal.study_state import StudyState
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.listener import TuneListener
-from orchestrator.tuning.tune_internals import Unsaved, count_deaths_once, forget_ended
+from orchestrator.tuning.tune_internals import Unsaved, tend
 
 
 class _KnownAs:
@@ -23,9 +23,8 @@ class _Forgetful(FIFOScheduler):
     """Runs trials in the order they come, with a short memory for those that have ended."""
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
-        """Returns the first trial that waits; asked at every step, so what has ended is forgotten here."""
-        count_deaths_once(tune_controller._tune_controller)
-        forget_ended(tune_controller._tune_controller)
+        """Returns the first trial that waits. Ray Tune calls this at every step, so the controller is tended first."""
+        tend(tune_controller)
         return super().choose_trial_to_run(tune_controller)
 
 

@@ -35,6 +35,20 @@ class NoTuneProgress(Unsaved, TrialProgressCallback):
         """Prints nothing."""
 
 
+def tend(controller: Any) -> None:
+    """Replaces the controller's class and drops its ended trials, between two of its steps.
+
+    `tune.Tuner` has no argument for either. The scheduler's `choose_trial_to_run` is the one hook that Ray Tune 2.60
+    calls at every step with its controller, so the schedulers call this function from it.
+
+    Args:
+        controller: What Ray Tune passes to schedulers: a wrapper of its `TuneController`.
+    """
+    inner = controller._tune_controller  # seen in Ray 2.60
+    count_deaths_once(inner)
+    forget_ended(inner)
+
+
 def forget_ended(controller: Any) -> None:
     """Makes Ray Tune's controller forget the trials that have ended and left their workers.
 
