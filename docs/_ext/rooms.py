@@ -22,7 +22,7 @@ def markdown(argument: str) -> str:
     if argument == "private":
         return table(
             ["file", "uses what is private in"],
-            ([code(path), version] for path, (_, version) in laws("test_private_parts").FILES.items()),
+            ([code(path), version] for path, (_, version) in private_parts().items()),
         )
     parts = []
     for package, order in laws().ORDER.items():
@@ -48,6 +48,12 @@ def laws(file: str = "test_architecture") -> ModuleType:
         sys.modules[name] = module
         spec.loader.exec_module(module)
     return sys.modules[name]
+
+
+def private_parts() -> dict[str, tuple[str, str]]:
+    """Returns the files that use what is private in a library, each with the library and its version."""
+    law = laws("test_private_parts")
+    return {**law.FILES, **law.RAY_FILES}
 
 
 def sentence(room: str) -> str:
