@@ -1,4 +1,4 @@
-"""What is private in Keras, TensorFlow and Ray is used in a few files, which name the version that they were seen in."""
+"""What is private in Keras, TensorFlow and Ray is used in a few files, which name the version it was seen in."""
 
 import ast
 from collections.abc import Iterator
