@@ -19,6 +19,17 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds `--long`: tests that sample take the many samples of their long form."""
+    parser.addoption("--long", action="store_true", help="Take the long form of tests that sample (an hour in all).")
+
+
+@pytest.fixture(scope="session")
+def is_long(request: pytest.FixtureRequest) -> bool:
+    """Whether tests that sample take the many samples of their long form."""
+    return bool(request.config.getoption("--long"))
+
+
 @dataclass(kw_only=True)
 class Faults:
     """What goes wrong with requests to an object store; a seeded share of them."""

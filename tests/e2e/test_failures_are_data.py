@@ -6,8 +6,8 @@ import pytest
 pytestmark = pytest.mark.slow
 
 
-def test_infeasible_variants_are_data_and_the_study_goes_on(convfleet):
-    study = convfleet.write_study(
+def test_infeasible_variants_are_data_and_the_study_goes_on(joined):
+    study = joined.write_study(
         "tight",
         data={"source": "digits", "image_size": [28, 28]},
         space={
@@ -17,8 +17,8 @@ def test_infeasible_variants_are_data_and_the_study_goes_on(convfleet):
         search={"algorithm": "grid"},
         schedule={"algorithm": "none", "max_epochs": 1},
     )
-    convfleet.run("run", study)
-    table = pq.read_table(convfleet.folder / "runs/tight/trials.parquet")
+    joined.run("run", study)
+    table = pq.read_table(joined.folder / "runs/tight/trials.parquet")
     trials = {row["param.num_blocks"]: row for row in table.to_pylist()}
     assert trials[1]["state"] == "completed"
     assert trials[5]["state"] == "infeasible"
@@ -27,13 +27,13 @@ def test_infeasible_variants_are_data_and_the_study_goes_on(convfleet):
     assert "28x28" in trials[5]["reason"]
 
 
-def test_study_without_any_result_fails_and_says_why(convfleet):
-    study = convfleet.write_study(
+def test_study_without_any_result_fails_and_says_why(joined):
+    study = joined.write_study(
         "hopeless",
         space={"family": "sequential", "params": {"num_blocks": {"choice": [5, 6]}, "padding": "valid"}},
         search={"algorithm": "grid"},
     )
-    output = convfleet.run("run", study, code=1)
+    output = joined.run("run", study, code=1)
     assert "no trial has a result" in output
     assert "needs at least" in output
 

@@ -14,11 +14,11 @@ STUDIES = [family for family in FAMILIES if family != "multitask"]
 
 
 @pytest.mark.parametrize("family", STUDIES)
-def test_a_packaged_study_ends_in_an_export_that_plain_keras_loads(family, convfleet, told_by_plain_keras):
+def test_a_packaged_study_ends_in_an_export_that_plain_keras_loads(family, joined, told_by_plain_keras):
     # Shorter than it comes: what it learns is not the matter here.
     shorter = ("search.trials=2", "schedule.max_epochs=2", "schedule.grace_epochs=1", "resources.max_concurrent=1")
-    convfleet.run("run", family, *(word for change in shorter for word in ("--set", change)))
-    run = convfleet.folder / "runs" / family
+    joined.run("run", family, *(word for change in shorter for word in ("--set", change)))
+    run = joined.folder / "runs" / family
     trials = pd.read_parquet(run / "trials.parquet")
     assert set(trials["family"]) == {family}
     assert set(trials["state"]) <= {"completed", "stopped"}

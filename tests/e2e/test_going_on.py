@@ -10,7 +10,7 @@ import yaml
 pytestmark = pytest.mark.slow
 
 #: More than are done when a study is paused after its first reports.
-MAX_EPOCHS = 60
+MAX_EPOCHS = 24
 
 
 def make_images(path, *, seed):

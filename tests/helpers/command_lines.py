@@ -1,14 +1,18 @@
 """The real command line in a folder of its own: real processes, a real Ray, small studies on scikit-learn's digits."""
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -33,30 +37,38 @@ SMALL_STUDY: dict[str, Any] = {
     "export": {"top": 0},
 }
 
-#: What a process without this package says of an export.
+#: A process without this package that says of each export on its standard input what it finds in it.
 PLAIN = """
 import sys
 class Blocker:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("orchestrator", "trainables", "search_spaces"):
+        if name.split(".")[0] in ("convfleet", "orchestrator", "trainables", "search_spaces"):
             raise ImportError(name + " is not installed here")
 sys.meta_path.insert(0, Blocker())
-import json, keras, numpy as np, tensorflow as tf
-folder = sys.argv[1]
-manifest = json.load(open(folder + "/manifest.json"))
-images = {
-    told["name"]: np.random.default_rng(place).uniform(0, 255, [3, *told["shape"][1:]]).astype("float32")
-    for place, told in enumerate(manifest["inputs"])
-}
-given = images if len(images) > 1 else next(iter(images.values()))
-predicted = keras.models.load_model(folder + "/model.keras").predict(given, verbose=0)
-signature = tf.saved_model.load(folder + "/saved_model").signatures["serving_default"]
-served = signature(**{name: tf.constant(values) for name, values in images.items()})
-print("signature", sorted(signature.structured_input_signature[1]), sorted(served))
-for told in manifest["outputs"]:
-    alone = predicted[told["name"]] if isinstance(predicted, dict) else predicted
-    assert list(alone.shape[1:]) == told["shape"][1:], told
-    print(told["name"], float(np.abs(alone - served[told["name"]]).max()) < 1e-5)
+import json, warnings, keras, numpy as np, tensorflow as tf
+def say(folder):
+    manifest = json.load(open(folder + "/manifest.json"))
+    images = {
+        named["name"]: np.random.default_rng(place).uniform(0, 255, [3, *named["shape"][1:]]).astype("float32")
+        for place, named in enumerate(manifest["inputs"])
+    }
+    given = images if len(images) > 1 else next(iter(images.values()))
+    predicted = keras.models.load_model(folder + "/model.keras").predict(given, verbose=0)
+    signature = tf.saved_model.load(folder + "/saved_model").signatures["serving_default"]
+    served = signature(**{name: tf.constant(values) for name, values in images.items()})
+    yield f"signature {sorted(signature.structured_input_signature[1])} {sorted(served)}"
+    for named in manifest["outputs"]:
+        alone = predicted[named["name"]] if isinstance(predicted, dict) else predicted
+        assert list(alone.shape[1:]) == named["shape"][1:], named
+        yield f"{named['name']} {float(np.abs(alone - served[named['name']]).max()) < 1e-5}"
+for line in sys.stdin:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            said = list(say(line.strip()))
+    except Exception as error:
+        said = [f"error {error!r}"]
+    print(json.dumps(said), flush=True)
 """
 
 
@@ -69,10 +81,13 @@ class CommandLine:
     started: list[subprocess.Popen[str]] = field(default_factory=list)
     #: What runs; a test may put constants that fit it into the program.
     program: tuple[str, ...] = CONVFLEET
+    #: Options that make `run`, `resume` and `export` join a Ray.
+    address: tuple[str, ...] = ()
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
+        joins = self.address if arguments[0] in {"run", "resume", "export"} else ()
         process = subprocess.Popen(
-            [*self.program, *arguments],
+            [*self.program, *arguments, *joins],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -162,20 +177,73 @@ def convfleet(tmp_path: Path, make_command_line: Any) -> Iterator[CommandLine]:
     command_line.close()
 
 
+@pytest.fixture(scope="session")
+def plain_keras() -> Iterator[subprocess.Popen[str]]:
+    """A process without this package that loads exports with Keras and TensorFlow alone."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    with subprocess.Popen(
+        [sys.executable, "-c", PLAIN], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+
+
 @pytest.fixture
-def told_by_plain_keras() -> Any:
+def told_by_plain_keras(plain_keras: subprocess.Popen[str]) -> Any:
     """Returns what a process without this package says of an export: its signature, and if both formats agree."""
 
     def tell(folder: Path) -> list[str]:
-        result = subprocess.run(
-            [sys.executable, "-c", PLAIN, str(folder)],
-            env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert result.returncode == 0, result.stderr
-        assert "UserWarning" not in result.stderr
-        return result.stdout.splitlines()
+        assert plain_keras.stdin is not None
+        assert plain_keras.stdout is not None
+        plain_keras.stdin.write(f"{folder}\n")
+        plain_keras.stdin.flush()
+        answer: list[str] = json.loads(plain_keras.stdout.readline())
+        return answer
 
     return tell
+
+
+#: A Ray of two CPUs that lives until its standard input ends.
+SHARED_RAY = """
+import sys
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+print("address", cluster.address, flush=True)
+sys.stdin.readline()
+cluster.shutdown()
+"""
+
+
+@pytest.fixture(scope="session")
+def shared_ray() -> Iterator[SimpleNamespace]:
+    """One Ray for studies of which something else than Ray's start and end is tested: its address and environment."""
+    # Not below pytest's own folder: the names of Ray's sockets may have 107 letters in all.
+    folder = tempfile.mkdtemp(prefix="r")
+    environment = {"RAY_TMPDIR": folder, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
+    process = subprocess.Popen(
+        [sys.executable, "-c", SHARED_RAY],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    address = next(line.split()[1] for line in process.stdout if line.startswith("address"))
+    yield SimpleNamespace(address=address, environment=environment)
+    process.stdin.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(30)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def joined(convfleet: CommandLine, shared_ray: SimpleNamespace) -> CommandLine:
+    """The command line, whose runs join the shared Ray."""
+    convfleet.environment.update(shared_ray.environment)
+    convfleet.address = ("--address", shared_ray.address)
+    return convfleet

@@ -47,7 +47,7 @@ class ParameterInfo:
     def problem(self, value: object) -> str:
         """Returns what is wrong with a value, or an empty string.
 
-        >>> ParameterInfo(kind=int, default=3, summary="", low=1).complaint(0)
+        >>> ParameterInfo(kind=int, default=3, summary="", low=1).problem(0)
         'must be an int >= 1, got 0'
         """
         received = list(value) if isinstance(value, tuple) else value

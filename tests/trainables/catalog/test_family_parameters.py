@@ -17,7 +17,7 @@ from trainables.catalog.training import TRAINING
 def test_every_default_is_allowed_and_every_parameter_explained(owner, name, info):
     # Text without a default must be given, as loading a study sees to.
     is_demanded = info.kind is str and info.default == ""
-    assert is_demanded or info.complaint(info.default) == "", f"{owner}.{name}"
+    assert is_demanded or info.problem(info.default) == "", f"{owner}.{name}"
     assert info.summary.endswith(".")
 
 
@@ -50,7 +50,7 @@ COMPLAINTS = [
 
 @pytest.mark.parametrize(("name", "value", "words"), COMPLAINTS)
 def test_a_value_that_is_not_allowed_is_complained_about(name, value, words):
-    assert FAMILIES["sequential"].parameters[name].complaint(value) == words
+    assert FAMILIES["sequential"].parameters[name].problem(value) == words
 
 
 @pytest.mark.parametrize(
@@ -63,13 +63,13 @@ def test_a_value_that_is_not_allowed_is_complained_about(name, value, words):
     ],
 )
 def test_a_value_that_another_family_would_allow_is_complained_about(family, name, value, words):
-    assert FAMILIES[family].parameters[name].complaint(value) == words
+    assert FAMILIES[family].parameters[name].problem(value) == words
 
 
 @pytest.mark.parametrize(("family", "name"), [("sequential", "filters"), ("functional", "branch_kernels")])
 def test_a_list_is_welcome_where_the_parameter_says_so_and_becomes_a_tuple(family, name):
     info = FAMILIES[family].parameters[name]
-    assert info.complaint([8, 4]) == info.complaint((8, 4)) == ""
+    assert info.problem([8, 4]) == info.problem((8, 4)) == ""
     assert FAMILIES[family].with_defaults({name: [8, 4]})[name] == (8, 4)
 
 
