@@ -6,8 +6,8 @@
 # What happens: Ray takes the network's address for its node all the same, and its services (GCS, raylet, workers)
 # listen on all interfaces. Since 2.59 a token stands before them; with RAY_AUTH_MODE=disabled, nothing does.
 # Who is hurt: whoever runs Ray on a laptop, or a shared host, and believes it to be unreachable from outside.
-# Ours: orchestrator/cluster/connection.py switches clusters off for a Ray of its own, which makes it keep to loopback,
-# and insists on the token.
+# Ours: orchestrator/cluster/ray_internals.py switches clusters off for a Ray of its own, which makes it keep to
+# loopback; orchestrator/cluster/connection.py insists on the token.
 set -euo pipefail
 source "$(dirname "$0")/_setup.sh"
 fresh_venv 'ray[tune]==2.60.0' psutil==7.2.2
