@@ -259,3 +259,18 @@ def test_the_format_of_the_guide_predicts_what_the_model_predicts(tmp_path, monk
     added = formats.FORMATS["weights"]
     added.write(model, tmp_path / added.file_name)
     assert np.allclose(added.predict(tmp_path / added.file_name, images), model(images), atol=1e-5)
+
+
+def test_the_searcher_of_the_guide_proposes_variants(monkeypatch):
+    from orchestrator.search import searchers
+    from orchestrator.search.proposer import Proposer
+    from orchestrator.study.loading import load_study
+
+    monkeypatch.setattr(searchers, "SEARCHERS", dict(searchers.SEARCHERS))
+    snippet = runpy.run_path(str(SNIPPETS / "contributing" / "searcher.py"))
+    assert searchers.SEARCHERS["mine"] is snippet["Mine"]
+    # Put where the algorithm is looked up, whatever name the proposer imported.
+    spec = load_study("quickstart", overrides=["search.algorithm=random"])
+    monkeypatch.setitem(Proposer.__init__.__globals__["SEARCHERS"], "random", snippet["Mine"])
+    variants = [Proposer(spec).propose(number) for number in range(3)]
+    assert len({variant.variant_id for variant in variants}) == 3

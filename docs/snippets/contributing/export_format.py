@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+
 from trainables.exporting.formats import FORMATS, Format
 
 

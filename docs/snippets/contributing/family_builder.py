@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 from keras import layers
+
 from trainables.errors import InfeasibleError
 from trainables.families.parts.blocks import output_layer, scaled_input
 from trainables.families.parts.context import BuildContext

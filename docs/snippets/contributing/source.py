@@ -1,6 +1,7 @@
 """One grey gradient an image, each of its class: trainables/data/sources/gradients.py."""
 
 import numpy as np
+
 from trainables.data.sources.array_splits import array_dataset
 from trainables.data.sources.base import OpenedSource, RawDataset
 from trainables.progress import OnProgress
