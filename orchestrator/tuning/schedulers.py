@@ -9,7 +9,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialSch
 from orchestrator.journal.study_state import StudyState
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.listener import TuneListener
-from orchestrator.tuning.tune_internals import Unsaved, tend
+from orchestrator.tuning.tune_internals import Unsaved, rungs_of, tend
 
 
 class _KnownAs:
@@ -107,13 +107,11 @@ class RecordedAsha(Unsaved, _Forgetful, AsyncHyperBandScheduler):
     def _open_rung(self, name: str, *, epoch: int) -> tuple[float, int] | None:
         """Returns (cut-off, trials so far) of the rung that judges this report, if one does.
 
-        Reads the rungs of Ray Tune's only bracket, descending; they are private there, and tested here.
+        Ray Tune judges a report at the highest rung that it reaches and that its trial does not stand in.
         """
-        bracket = self._brackets[0]
-        for milestone, recorded in bracket._rungs:
-            if epoch >= milestone and name not in recorded:
-                cutoff = bracket.cutoff(recorded)
-                return None if cutoff is None else (float(self._metric_op * cutoff), len(recorded))
+        for rung in rungs_of(self):
+            if epoch >= rung.milestone and name not in rung.recorded:
+                return None if rung.cutoff is None else (rung.cutoff, len(rung.recorded))
         return None
 
     def _replay(self, state: StudyState) -> None:

@@ -66,7 +66,7 @@ class VariantSearcher(Unsaved, Searcher):
         if error:
             self._listener.give_up(trial.name)
         if trial.has_ended:
-            self._proposer.tell_end(trial)
+            self._proposer.end_trial(trial)
 
     def save(self, checkpoint_path: str) -> None:
         """Saves nothing: the journal is the only memory."""

@@ -1,18 +1,23 @@
-"""Every touch of Ray Tune's private parts, seen in Ray 2.60: forgetting ended trials, counting a worker's death once.
+"""Every touch of Ray Tune's private parts, seen in Ray 2.60.
+
+They serve to forget ended trials, to count a worker's death once, and to read the rungs of ASHA.
 
 Ray Tune keeps every trial for its snapshots and its own result, which convfleet does not use: some 80 kB each, a scan
 of all at every step, and at the end a snapshot of all. It processes the death of a worker twice where the controller is
-handing that worker to the next trial. What is replaced is private; tests see Ray Tune's own
-controller behave as this file says.
+handing that worker to the next trial. What is replaced is private; tests see Ray Tune's own controller behave as this
+file says.
 """
 
 import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ray.exceptions import RayActorError
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.progress_reporter import TrialProgressCallback
+from ray.tune.schedulers import AsyncHyperBandScheduler
 
 
 class Unsaved:
@@ -93,3 +98,31 @@ def count_deaths_once(controller: Any) -> None:
     """
     if type(controller) is TuneController:
         controller.__class__ = DeathsCountedOnce
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """A rung of ASHA before it judges one more report.
+
+    Args:
+        milestone: The epoch from which it judges.
+        recorded: The values of the trials in it, by trial, as the scheduler compares them.
+        cutoff: The metric's value that a trial must reach; None while there are too few trials.
+    """
+
+    milestone: float
+    recorded: Mapping[str, float]
+    cutoff: float | None
+
+
+def rungs_of(scheduler: AsyncHyperBandScheduler) -> Iterator[Rung]:
+    """Yields the rungs of a scheduler's only bracket, the highest first."""
+    bracket = scheduler._brackets[0]
+    for milestone, recorded in bracket._rungs:
+        cutoff = bracket.cutoff(recorded)
+        # The scheduler turns the sign of metrics that are to be small.
+        yield Rung(
+            milestone=milestone,
+            recorded=recorded,
+            cutoff=None if cutoff is None else float(scheduler._metric_op * cutoff),
+        )

@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from optuna.samplers import TPESampler
 from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState as OptunaState
 
 from orchestrator.journal.records import TrialFailed, TrialStopped
 from orchestrator.journal.trial import Trial
 from orchestrator.runs.paths import trial_name
+from orchestrator.search.distributions import EncodedSpace
+from orchestrator.search.history import History
 from orchestrator.search.proposer import Proposer
-from orchestrator.search.tpe import NUM_STARTUP_TRIALS
+from orchestrator.search.tpe import NUM_STARTUP_TRIALS, tpe_sampler
 from orchestrator.study.spec import StudySpec
 from search_spaces import (
     Choice,
@@ -140,7 +141,7 @@ def run(spec: StudySpec, num_trials: int) -> list[Trial]:
         if variant is None:
             break
         trials.append(play(number, variant, value=score))
-        proposer.tell_end(trials[-1])
+        proposer.end_trial(trials[-1])
     return trials
 
 
@@ -164,9 +165,8 @@ def test_values_are_read_back_as_they_were_encoded(space: SearchSpace, data: st.
     seed = data.draw(st.integers(0, 2**31 - 1))
     drawn = Proposer(spec_of(space, algorithm="random", seed=seed)).propose(0)
     assert drawn is not None
-    values, proposer = values_of(drawn), Proposer(spec_of(space, algorithm="random"))
-    proposer._study.enqueue_trial(proposer._encoded(values))
-    assert repr(proposer._suggest(proposer._study.ask())) == repr(values)
+    values, objective = values_of(drawn), spec_of(space, algorithm="random").objective
+    assert repr(History(EncodedSpace(space), objective=objective, is_kept=False).take(values).values) == repr(values)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
@@ -201,7 +201,7 @@ def test_proposals_that_learn_nothing_are_those_of_a_proposer_that_keeps_every_t
 ) -> None:
     spec = spec_of(space_from_mapping(space), algorithm=algorithm)
     variants = [trial.variant for trial in run(spec, 40)]
-    monkeypatch.setattr(Proposer, "_forget_if_idle", lambda self: setattr(self, "_learns", True))
+    monkeypatch.setattr(History, "begin", lambda self: setattr(self, "is_kept", True))
     assert [trial.variant for trial in run(spec, 40)] == variants
 
 
@@ -212,9 +212,9 @@ def test_proposer_that_learns_nothing_holds_no_earlier_trials(algorithm: str) ->
         variant = proposer.propose(number)
         assert variant is not None
         # Draws that hit what was tried before are of this one proposal.
-        assert sum(trial.state is OptunaState.RUNNING for trial in proposer._study.trials) == 1
-        proposer.tell_end(play(number, variant, value=score))
-    assert not proposer._asked
+        assert sum(trial.state is OptunaState.RUNNING for trial in proposer._history.study.trials) == 1
+        proposer.end_trial(play(number, variant, value=score))
+    assert not proposer._history.running
 
 
 def test_resumed_proposer_goes_on_the_same_in_a_space_that_is_nearly_spent() -> None:
@@ -249,7 +249,7 @@ def test_unfinished_trial_is_not_proposed_again_and_can_be_told_on() -> None:
     assert second is not None
     assert second != first
     assert resumed.propose(2) is None
-    resumed.tell_end(trial)
+    resumed.end_trial(trial)
 
 
 @pytest.mark.parametrize("mode", ["max", "min"])
@@ -275,7 +275,7 @@ def test_tpe_finds_better_variants_than_chance(mode: str) -> None:
             # Numbers that are 0 modulo 42 complete.
             trial = play(0, variant, value=lambda _, value=value: value, metric=spec.objective.metric)
             trial.number = number
-            proposer.tell_end(trial)
+            proposer.end_trial(trial)
         return max(heights)
 
     seeds = range(7)
@@ -296,7 +296,7 @@ def test_tpe_keeps_away_from_what_fails() -> None:
             trial = Trial(name=trial.name, number=0, variant=variant, proposed_at=0.0, failure=failure)
             num_failing += number >= 20
         trial.number = number
-        proposer.tell_end(trial)
+        proposer.end_trial(trial)
     assert num_failing <= 10
 
 
@@ -329,10 +329,9 @@ def diverging(number: int, variant: Variant, *, kind: str = "diverged") -> Trial
 
 def good_rates(proposer: Proposer, number: int) -> list[float]:
     """Returns the learning rates of the trials that the estimator takes for good ones."""
-    sampler = proposer._sampler(number, attempt=0)
-    assert isinstance(sampler, TPESampler)
-    known = [trial for trial in proposer._study.trials if trial.state in (OptunaState.COMPLETE, OptunaState.PRUNED)]
-    good, _ = _split_trials(proposer._study, known, sampler._gamma(len(known)))
+    study, sampler = proposer._history.study, tpe_sampler(proposer._history, seed=number)
+    known = [trial for trial in study.trials if trial.state in (OptunaState.COMPLETE, OptunaState.PRUNED)]
+    good, _ = _split_trials(study, known, sampler._gamma(len(known)))
     return [trial.params["learning_rate"] for trial in good]
 
 
@@ -345,7 +344,7 @@ def test_failed_trial_is_never_among_the_good_ones_however_good_it_was_before(ki
         variant = proposer.propose(number)
         assert variant is not None
         rates.append(variant.params["learning_rate"])
-        proposer.tell_end(diverging(number, variant, kind=kind))
+        proposer.end_trial(diverging(number, variant, kind=kind))
         good = good_rates(proposer, number + 1)
         assert all(rate <= 0.1 for rate in good)
         assert good or not any(rate <= 0.1 for rate in rates)  # type: ignore[operator]
@@ -361,7 +360,7 @@ def test_study_in_which_everything_failed_has_no_good_trial_and_goes_on() -> Non
         assert good_rates(proposer, number) == []
         variant = proposer.propose(number)
         assert variant is not None
-        proposer.tell_end(ended(number, variant, values=(0.9,), kind="diverged"))
+        proposer.end_trial(ended(number, variant, values=(0.9,), kind="diverged"))
 
 
 def test_proposals_after_a_diverged_trial_are_the_same_live_and_replayed() -> None:
@@ -374,7 +373,7 @@ def test_proposals_after_a_diverged_trial_are_the_same_live_and_replayed() -> No
         replayed.remember(trials)
         assert replayed.propose(number) == variant, f"after {number} trials"
         trials.append(diverging(number, variant))
-        live.tell_end(trials[-1])
+        live.end_trial(trials[-1])
     assert sum(trial.failure is not None for trial in trials) >= 2
 
 
@@ -386,7 +385,7 @@ def test_order_in_which_trials_end_does_not_matter() -> None:
         variants = [proposer.propose(number) for number in range(NUM_STARTUP_TRIALS + 2)]
         trials = [diverging(number, variant) for number, variant in enumerate(variants) if variant is not None]
         for trial in trials[::turn]:
-            proposer.tell_end(trial)
+            proposer.end_trial(trial)
         told.append(proposer.propose(len(trials)))
     assert told[0] == told[1]
 

@@ -274,7 +274,7 @@ def test_trial_that_a_replayed_rung_ends_is_told_to_the_proposer_as_ended(
     for name, value in (("t0000", 0.9), ("t0001", 0.1)):
         rig.listener(name, result(1, value=value, trial=name))
     ended: list[str] = []
-    monkeypatch.setattr(Proposer, "tell_end", lambda _self, trial: ended.append(trial.name))
+    monkeypatch.setattr(Proposer, "end_trial", lambda _self, trial: ended.append(trial.name))
     monkeypatch.setattr(tuning.tune, "with_parameters", lambda trainable, **_: trainable)
     monkeypatch.setattr(tuning.tune, "Tuner", lambda *_, **options: SimpleNamespace(**options))
     made = tuning.Tuning(spec(), worker=None, recorder=recorder, num_concurrent=1)  # type: ignore[arg-type]

@@ -1,0 +1,28 @@
+"""Random search: each parameter is drawn from its domain alone.
+
+Source: Bergstra and Bengio 2012, "Random Search for Hyper-Parameter Optimization", JMLR 13.
+"""
+
+from typing import ClassVar
+
+import optuna
+
+from orchestrator.search.history import Draw, History
+from orchestrator.study.spec import StudySpec
+
+
+class RandomDraws:
+    """Draws values at random.
+
+    Args:
+        spec: The study.
+    """
+
+    learns: ClassVar[bool] = False
+
+    def __init__(self, spec: StudySpec) -> None:
+        del spec  # Every searcher is made of it.
+
+    def ask(self, history: History, *, seed: int) -> Draw:
+        """Returns random values."""
+        return history.draw(optuna.samplers.RandomSampler(seed=seed))

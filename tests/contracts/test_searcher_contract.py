@@ -1,0 +1,92 @@
+"""The contract of every search algorithm: a new one is green here or not."""
+
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import pytest
+
+from orchestrator.journal.records import TrialStopped
+from orchestrator.journal.trial import Trial
+from orchestrator.runs.paths import trial_name
+from orchestrator.search.proposer import Proposer
+from orchestrator.search.searchers import SEARCHERS
+from orchestrator.study.sections import Search
+from orchestrator.study.spec import StudySpec
+from search_spaces import Variant, space_from_mapping
+from trainables.reports import EpochReport
+
+#: Two families, conditions, steps, choices; 64 variants.
+SPACE = {
+    "family": {"choice": ["sequential", "residual"]},
+    "params": {
+        "num_blocks": {"int": [1, 2], "when": {"family": "sequential"}},
+        "num_stages": {"int": [1, 2], "when": {"family": "residual"}},
+        "filters": {"choice": [4, 8]},
+        "dropout": {"float": [0, 0.3], "step": 0.1},
+        "optimizer": {"choice": ["adam", "sgd"]},
+    },
+}
+NUM_TRIALS = 20
+
+pytestmark = pytest.mark.parametrize("algorithm", SEARCHERS)
+
+
+def spec_of(algorithm: str, **changes: Any) -> StudySpec:
+    study: dict[str, Any] = {"name": "s", "seed": 3, "data": {"source": "digits"}, "search": {"algorithm": algorithm}}
+    return StudySpec.model_validate(study | {"space": space_from_mapping(SPACE)} | changes)
+
+
+def trials_of(spec: StudySpec) -> Iterator[Trial]:
+    """Yields the trials of a study run one after another, every third of them stopped early."""
+    proposer = Proposer(spec)
+    for number in range(NUM_TRIALS):
+        variant = proposer.propose(number)
+        assert variant is not None
+        trial = ended(number, variant)
+        proposer.end_trial(trial)
+        yield trial
+
+
+def ended(number: int, variant: Variant) -> Trial:
+    trial = Trial(name=trial_name(number), number=number, variant=variant, proposed_at=0.0)
+    value = sum(map(ord, variant.variant_id)) % 97 / 97
+    is_last = number % 3 != 0
+    report = EpochReport(
+        epoch=1, metrics={"val_accuracy": value}, train_seconds=1.0, images_per_second=1.0, is_last=is_last
+    )
+    trial.reports.append(report)
+    trial.reported_at.append(1.0)
+    if not is_last:
+        trial.stop = TrialStopped(trial=trial.name, epoch=1, reason="weak", at=2.0)
+    return trial
+
+
+def test_a_study_file_may_name_it(algorithm):
+    assert algorithm in get_args(Search.model_fields["algorithm"].annotation)
+
+
+def test_its_variants_lie_in_the_space_and_none_comes_twice(algorithm):
+    spec = spec_of(algorithm)
+    variants = [trial.variant for trial in trials_of(spec)]
+    assert all(spec.space.validate({"family": item.family, **item.params}) == [] for item in variants)
+    assert len({item.variant_id for item in variants}) == NUM_TRIALS
+
+
+def test_equal_seeds_give_equal_variants(algorithm):
+    first, second = ([trial.variant for trial in trials_of(spec_of(algorithm))] for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 13, NUM_TRIALS - 1])
+def test_a_resumed_search_goes_on_as_the_undisturbed_one(algorithm, count):
+    trials = list(trials_of(spec_of(algorithm)))
+    resumed = Proposer(spec_of(algorithm))
+    resumed.remember(trials[:count])
+    assert resumed.propose(count) == trials[count].variant
+
+
+def test_it_proposes_otherwise_where_nothing_is_known_of_earlier_trials_only_if_it_learns(algorithm):
+    undisturbed = [trial.variant for trial in trials_of(spec_of(algorithm))]
+    proposer = Proposer(spec_of(algorithm))
+    unaware = [proposer.propose(number) for number in range(NUM_TRIALS)]
+    assert (unaware != undisturbed) is SEARCHERS[algorithm](spec_of(algorithm)).learns
