@@ -1,4 +1,4 @@
-"""When parameters are active: what can be wrong with their conditions, and parents before children."""
+"""Checks the conditions under which parameters are active, and orders parents before children."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,7 @@ Condition = Mapping[str, tuple[Value, ...]]
 def condition_problems(
     domains: Mapping[str, Domain | None], conditions: Mapping[str, Condition], *, path: str
 ) -> list[Problem]:
-    """Returns everything that is wrong with the conditions of a space's parameters.
+    """Returns every problem in the conditions of a space's parameters.
 
     Args:
         domains: By parameter name; None where the domain itself is already known to be wrong.

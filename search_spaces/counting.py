@@ -1,4 +1,4 @@
-"""How many distinct variants a space has, without listing them."""
+"""Counts the distinct variants of a space without listing them."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

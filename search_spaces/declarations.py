@@ -1,4 +1,4 @@
-"""One parameter as study files write it: a mapping or a bare value, read into a domain and back."""
+"""Reads one parameter of a study file, a mapping or a bare value, into a domain and writes it back."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ KEYS = (*KINDS, *RANGE_KEYS, "when")
 
 
 def parse_domain(raw: object, *, path: str) -> tuple[Domain | None, list[Problem]]:
-    """Returns the domain that a parameter's entry declares, or what is wrong with the entry.
+    """Returns the domain that a parameter's entry declares, or the problems of the entry.
 
     >>> domain, _ = parse_domain({"float": ["1e-4", 0.1], "log": True}, path="space.params.learning_rate")
     >>> domain
@@ -54,7 +54,7 @@ def parse_domain(raw: object, *, path: str) -> tuple[Domain | None, list[Problem
 def parse_condition(
     raw: object, *, domains: Mapping[str, Domain | None], path: str
 ) -> tuple[dict[str, tuple[Value, ...]], list[Problem]]:
-    """Returns the condition that a `when` entry states, or what is wrong with its form.
+    """Returns the condition that a `when` entry states, or the problems of its form.
 
     A list means any of its items, unless the parent's domain has the list itself as a value.
 
@@ -120,7 +120,7 @@ def _written(condition: Condition, *, domains: Mapping[str, Domain]) -> dict[str
     when: dict[str, object] = {}
     for parent, values in condition.items():
         written = [plain(value) for value in values]
-        # A list that is itself one of the parent's values would be read as that value; a repeat tells them apart.
+        # A list that is itself one of the parent's values would be read as that value; a repeated item prevents that.
         while len(values) > 1 and domains[parent].contains(written):
             written.append(written[0])
         when[parent] = written if len(values) > 1 else written[0]

@@ -1,11 +1,11 @@
-"""The `limits` of a space: the most that a variant may cost before it is refused unbuilt or untrained."""
+"""Reads the `limits` of a space: a variant that costs more is refused before it is built or trained."""
 
 import math
 from collections.abc import Mapping
 
 from search_spaces.problems import Problem, nearest
 
-#: What may be limited, each with its unit.
+#: The costs that may be limited, each with its unit.
 LIMITS: Mapping[str, str] = {
     "parameters": "numbers that a model keeps",
     "multiply_adds": "multiply-adds of one image's prediction",

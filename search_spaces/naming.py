@@ -1,4 +1,4 @@
-"""What parameters and families may be called, and how messages point at them."""
+"""Checks the names of parameters and families, and gives the paths of messages about them."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def name_problems(names: Sequence[object], *, path: str) -> list[Problem]:
-    """Returns what is wrong with the names of a space's parameters, the family not among them."""
+    """Returns every problem in the names of a space's parameters, without the family."""
     problems: list[Problem] = []
     for name in dict.fromkeys(names):
         if name == FAMILY:
@@ -28,7 +28,7 @@ def name_problems(names: Sequence[object], *, path: str) -> list[Problem]:
 
 
 def family_problems(domain: Domain, *, path: str) -> list[Problem]:
-    """Returns what keeps a domain from naming model families."""
+    """Returns the problem if a domain does not name model families."""
     if isinstance(domain, Choice | Fixed) and all(isinstance(name, str) and name for name in domain.values()):
         return []
     message = f"expected the name of a family or a choice of names, got {domain}; write family: sequential"
@@ -36,10 +36,10 @@ def family_problems(domain: Domain, *, path: str) -> list[Problem]:
 
 
 def declaration_path(name: object) -> str:
-    """Returns where a space declares a parameter."""
+    """Returns the path at which a space declares a parameter."""
     return "space.family" if name == FAMILY else f"space.params.{name}"
 
 
 def value_path(name: object) -> str:
-    """Returns where a variant has a parameter's value."""
+    """Returns the path of a parameter's value in a variant."""
     return "variant.family" if name == FAMILY else f"variant.params.{name}"

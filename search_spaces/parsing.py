@@ -1,4 +1,4 @@
-"""The `space` section of a study file, read into a SearchSpace and written back.
+"""Reads the `space` section of a study file into a SearchSpace and writes it back.
 
 The section is the name of a built-in space, a change to one, or a space of its own:
 
@@ -7,8 +7,8 @@ The section is the name of a built-in space, a change to one, or a space of its 
     space: {family: sequential, params: {filters: {choice: [8, 16]}}}
 
 An entry of `params` that changes a built-in parameter replaces its domain; the built-in condition stays unless
-the entry has a `when` of its own. Built-in parameters that can never be active any more are dropped: with
-`optimizer: adam`, so is `momentum`.
+the entry has a `when` of its own. The parser drops built-in parameters that can never be active any more:
+with `optimizer: adam`, it drops `momentum`.
 """
 
 from collections.abc import Mapping
@@ -32,13 +32,13 @@ KEYS = ("base", "family", "params", "limits")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Section:
-    """A space section with its base merged in, not yet read."""
+    """A space section with its base merged in, not yet parsed."""
 
     #: The family's entry; None when missing.
     family: object
     #: Entries by parameter name, all names good.
     params: Mapping[str, object]
-    #: The most that a variant may cost, not yet read.
+    #: The entry of the limits, not yet parsed.
     limits: object
     #: Parameters taken from the base as they are.
     untouched: frozenset[str]
@@ -93,7 +93,7 @@ def space_from_mapping(raw: object) -> SearchSpace:
     ('sequential',)
 
     Raises:
-        SpaceError: If anything is wrong; lists every problem with its path.
+        SpaceError: If the section has a problem; lists every problem with its path.
     """
     space, problems = parse_space(raw)
     if space is None:
@@ -180,7 +180,7 @@ def _family_problems(entry: object, domain: Domain | None, *, path: str) -> list
 def _drop_unreachable(
     domains: dict[str, Domain | None], conditions: dict[str, dict[str, tuple[Value, ...]]], *, names: frozenset[str]
 ) -> None:
-    """Drops those of the named parameters, and those values in their conditions, that can no longer be."""
+    """Drops the named parameters that can no longer be active, and the values in conditions that no parent can have."""
     remaining = [name for name in domains if name in names]
     # As many passes as names: each may make the next unreachable, in whatever order they stand.
     for name in remaining * len(remaining):

@@ -1,4 +1,4 @@
-"""What is wrong with a space: problems with their paths, and the one error that carries them."""
+"""Defines a problem of a space with its path, and the error that lists problems."""
 
 import difflib
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing that is wrong, at one place.
+    """One problem at one place.
 
     >>> print(Problem(path="space.params.filters.int", message="expected two ends, got [8]"))
     space.params.filters.int: expected two ends, got [8]
@@ -32,7 +32,7 @@ def space_error(problems: Iterable[Problem]) -> SpaceError:
 
 
 def nearest(name: object, known: Iterable[str], *, alike: float = 0.6) -> str:
-    """Returns a suggestion to append to a message, or nothing when no known name is close.
+    """Returns a suggestion to append to a message; empty if no known name is close.
 
     >>> nearest("learning_rat", ["learning_rate", "momentum"])
     "; did you mean 'learning_rate'?"

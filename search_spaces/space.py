@@ -60,7 +60,7 @@ class SearchSpace:
 
     Args:
         parameters: The first is `family`. They are kept with parents before children, else in the order given.
-        limits: The most that a variant may cost, by the names in LIMITS; it is for those who build variants to count.
+        limits: The most that a variant may cost, by the names in LIMITS; the code that builds variants checks them.
 
     Raises:
         SpaceError: If names, conditions or the family do not fit together; lists every problem.
@@ -104,7 +104,7 @@ class SearchSpace:
         """Returns the parameter of that name.
 
         Raises:
-            SpaceError: If there is none.
+            SpaceError: If no parameter has that name.
         """
         if name not in self._by_name:
             known = ", ".join(self.names)
@@ -114,7 +114,7 @@ class SearchSpace:
     def is_active(self, name: str, values: Mapping[str, object]) -> bool:
         """Returns whether a parameter is active under its parents' values.
 
-        Choosing values in the order of `parameters`, this can be asked before each choice. A parent without
+        A caller that chooses values in the order of `parameters` can call this before each choice. A parent without
         a value, or with one outside its domain, makes its children inactive.
         """
         return self._is_reached(self.parameter(name), self.active(values))
@@ -128,9 +128,9 @@ class SearchSpace:
         return chosen
 
     def validate(self, values: Mapping[str, object]) -> list[Problem]:
-        """Returns everything that keeps the values from being a variant of this space.
+        """Returns every problem that keeps the values from being a variant of this space.
 
-        Wrong are: an active parameter without a value, a value outside its domain, an unknown name. Values of
+        Problems are an active parameter without a value, a value outside its domain, and an unknown name. Values of
         inactive parameters are ignored.
         """
         problems = [

@@ -1,4 +1,4 @@
-"""A variant: what to train, and the id that follows from its content alone."""
+"""Defines a variant, and the id that follows from its content alone."""
 
 import hashlib
 import json
@@ -127,7 +127,7 @@ def _shape_problems(family: object, *, seed: object) -> list[Problem]:
 
 
 def _canonical_params(params: object) -> tuple[dict[str, Value], list[Problem]]:
-    """Returns parameters in canonical form, and what is wrong with them."""
+    """Returns parameters in canonical form, and their problems."""
     if not isinstance(params, Mapping):
         message = f"expected a mapping of names to values, got {params!r}"
         return {}, [Problem(path="variant.params", message=message)]

@@ -36,7 +36,7 @@ class MicroBatchError(TrainingError):
 
 
 class UserCodeError(TrainingError):
-    """A user's own code that failed; the message's first line is complete, the user's lines may follow."""
+    """A user's own code that failed; the first line of the message is complete, the user's lines may follow."""
 
 
 class CheckpointError(TrainingError):
@@ -51,8 +51,8 @@ class RemoteError(TrainingError):
     """Remote storage that does not answer or refuses.
 
     Args:
-        message: Where, and what it says.
-        is_lasting: Whether another try would end the same.
+        message: The place in remote storage, and the answer.
+        is_lasting: Whether another try would fail too.
     """
 
     def __init__(self, message: str, *, is_lasting: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""The best epoch of a trial, and when a trial ends by itself because no better one comes."""
+"""Finds the best epoch of a trial, and ends a trial after too many epochs without a better one."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ def best_epoch(history: Sequence[EpochReport], *, metric: str, mode: str) -> int
 def replayed(
     history: Sequence[EpochReport], *, max_epochs: int, metric: str, mode: str, patience: int
 ) -> list[EpochReport]:
-    """Returns a checkpoint's reports with `is_last` and `reason` as they follow from the study's present settings.
+    """Returns a checkpoint's reports with `is_last` and `reason` computed from the study's present settings.
 
     >>> report = EpochReport(epoch=1, metrics={"loss": 1}, train_seconds=1, images_per_second=1, is_last=True)
     >>> [replayed([report], max_epochs=epochs, metric="loss", mode="min", patience=0)[0].is_last for epochs in (1, 2)]
@@ -36,7 +36,7 @@ def replayed(
 def with_patience(
     report: EpochReport, history: Sequence[EpochReport], *, metric: str, mode: str, patience: int
 ) -> EpochReport:
-    """Returns the report that follows a history, as the last one where patience ends with it."""
+    """Returns the report after a history, marked as the last one if patience ends the trial."""
     if report.is_last:
         return report
     reason = reason_to_end([*history, report], metric=metric, mode=mode, patience=patience)

@@ -20,7 +20,7 @@ class FailureKind(StrEnum):
 
 
 class NoteKind(StrEnum):
-    """What a note about a trial is about."""
+    """The subject of a note about a trial."""
 
     CHECKPOINT_INVALID = "checkpoint_invalid"
     CHECKPOINT_HERE_ONLY = "checkpoint_here_only"
@@ -34,8 +34,8 @@ class Note:
     """A remark for readers of a trial's numbers; the trial continues.
 
     Args:
-        kind: For machines.
-        text: For people, one line.
+        kind: The subject, for programs.
+        text: One line for the user.
     """
 
     kind: NoteKind
@@ -52,10 +52,10 @@ class EpochReport:
         train_seconds: Seconds spent in training steps of this epoch.
         images_per_second: Training images seen a second in those steps.
         overhead_seconds: Seconds since the last report that were not training, by kind:
-            import, data, build, trace, validate, checkpoint, and what `worker_clock` adds.
+            import, data, build, trace, validate, checkpoint, and the kinds that `worker_clock` adds.
         is_last: Whether the trial ends by itself with this report.
-        reason: Why it does so before the study's last epoch, in words; else empty.
-        cost: What the variant costs, in a trial's first report only: parameters, multiply_adds, memory_mb, latency_ms.
+        reason: Why the trial ends before the study's last epoch, in words; else empty.
+        cost: The variant's cost, in a trial's first report only: parameters, multiply_adds, memory_mb, latency_ms.
     """
 
     epoch: int
@@ -95,9 +95,9 @@ class Failure:
     """Why a trial ended without a usable result.
 
     Args:
-        kind: For machines.
-        reason: For people, one line.
-        details: The traceback, or an empty string where it would say nothing.
+        kind: The kind of failure, for programs.
+        reason: One line for the user.
+        details: The traceback; empty if it would add nothing.
     """
 
     kind: FailureKind

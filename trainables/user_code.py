@@ -1,4 +1,4 @@
-"""A user's own code beside the study file: found, hashed, imported, and quoted where it fails; no TensorFlow."""
+"""Finds, hashes and imports a user's code beside the study file, and quotes it in errors; no TensorFlow."""
 
 import ast
 import hashlib
@@ -14,11 +14,11 @@ from typing import Any
 
 from trainables.errors import UserCodeError
 
-#: Packages that are not the user's, should a study file lie beside them.
+#: Packages that are not the user's, even if a study file lies beside them.
 OUR_PACKAGES = ("search_spaces", "trainables", "orchestrator")
 _LIBRARIES = ("site-packages", "dist-packages")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-#: What Keras says before and after the message of an error in a layer.
+#: Keras's texts before and after the message of an error in a layer.
 _WRAPPING = ("Exception encountered when calling", "Could not automatically infer", "in user code:")
 _AFTERWARDS = "Arguments received by"
 #: Folders that modules were imported from in this process.
@@ -26,7 +26,7 @@ _FOLDERS: set[Path] = set()
 
 
 def split_reference(reference: str) -> tuple[str, str] | None:
-    """Returns the module and the function of `module:function`, or None where it is no such text.
+    """Returns the module and the function of `module:function`, or None for any other text.
 
     >>> split_reference("nets.small:build"), split_reference("build")
     (('nets.small', 'build'), None)
@@ -38,7 +38,7 @@ def split_reference(reference: str) -> tuple[str, str] | None:
 
 @contextmanager
 def importable(folder: Path) -> Iterator[None]:
-    """Lets modules of a folder be imported for a while, before all others of their names."""
+    """Makes modules of a folder importable inside a `with` block, before all others of their names."""
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
     try:
@@ -52,7 +52,7 @@ def load_function(reference: str, *, folder: Path) -> tuple[ModuleType, Callable
     """Returns the module and the function that `module:function` names; call it while its folder is importable.
 
     Args:
-        folder: An absolute path. Whatever the module raises is passed on.
+        folder: An absolute path. Errors of the module's own code reach the caller.
 
     Raises:
         UserCodeError: If the module has no such function.
@@ -69,7 +69,7 @@ def load_function(reference: str, *, folder: Path) -> tuple[ModuleType, Callable
 
 
 def user_error(exc: BaseException, *, folder: Path) -> str:
-    """Returns an error of the user's code in words and with its own lines; empty where none of them took part.
+    """Returns an error of the user's code in words and with the user's lines; empty if the error passed through none.
 
     The first line names file, line and error; a traceback of the user's lines follows, the last call last.
     """
@@ -119,7 +119,7 @@ def _frames(exc: BaseException) -> list[traceback.FrameSummary]:
     converted = getattr(exc, "ag_error_metadata", None)
     if converted is None:
         return list(traceback.extract_tb(exc.__traceback__))
-    # TensorFlow rewrites functions that it traces, and keeps where their lines came from here, innermost first.
+    # TensorFlow rewrites functions that it traces, and keeps the original lines in `translated_stack`, innermost first.
     return [
         traceback.FrameSummary(frame.filename, frame.lineno, frame.function_name, line=frame.code)
         for frame in reversed(converted.translated_stack)
@@ -127,7 +127,7 @@ def _frames(exc: BaseException) -> list[traceback.FrameSummary]:
 
 
 def _forget_other_folders(folder: Path) -> None:
-    """Forgets modules that were imported from another study's folder: theirs may have the same names."""
+    """Removes modules of another study's folder from `sys.modules`: this study's may have the same names."""
     for other in _FOLDERS - {folder}:
         modules: Mapping[str, Any] = dict(sys.modules)
         for name, module in modules.items():
@@ -142,14 +142,14 @@ _DIGITS = 12
 
 
 def module_file(module: str, *, folder: Path) -> Path | None:
-    """Returns the file of a module such as `nets` or `nets.small` in a folder; None if there is none."""
+    """Returns the file of a module such as `nets.small` in a folder; None if the folder has no such module."""
     path = folder.joinpath(*module.split("."))
     candidates = (path.with_name(f"{path.name}.py"), path / "__init__.py")
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
 def source_of(modules: Iterable[str], *, folder: Path) -> str:
-    """Returns what tells the code of modules in a folder from any other code: `nets=2f1c...`, joined by commas.
+    """Returns a hash of the code of each module in a folder: `nets=2f1c...`, joined by commas.
 
     A module's code is its own file, or all files of the package that it is in, and that of modules beside it which it
     imports, and so on. Never bare digits: a text such as 12e45 would be read as a number.

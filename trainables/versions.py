@@ -1,4 +1,4 @@
-"""The versions of the packages that decide a study's numbers."""
+"""Lists the versions of the packages that a study's numbers depend on."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -7,7 +7,7 @@ PACKAGES = ("convfleet", "tensorflow", "keras", "ray", "optuna", "numpy", "pyarr
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of Python and of the packages whose numbers matter, without importing them."""
+    """Returns the versions of Python and of the packages in PACKAGES, without importing them."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

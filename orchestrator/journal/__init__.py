@@ -1,1 +1,1 @@
-"""The study's only memory: its records, their checks and their fold."""
+"""Holds the study's state as a file of records, with their checks and their fold."""

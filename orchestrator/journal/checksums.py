@@ -1,11 +1,11 @@
-"""Lines that carry a checksum of themselves and of all lines before: damage is found, and where it begins.
+"""Writes and checks lines that carry a checksum of themselves and of all lines before.
 
 A line is one JSON object whose last key is `crc`, so that any JSON tool reads it:
 
     {"type":"study_finished","at":1.0,"crc":"5a3f09c1"}
 
-The checksum is CRC-32 over the line up to there, continued from the line before: a changed byte is found, and so is a
-line that was taken out, put in, or moved. It guards against disks and slips, not against somebody who means harm.
+The checksum is CRC-32 over the line before the key `crc`, continued from the line before. It finds a changed byte, and
+a line that was removed, inserted or moved. It protects against disk errors and mistakes, not against an attacker.
 """
 
 import os
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from orchestrator.errors import JournalError
 
-#: No record is nearly as long; whatever is longer was written by something else, and is not read into memory.
+#: No record is nearly as long: another program wrote a longer line, so a reader does not load it into memory.
 LONGEST_LINE_BYTES = 16_000_000
 _ENDING = re.compile(rb',"crc":"([0-9a-f]{8})"\}\Z')
 _ENDING_BYTES = len(b',"crc":"5a3f09c1"}')
@@ -40,7 +40,7 @@ def with_checksum(content: bytes, *, before: int) -> tuple[bytes, int]:
 
 
 def checksum_of(line: bytes) -> int | None:
-    """Returns the checksum that a line carries, right or wrong; None if it has none."""
+    """Returns the checksum that a line carries, right or wrong; None for a line without one."""
     found = _ending(line)
     return int(found[1], 16) if found else None
 
@@ -56,14 +56,14 @@ def _ending(line: bytes) -> re.Match[bytes] | None:
 
 
 def whole_lines(path: Path) -> Iterator[bytes]:
-    """Yields the lines that end in a line break, without it; what follows the last break is nothing, or torn.
+    """Yields the lines that end in a line break, without it; a torn last line is left out.
 
     Raises:
         OSError: If the file cannot be read.
         JournalError: If it is no file of lines.
     """
     if path.exists() and not path.is_file():
-        # Opening a pipe would wait for whoever writes into it.
+        # Opening a pipe would wait for a writer.
         raise JournalError(f"{path}: is not a file; put the journal back in its place")
     with path.open("rb") as file:
         while (line := file.readline(LONGEST_LINE_BYTES)).endswith(b"\n"):

@@ -1,7 +1,7 @@
-"""The journal: one JSON record a line, only ever appended to, each line with a checksum of all that stands up to it.
+"""Appends to and reads the journal: one JSON record a line, each with a checksum of all lines up to it.
 
-A record is with the operating system when `append` returns, so a driver that dies loses nothing it acted on. The last
-line of a file may be torn; readers ignore it, and the next writer cuts it off.
+The operating system has a record when `append` returns, so a driver that dies loses no record it acted on. The last
+line of a file may be torn; readers ignore it, and the next writer removes it.
 """
 
 import errno
@@ -16,7 +16,7 @@ from orchestrator.errors import JournalError, StudyPausedError
 from orchestrator.journal.checksums import checksum_of, end_of_lines, is_right, whole_lines, with_checksum
 from orchestrator.journal.records import JOURNAL_SCHEMA, Record, StudyOpened, record_from_json, record_to_json
 
-#: What to do about a damaged journal, wherever that is found out.
+#: The advice of every message about a damaged journal.
 NEXT_STEP = (
     "the journal was changed by something else, or its disk loses data; restore it from a backup, or let `convfleet "
     "repair {run}` keep what is whole, which goes on from the checkpoints"
@@ -27,8 +27,8 @@ class Journal:
     """An open journal; use it as a context manager.
 
     Args:
-        path: The file; made if missing, continued otherwise.
-        check: Raises where this process may write no more; asked before every record.
+        path: The file; the constructor creates a missing one and continues an existing one.
+        check: Raises if this process may no longer write; called before every record.
 
     Raises:
         JournalError: If it is a link, or ends in something that is no record.
@@ -43,7 +43,7 @@ class Journal:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
         try:
             self._length, last = end_of_lines(self._file)
-            # What follows the last line break is torn: a driver died, or a disk was full, while it was written.
+            # A text after the last line break is torn: a driver died, or a disk was full, during the write.
             os.ftruncate(self._file, self._length)
         except BaseException as exc:
             os.close(self._file)
@@ -61,11 +61,11 @@ class Journal:
         self.close()
 
     def append(self, record: Record) -> None:
-        """Writes one record, through to the operating system.
+        """Writes one record to the operating system.
 
         Raises:
-            StudyPausedError: As `check`.
-            OSError: If it cannot be written.
+            StudyPausedError: If another driver has taken over.
+            OSError: If the record cannot be written.
         """
         self.check()
         text = json.dumps(record_to_json(record), separators=(",", ":"), allow_nan=False)
@@ -76,14 +76,14 @@ class Journal:
             if written != len(data):
                 raise OSError(errno.ENOSPC, f"wrote {written} of {len(data)} bytes")
         except OSError as exc:
-            # A full disk may take half a line: the journal must end with a whole one before anything else is written.
+            # A full disk may take half a line: the journal must end with a whole line before the next write.
             os.ftruncate(self._file, start)
             raise OSError(exc.errno, exc.strerror or str(exc), str(self.path)) from exc
         self._length += len(data)
         self._checksum = checksum
 
     def check(self) -> None:
-        """Makes sure that this process may write, and that nobody else wrote: what it knows would be outdated.
+        """Checks that this process may write and that no other program wrote, which would make its state outdated.
 
         Raises:
             StudyPausedError: If another driver has taken over.
@@ -105,10 +105,10 @@ class Journal:
 
 
 def read_journal(path: Path) -> Iterator[Record]:
-    """Yields all whole records, oldest first, passing over a torn last line.
+    """Yields all whole records, oldest first, without a torn last line.
 
     Raises:
-        JournalError: If a line before the last one is not a record, or is not as it was written.
+        JournalError: If a line before the last one is not a record, or has a wrong checksum.
     """
     number, before = 0, 0
     lines = whole_lines(path)
@@ -134,7 +134,7 @@ def read_journal(path: Path) -> Iterator[Record]:
 
 
 def next_step(path: Path) -> str:
-    """Returns what to do about a journal that is damaged."""
+    """Returns the advice for a damaged journal, with its run folder."""
     return NEXT_STEP.format(run=path.parent)
 
 
@@ -142,7 +142,7 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number that a journal holds")
 
 
-#: One for all lines: `json.loads` would make one for each.
+#: One decoder for all lines: `json.loads` would make a decoder for each.
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 

@@ -1,4 +1,4 @@
-"""A run's state, read from its journal."""
+"""Reads a run's state from its journal."""
 
 from orchestrator.errors import JournalError, RunFolderError
 from orchestrator.journal.file import read_journal
@@ -11,7 +11,7 @@ def load_state(folder: RunFolder) -> StudyState:
 
     Raises:
         JournalError: If the journal is damaged.
-        RunFolderError: If nothing is in it yet.
+        RunFolderError: If the journal has no record yet.
     """
     state = read_state(folder)
     if state.opened is None:
@@ -23,10 +23,10 @@ def load_state(folder: RunFolder) -> StudyState:
 
 
 def read_state(folder: RunFolder) -> StudyState:
-    """Returns the state that a run's journal tells of; an empty one tells of nothing.
+    """Returns the state of a run's journal; an empty journal gives an empty state.
 
     Raises:
-        JournalError: If it is damaged, with its path.
+        JournalError: If the journal is damaged; the message has its path.
     """
     try:
         return fold(read_journal(folder.journal))

@@ -1,6 +1,6 @@
-"""Whether a record can be a fact at all: types, ranges and names, whoever wrote the journal that it was read from.
+"""Checks the types, ranges and names in a record, whichever program wrote the journal.
 
-Names in records become paths, so a trial is called as its number says, and an export lies among the run's exports.
+Names in records become paths, so a trial's name must follow from its number, and an export must lie in `exports/`.
 """
 
 import math
@@ -22,17 +22,17 @@ from orchestrator.journal.records import (
 )
 from orchestrator.runs.paths import trial_name
 
-#: The end of the year 9999 in seconds since 1970: no calendar here goes further.
+#: The end of the year 9999 in seconds since 1970: the largest year of Python's datetime.
 _LATEST = 253_402_300_799.0
-#: What a column of the tables holds.
+#: The largest whole number that a column of the tables holds.
 _LARGEST = 2**63 - 1
 _MAX_TRIALS = 1_000_000
-#: One folder below the run's exports: neither hidden nor elsewhere.
+#: One visible folder directly below the run's exports.
 _EXPORT = re.compile(r"exports/[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def check_record(record: Record) -> None:
-    """Raises JournalError if a record cannot be true, whatever came before it."""
+    """Raises JournalError if a record cannot be true after any other records."""
     for name, kind, check in _FIELDS[type(record)]:
         value = getattr(record, name)
         if not check(value):
@@ -102,7 +102,7 @@ def _is_number(value: object) -> bool:
 
 
 def _are_numbers(value: object) -> bool:
-    # Asked for every number of a journal: in the order of what is most likely there.
+    # Called for every number of a journal: the most likely type is tested first.
     return isinstance(value, Mapping) and all(
         isinstance(key, str) and ((type(number) is float and math.isfinite(number)) or _is_number(number))
         for key, number in value.items()
@@ -110,7 +110,7 @@ def _are_numbers(value: object) -> bool:
 
 
 def _is_plain(value: object) -> bool:
-    """Returns whether a value is made of what a table's column holds."""
+    """Returns whether a table's column can hold all parts of a value."""
     if type(value) in _PLAIN or _is_number(value):
         return True
     if isinstance(value, Mapping):
@@ -128,7 +128,7 @@ def _shown(value: object) -> str:
 
 
 _LONGEST_SHOWN = 80
-# Made once: asked for every value of a journal, where a union of types would be made anew each time.
+# Made once: used for every value of a journal, where Python would make a union of types at each call.
 _PLAIN = frozenset((str, bool, type(None)))
 _LISTS = (list, tuple)
 _CHECKS: Mapping[Any, Callable[[object], bool]] = {

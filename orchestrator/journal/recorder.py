@@ -1,4 +1,4 @@
-"""The recorder: the one writer of a study's journal, and the state that follows from it."""
+"""Writes a study's journal, as its only writer, and keeps the state that follows from it."""
 
 import logging
 import threading
@@ -18,9 +18,9 @@ from trainables.reports import FailureKind
 
 logger = logging.getLogger(__name__)
 
-#: Failures of the machine or the data, which would end every other trial, too.
+#: Failures of the machine or the data, which would end every other trial too.
 _NOT_THE_VARIANTS = frozenset({FailureKind.STORAGE_ERROR, FailureKind.DATA_ERROR})
-#: A study whose first trials all fail with the same error of code is broken.
+#: A study ends if so many first trials all fail with the same error of code.
 NUM_ALIKE = 3
 
 
@@ -29,10 +29,10 @@ class Recorder:
 
     Args:
         journal: Open for appending.
-        state: The fold of what is in it already.
-        folder: For tracebacks of failures.
-        clock: Seconds since 1970.
-        retries: How often a trial goes on after its worker died.
+        state: The fold of the records that the journal has already.
+        folder: The run folder, which receives the tracebacks of failures.
+        clock: Returns seconds since 1970.
+        retries: How often a trial continues after its worker died.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class Recorder:
         self._journal = journal
         self._folder = folder
         self._clock = clock
-        #: Held while a record is written and folded in; readers of `state` on other threads take it, too.
+        #: Held while a record is written and applied; readers of `state` on other threads hold it too.
         self.lock = threading.Lock()
         #: Set to make Ray Tune's loop end at its next step; nothing is recorded from then on.
         self.pause_requested = threading.Event()
-        #: How often a trial goes on after its worker died; a study that is extended may change it.
+        #: How often a trial continues after its worker died; an extension of the study may change it.
         self.retries = retries
 
     def now(self) -> float:
@@ -65,18 +65,18 @@ class Recorder:
         Raises:
             StudyPausedError: If another driver has taken over.
         """
-        # Between a line's bytes and its length there is a moment in which the journal looks like somebody else's.
+        # Without the lock, a line that is written but not yet counted would look like another program's.
         with self.lock:
             self._journal.check()
 
     def append(self, record: Record) -> None:
-        """Writes a record, then folds it into the state."""
+        """Writes a record, then applies it to the state."""
         with self.lock:
             self._journal.append(record)
             self.state.apply(record)
 
     def trial(self, name: str) -> Trial:
-        """Returns a trial as the journal knows it."""
+        """Returns a trial as the journal has it."""
         return self.state.trials[name]
 
     def stop_trial(self, name: str, *, epoch: int, reason: str) -> None:
@@ -99,15 +99,15 @@ class Recorder:
             name: The trial.
             kind: What kind of failure ends it.
             reason: The failure in one line.
-            details: The traceback; it goes into a file of its own.
+            details: The traceback, which the recorder writes to a separate file.
             worker: The worker that failed; None: the trial's last worker.
 
         Raises:
-            StudyFailedError: If the failure would end every other trial, too.
+            StudyFailedError: If the failure would end every other trial too.
         """
         reason, details = encodable(reason), encodable(details)
         if kind in _NOT_THE_VARIANTS:
-            # The trial is not to blame and stays unfinished, so that the study can go on once this is mended.
+            # The variant is not the cause: the trial stays unfinished, so that the study can continue after the repair.
             raise StudyFailedError(f"{reason}; mend that, then `convfleet resume {self._folder.quoted}`")
         if details:
             self._write_details(name, details)
@@ -119,7 +119,7 @@ class Recorder:
         try:
             write_whole(self._folder.failure(name), details)
         except OSError as exc:
-            # The reason goes into the journal all the same; the traceback is only more of it.
+            # The journal still receives the reason; only the traceback is lost.
             logger.warning('trial=%s traceback not written reason="%s"', name, exc)
 
     def _stop_if_all_fail_alike(self) -> None:
@@ -132,7 +132,7 @@ class Recorder:
         if len(reasons) != 1 or len(failures) != NUM_ALIKE:
             return
         if all(failure.kind == FailureKind.CODE_ERROR for failure in failures):
-            # Other code of the user's makes another study, so this run could not go on with it.
+            # Changed user code makes another study, which this run cannot continue.
             is_users = "source" in ended[0].variant.params
             next_step = "run the study anew" if is_users else f"`convfleet resume {self._folder.quoted}`"
             raise StudyFailedError(

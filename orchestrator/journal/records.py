@@ -1,4 +1,4 @@
-"""The kinds of record that a journal holds: facts, each told once."""
+"""Defines the kinds of record that a journal holds; each record is one fact."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -41,12 +41,12 @@ class SessionStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyExtended:
-    """The study is another one from now on, of which everything so far is a part.
+    """The study is larger from now on; all records before stay part of it.
 
     Args:
-        study_id: Of the study as it is now; likewise max_epochs and num_trials.
+        study_id: The id of the extended study; likewise max_epochs and num_trials.
         change: What changed, in words.
-        study: The expanded study file as it is now, which is written after this record.
+        study: The expanded study file after the extension; the driver writes the file after this record.
         replaces: The sha256 of the study file before.
     """
 
@@ -71,14 +71,14 @@ class TrialProposed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialReused:
-    """A trial that completed in another run is taken over from there, whole.
+    """A trial that completed in another run is copied from that run with all its reports.
 
     Args:
         source: The other run's folder.
-        source_trial: Its name there.
+        source_trial: The trial's name in the other run.
         reports: EpochReports as JSON, one an epoch.
-        reported_at: When each came, there.
-        started_at: When workers took it up, there.
+        reported_at: When the other run recorded each report.
+        started_at: When workers of the other run started the trial.
     """
 
     trial: str
@@ -95,7 +95,7 @@ class TrialReused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialStarted:
-    """A worker took up a trial, for the first time or again."""
+    """A worker started a trial, for the first time or again."""
 
     trial: str
     at: float
@@ -134,7 +134,7 @@ class TrialFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerLost:
-    """A worker died, or was ended for its silence (`timed_out`); its trial goes on from the last checkpoint."""
+    """A worker died, or the driver ended it as silent (`timed_out`); its trial continues from the last checkpoint."""
 
     trial: str
     reason: str
@@ -144,7 +144,7 @@ class WorkerLost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialNoted:
-    """Something about a trial that its reader should know, such as a checkpoint that was passed over."""
+    """A note about a trial for its readers, such as on a checkpoint that a worker skipped."""
 
     trial: str
     kind: str
@@ -229,7 +229,7 @@ def record_from_json(mapping: object) -> Record:
     """Returns the record that `record_to_json` described.
 
     Raises:
-        JournalError: If it is none.
+        JournalError: If the mapping describes no record.
     """
     name = mapping.get("type") if isinstance(mapping, dict) else mapping
     if not isinstance(mapping, dict) or not isinstance(name, str) or name not in _KINDS:

@@ -1,4 +1,4 @@
-"""Makes a damaged journal usable again: what is whole up to the damage stays, a copy of the rest is set aside."""
+"""Makes a damaged journal usable again: keeps the records before the damage, and a copy of the whole file."""
 
 import json
 import os
@@ -22,15 +22,15 @@ from trainables.files.whole import write_whole
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
-    """What was done to a journal.
+    """The result of the repair of a journal.
 
     Args:
-        folder: Whose.
-        damage: What was wrong and where; empty for a journal that is whole.
+        folder: The run folder.
+        damage: What is wrong and where; empty for a whole journal.
         num_kept: Records before the damage, all kept.
-        num_cut: Lines from the damage on.
-        reports_cut: Reports among those that can still be read, by trial.
-        copy: The journal as it was; None for one that is whole.
+        num_cut: Lines from the damage on, all removed.
+        reports_cut: By trial: readable reports among the removed lines.
+        copy: The file with the journal before the repair; None for a whole journal.
     """
 
     folder: RunFolder
@@ -41,7 +41,7 @@ class Repair:
     copy: Path | None = None
 
     def lines(self) -> list[str]:
-        """Returns what was done and what to do next, for people."""
+        """Returns lines for the user: what the repair did, and the next command."""
         if self.copy is None:
             return [f"{self.folder.journal}: whole, {self.num_kept} records; nothing was changed"]
         names = ", ".join(f"{count} of {name}" for name, count in self.reports_cut.most_common(_SHOWN))
@@ -57,11 +57,11 @@ class Repair:
 
 
 def repair_run(root: Path) -> Repair:
-    """Cuts a run's journal at the first damaged line, after making a copy of it, and tells what that costs.
+    """Copies a run's journal, cuts it at the first damaged line, and returns what was removed.
 
     Raises:
-        RunFolderError: If there is no such run, or a driver is at work on it.
-        JournalError: If it was written by another version: nothing is damaged then.
+        RunFolderError: If `root` is no run folder, or a driver is at work on it.
+        JournalError: If another version wrote the journal, which is no damage.
     """
     folder = open_run_folder(root)
     with driver_lock(folder):
@@ -80,7 +80,7 @@ def repair_run(root: Path) -> Repair:
 
 
 def _whole_records(journal: Path) -> tuple[int, str]:
-    """Returns how many records can be true, and what ends them; an empty text if nothing does."""
+    """Returns how many records can be true, and the damage after them; an empty text if the journal is whole."""
     state, records = StudyState(), read_journal(journal)
     try:
         for record in records:
@@ -92,7 +92,7 @@ def _whole_records(journal: Path) -> tuple[int, str]:
 
 
 def _lines(journal: Path) -> Iterator[bytes]:
-    """Yields the lines that can be read, whatever follows them."""
+    """Yields the lines before the first that cannot be read."""
     try:
         yield from whole_lines(journal)
     except JournalError:
@@ -100,7 +100,7 @@ def _lines(journal: Path) -> Iterator[bytes]:
 
 
 def _demand_own_version(journal: Path, *, num_kept: int, damage: str) -> None:
-    """Raises JournalError if the line that cannot be read is whole, but of a version that says other things."""
+    """Raises JournalError if the unreadable line is whole and another version wrote it."""
     lines = list(islice(_lines(journal), max(0, num_kept - 1), num_kept + 1))
     if not lines or len(lines) <= min(1, num_kept):
         return
@@ -127,14 +127,14 @@ def _is_known(content: object) -> bool:
 
 
 def _set_aside(folder: RunFolder) -> Path:
-    """Keeps the journal under another name as well, and returns that."""
+    """Keeps the journal under a second name and returns that path."""
     if folder.journal.is_symlink():
         raise JournalError(f"{folder.journal}: is a link; put the journal itself in its place")
     number = 1
     while (copy := folder.root / f"journal-damaged-{number}.jsonl").exists() or copy.is_symlink():
         number += 1
     try:
-        # A second name for the same bytes takes no room, and the journal itself is replaced, not changed.
+        # A hard link takes no space, and the repair replaces the journal's file instead of changing its bytes.
         os.link(folder.journal, copy)
     except OSError:
         shutil.copyfile(folder.journal, copy)
@@ -143,7 +143,7 @@ def _set_aside(folder: RunFolder) -> Path:
 
 
 def _reporting_trial(line: bytes) -> str:
-    """Returns the trial whose report a line holds, as far as that can still be read; else an empty text."""
+    """Returns the trial whose report a line holds, if it can still be read; else an empty text."""
     try:
         content = json.loads(line)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""A whole study as the fold of its journal's records."""
+"""Folds the records of a journal into the state of the study."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -26,21 +26,21 @@ from trainables.reports import EpochReport
 
 @dataclass(slots=True, kw_only=True)
 class StudyState:
-    """The whole study, as the journal tells it.
+    """The whole study, as the journal has it.
 
     Attributes:
-        num_records: How many records were folded in.
+        num_records: How many records were applied.
         trials: By name, in the order they were proposed.
-        extensions: How the study grew, in order; `header` tells what it is now.
-        report_order: (trial, epoch) of every report, in the order they came.
+        extensions: The extensions of the study, in order; `header` has its present settings.
+        report_order: (trial, epoch) of every report, in the order of the journal.
         open_trials: The trials that have not ended, by name, in the order they were proposed.
-        changes: Names of trials, one for every record that changed one: whoever remembers how long this was finds what
-            has changed since without a walk through all trials.
-        num_ended_before: How many trials had ended when the session began, or were taken over from another run since.
+        changes: Names of trials, one for every record that changed one: a reader that keeps an earlier length of this
+            list finds the trials changed since without reading all of them.
+        num_ended_before: How many trials had ended when the session began, or were copied from another run since.
         is_extended: Whether no session has begun since the last extension.
         is_active: Whether the last session ended neither paused nor finished (its driver may still have died).
-        longest_report_seconds: What the slowest report so far took, since its trial began, went on or reported; None
-            before the first.
+        longest_report_seconds: The time of the slowest report, since its trial began, continued or reported; None
+            before the first report.
     """
 
     opened: StudyOpened | None = None
@@ -61,7 +61,7 @@ class StudyState:
 
     @property
     def header(self) -> StudyOpened:
-        """The study's first record, with what became of it since.
+        """The study's first record, with the values of later extensions.
 
         Raises:
             JournalError: If the journal is empty.
@@ -77,19 +77,19 @@ class StudyState:
 
     @property
     def unfinished(self) -> list[Trial]:
-        """The trials that can still go on, in the order they were proposed."""
+        """The trials that have not ended, in the order they were proposed."""
         return list(self.open_trials.values())
 
     @property
     def num_ended(self) -> int:
-        """How many trials nothing more will come of."""
+        """How many trials have ended."""
         return len(self.trials) - len(self.open_trials)
 
     def apply(self, record: Record) -> None:
-        """Folds one record in.
+        """Applies one record.
 
         Raises:
-            JournalError: If it contradicts the records before it.
+            JournalError: If the record contradicts the records before it.
         """
         check_record(record)
         if isinstance(record, StudyOpened) == (self.opened is not None):
@@ -157,7 +157,7 @@ class StudyState:
         self._take_trials_from_workers()
         for trial in self.trials.values():
             _let_go_on(trial, header=self.header)
-        self.open_trials.clear()  # what goes on takes its old place again
+        self.open_trials.clear()  # the loop below adds the unfinished ones in their old order
         for trial in self.trials.values():
             self._changed(trial)
 
@@ -197,16 +197,16 @@ class StudyState:
             self.open_trials.pop(trial.name, None)
         else:
             self.open_trials[trial.name] = trial
-        # Last: who reads on another thread finds all of the change behind its note.
+        # Last: a reader on another thread that sees the name here also sees the whole change.
         self.changes.append(trial.name)
 
 
 def _let_go_on(trial: Trial, *, header: StudyOpened) -> None:
-    """Makes a trial unfinished that ended only because it had come to what was the study's last epoch before."""
+    """Makes a trial unfinished that ended only because it reached the study's last epoch before the extension."""
     if not trial.reports or not trial.reports[-1].is_last or trial.reports[-1].reason:
         return
     if trial.epoch < header.max_epochs:
-        # Its last epoch was not asked for its patience, as it was the last one anyway.
+        # The trial's patience was not checked after its last epoch, as the trial ended anyway.
         given = trial.variant.params.get("patience")
         patience = given if isinstance(given, int) else 0
         reason = reason_to_end(trial.reports, metric=header.metric, mode=header.mode, patience=patience)
@@ -214,10 +214,10 @@ def _let_go_on(trial: Trial, *, header: StudyOpened) -> None:
 
 
 def fold(records: Iterable[Record]) -> StudyState:
-    """Returns the state of the study that the records tell of.
+    """Returns the state of the study that follows from the records.
 
     Raises:
-        JournalError: Naming the record that contradicts those before it or makes no sense.
+        JournalError: If a record contradicts those before it or cannot be true; the message has its number.
     """
     state = StudyState()
     for number, record in enumerate(records, start=1):

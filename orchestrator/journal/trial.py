@@ -1,4 +1,4 @@
-"""Trials and the study as a fold of journal records: states are computed from facts, never set."""
+"""Folds journal records into trials; a trial's state is computed from its records, never set."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,9 +13,9 @@ TrialRecord = TrialStarted | EpochReported | TrialStopped | TrialFailed | Worker
 
 
 class TrialState(StrEnum):
-    """Where a trial stands."""
+    """The state of a trial."""
 
-    WAITING = "waiting"  # proposed, no worker has taken it up
+    WAITING = "waiting"  # proposed, no worker has started it
     RUNNING = "running"  # with a worker
     PAUSED = "paused"  # not ended, and no driver is at work
     COMPLETED = "completed"  # trained to its last epoch, or to the one at which its patience ended
@@ -30,12 +30,12 @@ class Trial:
 
     Attributes:
         reports: One an epoch, epochs ascending, each once.
-        started_at: When each worker took it up, seconds since 1970; ascending.
-        stop: The scheduler's decision to end it, if there was one.
-        failure: Why it ended without a result, if it did.
-        worker: Facts of the last worker heard from: node, worker_pid, cpus, gpus, gpu_ids.
-        reused_from: The other run's folder and trial, `runs/old:t0007`, if it was trained there; empty otherwise.
-        num_losses_before: How many of the losses were in sessions before this one.
+        started_at: When each worker started it, seconds since 1970; ascending.
+        stop: The scheduler's decision to end it; None without one.
+        failure: Why it ended without a result; None if it did not.
+        worker: The last worker that reported: node, worker_pid, cpus, gpus, gpu_ids.
+        reused_from: Another run's folder and trial, `runs/old:t0007`, if that run trained it; empty otherwise.
+        num_losses_before: How many of the losses happened in earlier sessions.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Trial:
 
     @property
     def state(self) -> TrialState:
-        """Where the trial stands, apart from whether a driver is at work."""
+        """The trial's state, as if a driver is at work."""
         if self.failure is not None:
             is_infeasible = self.failure.kind == FailureKind.INFEASIBLE
             return TrialState.INFEASIBLE if is_infeasible else TrialState.FAILED
@@ -70,8 +70,8 @@ class Trial:
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more will come of it."""
-        # As `state` has it, asked several times a record.
+        """Whether the trial has ended."""
+        # The same condition as in `state`, written out because it is evaluated several times a record.
         return self.failure is not None or self.stop is not None or (bool(self.reports) and self.reports[-1].is_last)
 
     @property
@@ -81,9 +81,9 @@ class Trial:
 
     @property
     def ended_at(self) -> float | None:
-        """When its training ended, seconds since 1970: at its failure, else at its last report.
+        """When the trial's training ended, seconds since 1970: at its failure, else at its last report.
 
-        None if the trial has not ended, or another thread has folded in half of its last report. The scheduler may stop
+        None if the trial has not ended, or another thread has applied half of its last report. The scheduler may stop
         a trial later than at its last report, such as at the replay of a resumed study: that time is `stop.at`.
         """
         if not self.has_ended:
@@ -96,19 +96,19 @@ class Trial:
 
     @property
     def silent_since(self) -> float | None:
-        """When its worker was last heard from, seconds since 1970; None where no report is awaited."""
+        """When its worker last started or reported, seconds since 1970; None if no report is awaited."""
         if self.has_ended or not self.is_with_worker:
             return None
         return max([*self.started_at[-1:], *self.reported_at[-1:]], default=None)
 
     @property
     def losses_of_session(self) -> list[WorkerLost]:
-        """The workers that it lost since the session began."""
+        """The workers that the trial lost since the session began."""
         return self.losses[self.num_losses_before :]
 
     @property
     def reason(self) -> str:
-        """Why it ended, in words; empty for a trial that is unfinished or trained to the study's last epoch."""
+        """Why the trial ended, in words; empty for a trial that is unfinished or trained to the study's last epoch."""
         if self.failure is not None:
             return self.failure.reason
         if self.state is TrialState.STOPPED and self.stop is not None:

@@ -1,1 +1,1 @@
-"""A study as Ray Tune runs it."""
+"""Runs a study's trials with Ray Tune."""

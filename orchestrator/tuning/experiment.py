@@ -1,4 +1,4 @@
-"""One Ray Tune experiment over the study's remaining trials."""
+"""Runs one Ray Tune experiment over the study's remaining trials."""
 
 import logging
 import shutil
@@ -28,14 +28,14 @@ logger = logging.getLogger(__name__)
 
 
 class Tuning:
-    """Runs all remaining trials on a thread of its own, so that the main thread can show them and take signals.
+    """Runs all remaining trials on a separate thread; the main thread prints progress and receives signals.
 
     Args:
         spec: The study.
-        worker: What every worker needs to know.
-        recorder: Knows the trials there are; its `pause_requested` ends the run.
-        num_concurrent: Trials at the same time.
-        trainable: What a worker runs.
+        worker: The settings that every worker receives.
+        recorder: Holds the study's trials; its `pause_requested` ends the run.
+        num_concurrent: The number of trials that run at the same time.
+        trainable: The class that a worker runs.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Tuning:
         self._scratch = Path(tempfile.mkdtemp(prefix="convfleet-tune-"))
         self._error: BaseException | None = None
         self._has_ended = threading.Event()
-        # Before the proposer and the searcher look at the trials: a replayed rung may end some.
+        # Before the proposer and the searcher read the trials: the scheduler's replay of a rung may end some.
         listener = TuneListener(recorder)
         scheduler = make_scheduler(spec, listener)
         proposer = Proposer(spec)
@@ -68,7 +68,7 @@ class Tuning:
         )
         self._tuner = tune.Tuner(
             trained,
-            # Two more than needed: Ray Tune counts only trials it made, and ends when the searcher has no more.
+            # Two more than needed: Ray Tune counts only trials it created, and ends when the searcher has no more.
             tune_config=tune.TuneConfig(
                 num_samples=spec.num_trials + 2,
                 search_alg=searcher,
@@ -86,12 +86,12 @@ class Tuning:
         self._thread.start()
 
     def wait(self, timeout_seconds: float) -> bool:
-        """Returns whether all trials have ended, after waiting at most so long.
+        """Returns whether all trials have ended, after waiting at most `timeout_seconds`.
 
         Raises:
-            OrchestratorError or OSError: What ended Ray Tune's loop, unless a pause did.
+            OrchestratorError or OSError: If such an error, and no pause, ended Ray Tune's loop.
         """
-        # Not join(): a KeyboardInterrupt inside it makes Python take a running thread for a finished one.
+        # Not join(): after a KeyboardInterrupt inside join, Python reports a running thread as finished.
         if not self._has_ended.wait(timeout_seconds):
             return False
         shutil.rmtree(self._scratch, ignore_errors=True)
@@ -102,7 +102,7 @@ class Tuning:
     def _fit(self) -> None:
         try:
             self._tuner.fit()
-        except BaseException as exc:  # noqa: BLE001 - handed to the main thread, which decides
+        except BaseException as exc:  # noqa: BLE001 - `wait` raises it on the main thread
             logger.debug('ray-tune ended reason="%s"', exc)
             self._error = exc
         finally:
@@ -115,7 +115,7 @@ def _run_config(listener: TuneListener, *, watch: SilentWorkers, scratch: Path, 
         storage_path=str(scratch),
         stop=listener,
         callbacks=[listener, watch, NoTuneProgress()],
-        # Until a trial begins; then the watch decides.
+        # Applies until a trial begins; from then on, SilentWorkers sets the trial's max_failures.
         failure_config=tune.FailureConfig(max_failures=min(1, retries)),
         checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
         verbose=0,
@@ -123,7 +123,7 @@ def _run_config(listener: TuneListener, *, watch: SilentWorkers, scratch: Path, 
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Returns what Ray Tune's loop ended with: our own error or the system's from inside, else one in words."""
+    """Returns the error that ended Ray Tune's loop: the inner OrchestratorError or OSError, else a StudyFailedError."""
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, OrchestratorError | OSError):

@@ -31,16 +31,16 @@ class TuneListener(Unsaved, tune.Stopper, tune.Callback):
         self.recorder = recorder
         #: Trials whose `WorkerLost` record is written but not yet confirmed by Ray Tune.
         self._announced: set[str] = set()
-        #: Why trials lost their last worker, in words.
+        #: By trial: why it lost its last worker, in words.
         self._causes: dict[str, str] = {}
 
     def lose_worker(self, name: str, *, kind: FailureKind, reason: str) -> None:
-        """Records a loss before Ray Tune reports it, because the driver itself is about to end the worker."""
+        """Records a loss before Ray Tune reports it; the driver calls this before it ends the worker itself."""
         self.recorder.append(WorkerLost(trial=name, kind=str(kind), reason=reason, at=self.recorder.now()))
         self._announced.add(name)
 
     def give_up(self, name: str) -> None:
-        """Records that no worker takes up a trial again, because its workers died too often."""
+        """Records that a trial failed because its workers died too often."""
         trial = self.recorder.trial(name)
         if not self.recorder.pause_requested.is_set() and not trial.has_ended:
             reason = given_up_in_words(trial, retries=self.recorder.retries, why=self._causes.get(name, ""))
@@ -78,12 +78,12 @@ class TuneListener(Unsaved, tune.Stopper, tune.Callback):
             raise StudyPausedError("interrupted")
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """Records that a worker took up a trial."""
+        """Records that a worker started a trial."""
         if not self.recorder.pause_requested.is_set():
             self.recorder.append(TrialStarted(trial=trial.config["trial"], at=self.recorder.now()))
 
     def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """Records that a worker died whose trial goes on."""
+        """Records that a worker died and its trial continues."""
         if self.recorder.pause_requested.is_set():
             return
         name = trial.config["trial"]
@@ -100,13 +100,13 @@ class TuneListener(Unsaved, tune.Stopper, tune.Callback):
 
     def _is_awaited(self, result: Mapping[str, Any]) -> bool:
         trial = self.recorder.trial(result["trial"])
-        # A trial that went on from an older checkpoint reports epochs twice. A trial that has ended reports once more
-        # if the driver ended its worker for silence at that very moment.
+        # A trial that continues from an older checkpoint reports epochs twice. A trial that has ended reports once more
+        # if its report was on the way while the driver ended its worker for silence.
         return bool(result["report"]["epoch"] == trial.epoch + 1) and not trial.has_ended
 
 
 def last_error(trial: TuneTrial) -> str:
-    """Returns Ray's text of a trial's last failure; empty where that cannot be read."""
+    """Returns Ray's text of a trial's last failure; empty if it cannot be read."""
     try:
         return Path(trial.error_file).read_text(encoding="utf-8").rpartition("Failure # ")[2]
     except (OSError, TypeError, ValueError):

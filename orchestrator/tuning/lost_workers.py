@@ -1,9 +1,9 @@
-"""Workers that died: why, in words, and how often a trial goes on after it; from the journal and Ray's text alone."""
+"""Describes why workers died and how many losses a trial has, from the journal and Ray's error text alone."""
 
 from orchestrator.journal.trial import Trial
 from trainables.reports import FailureKind
 
-#: What Ray's text of an error has in it, lower case, and what that means; the first that fits.
+#: Signs in Ray's error text, lower case, each with its meaning; the first match counts.
 _CAUSES = (
     (("low on memory", "out_of_memory", "memory pressure"), "the node ran low on memory and Ray ended the worker"),
     (("node has died", "node is dead", "node was terminated"), "its node died"),
@@ -16,7 +16,7 @@ _CAUSES = (
 
 
 def why_lost(text: str) -> str:
-    """Returns why a worker died, as far as Ray's text of the error tells; empty where it tells nothing.
+    """Returns why a worker died, from Ray's error text; empty if the text has no known sign.
 
     >>> why_lost("The actor died because its node has died. Node Id: 5f2")
     'its node died'
@@ -26,17 +26,17 @@ def why_lost(text: str) -> str:
 
 
 def num_losses(trial: Trial) -> int:
-    """Returns how many workers of a trial died by themselves since the session began."""
+    """Returns how many workers of a trial died in this session; workers that the driver ended do not count."""
     return sum(loss.kind == FailureKind.WORKER_LOST for loss in trial.losses_of_session)
 
 
 def lost_in_words(trial: Trial, *, retries: int, why: str) -> str:
-    """Returns what a loss means for a trial that goes on; it is not in the journal yet."""
+    """Returns the reason of a loss after which the trial continues; the journal does not have the loss yet."""
     return f"{_died(why)}; it goes on from its last checkpoint (retry {num_losses(trial) + 1} of {retries})"
 
 
 def given_up_in_words(trial: Trial, *, retries: int, why: str) -> str:
-    """Returns why a trial that lost its worker does not go on; the last loss is not in the journal."""
+    """Returns why a trial failed that lost its workers; the journal does not have the last loss."""
     times = num_losses(trial) + 1
     often = "once" if times == 1 else f"{times} times"
     last = f", the last time: {why}" if why else ""

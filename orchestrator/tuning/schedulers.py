@@ -1,4 +1,4 @@
-"""Ray Tune's schedulers from the spec, with their reasons in words; warmed by replaying the journal."""
+"""Makes Ray Tune's schedulers from the spec, records their decisions with reasons, and replays the journal in them."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,17 +13,17 @@ from orchestrator.tuning.tune_internals import Unsaved, rungs_of, tend
 
 
 class _KnownAs:
-    """A trial under its own name instead of Ray Tune's id, so that a resumed study finds it in the same rung."""
+    """A trial under its convfleet name instead of Ray Tune's id, so that a resumed study finds it in the same rung."""
 
     def __init__(self, name: str) -> None:
         self.trial_id = name
 
 
 class _Forgetful(FIFOScheduler):
-    """Runs trials in the order they come, with a short memory for those that have ended."""
+    """Runs trials in the order Ray Tune adds them, and makes the controller drop trials that have ended."""
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
-        """Returns the first trial that waits. Ray Tune calls this at every step, so the controller is tended first."""
+        """Returns the first waiting trial, after `tend`: Ray Tune calls this method at every step."""
         tend(tune_controller)
         return super().choose_trial_to_run(tune_controller)
 
@@ -40,7 +40,7 @@ class RecordedFifo(Unsaved, _Forgetful):
         self._listener = listener
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """Hands the cause of a worker's death to the listener, before Ray Tune calls any callback."""
+        """Passes the cause of a worker's death to the listener, before Ray Tune calls any callback."""
         self._listener.note_cause(trial)
 
 
@@ -69,11 +69,11 @@ class RecordedAsha(Unsaved, _Forgetful, AsyncHyperBandScheduler):
         self._replay(listener.recorder.state)
 
     def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """Takes up a trial."""
+        """Adds a trial under its convfleet name."""
         super().on_trial_add(tune_controller, _KnownAs(trial.config["trial"]))
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> str:
-        """Returns whether a trial goes on after an epoch, and records a stop."""
+        """Returns whether a trial continues after an epoch, and records a stop."""
         if "epoch" not in result:
             return TrialScheduler.CONTINUE
         decision, reason = self._judge(trial.config["trial"], result)
@@ -82,15 +82,15 @@ class RecordedAsha(Unsaved, _Forgetful, AsyncHyperBandScheduler):
         return decision
 
     def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> None:
-        """Enters a finished trial into the last rung it reached."""
+        """Adds a finished trial to the last rung it reached."""
         super().on_trial_complete(tune_controller, _KnownAs(trial.config["trial"]), result)
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """Forgets nothing: what a failed trial reported stays in its rungs. Hands on why its worker died."""
+        """Passes the cause of a worker's death to the listener; the trial's reports stay in its rungs."""
         self._listener.note_cause(trial)
 
     def on_trial_remove(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """Forgets nothing: what a removed trial reported stays in its rungs."""
+        """Does nothing: the reports of a removed trial stay in its rungs."""
 
     def _judge(self, name: str, result: Mapping[str, Any]) -> tuple[str, str]:
         rung = self._open_rung(name, epoch=result["epoch"])
@@ -107,7 +107,7 @@ class RecordedAsha(Unsaved, _Forgetful, AsyncHyperBandScheduler):
     def _open_rung(self, name: str, *, epoch: int) -> tuple[float, int] | None:
         """Returns (cut-off, trials so far) of the rung that judges this report, if one does.
 
-        Ray Tune judges a report at the highest rung that it reaches and that its trial does not stand in.
+        Ray Tune judges a report at the highest rung that the report reaches and that does not hold its trial yet.
         """
         for rung in rungs_of(self):
             if epoch >= rung.milestone and name not in rung.recorded:
@@ -115,7 +115,7 @@ class RecordedAsha(Unsaved, _Forgetful, AsyncHyperBandScheduler):
         return None
 
     def _replay(self, state: StudyState) -> None:
-        """Shows the scheduler every report of the journal, in the order they came."""
+        """Passes every report of the journal to the scheduler, in the order of the journal."""
         for trial in state.trials.values():
             super().on_trial_add(None, _KnownAs(trial.name))
         for name, epoch in state.report_order:
@@ -128,10 +128,10 @@ class RecordedAsha(Unsaved, _Forgetful, AsyncHyperBandScheduler):
             decision, reason = self._judge(name, result)
             if decision != TrialScheduler.STOP or epoch != trial.epoch:
                 continue
-            # As Ray Tune tells it: a stopped trial is also complete, and enters a lower rung that it had skipped.
+            # As Ray Tune does: it completes a stopped trial too, and so adds it to a lower rung that it had skipped.
             super().on_trial_complete(None, _KnownAs(name), result)
             if not trial.has_ended:
-                # The driver died between a report and the stop that followed from it: the stop is made up for.
+                # The driver died between a report and the stop that follows from it: the stop is recorded now.
                 self._listener.recorder.stop_trial(name, epoch=epoch, reason=reason)
 
 

@@ -1,4 +1,4 @@
-"""The proposer as a Ray Tune searcher: unfinished trials first, then new ones, each in the journal before it exists."""
+"""Makes the proposer a Ray Tune searcher: unfinished trials first, then new ones, each written to the journal first."""
 
 from typing import Any
 
@@ -15,13 +15,13 @@ from orchestrator.tuning.worker_generations import WorkerGenerations
 
 
 class VariantSearcher(Unsaved, Searcher):
-    """Hands configurations `{"trial", "variant", "first_epoch", "generation"}` to Ray Tune.
+    """Passes configurations `{"trial", "variant", "first_epoch", "generation"}` to Ray Tune.
 
     Args:
-        proposer: Remembers all trials of the journal.
+        proposer: Proposes new variants; already holds all trials of the journal.
         listener: Gives up trials; its recorder writes new trials to the journal.
-        num_trials: How many trials the study has in the end.
-        generations: Of worker processes; None: they live as long as they can.
+        num_trials: The number of trials of the whole study.
+        generations: Counts generations of worker processes; None: workers are never replaced.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class VariantSearcher(Unsaved, Searcher):
         self._names: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """Returns the next trial's configuration, or that there are no more."""
+        """Returns the next trial's configuration, or `Searcher.FINISHED` after the last."""
         trial = self._unfinished.pop(0) if self._unfinished else self._new_trial()
         if trial is None:
             return Searcher.FINISHED
@@ -55,12 +55,12 @@ class VariantSearcher(Unsaved, Searcher):
         }
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Passes nothing on to the proposer: proposals follow from trials that have ended."""
+        """Observes the worker's memory; the proposer learns only from trials that have ended."""
         # From the journal: findings/ray-tune-hands-searchers-flat-results.sh
         self._generations.observe(self._recorder.trial(self._names[trial_id]).worker)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Tells the proposer how a trial ended, as the journal has it."""
+        """Passes an ended trial to the proposer, as the journal has it."""
         trial = self._recorder.trial(self._names.pop(trial_id))
         self._generations.observe(trial.worker)
         if error:
@@ -69,7 +69,7 @@ class VariantSearcher(Unsaved, Searcher):
             self._proposer.end_trial(trial)
 
     def save(self, checkpoint_path: str) -> None:
-        """Saves nothing: the journal is the only memory."""
+        """Saves nothing: the journal holds the whole state."""
 
     def restore(self, checkpoint_path: str) -> None:
         """Restores nothing: see `Proposer.remember`."""

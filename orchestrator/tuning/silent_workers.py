@@ -1,4 +1,4 @@
-"""Ends workers that have been silent for too long, and tells Ray Tune which failed trials go on; on its thread."""
+"""Ends workers that report too late, and sets which trials Ray Tune continues after a failure; on Ray Tune's thread."""
 
 import logging
 from typing import Any, Literal
@@ -15,20 +15,20 @@ from trainables.reports import FailureKind
 
 logger = logging.getLogger(__name__)
 
-#: How often trials are looked at.
+#: Seconds between two checks of the trials.
 _CHECK_SECONDS = 1.0
-#: A driver that looked at nothing for so long was asleep or busy; what came meanwhile has yet to be heard.
+#: A driver that made no check for so long was asleep or busy, and may have reports of that time still to read.
 _STALL_SECONDS = 10.0
 
 
 class SilentWorkers(Unsaved, tune.Callback):
-    """Watches how long workers are silent. Must stand behind the listener among Ray Tune's callbacks.
+    """Checks how long workers are silent. Must come after the listener in Ray Tune's list of callbacks.
 
-    Ray Tune counts every loss of a worker alike. Which trial goes on is decided here, from the journal: up to `retries`
-    times after a worker died, once after it was ended for its silence.
+    Ray Tune counts every loss of a worker alike. This callback decides from the journal which trial continues: up to
+    `retries` times after a worker died, once after the driver ended it for its silence.
 
     Args:
-        listener: Its recorder knows the trials and writes the decisions.
+        listener: Its recorder holds the trials and writes the decisions.
         setting: `resources.report_timeout_seconds`.
         retries: `resources.retries`.
     """
@@ -42,7 +42,7 @@ class SilentWorkers(Unsaved, tune.Callback):
         self._not_before = 0.0
 
     def on_step_begin(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
-        """Ends the workers that are late."""
+        """Ends the workers whose reports are late."""
         now = self._recorder.now()
         passed = now - self._looked_at
         if self._recorder.pause_requested.is_set() or 0 <= passed < _CHECK_SECONDS:
@@ -56,11 +56,11 @@ class SilentWorkers(Unsaved, tune.Callback):
                 self._end(late, trial)
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """Says whether the trial goes on if its worker dies."""
+        """Sets whether Ray Tune continues the trial if its worker dies."""
         self._allow(trial)
 
     def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """Says whether the trial goes on if its next worker dies before it begins."""
+        """Sets whether Ray Tune continues the trial if its next worker dies before it starts the trial."""
         self._allow(trial)
 
     def _allow(self, trial: TuneTrial) -> None:
@@ -81,5 +81,5 @@ class SilentWorkers(Unsaved, tune.Callback):
 
 
 def _set_goes_on(trial: TuneTrial, goes_on: bool) -> None:
-    # Ray Tune goes on with a trial as long as this is not exceeded, counting the failure that is to come.
+    # Ray Tune continues a trial while num_failures, the next failure included, is at most max_failures.
     trial.max_failures = trial.num_failures + int(goes_on)

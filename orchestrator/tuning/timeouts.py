@@ -1,4 +1,4 @@
-"""Which trials have not reported for too long: a mind without hands, from what the journal tells and the time."""
+"""Finds the trials whose reports are late, from the journal's state and the time; it acts on none."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,9 +7,9 @@ from orchestrator.journal.study_state import StudyState
 from orchestrator.text import duration
 from trainables.reports import FailureKind
 
-#: `auto`: no trial is late before the study knows how long a report takes, and none before this.
+#: `auto`: the least limit. Before the study's first report no trial is late.
 LEAST_SECONDS = 600.0
-#: `auto`: how much longer than the longest so far a report may take; a first one, which traces and decodes, included.
+#: `auto`: the limit as a multiple of the longest time that a report took; first reports, which trace and decode, count.
 TIMES_LONGEST = 10.0
 
 
@@ -18,11 +18,11 @@ class SilentTrial:
     """A trial whose worker has been silent for longer than allowed.
 
     Args:
-        name: Of the trial.
+        name: The trial's name.
         epoch: The epoch whose report is missing.
-        seconds: Since the trial began, went on or reported.
-        limit: What is allowed.
-        is_again: Whether it was late before, in this session.
+        seconds: Since the trial began, continued or reported.
+        limit: The seconds that are allowed.
+        is_again: Whether the trial was late before in this session.
     """
 
     name: str
@@ -33,7 +33,7 @@ class SilentTrial:
 
     @property
     def reason(self) -> str:
-        """Why its worker is ended, and what becomes of the trial.
+        """Why the driver ends the worker, and whether the trial continues.
 
         >>> SilentTrial(name="t0001", epoch=3, seconds=75.2, limit=60, is_again=False).reason.partition(", and")[0]
         'no report of epoch 3 for 1 min 15 s (limit 1 min 00 s): its worker is ended'
@@ -45,14 +45,14 @@ class SilentTrial:
 
 
 def report_limit(setting: float | Literal["auto"], *, longest: float | None) -> float | None:
-    """Returns how many seconds a report may take; None: as long as it likes.
+    """Returns how many seconds a report may take; None: no limit.
 
     >>> report_limit(90, longest=None), report_limit("auto", longest=None), report_limit("auto", longest=100.0)
     (90, None, 1000.0)
 
     Args:
         setting: `resources.report_timeout_seconds`.
-        longest: Seconds that the slowest report of the study took so far.
+        longest: Seconds that the slowest report of the study took; None before the first report.
     """
     if setting != "auto":
         return setting
@@ -65,7 +65,7 @@ def silent_trials(
     """Returns the trials with workers that have been silent for too long, in the order they were proposed.
 
     Args:
-        not_before: A time before which silence does not count, such as when a driver that slept awoke.
+        not_before: A time before which silence does not count, such as the time at which a sleeping driver awoke.
     """
     limit = report_limit(setting, longest=state.longest_report_seconds)
     if limit is None:

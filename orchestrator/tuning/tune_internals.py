@@ -1,11 +1,11 @@
-"""Every touch of Ray Tune's private parts, seen in Ray 2.60.
+"""Holds every use of Ray Tune's private parts, as they are in Ray 2.60.
 
-They serve to forget ended trials, to count a worker's death once, and to read the rungs of ASHA.
+The module uses them to drop ended trials, to count a worker's death once, and to read the rungs of ASHA.
 
 Ray Tune keeps every trial for its snapshots and its own result, which convfleet does not use: some 80 kB each, a scan
 of all at every step, and at the end a snapshot of all. It processes the death of a worker twice where the controller is
-handing that worker to the next trial. What is replaced is private; tests see Ray Tune's own controller behave as this
-file says.
+passing that worker to the next trial. The replaced methods are private; tests check that Ray Tune's own controller
+behaves as this module says.
 """
 
 import shutil
@@ -21,14 +21,14 @@ from ray.tune.schedulers import AsyncHyperBandScheduler
 
 
 class Unsaved:
-    """An object that Ray Tune's snapshots hold without content: the journal is the only memory."""
+    """An object that Ray Tune's snapshots store without content: the journal holds the whole state."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
 
 class NoTuneProgress(Unsaved, TrialProgressCallback):
-    """Prints nothing and holds no trials, in place of the callback that Ray Tune would add, which holds them all."""
+    """Prints nothing and keeps no trials; replaces the callback that Ray Tune adds, which keeps all trials."""
 
     def on_trial_result(self, *_: Any, **__: Any) -> None:
         """Prints nothing."""
@@ -72,26 +72,26 @@ def forget_ended(controller: Any) -> None:
             kept.discard(trial)
         controller._trials_to_cache.discard(trial)
         controller._trial_metadata.pop(trial.trial_id, None)
-        # An empty folder, unless the trial lost workers: then it has their errors, which the journal tells in words.
+        # An empty folder, unless the trial lost workers: then it has their errors, which the journal has in words.
         if trial.local_path:
             shutil.rmtree(trial.local_path, ignore_errors=True)
-    # In place: callbacks were handed this very list.
+    # In place: callbacks hold this same list.
     controller._trials[:] = [trial for trial in controller._trials if trial not in ended]
 
 
 class DeathsCountedOnce(TuneController):
-    """Ray Tune's controller, which hears of each death of a worker once."""
+    """Ray Tune's controller, which processes each death of a worker once."""
 
     def _process_trial_failure(self, trial: TuneTrial, exception: Exception) -> None:
         if isinstance(exception, RayActorError):
             self._resetting_trials.discard(trial)
             if trial.status == TuneTrial.PENDING and trial not in self._trial_to_actor:
-                return  # It waits for another worker since the first telling.
+                return  # This death is processed already: the trial waits for another worker.
         super()._process_trial_failure(trial, exception=exception)
 
 
 def count_deaths_once(controller: Any) -> None:
-    """Makes Ray Tune's controller one that hears of each death of a worker once; `Tuner` lets nobody choose its class.
+    """Replaces the controller's class so that it processes each death of a worker once.
 
     Args:
         controller: A `TuneController`.
@@ -107,7 +107,7 @@ class Rung:
     Args:
         milestone: The epoch from which it judges.
         recorded: The values of the trials in it, by trial, as the scheduler compares them.
-        cutoff: The metric's value that a trial must reach; None while there are too few trials.
+        cutoff: The metric's value that a trial must reach; None while the rung has too few trials.
     """
 
     milestone: float

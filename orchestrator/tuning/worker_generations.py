@@ -1,23 +1,23 @@
-"""When worker processes make room for fresh ones."""
+"""Decides when new processes replace worker processes."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.study.sections import Resources
 
-#: `trials_per_worker: auto` ends a worker that holds so much more memory than after its first epoch.
+#: `trials_per_worker: auto` replaces a worker that holds so much more memory than after its first report.
 GROWTH_MB = 1000.0
 
 
 class WorkerGenerations:
-    """Counts generations of workers: trials of a later one get fresh processes.
+    """Counts generations of workers: trials of a later generation get new processes.
 
     A trial of a new generation asks Ray for other resources than those before (see `resources.trial_request`), so Ray
-    Tune cannot hand it a process of an earlier one, and ends those once nothing waits for them.
+    Tune cannot give it a process of an earlier generation, and ends those processes once no trial waits for them.
 
     Args:
-        resources: How long a worker may live.
-        num_concurrent: Trials at the same time.
+        resources: The study's section; `trials_per_worker` sets how long a worker lives.
+        num_concurrent: The number of trials that run at the same time.
     """
 
     def __init__(self, resources: Resources, *, num_concurrent: int) -> None:
@@ -36,12 +36,12 @@ class WorkerGenerations:
         return number // (self._trials_per_worker * self._num_concurrent)
 
     def observe(self, worker: Mapping[str, Any]) -> None:
-        """Takes note of the memory that a worker told with a result."""
+        """Starts a new generation if the memory in a worker's report has grown too much."""
         memory_mb = worker.get("memory_mb")
         if memory_mb is None:
             return
         process = (worker.get("node"), worker.get("worker_pid"))
         if memory_mb - self._first_mb.setdefault(process, memory_mb) > GROWTH_MB:
             self._num_grown += 1
-            # All workers of its age are replaced with it; those that stay for a while start to count anew.
+            # A new generation replaces all workers of this one; workers that remain for a while get a new first value.
             self._first_mb.clear()

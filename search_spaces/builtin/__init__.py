@@ -1,4 +1,4 @@
-"""The built-in search spaces: one YAML file each, whose comments state source, size and what to expect."""
+"""Reads the built-in search spaces: one YAML file each, whose comments state source, size and expected results."""
 
 from importlib import resources
 
@@ -19,7 +19,7 @@ def builtin_text(name: str) -> str:
     """Returns a built-in space as YAML text, comments included; ready to be copied and changed.
 
     Raises:
-        SpaceError: If there is no such space.
+        SpaceError: If no built-in space has that name.
     """
     names = builtin_names()
     if name not in names:

@@ -19,7 +19,7 @@ class Choice:
     [(16, 32), (32, 64)]
 
     Raises:
-        SpaceError: If there is no option, or one of them twice.
+        SpaceError: If the list has no option, or one of them twice.
     """
 
     options: Sequence[Value]
@@ -63,7 +63,7 @@ class Choice:
         return list(self.options)
 
     def index(self, value: object) -> int:
-        """Returns where an option stands; the inverse of `at`.
+        """Returns the index of an option; the inverse of `at`.
 
         An option of the same type and value wins; else 4.0 finds 4, unless two options equal it.
 

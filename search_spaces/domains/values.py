@@ -13,7 +13,7 @@ Value = Scalar | tuple[Scalar, ...]
 # YAML 1.1 wants a dot and a signed exponent in a float, so PyYAML reads 1e-4 and 1.5e3 as text.
 EXPONENT_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+")
 
-# Made once, unlike a union of types: asked for every value of a journal.
+# Made once, unlike a union of types: used for every value of a journal.
 _LISTS = (list, tuple)
 
 
@@ -26,7 +26,7 @@ def canonical(value: object) -> Value:
     ((16, 32), 0.0001, 'same')
 
     Raises:
-        SpaceError: If it is neither a finite scalar nor a flat list of such.
+        SpaceError: If the value is neither a finite scalar nor a flat list of finite scalars.
     """
     if isinstance(value, _LISTS):
         return tuple(_scalar(item) for item in value)
@@ -70,7 +70,7 @@ def plain(value: Value) -> object:
 def _scalar(value: object) -> Scalar:
     if value is None or isinstance(value, bool):
         return value
-    # Before the abstract kinds of numbers, which take five times as long to ask for: a journal has many values.
+    # Before the abstract number types, whose checks take five times as long: a journal has many values.
     if type(value) is int:
         return value
     if type(value) is float:

@@ -1,1 +1,1 @@
-"""The families and their parameters, written out without a framework."""
+"""Lists the families and their parameters without a framework."""

@@ -1,6 +1,6 @@
-"""The backbones of `keras.applications`, written out: what each wants of its images; no framework.
+"""Lists the backbones of `keras.applications` with the images that each accepts; no framework.
 
-Source: https://keras.io/api/applications, and the modules themselves; a test holds this table against them.
+Source: https://keras.io/api/applications, and the modules themselves; a test compares this table with them.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from enum import Enum
 
 
 class Preprocessing(Enum):
-    """How a backbone was trained to see pixels of 0-255, by Keras's names.
+    """The scaling of pixels 0-255 that a backbone was trained with, by Keras's names.
 
     Attributes:
         WITHIN: Its own layers scale; Keras can leave them out.
@@ -29,9 +29,9 @@ class Backbone:
 
     Args:
         module: The module of `keras.applications` with its `preprocess_input`.
-        preprocessing: How it sees pixels.
+        preprocessing: How the backbone scales pixels.
         smallest_side: Images with a smaller side are refused.
-        imagenet_alphas: The widths that ImageNet weights exist for; empty where it has one width only.
+        imagenet_alphas: The widths that ImageNet weights exist for; empty for a backbone of one width.
         imagenet_sides: The sides of images that ImageNet weights of their own exist for.
     """
 
@@ -54,7 +54,7 @@ class PretrainedBackbone:
     Args:
         name: In BACKBONES.
         alpha: The factor on its width.
-        side: Of the square images that it sees.
+        side: The side of its square images, in pixels.
     """
 
     name: str

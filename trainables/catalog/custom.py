@@ -1,4 +1,4 @@
-"""What each parameter of the family `custom` may be; all others are the user's own."""
+"""Lists the parameters of the family `custom`; all others are the user's own."""
 
 from collections.abc import Mapping
 

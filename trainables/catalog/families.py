@@ -1,7 +1,7 @@
-"""The families of CNNs that a study may choose from, written out.
+"""Lists the families of CNNs that a study may choose from.
 
-This module is read by the driver too, so it imports no framework: a family's Keras code is imported by `build_model`,
-in the process that trains.
+The driver imports this module too, so it imports no framework: `build_model` imports a family's Keras code in the
+process that trains.
 """
 
 from collections.abc import Mapping
@@ -29,9 +29,9 @@ class Family:
         parameters: The architecture's parameters by name.
         module: A module with `build(params, *, task, context) -> keras.Model`; where it trains in phases, also with
             `phases(params)` (see `trainables.families.parts.phases`).
-        takes_several: Whether it takes several targets and several image inputs; else exactly one of each.
-        has_own_parameters: Whether parameters that it does not declare are the user's own, for code of theirs.
-        ignores: Training parameters that have no say in it; a study that gives one is refused.
+        takes_several: Whether the family takes several targets and several image inputs; else exactly one of each.
+        has_own_parameters: Whether the user's code receives parameters that the family does not declare.
+        ignores: Training parameters without effect on the family; loading refuses a study that gives one.
     """
 
     name: str

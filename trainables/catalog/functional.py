@@ -1,4 +1,4 @@
-"""The parameters of the family `functional`."""
+"""Lists the parameters of the family `functional`."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What each parameter of the family `multitask` may be."""
+"""Lists the parameters of the family `multitask`."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What each parameter of a family may be, so that a study is checked before anything is trained."""
+"""Describes the parameters of families, so that a study is checked before any training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,16 +22,16 @@ class ParameterInfo:
     """One parameter's meaning and range.
 
     Args:
-        kind: The Python type of its values; an int is welcome where a float is meant.
-        default: Used when the space does not name the parameter.
+        kind: The Python type of its values; float accepts an int too.
+        default: The value if the space does not name the parameter.
         summary: One sentence for people.
         low: The lowest value, included.
         high: The highest value, included.
         below: A bound that values must stay under.
         options: The only values, if not empty; a text without options may be any but an empty one.
         entries: Whether it takes one value, a list, or either; kind and bounds hold for each entry of a list.
-        replaced_by: A parameter of the same family; where that has another value than its default, this one has no
-            say. A study that varies both at once is refused.
+        replaced_by: A parameter of the same family; if that has another value than its default, this one has no
+            effect. Loading refuses a study that varies both at once.
     """
 
     kind: type
@@ -45,7 +45,7 @@ class ParameterInfo:
     replaced_by: str = ""
 
     def problem(self, value: object) -> str:
-        """Returns what is wrong with a value, or an empty string.
+        """Returns the problem of a value, or an empty string.
 
         >>> ParameterInfo(kind=int, default=3, summary="", low=1).problem(0)
         'must be an int >= 1, got 0'

@@ -1,4 +1,4 @@
-"""The parameters of the family `residual`, and the presets of their depth."""
+"""Lists the parameters of the family `residual`, and the presets of its depth."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The parameters of the family `sequential`."""
+"""Lists the parameters of the family `sequential`."""
 
 from collections.abc import Mapping
 from dataclasses import replace

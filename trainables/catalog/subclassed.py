@@ -1,4 +1,4 @@
-"""What each parameter of the family `subclassed` may be."""
+"""Lists the parameters of the family `subclassed`."""
 
 from collections.abc import Mapping
 from dataclasses import replace

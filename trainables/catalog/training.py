@@ -1,4 +1,4 @@
-"""What each parameter of how a variant is trained may be, for every family."""
+"""Lists the parameters of a variant's training, for every family."""
 
 from collections.abc import Mapping
 from typing import Any

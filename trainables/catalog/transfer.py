@@ -1,4 +1,4 @@
-"""What each parameter of the family `transfer` may be."""
+"""Lists the parameters of the family `transfer`."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,7 +10,7 @@ from trainables.specs.pixels import BACKBONE, NORMALIZATIONS
 
 #: Values of `weights` that are no file.
 NO_WEIGHTS, IMAGENET = "none", "imagenet"
-#: The parameter that loading a study fills in, so that other weights make another variant.
+#: The parameter that the loading of a study fills in, so that other weights make another variant.
 WEIGHTS_SHA256 = "weights_sha256"
 
 _HEAD: Mapping[str, ParameterInfo] = {

@@ -1,4 +1,4 @@
-"""What a study file may say about augmentation, and how a searched strength scales it; no TensorFlow."""
+"""Defines a study file's augmentation settings, and scales them by a searched strength; no TensorFlow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from trainables.specs.numbers import Count, Number
 
 LARGEST_MAGNITUDE = 10.0
-#: The amounts of an AugmentSpec that have an upper end, each with it; a larger strength stops there.
+#: The upper ends of an AugmentSpec's amounts; a larger strength stops at the upper end.
 _LARGEST = {"rotate_degrees": 180.0, "shift": 1.0, "zoom": 0.9, "brightness": 1.0, "contrast": 1.0}
 
 
@@ -63,7 +63,7 @@ class AugmentSpec(BaseModel):
 
     @property
     def is_active(self) -> bool:
-        """Whether any augmentation is asked for."""
+        """Whether the study asks for any augmentation."""
         return self != AugmentSpec()
 
     def scaled(self, strength: float) -> AugmentSpec:

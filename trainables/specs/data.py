@@ -1,4 +1,4 @@
-"""What a study file may say about its data, checked before anything is read."""
+"""Defines and checks a study file's data section, before any file is read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SOURCES_OF_FIELD: dict[str, tuple[str, ...]] = {
     "inputs": ("npz", "parquet", "python"),
 }
 
-#: What every source cannot do without: one of these fields, and how to write it.
+#: The fields of which every source needs one, and how to write it.
 REQUIRED: dict[str, tuple[tuple[str, ...], str]] = {
     "digits": ((), ""),
     "keras": (("name",), "name one: name: mnist, fashion_mnist, cifar10 or cifar100"),
@@ -115,7 +115,7 @@ class DataSpec(BaseModel):
 
     @property
     def lone_target(self) -> str:
-        """The name of the only target that a source knows which has one label an image."""
+        """The name of the only target of a source that has one label an image."""
         return next(iter(self.target_specs))
 
     def resolved(self, base: Path) -> DataSpec:
@@ -135,7 +135,7 @@ def _strangers(spec: DataSpec) -> list[str]:
     """Returns a problem for each field that belongs to other sources."""
     problems = []
     for field, sources in SOURCES_OF_FIELD.items():
-        # Compared with the default, not with "was it written": an expanded study file writes every field.
+        # Compared with the default, not with the set of written fields: an expanded study file writes every field.
         value = getattr(spec, field)
         if value != DataSpec.model_fields[field].default and spec.source not in sources:
             owners = " or ".join(repr(source) for source in sources)

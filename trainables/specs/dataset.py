@@ -23,10 +23,9 @@ class DatasetInfo:
         task: A model's inputs and targets.
         statistics: The pixels of the training split, by stored channel.
         num_train: Rows of the training split; likewise validation and test.
-        fingerprint: Equal for equal pixels, labels, names and splits, whatever source they came from and however
-            they are kept.
-        storage: How the images are kept, chosen once for all nodes.
-        decoded_bytes: What all images take when decoded.
+        fingerprint: Equal for equal pixels, labels, names and splits, from any source and in any storage.
+        storage: How the images are stored, chosen once for all nodes.
+        decoded_bytes: The size of all images when decoded.
     """
 
     key: str

@@ -18,13 +18,13 @@ class ExportRequest:
         study: The study's name.
         rank: 1 for the best.
         trial: The trial's name.
-        variant: What it trained.
+        variant: The variant that the trial trained.
         epoch: Its best epoch; the checkpoint of that epoch is exported.
         metrics: The report of that epoch.
         formats: Names in `formats.FORMATS`.
         folder: The export's folder; it appears whole or not at all.
         worker: The study's data and checkpoints.
-        evicted: A text on the trial's checkpoints that the study's budget removed; empty: none.
+        evicted: Names the trial's checkpoints that the study's budget removed, as a text; empty: none.
     """
 
     study: str
@@ -47,7 +47,7 @@ class ExportResult:
         rank: 1 for the best.
         trial: The trial's name.
         folder: The export's folder.
-        test_metrics: Losses and metrics of every target on the test split, read this once.
+        test_metrics: Losses and metrics of every target on the test split, which the export reads once.
     """
 
     rank: int

@@ -1,4 +1,4 @@
-"""The allowed names of targets and image inputs, and the label columns that sources have by themselves."""
+"""Checks the names of targets and image inputs, and lists the label columns that sources bring."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from search_spaces import nearest
 from trainables.specs.targets import TargetSpec, metric_name, name_problem
 
-#: The label columns of sources that bring their own: of the first any, of the others the one.
+#: The label columns of sources that bring their own; a study on digits may use any of the three.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "digits": ("label", "ink", "quadrants"),
     "keras": ("label",),
@@ -23,7 +23,7 @@ _LAYER_NAME = re.compile(
 
 
 def target_problems(targets: Mapping[str, TargetSpec], *, source: str) -> list[str]:
-    """Returns a problem for each target that cannot be called so, or that the source has no labels for."""
+    """Returns a problem for each target with a name that is not allowed, or without labels in the source."""
     problems = [f"targets: {problem}" for name in targets if (problem := name_problem(name))]
     problems += _doubled_metrics(targets)
     if source == "digits":
@@ -45,7 +45,7 @@ def target_problems(targets: Mapping[str, TargetSpec], *, source: str) -> list[s
 
 
 def input_problems(inputs: Sequence[str], *, targets: Mapping[str, TargetSpec]) -> list[str]:
-    """Returns a problem for each image input that cannot be called so."""
+    """Returns a problem for each image input with a name that is not allowed."""
     if not inputs:
         return []
     if len(inputs) == 1 or len(set(inputs)) != len(inputs):

@@ -1,4 +1,4 @@
-"""Numbers as the sections of a study file hold them."""
+"""Defines the number types of a study file's sections."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ from pydantic import BeforeValidator
 
 
 def refuse_bool(value: object) -> object:
-    """Returns the value unless it is true or false, which Python would take for 1 or 0."""
+    """Returns the value unless it is true or false, which Python treats as 1 and 0."""
     if isinstance(value, bool):
         raise ValueError("must be a number, not true or false")
     return value

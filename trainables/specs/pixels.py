@@ -1,9 +1,9 @@
-"""How pixel values 0-255 become a model's numbers: the constants of its first layer."""
+"""Computes the constants of a model's first layer, which scales pixel values 0-255."""
 
 from dataclasses import dataclass
 
 NORMALIZATIONS = ("scale", "standardize", "symmetric")
-#: What a pretrained backbone was trained to see: only its family offers it, and knows the constants.
+#: The scaling that a pretrained backbone was trained with; only its family offers it and has the constants.
 BACKBONE = "backbone"
 
 
@@ -34,13 +34,13 @@ class PixelScaling:
 
 
 def pixel_scaling(normalization: str, statistics: PixelStatistics | None = None) -> PixelScaling:
-    """Returns the scaling that one of NORMALIZATIONS means; BACKBONE leaves pixels to the family as they are.
+    """Returns the scaling that one of NORMALIZATIONS means; BACKBONE leaves the pixels unchanged for the family.
 
     >>> pixel_scaling("standardize", PixelStatistics(means=(100.0,), deviations=(50.0,)))
     PixelScaling(scale=[0.02], offset=[-2.0])
 
     Raises:
-        ValueError: If it needs statistics and there are none.
+        ValueError: If the scaling needs statistics and got none.
     """
     match normalization:
         case "scale":

@@ -1,4 +1,4 @@
-"""What a study file may say about a target: its label column, its kind, how it is learned and judged."""
+"""Defines a study file's settings of a target: label column, kind, loss and metrics."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ METRICS: Mapping[TargetKind, Mapping[str, Mode]] = {
     "regression": {"mae": "min", "mse": "min", "rmse": "min", "mape": "min", "r2_score": "max"},
 }
 
-#: What a target may not be called: these names mean something else in reports and models.
+#: Names that a target may not have: reports and models use them for something else.
 _TAKEN = ("loss", "image", "epoch", "trial")
 _PREFIXES = ("val_", "test_", "best_")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -100,7 +100,7 @@ class TargetSpec(BaseModel):
 
 
 def name_problem(name: str) -> str:
-    """Returns what is wrong with a target's name, or an empty string.
+    """Returns the problem of a target's name, or an empty string.
 
     >>> name_problem("digit"), bool(name_problem("val_digit")), bool(name_problem("Digit"))
     ('', True, True)
@@ -114,7 +114,7 @@ def name_problem(name: str) -> str:
 
 
 def metric_modes(targets: Mapping[str, TargetSpec]) -> dict[str, Mode]:
-    """Returns every metric that a report has, with the direction that is better; the most telling first.
+    """Returns every metric that a report has, with the direction that is better; validation metrics first.
 
     A lone target's metrics go by their own names, those of several begin with the target's: `val_digit_accuracy`.
 

@@ -1,4 +1,4 @@
-"""A model's image inputs and targets, as the data defines them; no TensorFlow."""
+"""Defines a model's image inputs and targets, as the data gives them; no TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Target:
     """One thing that a model predicts of an image, by a head of its own.
 
     Labels of a classification are int32 (count,), of multilabel uint8 (count, size), of regression float32
-    (count, size). A head puts out (batch, size): probabilities that sum to 1, probabilities each by itself, or numbers.
+    (count, size). A head returns (batch, size): probabilities that sum to 1, probabilities each by itself, or numbers.
 
     Args:
-        name: As reports and exports call it.
+        name: The target's name in reports and exports.
         kind: Classification, multilabel or regression.
-        size: How many numbers the head puts out: classes, flags or values.
+        size: How many numbers the head returns: classes, flags or values.
         class_names: One name a class or flag; empty for regression.
         loss: By Keras's name.
         weight: The share of its loss in the sum over all targets.
@@ -47,7 +47,7 @@ class Task:
 
     Args:
         input_shape: (height, width, channels) of every image.
-        targets: At least one; models of several put out a dictionary by target name.
+        targets: At least one; models of several return a dictionary by target name.
         inputs: The names of the image inputs; models of several take a dictionary.
     """
 
@@ -74,7 +74,7 @@ class Task:
 
     @property
     def has_one_target(self) -> bool:
-        """Whether a model puts out one tensor, not a dictionary."""
+        """Whether a model returns one tensor, not a dictionary."""
         return len(self.targets) == 1
 
     @property

@@ -8,7 +8,7 @@ from trainables.specs.augment import AugmentSpec
 from trainables.specs.data import DataSpec
 from trainables.specs.dataset import DatasetInfo
 
-#: The umask of worker processes: what they write into a run folder is its owner's alone.
+#: The umask of worker processes: only the owner can read the files they write into a run folder.
 PRIVATE = 0o077
 
 
@@ -40,7 +40,7 @@ class DeviceSpec:
     Args:
         cpus: CPUs, fractions allowed.
         gpus: GPUs: 0, a fraction below 1, or a whole number.
-        pin_cpus: Whether a worker takes cores of its own, where its share is whole and some are free.
+        pin_cpus: Whether a worker gets cores of its own, if its share is a whole number and cores are free.
     """
 
     cpus: float = 1.0
@@ -65,8 +65,8 @@ class WorkerSpec:
         dataset: The decoded data, as found on the driver's node.
         data: The study's data section, for nodes that have not decoded it yet.
         split_seed: The seed of its splits.
-        training: How to train.
-        device: What each trial may use.
+        training: The settings of the training.
+        device: The share of a machine that each trial may use.
         checkpoints: The folder of checkpoints, the same on every node.
         picture: The file of the picture of augmented training images; None: no picture.
         session: The number of the driver's session, from 1; a worker of an earlier one ends itself. 0: none.
