@@ -66,7 +66,7 @@ def test_streamed_training_equals_the_one_in_memory_also_when_each_goes_on_with_
     name, augment, training_on, same_state
 ):
     in_memory, streamed = (training_on(name, memory_gb, augment=augment) for memory_gb in (1, 0))
-    assert in_memory._train.num_images % 16 != 0  # the last batch is a ragged one
+    assert in_memory._data.train.num_images % 16 != 0  # the last batch is a ragged one
     for training in (in_memory, streamed):
         training.run_epoch()
     assert streamed.history[0].metrics == in_memory.history[0].metrics
