@@ -43,6 +43,7 @@ from orchestrator.runs.paths import RunFolder, trial_name
 from orchestrator.search.proposer import Proposer
 from orchestrator.study.loading import load_study
 from orchestrator.study.spec import StudySpec
+from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.schedulers import make_scheduler
 from orchestrator.views.report import write_report
 from orchestrator.views.terminal.status_json import status_json
@@ -215,7 +216,7 @@ def go_on(root: Path) -> None:
     spec = load_study(folder.study)
     with open_session(folder, spec, address=None, progress=None) as session:
         session.open_study()
-        make_scheduler(spec, session.recorder)
+        make_scheduler(spec, TuneListener(session.recorder))
         state = session.recorder.state
         Proposer(spec).remember(state.trials.values())
         damaged_exports(state, folder=folder, notify=session.notify)
