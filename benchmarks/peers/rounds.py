@@ -71,7 +71,7 @@ def environment(work: Path) -> dict[str, str]:
     changed = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "RAY_ADDRESS")
     return {
         **{name: value for name, value in os.environ.items() if name not in changed},
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "benchmarks")]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")]),
         "CONVFLEET_CACHE": str(work / "cache"),
         # What is killed leaves its files here, and another Ray on this machine is none of the benchmark's.
         "RAY_TMPDIR": str(work),

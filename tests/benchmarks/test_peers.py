@@ -12,7 +12,7 @@ import pytest
 import yaml
 from peers import convfleet_run
 from peers.models import build_model
-from peers.rounds import Reports, complaint
+from peers.rounds import Reports, complaint, environment
 from peers.shared import Feed, Job, make_feed, tell
 from peers.tables import Outcome, save, summarise
 from peers.variants import DEFAULTS, PRESETS, SEARCH_SPACE, SMALL_CNNS, TINY_CNNS, complete, graph_of, variants_of
@@ -195,10 +195,16 @@ def test_reports_wait_for_the_end_of_a_line(tmp_path):
 
 def test_daemon_that_left_its_parents_is_counted_and_waited_for(tmp_path):
     # In a process of its own: measuring reaps every child of the process that measures.
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "benchmarks")}
+    paths = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "benchmarks")}
     command = [sys.executable, "-c", MEASURED, DAEMON, str(tmp_path / "log")]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, env=paths, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     exit_code, cpu_seconds = result.stdout.split()
     assert exit_code == "3"
     assert float(cpu_seconds) >= 0.3
+
+
+def test_a_peers_module_is_found_where_rounds_start_it(tmp_path):
+    command = [sys.executable, "-c", "import peers.prepare"]
+    found = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, check=False)
+    assert found.returncode == 0, found.stderr
