@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 from docstrings import code, require, table
-from rooms import laws, sentence
+from rooms import house, sentence
 
 _ROOT = Path(__file__).parents[2]
 
@@ -12,7 +12,7 @@ _ROOT = Path(__file__).parents[2]
 def markdown(argument: str) -> str:
     """Returns one table a room of a package that holds several modules, rooms from the ground up."""
     parts = []
-    for step in laws().ORDER[argument]:
+    for step in house().ORDER[argument]:
         for room in step if isinstance(step, tuple) else (step,):
             rows = [[code(path.name), module_sentence(path)] for path in module_paths(f"{argument}/{room}")]
             if rows:

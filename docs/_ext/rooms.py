@@ -9,7 +9,7 @@ from types import ModuleType
 from docstrings import code, require, table
 
 _ROOT = Path(__file__).parents[2]
-_LAWS = _ROOT / "tests" / "laws"
+_TESTS = _ROOT / "tests"
 
 
 def markdown(argument: str) -> str:
@@ -17,7 +17,7 @@ def markdown(argument: str) -> str:
     if argument == "doors":
         return table(
             ["library", "rooms and files that may import it"],
-            ([code(library), ", ".join(map(code, places))] for library, places in laws().DOORS.items()),
+            ([code(library), ", ".join(map(code, places))] for library, places in house().DOORS.items()),
         )
     if argument == "private":
         return table(
@@ -25,7 +25,7 @@ def markdown(argument: str) -> str:
             ([code(path), version] for path, (_, version) in private_parts().items()),
         )
     parts = []
-    for package, order in laws().ORDER.items():
+    for package, order in house().ORDER.items():
         if not order:
             continue
         rows = [
@@ -37,13 +37,17 @@ def markdown(argument: str) -> str:
     return "\n\n".join(parts)
 
 
-def laws(file: str = "test_architecture") -> ModuleType:
-    """Returns a test of the laws as a module, for the tables that it enforces."""
-    name = f"_laws_{file}"
+def house() -> ModuleType:
+    """Returns the rooms, their order and their doors, as the tests of the laws read them."""
+    return _module(_TESTS / "helpers" / "house.py")
+
+
+def _module(path: Path) -> ModuleType:
+    name = f"_read_{path.stem}"
     if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, _LAWS / f"{file}.py")
+        spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
-            raise ValueError(f"{file}: cannot be read")
+            raise ValueError(f"{path}: cannot be read")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
@@ -52,7 +56,7 @@ def laws(file: str = "test_architecture") -> ModuleType:
 
 def private_parts() -> dict[str, tuple[str, str]]:
     """Returns the files that use what is private in a library, each with the library and its version."""
-    law = laws("test_private_parts")
+    law = _module(_TESTS / "laws" / "test_private_parts.py")
     return {**law.FILES, **law.RAY_FILES}
 
 

@@ -152,10 +152,10 @@ def test_every_picture_is_shown():
 
 
 def test_the_tree_of_rooms_has_their_order():
-    laws = ast.parse(text("tests/laws/test_architecture.py"))
+    house = ast.parse(text("tests/helpers/house.py"))
     (order,) = [
         ast.literal_eval(node.value)
-        for node in laws.body
+        for node in house.body
         if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "ORDER"
     ]
     (tree,) = blocks("CONTRIBUTING.md", "text")

@@ -1,0 +1,214 @@
+"""The packages as data: their rooms from the ground up, and every module and import as the code has them."""
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("search_spaces", "trainables", "orchestrator", "convfleet")
+
+#: Rooms from the ground up: a room imports rooms before it only, those in one tuple do not import each other. A room is
+#: a folder, or a module of a package's own folder. The packages themselves stand in this order as well.
+ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
+    "search_spaces": [
+        "problems",
+        "domains",
+        "naming",
+        "limits",
+        "conditions",
+        "counting",
+        "space",
+        "variant",
+        "declarations",
+        "builtin",
+        "parsing",
+    ],
+    "trainables": [
+        ("errors", "progress"),
+        ("reports", "versions"),
+        ("patience", "user_code"),
+        "files",
+        "machine",
+        "specs",
+        "catalog",
+        "checkpoints",
+        "data/images",
+        "data/labels",
+        "data/sources",
+        "data/cache",
+        "data/batches",
+        "data/augment",
+        "families/parts",
+        "families",
+        "steps",
+        "training",
+        "exporting",
+        "worker",
+    ],
+    "orchestrator": [
+        ("errors", "text", "studies"),
+        "runs",
+        "journal",
+        "study",
+        "results",
+        "search",
+        "disk",
+        "mirror",
+        "cluster",
+        "tuning",
+        "export",
+        ("views/terminal", "views/report"),
+        "driver",
+        "cli",
+    ],
+    "convfleet": ["__main__"],
+}
+#: Where each heavy library may be imported: rooms, or files.
+DOORS = {
+    "tensorflow": (
+        "trainables/data/batches",
+        "trainables/data/augment",
+        "trainables/families",
+        "trainables/families/parts",
+        "trainables/steps",
+        "trainables/training",
+        "trainables/exporting",
+        "trainables/machine/imports.py",
+    ),
+    "keras": (
+        "trainables/families",
+        "trainables/families/parts",
+        "trainables/steps",
+        "trainables/training",
+        "trainables/exporting",
+        "trainables/machine/imports.py",
+        "trainables/data/sources/keras_sets.py",
+        "orchestrator/driver/result.py",  # load_model only, for its caller
+        "orchestrator/studies",  # packaged models of users' kind, imported in workers
+    ),
+    "ray": ("orchestrator/cluster", "orchestrator/tuning", "orchestrator/export", "trainables/worker/adapter.py"),
+    "optuna": ("orchestrator/search",),
+    "pyarrow": (
+        "orchestrator/results",
+        "orchestrator/views/report",
+        "orchestrator/driver/result.py",
+        "trainables/data/sources",
+        "trainables/files/remote.py",
+    ),
+    "sklearn": ("trainables/data/sources/digits.py",),
+    "plotly": ("orchestrator/views/report",),
+    "rich": ("orchestrator/views/terminal", "orchestrator/cli"),
+    "typer": ("orchestrator/cli",),
+    "PIL": ("trainables/data/images", "trainables/data/augment/picture.py"),
+    "pydantic": ("trainables/specs", "orchestrator/study"),
+    "yaml": ("orchestrator/study", "search_spaces/parsing.py", "orchestrator/mirror/fetch.py"),
+}
+RANKS = {
+    f"{package}/{room}": (number, position)
+    for number, (package, order) in enumerate(ORDER.items())
+    for position, step in enumerate(order)
+    for room in (step if isinstance(step, tuple) else (step,))
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import:
+    """One import of a module: where it stands, what it names, when it runs."""
+
+    path: str
+    module: str
+    is_top: bool
+    is_run: bool
+
+
+@cache
+def sources(root: Path) -> tuple[tuple[str, ast.Module, str], ...]:
+    """Returns (path, tree, text) of every module of the packages."""
+    texts = [
+        (path.relative_to(root).as_posix(), path.read_text(encoding="utf-8"))
+        for package in PACKAGES
+        for path in sorted((root / package).rglob("*.py"))
+    ]
+    return tuple((path, parsed(text), text) for path, text in texts)
+
+
+@cache
+def path_text(root: Path, path: str) -> str:
+    return (root / path).read_text(encoding="utf-8")
+
+
+@cache
+def parsed(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
+@cache
+def imports(root: Path) -> tuple[Import, ...]:
+    """Returns every import: at the top of a file, late inside a function, and for type checkers alone."""
+    return tuple(item for path, _, text in sources(root) for item in imports_of(path, text))
+
+
+@cache
+def imports_of(path: str, text: str) -> tuple[Import, ...]:
+    tree = parsed(text)
+    late = {id(node) for function in ast.walk(tree) if is_function(function) for node in ast.walk(function)}
+    unseen = {
+        id(node)
+        for branch in ast.walk(tree)
+        if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING"
+        for node in ast.walk(branch)
+    }
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            # `from package import module` imports the module as well.
+            base = f"{'.' * node.level}{node.module or ''}"
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        is_top, is_run = id(node) not in late, id(node) not in unseen
+        found += [Import(path=path, module=name, is_top=is_top, is_run=is_run) for name in names]
+    return tuple(found)
+
+
+def is_function(node: ast.AST) -> bool:
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+
+
+def module_name(path: str) -> str:
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+@cache
+def modules(root: Path) -> Mapping[str, str]:
+    """Returns the path of each module by its name."""
+    return {module_name(path): path for path, _, _ in sources(root)}
+
+
+def room_of(path: str) -> str:
+    """Returns the room of a file: its folder, or the file itself in a package's own folder."""
+    folder, _, name = path.rpartition("/")
+    if "/" in folder:
+        return folder
+    return f"{folder}/{name.removesuffix('.py')}"
+
+
+def is_face(path: str) -> bool:
+    """Returns whether a file is a package's public face, which names what its rooms define."""
+    return path in {f"{package}/__init__.py" for package in PACKAGES}
+
+
+def planted(files: Mapping[str, str], folder: Path) -> Path:
+    """Copies the packages into a folder, adds text to files of the copy, and returns the folder."""
+    for path, _, text in sources(ROOT):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        with (folder / path).open("a", encoding="utf-8") as file:
+            file.write(f"\n\n{text}")
+    return folder
