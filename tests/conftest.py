@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 #: Fixtures of samples that tests of several rooms share; they lie in tests/helpers.
-pytest_plugins = ["record_samples", "training_samples", "source_samples", "command_lines"]
+pytest_plugins = ["open_journals", "record_samples", "training_samples", "source_samples", "command_lines"]
 
 # Several threads add up in any order. Read when TensorFlow is first used, by whichever test of a process comes first.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")

@@ -2,34 +2,31 @@
 
 import inspect
 import pickle
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
+import open_journals
 import pyarrow.parquet as pq
 import pytest
+from open_journals import WORKER, proposed
 from ray._private.dict import flatten_dict
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from orchestrator.errors import StudyFailedError, StudyPausedError
-from orchestrator.journal.file import Journal, read_journal
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import (
     EpochReported,
     Record,
     SessionStarted,
-    StudyOpened,
     TrialFailed,
     TrialProposed,
     TrialStarted,
     TrialStopped,
     WorkerLost,
 )
-from orchestrator.journal.study_state import fold
 from orchestrator.journal.trial import TrialState
 from orchestrator.results.writer import TableWriter
 from orchestrator.runs.paths import RunFolder
@@ -42,9 +39,6 @@ from orchestrator.tuning.searcher import VariantSearcher
 from orchestrator.tuning.worker_generations import GROWTH_MB, WorkerGenerations
 from search_spaces import space_from_mapping
 from trainables.reports import FailureKind
-
-OPENED = StudyOpened(schema=2, study="s", seed=7, metric="val_accuracy", mode="max", max_epochs=3, num_trials=3, at=0.0)
-WORKER = {"node": "n1", "worker_pid": 42, "cpus": 1.0, "gpus": 0.0, "gpu_ids": []}
 
 
 def spec(*, algorithm: str = "asha", max_size: int = 4) -> StudySpec:
@@ -61,25 +55,14 @@ def spec(*, algorithm: str = "asha", max_size: int = 4) -> StudySpec:
     )
 
 
-def proposed(number: int) -> TrialProposed:
-    variant = {"family": "sequential", "params": {"num_blocks": number + 1}, "seed": 7}
-    return TrialProposed(trial=f"t{number:04d}", number=number, variant=variant, at=0.0)
-
-
-@dataclass
-class Clock:
-    now: float = 100.0
-    ticks: list[float] = field(default_factory=list)
-
-    def __call__(self) -> float:
-        self.now += 1
-        return self.now
-
-
 @dataclass(kw_only=True)
 class Rig:
     listener: TuneListener
-    folder: RunFolder
+    journal: open_journals.Rig
+
+    @property
+    def folder(self) -> RunFolder:
+        return self.journal.folder
 
     @property
     def recorder(self) -> Recorder:
@@ -88,17 +71,12 @@ class Rig:
     @property
     def told(self) -> list[Record]:
         """What is in the file now, after the opening and the first proposal."""
-        return list(read_journal(self.folder.journal))[2:]
+        return self.journal.records
 
 
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    folder = RunFolder(tmp_path)
-    with Journal(folder.journal) as journal:
-        recorder = Recorder(journal, state=fold([]), folder=folder, clock=Clock(), retries=3)
-        recorder.append(OPENED)
-        recorder.append(proposed(0))
-        yield Rig(listener=TuneListener(recorder), folder=folder)
+@pytest.fixture(name="rig")
+def listening_rig(rig: open_journals.Rig) -> Rig:
+    return Rig(listener=TuneListener(rig.recorder), journal=rig)
 
 
 def result(epoch: int, *, value: float = 0.5, trial: str = "t0000") -> dict[str, Any]:
