@@ -106,7 +106,12 @@ def _describe_data(
     """Writes the session's environment, and notifies the user of the images and how they are kept."""
     dataset, data = prepared.worker.dataset, prepared.spec.data
     budget = memory_budget_bytes(data)
-    kept = {"storage": dataset.storage, "decoded_bytes": dataset.decoded_bytes, "budget_bytes": budget}
+    kept = {
+        "storage": dataset.storage,
+        "decoded_bytes": dataset.decoded_bytes,
+        "budget_bytes": budget,
+        "notes": list(dataset.notes),
+    }
     record_environment(folder, nodes=prepared.nodes, address=address, data=kept)
     storage = storage_in_words(
         dataset.storage,
@@ -119,6 +124,8 @@ def _describe_data(
         f"test images, {images_in_words(dataset.task)}, {targets_in_words(dataset.task)}; {storage}; "
         f"{prepared.num_concurrent} trials at a time"
     )
+    for note in dataset.notes:
+        notify(f"data: {note}")
 
 
 def _check_dataset(dataset: DatasetInfo, *, state: StudyState) -> None:

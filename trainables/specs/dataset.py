@@ -26,6 +26,7 @@ class DatasetInfo:
         fingerprint: Equal for equal pixels, labels, names and splits, from any source and in any storage.
         storage: How the images are stored, chosen once for all nodes.
         decoded_bytes: The size of all images when decoded.
+        notes: Sentences for the user about what was read.
     """
 
     key: str
@@ -39,6 +40,7 @@ class DatasetInfo:
     fingerprint: str
     storage: ImageStorage = "decoded"
     decoded_bytes: int = 0
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Returns a JSON-ready mapping."""
@@ -49,4 +51,5 @@ class DatasetInfo:
         """Returns the info that `to_json` described."""
         statistics = {name: tuple(values) for name, values in mapping["statistics"].items()}
         task = Task.from_json(mapping["task"])
-        return cls(**{**mapping, "task": task, "statistics": PixelStatistics(**statistics)})
+        notes = tuple(mapping.get("notes", ()))
+        return cls(**{**mapping, "task": task, "statistics": PixelStatistics(**statistics), "notes": notes})

@@ -17,7 +17,7 @@ from trainables.data.cache.splits import hold_out
 from trainables.data.cache.statistics import pixel_moments, pixel_statistics
 from trainables.data.cache.storage_choice import ImagesSize, images_size
 from trainables.data.cache.targets import DescribedTarget, described_targets, encoded_labels, stratum
-from trainables.data.images.images import Array, EncodableImages, Images, Layout, choose_layout
+from trainables.data.images.images import Array, EncodableImages, Images, Layout, choose_layout, survey_of
 from trainables.data.sources.base import SPLIT_NAMES, RawDataset, SplitName
 from trainables.errors import DataError
 from trainables.progress import OnProgress
@@ -42,6 +42,7 @@ class SourceSurvey:
         labels: By split and target, encoded.
         layout: The shape that every image is decoded to.
         size: The bytes that all images take.
+        notes: Sentences for the user about what was read.
     """
 
     source: str
@@ -51,6 +52,7 @@ class SourceSurvey:
     labels: Mapping[SplitName, Mapping[str, Array]]
     layout: Layout
     size: ImagesSize
+    notes: tuple[str, ...] = ()
 
 
 def examine(raw: RawDataset, *, spec: DataSpec, progress: OnProgress) -> SourceSurvey:
@@ -59,7 +61,7 @@ def examine(raw: RawDataset, *, spec: DataSpec, progress: OnProgress) -> SourceS
     labels = encoded_labels(raw, targets, limit=spec.limit)
     images = {name: raw.splits[name].images for name in SPLIT_NAMES if name in raw.splits}
     progress("looking at image sizes", 0, sum(map(len, images.values())))
-    layout = choose_layout(images.values(), image_size=spec.image_size, channels=spec.channels)
+    layout = choose_layout(survey_of(images.values()), image_size=spec.image_size, channels=spec.channels)
     # The images of one example are side by side in the channels.
     num_channels = layout.channels * len(spec.input_names)
     size = images_size(images.values(), height=layout.height, width=layout.width, num_channels=num_channels)
@@ -71,6 +73,7 @@ def examine(raw: RawDataset, *, spec: DataSpec, progress: OnProgress) -> SourceS
         labels=labels,
         layout=layout,
         size=size,
+        notes=tuple(raw.notes),
     )
 
 
@@ -99,6 +102,7 @@ def build_entry(folder: Path, source: SourceSurvey, *, key: str, storage: ImageS
             "input_shape": [source.layout.height, source.layout.width, source.layout.channels],
             "inputs": list(source.inputs),
             "targets": [target.to_json() for target in source.targets],
+            "notes": list(source.notes),
             "builder_pid": os.getpid(),
             "arrays": arrays,
             "pixels": pixels,

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,8 @@ def prepare_dataset(
             build_splits(folder, entry, manifest=manifest, settings=settings)
 
         split_manifest = _ensure(entry / SPLITS_FOLDER / split_key, build_rows, verify=verify)
-    return _info(entry, spec=spec, split_key=split_key, manifest=manifest, split_manifest=split_manifest)
+    info = _info(entry, spec=spec, split_key=split_key, manifest=manifest, split_manifest=split_manifest)
+    return replace(info, notes=(*opened.notes, *info.notes))
 
 
 def entry_key(spec: DataSpec, opened: OpenedSource) -> str:
@@ -229,6 +231,7 @@ def _info(
         fingerprint=fingerprint(manifest, split_manifest),
         storage=manifest["storage"],
         decoded_bytes=manifest["size"]["decoded_bytes"],
+        notes=tuple(manifest.get("notes", ())),
     )
 
 

@@ -25,10 +25,12 @@ class Layout:
 
 @dataclass(slots=True)
 class Survey:
-    """Counts the images of each size and notes whether any image has colour."""
+    """Counts the images of each size and of each trait, and notes whether any image has colour."""
 
     #: (height, width) -> the number of images, and the places of the first few of them.
     sizes: dict[tuple[int, int], tuple[int, list[str]]] = field(default_factory=dict)
+    #: What the headers say beside sizes ("alpha", "pages") -> the number of images, and the places of the first few.
+    traits: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
     has_colour: bool = False
 
     def add(self, size: tuple[int, int], *, colour: bool, where: str, count: int = 1) -> None:
@@ -36,6 +38,11 @@ class Survey:
         number, places = self.sizes.get(size, (0, []))
         self.sizes[size] = (number + count, places if len(places) >= 3 else [*places, where])
         self.has_colour = self.has_colour or colour
+
+    def note(self, trait: str, *, where: str, count: int = 1) -> None:
+        """Notes `count` images of a trait, at one place."""
+        number, places = self.traits.get(trait, (0, []))
+        self.traits[trait] = (number + count, places if len(places) >= 3 else [*places, where])
 
 
 class Images(Protocol):
@@ -71,7 +78,15 @@ class EncodableImages(Images, Protocol):
         ...
 
 
-def choose_layout(splits: Iterable[Images], *, image_size: tuple[int, int] | None, channels: int | None) -> Layout:
+def survey_of(splits: Iterable[Images]) -> Survey:
+    """Returns the sizes and traits of all images."""
+    survey = Survey()
+    for images in splits:
+        images.survey(survey)
+    return survey
+
+
+def choose_layout(survey: Survey, *, image_size: tuple[int, int] | None, channels: int | None) -> Layout:
     """Returns the shape for all images: the given one, else the images' own.
 
     Grey and colour images together become colour: no information is lost.
@@ -79,9 +94,6 @@ def choose_layout(splits: Iterable[Images], *, image_size: tuple[int, int] | Non
     Raises:
         DataError: If the images differ in size and no size was asked for.
     """
-    survey = Survey()
-    for images in splits:
-        images.survey(survey)
     if image_size is None and len(survey.sizes) > 1:
         raise DataError(_mixed_sizes(survey))
     height, width = image_size or next(iter(survey.sizes))

@@ -37,10 +37,17 @@ class RawSplit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawDataset:
-    """All splits of a source, at least train, and by target the class names that the source knows."""
+    """All splits of a source.
+
+    Attributes:
+        splits: At least train.
+        class_names: By target, the class names that the source knows.
+        notes: Sentences for the user about what was read, for example what was left out.
+    """
 
     splits: Mapping[SplitName, RawSplit]
     class_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +57,12 @@ class OpenedSource:
     Attributes:
         content: Equal content and equal decoding settings give the same cache entry.
         read: Reads the splits; called at most once.
+        notes: Sentences for the user about what `content` does not hold, for example the files that were left out.
     """
 
     content: tuple[str, ...]
     read: Callable[[], RawDataset]
+    notes: tuple[str, ...] = ()
 
 
 def content_hashes(files: Iterable[tuple[str, Path]], *, progress: OnProgress) -> tuple[str, ...]:
