@@ -67,6 +67,8 @@ class DataSpec(BaseModel):
         cache_dir: Where decoded data sets are kept; None: the environment's CONVFLEET_CACHE, else the user's cache.
         memory_gb: What all decoded images together may take, in 10^9 bytes; larger data sets are streamed. None: half
             of this machine's memory.
+        allow_overlap: Trains although most of the test or validation images are training images as well, or all images
+            are equal, which is an error otherwise: such results say nothing.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -91,6 +93,7 @@ class DataSpec(BaseModel):
     augment: AugmentSpec = AugmentSpec()
     cache_dir: str | None = None
     memory_gb: Number | None = Field(default=None, ge=0.0, allow_inf_nan=False)
+    allow_overlap: bool = Field(default=False, strict=True)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
