@@ -1,8 +1,8 @@
 """Grid search: every variant of a countable space, in the space's order."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from orchestrator.search.history import Draw, History
+from orchestrator.search.history import History
 from orchestrator.study.spec import StudySpec
 
 
@@ -18,8 +18,7 @@ class Grid:
     def __init__(self, spec: StudySpec) -> None:
         self._values = spec.space.grid()
 
-    def ask(self, history: History, *, seed: int) -> Draw | None:
+    def ask(self, history: History, *, seed: int) -> dict[str, Any] | None:
         """Returns the next values of the grid; None after the last."""
-        del seed
-        values = next(self._values, None)
-        return None if values is None else history.take(values)
+        del history, seed  # The grid's order is all there is.
+        return next(self._values, None)

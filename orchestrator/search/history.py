@@ -1,7 +1,6 @@
 """The study's trials so far as Optuna knows them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -14,21 +13,11 @@ from orchestrator.study.sections import Objective
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draw:
-    """Values for one trial, and Optuna's trial that they were drawn for.
-
-    Args:
-        values: Of the active parameters, the family's among them.
-        asked: Optuna's trial, still running.
-    """
-
-    values: dict[str, Any]
-    asked: optuna.Trial
-
-
 class History:
     """Keeps Optuna's study of the trials so far.
+
+    The study is a function of the journal's facts alone: of each trial's values, in the order of proposals, and of how
+    the trial ended. What a sampler leaves at a trial that it draws for is part of no later draw.
 
     Args:
         space: How Optuna sees the search space.
@@ -52,26 +41,25 @@ class History:
         if not self.is_kept:
             self.study = _empty_study(self._objective.mode)
 
-    def draw(self, sampler: optuna.samplers.BaseSampler) -> Draw:
-        """Returns what a sampler proposes."""
+    def draw(self, sampler: optuna.samplers.BaseSampler) -> dict[str, Any]:
+        """Returns the values of the active parameters that a sampler proposes, the family's among them."""
         self.study.sampler = sampler
         asked = self.study.ask()
-        return Draw(values=self._space.suggest(asked), asked=asked)
+        values = self._space.suggest(asked)
+        # Optuna's samplers write notes to the trial that they draw for, and read those of running trials: a resumed
+        # study would lack them. Samplers pass over failed trials.
+        self.study.tell(asked, state=OptunaState.FAIL)
+        return values
 
-    def take(self, values: Mapping[str, Any]) -> Draw:
-        """Returns a draw of these very values."""
+    def accept(self, number: int, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Adds a running trial of these values, the study's trial `number`, and returns them as the space has them."""
+        # A sampler without notes of its own; the values are given, so it draws none.
+        self.study.sampler = optuna.samplers.RandomSampler(seed=0)
         self.study.enqueue_trial(self._space.encode(values))
         asked = self.study.ask()
-        return Draw(values=self._space.suggest(asked), asked=asked)
-
-    def accept(self, number: int, draw: Draw) -> None:
-        """Knows a draw as the study's trial `number` from here on."""
         if self.is_kept:
-            self.running[number] = draw.asked
-
-    def reject(self, draw: Draw) -> None:
-        """Ends a draw that becomes no trial."""
-        self.study.tell(draw.asked, state=OptunaState.FAIL)
+            self.running[number] = asked
+        return self._space.suggest(asked)
 
     def end(self, trial: Trial) -> None:
         """Adds how a trial ended: its best value, or, where it was stopped, how far it came; a failed one is worst."""

@@ -4,12 +4,13 @@ A proposal is a function of (seed, number of the trial, what is known of earlier
 sampler made for it, so a study that is resumed from its journal goes on with the same sequence.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from orchestrator.errors import JournalError
 from orchestrator.journal.trial import Trial
 from orchestrator.search.distributions import EncodedSpace
-from orchestrator.search.history import Draw, History
+from orchestrator.search.history import History
 from orchestrator.search.searchers import SEARCHERS, draw_seed
 from orchestrator.study.spec import StudySpec
 from search_spaces import SpaceError, Variant, make_variant
@@ -52,13 +53,11 @@ class Proposer:
         self._history.begin()
         for attempt in range(MAX_REDRAWS):
             seed = draw_seed(self._spec.seed, number=number, attempt=attempt)
-            draw = self._searcher.ask(self._history, seed=seed)
-            if draw is None:
+            values = self._searcher.ask(self._history, seed=seed)
+            if values is None:
                 break
-            variant = self._variant_of(draw)
-            if variant.variant_id not in self._proposed:
-                return self._accept(number, draw)
-            self._history.reject(draw)
+            if self._variant_of(values).variant_id not in self._proposed:
+                return self._accept(number, values)
         return self._untried(number)
 
     def end_trial(self, trial: Trial) -> None:
@@ -68,14 +67,12 @@ class Proposer:
     def _remember(self, trial: Trial) -> None:
         self._proposed.add(trial.variant.variant_id)
         self._history.begin()
-        draw = self._history.take({"family": trial.variant.family, **trial.variant.params})
-        self._history.accept(trial.number, draw)
+        self._history.accept(trial.number, {"family": trial.variant.family, **trial.variant.params})
         if trial.has_ended:
             self.end_trial(trial)
 
-    def _accept(self, number: int, draw: Draw) -> Variant:
-        self._history.accept(number, draw)
-        variant = self._variant_of(draw)
+    def _accept(self, number: int, values: Mapping[str, Any]) -> Variant:
+        variant = self._variant_of(self._history.accept(number, values))
         self._proposed.add(variant.variant_id)
         return variant
 
@@ -85,8 +82,8 @@ class Proposer:
             return None
         for values in self._spec.space.grid():
             if make_variant(self._spec.space, values, seed=self._spec.seed).variant_id not in self._proposed:
-                return self._accept(number, self._history.take(values))
+                return self._accept(number, values)
         return None
 
-    def _variant_of(self, draw: Draw) -> Variant:
-        return make_variant(self._spec.space, draw.values, seed=self._spec.seed)
+    def _variant_of(self, values: Mapping[str, Any]) -> Variant:
+        return make_variant(self._spec.space, values, seed=self._spec.seed)

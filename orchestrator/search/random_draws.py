@@ -3,11 +3,11 @@
 Source: Bergstra and Bengio 2012, "Random Search for Hyper-Parameter Optimization", JMLR 13.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import optuna
 
-from orchestrator.search.history import Draw, History
+from orchestrator.search.history import History
 from orchestrator.study.spec import StudySpec
 
 
@@ -23,6 +23,6 @@ class RandomDraws:
     def __init__(self, spec: StudySpec) -> None:
         del spec  # Every searcher is made of it.
 
-    def ask(self, history: History, *, seed: int) -> Draw:
+    def ask(self, history: History, *, seed: int) -> dict[str, Any]:
         """Returns random values."""
         return history.draw(optuna.samplers.RandomSampler(seed=seed))

@@ -1,12 +1,12 @@
 """The search algorithms by the name that a study file gives them."""
 
 from collections.abc import Callable
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from orchestrator.search.grid import Grid
-from orchestrator.search.history import Draw, History
+from orchestrator.search.history import History
 from orchestrator.search.random_draws import RandomDraws
 from orchestrator.search.tpe import Tpe
 from orchestrator.study.spec import StudySpec
@@ -23,7 +23,7 @@ class Searcher(Protocol):
 
     learns: ClassVar[bool]
 
-    def ask(self, history: History, *, seed: int) -> Draw | None:
+    def ask(self, history: History, *, seed: int) -> dict[str, Any] | None:
         """Returns values for one trial; None where the algorithm has none left.
 
         Args:

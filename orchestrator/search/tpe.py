@@ -4,11 +4,11 @@ Source: Bergstra et al. 2011, "Algorithms for Hyper-Parameter Optimization", Neu
 """
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import optuna
 
-from orchestrator.search.history import Draw, History
+from orchestrator.search.history import History
 from orchestrator.search.optuna_internals import choose_number_of_good_trials
 from orchestrator.study.spec import StudySpec
 
@@ -28,7 +28,7 @@ class Tpe:
     def __init__(self, spec: StudySpec) -> None:
         del spec  # Every searcher is made of it.
 
-    def ask(self, history: History, *, seed: int) -> Draw:
+    def ask(self, history: History, *, seed: int) -> dict[str, Any]:
         """Returns values that the estimator takes for promising."""
         return history.draw(tpe_sampler(history, seed=seed))
 

@@ -12,7 +12,7 @@ from orchestrator.search.proposer import Proposer
 from orchestrator.search.searchers import SEARCHERS
 from orchestrator.study.sections import Search
 from orchestrator.study.spec import StudySpec
-from search_spaces import Variant, space_from_mapping
+from search_spaces import Variant, make_variant, space_from_mapping
 from trainables.reports import EpochReport
 
 #: Two families, conditions, steps, choices; 64 variants.
@@ -90,3 +90,38 @@ def test_it_proposes_otherwise_where_nothing_is_known_of_earlier_trials_only_if_
     proposer = Proposer(spec_of(algorithm))
     unaware = [proposer.propose(number) for number in range(NUM_TRIALS)]
     assert (unaware != undisturbed) is SEARCHERS[algorithm](spec_of(algorithm)).learns
+
+
+#: A parameter that is active for two of three optimizers, and in all trials that ended first.
+CONDITIONAL = {
+    "family": "sequential",
+    "params": {
+        "num_blocks": {"int": [1, 2]},
+        "filters": {"int": [4, 64], "step": 4},
+        "optimizer": {"choice": ["adam", "sgd", "rmsprop"]},
+        "momentum": {"float": [0.5, 0.98], "step": 0.02, "when": {"optimizer": ["sgd", "rmsprop"]}},
+    },
+}
+NUM_FIRST = 8
+AT_ONCE = 3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_resumed_search_goes_on_alike_beside_running_trials_of_other_parameters(algorithm, seed):
+    spec = spec_of(algorithm, seed=seed, space=space_from_mapping(CONDITIONAL))
+    live, trials = Proposer(spec), []
+    for number in range(NUM_FIRST):
+        values = {"num_blocks": 1, "filters": 4 + 4 * number, "optimizer": "sgd", "momentum": 0.5 + 0.02 * number}
+        trials.append(ended(number, make_variant(spec.space, {"family": "sequential", **values}, seed=seed)))
+    live.remember(trials)
+    for number in range(NUM_FIRST, NUM_FIRST + 10):
+        resumed = Proposer(spec)
+        resumed.remember(trials)
+        variant = live.propose(number)
+        # A grid begins at its first variants again, and passes over those that were tried.
+        assert resumed.propose(number) == variant, f"after {number} trials"
+        trials.append(Trial(name=trial_name(number), number=number, variant=variant, proposed_at=0.0))
+        done = number - AT_ONCE + 1
+        if done >= NUM_FIRST:
+            trials[done] = ended(done, trials[done].variant)
+            live.end_trial(trials[done])

@@ -166,7 +166,7 @@ def test_values_are_read_back_as_they_were_encoded(space: SearchSpace, data: st.
     drawn = Proposer(spec_of(space, algorithm="random", seed=seed)).propose(0)
     assert drawn is not None
     values, objective = values_of(drawn), spec_of(space, algorithm="random").objective
-    assert repr(History(EncodedSpace(space), objective=objective, is_kept=False).take(values).values) == repr(values)
+    assert repr(History(EncodedSpace(space), objective=objective, is_kept=False).accept(0, values)) == repr(values)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
