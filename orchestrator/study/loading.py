@@ -15,12 +15,14 @@ from orchestrator.study.input_paths import path_problems, resolved, reuse_proble
 from orchestrator.study.messages import problems_of
 from orchestrator.study.pretrained_weights import with_weights_files
 from orchestrator.study.spec import StudySpec
-from orchestrator.study.yaml_file import apply_overrides, read_study_file
+from orchestrator.study.yaml_file import apply_overrides, mapping_as_yaml, read_study_file
 from orchestrator.text import printable, shown
 from search_spaces import Problem, SearchSpace, nearest, parse_space
 from trainables.specs.data import DataSpec
 from trainables.specs.targets import metric_modes
 
+#: What a study that is no file is called in errors.
+_MAPPING = "study"
 _STUDIES = resources.files("orchestrator") / "studies"
 
 
@@ -29,17 +31,20 @@ def packaged_studies() -> list[str]:
     return sorted(path.name.removesuffix(".yaml") for path in _STUDIES.iterdir() if path.name.endswith(".yaml"))
 
 
-def load_study(source: str | Path, *, overrides: Sequence[str] = ()) -> StudySpec:
-    """Returns the study of a file, or the packaged study of that name.
+def load_study(source: str | Path | Mapping[str, Any], *, overrides: Sequence[str] = ()) -> StudySpec:
+    """Returns the study of a file or a dictionary, or the packaged study of that name.
 
     Examples:
         >>> import convfleet
         >>> study = convfleet.load_study("quickstart", overrides=["schedule.max_epochs=3"])
         >>> study.num_trials, study.schedule.max_epochs
         (16, 3)
+        >>> convfleet.load_study({"name": "mine", "data": {"source": "digits"}, "space": "cnn-small"}).name
+        'mine'
 
     Args:
-        source: A path, or a name that `packaged_studies` lists.
+        source: A path, a name that `packaged_studies` lists, or a dictionary with the keys of a study file; relative
+            paths and modules of a dictionary start at the current folder.
         overrides: `key=value` texts such as `schedule.max_epochs=3`; values are YAML, relative paths start at
             the current folder.
 
@@ -50,6 +55,9 @@ def load_study(source: str | Path, *, overrides: Sequence[str] = ()) -> StudySpe
         StudyFileError: With all mistakes, one a line.
         InputError: If an override cannot be set.
     """
+    if isinstance(source, Mapping):
+        mapping = apply_overrides(mapping_as_yaml(source, where=_MAPPING), overrides, where=_MAPPING)
+        return parse_study(mapping, base=Path.cwd(), where=_MAPPING)
     text, base, where, study_dir = _find_study(source)
     mapping = apply_overrides(text, overrides, where=where)
     # A run has its reused trials already; the runs that they came from may be gone when it goes on.

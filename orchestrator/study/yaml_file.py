@@ -1,7 +1,7 @@
 """Reads YAML that people write: no silent duplicates, mistakes with their line, overrides of the command line."""
 
-from collections.abc import Hashable, Sequence
-from pathlib import Path
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
@@ -52,6 +52,38 @@ class _StrictLoader(yaml.SafeLoader):
             text = "aliases (*name) are not allowed in a study file; write the value out"
             raise yaml.constructor.ConstructorError(None, None, text, mark)
         return super().compose_node(parent, index)
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """Writes what a study file may hold: paths as texts, NumPy's numbers as Python's, no aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def represent_data(self, data: Any) -> yaml.Node:
+        if isinstance(data, PurePath):
+            data = str(data)
+        elif type(data).__module__ == "numpy" and getattr(data, "ndim", 1) == 0:
+            data = data.item()
+        return super().represent_data(data)
+
+
+def mapping_as_yaml(mapping: Mapping[str, Any], *, where: str) -> str:
+    """Returns the text of a study file that says what a dictionary says.
+
+    Raises:
+        StudyFileError: If a value is none that YAML has, or holds itself.
+    """
+    try:
+        return str(yaml.dump(dict(mapping), Dumper=_PlainDumper, sort_keys=False, allow_unicode=True))
+    except yaml.representer.RepresenterError as exc:
+        value = exc.args[-1]
+        raise StudyFileError(
+            f"{where}: expected texts, numbers, true, false, None, lists and dictionaries, got {value!r:.60} of type "
+            f"{type(value).__name__}; write it as one of these"
+        ) from exc
+    except RecursionError as exc:
+        raise StudyFileError(f"{where}: a dictionary or list in it holds itself; write the value out") from exc
 
 
 def read_study_file(path: Path) -> str:
