@@ -67,5 +67,10 @@ def _input_paths(data: DataSpec) -> Iterator[tuple[str, str]]:
     for field in PATH_FIELDS:
         given = getattr(data, field)
         # Preparing the data makes the cache's folder.
-        if given is not None and field != "cache_dir":
+        if given is None or field == "cache_dir":
+            continue
+        if field == "images":
+            splits = [split for split in ("train", "validation", "test") if getattr(data, split) is not None]
+            yield from ((field, folder) for folder in dict.fromkeys(data.image_folder(split) or "" for split in splits))
+        else:
             yield field, given

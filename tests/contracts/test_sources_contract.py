@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from trainables.data.sources import SOURCES
+from trainables.data.cache.sources import SOURCES
 from trainables.data.sources.keras_sets import CLASS_NAMES
 
 
@@ -45,6 +45,15 @@ def make_images(tmp_path, made):
     return {"source": "images", "path": str(made.write_folders(tmp_path / "photos", each=10))}
 
 
+def make_csv(tmp_path, made):
+    x, y = arrays(made)
+    (tmp_path / "train_images").mkdir()
+    for row, image in enumerate(x):
+        (tmp_path / "train_images" / f"{row}.png").write_bytes(made.encoded(image))
+    (tmp_path / "train.csv").write_text("image,label\n" + "".join(f"{row},{label}\n" for row, label in enumerate(y)))
+    return {"source": "csv", "train": str(tmp_path / "train.csv"), "images": str(tmp_path / "train_images")}
+
+
 def make_python(tmp_path, made):
     (tmp_path / "contract_data.py").write_text(
         "import numpy as np\ndef load():\n    return np.zeros((30, 5, 5)), np.arange(30) % 2\n"
@@ -58,6 +67,7 @@ MAKERS = {
     "npz": make_npz,
     "parquet": make_parquet,
     "images": make_images,
+    "csv": make_csv,
     "python": make_python,
 }
 

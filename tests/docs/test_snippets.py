@@ -30,6 +30,10 @@ NEIGHBOURS = (
     "street.parquet",
     "pairs.npz",
     "flowers/",
+    "train.csv",
+    "test.csv",
+    "train_images/",
+    "test_images/",
     "runs/digits-small/study.yaml",
     "runs/digits-small/journal.jsonl",
 )

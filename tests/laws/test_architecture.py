@@ -42,7 +42,6 @@ LIGHT = ("trainables/families/parts/downloads.py",)
 SPEAKING_FACES = {
     "search_spaces/builtin/__init__.py",
     "search_spaces/domains/__init__.py",
-    "trainables/data/sources/__init__.py",
     "orchestrator/views/report/__init__.py",
 }
 

@@ -13,20 +13,22 @@ from trainables.specs.numbers import Count, Number, refuse_bool
 from trainables.specs.targets import TargetSpec
 from trainables.user_code import split_reference
 
-SourceName = Literal["digits", "keras", "npz", "parquet", "images", "python"]
+SourceName = Literal["digits", "keras", "npz", "parquet", "images", "csv", "python"]
 
 #: The fields that only some sources have, each with those sources.
 SOURCES_OF_FIELD: dict[str, tuple[str, ...]] = {
     "name": ("keras",),
     "path": ("npz", "images"),
-    "train": ("npz", "parquet", "images"),
-    "test": ("npz", "parquet", "images"),
-    "validation": ("npz", "parquet", "images"),
+    "train": ("npz", "parquet", "images", "csv"),
+    "test": ("npz", "parquet", "images", "csv"),
+    "validation": ("npz", "parquet", "images", "csv"),
     "function": ("python",),
     "function_dir": ("python",),
-    "image_column": ("parquet",),
-    "label_column": ("parquet",),
-    "inputs": ("npz", "parquet", "python"),
+    "images": ("csv",),
+    "image_column": ("parquet", "csv"),
+    "label_column": ("parquet", "csv"),
+    "label_separator": ("csv",),
+    "inputs": ("npz", "parquet", "csv", "python"),
 }
 
 #: The fields of which every source needs one, and how to write it.
@@ -36,10 +38,14 @@ REQUIRED: dict[str, tuple[tuple[str, ...], str]] = {
     "npz": (("path", "train"), "give path: data.npz (all splits in one file) or train: train.npz"),
     "parquet": (("train",), "give train: train.parquet (a file, a folder or a glob)"),
     "images": (("path", "train"), "give path: a folder of class folders, or train: such a folder"),
+    "csv": (("train",), "give train: train.csv, and images: the folder of its images if they lie elsewhere"),
     "python": (("function",), "give function: module:function, a module beside the study file"),
 }
 
-PATH_FIELDS = ("path", "train", "test", "validation", "cache_dir")
+PATH_FIELDS = ("path", "train", "test", "validation", "images", "cache_dir")
+
+#: In `images`, the place of a split's name.
+SPLIT_MARK = "{split}"
 
 
 class DataSpec(BaseModel):
@@ -49,14 +55,17 @@ class DataSpec(BaseModel):
         source: Where the images come from.
         name: Source keras: the data set.
         path: npz: one file with all splits; images: a folder of class folders, or of train, test and validation.
-        train: npz, parquet, images: the training split.
-        test: npz, parquet, images: the test split; carved out of the training images when there is none.
-        validation: npz, parquet, images: the validation split; carved out of the training images when there is none.
+        train: The training split: a file, for images a folder, for csv the table.
+        test: The test split; carved out of the training images when there is none.
+        validation: The validation split; carved out of the training images when there is none.
+        images: Source csv: the folder of the images that the tables name, `{split}` in it stands for the split's name;
+            None: each table's own folder.
         function: Source python: `module:function`, returns (x, y) or a mapping with the keys of an npz file.
         function_dir: Source python: the folder that holds the module; `resolved` fills it in.
-        image_column: Source parquet: the column of images.
-        label_column: Source parquet: the column of labels of a lone target.
-        inputs: npz, parquet, python: the columns or arrays of several images an example; empty: one image.
+        image_column: parquet: the column of images; csv: the column of their names, with or without endings.
+        label_column: parquet, csv: the column of labels of a lone target.
+        label_separator: Source csv: what parts several labels of a multilabel target in one value.
+        inputs: npz, parquet, csv, python: the columns or arrays of several images an example; empty: one image.
         targets: What to predict, by name; empty: one class an image, as the source has it.
         limit: Takes the first so many training images only, before any split is carved out of them.
         validation_fraction: The share of the training images held out when the source has no validation split.
@@ -79,10 +88,12 @@ class DataSpec(BaseModel):
     train: str | None = None
     test: str | None = None
     validation: str | None = None
+    images: str | None = None
     function: str | None = None
     function_dir: str | None = None
     image_column: str = "image"
     label_column: str = "label"
+    label_separator: str | None = Field(default=None, min_length=1, examples=["|"])
     inputs: tuple[str, ...] = Field(default=(), examples=[["left", "right"]])
     targets: dict[str, TargetSpec] = Field(default_factory=dict, examples=["{digit: {kind: classification}}"])
     limit: Count | None = Field(default=None, ge=1)
@@ -120,6 +131,10 @@ class DataSpec(BaseModel):
     def lone_target(self) -> str:
         """The name of the only target of a source that has one label an image."""
         return next(iter(self.target_specs))
+
+    def image_folder(self, split: str) -> str | None:
+        """Returns the folder of the images that a split's table names; None: the table's own."""
+        return self.images.replace(SPLIT_MARK, split) if self.images is not None else None
 
     def resolved(self, base: Path) -> DataSpec:
         """Returns this spec with every path absolute: `~` is expanded, relative paths start at `base`."""
@@ -177,6 +192,13 @@ def _column_problems(spec: DataSpec) -> list[str]:
             f"image_column: is for one image an example, got {spec.image_column!r} beside inputs {list(spec.inputs)}; "
             "name all columns in inputs"
         )
+    if spec.source != "csv":
+        problems += [
+            f"targets.{name}.columns: belongs to source 'csv', got {list(target.columns)} with source {spec.source!r}; "
+            "name one column: column: ..."
+            for name, target in spec.targets.items()
+            if target.columns
+        ]
     return problems
 
 

@@ -66,6 +66,7 @@ class TargetSpec(BaseModel):
         loss: By Keras's name; None: as usual for the kind.
         weight: The share of this target's loss in the sum over all targets.
         metrics: What is reported each epoch; None: accuracy, of regression mae.
+        columns: The columns that together hold the labels, for tables: a flag each, a class each, or a number each.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -75,6 +76,7 @@ class TargetSpec(BaseModel):
     loss: str | None = Field(default=None, examples=["mean_squared_error"])
     weight: Number = Field(default=1.0, gt=0.0, le=1e6, examples=[0.5])
     metrics: tuple[str, ...] | None = Field(default=None, examples=[["accuracy", "f1_score"]])
+    columns: tuple[str, ...] = Field(default=(), examples=[["cat", "dog"]])
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -84,6 +86,13 @@ class TargetSpec(BaseModel):
         strange = [name for name in self.metrics or () if name not in metrics]
         if strange:
             raise ValueError(f"metrics: a {self.kind} target has some of {', '.join(metrics)}, got {strange[0]!r}")
+        if self.columns and (
+            self.column is not None or len(self.columns) < 2 or len(set(self.columns)) < len(self.columns)
+        ):
+            raise ValueError(
+                f"columns: expected two or more different columns and no column, got {list(self.columns)} and column "
+                f"{self.column!r}; a lone column is column: ..."
+            )
         if self.metrics is not None and len(set(self.metrics)) != len(self.metrics):
             raise ValueError(f"metrics: expected each once, got {list(self.metrics)}")
         return self

@@ -15,8 +15,14 @@ from trainables.specs.data import AugmentSpec, DataSpec
         ({"source": "images"}, "path or train: source 'images' needs it"),
         ({"source": "python"}, "function: source 'python' needs it, got nothing; give function: module:function"),
         ({"source": "digits", "name": "mnist"}, "name: belongs to source 'keras', got 'mnist' with source 'digits'"),
-        ({"source": "digits", "train": "a"}, "train: belongs to source 'npz' or 'parquet' or 'images', got 'a'"),
-        ({"source": "npz", "path": "a", "image_column": "x"}, "image_column: belongs to source 'parquet', got 'x'"),
+        (
+            {"source": "digits", "train": "a"},
+            "train: belongs to source 'npz' or 'parquet' or 'images' or 'csv', got 'a'",
+        ),
+        (
+            {"source": "npz", "path": "a", "image_column": "x"},
+            "image_column: belongs to source 'parquet' or 'csv', got 'x'",
+        ),
         ({"source": "npz", "path": "a", "test": "b"}, "path: holds all splits, but test came with it"),
         ({"source": "python", "function": "load"}, "function: expected 'module:function', got 'load'"),
         ({"source": "python", "function": "my.py:load-it"}, "function: expected 'module:function'"),

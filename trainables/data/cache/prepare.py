@@ -28,6 +28,7 @@ from trainables.data.cache.entry import (
     statistics_of,
     task_of,
 )
+from trainables.data.cache.sources import SOURCES
 from trainables.data.cache.storage_choice import (
     ENCODED_SUFFIX,
     ImagesSize,
@@ -36,7 +37,6 @@ from trainables.data.cache.storage_choice import (
     entry_name,
     memory_budget_bytes,
 )
-from trainables.data.sources import SOURCES
 from trainables.data.sources.base import OpenedSource
 from trainables.errors import DataError
 from trainables.files.manifests import MANIFEST

@@ -17,6 +17,9 @@ from trainables.specs.data import DataSpec
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 
+#: Endings of tables, which source csv reads.
+TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
+
 #: (class name, file), in reading order.
 Listing = list[tuple[str, Path]]
 
@@ -87,11 +90,24 @@ def _listing(root: Path, *, field: str) -> Listing:
                 "add some or remove the folder"
             )
         listing += [(folder.name, path) for path in files]
+    classes = {class_name for class_name, _ in listing}
+    if len(classes) < 2 and (table := _table_beside(root)):
+        found = f"expected at least two classes, got only {min(classes)!r}" if classes else "has no class folders"
+        raise DataError(
+            f"data.{field}: {root}: {found}; the table {table} lies beside: with source: csv, train: that file and "
+            "images: the folder of the images, its columns are the labels"
+        )
     if not listing:
         raise DataError(
             f"data.{field}: {root} has no class folders; put the images of each class in a folder of its own"
         )
     return listing
+
+
+def _table_beside(root: Path) -> str:
+    """Returns the name of a table in a folder, as competitions have it beside their images, or an empty string."""
+    names = sorted(path.name for path in root.iterdir() if path.suffix.lower() in TABLE_SUFFIXES and path.is_file())
+    return min(names, key=lambda name: "train" not in name.lower(), default="")
 
 
 def _is_image(path: Path, folder: Path) -> bool:

@@ -1,0 +1,1 @@
+"""Tables of images' names and labels, beside folders of images."""

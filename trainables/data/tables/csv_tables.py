@@ -1,0 +1,159 @@
+"""Tables beside folders of images, as competitions have them: train.csv with names and labels, and the files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trainables.data.images.decode import Encoded, EncodedImages
+from trainables.data.images.images import Array
+from trainables.data.images.side_by_side import side_by_side
+from trainables.data.labels.limits import kept_rows
+from trainables.data.sources.base import (
+    SPLIT_NAMES,
+    OpenedSource,
+    RawDataset,
+    RawSplit,
+    SplitName,
+    content_hashes,
+)
+from trainables.data.tables.image_files import ImageFolder, unnamed_notes
+from trainables.data.tables.labels import columns_of, flag_notes, table_labels
+from trainables.data.tables.reading import Table, read_table
+from trainables.errors import DataError
+from trainables.progress import OnProgress
+from trainables.specs.data import DataSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """One split's rows: by input the images' paths below the folder, by target the labels, and the rows within a limit.
+
+    Attributes:
+        kept: The rows that are read, ascending.
+    """
+
+    table: Table
+    root: Path
+    paths: Mapping[str, Sequence[str]]
+    labels: Mapping[str, Array]
+    kept: Array
+
+
+def open_csv(spec: DataSpec, progress: OnProgress) -> OpenedSource:
+    """Returns the rows of each split's table, in the table's order.
+
+    A name of an image is its path below the folder `images` (the table's own folder where that is not set), with or
+    without its ending. Every name is text: `007` stays `007`. With a limit, classes take turns.
+
+    Raises:
+        DataError: If a table or its images do not fit each other.
+    """
+    tables = _tables(spec)
+    folders: dict[Path, ImageFolder] = {}
+    labels = {name: table_labels(name, target, tables, spec=spec) for name, target in spec.target_specs.items()}
+    splits, notes = {}, []
+    for split, table in tables.items():
+        root = _root(spec, split=split, table=table)
+        folder = folders.setdefault(root, ImageFolder(root, role="images" if spec.images else split))
+        paths = {column: folder.paths(table, column) for column in _image_columns(spec)}
+        own = {name: by_split[split] for name, by_split in labels.items()}
+        kept, more = _kept(table, paths, own, spec=spec, limit=spec.limit if split == "train" else None)
+        splits[split] = _Rows(table=table, root=root, paths=paths, labels=own, kept=kept)
+        notes += more
+    for name, target in spec.target_specs.items():
+        notes += flag_notes(name, target, tables)
+    named = [(f"{split} {path}", rows.root / path) for split, rows in splits.items() for path in _used(rows)]
+    hashes = content_hashes([(split, table.path) for split, table in tables.items()] + named, progress=progress)
+    return OpenedSource(
+        content=(_settings(spec), *hashes),
+        read=lambda: _read(splits, spec),
+        notes=(*notes, *unnamed_notes(folders)),
+    )
+
+
+def _tables(spec: DataSpec) -> dict[SplitName, Table]:
+    columns = dict.fromkeys(_image_columns(spec), "inputs" if spec.inputs else "image_column")
+    for name, target in spec.target_specs.items():
+        columns |= dict.fromkeys(columns_of(target, name=name), f"targets.{name}" if spec.targets else "label_column")
+    return {
+        split: read_table(Path(value), role=split, columns=columns)
+        for split in SPLIT_NAMES
+        if (value := getattr(spec, split)) is not None
+    }
+
+
+def _image_columns(spec: DataSpec) -> tuple[str, ...]:
+    return spec.inputs or (spec.image_column,)
+
+
+def _root(spec: DataSpec, *, split: SplitName, table: Table) -> Path:
+    folder = spec.image_folder(split)
+    return Path(folder) if folder else table.path.parent
+
+
+def _settings(spec: DataSpec) -> str:
+    columns = {name: columns_of(target, name=name) for name, target in spec.target_specs.items()}
+    return f"columns {columns} separator {spec.label_separator!r}"
+
+
+def _kept(
+    table: Table, paths: Mapping[str, Sequence[str]], labels: Mapping[str, Array], *, spec: DataSpec, limit: int | None
+) -> tuple[Array, list[str]]:
+    """Returns the rows to read and sentences about the others.
+
+    A row that says the same of the same images as an earlier one is left out: validation would meet images that
+    training has seen.
+    """
+    first: dict[tuple[str, ...], int] = {}
+    repeated = []
+    for row, names in enumerate(zip(*paths.values(), strict=True)):
+        if row == (earlier := first.setdefault(names, row)):
+            continue
+        if any(not np.array_equal(values[row], values[earlier]) for values in labels.values()):
+            raise DataError(
+                f"{table.place(row)}: {' and '.join(names)} has other labels than in row {earlier + 1}; give every "
+                "image one row (with kind: multilabel, all its labels in it)"
+            )
+        repeated.append(row)
+    rows = np.array(sorted(first.values()))
+    own = next((labels[name] for name, target in spec.target_specs.items() if target.kind == "classification"), None)
+    kept = rows[kept_rows(None if own is None else own[rows], count=len(rows), limit=limit)]
+    notes = []
+    if repeated:
+        shown = ", ".join(str(row + 1) for row in repeated[:3]) + (", ..." if len(repeated) > 3 else "")
+        notes.append(f"{table.path}: {len(repeated)} rows repeat earlier ones and are left out (row {shown})")
+    if table.num_trimmed:
+        notes.append(f"{table.path}: spaces around {table.num_trimmed} values are not part of them")
+    return kept, notes
+
+
+def _used(rows: _Rows) -> list[str]:
+    return [paths[row] for paths in rows.paths.values() for row in rows.kept.tolist()]
+
+
+def _read(splits: Mapping[SplitName, _Rows], spec: DataSpec) -> RawDataset:
+    named = {name: list(target.columns) for name, target in spec.target_specs.items() if target.columns}
+    kinds = {name: target.kind for name, target in spec.target_specs.items()}
+    return RawDataset(
+        splits={split: _split(rows) for split, rows in splits.items()},
+        class_names={name: columns for name, columns in named.items() if kinds[name] != "regression"},
+    )
+
+
+def _split(rows: _Rows) -> RawSplit:
+    images = {f"column {column!r}": _images(rows, paths) for column, paths in rows.paths.items()}
+    return RawSplit(
+        where=str(rows.table.path),
+        images=side_by_side(images, where=str(rows.table.path)),
+        labels={name: values[rows.kept] for name, values in rows.labels.items()},
+        all_labels=rows.labels,
+    )
+
+
+def _images(rows: _Rows, paths: Sequence[str]) -> EncodedImages:
+    items = [Encoded(where=str(rows.root / paths[row]), content=rows.root / paths[row]) for row in rows.kept.tolist()]
+    return EncodedImages(count=len(items), items=lambda: items)
