@@ -2,17 +2,28 @@
 
 import os
 import random
+import re
 import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
+ROOT = Path(__file__).parents[1]
+
 #: Fixtures of samples that tests of several rooms share; they lie in tests/helpers.
-pytest_plugins = ["open_journals", "record_samples", "training_samples", "source_samples", "command_lines"]
+pytest_plugins = [
+    "open_journals",
+    "record_samples",
+    "training_samples",
+    "source_samples",
+    "command_lines",
+    "python_process",
+]
 
 # Several threads add up in any order. Read when TensorFlow is first used, by whichever test of a process comes first.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
@@ -22,6 +33,36 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds `--long`: tests that sample take the many samples of their long form."""
     parser.addoption("--long", action="store_true", help="Take the long form of tests that sample (an hour in all).")
+
+
+#: Fixtures of the shared Ray, of the processes that use it and of the run that was made in it.
+SHARED = ("joined", "make_joined", "joined_commands", "calm_rows", "run_python", "told_by_plain_keras")
+SHARING = re.compile(rf"def \w+\([^)]*\b(?:{'|'.join(SHARED)})\b")
+
+
+def sharing(path: str) -> bool:
+    """Returns whether a file has tests that use the shared Ray, or what depends on it."""
+    return SHARING.search((ROOT / path).read_text(encoding="utf-8")) is not None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Gives a process whole files, and one process all files that share a Ray, which would start again in another."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path: str = super()._split_scope(nodeid)
+            return "those that share a Ray" if sharing(path) else path
+
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with the files that share a Ray, then with others of slow tests: no process has a long one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    shared = {path for path in slow if sharing(str(path.relative_to(ROOT)))}
+    items.sort(key=lambda item: (item.path not in shared, item.path not in slow))
 
 
 @pytest.fixture(scope="session")

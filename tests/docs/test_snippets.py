@@ -1,13 +1,10 @@
 """What pages show is what runs: study files are valid, Python runs, commands exist."""
 
 import inspect
-import os
 import re
 import runpy
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -130,24 +127,21 @@ def command_lines(path):
 
 
 @pytest.fixture(scope="module")
-def run_of_first_study(tmp_path_factory):
+def python(run_python):
+    """Runs a Python snippet in a folder and returns what it printed."""
+
+    def run(name, *, folder):
+        code = (SNIPPETS / "python" / name).read_text(encoding="utf-8")
+        return run_python(code, name=name, folder=folder)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def run_of_first_study(python, tmp_path_factory):
     """The folder in which the first study of the pages ran, and what it printed."""
     folder = tmp_path_factory.mktemp("first_study")
     return folder, python("first_study.py", folder=folder)
-
-
-def python(name, *, folder):
-    """Runs a Python snippet in a folder and returns what it printed."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "CONVFLEET_CACHE": str(folder / "cache"),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-    command = [sys.executable, str(SNIPPETS / "python" / name)]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.mark.slow
@@ -170,7 +164,7 @@ def test_the_first_study_trains_and_shows_a_leaderboard(run_of_first_study):
         ("read_journal.py", r"Counter\(\{'epoch_reported': \d+"),
     ],
 )
-def test_a_python_snippet_runs_on_the_first_study(run_of_first_study, name, printed):
+def test_a_python_snippet_runs_on_the_first_study(run_of_first_study, python, name, printed):
     folder, _ = run_of_first_study
     assert re.search(printed, python(name, folder=folder))
 

@@ -60,10 +60,10 @@ IMPATIENT = (
 )
 
 
-def test_failures_of_one_study_are_told_apart_and_the_other_trials_finish(convfleet):
-    convfleet.program = (sys.executable, "-c", IMPATIENT)
-    (convfleet.folder / "behaving.py").write_text(textwrap.dedent(BEHAVING), encoding="utf-8")
-    study = convfleet.write_study(
+def test_failures_of_one_study_are_told_apart_and_the_other_trials_finish(joined):
+    joined.program = (sys.executable, "-c", IMPATIENT)
+    (joined.folder / "behaving.py").write_text(textwrap.dedent(BEHAVING), encoding="utf-8")
+    study = joined.write_study(
         "mixed",
         space={
             "family": "custom",
@@ -75,14 +75,14 @@ def test_failures_of_one_study_are_told_apart_and_the_other_trials_finish(convfl
         },
         search={"algorithm": "grid"},
         schedule={"algorithm": "none", "max_epochs": 2},
-        resources={"report_timeout_seconds": "auto", "cpus": 2},
+        resources={"report_timeout_seconds": "auto"},
     )
-    output = convfleet.run("run", study)
+    output = joined.run("run", study)
     assert "lost its worker: no report of epoch 1 for" in output
 
-    run = convfleet.folder / "runs" / "mixed"
+    run = joined.folder / "runs" / "mixed"
     trials = {row["param.behaviour"]: row for row in pq.read_table(run / "trials.parquet").to_pylist()}
-    status = convfleet.run("status", "runs/mixed")
+    status = joined.run("status", "runs/mixed")
     report = html.unescape((run / "report.html").read_text(encoding="utf-8"))
     for behaviour, (kind, words) in EXPECTED.items():
         trial = trials[behaviour]
@@ -99,5 +99,5 @@ def test_failures_of_one_study_are_told_apart_and_the_other_trials_finish(convfl
     assert note.startswith("batches of 32 ran out of memory; trained in 4 micro-batches of 8 each, the gradients added")
     assert all(not trials[behaviour]["notes"] for behaviour in ("fine", "fine_too", *EXPECTED))
 
-    losses = convfleet.records("mixed", "worker_lost")
+    losses = joined.records("mixed", "worker_lost")
     assert [(loss["trial"], loss["kind"]) for loss in losses] == [(trials["hang"]["trial"], "timed_out")]

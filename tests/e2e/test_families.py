@@ -1,4 +1,4 @@
-"""The packaged study of each family, run as users run it, ends in exports that plain Keras loads."""
+"""The packaged study of each family, run from Python, ends in exports that plain Keras loads."""
 
 import json
 
@@ -13,12 +13,18 @@ pytestmark = pytest.mark.slow
 STUDIES = [family for family in FAMILIES if family != "multitask"]
 
 
+#: Shorter than it comes: what it learns is not the matter here.
+CHANGES = ["search.trials=1", "schedule.max_epochs=2", "schedule.grace_epochs=1", "data.limit=600"]
+CODE = """
+import convfleet
+convfleet.run_study(convfleet.load_study({family!r}, overrides={changes!r}))
+"""
+
+
 @pytest.mark.parametrize("family", STUDIES)
-def test_a_packaged_study_ends_in_an_export_that_plain_keras_loads(family, joined, told_by_plain_keras):
-    # Shorter than it comes: what it learns is not the matter here.
-    shorter = ("search.trials=2", "schedule.max_epochs=2", "schedule.grace_epochs=1", "resources.max_concurrent=1")
-    joined.run("run", family, *(word for change in shorter for word in ("--set", change)))
-    run = joined.folder / "runs" / family
+def test_a_packaged_study_ends_in_an_export_that_plain_keras_loads(family, run_python, told_by_plain_keras, tmp_path):
+    run_python(CODE.format(family=family, changes=CHANGES), name=family, folder=tmp_path)
+    run = tmp_path / "runs" / family
     trials = pd.read_parquet(run / "trials.parquet")
     assert set(trials["family"]) == {family}
     assert set(trials["state"]) <= {"completed", "stopped"}

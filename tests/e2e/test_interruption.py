@@ -54,45 +54,47 @@ def test_interrupted_study_resumes_without_missing_or_doubled_reports(convfleet)
     assert convfleet.reports("swept") == after
 
 
-def test_killed_worker_is_replaced_and_its_trial_goes_on_from_its_checkpoint(convfleet):
-    study = convfleet.write_study(
+def test_killed_worker_is_replaced_and_its_trial_goes_on_from_its_checkpoint(joined):
+    study = joined.write_study(
         "bereaved",
         search={"algorithm": "random", "trials": 1},
         schedule={"algorithm": "none", "max_epochs": 60},
     )
-    process = convfleet.start("run", study)
+    process = joined.start("run", study)
     seed = random.randrange(10_000)
     print(f"seed {seed}")
-    convfleet.wait_for("bereaved", "epoch_reported", random.Random(seed).randint(1, 8), process)
-    worker = convfleet.records("bereaved", "epoch_reported")[-1]["worker"]["worker_pid"]
+    joined.wait_for("bereaved", "epoch_reported", random.Random(seed).randint(1, 8), process)
+    worker = joined.records("bereaved", "epoch_reported")[-1]["worker"]["worker_pid"]
     os.kill(worker, signal.SIGKILL)
-    convfleet.finish(process)
-    reports = convfleet.reports("bereaved")
+    joined.finish(process)
+    reports = joined.reports("bereaved")
     assert sorted(reports) == [("t0000", epoch) for epoch in range(1, 61)]
-    assert len(convfleet.records("bereaved", "worker_lost")) == 1
-    assert convfleet.records("bereaved", "epoch_reported")[-1]["worker"]["worker_pid"] != worker
+    assert len(joined.records("bereaved", "worker_lost")) == 1
+    assert joined.records("bereaved", "epoch_reported")[-1]["worker"]["worker_pid"] != worker
 
 
-def test_worker_that_dies_while_it_is_handed_to_the_next_trial_costs_that_trial_nothing(convfleet):
-    (convfleet.folder / "dying.py").write_text(textwrap.dedent(DYING), encoding="utf-8")
-    study = convfleet.write_study(
+def test_worker_that_dies_while_it_is_handed_to_the_next_trial_costs_that_trial_nothing(joined):
+    (joined.folder / "dying.py").write_text(textwrap.dedent(DYING), encoding="utf-8")
+    study = joined.write_study(
         "handed",
         space={"family": "custom", "params": {"function": "dying:build", "width": {"int": [2, 90]}}},
         schedule={"algorithm": "none", "max_epochs": 2},
-        resources={"cpus": 1, "retries": 1},
+        resources={"max_concurrent": 1, "retries": 1},
     )
-    convfleet.run("run", study)
-    assert (convfleet.folder / "died").exists()
-    (loss,) = convfleet.records("handed", "worker_lost")
+    joined.run("run", study)
+    assert (joined.folder / "died").exists()
+    (loss,) = joined.records("handed", "worker_lost")
     assert (loss["trial"], loss["kind"]) == ("t0001", "worker_lost")
-    assert sorted(convfleet.reports("handed")) == [(f"t{trial:04d}", epoch) for trial in range(4) for epoch in (1, 2)]
+    assert sorted(joined.reports("handed")) == [(f"t{trial:04d}", epoch) for trial in range(4) for epoch in (1, 2)]
 
 
-def test_second_driver_is_told_who_is_at_work(convfleet):
-    study = convfleet.write_study("held", schedule={"algorithm": "none", "max_epochs": 5000})
-    process = convfleet.start("run", study)
-    convfleet.wait_for("held", "epoch_reported", 1, process)
-    output = convfleet.run("resume", "runs/held", code=2)
+def test_second_driver_is_told_who_is_at_work(joined):
+    study = joined.write_study(
+        "held", schedule={"algorithm": "none", "max_epochs": 5000}, resources={"max_concurrent": 1}
+    )
+    process = joined.start("run", study)
+    joined.wait_for("held", "epoch_reported", 1, process)
+    output = joined.run("resume", "runs/held", code=2)
     assert "another convfleet is at work" in output
     process.send_signal(signal.SIGINT)
-    convfleet.finish(process, code=130)
+    joined.finish(process, code=130)

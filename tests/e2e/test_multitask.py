@@ -18,9 +18,9 @@ HEADS = {
 
 
 @pytest.fixture(scope="module")
-def multitask(make_command_line, tmp_path_factory):
-    command_line = make_command_line(tmp_path_factory.mktemp("multitask"))
-    command_line.run("run", "multitask")
+def multitask(make_joined, tmp_path_factory):
+    command_line = make_joined(tmp_path_factory.mktemp("multitask"))
+    command_line.run("run", "multitask", "--set", "resources.max_concurrent=1")
     return command_line
 
 
@@ -63,12 +63,12 @@ def test_the_export_names_every_output_in_manifest_and_signature(multitask, told
 
 
 def test_a_lone_target_is_called_in_the_manifest_as_in_the_signature_and_two_images_by_their_names(
-    convfleet, told_by_plain_keras
+    joined, told_by_plain_keras
 ):
     generator = np.random.default_rng(0)
     left, right = generator.integers(0, 256, (2, 200, 8, 8), dtype=np.uint8)
     brighter = left.mean(axis=(1, 2)) - right.mean(axis=(1, 2))
-    np.savez(convfleet.folder / "pairs.npz", left=left, right=right, brighter=brighter)
+    np.savez(joined.folder / "pairs.npz", left=left, right=right, brighter=brighter)
     study = {
         "name": "pairs",
         "data": {
@@ -83,11 +83,11 @@ def test_a_lone_target_is_called_in_the_manifest_as_in_the_signature_and_two_ima
         "schedule": {"algorithm": "none", "max_epochs": 2},
         "export": {"top": 1},
     }
-    (convfleet.folder / "pairs.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
-    convfleet.run("run", "pairs.yaml")
-    (folder,) = (convfleet.folder / "runs" / "pairs" / "exports").iterdir()
+    (joined.folder / "pairs.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    joined.run("run", "pairs.yaml")
+    (folder,) = (joined.folder / "runs" / "pairs" / "exports").iterdir()
     manifest = json.loads((folder / "manifest.json").read_text())
     assert [told["name"] for told in manifest["inputs"]] == ["left", "right"]
     assert [(told["name"], told["target"]) for told in manifest["outputs"]] == [("output_0", "brighter")]
     assert told_by_plain_keras(folder) == ["signature ['left', 'right'] ['output_0']", "output_0 True"]
-    assert (convfleet.folder / "runs" / "pairs" / "augmented.png").stat().st_size > 500
+    assert (joined.folder / "runs" / "pairs" / "augmented.png").stat().st_size > 500

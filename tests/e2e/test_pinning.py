@@ -19,15 +19,15 @@ def most_at_once(intervals: list[tuple[pd.Timestamp, pd.Timestamp]]) -> int:
     return highest
 
 
-def test_eight_half_gpu_trials_share_four_gpus_two_on_each(convfleet):
+def test_four_half_gpu_trials_share_two_gpus_two_on_each(convfleet):
     study = convfleet.write_study(
         "shared-gpus",
-        search={"algorithm": "random", "trials": 10},
+        search={"algorithm": "random", "trials": 6},
         schedule={"algorithm": "none", "max_epochs": 2},
-        resources={"cpus": 16, "gpus": 4, "cpus_per_trial": 1, "gpus_per_trial": 0.5},
+        resources={"cpus": 8, "gpus": 2, "cpus_per_trial": 1, "gpus_per_trial": 0.5},
     )
     output = convfleet.run("run", study)
-    assert "8 trials at a time" in output
+    assert "4 trials at a time" in output
     trials = pq.read_table(convfleet.folder / "runs/shared-gpus/trials.parquet").to_pandas()
     assert (trials["state"] == "completed").all()
     assert (trials["gpus"] == 0.5).all()
@@ -38,9 +38,9 @@ def test_eight_half_gpu_trials_share_four_gpus_two_on_each(convfleet):
     assert trials["worker_pid"].notna().all()
     assert {len(ids) for ids in trials["gpu_ids"]} == {1}
     trials["gpu"] = [ids[0] for ids in trials["gpu_ids"]]
-    assert set(trials["gpu"]) <= {"0", "1", "2", "3"}
+    assert set(trials["gpu"]) == {"0", "1"}
     intervals = list(zip(trials["started_at"], trials["ended_at"], strict=True))
-    assert most_at_once(intervals) <= 8
+    assert most_at_once(intervals) <= 4
     for _, on_one in trials.groupby("gpu"):
         assert most_at_once(list(zip(on_one["started_at"], on_one["ended_at"], strict=True))) <= 2
     seen = {
@@ -52,7 +52,7 @@ def test_eight_half_gpu_trials_share_four_gpus_two_on_each(convfleet):
 
 def test_trials_without_gpus_see_none_of_the_machines(convfleet):
     study = convfleet.write_study(
-        "no-gpus", search={"algorithm": "random", "trials": 2}, resources={"cpus": 2, "gpus": 4, "gpus_per_trial": 0}
+        "no-gpus", search={"algorithm": "random", "trials": 1}, resources={"cpus": 2, "gpus": 4, "gpus_per_trial": 0}
     )
     convfleet.run("run", study)
     workers = [record["worker"] for record in convfleet.records("no-gpus", "epoch_reported")]

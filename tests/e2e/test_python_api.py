@@ -1,8 +1,6 @@
 """The examples in the docstrings of the public Python functions, run one after the other as they stand."""
 
 import inspect
-import subprocess
-import sys
 import textwrap
 
 import pytest
@@ -45,16 +43,9 @@ def test_every_example_is_run_here_or_as_a_doctest():
 
 
 @pytest.fixture(scope="module")
-def outputs(tmp_path_factory):
+def outputs(run_python, tmp_path_factory):
     folder = tmp_path_factory.mktemp("python")
-
-    def run(name):
-        command = [sys.executable, "-c", example_of(name)]
-        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        assert ended.returncode == 0, f"{name}: {ended.stderr}"
-        return ended.stdout
-
-    return {name: run(name) for name in ORDER}
+    return {name: run_python(example_of(name), name=name, folder=folder) for name in ORDER}
 
 
 def test_a_run_and_its_leaderboard(outputs):

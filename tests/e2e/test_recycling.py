@@ -26,32 +26,32 @@ STRICT = "import orchestrator.tuning.worker_generations as recycling; recycling.
 MAIN = "from orchestrator.cli.app import main; main()"
 
 
-def test_worker_processes_are_replaced_after_so_many_trials(convfleet):
-    study = convfleet.write_study(
+def test_worker_processes_are_replaced_after_so_many_trials(joined):
+    study = joined.write_study(
         "renewed",
-        search={"algorithm": "random", "trials": 6},
+        search={"algorithm": "random", "trials": 4},
         schedule={"algorithm": "none", "max_epochs": 1},
-        resources={"cpus": 1, "trials_per_worker": 2},
+        resources={"max_concurrent": 1, "trials_per_worker": 2},
     )
-    convfleet.run("run", study)
-    trained = Counter(record["worker"]["worker_pid"] for record in convfleet.records("renewed", "epoch_reported"))
-    assert sorted(trained.values()) == [2, 2, 2]
-    assert all(record["worker"]["memory_mb"] > 50 for record in convfleet.records("renewed", "epoch_reported"))
+    joined.run("run", study)
+    trained = Counter(record["worker"]["worker_pid"] for record in joined.records("renewed", "epoch_reported"))
+    assert sorted(trained.values()) == [2, 2]
+    assert all(record["worker"]["memory_mb"] > 50 for record in joined.records("renewed", "epoch_reported"))
 
 
 @pytest.mark.parametrize("max_epochs", [1, 2])
-def test_a_process_that_grows_makes_room_for_a_fresh_one(max_epochs, convfleet):
-    convfleet.program = (sys.executable, "-c", STRICT + MAIN)
-    (convfleet.folder / "leaking.py").write_text(textwrap.dedent(LEAKING), encoding="utf-8")
-    study = convfleet.write_study(
+def test_a_process_that_grows_makes_room_for_a_fresh_one(max_epochs, joined):
+    joined.program = (sys.executable, "-c", STRICT + MAIN)
+    (joined.folder / "leaking.py").write_text(textwrap.dedent(LEAKING), encoding="utf-8")
+    study = joined.write_study(
         "leaking",
         space={"family": "custom", "params": {"function": "leaking:build", "width": {"int": [2, 90]}}},
         search={"algorithm": "random", "trials": 7},
         schedule={"algorithm": "none", "max_epochs": max_epochs},
-        resources={"cpus": 1},
+        resources={"max_concurrent": 1},
     )
-    convfleet.run("run", study)
-    told = [record for record in convfleet.records("leaking", "epoch_reported") if record["report"]["epoch"] == 1]
+    joined.run("run", study)
+    told = [record for record in joined.records("leaking", "epoch_reported") if record["report"]["epoch"] == 1]
     trained = list(Counter(record["worker"]["worker_pid"] for record in told).values())
     assert len(trained) > 1
     # Three more than its first make a process too large; Ray Tune may have asked for the next trial by then.

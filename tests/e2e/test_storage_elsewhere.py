@@ -21,6 +21,7 @@ STUDY = {
     "search": {"algorithm": "random", "trials": 2},
     "schedule": {"algorithm": "none", "max_epochs": MAX_EPOCHS},
     "export": {"top": 1, "formats": ["keras"]},
+    "resources": {"max_concurrent": 1},
 }
 
 
@@ -37,12 +38,12 @@ def is_in_the_middle(reports):
 
 
 @pytest.fixture
-def machine(make_command_line, tmp_path, object_store):
+def machine(make_joined, tmp_path, object_store):
     """Makes a machine: a command line in a folder of its own, with the credentials of the object store."""
 
     def make(name):
         (tmp_path / name).mkdir()
-        line = make_command_line(tmp_path / name)
+        line = make_joined(tmp_path / name)
         line.environment.update({name: value for name, value in os.environ.items() if name.startswith("AWS_")})
         return line
 

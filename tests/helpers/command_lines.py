@@ -241,9 +241,22 @@ def shared_ray() -> Iterator[SimpleNamespace]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def make_joined(make_command_line: Any, shared_ray: SimpleNamespace) -> Any:
+    """Makes a command line in a folder of its own, whose runs join the shared Ray."""
+
+    def make(folder: Path) -> CommandLine:
+        command_line: CommandLine = make_command_line(folder)
+        command_line.environment.update(shared_ray.environment)
+        command_line.address = ("--address", shared_ray.address)
+        return command_line
+
+    return make
+
+
 @pytest.fixture
-def joined(convfleet: CommandLine, shared_ray: SimpleNamespace) -> CommandLine:
+def joined(tmp_path: Path, make_joined: Any) -> Iterator[CommandLine]:
     """The command line, whose runs join the shared Ray."""
-    convfleet.environment.update(shared_ray.environment)
-    convfleet.address = ("--address", shared_ray.address)
-    return convfleet
+    command_line: CommandLine = make_joined(tmp_path)
+    yield command_line
+    command_line.close()
