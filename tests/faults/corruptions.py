@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
@@ -84,22 +84,26 @@ class Outcome:
     complaints: list[str] = field(default_factory=list)
 
 
-def prepare(folder: Path) -> tuple[Path, tuple[Rows, dict[str, str]]]:
-    """Makes the paused run and the undisturbed one, and returns the first's folder and the other's rows."""
-    paused, calm = Commands(folder / "paused"), Commands(folder / "calm")
-    for commands in (paused, calm):
-        commands.folder.mkdir()
+def prepare(paused: Commands, *, has_export: bool) -> None:
+    """Makes the paused run, with an export or without one."""
+    paused.folder.mkdir()
     since = time.monotonic()
     process = paused.start("run", paused.write_study())
     num_epochs = STUDY["schedule"]["max_epochs"]
     wait_until(lambda: len(state_of(paused.folder / RUN).report_order) >= num_epochs + 2, process)
     process.send_signal(signal.SIGINT)
     demand(paused.finish(process, since=since), code=130)
-    demand(paused.run("export", RUN, "--format", "keras", "--top", "1"))
+    if has_export:
+        demand(paused.run("export", RUN, "--format", "keras", "--top", "1"))
     demand(paused.run("report", RUN))
-    demand(calm.run("run", calm.write_study()))
+
+
+def undisturbed(calm: Commands) -> tuple[Rows, dict[str, str]]:
+    """Makes a run that nothing disturbs, and returns its rows and variants."""
+    calm.folder.mkdir()
+    demand(calm.run("run", calm.write_study(export={"top": 0})))
     state = state_of(calm.folder / RUN)
-    return paused.folder, (rows_of(state), variants_of(state))
+    return rows_of(state), variants_of(state)
 
 
 def demand(ended: Ended, *, code: int = 0) -> None:
@@ -107,12 +111,12 @@ def demand(ended: Ended, *, code: int = 0) -> None:
         sys.exit(f"the undamaged run fails with exit code {ended.code}:\n{ended.errors}")
 
 
-def play(paused: Path, *, seed: int, reference: tuple[Rows, dict[str, str]]) -> Outcome:
+def play(paused: Commands, *, seed: int, reference: tuple[Rows, dict[str, str]]) -> Outcome:
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="cf", dir="/tmp") as scratch:
         folder = Path(scratch) / "p"
-        subprocess.run(["cp", "-a", str(paused), str(folder)], check=True)
-        commands = Commands(folder)
+        subprocess.run(["cp", "-a", str(paused.folder), str(folder)], check=True)
+        commands = replace(paused, folder=folder)
         kind = list(KINDS)[seed % len(KINDS)]
         path = chance.choice(sorted(item for item in folder.glob(KINDS[kind]) if item.is_file()))
         name = chance.choice(list(DAMAGES))
@@ -126,7 +130,7 @@ def play(paused: Path, *, seed: int, reference: tuple[Rows, dict[str, str]]) -> 
         resumed = commands.run("resume", RUN)
         note(outcome, "resume", resumed)
         if resumed.code != 0:
-            resumed = mend(outcome, commands, path=path, original=paused / path.relative_to(folder))
+            resumed = mend(outcome, commands, path=path, original=paused.folder / path.relative_to(folder))
         if resumed.code == 0:
             check(outcome, folder, before=before, reference=reference)
         if kind in MET_BY_EXPORTS:
@@ -179,7 +183,9 @@ def main() -> int:
     print(f"seed {given.seed}", flush=True)
     failed = 0
     with tempfile.TemporaryDirectory(prefix="cf", dir="/tmp") as scratch:
-        paused, reference = prepare(Path(scratch))
+        paused = Commands(Path(scratch) / "paused")
+        prepare(paused, has_export=True)
+        reference = undisturbed(Commands(Path(scratch) / "calm"))
         for number in range(given.times):
             outcome = play(paused, seed=given.seed + number, reference=reference)
             print(f"{given.seed + number}: {outcome.damage} in {outcome.file}")

@@ -6,6 +6,7 @@ rows of an undisturbed run. Needs the right to mount, as root or in a user names
 """
 
 import argparse
+import json
 import os
 import random
 import shutil
@@ -241,6 +242,17 @@ def _mount_later(folder: Path, name: str, size_mb: int, disks: dict[str, Disk]) 
     disks[name] = Disk(folder / name, size_mb=size_mb)
 
 
+def kept_reference(path: Path) -> tuple[Rows, dict[str, str]]:
+    """Returns the rows and variants that `keep_reference` wrote."""
+    rows, variants = json.loads(path.read_text(encoding="utf-8"))
+    return {(trial, epoch): metrics for trial, epoch, metrics in rows}, variants
+
+
+def keep_reference(path: Path, reference: tuple[Rows, dict[str, str]]) -> None:
+    rows, variants = reference
+    path.write_text(json.dumps([[[*key, metrics] for key, metrics in rows.items()], variants]), encoding="utf-8")
+
+
 def undisturbed() -> tuple[Rows, dict[str, str]]:
     with scene_of(Case("calm", {}, at_once, lambda _: None), seed=0) as scene:
         ended = scene.commands.run("run", scene.commands.write_study(storage={"min_free_gb": 0}))
@@ -263,6 +275,7 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=len(CASES))
     parser.add_argument("--first", type=int, default=0, help="the case to begin with")
     parser.add_argument("--seed", type=int, default=random.randrange(10_000))
+    parser.add_argument("--reference", type=Path, help="the kept rows of an undisturbed run, which is not made again")
     given = parser.parse_args()
     if not may_mount():
         if os.environ.get("CONVFLEET_IN_NAMESPACE"):
@@ -271,7 +284,7 @@ def main() -> int:
         os.environ["CONVFLEET_IN_NAMESPACE"] = "1"
         os.execvp("unshare", ["unshare", "-Urm", sys.executable, *sys.argv, "--seed", str(given.seed)])
     print(f"seed {given.seed}", flush=True)
-    reference = undisturbed()
+    reference = kept_reference(given.reference) if given.reference else undisturbed()
     failed = 0
     for number in range(given.first, given.first + given.times):
         case = CASES[number % len(CASES)]

@@ -1,22 +1,21 @@
 """A damaged journal of a real run: the short form of corruptions.py."""
 
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import corruptions
 import pytest
+from small_runs import Commands, Rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-def test_damaged_journal_is_refused_repaired_and_gone_on_with_to_the_same_rows() -> None:
+def test_damaged_journal_is_refused_repaired_and_gone_on_with_to_the_same_rows(
+    joined_commands: Callable[[Path], Commands], calm_rows: tuple[Rows, dict[str, str]], tmp_path: Path
+) -> None:
+    paused = joined_commands(tmp_path / "paused")
+    corruptions.prepare(paused, has_export=False)
     # Seeds that eight divides damage the journal; this one makes another digit of one.
-    result = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("corruptions.py")), "--times", "1", "--seed", "24"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert "a digit changed in runs/small/journal.jsonl" in result.stdout
-    assert "1 corruptions, 0 wrong" in result.stdout
+    outcome = corruptions.play(paused, seed=24, reference=calm_rows)
+    assert (outcome.file, outcome.damage) == ("runs/small/journal.jsonl", "a digit changed")
+    assert outcome.complaints == []

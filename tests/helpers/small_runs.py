@@ -65,6 +65,8 @@ class Commands:
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    #: Options that make `run`, `resume` and `export` join a Ray.
+    address: tuple[str, ...] = ()
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         environment = {
@@ -74,8 +76,9 @@ class Commands:
             "COLUMNS": "200",
             **self.environment,
         }
+        joins = self.address if arguments[0] in {"run", "resume", "export"} else ()
         return subprocess.Popen(
-            [*COMMAND, *arguments],
+            [*COMMAND, *arguments, *joins],
             cwd=self.folder,
             env=environment,
             stdout=subprocess.PIPE,
