@@ -7,9 +7,10 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from orchestrator.study.identity import counted
 from orchestrator.study.sections import Export, Objective, Resources, Schedule, Search, Storage
 from search_spaces import SearchSpace, space_to_mapping
-from trainables.specs.data import PATH_FIELDS, DataSpec
+from trainables.specs.data import DataSpec
 from trainables.specs.numbers import Count
 
 
@@ -19,7 +20,6 @@ def _one_or_several(value: object) -> object:
 
 _MAX_SEED = 2**31 - 1
 _DEFAULT_TRIALS = 20
-_PLACES = (*PATH_FIELDS, "function_dir", "memory_gb")
 
 
 class StudySpec(BaseModel):
@@ -69,11 +69,7 @@ class StudySpec(BaseModel):
     @property
     def study_id(self) -> str:
         """12 hexadecimal digits of a hash of all that results depend on; resources and exports do not count."""
-        mapping = self.model_dump(
-            mode="json", exclude={"space", "resources", "storage", "export", "reuse", "study_dir"}
-        )
-        # Paths and caches do not count; the data set's fingerprint stands for the content of files.
-        mapping["data"] = {key: value for key, value in mapping["data"].items() if key not in _PLACES}
+        mapping = counted(self, exclude={"space", "resources", "storage", "export", "reuse", "study_dir"})
         content = json.dumps({**mapping, "space": space_to_mapping(self.space)}, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
