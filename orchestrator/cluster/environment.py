@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.cluster.resources import NodeResources
+from orchestrator.runs.environment_file import read_sessions
 from orchestrator.runs.paths import RunFolder
 from trainables.files.whole import write_whole
 from trainables.versions import versions
 
 SCHEMA_VERSION = 1
-_LARGEST_BYTES = 100_000_000
 
 logger = logging.getLogger(__name__)
 
@@ -58,13 +58,9 @@ def _earlier_sessions(folder: RunFolder) -> list[Any]:
     path = folder.environment
     if not path.exists() and not path.is_symlink():
         return []
-    try:
-        if path.is_file() and path.stat().st_size <= _LARGEST_BYTES:
-            sessions = json.loads(path.read_text(encoding="utf-8"))["sessions"]
-            if isinstance(sessions, list):
-                return sessions
-    except (ValueError, KeyError, TypeError, RecursionError):
-        pass  # damaged: set aside below
+    sessions = read_sessions(path)
+    if sessions is not None:
+        return sessions
     aside = path.with_name(f"environment-damaged-{time.time_ns()}.json")
     path.rename(aside)
     logger.warning('environment=%s decision=begin-anew aside=%s reason="cannot be read"', path, aside.name)

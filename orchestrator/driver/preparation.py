@@ -17,8 +17,10 @@ from orchestrator.results.words import images_in_words, storage_in_words, target
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.pretrained_weights import imagenet_backbones
 from orchestrator.study.spec import StudySpec
-from trainables.data.cache.in_process import prepare_in_process
+from trainables.data.cache.dataset import contact_sheet
+from trainables.data.cache.in_process import insisted, prepare_in_process
 from trainables.data.cache.storage_choice import memory_budget_bytes
+from trainables.files.whole import write_whole
 from trainables.specs.dataset import DatasetInfo
 from trainables.specs.worker import TrainingSpec, WorkerSpec
 from trainables.worker.fetch_weights import fetch_in_process
@@ -82,7 +84,8 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
         session = ray_session(spec.resources, address=address, trials_left=trials_waiting_for_data)
         pending = pool.submit(stack.enter_context, session)
         try:
-            dataset = prepare_in_process(spec.data, spec.seed, verify=True, on_progress=on_progress)
+            wanted_data = spec.data if _known_fingerprint(state) is None else insisted(spec.data)
+            dataset = prepare_in_process(wanted_data, spec.seed, verify=True, on_progress=on_progress)
             has_data = True
             _check_dataset(dataset, state=state)
             wanted = imagenet_backbones(spec.space, image_size=dataset.task.input_shape[:2])
@@ -111,8 +114,10 @@ def _describe_data(
         "decoded_bytes": dataset.decoded_bytes,
         "budget_bytes": budget,
         "notes": list(dataset.notes),
+        "look": dict(dataset.look),
     }
     record_environment(folder, nodes=prepared.nodes, address=address, data=kept)
+    write_whole(folder.contact_sheet, contact_sheet(dataset))
     storage = storage_in_words(
         dataset.storage,
         decoded_bytes=dataset.decoded_bytes,
@@ -130,12 +135,17 @@ def _describe_data(
 
 def _check_dataset(dataset: DatasetInfo, *, state: StudyState) -> None:
     """Raises InputError if the images are not those that the run began with."""
-    known = next((session.dataset for session in state.sessions if session.dataset), None)
+    known = _known_fingerprint(state)
     if known not in (None, dataset.fingerprint):
         raise InputError(
             f"data: these are not the images that the run began with (fingerprint {dataset.fingerprint}, expected "
             f"{known}); restore the files, or run the study anew: results on other images cannot be compared"
         )
+
+
+def _known_fingerprint(state: StudyState) -> str | None:
+    """Returns the fingerprint of the images that the run began with; None for a run that has not begun."""
+    return next((session.dataset for session in state.sessions if session.dataset), None)
 
 
 def _worker_spec(spec: StudySpec, *, folder: RunFolder, dataset: DatasetInfo) -> WorkerSpec:

@@ -71,7 +71,14 @@ class FileMirror:
 
     def _small(self) -> Iterator[Path]:
         folder = self._folder
-        yield from (folder.environment, folder.augmented, folder.trials, folder.epochs, folder.report)
+        yield from (
+            folder.environment,
+            folder.augmented,
+            folder.contact_sheet,
+            folder.trials,
+            folder.epochs,
+            folder.report,
+        )
         yield from sorted(folder.failures.glob("[!.]*"))
 
     def _upload_changed(self, path: Path) -> None:

@@ -19,6 +19,15 @@ def split_of(metric: str) -> str:
     return {"val": "validation", "test": "test"}.get(metric.partition("_")[0], "training")
 
 
+def split_in_words(split: str) -> str:
+    """Returns the name of a split as text says it.
+
+    >>> split_in_words("train"), split_in_words("test")
+    ('training', 'test')
+    """
+    return "training" if split == "train" else split
+
+
 def with_split(metric: str) -> str:
     """Returns a metric with its split.
 

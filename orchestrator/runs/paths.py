@@ -83,6 +83,11 @@ class RunFolder:
         return self.root / "augmented.png"
 
     @property
+    def contact_sheet(self) -> Path:
+        """A picture of training images as a model gets them, by class."""
+        return self.root / "contact-sheet.png"
+
+    @property
     def report(self) -> Path:
         """The self-contained report."""
         return self.root / "report.html"

@@ -14,8 +14,8 @@ from trainables.data.cache.sources import SOURCES
 from trainables.data.sources.keras_sets import CLASS_NAMES
 
 
-def arrays(made, count=40):
-    return made.pictures(count), np.arange(count) % 3
+def arrays(made, count=40, *, seed=0):
+    return made.pictures(count, seed=seed), np.arange(count) % 3
 
 
 def make_digits(tmp_path, made):
@@ -24,14 +24,19 @@ def make_digits(tmp_path, made):
 
 def make_keras(tmp_path, made):
     (tmp_path / "keras" / "datasets").mkdir(parents=True)
-    x, y = made.pictures(40, channels=1)[..., 0], np.arange(40, dtype=np.uint8) % 10
-    np.savez(tmp_path / "keras" / "datasets" / "mnist.npz", x_train=x, y_train=y, x_test=x[:10], y_test=y[:10])
+    x, y = made.pictures(50, channels=1)[..., 0], np.arange(50, dtype=np.uint8) % 10
+    splits = {"x_train": x[:40], "y_train": y[:40], "x_test": x[40:], "y_test": y[40:]}
+    np.savez(tmp_path / "keras" / "datasets" / "mnist.npz", **splits)
     return {"source": "keras", "name": "mnist"}
 
 
 def make_npz(tmp_path, made):
-    x, y = arrays(made)
-    np.savez(tmp_path / "all.npz", x_train=x, y_train=y, x_test=x[:9], y_test=y[:9], x_val=x[:6], y_val=y[:6])
+    splits = {
+        f"{part}_{split}": values
+        for split, count, seed in (("train", 40, 0), ("test", 9, 1), ("val", 6, 2))
+        for part, values in zip("xy", arrays(made, count, seed=seed), strict=True)
+    }
+    np.savez(tmp_path / "all.npz", **splits)
     return {"source": "npz", "path": str(tmp_path / "all.npz")}
 
 
@@ -56,7 +61,7 @@ def make_csv(tmp_path, made):
 
 def make_python(tmp_path, made):
     (tmp_path / "contract_data.py").write_text(
-        "import numpy as np\ndef load():\n    return np.zeros((30, 5, 5)), np.arange(30) % 2\n"
+        "import numpy as np\ndef load():\n    return np.arange(750).reshape(30, 5, 5) / 750, np.arange(30) % 2\n"
     )
     return {"source": "python", "function": "contract_data:load", "function_dir": str(tmp_path)}
 
@@ -110,10 +115,9 @@ def test_digits_are_scaled_to_the_full_range(prepare):
 
 def test_splits_of_the_source_are_kept_apart(tmp_path, made, prepare):
     data = prepare(**make_npz(tmp_path, made))
-    x, y = arrays(made)
-    assert np.array_equal(data.train.images[data.train.indices], x)
-    assert np.array_equal(data.test.images[data.test.indices], x[:9])
-    assert np.array_equal(data.validation.labels["label"][data.validation.indices], y[:6])
+    assert np.array_equal(data.train.images[data.train.indices], arrays(made)[0])
+    assert np.array_equal(data.test.images[data.test.indices], arrays(made, 9, seed=1)[0])
+    assert np.array_equal(data.validation.labels["label"][data.validation.indices], arrays(made, 6, seed=2)[1])
 
 
 def test_carved_splits_share_the_training_arrays(prepare):
@@ -132,11 +136,11 @@ def test_limit_takes_the_first_training_images_and_keeps_all_classes(tmp_path, m
 
 
 def test_npz_files_of_single_splits_are_read(tmp_path, made, prepare):
-    x, y = arrays(made)
+    x, y = arrays(made, 52)
     names = np.array(["ant", "bee", "cow"])
-    np.savez(tmp_path / "train.npz", images=x, labels=y, class_names=names)
-    np.savez(tmp_path / "test.npz", x=x[:7], y=y[:7])
-    np.savez(tmp_path / "val.npz", x_val=x[:5], y_val=y[:5])
+    np.savez(tmp_path / "train.npz", images=x[:40], labels=y[:40], class_names=names)
+    np.savez(tmp_path / "test.npz", x=x[40:47], y=y[40:47])
+    np.savez(tmp_path / "val.npz", x_val=x[47:], y_val=y[47:])
     files = {
         name: str(tmp_path / f"{file}.npz")
         for name, file in (("train", "train"), ("test", "test"), ("validation", "val"))
@@ -211,19 +215,20 @@ def test_python_function_may_return_all_splits(tmp_path, prepare):
     (tmp_path / "all_splits.py").write_text(
         "import numpy as np\n"
         "def load():\n"
-        "    x, y = np.full((12, 4, 4, 1), 0.2), ['a', 'b'] * 6\n"
-        "    return {'x_train': x, 'y_train': y, 'x_test': x[:4], 'y_test': y[:4]}\n"
+        "    x, y = np.eye(16).reshape(16, 4, 4, 1) / 5, ['a', 'b'] * 8\n"
+        "    return {'x_train': x[:12], 'y_train': y[:12], 'x_test': x[12:], 'y_test': y[12:]}\n"
     )
     data = prepare(source="python", function="all_splits:load", function_dir=str(tmp_path))
     assert data.info.task.targets[0].class_names == ("a", "b")
     assert data.info.num_test == 4
-    assert np.unique(data.train.images).tolist() == [51]
+    assert np.unique(data.train.images).tolist() == [0, 51]
 
 
-def write_fashion(home: Path, images, labels):
+def write_fashion(home: Path, labels, made):
     folder = home / "datasets" / "fashion-mnist"
     folder.mkdir(parents=True)
-    for part in ("train", "t10k"):
+    for seed, part in enumerate(("train", "t10k")):
+        images = made.pictures(len(labels), height=28, width=28, channels=1, seed=seed)
         header = struct.pack(">4i", 2051, len(images), 28, 28)
         (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + images.tobytes()))
         header = struct.pack(">2i", 2049, len(labels))
@@ -248,7 +253,7 @@ except DataError as exc:
 def test_keras_reads_its_own_files_and_tells_the_way_out_without_network(tmp_path, made, monkeypatch):
     home = tmp_path / "keras"
     labels = np.arange(30, dtype=np.uint8) % 10
-    write_fashion(home, made.pictures(30, height=28, width=28, channels=1), labels)
+    write_fashion(home, labels, made)
     monkeypatch.setenv("KERAS_HOME", str(home))
     for variable in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")  # nobody answers there

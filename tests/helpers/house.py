@@ -38,6 +38,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "data/labels",
         "data/sources",
         "data/tables",
+        "data/look",
         "data/cache",
         "data/batches",
         "data/augment",
@@ -103,7 +104,7 @@ DOORS = {
     "plotly": ("orchestrator/views/report",),
     "rich": ("orchestrator/views/terminal", "orchestrator/cli"),
     "typer": ("orchestrator/cli",),
-    "PIL": ("trainables/data/images", "trainables/data/augment/picture.py"),
+    "PIL": ("trainables/data/images", "trainables/data/look/sheet.py", "trainables/data/augment/picture.py"),
     "pydantic": ("trainables/specs", "orchestrator/study"),
     "yaml": ("orchestrator/study", "search_spaces/parsing.py", "orchestrator/mirror/fetch.py"),
 }

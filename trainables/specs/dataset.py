@@ -1,7 +1,7 @@
 """The description of a prepared data set, as plain data that the driver receives."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from trainables.specs.pixels import PixelStatistics
@@ -27,6 +27,7 @@ class DatasetInfo:
         storage: How the images are stored, chosen once for all nodes.
         decoded_bytes: The size of all images when decoded.
         notes: Sentences for the user about what was read.
+        look: What a look at the splits counted, from `data.look.facts`.
     """
 
     key: str
@@ -41,6 +42,7 @@ class DatasetInfo:
     storage: ImageStorage = "decoded"
     decoded_bytes: int = 0
     notes: tuple[str, ...] = ()
+    look: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def to_json(self) -> dict[str, Any]:
         """Returns a JSON-ready mapping."""

@@ -48,6 +48,11 @@ def section(title: str, *parts: Markup, note: str = "") -> Markup:
     return Markup(f"<section><h2>{text(title)}</h2>{explained}\n{''.join(parts)}</section>\n")
 
 
+def bullets(sentences: Iterable[str]) -> Markup:
+    """Returns a list of sentences."""
+    return Markup(f"<ul>{''.join(f'<li>{text(sentence)}</li>' for sentence in sentences)}</ul>\n")
+
+
 def empty(sentence: str) -> Markup:
     """Returns a sentence that takes the place of an empty section."""
     return Markup(f'<p class="empty">{text(sentence)}</p>')

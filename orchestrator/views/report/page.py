@@ -8,6 +8,7 @@ from orchestrator.results.tables import epochs_table, trials_table
 from orchestrator.runs.paths import RunFolder
 from orchestrator.text import moment
 from orchestrator.views.report import sections
+from orchestrator.views.report.data_section import data_section
 from orchestrator.views.report.markup import text
 from orchestrator.views.report.style import CSS, DRAW
 from trainables.files.whole import write_whole
@@ -18,6 +19,7 @@ _SECTIONS = (
     sections.metrics_section,
     sections.curves_section,
     sections.parameters_section,
+    data_section,
     sections.augmentation_section,
     sections.exports_section,
     sections.stopped_section,

@@ -15,6 +15,7 @@ from orchestrator.results.from_state import (
     state_of,
     study_status,
 )
+from orchestrator.runs.environment_file import data_notes
 from orchestrator.runs.owner import Owner
 from orchestrator.runs.paths import RunFolder
 
@@ -61,6 +62,7 @@ def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: 
         "started_at": _iso(header.at),
         "ended_at": _iso(closing.at if closing else None),
         "exports": [_export_json(item, folder=folder) for item in sorted(state.exports, key=lambda item: item.rank)],
+        "data_notes": data_notes(folder),
         "folder": str(folder.root),
     }
 

@@ -79,7 +79,8 @@ def outage(monkeypatch):
 
 def fill(folder):
     """Makes everything that a run folder may hold, but for the journal."""
-    for path in (folder.study, folder.environment, folder.trials, folder.epochs, folder.report, folder.augmented):
+    pictures = (folder.augmented, folder.contact_sheet)
+    for path in (folder.study, folder.environment, folder.trials, folder.epochs, folder.report, *pictures):
         write_whole(path, path.name * 9)
     write_whole(folder.failure("t0005"), "a traceback")
     for name in ("model.keras", "saved_model/saved_model.pb", "manifest.json"):

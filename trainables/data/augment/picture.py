@@ -9,13 +9,12 @@ from PIL import Image
 
 from trainables.data.augment.augmenter import Augmenter
 from trainables.data.batches.tensors import SplitTensors, gather_batch
+from trainables.data.look.sheet import GAP, cell_size, shown
 from trainables.files.whole import replace_file
 from trainables.specs.augment import AugmentSpec
 
 NUM_IMAGES = 6
 NUM_EPOCHS = 7
-#: Pixels of a cell's longer side, and between cells.
-_CELL, _GAP = 72, 4
 
 
 def write_picture(path: Path, spec: AugmentSpec, *, train: SplitTensors, seed: int, num_inputs: int = 1) -> None:
@@ -49,15 +48,10 @@ def sample_cells(spec: AugmentSpec, *, train: SplitTensors, seed: int) -> np.nda
 
 
 def _grid(cells: np.ndarray, *, num_inputs: int) -> Image.Image:
-    num_rows, num_columns, height, width, channels = cells.shape
-    scale = _CELL / max(height, width // num_inputs)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    # Small images are enlarged without interpolation.
-    method = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
-    grid = Image.new("RGB", (num_columns * (size[0] + _GAP) - _GAP, num_rows * (size[1] + _GAP) - _GAP), "white")
+    num_rows, num_columns, height, width, _ = cells.shape
+    size = cell_size(height, width, num_inputs=num_inputs)
+    grid = Image.new("RGB", (num_columns * (size[0] + GAP) - GAP, num_rows * (size[1] + GAP) - GAP), "white")
     for row in range(num_rows):
         for column in range(num_columns):
-            pixels = cells[row, column]
-            shown = Image.fromarray(pixels if channels == 3 else pixels[..., 0]).convert("RGB")
-            grid.paste(shown.resize(size, method), (column * (size[0] + _GAP), row * (size[1] + _GAP)))
+            grid.paste(shown(cells[row, column], size), (column * (size[0] + GAP), row * (size[1] + GAP)))
     return grid

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 
 SPLITS_FOLDER = "splits"
+#: The array with the bytes of a PNG of training images, among those of the splits.
+CONTACT_SHEET = "contact_sheet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,3 +87,13 @@ def open_dataset(info: DatasetInfo, *, verify: bool = False) -> Dataset:
         )
 
     return Dataset(info=info, train=split("train"), validation=split("validation"), test=split("test"))
+
+
+def contact_sheet(info: DatasetInfo) -> bytes:
+    """Returns the PNG of training images that was drawn when the splits were made.
+
+    Raises:
+        DataError: If the cache entry is missing or damaged; preparing again rebuilds it.
+    """
+    folder = Path(info.folder) / SPLITS_FOLDER / info.split_key
+    return load_array(folder, CONTACT_SHEET, manifest=read_manifest(folder)).tobytes()

@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 
 from trainables.data.cache.array_folder import demand_space, load_array, write_array, write_manifest
+from trainables.data.cache.dataset import CONTACT_SHEET
 from trainables.data.cache.encoded import write_encoded
+from trainables.data.cache.looking import Pass, look_at_splits, seen_of
 from trainables.data.cache.splits import hold_out
-from trainables.data.cache.statistics import pixel_moments, pixel_statistics
+from trainables.data.cache.statistics import pixel_statistics
 from trainables.data.cache.storage_choice import ImagesSize, images_size
 from trainables.data.cache.targets import DescribedTarget, described_targets, encoded_labels, stratum
 from trainables.data.images.images import Array, EncodableImages, Images, Layout, choose_layout, survey_of
+from trainables.data.look.sizes import size_sentences
 from trainables.data.sources.base import SPLIT_NAMES, RawDataset, SplitName
 from trainables.errors import DataError
 from trainables.progress import OnProgress
@@ -61,7 +64,8 @@ def examine(raw: RawDataset, *, spec: DataSpec, progress: OnProgress) -> SourceS
     labels = encoded_labels(raw, targets, limit=spec.limit)
     images = {name: raw.splits[name].images for name in SPLIT_NAMES if name in raw.splits}
     progress("looking at image sizes", 0, sum(map(len, images.values())))
-    layout = choose_layout(survey_of(images.values()), image_size=spec.image_size, channels=spec.channels)
+    survey = survey_of(images.values())
+    layout = choose_layout(survey, image_size=spec.image_size, channels=spec.channels)
     # The images of one example are side by side in the channels.
     num_channels = layout.channels * len(spec.input_names)
     size = images_size(images.values(), height=layout.height, width=layout.width, num_channels=num_channels)
@@ -73,7 +77,7 @@ def examine(raw: RawDataset, *, spec: DataSpec, progress: OnProgress) -> SourceS
         labels=labels,
         layout=layout,
         size=size,
-        notes=tuple(raw.notes),
+        notes=(*raw.notes, *size_sentences(survey, layout=layout)),
     )
 
 
@@ -84,8 +88,9 @@ def build_entry(folder: Path, source: SourceSurvey, *, key: str, storage: ImageS
     demand_space(folder, needed_bytes=needed, what=storage)
     arrays: dict[str, Any] = {}
     pixels: dict[str, Any] = {}
-    for name in source.images:
-        written, record = _write_images(folder, name, source, storage=storage, progress=progress)
+    passes = {name: Pass() for name in source.images}
+    for name, seen in passes.items():
+        written, record = _write_images(folder, name, source, seen=seen, storage=storage, progress=progress)
         arrays |= written
         pixels[f"{name}_images"] = record
         for target, values in source.labels[name].items():
@@ -106,6 +111,7 @@ def build_entry(folder: Path, source: SourceSurvey, *, key: str, storage: ImageS
             "builder_pid": os.getpid(),
             "arrays": arrays,
             "pixels": pixels,
+            "seen": seen_of(passes, images=source.images),
         },
     )
 
@@ -146,9 +152,19 @@ def build_splits(folder: Path, entry: Path, *, manifest: Mapping[str, Any], sett
     height, width, _ = manifest["input_shape"]
     moments = load_array(entry, f"{rows_of['train']}_moments", manifest=manifest)
     statistics = pixel_statistics(moments, rows["train"], num_pixels=height * width)
+    look, sheet = look_at_splits(entry, manifest, rows=rows, rows_of=rows_of)
+    arrays[CONTACT_SHEET] = write_array(
+        folder / f"{CONTACT_SHEET}.npy", batches=[np.frombuffer(sheet, np.uint8)], dtype=np.uint8, shape=(len(sheet),)
+    )
     write_manifest(
         folder,
-        {"settings": dict(settings), "rows_of": rows_of, "statistics": asdict(statistics), "arrays": arrays},
+        {
+            "settings": dict(settings),
+            "rows_of": rows_of,
+            "statistics": asdict(statistics),
+            "look": look,
+            "arrays": arrays,
+        },
     )
 
 
@@ -181,29 +197,32 @@ def fingerprint(manifest: Mapping[str, Any], split_manifest: Mapping[str, Any]) 
     """Returns a hash of all pixels, labels, names and splits; it is the same for every storage."""
     described = [manifest[name] for name in ("input_shape", "inputs", "targets")]
     digest = hashlib.sha256(repr(described).encode())
-    containers = {f"{name}_{part}" for name in SPLIT_NAMES for part in ("bytes", "offsets")}
-    stored = {name: record for name, record in manifest["arrays"].items() if name not in containers}
-    for arrays in ({**stored, **manifest["pixels"]}, split_manifest["arrays"]):
+    # Digests and the sheet follow from the pixels.
+    others = {CONTACT_SHEET, *(f"{name}_{part}" for name in SPLIT_NAMES for part in ("bytes", "offsets", "digests"))}
+    stored, rows = (
+        {name: record for name, record in described["arrays"].items() if name not in others}
+        for described in (manifest, split_manifest)
+    )
+    for arrays in ({**stored, **manifest["pixels"]}, rows):
         for name in sorted(arrays):
             digest.update(f"{name} {arrays[name]['shape']} {arrays[name]['sha256']}".encode())
     return digest.hexdigest()[:32]
 
 
-def _write_images(
-    folder: Path, name: SplitName, source: SourceSurvey, *, storage: ImageStorage, progress: OnProgress
+def _write_images(  # noqa: PLR0913 - what a split is, and how it is kept
+    folder: Path, name: SplitName, source: SourceSurvey, *, seen: Pass, storage: ImageStorage, progress: OnProgress
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Writes a split's images and the moments of their pixels.
+    """Writes a split's images and what the pass over them sees.
 
     Returns:
         The records of the written arrays, and the record of the decoded images, written or not.
     """
     images, layout = source.images[name], source.layout
-    moments: list[Array] = []
     done = 0
 
     def on_batch(batch: Array) -> None:
         nonlocal done
-        moments.append(pixel_moments(batch))
+        seen.see(batch)
         done += len(batch)
         progress(f"decoding {name} images", done, len(images))
 
@@ -221,7 +240,4 @@ def _write_images(
         shape = (len(images), layout.height, layout.width, num_channels)
         pixels = write_array(folder / f"{name}_images.npy", batches=decoded(), dtype=np.uint8, shape=shape)
         written = {f"{name}_images": pixels}
-    sums = write_array(
-        folder / f"{name}_moments.npy", batches=moments, dtype=np.int64, shape=(len(images), num_channels, 2)
-    )
-    return {**written, f"{name}_moments": sums}, pixels
+    return {**written, **seen.write(folder, name, shape=(len(images), num_channels))}, pixels

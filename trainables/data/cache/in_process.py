@@ -35,6 +35,11 @@ def prepare_in_process(
     return DatasetInfo.from_json(answer)
 
 
+def insisted(spec: DataSpec) -> DataSpec:
+    """Returns the spec for data that a run trains on already, whatever the look before training would refuse."""
+    return spec.model_copy(update={"allow_overlap": True})
+
+
 def dataset_on_this_node(spec: WorkerSpec) -> DatasetInfo:
     """Returns the study's data set on this node, decoding it first where the node has no whole entry.
 
@@ -46,7 +51,7 @@ def dataset_on_this_node(spec: WorkerSpec) -> DatasetInfo:
     except DataError:
         # This is another node than the driver's, or its cache was cleared or damaged. The driver's choice of storage
         # holds on every node, whatever its memory.
-        local = prepare_in_process(spec.data, spec.split_seed, storage=spec.dataset.storage)
+        local = prepare_in_process(insisted(spec.data), spec.split_seed, storage=spec.dataset.storage)
     else:
         return spec.dataset
     if local.fingerprint != spec.dataset.fingerprint:

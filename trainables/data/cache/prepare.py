@@ -37,6 +37,7 @@ from trainables.data.cache.storage_choice import (
     entry_name,
     memory_budget_bytes,
 )
+from trainables.data.look.sentences import refuse_worthless, sentences
 from trainables.data.sources.base import OpenedSource
 from trainables.errors import DataError
 from trainables.files.manifests import MANIFEST
@@ -110,6 +111,7 @@ def prepare_dataset(
             build_splits(folder, entry, manifest=manifest, settings=settings)
 
         split_manifest = _ensure(entry / SPLITS_FOLDER / split_key, build_rows, verify=verify)
+    refuse_worthless(split_manifest["look"], spec=spec)
     info = _info(entry, spec=spec, split_key=split_key, manifest=manifest, split_manifest=split_manifest)
     return replace(info, notes=(*opened.notes, *info.notes))
 
@@ -231,7 +233,8 @@ def _info(
         fingerprint=fingerprint(manifest, split_manifest),
         storage=manifest["storage"],
         decoded_bytes=manifest["size"]["decoded_bytes"],
-        notes=tuple(manifest.get("notes", ())),
+        notes=(*manifest["notes"], *sentences(split_manifest["look"], spec=spec)),
+        look=split_manifest["look"],
     )
 
 

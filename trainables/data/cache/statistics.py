@@ -7,6 +7,9 @@ import numpy as np
 from trainables.data.images.images import Array
 from trainables.specs.pixels import PixelStatistics
 
+#: Pixels are added up in pieces of about so many bytes, which a processor's cache holds.
+_PIECE_BYTES = 96 * 1024
+
 
 def pixel_moments(images: Array) -> Array:
     """Returns int64 (count, channels, 2): for each image and channel, the sum of pixels and the sum of their squares.
@@ -14,8 +17,18 @@ def pixel_moments(images: Array) -> Array:
     Args:
         images: uint8 (count, height, width, channels).
     """
-    squares = np.square(images, dtype=np.uint16)
-    return np.stack([values.sum(axis=(1, 2), dtype=np.int64) for values in (images, squares)], axis=-1)
+    count, height, width, channels = images.shape
+    pixels = images.reshape(count, height * width, channels)
+    # Whole numbers of 32 bits add up faster, and are exact for up to 66,051 squares.
+    dtype = np.uint32 if height * width * 255**2 < 2**32 else np.uint64
+    moments = np.empty((count, channels, 2), np.int64)
+    step = max(1, _PIECE_BYTES // max(1, height * width * channels))
+    for start in range(0, count, step):
+        # NumPy adds up values that lie side by side many times faster.
+        piece = np.ascontiguousarray(pixels[start : start + step].transpose(0, 2, 1))
+        moments[start : start + step, :, 0] = piece.sum(axis=2, dtype=dtype)
+        moments[start : start + step, :, 1] = np.square(piece, dtype=np.uint16).sum(axis=2, dtype=dtype)
+    return moments
 
 
 def pixel_statistics(moments: Array, rows: Array, *, num_pixels: int) -> PixelStatistics:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import PurePath
 
 import numpy as np
 from PIL import Image
@@ -28,6 +29,10 @@ class ArrayImages:
     def __len__(self) -> int:
         """Returns the number of images."""
         return self._count
+
+    def names(self, rows: Sequence[int]) -> list[str]:
+        """Returns where these images are, as an index of their array."""
+        return [f"{PurePath(self._where).name}[{row}]" for row in rows]
 
     def survey(self, survey: Survey) -> None:
         """Notes the shape of the first piece; `batches` refuses a piece of another shape."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -51,7 +51,7 @@ class EncodedImages:
 
     Args:
         count: The number of images.
-        items: Yields the images in order; called twice.
+        items: Yields the images in order; called twice or more.
     """
 
     def __init__(self, *, count: int, items: Callable[[], Iterable[Encoded]]) -> None:
@@ -67,6 +67,12 @@ class EncodedImages:
     def num_bytes(self) -> int:
         """Bytes of all files, as the last survey counted them."""
         return self._num_bytes
+
+    def names(self, rows: Sequence[int]) -> list[str]:
+        """Returns where these images are, as errors name them; rows ascend."""
+        wanted = set(rows)
+        listed = islice(self._items(), max(wanted, default=-1) + 1)
+        return [item.where for row, item in enumerate(listed) if row in wanted]
 
     def survey(self, survey: Survey) -> None:
         """Notes every image's size and colour from its header."""

@@ -1,6 +1,6 @@
 """What every source's images can do, and the one shape that all splits of a data set share."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -75,6 +75,15 @@ class EncodableImages(Images, Protocol):
 
         A row of several images side by side has as many entries in the first list, in the order of its channels.
         """
+        ...
+
+
+@runtime_checkable
+class NamedImages(Protocol):
+    """A split's images that have names of their own, such as paths of files."""
+
+    def names(self, rows: Sequence[int]) -> list[str]:
+        """Returns the names of these images, as errors use them; rows ascend."""
         ...
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from trainables.data.images.images import Array, EncodableImages, Images, Layout, Survey
+from trainables.data.images.images import Array, EncodableImages, Images, Layout, NamedImages, Survey
 from trainables.errors import DataError
 
 Piece = TypeVar("Piece")
@@ -26,6 +26,11 @@ class SideBySide:
     def __len__(self) -> int:
         """Returns the number of examples."""
         return len(self._inputs[0])
+
+    def names(self, rows: Sequence[int]) -> list[str]:
+        """Returns the names of these examples: those of their first images."""
+        first = self._inputs[0]
+        return first.names(rows) if isinstance(first, NamedImages) else [f"row {row}" for row in rows]
 
     def survey(self, survey: Survey) -> None:
         """Notes the size of every image of every input."""

@@ -92,8 +92,9 @@ def test_seeds_and_fractions_share_one_decoding(npz, tmp_path, prepare):
 
 
 def test_seed_changes_nothing_where_the_source_brings_all_splits(tmp_path, made, prepare):
-    x, y = made.pictures(9), np.arange(9) % 3
-    np.savez(tmp_path / "a.npz", x=x, y=y, x_test=x, y_test=y, x_val=x, y_val=y)
+    y = np.arange(9) % 3
+    x, x_test, x_val = (made.pictures(9, seed=seed) for seed in range(3))
+    np.savez(tmp_path / "a.npz", x=x, y=y, x_test=x_test, y_test=y, x_val=x_val, y_val=y)
     infos = [prepare(source="npz", path=str(tmp_path / "a.npz"), seed=seed).info for seed in (1, 2)]
     assert infos[0] == infos[1]
 
@@ -121,7 +122,7 @@ def test_function_decides_by_what_it_returns(tmp_path, prepare):
         "import json, pathlib, numpy as np\n"
         "def load():\n"
         "    value = json.loads((pathlib.Path(__file__).parent / 'value.json').read_text())\n"
-        "    return np.full((12, 3, 3), value, np.uint8), np.arange(12) % 2\n"
+        "    return value + np.arange(108, dtype=np.uint8).reshape(12, 3, 3), np.arange(12) % 2\n"
     )
     fields = {"source": "python", "function": "changing:load", "function_dir": str(tmp_path)}
     keys = []

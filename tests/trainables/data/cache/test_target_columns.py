@@ -149,8 +149,8 @@ def test_files_whose_lists_have_other_lengths_are_one_list_of_names(tmp_path, ma
 
 
 def test_lists_of_a_split_may_happen_to_have_one_length(tmp_path, made, prepare):
-    for name, labels in (("train", [[7, 3], [3]] * 5), ("test", [[3], [7]] * 5)):
-        table = pa.table({"image": made.pictures(10).tolist(), "it": labels})
+    for seed, (name, labels) in enumerate((("train", [[7, 3], [3]] * 5), ("test", [[3], [7]] * 5))):
+        table = pa.table({"image": made.pictures(10, seed=seed).tolist(), "it": labels})
         pq.write_table(table, tmp_path / f"{name}.parquet")
     files = {name: str(tmp_path / f"{name}.parquet") for name in ("train", "test")}
     data = prepare(source="parquet", targets={"it": {"kind": "multilabel"}}, **files)
@@ -202,8 +202,9 @@ def test_class_folders_may_be_called_as_the_study_likes(target, tmp_path, made, 
 @pytest.mark.parametrize("target", [{}, {"column": "label"}])
 def test_a_keras_set_may_be_called_as_the_study_likes(target, tmp_path, monkeypatch, made, prepare):
     (tmp_path / "datasets").mkdir()
-    x, y = made.pictures(40, channels=1)[..., 0], np.arange(40, dtype=np.uint8) % 10
-    np.savez(tmp_path / "datasets" / "mnist.npz", x_train=x, y_train=y, x_test=x[:10], y_test=y[:10])
+    x, y = made.pictures(50, channels=1)[..., 0], np.arange(50, dtype=np.uint8) % 10
+    splits = {"x_train": x[:40], "y_train": y[:40], "x_test": x[40:], "y_test": y[40:]}
+    np.savez(tmp_path / "datasets" / "mnist.npz", **splits)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     data = prepare(source="keras", name="mnist", targets={"number": target})
     assert (data.info.task.targets[0].name, data.info.num_test) == ("number", 10)

@@ -108,7 +108,7 @@ def test_limit_on_class_folders_takes_turns(tmp_path, made, prepare):
 
 def test_split_folders_below_one_path_are_found(tmp_path, made, prepare):
     for number, split in enumerate(("train", "validation", "test")):
-        made.write_folders(tmp_path / "photos" / split, each=3 + number)
+        made.write_folders(tmp_path / "photos" / split, each=3 + number, seed=10 * number)
     info = prepare(source="images", path=str(tmp_path / "photos")).info
     assert (info.num_train, info.num_validation, info.num_test) == (6, 8, 10)
 

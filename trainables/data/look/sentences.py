@@ -1,0 +1,132 @@
+"""Says in a line each what is remarkable about a data set, and refuses one on which no result would mean anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from trainables.errors import DataError
+from trainables.specs.data import DataSpec
+
+#: A data set that uses fewer neighbouring values of 256 than this is as good as one grey.
+FEW_VALUES = 26
+#: A validation or test split of which this share are training images measures memory.
+WORTHLESS_SHARE = 0.5
+#: The largest class may be this many times the smallest without a word.
+IMBALANCE = 10
+_WORDS = {"train": "training", "validation": "validation", "test": "test"}
+
+
+def refuse_worthless(facts: Mapping[str, Any], *, spec: DataSpec) -> None:
+    """Raises DataError if all training images are equal, or half of a held-out split or more are training images.
+
+    Args:
+        facts: From `facts_of`.
+        spec: The data section; its `allow_overlap` lets everything pass.
+
+    Raises:
+        DataError: With the way out, and the key that insists.
+    """
+    if spec.allow_overlap:
+        return
+    insist = "data.allow_overlap: true trains on them all the same"
+    if facts["has_one_picture"]:
+        raise DataError(
+            f"data: all {facts['images']['train']:,} training images are equal, pixel by pixel: no model can tell them "
+            "apart; open some of the files: what they show may lie in an alpha channel, on later pages, or in values "
+            f"close to each other; {insist}"
+        )
+    for pair in facts["shared"]:
+        split, size = pair["split"], facts["images"][pair["split"]]
+        if pair["in"] == "train" and pair["images"] >= WORTHLESS_SHARE * size > 0:
+            is_carved = split in facts["carved"]
+            way_out = f"give a {split} split" if is_carved else f"give {split} images that are not in training"
+            raise DataError(
+                f"data{f'.{split}_fraction' if is_carved else ''}: {pair['images']:,} of {size:,} {_WORDS[split]} "
+                f"images are training images as well{_examples(pair)}, so {split} metrics would show what the model "
+                f"has by heart; remove the copies, or {way_out}; {insist}"
+            )
+
+
+def sentences(facts: Mapping[str, Any], *, spec: DataSpec) -> list[str]:
+    """Returns a sentence for each remarkable fact.
+
+    Args:
+        facts: From `facts_of`, with the `values`, `channels` and `carved` of the cache entry.
+        spec: The data section.
+    """
+    return [*_of_pixels(facts, spec=spec), *_of_copies(facts), *_of_labels(facts)]
+
+
+def _of_pixels(facts: Mapping[str, Any], *, spec: DataSpec) -> Iterator[str]:
+    low, high = facts["values"]
+    total = sum(facts["images"].values())
+    blank, grey = sum(facts["blank"].values()), sum(facts["grey"].values())
+    if high - low < FEW_VALUES and not facts["has_one_picture"]:
+        yield (
+            f"training pixels are {low} to {high} of 0 to 255, so differences are hardly seen: scale the images to the "
+            "whole range"
+        )
+    if blank:
+        yield f"{_count(blank, total)} {_are(blank)} blank: every pixel is the same{_by_split(facts['blank'])}"
+    if facts["channels"] == 3 and spec.channels is None and grey:
+        if grey == total - blank:
+            yield "all images are grey but come in three channels: data.channels: 1 keeps one"
+        else:
+            yield f"grey and colour are mixed: {_count(grey, total)} {_are(grey)} grey; all are kept in colour"
+
+
+def _of_copies(facts: Mapping[str, Any]) -> Iterator[str]:
+    for pair in facts["shared"]:
+        if number := pair["images"]:
+            size, split, source = facts["images"][pair["split"]], _WORDS[pair["split"]], _WORDS[pair["in"]]
+            yield (
+                f"{number:,} of {size:,} {split} images are {source} images as well{_examples(pair)}: metrics of that "
+                "split look better than they are"
+            )
+    for split, number in facts["repeated"].items():
+        if number:
+            yield f"{number:,} of {facts['images'][split]:,} {_WORDS[split]} images repeat another one of that split"
+    wrong = facts["contradicting"]
+    if number := wrong["pictures"]:
+        copies = "picture comes" if number == 1 else "pictures come"
+        yield f"{number:,} {copies} more than once with different labels{_examples(wrong)}"
+
+
+def _of_labels(facts: Mapping[str, Any]) -> Iterator[str]:
+    for target in facts["targets"]:
+        is_lone = len(facts["targets"]) == 1
+        about = "" if is_lone else f"target {target['name']!r}: "
+        for split, missing in target["missing"].items():
+            if number := missing["number"]:
+                names = [*map(repr, missing["examples"]), *(["..."] if number > len(missing["examples"]) else [])]
+                lacks = "has" if number == 1 else "have"
+                noun = "classes" if target["kind"] == "classification" else "flags"
+                yield (
+                    f"{about}{number:,} of {target['size']:,} {noun} {lacks} no {_WORDS[split]} image: "
+                    f"{', '.join(names)}"
+                )
+        if target["kind"] == "classification":
+            (large, most), (small, fewest) = target["largest"], target["smallest"]
+            if most >= IMBALANCE * fewest:
+                yield (
+                    f"{about}classes are of unequal sizes: {most:,} training images of {large!r}, {fewest:,} of "
+                    f"{small!r}; accuracy says little of rare classes: class_weights: balanced, or another metric"
+                )
+
+
+def _count(number: int, total: int) -> str:
+    return f"all {total:,} images" if number == total else f"{number:,} of {total:,} images"
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+def _by_split(counts: Mapping[str, int]) -> str:
+    return f" ({', '.join(f'{number:,} {_WORDS[split]}' for split, number in counts.items() if number)})"
+
+
+def _examples(fact: Mapping[str, Any]) -> str:
+    pairs = [f"{first} is {second}" for first, second in fact["examples"]]
+    return f" ({'; '.join(pairs)})" if pairs else ""
