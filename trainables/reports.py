@@ -27,6 +27,7 @@ class NoteKind(StrEnum):
     CHECKPOINT_EVICTED = "checkpoint_evicted"
     MICRO_BATCHES = "micro_batches"
     GPUS_NOT_SEEN = "gpus_not_seen"
+    OWN_MODEL = "own_model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from trainables.catalog.families import FAMILIES
 from trainables.catalog.parameter import ParameterInfo
 from trainables.catalog.training import TRAINING
 from trainables.specs.data import DataSpec
-from trainables.specs.targets import metric_modes
+from trainables.specs.targets import metric_modes, usual_mode
 
 _LARGEST_GRID = 100_000
 
@@ -32,7 +32,10 @@ def task_problems(data: DataSpec, objective: object, *, space: SearchSpace | Non
     Args:
         objective: The section as the user wrote it; without a text as its metric, `messages` has its problems.
     """
-    return [*_metric_problems(data, objective), *(_target_problems(data, space) if space is not None else ())]
+    return [
+        *_metric_problems(data, objective, space=space),
+        *(_target_problems(data, space) if space is not None else ()),
+    ]
 
 
 def _family_problems(space: SearchSpace) -> list[Problem]:
@@ -131,14 +134,35 @@ def _search_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:
     return []
 
 
-def _metric_problems(data: DataSpec, objective: object) -> list[Problem]:
+def _metric_problems(data: DataSpec, objective: object, *, space: SearchSpace | None) -> list[Problem]:
     metric = objective.get("metric") if isinstance(objective, Mapping) else None
+    mode = objective.get("mode") if isinstance(objective, Mapping) else None
     known = metric_modes(data.target_specs)
-    if not isinstance(metric, str) or metric in known or metric.startswith("test_"):
+    if not isinstance(metric, str) or metric.startswith("test_"):
         return []
     hint = nearest(metric, known)
-    text = f"must be one of {', '.join(known)}, got {metric!r}{hint or '; name others in data.targets'}"
-    return [Problem(path="objective.metric", message=text)]
+    if metric in known:
+        return _mode_problems(metric, mode, better=known[metric])
+    if not _may_measure_more(space):
+        text = f"must be one of {', '.join(known)}, got {metric!r}{hint or '; name others in data.targets'}"
+        return [Problem(path="objective.metric", message=text)]
+    # A model of the user's may measure it: the worker that builds the first one knows.
+    is_clear = mode in ("max", "min") or (usual_mode(metric) == "min" and not hint)
+    text = f"which is better of {metric}, a number of your model's own? write mode: max or mode: min{hint}"
+    return [] if is_clear else [Problem(path="objective.mode", message=text)]
+
+
+def _mode_problems(metric: str, mode: object, *, better: str) -> list[Problem]:
+    if mode != "max" or better == "max":
+        return []
+    text = f"{metric} is better when it is smaller, got {mode!r}: the study would look for the worst variant; drop it"
+    return [Problem(path="objective.mode", message=text)]
+
+
+def _may_measure_more(space: SearchSpace | None) -> bool:
+    """Returns whether every variant of a space is a user's own model."""
+    families = () if space is None else space.families
+    return bool(families) and all(name in FAMILIES and FAMILIES[name].has_own_parameters for name in families)
 
 
 def _target_problems(data: DataSpec, space: SearchSpace) -> list[Problem]:

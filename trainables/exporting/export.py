@@ -12,7 +12,7 @@ import tensorflow as tf
 from trainables.checkpoints.checkpoint import Checkpoint, saved_epochs
 from trainables.checkpoints.store import CheckpointStore
 from trainables.checkpoints.weights import load_validated, reduced_epochs
-from trainables.data.batches.streaming import data_errors, streamed
+from trainables.data.batches.streaming import data_errors, each_batch, streamed
 from trainables.data.batches.tensors import Batch, SplitTensors, gather_batch, split_tensors
 from trainables.data.cache.dataset import Split, open_dataset
 from trainables.data.cache.in_process import dataset_on_this_node
@@ -23,13 +23,15 @@ from trainables.exporting.manifest import write_export_manifest
 from trainables.exporting.plain_graph import foreign_parts, plain_model
 from trainables.exporting.verify import check_outputs
 from trainables.families.parts.blocks import without_penalties
-from trainables.families.parts.inputs import model_inputs
+from trainables.families.parts.inputs import example_data, model_inputs
+from trainables.families.parts.keras_internals import create_compiled_variables
 from trainables.specs.export import ExportRequest, ExportResult
 from trainables.specs.task import Task
 from trainables.specs.worker import PRIVATE
 from trainables.steps.compiling import compile_for_evaluation
 from trainables.steps.metrics import metric_values
 from trainables.steps.step_data import step_data
+from trainables.steps.step_numbers import StepNumbers, has_steps_of_users, reset_metrics
 from trainables.training.devices import configure_devices
 
 #: Images that an exported file must predict as its checkpoint does.
@@ -108,6 +110,8 @@ def _evaluate(model: Any, test: Split, *, task: Task) -> dict[str, float]:
     compile_for_evaluation(model, task=task)
     split = split_tensors(test)
     with without_penalties(model), data_errors(split):
+        if has_steps_of_users(model):
+            return _evaluate_own(model, split, task=task)
         if split.is_streamed:
             model.evaluate(_batches(split, task=task), verbose=0)
         else:
@@ -115,6 +119,27 @@ def _evaluate(model: Any, test: Split, *, task: Task) -> dict[str, float]:
             data = step_data(Batch(images=_images(test), labels=labels), task=task)
             model.evaluate(*data, batch_size=_BATCH, verbose=0)
     return {name: float(value) for name, value in metric_values(model).items()}
+
+
+def _evaluate_own(model: Any, split: SplitTensors, *, task: Task) -> dict[str, float]:
+    """Returns what a user's own `test_step` measures, as a validation report has it."""
+    numbers = StepNumbers(model, step="test_step")
+
+    def make(rows: tf.Tensor) -> Batch:
+        images, labels = gather_batch(split, rows)
+        return Batch(images=images, labels=labels)
+
+    @tf.function(autograph=False)
+    def evaluate(rows: tf.Tensor) -> dict[str, tf.Tensor]:
+        def do(batch: Batch) -> None:
+            numbers.step(step_data(batch, task=task))
+
+        each_batch(rows, size=_BATCH, make=make, is_streamed=split.is_streamed, do=do)
+        return numbers.values()
+
+    create_compiled_variables(model, example_data(task, count=2))
+    reset_metrics(model)
+    return {name: float(value) for name, value in evaluate(tf.constant(split.indices)).items()}
 
 
 def _batches(split: SplitTensors, *, task: Task) -> tf.data.Dataset:

@@ -1,6 +1,6 @@
 """Makes the metrics of a target by their names in a study file; all are exact over batches of different sizes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
@@ -79,9 +79,14 @@ def metric_values(model: keras.Model) -> dict[str, Any]:
 
     The result is Keras's own, except that compiled metrics come before the means of losses that Keras adds.
     """
+    return results_of(model.metrics)
+
+
+def results_of(metrics: Iterable[keras.metrics.Metric]) -> dict[str, Any]:
+    """Returns the value of each metric object by its name in reports; the last of two of one name counts."""
     values: dict[str, Any] = {}
     compiled: dict[str, Any] = {}
-    for metric in model.metrics:
+    for metric in metrics:
         result = metric.result()
         if isinstance(result, dict):
             compiled.update(result)

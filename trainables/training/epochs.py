@@ -12,6 +12,7 @@ import tensorflow as tf
 from trainables.data.augment.augmenter import Augmenter
 from trainables.data.batches.streaming import Piece, each_batch, each_piece
 from trainables.data.batches.tensors import Batch, SplitTensors, gather_batch
+from trainables.errors import InfeasibleError, MicroBatchError
 from trainables.families.parts.blocks import without_penalties
 from trainables.families.parts.inputs import example_data
 from trainables.families.parts.keras_internals import create_compiled_variables
@@ -20,11 +21,11 @@ from trainables.specs.task import Task
 from trainables.steps.class_weights import balanced_weights
 from trainables.steps.compiling import compile_model
 from trainables.steps.fused_batch_norm import fuse_batch_norm
-from trainables.steps.metrics import metric_values
 from trainables.steps.micro_batches import GradientSums, micro_batch_size
 from trainables.steps.replicas import Replicas
 from trainables.steps.schedules import Horizon
 from trainables.steps.step_data import step_data
+from trainables.steps.step_numbers import StepNumbers, is_of_keras, reset_metrics
 from trainables.training.dynamic_parameters import DynamicParameters, InitialState
 from trainables.training.state import averaged, state_variables, untracked_variables
 
@@ -73,6 +74,8 @@ class CompiledPhase:
         self._validate_all: Any = None
         self._sums: GradientSums | None = None
         self._untracked: Mapping[str, Any] = {}
+        self._trained = StepNumbers(model, step="train_step")
+        self._validated = StepNumbers(model, step="test_step")
         phase.prepare(model)
         horizon = _horizon(data.train, self._params, num_epochs=num_epochs)
         with data.replicas.scope():
@@ -86,6 +89,18 @@ class CompiledPhase:
     def variables(self) -> dict[str, Any]:
         """Every variable that the next epoch depends on, by name; those that Keras does not list only after `trace`."""
         return {**state_variables(self._model), **self._untracked}
+
+    @property
+    def returned(self) -> dict[str, list[str]]:
+        """Names of numbers that a step returns and no metric object has, by step; known after `trace`."""
+        found = {numbers.name: numbers.returned for numbers in (self._trained, self._validated)}
+        return {step: names for step, names in found.items() if names}
+
+    @property
+    def measured(self) -> list[str]:
+        """The names in a report; known after `trace`."""
+        train, validation = self._train_epoch.structured_outputs, self._validate_all.structured_outputs
+        return [*(f"val_{name}" for name in validation), *train]
 
     @property
     def is_traced(self) -> bool:
@@ -110,6 +125,7 @@ class CompiledPhase:
 
         Raises:
             MicroBatchError: Batches are to be trained in pieces, and the model does not allow it.
+            InfeasibleError: Batches are to be divided among devices, and the model does not allow it.
         """
         model, replicas = self._model, self._data.replicas
         rows = tf.TensorSpec([None], tf.int32)
@@ -128,12 +144,19 @@ class CompiledPhase:
         self._train_epoch = compiled.get_concrete_function(rows, tf.TensorSpec([], tf.int32))
         with self._losses.without_smoothing(), without_penalties(model):
             self._validate_all = tf.function(validate, autograph=False).get_concrete_function(rows)
+        if self.returned and num_micro_batches > 1:
+            raise MicroBatchError("its steps return numbers of their own, of which a piece of a batch has only its own")
+        if self.returned and replicas.count > 1:
+            raise InfeasibleError(
+                f"its steps return numbers of their own ({self.returned}), and each of {replicas.count} GPUs has its "
+                "own of them; keep them in keras.metrics.Mean objects, or use one GPU a trial"
+            )
         sums = self._sums.variables if self._sums else ()
         self._untracked = untracked_variables(
             self._train_epoch.graph,
             known=[*model.variables, *model.optimizer.variables],
             metrics=model.metrics_variables,
-            scratch=[*self._dynamic.variables, *sums, *replicas.copies_of(model)],
+            scratch=[*self._dynamic.variables, *sums, *self._trained.variables, *replicas.copies_of(model)],
         )
 
     def train(self, order: np.ndarray, *, epoch: int) -> dict[str, float]:
@@ -143,14 +166,14 @@ class CompiledPhase:
             order: int32 (images,), the rows of the training split in the order of this epoch.
             epoch: From 1.
         """
-        self._model.reset_metrics()
+        reset_metrics(self._model)
         metrics = _floats(self._train_epoch(tf.constant(order), tf.constant(epoch)))
         self._data.replicas.merge_replicas(self._model)
         return metrics
 
     def validate(self) -> dict[str, float]:
         """Returns the metrics of the validation split, with the averaged weights if the optimizer keeps averages."""
-        self._model.reset_metrics()
+        reset_metrics(self._model)
         with averaged(self._model):
             return _floats(self._validate_all(tf.constant(self._data.validation.indices)))
 
@@ -163,13 +186,13 @@ class CompiledPhase:
 
         def train(batch: Batch) -> None:
             with self._losses.second_labels(batch.others, batch.weights):
-                model.train_step(step_data(batch, task=data.task, class_weights=data.class_weights))
+                self._trained.step(step_data(batch, task=data.task, class_weights=data.class_weights))
 
         size, is_streamed, sums = self._params["batch_size"], data.train.is_streamed, self._sums
         if sums is None:
             do = data.replicas.train(train, optimizer=model.optimizer)
             each_batch(order, size=size, make=make, is_streamed=is_streamed, do=do)
-            return metric_values(model)
+            return self._trained.values()
 
         def train_piece(batch: Batch, piece: Piece) -> None:
             with sums.of_piece(piece):
@@ -177,24 +200,24 @@ class CompiledPhase:
 
         piece_size = micro_batch_size(size, num_images=data.train.num_images, num_micro_batches=num_micro_batches)
         each_piece(order, size=size, piece_size=piece_size, make=make, is_streamed=is_streamed, do=train_piece)
-        return metric_values(model)
+        return self._trained.values()
 
     def _validation_steps(self, rows: tf.Tensor, *, num_micro_batches: int) -> dict[str, tf.Tensor]:
-        model, data = self._model, self._data
+        data = self._data
 
         def make(some: tf.Tensor) -> Batch:
             images, labels = gather_batch(data.validation, some)
             return Batch(images=images, labels=labels)
 
         def validate(batch: Batch) -> None:
-            model.test_step(step_data(batch, task=data.task))
+            self._validated.step(step_data(batch, task=data.task))
 
         # A batch that training cannot hold at once may be too large for validation as well.
         size = math.ceil(max(self._params["batch_size"], MIN_VALIDATION_BATCH) / num_micro_batches)
         size = data.replicas.validation_size(size, num_images=data.validation.num_images)
         do = data.replicas.validate(validate)
         each_batch(rows, size=size, make=make, is_streamed=data.validation.is_streamed, do=do)
-        return metric_values(model)
+        return self._validated.values()
 
 
 def class_weights_of(train: SplitTensors, params: Mapping[str, Any], *, task: Task) -> dict[str, tf.Tensor]:
@@ -219,7 +242,7 @@ def _create_variables(model: keras.Model, task: Task) -> None:
     """Creates metric and optimizer variables now: a compiled function may not create them on a later trace."""
     model.optimizer.build(model.trainable_variables)
     outputs = None
-    if task.has_one_target and type(model).__module__.partition(".")[0] == "keras":
+    if task.has_one_target and is_of_keras(model):
         # No class of a user's: all that is missing are metrics, which need the shapes alone.
         outputs = np.zeros((2, task.targets[0].size), np.float32)
     create_compiled_variables(model, example_data(task, count=2), outputs=outputs)

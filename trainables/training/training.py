@@ -26,6 +26,7 @@ from trainables.specs.worker import TrainingSpec
 from trainables.steps.replicas import Replicas
 from trainables.training.cost import VariantCost, check_limits
 from trainables.training.epochs import CompiledPhase, EpochData, class_weights_of
+from trainables.training.measured import check_measured
 from trainables.training.state import assign, memory_of
 
 
@@ -42,6 +43,7 @@ class TrainingRequest:
         statistics: Of the training split's pixels.
         num_micro_batches: Pieces that each batch is trained in, to need less memory.
         replicas: The devices that batches are divided among.
+        on_note: Takes what readers of the reports should know of the model.
     """
 
     variant: Variant
@@ -52,6 +54,7 @@ class TrainingRequest:
     statistics: PixelStatistics | None = None
     num_micro_batches: int = 1
     replicas: Replicas = field(default_factory=Replicas)
+    on_note: Callable[[str], None] = lambda text: None
 
 
 class Training:
@@ -77,6 +80,7 @@ class Training:
         self.overhead_seconds: dict[str, float] = {}
         #: Called in every epoch after its last training step, before validation, which changes no variable as a rule.
         self.on_trained: Callable[[], None] = lambda: None
+        self._on_note = request.on_note
         family = FAMILIES[self.variant.family]
         self._params = family.with_defaults(self.variant.params)
         with _spent(self.overhead_seconds, "build"):
@@ -156,10 +160,13 @@ class Training:
 
         Raises:
             MicroBatchError: Batches are to be trained in pieces, and the model does not allow it.
+            UserCodeError: The model's steps do not measure the objective.
         """
-        if not self._compiled.is_traced:
-            with _spent(self.overhead_seconds, "trace"):
-                self._compiled.trace(num_micro_batches=self.num_micro_batches)
+        if self._compiled.is_traced:
+            return
+        with _spent(self.overhead_seconds, "trace"):
+            self._compiled.trace(num_micro_batches=self.num_micro_batches)
+        check_measured(self._compiled, metric=self.spec.metric, on_note=self._on_note)
 
     def estimated_memory_mb(self) -> float:
         """Returns what a training step of a whole batch needs, as `model_cost` estimates it."""

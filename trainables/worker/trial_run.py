@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from search_spaces import Variant
 from trainables.machine.imports import import_tensorflow
-from trainables.reports import EpochReport, Failure, FailureKind, Note
+from trainables.reports import EpochReport, Failure, FailureKind, Note, NoteKind
 from trainables.specs.worker import WorkerSpec
 from trainables.worker.failures import MicroBatches, failure_of, ran_out_of_memory
 from trainables.worker.saving import TrialCheckpoints
@@ -93,7 +93,9 @@ class TrialRun:
         self._checkpoints.wait_for_uploads()
 
     def _note(self, note: Note) -> None:
-        self._notes.append(note)
+        # What is noted of a model is noted once a trial: a worker that takes the trial up finds the same.
+        if note.kind is not NoteKind.OWN_MODEL or (self._next_epoch == 1 and note not in self._notes):
+            self._notes.append(note)
 
     def _try_step(self) -> EpochReport | Failure:
         try:
@@ -173,6 +175,7 @@ class TrialRun:
                 statistics=self.spec.dataset.statistics,
                 num_micro_batches=self._micro_batches.count,
                 replicas=own_replicas(self.spec.device),
+                on_note=lambda text: self._note(Note(kind=NoteKind.OWN_MODEL, text=text)),
             )
         )
         training.overhead_seconds.update(overhead)

@@ -181,3 +181,34 @@ def test_a_run_whose_code_was_changed_does_not_go_on(tmp_path: Path) -> None:
     assert f"no module small.py in {tmp_path}" in complaint(expanded)
     (tmp_path / "small.py").write_text(NETS)
     assert load_study(expanded) == spec
+
+
+OWN_METRICS = [
+    ("{metric: val_sureness, mode: max}", "", ("val_sureness", "max")),
+    ("{metric: val_reconstruction_loss}", "", ("val_reconstruction_loss", "min")),
+    ("{metric: val_acuracy, mode: max}", "", ("val_acuracy", "max")),
+    ("{metric: val_sureness}", "objective.mode: which is better of val_sureness, a number of your model's own?", None),
+    ("{metric: val_acuracy}", "write mode: max or mode: min; did you mean 'val_accuracy'?", None),
+    ("{metric: val_loss, mode: max}", "objective.mode: val_loss is better when it is smaller, got 'max'", None),
+    ("{metric: test_sureness, mode: max}", "must not be a test metric", None),
+]
+
+
+@pytest.mark.parametrize(("objective", "words", "found"), OWN_METRICS)
+def test_a_number_of_the_models_own_may_be_the_objective(
+    tmp_path: Path, objective: str, words: str, found: tuple[str, str] | None
+) -> None:
+    study = write(tmp_path, "function: 'nets:build'", nets=NETS)
+    study.write_text(f"{study.read_text()}objective: {objective}\n")
+    if found is None:
+        assert words in complaint(study)
+    else:
+        spec = load_study(study)
+        assert (spec.objective.metric, spec.objective.mode) == found
+
+
+def test_beside_another_family_the_objective_is_one_that_all_have(tmp_path: Path) -> None:
+    params = "function: {fixed: 'nets:build', when: {family: custom}}"
+    study = write(tmp_path, params, family="{choice: [sequential, custom]}", nets=NETS)
+    study.write_text(f"{study.read_text()}objective: {{metric: val_sureness, mode: max}}\n")
+    assert "objective.metric: must be one of val_accuracy, val_loss" in complaint(study)

@@ -47,6 +47,9 @@ def targets(**entries: Any) -> dict[str, Any]:
         ({"objective": {"metric": "val_accuracy"}}, "objective.metric: must be one of val_ink_mae, val_ink_loss"),
         ({"objective": {"metric": "val_ink_mse"}}, "got 'val_ink_mse'; did you mean 'val_ink_mae'?"),
         ({"objective": {"metric": "test_ink_mae"}}, "objective.metric: must not be a test metric"),
+        ({"objective": {"metric": "val_ink_mae", "mode": "max"}}, "objective.mode: val_ink_mae is better when it is "
+         "smaller, got 'max': the study would look for the worst variant; drop it"),
+        ({"objective": {"metric": "val_loss", "mode": "max"}}, "objective.mode: val_loss is better when it is smaller"),
         ({"family": "sequential"}, "space.family: 'sequential' predicts one target, but data.targets has 2: ink, "
          "digit; use family multitask"),
         ({"family": {"choice": ["multitask", "residual"]}}, "space.family: 'residual' predicts one target"),
