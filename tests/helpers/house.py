@@ -34,6 +34,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "specs",
         "catalog",
         "checkpoints",
+        "data/formats",
         "data/images",
         "data/labels",
         "data/sources",
@@ -104,7 +105,13 @@ DOORS = {
     "plotly": ("orchestrator/views/report",),
     "rich": ("orchestrator/views/terminal", "orchestrator/cli"),
     "typer": ("orchestrator/cli",),
-    "PIL": ("trainables/data/images", "trainables/data/look/sheet.py", "trainables/data/augment/picture.py"),
+    "PIL": (
+        "trainables/data/formats",
+        "trainables/data/images",
+        "trainables/data/look/sheet.py",
+        "trainables/data/augment/picture.py",
+    ),
+    "pydicom": ("trainables/data/formats/dicom.py",),
     "pydantic": ("trainables/specs", "orchestrator/study"),
     "yaml": ("orchestrator/study", "search_spaces/parsing.py", "orchestrator/mirror/fetch.py"),
 }

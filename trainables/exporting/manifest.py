@@ -9,6 +9,7 @@ from typing import Any
 from trainables.files.manifests import MANIFEST, fingerprints, sealed
 from trainables.files.whole import write_whole
 from trainables.specs.export import ExportRequest
+from trainables.specs.pixels import WIDE_RANGE, PixelRule
 from trainables.specs.targets import TargetKind
 from trainables.specs.task import Target, Task
 from trainables.versions import versions
@@ -65,6 +66,7 @@ def _content(
             "resize_to": [height, width],
             "color": "grey" if channels == 1 else "RGB",
             "scaling": "none: the model takes pixel values 0 to 255 and scales them itself",
+            **_samples(dataset.pixel_rule),
         },
         "versions": versions(),
         "parity_max_difference": dict(parity),
@@ -73,6 +75,20 @@ def _content(
 
 def _input(name: str, task: Task) -> dict[str, Any]:
     return {"name": name, "dtype": "float32", "shape": [None, *task.input_shape], "values": "0 to 255"}
+
+
+def _samples(rule: PixelRule) -> dict[str, Any]:
+    """Returns how the samples of the original files became pixels."""
+    return {
+        "pixel_range": {
+            "8 bits": list(rule.byte),
+            "more bits": list(rule.wide or WIDE_RANGE),
+            "floats": list(rule.real),
+            "pixel": "255 * (sample - low) / (high - low), rounded to the nearest whole number, halves to even ones, "
+            "limited to 0 to 255",
+        },
+        "background": "alpha is dropped" if rule.ground is None else list(rule.ground),
+    }
 
 
 def _output(target: Target, task: Task) -> dict[str, Any]:

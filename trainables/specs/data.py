@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from trainables.specs.augment import AugmentSpec
 from trainables.specs.names import input_problems, target_problems
 from trainables.specs.numbers import Count, Number, refuse_bool
+from trainables.specs.pixels import Pages
 from trainables.specs.targets import TargetSpec
 from trainables.user_code import split_reference
 
@@ -48,6 +49,13 @@ PATH_FIELDS = ("path", "train", "test", "validation", "images", "cache_dir")
 SPLIT_MARK = "{split}"
 
 
+#: A number of 0 to 255.
+Level = Annotated[Count, Field(ge=0, le=255)]
+Background = Annotated[
+    Literal["auto", "drop", "white", "black"] | Level | tuple[Level, Level, Level], BeforeValidator(refuse_bool)
+]
+
+
 class DataSpec(BaseModel):
     """Names the images to learn from and how they are split.
 
@@ -72,6 +80,15 @@ class DataSpec(BaseModel):
         test_fraction: The share of all images held out, before validation, when the source has no test split.
         image_size: (height, width) that every image is resized to.
         channels: 1 makes every image grey, 3 makes every image RGB; None keeps what the images are.
+        pixel_range: Which samples become 0 and 255, for all splits alike. auto: 8 bits are taken as they are, up to the
+            largest where the training images end at 16 or less; whole numbers of more bits from the smallest to the
+            largest of the training images where these take less than 14 bits or have a sign, else 16 bits as a whole;
+            floats from 0 to 1. full: 0 to 255, 0 to 65535 and 0 to 1. [low, high]: these, for images of any depth.
+        background: The colour under transparent pixels: white, black, a grey value or [red, green, blue]. drop: alpha
+            is dropped, and the colours that it hides show. auto: likewise, but where a tenth or more of the transparent
+            training images have their shape in alpha alone, all are laid on white, or on a grey that shows their ink
+            better.
+        pages: TIFF images of several pages: refused, the first page read, or three grey ones read as channels.
         augment: How training images are varied.
         cache_dir: Where decoded data sets are kept; None: the environment's CONVFLEET_CACHE, else the user's cache.
         memory_gb: What all decoded images together may take, in 10^9 bytes; larger data sets are streamed. None: half
@@ -101,6 +118,11 @@ class DataSpec(BaseModel):
     test_fraction: Number = Field(default=0.2, gt=0.0, lt=1.0)
     image_size: tuple[Count, Count] | None = Field(default=None, examples=[[32, 32]])
     channels: Annotated[Literal[1, 3] | None, BeforeValidator(refuse_bool)] = None
+    pixel_range: Annotated[Literal["auto", "full"] | tuple[Number, Number], BeforeValidator(refuse_bool)] = Field(
+        default="auto", examples=["[0, 4095]"]
+    )
+    background: Background = Field(default="auto", examples=["white"])
+    pages: Pages = "refuse"
     augment: AugmentSpec = AugmentSpec()
     cache_dir: str | None = None
     memory_gb: Number | None = Field(default=None, ge=0.0, allow_inf_nan=False)
@@ -113,6 +135,8 @@ class DataSpec(BaseModel):
         problems += input_problems(self.inputs, targets=self.target_specs)
         if self.image_size is not None and min(self.image_size) < 1:
             problems.append(f"image_size: expected [height, width], each >= 1, got {list(self.image_size)}")
+        if isinstance(self.pixel_range, tuple) and not self.pixel_range[0] < self.pixel_range[1]:
+            problems.append(f"pixel_range: expected [low, high], low below high, got {list(self.pixel_range)}")
         if problems:
             raise ValueError("\n".join(problems))
         return self

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from trainables.specs.pixels import PixelStatistics
+from trainables.specs.pixels import PLAIN_RULE, PixelRule, PixelStatistics
 from trainables.specs.task import Task
 
 #: decoded: as arrays that all workers map into memory. encoded: in image formats, decoded anew for every batch.
@@ -28,6 +28,7 @@ class DatasetInfo:
         decoded_bytes: The size of all images when decoded.
         notes: Sentences for the user about what was read.
         look: What a look at the splits counted, from `data.look.facts`.
+        pixel_rule: How the samples of pictures become pixels.
     """
 
     key: str
@@ -43,6 +44,7 @@ class DatasetInfo:
     decoded_bytes: int = 0
     notes: tuple[str, ...] = ()
     look: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    pixel_rule: PixelRule = PLAIN_RULE
 
     def to_json(self) -> dict[str, Any]:
         """Returns a JSON-ready mapping."""
@@ -54,4 +56,6 @@ class DatasetInfo:
         statistics = {name: tuple(values) for name, values in mapping["statistics"].items()}
         task = Task.from_json(mapping["task"])
         notes = tuple(mapping.get("notes", ()))
-        return cls(**{**mapping, "task": task, "statistics": PixelStatistics(**statistics), "notes": notes})
+        rule = PixelRule.from_json(mapping.get("pixel_rule", {}))
+        read = {"task": task, "statistics": PixelStatistics(**statistics), "notes": notes, "pixel_rule": rule}
+        return cls(**{**mapping, **read})

@@ -1,10 +1,15 @@
-"""Computes the constants of a model's first layer, which scales pixel values 0-255."""
+"""Defines how samples become pixel values 0-255, and computes the constants of a model's first layer from these."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
 
 NORMALIZATIONS = ("scale", "standardize", "symmetric")
 #: The scaling that a pretrained backbone was trained with; only its family offers it and has the constants.
 BACKBONE = "backbone"
+
+#: What is done with a TIFF of several pages: refused, the first one read, or three read as the channels of one image.
+Pages = Literal["refuse", "first", "channels"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,3 +63,43 @@ def pixel_scaling(normalization: str, statistics: PixelStatistics | None = None)
             raise ValueError("normalization 'standardize' needs the training split's statistics, got none")
         case name:
             raise ValueError(f"normalization must be one of {', '.join(NORMALIZATIONS)}, got {name!r}")
+
+
+#: The ranges of samples of 8 bits, and of whole numbers of more bits that use what 16 bits hold.
+BYTE_RANGE: tuple[float, float] = (0, 255)
+WIDE_RANGE: tuple[float, float] = (0, 65535)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelRule:
+    """How the samples of pictures become pixels of 0 to 255; one rule for all splits, decided on the training images.
+
+    A sample v of a range (low, high) becomes (v - low) * 255 / (high - low), rounded to the nearest whole number,
+    halves to even ones, and limited to 0 to 255.
+
+    Args:
+        byte: The range of samples of 8 bits.
+        wide: The range of whole numbers of more bits; None: no training image has them.
+        real: The range of floats.
+        cuts: The kinds of which samples beyond the range are limited to it; otherwise they are an error.
+        ground: The colour under transparent pixels; None: alpha is dropped.
+    """
+
+    byte: tuple[float, float] = BYTE_RANGE
+    wide: tuple[float, float] | None = None
+    real: tuple[float, float] = (0, 1)
+    cuts: tuple[str, ...] = ()
+    ground: tuple[int, int, int] | None = None
+
+    @classmethod
+    def from_json(cls, mapping: Mapping[str, Any]) -> "PixelRule":
+        """Returns the rule that `dataclasses.asdict` described.
+
+        >>> PixelRule.from_json({"byte": [0, 1], "cuts": ["byte"]})
+        PixelRule(byte=(0, 1), wide=None, real=(0, 1), cuts=('byte',), ground=None)
+        """
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in mapping.items()})
+
+
+#: Samples of 8 bits as they are, alpha dropped.
+PLAIN_RULE = PixelRule()

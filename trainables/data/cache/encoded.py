@@ -140,5 +140,5 @@ class EncodedRows:
 
 
 def _reason(exc: Exception) -> str:
-    """Returns the reason in an error about a source, without its advice on the source."""
-    return str(exc).partition(": cannot be read as an image: ")[2].rpartition(";")[0] or str(exc)
+    """Returns why a picture cannot be read, as its error says it."""
+    return str(exc).removeprefix("cannot be read as an image: ")

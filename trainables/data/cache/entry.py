@@ -19,6 +19,7 @@ from trainables.data.cache.splits import hold_out
 from trainables.data.cache.statistics import pixel_statistics
 from trainables.data.cache.storage_choice import ImagesSize, images_size
 from trainables.data.cache.targets import DescribedTarget, described_targets, encoded_labels, stratum
+from trainables.data.images.choices import pixel_rule
 from trainables.data.images.images import Array, EncodableImages, Images, Layout, choose_layout, survey_of
 from trainables.data.look.sizes import size_sentences
 from trainables.data.sources.base import SPLIT_NAMES, RawDataset, SplitName
@@ -64,8 +65,10 @@ def examine(raw: RawDataset, *, spec: DataSpec, progress: OnProgress) -> SourceS
     labels = encoded_labels(raw, targets, limit=spec.limit)
     images = {name: raw.splits[name].images for name in SPLIT_NAMES if name in raw.splits}
     progress("looking at image sizes", 0, sum(map(len, images.values())))
-    survey = survey_of(images.values())
-    layout = choose_layout(survey, image_size=spec.image_size, channels=spec.channels)
+    survey = survey_of(images.values(), pages=spec.pages)
+    progress("looking at pixel ranges", 0, len(images["train"]))
+    rule, notes = pixel_rule(images["train"], survey, spec=spec)
+    layout = choose_layout(survey, image_size=spec.image_size, channels=spec.channels, rule=rule)
     # The images of one example are side by side in the channels.
     num_channels = layout.channels * len(spec.input_names)
     size = images_size(images.values(), height=layout.height, width=layout.width, num_channels=num_channels)
@@ -77,7 +80,7 @@ def examine(raw: RawDataset, *, spec: DataSpec, progress: OnProgress) -> SourceS
         labels=labels,
         layout=layout,
         size=size,
-        notes=(*raw.notes, *size_sentences(survey, layout=layout)),
+        notes=(*raw.notes, *notes, *size_sentences(survey, layout=layout)),
     )
 
 
@@ -108,6 +111,7 @@ def build_entry(folder: Path, source: SourceSurvey, *, key: str, storage: ImageS
             "inputs": list(source.inputs),
             "targets": [target.to_json() for target in source.targets],
             "notes": list(source.notes),
+            "pixel_rule": asdict(source.layout.rule),
             "builder_pid": os.getpid(),
             "arrays": arrays,
             "pixels": pixels,

@@ -44,11 +44,15 @@ from trainables.files.manifests import MANIFEST
 from trainables.progress import OnProgress, no_progress
 from trainables.specs.data import DataSpec
 from trainables.specs.dataset import IMAGE_STORAGES, DatasetInfo, ImageStorage
+from trainables.specs.pixels import PixelRule
 
 __all__ = ["Dataset", "DatasetInfo", "Split", "cache_folder", "entry_key", "open_dataset", "prepare_dataset"]
 
 #: The settings that determine the decoded arrays, together with the content.
-DECODING_FIELDS = ("source", "name", "limit", "image_size", "channels", "image_column", "inputs", "function")
+DECODING_FIELDS = (
+    "source", "name", "limit", "image_size", "channels", "image_column", "inputs", "function", "pixel_range",
+    "background", "pages",
+)  # fmt: skip
 
 LOCKS_FOLDER = "locks"
 BUILDING = ".building-"
@@ -235,6 +239,7 @@ def _info(
         decoded_bytes=manifest["size"]["decoded_bytes"],
         notes=(*manifest["notes"], *sentences(split_manifest["look"], spec=spec)),
         look=split_manifest["look"],
+        pixel_rule=PixelRule.from_json(manifest["pixel_rule"]),
     )
 
 

@@ -8,8 +8,12 @@ from pathlib import PurePath
 import numpy as np
 from PIL import Image
 
+from trainables.data.formats.facts import FLOAT, WIDE
 from trainables.data.images.images import BATCH_BYTES, Array, Layout, Survey
+from trainables.data.images.measures import Measure
+from trainables.data.images.ranges import scaled
 from trainables.errors import DataError
+from trainables.specs.pixels import BYTE_RANGE, PixelRule
 
 
 class ArrayImages:
@@ -39,7 +43,25 @@ class ArrayImages:
         for piece in self._pieces():
             _, height, width, channels = with_channels(piece, where=self._where).shape
             survey.add((height, width), colour=channels == 3, where=self._where, count=self._count)
+            if piece.dtype.kind == "f" or (piece.dtype.kind in "iu" and piece.dtype != np.uint8):
+                trait = FLOAT if piece.dtype.kind == "f" else WIDE
+                survey.note(trait, where=self._where, count=self._count)
             return
+
+    def measure(self, measure: Measure) -> None:
+        """Notes the samples of whole numbers; of bytes only until the rule is settled."""
+        for piece in self._pieces():
+            if piece.dtype.kind not in "iu" or not piece.size:
+                continue
+            if piece.dtype != np.uint8:
+                measure.wide.add(int(piece.min()), int(piece.max()))
+                continue
+            step = max(1, BATCH_BYTES // max(1, piece[0].nbytes))
+            for start in range(0, len(piece), step):
+                if measure.knows_bytes:
+                    return
+                some = piece[start : start + step]
+                measure.byte.add(int(some.min()), int(some.max()))
 
     def batches(self, layout: Layout) -> Iterator[Array]:
         """Yields all images in order as uint8 (count, height, width, channels)."""
@@ -51,7 +73,7 @@ class ArrayImages:
                 raise DataError(f"{self._where}: the images differ in shape: {first} and {images.shape[1:]}")
             step = max(1, BATCH_BYTES // max(1, images[0].nbytes))
             for start in range(0, len(images), step):
-                batch = to_uint8(images[start : start + step], where=self._where)
+                batch = to_uint8(images[start : start + step], where=self._where, rule=layout.rule)
                 yield fitted(batch, layout)
 
 
@@ -82,29 +104,21 @@ def with_channels(images: Array, *, where: str) -> Array:
     return shaped
 
 
-def to_uint8(images: Array, *, where: str) -> Array:
-    """Returns the images as uint8: whole numbers 0..255 as they are, floats 0..1 times 255 and rounded.
+def to_uint8(images: Array, *, where: str, rule: PixelRule | None = None) -> Array:
+    """Returns the images as uint8: bytes as they are, floats of 0 to 1 times 255, whole numbers by the rule's range.
 
     >>> to_uint8(np.array([0.0, 0.5, 1.0]), where="x")
     array([  0, 128, 255], dtype=uint8)
     """
-    if images.dtype == np.uint8:
-        return images
+    rule = rule or PixelRule()
     if images.dtype == np.bool_:
         return images.astype(np.uint8) * np.uint8(255)
+    if images.dtype == np.uint8:
+        return images if rule.byte == BYTE_RANGE else scaled(images, rule.byte, cuts="byte" in rule.cuts, where=where)
     if images.dtype.kind in "iu":
-        low, high = int(images.min()), int(images.max())
-        if low < 0 or high > 255:
-            raise DataError(f"{where}: expected whole-number pixels in 0..255, got {low}..{high}; rescale them")
-        return images.astype(np.uint8)
+        return scaled(images, rule.wide or BYTE_RANGE, cuts="wide" in rule.cuts, where=where)
     if images.dtype.kind == "f":
-        darkest, brightest = float(images.min()), float(images.max())
-        if not (darkest >= 0.0 and brightest <= 1.0):  # also catches NaN, which is neither
-            raise DataError(
-                f"{where}: expected float pixels in 0..1, got {darkest:g}..{brightest:g}; "
-                "divide them by their largest value, or store 0..255 as uint8: x.round().astype('uint8')"
-            )
-        return np.rint(images.astype(np.float64) * 255.0).astype(np.uint8)
+        return scaled(images, rule.real, cuts="real" in rule.cuts, where=where)
     raise DataError(f"{where}: expected pixels of dtype uint8 or float, got {images.dtype}; convert the array")
 
 

@@ -4,46 +4,32 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from itertools import islice
-from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image
 
+from trainables.data.formats.facts import ALPHA, FLOAT, WIDE, Header
+from trainables.data.formats.files import Encoded, content_of
+from trainables.data.formats.refusals import PictureError, Refusal, refused
+from trainables.data.formats.samples import read_header, read_samples
 from trainables.data.images.images import BATCH_BYTES, Array, Layout, Survey
-from trainables.errors import DataError
+from trainables.data.images.measures import Measure
+from trainables.data.images.pictures import Measured, decodes_plainly, measured, pixels_of
 from trainables.machine.processes import usable_cpus
+from trainables.specs.pixels import Pages
+
+__all__ = ["Encoded", "EncodedImages", "compact", "decode", "read_header"]
 
 #: Images whose headers are read as one batch.
 SURVEY_BATCH = 1024
+#: Images that are measured as one batch: few, because the first one often settles what is asked.
+MEASURE_BATCH = 16
 
-GREY_MODES = frozenset({"1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N"})
-UNSCALED_MODES = frozenset({"I", "F"})
-
-#: What Pillow raises for bytes that are not a whole image; it documents only the first.
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
-
-#: Exif orientation -> the turn that puts the image upright.
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Encoded:
-    """One image in an image format: its place, for errors, and its file or bytes."""
-
-    where: str
-    content: Path | bytes
+T = TypeVar("T")
 
 
 class EncodedImages:
@@ -51,13 +37,14 @@ class EncodedImages:
 
     Args:
         count: The number of images.
-        items: Yields the images in order; called twice or more.
+        items: Yields the images in order; called several times.
     """
 
     def __init__(self, *, count: int, items: Callable[[], Iterable[Encoded]]) -> None:
         self._count = count
         self._items = items
         self._num_bytes = 0
+        self._traits: set[str] = set()
 
     def __len__(self) -> int:
         """Returns the number of images."""
@@ -75,113 +62,114 @@ class EncodedImages:
         return [item.where for row, item in enumerate(listed) if row in wanted]
 
     def survey(self, survey: Survey) -> None:
-        """Notes every image's size and colour from its header."""
+        """Notes every image's size, colour and traits from its header."""
         self._num_bytes = 0
-        with _pool() as pool:
-            for batch in _batched(self._items(), SURVEY_BATCH):
-                self._num_bytes += sum(pool.map(_num_bytes, batch))
-                for item, (size, colour) in zip(batch, pool.map(read_header, batch), strict=True):
-                    survey.add(size, colour=colour, where=item.where)
+        for item, (size_bytes, header) in self._each(partial(_surveyed, pages=survey.pages), step=SURVEY_BATCH):
+            self._num_bytes += size_bytes
+            survey.add(header.size, colour=header.has_colour, where=item.where)
+            for trait in _traits_of(header):
+                self._traits.add(trait)
+                survey.note(trait, where=item.where)
+
+    def measure(self, measure: Measure) -> None:
+        """Notes the samples of images of more than 8 bits and with alpha; of the others, until the rule is settled."""
+        has_more = bool(self._traits & {WIDE, ALPHA})
+
+        def one(item: Encoded) -> Measured | None:
+            header = read_header(item, pages=measure.pages)
+            if header.kind == "byte" and ALPHA not in header.traits and measure.knows_bytes:
+                return None
+            return measured(read_samples(content_of(item), pages=measure.pages))
+
+        for _, found in self._each(one, step=MEASURE_BATCH):
+            if found is not None:
+                found.add_to(measure)
+            if measure.knows_bytes and not has_more:
+                return
 
     def batches(self, layout: Layout) -> Iterator[Array]:
         """Yields all images in order as uint8 (count, height, width, channels)."""
-        step = max(1, BATCH_BYTES // (layout.height * layout.width * layout.channels))
-        with _pool() as pool:
-            for batch in _batched(self._items(), step):
-                yield np.stack(list(pool.map(partial(decode, layout=layout), batch)))
+        for batch in self._batches(partial(decode, layout=layout), layout):
+            yield np.stack(batch)
 
     def encoded_batches(self, layout: Layout) -> Iterator[tuple[list[bytes], Array]]:
         """Yields all images in order: in image formats, and decoded from these."""
+        for batch in self._batches(partial(compact, layout=layout), layout):
+            yield [content for content, _ in batch], np.stack([pixels for _, pixels in batch])
+
+    def _batches(self, work: Callable[[Encoded], T], layout: Layout) -> Iterator[list[T]]:
         step = max(1, BATCH_BYTES // (layout.height * layout.width * layout.channels))
+        batch: list[T] = []
+        for _, done in self._each(work, step=step):
+            batch.append(done)
+            if len(batch) == step:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def _each(self, work: Callable[[Encoded], T], *, step: int) -> Iterator[tuple[Encoded, T]]:
+        """Yields every image with what `work` returns of it, up to the first one that is refused.
+
+        Raises:
+            DataError: At the end, for all that were refused.
+        """
+        refusals: list[Refusal] = []
         with _pool() as pool:
             for batch in _batched(self._items(), step):
-                kept = list(pool.map(partial(compact, layout=layout), batch))
-                yield [content for content, _ in kept], np.stack([pixels for _, pixels in kept])
-
-
-def read_header(item: Encoded) -> tuple[tuple[int, int], bool]:
-    """Returns an image's upright (height, width) and whether it has colour, without decoding its pixels."""
-    try:
-        with _open(item) as image:
-            width, height = image.size
-            if _orientation(image) >= 5:
-                width, height = height, width
-            return (height, width), image.mode not in GREY_MODES
-    except BROKEN as exc:
-        raise _unreadable(item, exc) from exc
+                for item, done in zip(batch, pool.map(partial(_tried, work=work), batch), strict=True):
+                    if isinstance(done, Refusal):
+                        refusals.append(done)
+                    elif not refusals:
+                        yield item, done
+        if refusals:
+            raise refused(refusals, total=self._count)
 
 
 def decode(item: Encoded, *, layout: Layout) -> Array:
     """Returns one upright image as uint8 (height, width, channels), resized where its size differs.
 
-    Alpha is dropped, a palette becomes RGB, 16-bit grey is scaled to 8 bits, an animation gives its first frame.
+    Raises:
+        PictureError: If it cannot be read, or its samples lie beyond the layout's ranges.
     """
-    try:
-        with _open(item) as image:
-            turn = TURNS.get(_orientation(image))
-            picture = _with_mode(image, "L" if layout.channels == 1 else "RGB", where=item.where)
-    except BROKEN as exc:
-        raise _unreadable(item, exc) from exc
-    if turn is not None:
-        picture = picture.transpose(turn)
-    if picture.size != (layout.width, layout.height):
-        picture = picture.resize((layout.width, layout.height), Image.Resampling.BILINEAR)
-    return np.asarray(picture).reshape(layout.height, layout.width, layout.channels)
+    return pixels_of(read_samples(content_of(item), pages=layout.pages), layout)
 
 
 def compact(item: Encoded, *, layout: Layout) -> tuple[bytes, Array]:
-    """Returns an image in an image format and its pixels; a file larger than its pixels becomes a PNG of them.
+    """Returns an image in an image format and its pixels, which the format gives without any rule.
 
-    Encoded images therefore never take much more space than decoded ones, and a large photo is shrunk only once.
+    A file that is larger than its pixels, or that needs a rule, becomes a PNG of its pixels. Encoded images therefore
+    never take much more space than decoded ones, and a large photo is shrunk only once.
     """
+    content = content_of(item)
+    samples = read_samples(content, pages=layout.pages)
+    pixels = pixels_of(samples, layout)
+    is_plain = decodes_plainly(samples, layout)
+    if is_plain and len(content) <= pixels.nbytes:
+        return content, pixels
+    buffer = io.BytesIO()
+    # Fast rather than small: the pixels are what matters, and a PNG keeps them all.
+    Image.fromarray(pixels[..., 0] if layout.channels == 1 else pixels).save(buffer, "PNG", compress_level=1)
+    png = buffer.getvalue()
+    return (min(content, png, key=len) if is_plain else png), pixels
+
+
+def _surveyed(item: Encoded, *, pages: Pages) -> tuple[int, Header]:
+    content = content_of(item)
+    return len(content), read_header(Encoded(where=item.where, content=content), pages=pages)
+
+
+def _traits_of(header: Header) -> Iterator[str]:
+    yield from sorted(header.traits)
+    if header.kind != "byte":
+        yield WIDE if header.kind == "wide" else FLOAT
+
+
+def _tried(item: Encoded, *, work: Callable[[Encoded], T]) -> T | Refusal:
     try:
-        content = item.content if isinstance(item.content, bytes) else item.content.read_bytes()
-    except OSError as exc:
-        raise _unreadable(item, exc) from exc
-    pixels = decode(Encoded(where=item.where, content=content), layout=layout)
-    if len(content) > pixels.nbytes:
-        buffer = io.BytesIO()
-        # Fast rather than small: the pixels are what matters, and a PNG keeps them all.
-        Image.fromarray(pixels[..., 0] if layout.channels == 1 else pixels).save(buffer, "PNG", compress_level=1)
-        content = min(content, buffer.getvalue(), key=len)
-    return content, pixels
-
-
-def _num_bytes(item: Encoded) -> int:
-    try:
-        return len(item.content) if isinstance(item.content, bytes) else item.content.stat().st_size
-    except OSError as exc:
-        raise _unreadable(item, exc) from exc
-
-
-def _open(item: Encoded) -> Image.Image:
-    return Image.open(io.BytesIO(item.content) if isinstance(item.content, bytes) else item.content)
-
-
-def _orientation(image: Image.Image) -> int:
-    # A PNG may carry Exif data behind its pixels, and reading it would decode all of them: only leading data counts.
-    if image.format == "PNG" and "exif" not in image.info:
-        return 1
-    return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-
-
-def _with_mode(image: Image.Image, mode: str, *, where: str) -> Image.Image:
-    if image.mode in UNSCALED_MODES:
-        raise DataError(
-            f"{where}: expected 8 or 16 bits a channel, got mode {image.mode!r}; save the image as 8-bit PNG"
-        )
-    if image.mode.startswith("I;16"):
-        # Pillow's own conversion clips at 255 instead of scaling.
-        image = Image.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8))
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")
-    return image.convert(mode)
-
-
-def _unreadable(item: Encoded, exc: BaseException) -> DataError:
-    unknown = isinstance(exc, SyntaxError | UnidentifiedImageError)  # Pillow's texts name no place, or one in memory
-    reason = "it is not a whole image in a known format" if unknown else str(exc)
-    return DataError(f"{item.where}: cannot be read as an image: {reason}; replace or remove it")
+        return work(item)
+    except PictureError as exc:
+        return Refusal.of(item.where, exc)
 
 
 def _batched(items: Iterable[Encoded], size: int) -> Iterator[list[Encoded]]:
@@ -190,5 +178,5 @@ def _batched(items: Iterable[Encoded], size: int) -> Iterator[list[Encoded]]:
         yield batch
 
 
-def _pool() -> ThreadPoolExecutor:
+def _pool() -> Executor:
     return ThreadPoolExecutor(max_workers=usable_cpus(), thread_name_prefix="decode")

@@ -1,12 +1,16 @@
 """What every source's images can do, and the one shape that all splits of a data set share."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from trainables.data.images.measures import Measure
 from trainables.errors import DataError
+from trainables.specs.pixels import PLAIN_RULE, Pages, PixelRule
 
 #: Sources yield image arrays in pieces of about this many bytes.
 BATCH_BYTES = 32 * 2**20
@@ -16,11 +20,18 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """The shape that every image of a data set gets."""
+    """The shape that every image of a data set gets, and how its samples become pixels.
+
+    Attributes:
+        rule: The ranges of samples and the ground under transparent pixels.
+        pages: What is done with a TIFF of several pages.
+    """
 
     height: int
     width: int
     channels: int
+    rule: PixelRule = PLAIN_RULE
+    pages: Pages = "refuse"
 
 
 @dataclass(slots=True)
@@ -29,9 +40,17 @@ class Survey:
 
     #: (height, width) -> the number of images, and the places of the first few of them.
     sizes: dict[tuple[int, int], tuple[int, list[str]]] = field(default_factory=dict)
-    #: What the headers say beside sizes ("alpha", "pages") -> the number of images, and the places of the first few.
+    #: What the headers say beside sizes (see data/formats/facts.py) -> the number of images, and the places of the
+    #: first few.
     traits: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
     has_colour: bool = False
+    #: What is done with a TIFF of several pages.
+    pages: Pages = "refuse"
+
+    @property
+    def num_images(self) -> int:
+        """The images that were surveyed."""
+        return sum(number for number, _ in self.sizes.values())
 
     def add(self, size: tuple[int, int], *, colour: bool, where: str, count: int = 1) -> None:
         """Notes `count` images of one size."""
@@ -54,6 +73,10 @@ class Images(Protocol):
 
     def survey(self, survey: Survey) -> None:
         """Notes the size of every image without keeping any."""
+        ...
+
+    def measure(self, measure: Measure) -> None:
+        """Notes what the samples have, as far as the rule for all images depends on it."""
         ...
 
     def batches(self, layout: Layout) -> Iterator[Array]:
@@ -87,15 +110,17 @@ class NamedImages(Protocol):
         ...
 
 
-def survey_of(splits: Iterable[Images]) -> Survey:
+def survey_of(splits: Iterable[Images], *, pages: Pages = "refuse") -> Survey:
     """Returns the sizes and traits of all images."""
-    survey = Survey()
+    survey = Survey(pages=pages)
     for images in splits:
         images.survey(survey)
     return survey
 
 
-def choose_layout(survey: Survey, *, image_size: tuple[int, int] | None, channels: int | None) -> Layout:
+def choose_layout(
+    survey: Survey, *, image_size: tuple[int, int] | None, channels: int | None, rule: PixelRule | None = None
+) -> Layout:
     """Returns the shape for all images: the given one, else the images' own.
 
     Grey and colour images together become colour: no information is lost.
@@ -106,7 +131,13 @@ def choose_layout(survey: Survey, *, image_size: tuple[int, int] | None, channel
     if image_size is None and len(survey.sizes) > 1:
         raise DataError(_mixed_sizes(survey))
     height, width = image_size or next(iter(survey.sizes))
-    return Layout(height=height, width=width, channels=channels or (3 if survey.has_colour else 1))
+    return Layout(
+        height=height,
+        width=width,
+        channels=channels or (3 if survey.has_colour else 1),
+        rule=rule or PLAIN_RULE,
+        pages=survey.pages,
+    )
 
 
 def _mixed_sizes(survey: Survey) -> str:

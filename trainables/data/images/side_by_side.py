@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from trainables.data.images.images import Array, EncodableImages, Images, Layout, NamedImages, Survey
+from trainables.data.images.measures import Measure
 from trainables.errors import DataError
 
 Piece = TypeVar("Piece")
@@ -36,6 +37,11 @@ class SideBySide:
         """Notes the size of every image of every input."""
         for images in self._inputs:
             images.survey(survey)
+
+    def measure(self, measure: Measure) -> None:
+        """Notes the samples of the images of every input."""
+        for images in self._inputs:
+            images.measure(measure)
 
     def batches(self, layout: Layout) -> Iterator[Array]:
         """Yields all examples in order as uint8 (count, height, width, inputs x channels)."""
