@@ -1,9 +1,11 @@
 """What every source promises, and that each gives exactly the pixels and labels that were put in."""
 
 import gzip
+import io
 import struct
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +61,46 @@ def make_csv(tmp_path, made):
     return {"source": "csv", "train": str(tmp_path / "train.csv"), "images": str(tmp_path / "train_images")}
 
 
+def make_idx(tmp_path, made):
+    x, y = made.pictures(40, channels=1), np.arange(40, dtype=np.uint8) % 3
+    header = struct.pack(">4i", 2051, 40, *x.shape[1:3])
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + x.tobytes()))
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(struct.pack(">2i", 2049, 40) + y.tobytes())
+    return {"source": "idx", "path": str(tmp_path)}
+
+
+def make_cifar_binary(tmp_path, made):
+    x, y = made.pictures(40, height=32, width=32), np.arange(40, dtype=np.uint8) % 10
+    records = np.concatenate([y[:, np.newaxis], x.transpose(0, 3, 1, 2).reshape(40, -1)], axis=1)
+    records.tofile(tmp_path / "data_batch_1.bin")
+    return {"source": "cifar_binary", "path": str(tmp_path)}
+
+
+def make_webdataset(tmp_path, made):
+    x, y = arrays(made)
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for row, image in enumerate(x):
+            for end, content in (("cls", str(y[row]).encode()), ("png", made.encoded(image))):
+                entry = tarfile.TarInfo(f"{row}.{end}")
+                entry.size = len(content)
+                archive.addfile(entry, io.BytesIO(content))
+    return {"source": "webdataset", "train": str(tmp_path / "a.tar")}
+
+
+def make_tfrecord(tmp_path, made):
+    import tensorflow as tf
+
+    x, y = arrays(made)
+    with tf.io.TFRecordWriter(str(tmp_path / "a.tfrecord")) as writer:
+        for image, label in zip(x, y, strict=True):
+            features = {
+                "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[made.encoded(image)])),
+                "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+            }
+            writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+    return {"source": "tfrecord", "train": str(tmp_path / "a.tfrecord")}
+
+
 def make_python(tmp_path, made):
     (tmp_path / "contract_data.py").write_text(
         "import numpy as np\ndef load():\n    return np.arange(750).reshape(30, 5, 5) / 750, np.arange(30) % 2\n"
@@ -73,6 +115,10 @@ MAKERS = {
     "parquet": make_parquet,
     "images": make_images,
     "csv": make_csv,
+    "idx": make_idx,
+    "cifar_binary": make_cifar_binary,
+    "webdataset": make_webdataset,
+    "tfrecord": make_tfrecord,
     "python": make_python,
 }
 

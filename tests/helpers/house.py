@@ -39,6 +39,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "data/labels",
         "data/sources",
         "data/tables",
+        "data/records",
         "data/look",
         "data/cache",
         "data/batches",

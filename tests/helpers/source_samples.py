@@ -87,3 +87,21 @@ def prepare(tmp_path):
         return open_dataset(prepare_dataset(spec, seed, progress=progress), verify=True)
 
     return run
+
+
+@pytest.fixture
+def prepare_both(tmp_path):
+    """Prepares decoded and encoded, demands equal bits, and returns the decoded data set."""
+
+    def run(fields):
+        spec = DataSpec(**{"cache_dir": str(tmp_path / "cache"), **fields})
+        decoded, encoded = (
+            open_dataset(prepare_dataset(spec, 0, storage=storage), verify=True) for storage in ("decoded", "encoded")
+        )
+        assert decoded.info.fingerprint == encoded.info.fingerprint
+        for name in ("train", "validation", "test"):
+            rows = np.arange(len(getattr(encoded, name).images))
+            assert np.array_equal(getattr(encoded, name).images[rows], getattr(decoded, name).images)
+        return decoded
+
+    return run

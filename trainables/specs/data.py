@@ -14,22 +14,27 @@ from trainables.specs.pixels import Pages
 from trainables.specs.targets import TargetSpec
 from trainables.user_code import split_reference
 
-SourceName = Literal["digits", "keras", "npz", "parquet", "images", "csv", "python"]
+SourceName = Literal[
+    "digits", "keras", "npz", "parquet", "images", "csv", "idx", "cifar_binary", "webdataset", "tfrecord", "python"
+]
+
+#: The sources that take a file, a folder or more for each split.
+_BY_SPLIT = ("npz", "parquet", "images", "csv", "idx", "webdataset", "tfrecord")
 
 #: The fields that only some sources have, each with those sources.
 SOURCES_OF_FIELD: dict[str, tuple[str, ...]] = {
     "name": ("keras",),
-    "path": ("npz", "images"),
-    "train": ("npz", "parquet", "images", "csv"),
-    "test": ("npz", "parquet", "images", "csv"),
-    "validation": ("npz", "parquet", "images", "csv"),
+    "path": ("npz", "images", "idx", "cifar_binary"),
+    "train": _BY_SPLIT,
+    "test": _BY_SPLIT,
+    "validation": _BY_SPLIT,
     "function": ("python",),
     "function_dir": ("python",),
     "images": ("csv",),
-    "image_column": ("parquet", "csv"),
-    "label_column": ("parquet", "csv"),
+    "image_column": ("parquet", "csv", "webdataset", "tfrecord"),
+    "label_column": ("parquet", "csv", "cifar_binary", "webdataset", "tfrecord"),
     "label_separator": ("csv",),
-    "inputs": ("npz", "parquet", "csv", "python"),
+    "inputs": ("npz", "parquet", "csv", "webdataset", "tfrecord", "python"),
 }
 
 #: The fields of which every source needs one, and how to write it.
@@ -40,6 +45,10 @@ REQUIRED: dict[str, tuple[tuple[str, ...], str]] = {
     "parquet": (("train",), "give train: train.parquet (a file, a folder or a glob)"),
     "images": (("path", "train"), "give path: a folder of class folders, or train: such a folder"),
     "csv": (("train",), "give train: train.csv, and images: the folder of its images if they lie elsewhere"),
+    "idx": (("path", "train"), "give path: the folder of train-images-idx3-ubyte.gz, or train: that file"),
+    "cifar_binary": (("path",), "give path: the folder cifar-10-batches-bin or cifar-100-binary"),
+    "webdataset": (("train",), "give train: shards/*.tar (a file, a folder or a glob)"),
+    "tfrecord": (("train",), "give train: train*.tfrecord (a file, a folder or a glob)"),
     "python": (("function",), "give function: module:function, a module beside the study file"),
 }
 

@@ -17,11 +17,11 @@ from trainables.specs.data import AugmentSpec, DataSpec
         ({"source": "digits", "name": "mnist"}, "name: belongs to source 'keras', got 'mnist' with source 'digits'"),
         (
             {"source": "digits", "train": "a"},
-            "train: belongs to source 'npz' or 'parquet' or 'images' or 'csv', got 'a'",
+            "train: belongs to source 'npz' or 'parquet' or 'images' or 'csv' or 'idx' or 'webdataset' or '",
         ),
         (
             {"source": "npz", "path": "a", "image_column": "x"},
-            "image_column: belongs to source 'parquet' or 'csv', got 'x'",
+            "image_column: belongs to source 'parquet' or 'csv' or 'webdataset' or 'tfrecord', got 'x'",
         ),
         ({"source": "npz", "path": "a", "test": "b"}, "path: holds all splits, but test came with it"),
         ({"source": "python", "function": "load"}, "function: expected 'module:function', got 'load'"),

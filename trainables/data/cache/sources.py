@@ -2,6 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
+from trainables.data.records.cifar_binary import open_cifar_binary
+from trainables.data.records.idx import open_idx
+from trainables.data.records.tfrecord import open_tfrecord
+from trainables.data.records.webdataset import open_webdataset
 from trainables.data.sources.base import OpenedSource
 from trainables.data.sources.class_folders import open_class_folders
 from trainables.data.sources.digits import open_digits
@@ -20,5 +24,9 @@ SOURCES: Mapping[str, Callable[[DataSpec, OnProgress], OpenedSource]] = {
     "parquet": open_parquet,
     "images": open_class_folders,
     "csv": open_csv,
+    "idx": open_idx,
+    "cifar_binary": open_cifar_binary,
+    "webdataset": open_webdataset,
+    "tfrecord": open_tfrecord,
     "python": open_python,
 }

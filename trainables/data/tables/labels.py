@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from trainables.data.images.images import Array
+from trainables.data.labels.text import MISSING, is_number, is_whole, numbers_or_text
 from trainables.data.sources.base import SplitName
 from trainables.data.tables.reading import Table
 from trainables.errors import DataError
 from trainables.specs.data import DataSpec
 from trainables.specs.targets import TargetSpec
 
-#: What tables write where a value is missing.
-MISSING = frozenset({"", "nan", "NaN", "NAN", "NA", "N/A", "#N/A", "<NA>", "null", "NULL"})
-#: Whole numbers as programs write them: 7, not 007, which is a name.
-_WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})")
-_NUMBER = re.compile(r"[-+]?(0|[1-9]\d*)?(\.\d*)?([eE][-+]?\d+)?")
 #: What may part several labels in one value, if the study file does not say it.
 _SEPARATORS = ("|", ";", ",", " ")
 _FLAGS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "False": 0, "True": 1, "false": 0, "true": 1, "FALSE": 0, "TRUE": 1}
@@ -50,7 +45,7 @@ def table_labels(name: str, target: TargetSpec, tables: Tables, *, spec: DataSpe
         if target.kind == "multilabel":
             return flags
         return {split: _one_of(flags[split], table, columns) for split, table in tables.items()}
-    return _classes(tables, columns[0])
+    return numbers_or_text({split: table.columns[columns[0]] for split, table in tables.items()})
 
 
 def flag_notes(name: str, target: TargetSpec, tables: Tables) -> list[str]:
@@ -79,23 +74,13 @@ def _demand_values(table: Table, column: str) -> None:
         )
 
 
-def _classes(tables: Tables, column: str) -> dict[SplitName, Array]:
-    """Returns whole numbers where every value of every split is one, numbers where every one is, else text."""
-    values = {split: table.columns[column] for split, table in tables.items()}
-    if all(_WHOLE.fullmatch(value) for column_values in values.values() for value in column_values):
-        return {split: np.array([int(value) for value in texts], np.int64) for split, texts in values.items()}
-    if all(_is_number(value) for column_values in values.values() for value in column_values):
-        return {split: np.array([float(value) for value in texts]) for split, texts in values.items()}
-    return {split: np.array(texts, np.str_) for split, texts in values.items()}
-
-
 def _numbers(table: Table, columns: Sequence[str], *, lone: bool) -> Array:
     """Returns float64 (count,) of a lone column, (count, columns) of several."""
     numbers = np.empty((len(table.columns[columns[0]]), len(columns)))
     for place, column in enumerate(columns):
         for row, value in enumerate(table.columns[column]):
-            if not _is_number(value):
-                fix = "write a point for the comma" if _is_number(value.replace(",", ".")) else "convert it"
+            if not is_number(value):
+                fix = "write a point for the comma" if is_number(value.replace(",", ".")) else "convert it"
                 raise DataError(f"{table.place(row)}: column {column!r} has {value!r}, expected a number; {fix}")
             numbers[row, place] = float(value)
     return numbers[:, 0] if lone else numbers
@@ -140,7 +125,7 @@ def _lists(table: Table, column: str, *, spec: DataSpec) -> Array:
     rows = [[value] if separator is None else _parts(value, separator) for value in values]
     rows = [[part for part in row if part] for row in rows]
     lists = np.empty(len(rows), object)
-    if all(_WHOLE.fullmatch(part) for row in rows for part in row):
+    if all(is_whole(part) for row in rows for part in row):
         lists[:] = [[int(part) for part in row] for row in rows]
     else:
         lists[:] = rows
@@ -149,15 +134,6 @@ def _lists(table: Table, column: str, *, spec: DataSpec) -> Array:
 
 def _parts(value: str, separator: str) -> list[str]:
     return value.split() if separator == " " else [part.strip() for part in value.split(separator)]
-
-
-def _is_number(value: str) -> bool:
-    """Returns whether a text is a number as programs write it; 007 and nan are none.
-
-    >>> [_is_number(text) for text in ("7", "-0.5", ".5", "1e-3", "007", "nan", ".", "")]
-    [True, True, True, True, False, False, False, False]
-    """
-    return bool(_NUMBER.fullmatch(value)) and any(sign.isdigit() for sign in value.lower().partition("e")[0])
 
 
 def _shown(rows: Sequence[int]) -> str:

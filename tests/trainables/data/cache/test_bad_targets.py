@@ -187,7 +187,7 @@ def test_a_single_constant_flag_or_value_among_others_may_be(prepare_npz):
         ({"source": "digits", "targets": {"loss": {}}}, "none of loss, image, epoch, trial"),
         ({"source": "npz", "path": "p", "targets": {"x": {"metrics": ["top_2_accuracy"]}, "x_top_2": {}}},
          "targets: x and x_top_2 would both report 'x_top_2_accuracy'; rename one of them"),
-        ({"source": "digits", "inputs": ["a", "b"]}, "inputs: belongs to source 'npz' or 'parquet' or 'csv' or 'python'"),
+        ({"source": "digits", "inputs": ["a", "b"]}, "inputs: belongs to source 'npz' or 'parquet'"),
         ({"source": "npz", "path": "p", "inputs": ["a"]}, "expected two or more different names, got ['a']"),
         ({"source": "npz", "path": "p", "inputs": ["a", "a"]}, "two or more different names, got ['a', 'a']"),
         ({"source": "npz", "path": "p", "inputs": ["a", "Left eye"]}, "expected names of small letters,"),

@@ -5,10 +5,6 @@ import gzip
 import numpy as np
 import pytest
 
-from trainables.data.cache.dataset import open_dataset
-from trainables.data.cache.prepare import prepare_dataset
-from trainables.specs.data import DataSpec
-
 
 @pytest.fixture
 def competition(tmp_path, made):
@@ -24,24 +20,6 @@ def competition(tmp_path, made):
         return {"source": "csv", "image_column": "id", **settings, **fields}, pixels
 
     return write
-
-
-@pytest.fixture
-def in_both_storages(tmp_path):
-    """Prepares decoded and encoded, demands equal bits, and returns the decoded data set."""
-
-    def run(fields):
-        spec = DataSpec(**{"cache_dir": str(tmp_path / "cache"), **fields})
-        decoded, encoded = (
-            open_dataset(prepare_dataset(spec, 0, storage=storage), verify=True) for storage in ("decoded", "encoded")
-        )
-        assert decoded.info.fingerprint == encoded.info.fingerprint
-        for name in ("train", "validation", "test"):
-            rows = np.arange(len(getattr(encoded, name).images))
-            assert np.array_equal(getattr(encoded, name).images[rows], getattr(decoded, name).images)
-        return decoded
-
-    return run
 
 
 def table(rows, *, header="id,label", end="\n"):
@@ -71,23 +49,21 @@ def rows_of(count, *, name="{:03}", labels=("cat", "dog", "emu")):
         table(rows_of(12), end="\n\n"),
     ],
 )
-def test_any_way_to_write_a_table_gives_the_same_images_and_labels(text, competition, in_both_storages):
+def test_any_way_to_write_a_table_gives_the_same_images_and_labels(text, competition, prepare_both):
     fields, pixels = competition(text)
-    data = in_both_storages(fields)
+    data = prepare_both(fields)
     assert np.array_equal(data.train.images, pixels)
     assert data.info.task.targets[0].class_names == ("cat", "dog", "emu")
     assert data.train.labels["label"].tolist() == [row % 3 for row in range(12)]
 
 
-def test_rows_keep_the_order_of_the_table_and_names_may_lead_into_folders(
-    tmp_path, made, competition, in_both_storages
-):
+def test_rows_keep_the_order_of_the_table_and_names_may_lead_into_folders(tmp_path, made, competition, prepare_both):
     names = [f"{row:03}" for row in range(9, -1, -1)] + ["deep/er/010.png", "deep/011"]
     fields, pixels = competition(table([f"{name},{'ab'[row % 2]}" for row, name in enumerate(names)]))
     for name in ("deep/er/010.png", "deep/011.png"):
         (tmp_path / "train_images" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "train_images" / name[-7:]).rename(tmp_path / "train_images" / name)
-    assert np.array_equal(in_both_storages(fields).train.images, pixels[[9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 10, 11]])
+    assert np.array_equal(prepare_both(fields).train.images, pixels[[9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 10, 11]])
 
 
 def test_ids_stay_text_whatever_they_look_like(tmp_path, made, prepare):
@@ -143,7 +119,7 @@ def test_folder_of_images_may_be_named_by_split_or_lie_beside_each_table(tmp_pat
     assert np.array_equal(beside.train.images, others)
 
 
-def test_targets_of_every_kind_come_from_columns(competition, in_both_storages):
+def test_targets_of_every_kind_come_from_columns(competition, prepare_both):
     rows = [
         f"{row:03},{row % 2},{'a|b' if row % 3 else 'b' if row % 2 else ''},{row / 4},{row},{row % 2},{1 - row % 2}"
         for row in range(12)
@@ -157,7 +133,7 @@ def test_targets_of_every_kind_come_from_columns(competition, in_both_storages):
         "sick": {},
     }
     fields, _ = competition(table(rows, header="id,sick,tags,size,y,left,right"), targets=targets, label_separator="|")
-    data = in_both_storages(fields)
+    data = prepare_both(fields)
     described = {target.name: (target.kind, target.size, target.class_names) for target in data.info.task.targets}
     assert described == {
         "spots": ("multilabel", 2, ("left", "right")),
@@ -176,11 +152,11 @@ def test_targets_of_every_kind_come_from_columns(competition, in_both_storages):
     assert any("2 rows have nothing in column 'tags' and set no flag (row 1, 7)" in note for note in data.info.notes)
 
 
-def test_an_example_may_have_images_of_several_columns(competition, in_both_storages):
+def test_an_example_may_have_images_of_several_columns(competition, prepare_both):
     rows = [f"{row:03},{11 - row:03},{row % 2}" for row in range(12)]
     fields, pixels = competition(table(rows, header="left,right,label"), inputs=("left", "right"))
     fields.pop("image_column")
-    assert np.array_equal(in_both_storages(fields).train.images, np.concatenate([pixels, pixels[::-1]], axis=3))
+    assert np.array_equal(prepare_both(fields).train.images, np.concatenate([pixels, pixels[::-1]], axis=3))
 
 
 def test_limit_keeps_every_class_of_a_sorted_table(competition, prepare):

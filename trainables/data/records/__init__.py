@@ -1,0 +1,1 @@
+"""Files of many images each, by their own formats: IDX, CIFAR, WebDataset and TFRecord."""

@@ -1,0 +1,179 @@
+"""Finds the files of a split, and makes splits of records that are read one after the other, several times."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from trainables.data.images.decode import Encoded, EncodedImages
+from trainables.data.images.images import Array
+from trainables.data.images.side_by_side import side_by_side
+from trainables.data.labels.limits import kept_rows
+from trainables.data.records.values import label_arrays
+from trainables.data.sources.base import SPLIT_NAMES, RawDataset, RawSplit, SplitName
+from trainables.errors import DataError
+from trainables.specs.data import DataSpec
+
+_NUMBERED = re.compile(r"-(\d+)-of-(\d+)")
+
+
+class Record(Protocol):
+    """One example of a shard, whose parts are read when asked for."""
+
+    @property
+    def where(self) -> str:
+        """The record's place in errors."""
+        ...
+
+    def image(self, column: str) -> bytes:
+        """Returns an image in an image format."""
+        ...
+
+    def demand_image(self, column: str) -> None:
+        """Raises DataError if the record has no such image, without reading it."""
+        ...
+
+    def label(self, column: str) -> object:
+        """Returns a label: text, a number, or a list of either."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stream:
+    """The records of a split's files, one after the other."""
+
+    where: str
+    files: Sequence[Path]
+    read: Callable[[Path], Iterator[Record]]
+
+    def __iter__(self) -> Iterator[Record]:
+        for file in self.files:
+            yield from self.read(file)
+
+
+def shards_of(spec: DataSpec, *, fits: Callable[[Path], bool], what: str) -> dict[SplitName, list[Path]]:
+    """Returns the files of each split, sorted by name: of a folder those that fit, of a pattern all that match.
+
+    Raises:
+        DataError: If a split has no file.
+    """
+    return {
+        split: _files(value, field=split, fits=fits, what=what)
+        for split in SPLIT_NAMES
+        if (value := getattr(spec, split)) is not None
+    }
+
+
+def _files(value: str, *, field: str, fits: Callable[[Path], bool], what: str) -> list[Path]:
+    path = Path(value)
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if fits(file) and not file.name.startswith((".", "_")))
+    elif path.exists() or not glob.has_magic(value):
+        return [path]
+    else:
+        # Not Path.glob, which refuses absolute patterns.
+        files = [Path(file) for file in sorted(glob.glob(value, recursive=True))]  # noqa: PTH207
+    if not files:
+        raise DataError(f"data.{field}: no {what} matches {value}; relative paths start at the study file")
+    return files
+
+
+def shard_notes(shards: Mapping[SplitName, Sequence[Path]]) -> tuple[str, ...]:
+    """Returns a sentence for each numbered set (name-00000-of-00005) of which shards are not among a split's files."""
+    notes = []
+    for files in shards.values():
+        sets: dict[tuple[str, int], set[int]] = {}
+        for file in files:
+            if match := _NUMBERED.search(file.name):
+                first = str(file.with_name(file.name[: match.start()]))
+                sets.setdefault((first, int(match[2])), set()).add(int(match[1]))
+        notes += [
+            f"{name}: {len(numbers)} of {total} numbered shards are read"
+            for (name, total), numbers in sets.items()
+            if len(numbers) < total
+        ]
+    return tuple(notes)
+
+
+def records_dataset(
+    shards: Mapping[SplitName, Sequence[Path]],
+    read: Callable[[Path], Iterator[Record]],
+    *,
+    spec: DataSpec,
+    class_names: Mapping[str, Sequence[str]],
+) -> RawDataset:
+    """Returns the splits of all shards; labels are read once, images whenever they are asked for.
+
+    With a limit, classes take turns.
+
+    Args:
+        shards: The files of each split.
+        read: Yields the records of a file in order, each time it is called.
+        spec: The data section.
+        class_names: By target, the names that the source knows.
+
+    Raises:
+        DataError: If a shard is damaged, or a record lacks an image or a label.
+    """
+    streams = {
+        split: _Stream(where=str(getattr(spec, split)), files=files, read=read) for split, files in shards.items()
+    }
+    found = {split: _labels(stream, spec) for split, stream in streams.items()}
+    labels = {
+        name: label_arrays(
+            {split: values[name] for split, values in found.items()},
+            kind=target.kind,
+            where={split: stream.where for split, stream in streams.items()},
+            column=target.column or name,
+        )
+        for name, target in spec.target_specs.items()
+    }
+    splits: dict[SplitName, RawSplit] = {}
+    for split, stream in streams.items():
+        own = {name: by_split[split] for name, by_split in labels.items()}
+        splits[split] = _split(stream, own, spec=spec, limit=spec.limit if split == "train" else None)
+    return RawDataset(splits=splits, class_names=class_names)
+
+
+def _labels(stream: _Stream, spec: DataSpec) -> dict[str, list[object]]:
+    """Returns each target's labels; every record's images are looked for on the way."""
+    columns = {name: target.column or name for name, target in spec.target_specs.items()}
+    labels: dict[str, list[object]] = {name: [] for name in columns}
+    for record in stream:
+        for column in _image_columns(spec):
+            record.demand_image(column)
+        for name, column in columns.items():
+            labels[name].append(record.label(column))
+    return labels
+
+
+def _split(stream: _Stream, labels: Mapping[str, Array], *, spec: DataSpec, limit: int | None) -> RawSplit:
+    count = len(next(iter(labels.values())))
+    classes = [labels[name] for name, target in spec.target_specs.items() if target.kind == "classification"]
+    lone = classes[0] if classes and classes[0].ndim == 1 and classes[0].dtype != object else None
+    kept = kept_rows(lone, count=count, limit=limit)
+    rows = frozenset(kept.tolist())
+
+    def encoded(column: str) -> Iterator[Encoded]:
+        for row, record in enumerate(stream):
+            if row in rows:
+                yield Encoded(where=record.where, content=record.image(column))
+
+    def images(column: str) -> EncodedImages:
+        return EncodedImages(count=len(kept), items=lambda: encoded(column))
+
+    parts = {f"image {column!r}": images(column) for column in _image_columns(spec)}
+    return RawSplit(
+        where=stream.where,
+        images=side_by_side(parts, where=stream.where),
+        labels={name: values[kept] for name, values in labels.items()},
+        all_labels=labels,
+    )
+
+
+def _image_columns(spec: DataSpec) -> tuple[str, ...]:
+    return spec.inputs or (spec.image_column,)
