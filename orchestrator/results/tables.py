@@ -16,10 +16,13 @@ from orchestrator.journal.trial import Trial
 from orchestrator.runs.paths import RunFolder
 from orchestrator.text import encodable
 from trainables.files.whole import write_whole
+from trainables.specs.targets import AVERAGES
 
 SCHEMA_VERSION = 1
 #: Key of the Parquet metadata that says how many journal records a table holds.
 RECORDS_KEY = b"convfleet.journal_records"
+#: Key of the Parquet metadata that says, as JSON by kind of target and metric, what a metric is an average of.
+AVERAGES_KEY = b"convfleet.metric_averages"
 _SCHEMA_KEY = b"convfleet.schema"
 
 #: Kinds of overhead, in the order in which they happen.
@@ -27,6 +30,7 @@ OVERHEAD_KINDS = ("start", "import", "data", "build", "trace", "validate", "chec
 #: What a variant costs, with the columns' types.
 COSTS = {"parameters": pa.int64(), "multiply_adds": pa.int64(), "memory_mb": pa.float64(), "latency_ms": pa.float64()}
 _TIME = pa.timestamp("us", tz="UTC")
+_AVERAGES = json.dumps({kind: dict(averages) for kind, averages in AVERAGES.items()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +157,7 @@ def metric_names(trials: Iterable[Trial]) -> list[str]:
 
 
 def _table(columns: dict[str, Any], *, num_records: int) -> pa.Table:
-    metadata = {_SCHEMA_KEY: str(SCHEMA_VERSION), RECORDS_KEY: str(num_records)}
+    metadata = {_SCHEMA_KEY: str(SCHEMA_VERSION), RECORDS_KEY: str(num_records), AVERAGES_KEY: _AVERAGES}
     return pa.table(columns).replace_schema_metadata(metadata)
 
 

@@ -102,8 +102,8 @@ class DataSpec(BaseModel):
         cache_dir: Where decoded data sets are kept; None: the environment's CONVFLEET_CACHE, else the user's cache.
         memory_gb: What all decoded images together may take, in 10^9 bytes; larger data sets are streamed. None: half
             of this machine's memory.
-        allow_overlap: Trains although most of the test or validation images are training images as well, or all images
-            are equal, which is an error otherwise: such results say nothing.
+        allow_overlap: Trains although half of the source's test or validation images are training images as well, or
+            all training images are blank and equal, which are errors otherwise: such results say nothing.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

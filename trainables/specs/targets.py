@@ -51,6 +51,34 @@ METRICS: Mapping[TargetKind, Mapping[str, Mode]] = {
     "regression": {"mae": "min", "mse": "min", "rmse": "min", "mape": "min", "r2_score": "max"},
 }
 
+_OF_IMAGES = "share of all images"
+_OF_VALUES = "mean over all values of all images"
+#: What each metric is an average of, whatever the batches.
+AVERAGES: Mapping[TargetKind, Mapping[str, str]] = {
+    "classification": {
+        "accuracy": _OF_IMAGES,
+        **{f"top_{number}_accuracy": _OF_IMAGES for number in (2, 3, 5, 10)},
+        "f1_score": "macro: mean over all classes; a class without a hit counts 0",
+        "auc": "macro: mean over all classes, each against the rest; a class without images counts 0",
+        "precision": "macro: mean over all classes; a class that is never predicted counts 0",
+        "recall": "macro: mean over all classes; a class without images counts 0",
+    },
+    "multilabel": {
+        "accuracy": "micro: share of all flags of all images, set from 0.5",
+        "f1_score": "macro: mean over all flags, set from 0.5; a flag without a hit counts 0",
+        "auc": "macro: mean over all flags; a flag that is never or always set counts 0",
+        "precision": "micro: all flags of all images together, set from 0.5",
+        "recall": "micro: all flags of all images together, set from 0.5",
+    },
+    "regression": {
+        "mae": _OF_VALUES,
+        "mse": _OF_VALUES,
+        "rmse": f"root of the {_OF_VALUES}",
+        "mape": f"{_OF_VALUES}, in percent",
+        "r2_score": "mean of the scores of each value",
+    },
+}
+
 #: Names that a target may not have: reports and models use them for something else.
 _TAKEN = ("loss", "image", "epoch", "trial")
 _PREFIXES = ("val_", "test_", "best_")

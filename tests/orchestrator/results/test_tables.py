@@ -1,6 +1,7 @@
 """The tables say what the fold says, have one schema whatever the study is like, and appear whole."""
 
 import itertools
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,6 +26,7 @@ from orchestrator.journal.records import (
 from orchestrator.journal.study_state import StudyState, fold
 from orchestrator.journal.trial import Trial
 from orchestrator.results.tables import (
+    AVERAGES_KEY,
     OVERHEAD_KINDS,
     RECORDS_KEY,
     Rows,
@@ -38,6 +40,7 @@ from orchestrator.results.tables import (
 )
 from orchestrator.results.writer import GrowingTables
 from orchestrator.runs.paths import RunFolder
+from trainables.specs.targets import METRICS as METRICS_BY_KIND
 
 Sweep = Callable[..., list[Record]]
 TIME = pa.timestamp("us", tz="UTC")
@@ -225,6 +228,12 @@ def test_metadata_say_how_many_records_a_table_holds(make_sweep: Sweep, tmp_path
         metadata = read_table(tmp_path / f"{name}.parquet").schema.metadata
         assert metadata[RECORDS_KEY] == str(len(records)).encode()
         assert metadata[b"convfleet.schema"] == b"1"
+        averages = json.loads(metadata[AVERAGES_KEY])
+        assert averages["classification"]["precision"].startswith("macro: ")
+        assert averages["multilabel"]["precision"].startswith("micro: ")
+        assert {kind: set(names) for kind, names in averages.items()} == {
+            kind: set(names) for kind, names in METRICS_BY_KIND.items()
+        }
 
 
 @pytest.mark.parametrize("num_records", [1, None], ids=["without trials", "with trials"])

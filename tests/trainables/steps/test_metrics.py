@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from trainables.specs.targets import METRICS, TargetSpec, metric_modes
+from trainables.specs.targets import AVERAGES, METRICS, TargetSpec, metric_modes
 from trainables.specs.task import Target
 from trainables.steps.metrics import make_metrics
 
@@ -81,6 +81,56 @@ def test_a_metric_is_exact_over_all_images_whatever_the_batches(kind, name, batc
     tolerance = 2e-3 if name == "auc" else 1e-5
     assert metric.name == name
     assert float(metric.result()) == pytest.approx(float(EXPECTED[kind][name](labels, guess)), rel=tolerance)
+
+
+#: The reference's averages where labels lack some classes or flags, by the word that names the average.
+RARE = {
+    "classification": {
+        "f1_score": lambda y, p, how: reference.f1_score(y, classes(p), average=how, **ALL_CLASSES),
+        "precision": lambda y, p, how: reference.precision_score(y, classes(p), average=how, **ALL_CLASSES),
+        "recall": lambda y, p, how: reference.recall_score(y, classes(p), average=how, **ALL_CLASSES),
+        "auc": lambda y, p, how: mean_auc(np.eye(SIZE)[y], p),
+    },
+    "multilabel": {
+        "accuracy": lambda y, p, how: reference.accuracy_score(y.ravel(), p.ravel() > 0.5),
+        "f1_score": lambda y, p, how: reference.f1_score(y, p > 0.5, average=how, zero_division=0),
+        "precision": lambda y, p, how: reference.precision_score(y, p > 0.5, average=how),
+        "recall": lambda y, p, how: reference.recall_score(y, p > 0.5, average=how),
+        "auc": lambda y, p, how: mean_auc(y, p),
+    },
+}
+ALL_CLASSES = {"labels": range(SIZE), "zero_division": 0}
+
+
+def mean_auc(flags, guess):
+    """A column of one value counts 0."""
+    columns = [column for column in range(SIZE) if 0 < flags[:, column].mean() < 1]
+    return sum(reference.roc_auc_score(flags[:, column], guess[:, column]) for column in columns) / SIZE
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in RARE.items() for name in names])
+def test_absent_classes_and_flags_count_as_the_table_of_averages_says(kind, name):
+    labels, guess = truth_and_guess(kind)
+    if kind == "classification":
+        labels %= 3  # the last class has no images
+        guess[:, :2] *= 0.1  # classes 0 and 1 are hardly ever guessed
+        guess[:, 0] = 0
+    else:
+        labels[:, 1], labels[:, 2] = 0, 1
+    (metric,) = make_metrics(
+        Target(name="label", kind=kind, size=SIZE, class_names=tuple("abcd"), loss="", metrics=(name,))
+    )
+    metric.update_state(labels, guess)
+    how = AVERAGES[kind][name].split(":")[0]
+    assert how in {"macro", "micro"}
+    tolerance = 5e-3 if name == "auc" else 1e-5
+    assert float(metric.result()) == pytest.approx(float(RARE[kind][name](labels, guess, how)), rel=tolerance)
+
+
+def test_every_metric_says_what_it_is_an_average_of():
+    assert {kind: set(names) for kind, names in AVERAGES.items()} == {
+        kind: set(names) for kind, names in METRICS.items()
+    }
 
 
 def test_a_training_reports_the_metrics_that_the_study_promises(training_of, variant_of, splits, one_thread):

@@ -91,7 +91,7 @@ def build_entry(folder: Path, source: SourceSurvey, *, key: str, storage: ImageS
     demand_space(folder, needed_bytes=needed, what=storage)
     arrays: dict[str, Any] = {}
     pixels: dict[str, Any] = {}
-    passes = {name: Pass() for name in source.images}
+    passes = {name: Pass(channels=source.layout.channels) for name in source.images}
     for name, seen in passes.items():
         written, record = _write_images(folder, name, source, seen=seen, storage=storage, progress=progress)
         arrays |= written
@@ -201,8 +201,9 @@ def fingerprint(manifest: Mapping[str, Any], split_manifest: Mapping[str, Any]) 
     """Returns a hash of all pixels, labels, names and splits; it is the same for every storage."""
     described = [manifest[name] for name in ("input_shape", "inputs", "targets")]
     digest = hashlib.sha256(repr(described).encode())
-    # Digests and the sheet follow from the pixels.
-    others = {CONTACT_SHEET, *(f"{name}_{part}" for name in SPLIT_NAMES for part in ("bytes", "offsets", "digests"))}
+    # What the pass sees and the sheet follow from the pixels.
+    parts = ("bytes", "offsets", "digests", "grey")
+    others = {CONTACT_SHEET, *(f"{name}_{part}" for name in SPLIT_NAMES for part in parts)}
     stored, rows = (
         {name: record for name, record in described["arrays"].items() if name not in others}
         for described in (manifest, split_manifest)

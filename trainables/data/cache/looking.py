@@ -24,11 +24,17 @@ _NAMED_PICTURES, _NAMED_COPIES = 50, 4
 
 
 class Pass:
-    """What one pass over the decoded images of a split sees."""
+    """What one pass over the decoded images of a split sees.
 
-    def __init__(self) -> None:
+    Args:
+        channels: Channels of one image.
+    """
+
+    def __init__(self, *, channels: int) -> None:
+        self._channels = channels
         self._moments: list[Array] = []
         self._digests: list[Array] = []
+        self._grey: list[Array] = []
         #: The smallest and the largest pixel so far.
         self.lowest, self.highest = 255, 0
 
@@ -39,8 +45,10 @@ class Pass:
 
     def see(self, images: Array) -> None:
         """Notes decoded images, uint8 (count, height, width, channels)."""
-        self._moments.append(pixel_moments(images))
+        moments = pixel_moments(images)
+        self._moments.append(moments)
         self._digests.append(pixel_digests(images))
+        self._grey.append(grey_pictures(images, moments, channels=self._channels))
         self.lowest = min(self.lowest, int(images.min(initial=255)))
         self.highest = max(self.highest, int(images.max(initial=0)))
 
@@ -52,9 +60,15 @@ class Pass:
             name: The split's name.
             shape: The number of images, and of their stored channels.
         """
-        moments = write_array(folder / f"{name}_moments.npy", batches=self._moments, dtype=np.int64, shape=(*shape, 2))
-        digests = write_array(folder / f"{name}_digests.npy", batches=self._digests, dtype=np.uint64, shape=shape[:1])
-        return {f"{name}_moments": moments, f"{name}_digests": digests}
+        parts = {
+            "moments": (self._moments, np.int64, (*shape, 2)),
+            "digests": (self._digests, np.uint64, shape[:1]),
+            "grey": (self._grey, np.bool_, shape[:1]),
+        }
+        return {
+            f"{name}_{part}": write_array(folder / f"{name}_{part}.npy", batches=batches, dtype=dtype, shape=size)
+            for part, (batches, dtype, size) in parts.items()
+        }
 
 
 def seen_of(passes: Mapping[SplitName, Pass], *, images: Mapping[SplitName, Images]) -> dict[str, Any]:
@@ -99,7 +113,7 @@ def look_at_splits(
         return Pictures(
             digests=stored(f"{source}_digests")[chosen],
             is_blank=blank_pictures(moments, num_pixels=num_pixels),
-            is_grey=grey_pictures(moments, channels=channels),
+            is_grey=stored(f"{source}_grey")[chosen],
             labels={name: stored(f"{source}_labels_{name}")[chosen] for name in compared},
             name=lambda row: names.get(str(chosen[row]), f"{source} image {chosen[row]}"),
         )

@@ -45,17 +45,19 @@ def blank_pictures(moments: Array, *, num_pixels: int) -> Array:
     return np.asarray(is_even.all(axis=1))
 
 
-def grey_pictures(moments: Array, *, channels: int) -> Array:
-    """Returns bool (count,): whether red, green and blue of every image of a row have the same sums.
-
-    Sums of pixels and of their squares stand for the pixels themselves; a colour picture with equal sums in all three
-    would count as grey.
+def grey_pictures(images: Array, moments: Array, *, channels: int) -> Array:
+    """Returns bool (count,): whether red, green and blue of every image of a row are equal, pixel by pixel.
 
     Args:
-        moments: int64 (count, inputs * channels, 2).
+        images: uint8 (count, height, width, inputs * channels).
+        moments: Theirs, int64 (count, inputs * channels, 2): images whose sums differ are not compared.
         channels: Channels of one image.
     """
     if channels != 3:
-        return np.zeros(len(moments), np.bool_)
-    by_image = moments.reshape(len(moments), -1, channels, 2)
-    return np.asarray((by_image == by_image[:, :, :1]).all(axis=(1, 2, 3)))
+        return np.zeros(len(images), np.bool_)
+    by_image = moments.reshape(len(images), -1, channels, 2)
+    is_grey = np.asarray((by_image == by_image[:, :, :1]).all(axis=(1, 2, 3)))
+    for row in np.flatnonzero(is_grey):
+        pixels = images[row].reshape(-1, channels)
+        is_grey[row] = (pixels == pixels[:, :1]).all()
+    return is_grey

@@ -18,10 +18,12 @@ _WORDS = {"train": "training", "validation": "validation", "test": "test"}
 
 
 def refuse_worthless(facts: Mapping[str, Any], *, spec: DataSpec) -> None:
-    """Raises DataError if all training images are equal, or half of a held-out split or more are training images.
+    """Raises DataError if training images are all blank and equal, or half of a split of the source's are among them.
+
+    Copies that were drawn into several splits are said, not refused: the user gave no wrong file.
 
     Args:
-        facts: From `facts_of`.
+        facts: From `facts_of`, with the `carved` splits.
         spec: The data section; its `allow_overlap` lets everything pass.
 
     Raises:
@@ -30,21 +32,21 @@ def refuse_worthless(facts: Mapping[str, Any], *, spec: DataSpec) -> None:
     if spec.allow_overlap:
         return
     insist = "data.allow_overlap: true trains on them all the same"
-    if facts["has_one_picture"]:
+    num_train = facts["images"]["train"]
+    if facts["has_one_picture"] and facts["blank"]["train"] == num_train:
         raise DataError(
-            f"data: all {facts['images']['train']:,} training images are equal, pixel by pixel: no model can tell them "
-            "apart; open some of the files: what they show may lie in an alpha channel, on later pages, or in values "
-            f"close to each other; {insist}"
+            f"data: all {num_train:,} training images are blank and equal: no model can tell them apart; open some of "
+            "the files: what they show may lie in an alpha channel, on later pages, or in values close to each other; "
+            f"{insist}"
         )
     for pair in facts["shared"]:
         split, size = pair["split"], facts["images"][pair["split"]]
-        if pair["in"] == "train" and pair["images"] >= WORTHLESS_SHARE * size > 0:
-            is_carved = split in facts["carved"]
-            way_out = f"give a {split} split" if is_carved else f"give {split} images that are not in training"
+        is_own = pair["in"] == "train" and split not in facts["carved"]
+        if is_own and pair["images"] >= WORTHLESS_SHARE * size > 0:
             raise DataError(
-                f"data{f'.{split}_fraction' if is_carved else ''}: {pair['images']:,} of {size:,} {_WORDS[split]} "
-                f"images are training images as well{_examples(pair)}, so {split} metrics would show what the model "
-                f"has by heart; remove the copies, or {way_out}; {insist}"
+                f"data: {pair['images']:,} of {size:,} {_WORDS[split]} images are training images as well"
+                f"{_examples(pair)}, so {split} metrics would show what the model has by heart; remove the copies, or "
+                f"give {split} images that are not in training; {insist}"
             )
 
 
@@ -62,7 +64,10 @@ def _of_pixels(facts: Mapping[str, Any], *, spec: DataSpec) -> Iterator[str]:
     low, high = facts["values"]
     total = sum(facts["images"].values())
     blank, grey = sum(facts["blank"].values()), sum(facts["grey"].values())
-    if high - low < FEW_VALUES and not facts["has_one_picture"]:
+    if facts["has_one_picture"]:
+        number = facts["images"]["train"]
+        yield f"all {number:,} training images are equal, pixel by pixel: no model can tell them apart"
+    elif high - low < FEW_VALUES:
         yield (
             f"training pixels are {low} to {high} of 0 to 255, so differences are hardly seen: scale the images to the "
             "whole range"
