@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,20 +41,30 @@ SHARED = ("joined", "make_joined", "joined_commands", "calm_rows", "run_python",
 SHARING = re.compile(rf"def \w+\([^)]*\b(?:{'|'.join(SHARED)})\b")
 
 
+@cache
 def sharing(path: str) -> bool:
     """Returns whether a file has tests that use the shared Ray, or what depends on it."""
     return SHARING.search((ROOT / path).read_text(encoding="utf-8")) is not None
 
 
+#: Folders whose tests share a Ray among themselves. It would start again in another process: each group has its own.
+GROUPS = {
+    "docs": "pages and studies",
+    "e2e": "pages and studies",
+    "faults": "faults and kept",
+    "formats": "faults and kept",
+}
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Gives a process whole files, and one process all files that share a Ray, which would start again in another."""
+    """Gives a process whole files, and one process all files of a group that share a Ray."""
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             path: str = super()._split_scope(nodeid)
-            return "those that share a Ray" if sharing(path) else path
+            return GROUPS.get(path.split("/")[1], path) if sharing(path) else path
 
     return Scheduling(config, log)
 

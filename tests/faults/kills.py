@@ -98,11 +98,10 @@ class Run:
         return was_alive
 
 
-def undisturbed(folder: Path) -> Run:
-    """Returns a finished run that nobody disturbed."""
-    run = Run(Commands(folder), "calm")
-    run.finish()
-    return run
+def undisturbed(folder: Path, commands: Commands | None = None) -> Run:
+    """Returns a finished run that nobody disturbed; commands of another Ray may make it."""
+    Run(commands or Commands(folder), "calm").finish()
+    return Run(Commands(folder), "calm")
 
 
 def kill_workers(folder: Path, *, count: int, generator: random.Random, calm: Run) -> Outcome:

@@ -14,8 +14,8 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def calm(folder):
-    return kills.undisturbed(folder)
+def calm(folder, joined_commands):
+    return kills.undisturbed(folder, joined_commands(folder))
 
 
 @pytest.fixture

@@ -28,11 +28,11 @@ pytestmark = pytest.mark.parametrize("version", VERSIONS)
 
 
 @pytest.fixture
-def copy_of(convfleet):
+def copy_of(tmp_path):
     """Copies a kept run below the command line's folder and returns where it is."""
 
     def copy(version: str, run: str) -> Path:
-        return shutil.copytree(KEPT / version / run, convfleet.folder / "runs" / run)
+        return shutil.copytree(KEPT / version / run, tmp_path / "runs" / run)
 
     return copy
 
@@ -83,9 +83,9 @@ def test_exported_model_loads_and_predicts_as_its_manifest_says(version, copy_of
 
 @pytest.mark.slow
 @pytest.mark.parametrize("run", RUNS)
-def test_export_gives_the_same_models_again(version, run, convfleet, copy_of):
+def test_export_gives_the_same_models_again(version, run, joined, copy_of):
     copy_of(version, run)
-    again = json.loads(convfleet.run("export", f"runs/{run}", "--json"))
+    again = json.loads(joined.run("export", f"runs/{run}", "--json"))
     known = expected(version, f"{run}-export")
     assert [(item["rank"], item["trial"]) for item in again] == [(item["rank"], item["trial"]) for item in known]
     for item, before in zip(again, known, strict=True):
@@ -104,10 +104,10 @@ def test_resume_of_a_finished_run_changes_no_result(version, convfleet, copy_of)
 
 
 @pytest.mark.slow
-def test_resume_of_an_interrupted_run_goes_on_as_it_did(version, convfleet, copy_of):
+def test_resume_of_an_interrupted_run_goes_on_as_it_did(version, joined, copy_of):
     folder = copy_of(version, "interrupted")
     recorded = pd.read_parquet(folder / "epochs.parquet")
-    convfleet.run("resume", "runs/interrupted")
+    joined.run("resume", "runs/interrupted")
     known = expected(version, "interrupted-tables")
     trials, epochs = pd.read_parquet(folder / "trials.parquet"), pd.read_parquet(folder / "epochs.parquet")
     # What was recorded is equal to the last bit.

@@ -43,6 +43,12 @@ def trained(training_of, variant_of):
     return train
 
 
+@pytest.fixture(scope="module")
+def whole(trained):
+    """The training in whole batches that several are compared with."""
+    return trained(1)
+
+
 def assert_alike(left, right, *, tolerance=1e-5):
     for name, array in left.state().items():
         np.testing.assert_allclose(array, right.state()[name], rtol=tolerance, atol=tolerance, err_msg=name)
@@ -51,8 +57,8 @@ def assert_alike(left, right, *, tolerance=1e-5):
 
 
 @pytest.mark.parametrize("num_micro_batches", [3, 32])
-def test_weights_are_those_of_whole_batches(trained, num_micro_batches):
-    assert_alike(trained(1), trained(num_micro_batches))
+def test_weights_are_those_of_whole_batches(trained, whole, num_micro_batches):
+    assert_alike(whole, trained(num_micro_batches))
 
 
 @pytest.mark.parametrize("params", STEPPED.values(), ids=STEPPED)
@@ -60,16 +66,15 @@ def test_what_counts_steps_or_sees_gradients_sees_those_of_whole_batches(trained
     assert_alike(trained(1, **params), trained(4, **params))
 
 
-def test_second_labels_of_mixed_images_are_cut_alike(trained):
+def test_second_labels_of_mixed_images_are_cut_alike(trained, whole):
     mixing = AugmentSpec(mixup=0.5, cutmix=0.5)
-    whole = trained(1, augment=mixing)
-    assert_alike(whole, trained(4, augment=mixing))
-    assert whole.history[0].metrics != trained(1).history[0].metrics
+    mixed = trained(1, augment=mixing)
+    assert_alike(mixed, trained(4, augment=mixing))
+    assert mixed.history[0].metrics != whole.history[0].metrics
 
 
-def test_streamed_images_are_cut_alike(trained, monkeypatch):
+def test_streamed_images_are_cut_alike(trained, whole, monkeypatch):
     # In memory all the same, but made ahead as streamed ones are.
-    whole = trained(1)
     monkeypatch.setattr("trainables.data.batches.tensors.SplitTensors.is_streamed", True)
     assert_alike(whole, trained(4))
 

@@ -21,7 +21,7 @@ OTHERS = (
     ("custom", {"width": 3}),
 )
 PLAIN = ("sequential", {"num_blocks": 1, "filters": 2, "batch_norm": False})
-NUM_TRIALS_LONG, NUM_TRIALS = 50, 16
+NUM_TRIALS_LONG, NUM_TRIALS = 50, 12
 
 
 def graphs():
