@@ -19,8 +19,8 @@ from trainables.data.look.names import shown_name
 from trainables.data.look.sheet import chosen_rows, draw_sheet
 from trainables.data.sources.base import SplitName
 
-#: Equal pictures whose names are kept: of so many pictures, so many copies each.
-_NAMED_PICTURES, _NAMED_COPIES = 50, 4
+#: The copies whose names are kept, about, of at most so many pictures.
+_NAMED_COPIES, _NAMED_PICTURES = 200, 50
 
 
 class Pass:
@@ -139,7 +139,8 @@ def _some_copies(digests: Array) -> Array:
     _, firsts, group_of, sizes = np.unique(digests, return_index=True, return_inverse=True, return_counts=True)
     groups = np.flatnonzero(sizes > 1)
     chosen = groups[np.argsort(firsts[groups])][:_NAMED_PICTURES]
-    copies = [np.flatnonzero(group_of == group)[:_NAMED_COPIES] for group in chosen]
+    most = _NAMED_COPIES // max(1, len(chosen))
+    copies = [np.flatnonzero(group_of == group)[:most] for group in chosen]
     return np.sort(np.concatenate([np.zeros(0, np.int64), *copies]))
 
 

@@ -69,8 +69,8 @@ def _of_pixels(facts: Mapping[str, Any], *, spec: DataSpec) -> Iterator[str]:
         yield f"all {number:,} training images are equal, pixel by pixel: no model can tell them apart"
     elif high - low < FEW_VALUES:
         yield (
-            f"training pixels are {low} to {high} of 0 to 255, so differences are hardly seen: scale the images to the "
-            "whole range"
+            f"training pixels are {low} to {high} of 0 to 255, so differences are hardly seen: data.pixel_range: [low, "
+            "high] names the values that become black and white"
         )
     if blank:
         yield f"{_count(blank, total)} {_are(blank)} blank: every pixel is the same{_by_split(facts['blank'])}"

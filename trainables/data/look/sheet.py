@@ -61,7 +61,7 @@ def draw_sheet(
     for row, (name, cells) in enumerate(lines):
         top = row * (cell[1] + GAP)
         if name:
-            pen.text((0, top + cell[1] // 2), _printable(name, number=row), fill="black", anchor="lm")
+            pen.text((GAP, top + cell[1] // 2), _printable(name, number=row), fill="black", anchor="lm")
         for column, pixels in enumerate(cells):
             sheet.paste(shown(pixels, cell), (margin + column * (cell[0] + GAP), top))
     buffer = io.BytesIO()
