@@ -114,6 +114,7 @@ def _describe_data(
         "decoded_bytes": dataset.decoded_bytes,
         "budget_bytes": budget,
         "notes": list(dataset.notes),
+        "decoders": dict(dataset.decoders),
         "look": dict(dataset.look),
     }
     record_environment(folder, nodes=prepared.nodes, address=address, data=kept)

@@ -24,7 +24,7 @@ from trainables.files.manifests import MANIFEST, fingerprints
 from trainables.specs.data import DataSpec
 from trainables.specs.dataset import DatasetInfo
 from trainables.specs.export import ExportRequest
-from trainables.specs.pixels import PixelStatistics
+from trainables.specs.pixels import PixelRule, PixelStatistics
 from trainables.specs.task import Target, Task
 from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
 
@@ -200,6 +200,8 @@ def request(folder: Path) -> ExportRequest:
         num_validation=10,
         num_test=20,
         fingerprint="f00",
+        pixel_rule=PixelRule(wide=(127, 2191), cuts=("wide",), ground=(255, 255, 255)),
+        decoders={"pillow": "13.0.0"},
     )
     worker = WorkerSpec(
         dataset=dataset,
@@ -257,6 +259,10 @@ def test_manifest_tells_all_that_a_user_of_the_model_needs(export: Path) -> None
     assert output["values"].startswith("probability of each class")
     assert output["class_names"] == ["cat", "dog"]
     assert told["preprocessing"]["color"] == "grey"
+    ranges = told["preprocessing"]["pixel_range"]
+    assert (ranges["8 bits"], ranges["more bits"], ranges["floats"]) == ([0, 255], [127, 2191], [0, 1])
+    assert told["preprocessing"]["background"] == [255, 255, 255]
+    assert told["decoders"] == {"pillow": "13.0.0"}
     assert told["splits"] == {"train": 70, "validation": 10, "test": 20}
     assert (told["metrics"], told["test_metrics"]) == ({"val_accuracy": 0.9}, {"accuracy": 0.8})
     assert (told["num_parameters"], told["parity_max_difference"]) == (42, {"keras": 0.0})

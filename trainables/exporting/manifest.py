@@ -68,6 +68,7 @@ def _content(
             "scaling": "none: the model takes pixel values 0 to 255 and scales them itself",
             **_samples(dataset.pixel_rule),
         },
+        "decoders": dict(dataset.decoders),
         "versions": versions(),
         "parity_max_difference": dict(parity),
     }

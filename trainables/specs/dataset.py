@@ -29,6 +29,7 @@ class DatasetInfo:
         notes: Sentences for the user about what was read.
         look: What a look at the splits counted, from `data.look.facts`.
         pixel_rule: How the samples of pictures become pixels.
+        decoders: The libraries that decoded the pictures, each with its version.
     """
 
     key: str
@@ -45,6 +46,7 @@ class DatasetInfo:
     notes: tuple[str, ...] = ()
     look: Mapping[str, Any] = field(default_factory=dict, hash=False)
     pixel_rule: PixelRule = PLAIN_RULE
+    decoders: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def to_json(self) -> dict[str, Any]:
         """Returns a JSON-ready mapping."""

@@ -19,6 +19,7 @@ from trainables.data.cache.splits import hold_out
 from trainables.data.cache.statistics import pixel_statistics
 from trainables.data.cache.storage_choice import ImagesSize, images_size
 from trainables.data.cache.targets import DescribedTarget, described_targets, encoded_labels, stratum
+from trainables.data.formats.files import decoders
 from trainables.data.images.choices import pixel_rule
 from trainables.data.images.images import Array, EncodableImages, Images, Layout, choose_layout, survey_of
 from trainables.data.look.sizes import size_sentences
@@ -112,6 +113,7 @@ def build_entry(folder: Path, source: SourceSurvey, *, key: str, storage: ImageS
             "targets": [target.to_json() for target in source.targets],
             "notes": list(source.notes),
             "pixel_rule": asdict(source.layout.rule),
+            "decoders": decoders(),
             "builder_pid": os.getpid(),
             "arrays": arrays,
             "pixels": pixels,

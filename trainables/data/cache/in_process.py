@@ -2,6 +2,7 @@
 
 import socket
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from trainables.data.cache.dataset import open_dataset
@@ -55,12 +56,20 @@ def dataset_on_this_node(spec: WorkerSpec) -> DatasetInfo:
     else:
         return spec.dataset
     if local.fingerprint != spec.dataset.fingerprint:
+        decoders = _others(local.decoders, spec.dataset.decoders)
         raise DataError(
             f"data: node {socket.gethostname()} read other images than the driver did (fingerprint "
             f"{local.fingerprint}, expected {spec.dataset.fingerprint}); give every node the same files at the same "
-            "paths"
+            f"paths{decoders}"
         )
     return local
+
+
+def _others(local: Mapping[str, str], driver: Mapping[str, str]) -> str:
+    """Returns which decoders differ between this node and the driver, as the end of an error."""
+    names = sorted(name for name in {*local, *driver} if local.get(name) != driver.get(name))
+    differing = [f"{name} {local.get(name, 'missing')}, expected {driver.get(name, 'missing')}" for name in names]
+    return f", and the driver's decoders: this node has {'; '.join(differing)}" if differing else ""
 
 
 def main() -> int:

@@ -37,6 +37,7 @@ from trainables.data.cache.storage_choice import (
     entry_name,
     memory_budget_bytes,
 )
+from trainables.data.formats.files import decoders
 from trainables.data.look.sentences import refuse_worthless, sentences
 from trainables.data.sources.base import OpenedSource
 from trainables.errors import DataError
@@ -125,7 +126,8 @@ def entry_key(spec: DataSpec, opened: OpenedSource) -> str:
     decoding: dict[str, Any] = {field: getattr(spec, field) for field in DECODING_FIELDS}
     # Losses, weights and metrics do not change what is stored.
     decoding["targets"] = [[name, target.kind, target.column] for name, target in spec.target_specs.items()]
-    return _hashed({"schema_version": SCHEMA_VERSION, "decoding": decoding, "content": opened.content})[:32]
+    described = {"schema_version": SCHEMA_VERSION, "decoders": decoders()}
+    return _hashed({**described, "decoding": decoding, "content": opened.content})[:32]
 
 
 @contextmanager
@@ -240,6 +242,7 @@ def _info(
         notes=(*manifest["notes"], *sentences(split_manifest["look"], spec=spec)),
         look=split_manifest["look"],
         pixel_rule=PixelRule.from_json(manifest["pixel_rule"]),
+        decoders=manifest["decoders"],
     )
 
 

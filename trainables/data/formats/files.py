@@ -7,7 +7,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import ExifTags, Image, UnidentifiedImageError
+import PIL
+from PIL import ExifTags, Image, UnidentifiedImageError, features
 
 from trainables.data.formats.refusals import PictureError
 from trainables.data.formats.tiff import is_tiff, unknown_tiff
@@ -53,6 +54,18 @@ class Encoded:
 
     where: str
     content: Path | bytes
+
+
+def decoders() -> dict[str, str]:
+    """Returns the version of Pillow and of each library that it decodes lossy or compressed formats with."""
+    libraries = {
+        "libjpeg-turbo": features.version_feature("libjpeg_turbo"),
+        "libtiff": features.version_codec("libtiff"),
+        "libwebp": features.version_module("webp"),
+        "openjpeg": features.version_codec("jpg_2000"),
+        "libavif": features.version_module("avif"),
+    }
+    return {"pillow": PIL.__version__, **{name: version for name, version in libraries.items() if version}}
 
 
 def content_of(item: Encoded) -> bytes:

@@ -21,6 +21,8 @@ ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 
 #: Pillow keeps the high byte of a 16-bit colour sample; read with the other order of bytes, it keeps the low one.
 OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+#: libtiff returns samples in this machine's order of bytes; Pillow takes those of big-endian files for theirs.
+NATIVE = {"I;16BS": "I;16NS", "I;32BS": "I;32NS", "F;32BF": "F;32NF"}
 GREY_ALPHA_16 = "LA;16B"
 
 
@@ -114,9 +116,14 @@ def _kind(image: Image.Image) -> Kind:
 
 
 def _raw_mode(image: Image.Image) -> str:
-    tile: Any = image.tile[0] if getattr(image, "tile", None) else None  # type: ignore[attr-defined]
-    mode = tile[3] if tile is not None else ""
+    mode = _tile(image)[3]
     return str(mode[0] if isinstance(mode, tuple) and mode else mode)
+
+
+def _tile(image: Image.Image) -> Any:
+    """Returns the decoder, the box, the offset and the arguments of an image's first tile."""
+    tiles: Any = getattr(image, "tile", None)
+    return tiles[0] if tiles else ("", (), 0, "")
 
 
 def _is_wide_colour(image: Image.Image) -> bool:
@@ -143,6 +150,8 @@ def _samples(image: Image.Image, content: bytes, *, page: int) -> Samples:
 
 def _wide_grey(image: Image.Image) -> np.ndarray[Any, np.dtype[Any]]:
     inverted, unsigned_32 = is_white_zero(image), is_unsigned_32(image)
+    if _tile(image)[0] == "libtiff" and (native := NATIVE.get(_raw_mode(image))) is not None:
+        image = _read_as(image, native)
     values = np.asarray(image)
     if image.mode.startswith("I;16"):
         values = values.astype(np.uint16)

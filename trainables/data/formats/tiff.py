@@ -9,6 +9,7 @@ from PIL import Image, TiffImagePlugin
 
 from trainables.data.formats.refusals import PictureError
 
+WIDTH, LENGTH = 256, 257
 NEW_SUBFILE_TYPE, BITS, PHOTOMETRIC, SAMPLES, PLANAR, EXTRA, FORMAT = 254, 258, 262, 277, 284, 338, 339
 WHITE_IS_ZERO, SEPARATE = 0, 2
 FORMATS = {1: "whole numbers", 2: "signed whole numbers", 3: "floats", 4: "bits", 5: "complex whole numbers",
@@ -25,12 +26,18 @@ def is_tiff(content: bytes) -> bool:
 
 def unknown_tiff(content: bytes) -> PictureError | None:
     """Returns the error that describes a TIFF that Pillow does not know, or None where the tags cannot be read."""
+    if content[:4] == b"MM\0+":
+        return PictureError(
+            "is a BigTIFF of big-endian samples, which cannot be read", "save it little-endian, or as TIFF"
+        )
     try:
         stream = io.BytesIO(content)
         head = stream.read(16)
         tags = TiffImagePlugin.ImageFileDirectory_v2(head if head[2] == 43 or head[3] == 43 else head[:8])
         stream.seek(tags.next)
         tags.load(stream)
+        if WIDTH not in tags or LENGTH not in tags:
+            return None
         return PictureError(f"is {_described(tags)}, which cannot be read", SAVE_PLAIN)
     except Exception:  # noqa: BLE001 - the bytes are damaged: whatever Pillow raises, they stay unknown
         return None

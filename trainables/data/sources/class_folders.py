@@ -15,7 +15,7 @@ from trainables.errors import DataError
 from trainables.progress import OnProgress
 from trainables.specs.data import DataSpec
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".dcm"})
 
 #: Endings of tables, which source csv reads.
 TABLE_SUFFIXES = frozenset({".csv", ".tsv"})

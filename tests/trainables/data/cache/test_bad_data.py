@@ -178,7 +178,7 @@ def test_class_folders_that_differ_between_splits_are_told(tmp_path, made, prepa
     [
         ([], "data.path: cannot list {root}: No such file or directory; give a folder of class folders"),
         ([""], "data.path: {root} has no class folders; put the images of each class in a folder of its own"),
-        (["cat", "dog"], "data.path: class folder {root}/cat has no images (.bmp, .gif,"),
+        (["cat", "dog"], "data.path: class folder {root}/cat has no images (.bmp, .dcm, .gif,"),
         (["train/cat", "val/cat"], "there may be validation and test only, found ['val']; rename them"),
     ],
 )

@@ -6,12 +6,14 @@ import select
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from trainables.data.cache.dataset import open_dataset
-from trainables.data.cache.in_process import prepare_in_process
+from trainables.data.cache.in_process import dataset_on_this_node, prepare_in_process
 from trainables.errors import DataError
 from trainables.specs.data import DataSpec
 
@@ -88,7 +90,7 @@ CALLER = """
 import signal, sys
 # Whoever runs these tests in the background may have it ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from trainables.data.cache.in_process import prepare_in_process
+from trainables.data.cache.in_process import dataset_on_this_node, prepare_in_process
 from trainables.specs.data import DataSpec
 spec = DataSpec.model_validate_json(sys.argv[1])
 try:
@@ -141,3 +143,11 @@ def test_keras_is_imported_by_one_function_only():
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             importers += [path.name for name in names if name.split(".")[0] in {"keras", "tensorflow"}]
     assert importers == ["keras_sets.py"]
+
+
+def test_node_with_other_decoders_and_other_pixels_is_named_with_both(spec, monkeypatch):
+    fields = spec("load")
+    driver = replace(prepare_in_process(fields, 3), folder="/gone", fingerprint="other", decoders={"pillow": "1"})
+    worker = SimpleNamespace(dataset=driver, data=fields, split_seed=3)
+    with pytest.raises(DataError, match=r"read other images .*: this node has .*pillow .*, expected 1"):
+        dataset_on_this_node(worker)

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from filelock import FileLock
 
@@ -18,7 +19,7 @@ from trainables.data.cache.prepare import cache_folder, prepare_dataset
 from trainables.errors import DataError
 from trainables.specs.data import DataSpec
 from trainables.specs.dataset import DatasetInfo
-from trainables.specs.pixels import PixelStatistics
+from trainables.specs.pixels import PixelRule, PixelStatistics
 from trainables.specs.task import Task
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -71,10 +72,23 @@ def test_one_changed_byte_gives_another_entry(npz, tmp_path, made, prepare):
     assert again.fingerprint != first.fingerprint
 
 
-@pytest.mark.parametrize("fields", [{"limit": 30}, {"image_size": (4, 4)}, {"channels": 1}])
+@pytest.mark.parametrize(
+    "fields",
+    [{"limit": 30}, {"image_size": (4, 4)}, {"channels": 1}, {"pixel_range": (0, 99)}, {"background": "white"}],
+)
 def test_other_decoding_settings_give_another_entry(fields, npz, prepare):
     path = str(npz)
     assert prepare(source="npz", path=path, **fields).info.key != prepare(source="npz", path=path).info.key
+
+
+def test_another_version_of_a_decoder_decodes_anew_and_keeps_the_fingerprint_of_equal_pixels(npz, prepare, monkeypatch):
+    first = prepare(source="npz", path=str(npz)).info
+    assert first.decoders["pillow"] == PIL.__version__
+    assert "libjpeg-turbo" in first.decoders
+    monkeypatch.setattr("trainables.data.cache.prepare.decoders", lambda: {**first.decoders, "libjpeg-turbo": "9"})
+    again = prepare(source="npz", path=str(npz)).info
+    assert again.key != first.key
+    assert again.fingerprint == first.fingerprint
 
 
 def test_seeds_and_fractions_share_one_decoding(npz, tmp_path, prepare):
@@ -136,7 +150,8 @@ def test_info_survives_json():
     info = DatasetInfo(
         key="k", split_key="s", folder="/f", task=Task.classification(input_shape=(1, 2, 3), num_classes=2),
         statistics=PixelStatistics(means=(1.0, 2.0, 3.0), deviations=(4.0, 5.0, 6.0)),
-        num_train=1, num_validation=2, num_test=3, fingerprint="p",
+        num_train=1, num_validation=2, num_test=3, fingerprint="p", decoders={"pillow": "13"},
+        pixel_rule=PixelRule(byte=(0, 1), wide=(-5, 9), cuts=("wide",), ground=(1, 2, 3)),
     )  # fmt: skip
     assert DatasetInfo.from_json(json.loads(json.dumps(info.to_json()))) == info
 
