@@ -175,7 +175,7 @@ def test_the_tree_of_rooms_has_their_order():
 
 def test_the_example_of_a_docstring_is_the_codes_own():
     (example,) = blocks("CONTRIBUTING.md", "python")
-    assert example in text("trainables/data/cache/splits.py")
+    assert example in text("trainables/data/splits/stratified.py")
 
 
 def test_new_paths_of_modules_exist():

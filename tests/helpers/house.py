@@ -41,6 +41,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "data/tables",
         "data/records",
         "data/look",
+        "data/splits",
         "data/cache",
         "data/batches",
         "data/augment",

@@ -35,6 +35,8 @@ SOURCES_OF_FIELD: dict[str, tuple[str, ...]] = {
     "label_column": ("parquet", "csv", "cifar_binary", "webdataset", "tfrecord"),
     "label_separator": ("csv",),
     "inputs": ("npz", "parquet", "csv", "webdataset", "tfrecord", "python"),
+    "group": ("npz", "parquet", "csv", "python"),
+    "order": ("npz", "parquet", "csv", "python"),
 }
 
 #: The fields of which every source needs one, and how to write it.
@@ -102,6 +104,11 @@ class DataSpec(BaseModel):
         cache_dir: Where decoded data sets are kept; None: the environment's CONVFLEET_CACHE, else the user's cache.
         memory_gb: What all decoded images together may take, in 10^9 bytes; larger data sets are streamed. None: half
             of this machine's memory.
+        group: npz, parquet, csv, python: a column or array, such as patient, whose values no two splits share.
+        order: npz, parquet, csv, python: a column or array of numbers, dates or times; test and validation come last.
+        folds: The number of parts that the training images fall into after the test split is taken; one of them is the
+            validation split.
+        fold: Which of the folds is the validation split, counted from 1.
         allow_overlap: Trains although half of the source's test or validation images are training images as well, or
             all training images are blank and equal, which are errors otherwise: such results say nothing.
     """
@@ -135,12 +142,17 @@ class DataSpec(BaseModel):
     augment: AugmentSpec = AugmentSpec()
     cache_dir: str | None = None
     memory_gb: Number | None = Field(default=None, ge=0.0, allow_inf_nan=False)
+    group: str | None = Field(default=None, min_length=1, examples=["patient"])
+    order: str | None = Field(default=None, min_length=1, examples=["date"])
+    folds: Count | None = Field(default=None, ge=2, examples=[5])
+    fold: Count | None = Field(default=None, ge=1, examples=[1])
     allow_overlap: bool = Field(default=False, strict=True)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         problems = [*_strangers(self), *_missing(self), *_remote(self), *_column_problems(self)]
         problems += target_problems(self.targets, source=self.source)
+        problems += _splitting_problems(self)
         problems += input_problems(self.inputs, targets=self.target_specs)
         if self.image_size is not None and min(self.image_size) < 1:
             problems.append(f"image_size: expected [height, width], each >= 1, got {list(self.image_size)}")
@@ -154,6 +166,12 @@ class DataSpec(BaseModel):
     def target_specs(self) -> dict[str, TargetSpec]:
         """What to predict, by name: as written, else the one class that every image has."""
         return self.targets or {"label": TargetSpec(column=self.label_column)}
+
+    @property
+    def split_columns(self) -> dict[str, str]:
+        """The columns that splits are carved by, each by the field that names it."""
+        named = {"group": self.group, "order": self.order}
+        return {field: column for field, column in named.items() if column is not None}
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -232,6 +250,34 @@ def _column_problems(spec: DataSpec) -> list[str]:
             for name, target in spec.targets.items()
             if target.columns
         ]
+    return problems
+
+
+def _splitting_problems(spec: DataSpec) -> list[str]:
+    """Returns a problem for each setting of splits that another one contradicts."""
+    problems = []
+    if spec.order is not None and spec.group is not None:
+        problems.append(
+            f"order: splits follow one rule, got {spec.order!r} beside group {spec.group!r}; remove one of them"
+        )
+    if spec.order is not None and spec.folds is not None:
+        problems.append(
+            "folds: all but the last fold would train on images that come after its validation split, got "
+            f"{spec.folds} beside order {spec.order!r}; remove one of them"
+        )
+    if (spec.folds is None) != (spec.fold is None):
+        given, missing = ("folds", "fold") if spec.fold is None else ("fold", "folds")
+        fix = "which of them is the validation split" if missing == "fold" else "how many there are"
+        problems.append(f"{missing}: {given} needs it, got nothing; say {fix}")
+    elif spec.folds is not None and spec.fold is not None:
+        if spec.fold > spec.folds:
+            problems.append(f"fold: expected one of the {spec.folds} folds, counted from 1, got {spec.fold}")
+        for field in ("validation", "validation_fraction"):
+            if getattr(spec, field) != DataSpec.model_fields[field].default:
+                problems.append(
+                    f"{field}: a fold is the validation split, got {getattr(spec, field)!r} beside folds {spec.folds}; "
+                    "remove one of them"
+                )
     return problems
 
 

@@ -15,7 +15,6 @@ from trainables.data.cache.array_folder import demand_space, load_array, write_a
 from trainables.data.cache.dataset import CONTACT_SHEET
 from trainables.data.cache.encoded import write_encoded
 from trainables.data.cache.looking import Pass, look_at_splits, seen_of
-from trainables.data.cache.splits import hold_out
 from trainables.data.cache.statistics import pixel_statistics
 from trainables.data.cache.storage_choice import ImagesSize, images_size
 from trainables.data.cache.targets import DescribedTarget, described_targets, encoded_labels, stratum
@@ -24,15 +23,14 @@ from trainables.data.images.choices import pixel_rule
 from trainables.data.images.images import Array, EncodableImages, Images, Layout, choose_layout, survey_of
 from trainables.data.look.sizes import size_sentences
 from trainables.data.sources.base import SPLIT_NAMES, RawDataset, SplitName
+from trainables.data.splits.columns import row_numbers
+from trainables.data.splits.rows import TrainingRows, split_rows
 from trainables.errors import DataError
 from trainables.progress import OnProgress
 from trainables.specs.data import DataSpec
 from trainables.specs.dataset import ImageStorage
 from trainables.specs.pixels import PixelStatistics
 from trainables.specs.task import Target, Task
-
-#: The splits that are drawn at random because the source lacks them.
-SPLITS_TO_HOLD_OUT: tuple[SplitName, ...] = ("test", "validation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +43,7 @@ class SourceSurvey:
         images: By split.
         targets: What a model predicts.
         labels: By split and target, encoded.
+        numbers: The numbers of groups or places in an order by which training images are split, by field.
         layout: The shape that every image is decoded to.
         size: The bytes that all images take.
         notes: Sentences for the user about what was read.
@@ -55,6 +54,7 @@ class SourceSurvey:
     images: Mapping[SplitName, Images]
     targets: Sequence[DescribedTarget]
     labels: Mapping[SplitName, Mapping[str, Array]]
+    numbers: Mapping[str, Array]
     layout: Layout
     size: ImagesSize
     notes: tuple[str, ...] = ()
@@ -64,6 +64,7 @@ def examine(raw: RawDataset, *, spec: DataSpec, progress: OnProgress) -> SourceS
     """Returns the survey of a source, which reads labels and image sizes and decodes nothing."""
     targets = described_targets(raw, spec=spec)
     labels = encoded_labels(raw, targets, limit=spec.limit)
+    numbers = row_numbers(raw, spec=spec)
     images = {name: raw.splits[name].images for name in SPLIT_NAMES if name in raw.splits}
     progress("looking at image sizes", 0, sum(map(len, images.values())))
     survey = survey_of(images.values(), pages=spec.pages)
@@ -79,6 +80,7 @@ def examine(raw: RawDataset, *, spec: DataSpec, progress: OnProgress) -> SourceS
         images=images,
         targets=targets,
         labels=labels,
+        numbers=numbers,
         layout=layout,
         size=size,
         notes=(*raw.notes, *notes, *size_sentences(survey, layout=layout)),
@@ -101,6 +103,10 @@ def build_entry(folder: Path, source: SourceSurvey, *, key: str, storage: ImageS
             arrays[f"{name}_labels_{target}"] = write_array(
                 folder / f"{name}_labels_{target}.npy", batches=[values], dtype=values.dtype, shape=values.shape
             )
+    for field, numbers in source.numbers.items():
+        arrays[f"train_{field}"] = write_array(
+            folder / f"train_{field}.npy", batches=[numbers], dtype=np.int32, shape=numbers.shape
+        )
     write_manifest(
         folder,
         {
@@ -122,33 +128,23 @@ def build_entry(folder: Path, source: SourceSurvey, *, key: str, storage: ImageS
     )
 
 
-def split_settings(manifest: Mapping[str, Any], *, spec: DataSpec, seed: int) -> dict[str, Any]:
-    """Returns the settings that determine the rows of each split; none where the source has all splits."""
-    carved = [name for name in SPLITS_TO_HOLD_OUT if f"{name}_images" not in manifest["pixels"]]
-    settings: dict[str, Any] = {f"{name}_fraction": getattr(spec, f"{name}_fraction") for name in carved}
-    return {**settings, "seed": seed} if carved else settings
+def own_splits(manifest: Mapping[str, Any]) -> dict[SplitName, int]:
+    """Returns the number of rows of each split that the source has."""
+    pixels = manifest["pixels"]
+    return {name: pixels[f"{name}_images"]["shape"][0] for name in SPLIT_NAMES if f"{name}_images" in pixels}
 
 
 def build_splits(folder: Path, entry: Path, *, manifest: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    """Writes the row numbers of each split into an empty folder, the manifest last.
+    """Writes the row numbers of each split into an empty folder, the manifest last."""
 
-    The test split is carved out of all training images; then the validation split out of the rest.
-    """
-    labels = stratum(
-        manifest["targets"], load=lambda name: load_array(entry, f"train_labels_{name}", manifest=manifest)
-    )
-    rows = {"train": np.arange(len(labels), dtype=np.int32)}
-    rows_of = {"train": "train"}
-    for name in SPLITS_TO_HOLD_OUT:
-        if f"{name}_fraction" in settings:
-            kept, held = hold_out(
-                labels[rows["train"]], fraction=settings[f"{name}_fraction"], seed=settings["seed"], purpose=name
-            )
-            rows[name], rows["train"] = rows["train"][held], rows["train"][kept]
-            rows_of[name] = "train"
-        else:
-            rows[name] = np.arange(manifest["pixels"][f"{name}_images"]["shape"][0], dtype=np.int32)
-            rows_of[name] = name
+    def load(name: str) -> Array:
+        return load_array(entry, f"train_{name}", manifest=manifest)
+
+    labels = stratum(manifest["targets"], load=lambda name: load(f"labels_{name}"))
+    numbers = {field: load(field) for field in ("group", "order") if field in settings}
+    own = own_splits(manifest)
+    rows, notes = split_rows(TrainingRows(labels=labels, **numbers), own_splits=own, settings=settings)
+    rows_of: dict[str, str] = {name: name if name in own else "train" for name in rows}
     arrays = {
         f"{name}_indices": write_array(
             folder / f"{name}_indices.npy", batches=[rows[name]], dtype=np.int32, shape=rows[name].shape
@@ -169,6 +165,7 @@ def build_splits(folder: Path, entry: Path, *, manifest: Mapping[str, Any], sett
             "rows_of": rows_of,
             "statistics": asdict(statistics),
             "look": look,
+            "notes": list(notes),
             "arrays": arrays,
         },
     )

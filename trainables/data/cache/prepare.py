@@ -24,7 +24,7 @@ from trainables.data.cache.entry import (
     build_splits,
     examine,
     fingerprint,
-    split_settings,
+    own_splits,
     statistics_of,
     task_of,
 )
@@ -40,6 +40,7 @@ from trainables.data.cache.storage_choice import (
 from trainables.data.formats.files import decoders
 from trainables.data.look.sentences import refuse_worthless, sentences
 from trainables.data.sources.base import OpenedSource
+from trainables.data.splits.rows import split_settings
 from trainables.errors import DataError
 from trainables.files.manifests import MANIFEST
 from trainables.progress import OnProgress, no_progress
@@ -109,7 +110,7 @@ def prepare_dataset(
             build_entry(folder, source(), key=entry.name, storage=storage, progress=progress)
 
         manifest = _ensure(entry, build, verify=verify)
-        settings = split_settings(manifest, spec=spec, seed=seed)
+        settings = split_settings(own_splits(manifest), spec=spec, seed=seed)
         split_key = _hashed(settings)[:16]
 
         def build_rows(folder: Path) -> None:
@@ -124,6 +125,8 @@ def prepare_dataset(
 def entry_key(spec: DataSpec, opened: OpenedSource) -> str:
     """Returns the name of the cache entry for a source's content under the spec's decoding settings."""
     decoding: dict[str, Any] = {field: getattr(spec, field) for field in DECODING_FIELDS}
+    # A study without them has the key that it had before them.
+    decoding |= spec.split_columns
     # Losses, weights and metrics do not change what is stored.
     decoding["targets"] = [[name, target.kind, target.column] for name, target in spec.target_specs.items()]
     described = {"schema_version": SCHEMA_VERSION, "decoders": decoders()}
@@ -239,7 +242,11 @@ def _info(
         fingerprint=fingerprint(manifest, split_manifest),
         storage=manifest["storage"],
         decoded_bytes=manifest["size"]["decoded_bytes"],
-        notes=(*manifest["notes"], *sentences(split_manifest["look"], spec=spec)),
+        notes=(
+            *manifest["notes"],
+            *split_manifest.get("notes", ()),
+            *sentences(split_manifest["look"], spec=spec),
+        ),
         look=split_manifest["look"],
         pixel_rule=PixelRule.from_json(manifest["pixel_rule"]),
         decoders=manifest["decoders"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -89,8 +89,24 @@ def _split_of(
             hint = nearest(missing[0], [key for key in arrays if key not in wanted])
             raise DataError(f"{where}: has {present} but not {missing[0]}; add {missing[0]}{hint}")
         limit = spec.limit if name == "train" else None
-        return _split(arrays, images, labels, where=where, limit=limit)
+        split = _split(arrays, images, labels, where=where, limit=limit)
+        return replace(split, columns=_columns(arrays, keys, where=where, spec=spec, limit=limit))
     return None
+
+
+def _columns(
+    arrays: Mapping[str, Array], keys: Keys, *, where: str, spec: DataSpec, limit: int | None
+) -> dict[str, Array]:
+    """Returns the arrays that splits are carved by, within the limit."""
+    columns = {}
+    for field, column in spec.split_columns.items():
+        key = keys.named.format(column)
+        if key not in arrays:
+            fix = nearest(key, list(arrays)) or "; add it, one value an image"
+            raise DataError(f"data.{field}: {where}: has no array {key}, its arrays are {sorted(arrays)}{fix}")
+        values = _plain(arrays[key], where=f"{where}: {key}")
+        columns[column] = values[:limit] if values.ndim else values
+    return columns
 
 
 def _keys_of(arrays: Mapping[str, Array], keys: Keys, *, spec: DataSpec) -> tuple[dict[str, str], dict[str, str]]:

@@ -27,12 +27,14 @@ class RawSplit:
         images: The split's images; of the training split those within the limit.
         labels: By target, one label an image, of any kind.
         all_labels: The training labels without the limit: a limit never changes the classes.
+        columns: The values of the columns that splits are carved by (`DataSpec.split_columns`), one an image.
     """
 
     where: str
     images: Images
     labels: Mapping[str, Array]
     all_labels: Mapping[str, Array]
+    columns: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from trainables.data.sources.parquet_labels import (
     label_columns,
     open_parquet_file,
     read_labels,
+    read_values,
 )
 from trainables.errors import DataError
 from trainables.progress import OnProgress
@@ -75,6 +76,9 @@ def _split(files: list[Path], spec: DataSpec, *, where: str, limit: int | None) 
         images=side_by_side(images, where=where),
         labels={name: values[:count] for name, values in labels.items()},
         all_labels=labels,
+        columns={
+            column: read_values(files, column, field=field)[:count] for field, column in spec.split_columns.items()
+        },
     )
 
 

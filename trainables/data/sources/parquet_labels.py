@@ -79,6 +79,39 @@ def read_labels(files: Sequence[Path], spec: DataSpec) -> dict[str, Array]:
     return labels
 
 
+def read_values(files: Sequence[Path], column: str, *, field: str) -> Array:
+    """Returns a column of all files' rows: numbers, text, dates or times.
+
+    Args:
+        field: The field of the study file that names the column.
+
+    Raises:
+        DataError: If the column is missing, of another type, of several types, or a value is null.
+    """
+    import pyarrow as pa
+
+    parts = []
+    for file in files:
+        kind = column_type(file, column, field=field)
+        chunked = _whole_column(file, column, what="value")
+        if pa.types.is_dictionary(kind):
+            chunked = chunked.cast(kind.value_type)
+        if _is_text(chunked.type):
+            parts.append(np.array(chunked.to_pylist(), dtype=np.str_))
+        elif _is_number(chunked.type) or pa.types.is_timestamp(chunked.type) or pa.types.is_date(chunked.type):
+            parts.append(np.asarray(chunked.to_numpy()))
+        else:
+            raise DataError(
+                f"data.{field}: {file}: column {column!r} has type {chunked.type}, expected numbers, text, dates or "
+                "times; name another column"
+            )
+    kinds = {"number" if part.dtype.kind in "iufb" else part.dtype.kind for part in parts}
+    if len(kinds) > 1:
+        shown = ", ".join(dict.fromkeys(str(part.dtype) for part in parts))
+        raise DataError(f"data.{field}: column {column!r} has other types by file: {shown}; write all files alike")
+    return np.concatenate(parts)
+
+
 def hugging_face_names(file: Path, column: str) -> list[str] | None:
     """Returns the class names that Hugging Face's `datasets` keeps in the file's metadata, if any."""
     with open_parquet_file(file) as opened:
@@ -96,11 +129,7 @@ def _labels(file: Path, column: str, *, field: str, kind: TargetKind) -> Array:
     import pyarrow as pa
 
     column_type(file, column, field=field)
-    with open_parquet_file(file) as opened:
-        chunked = opened.read(columns=[column]).column(column)
-    if chunked.null_count:
-        row = chunked.is_null().to_pylist().index(True)
-        raise DataError(f"{file} row {row}: the label is missing (null); label every row or remove it")
+    chunked = _whole_column(file, column, what="label")
     if pa.types.is_dictionary(chunked.type):
         chunked = chunked.cast(chunked.type.value_type)
     if _is_number(chunked.type):
@@ -115,6 +144,16 @@ def _labels(file: Path, column: str, *, field: str, kind: TargetKind) -> Array:
         f"data.{field}: {file}: column {column!r} has type {chunked.type}, expected {_EXPECTED[kind]}; "
         "name another column"
     )
+
+
+def _whole_column(file: Path, column: str, *, what: str) -> Any:
+    with open_parquet_file(file) as opened:
+        chunked = opened.read(columns=[column]).column(column)
+    if chunked.null_count:
+        row = chunked.is_null().to_pylist().index(True)
+        fix = "label every row or remove it" if what == "label" else "fill it or remove the row"
+        raise DataError(f"{file} row {row}: the {what} is missing (null); {fix}")
+    return chunked
 
 
 def _lists(rows: list[list[Any]], *, file: Path) -> Array:

@@ -34,6 +34,7 @@ class _Rows:
 
     Attributes:
         kept: The rows that are read, ascending.
+        split_columns: The columns that splits are carved by.
     """
 
     table: Table
@@ -41,6 +42,7 @@ class _Rows:
     paths: Mapping[str, Sequence[str]]
     labels: Mapping[str, Array]
     kept: Array
+    split_columns: Sequence[str] = ()
 
 
 def open_csv(spec: DataSpec, progress: OnProgress) -> OpenedSource:
@@ -62,7 +64,9 @@ def open_csv(spec: DataSpec, progress: OnProgress) -> OpenedSource:
         paths = {column: folder.paths(table, column) for column in _image_columns(spec)}
         own = {name: by_split[split] for name, by_split in labels.items()}
         kept, more = _kept(table, paths, own, spec=spec, limit=spec.limit if split == "train" else None)
-        splits[split] = _Rows(table=table, root=root, paths=paths, labels=own, kept=kept)
+        splits[split] = _Rows(
+            table=table, root=root, paths=paths, labels=own, kept=kept, split_columns=[*spec.split_columns.values()]
+        )
         notes += more
     for name, target in spec.target_specs.items():
         notes += flag_notes(name, target, tables)
@@ -79,6 +83,7 @@ def _tables(spec: DataSpec) -> dict[SplitName, Table]:
     columns = dict.fromkeys(_image_columns(spec), "inputs" if spec.inputs else "image_column")
     for name, target in spec.target_specs.items():
         columns |= dict.fromkeys(columns_of(target, name=name), f"targets.{name}" if spec.targets else "label_column")
+    columns |= {column: field for field, column in spec.split_columns.items() if column not in columns}
     return {
         split: read_table(Path(value), role=split, columns=columns)
         for split in SPLIT_NAMES
@@ -151,6 +156,7 @@ def _split(rows: _Rows) -> RawSplit:
         images=side_by_side(images, where=str(rows.table.path)),
         labels={name: values[rows.kept] for name, values in rows.labels.items()},
         all_labels=rows.labels,
+        columns={name: np.array(rows.table.columns[name])[rows.kept] for name in rows.split_columns},
     )
 
 

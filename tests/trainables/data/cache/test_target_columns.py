@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from trainables.data.cache.entry import SPLITS_TO_HOLD_OUT
 from trainables.data.sources.digits import QUADRANTS, heavy_quarters
+from trainables.data.splits.rows import SPLITS_TO_HOLD_OUT
 
 COUNT = 60
 SEX = np.arange(COUNT) % 3

@@ -1,4 +1,4 @@
-"""Draws splits by a seed that keep every class's share."""
+"""Draws splits and folds by a seed that keep every class's share."""
 
 from __future__ import annotations
 
@@ -43,6 +43,35 @@ def hold_out(labels: Array, *, fraction: float, seed: int, purpose: str) -> tupl
             f"lose its only one; give more images or a {purpose} split"
         )
     return np.flatnonzero(~held).astype(np.int32), np.flatnonzero(held).astype(np.int32)
+
+
+def fold_of(labels: Array, *, folds: int, seed: int) -> Array:
+    """Returns the fold of every row, int32 (count,), 0 to folds - 1.
+
+    Of a class with n members, each fold has floor(n / folds) or one more; the sizes of folds differ by one at most.
+
+    >>> np.bincount(fold_of(np.array([0, 0, 1, 1, 1, 1]), folds=2, seed=1)).tolist()
+    [3, 3]
+
+    Args:
+        labels: The class numbers, (count,).
+        folds: At least 2.
+        seed: Equal labels, folds and seed give the same folds.
+
+    Raises:
+        DataError: If there are fewer rows than folds.
+    """
+    if len(labels) < folds:
+        raise DataError(
+            f"data.folds: expected at most one fold an image, got {folds} folds of {len(labels)} training images; "
+            "use fewer folds or give more images"
+        )
+    generator = np.random.default_rng([seed, *b"folds"])
+    numbers = np.empty(len(labels), np.int32)
+    # A random order within each class, and the classes one after the other.
+    order = np.lexsort((generator.random(len(labels)), labels))
+    numbers[order] = generator.permutation(folds)[np.arange(len(labels)) % folds]
+    return numbers
 
 
 def _quotas(sizes: Array, *, fraction: float, generator: np.random.Generator) -> Array:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.data.cache.splits import hold_out
+from trainables.data.splits.stratified import fold_of, hold_out
 from trainables.errors import DataError
 
 LABELS = (
@@ -70,3 +70,26 @@ def test_class_with_a_single_image_stays_in_training():
 def test_nothing_to_hold_out_is_an_error_with_the_way_out():
     with pytest.raises(DataError, match=r"data.test_fraction: none of 3 training images can be held out.*give more"):
         hold_out(np.array([0, 1, 2]), fraction=0.5, seed=0, purpose="test")
+
+
+@given(labels=LABELS, folds=st.integers(2, 6), seed=st.integers(0, 2**32))
+def test_folds_are_disjoint_cover_all_rows_and_keep_class_shares_within_one(labels, folds, seed):
+    if len(labels) < folds:
+        with pytest.raises(DataError, match="expected at most one fold an image"):
+            fold_of(labels, folds=folds, seed=seed)
+        return
+    numbers = fold_of(labels, folds=folds, seed=seed)
+    assert numbers.dtype == np.int32
+    assert numbers.shape == labels.shape
+    assert set(numbers.tolist()) == set(range(folds))
+    sizes = np.bincount(numbers, minlength=folds)
+    assert sizes.max() - sizes.min() <= 1
+    for label in np.unique(labels):
+        parts = np.bincount(numbers[labels == label], minlength=folds)
+        assert parts.max() - parts.min() <= 1
+    assert np.array_equal(numbers, fold_of(labels, folds=folds, seed=seed))
+
+
+def test_other_seeds_give_other_folds():
+    labels = np.arange(100) % 4
+    assert len({tuple(fold_of(labels, folds=5, seed=seed)) for seed in range(5)}) == 5

@@ -1,0 +1,1 @@
+"""Draws the rows of each split: by class shares, by whole groups, by time, or by folds."""
