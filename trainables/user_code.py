@@ -21,6 +21,9 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 #: Keras's texts before and after the message of an error in a layer.
 _WRAPPING = ("Exception encountered when calling", "Could not automatically infer", "in user code:")
 _AFTERWARDS = "Arguments received by"
+#: How TensorFlow begins an error of a compiled function, and what it puts before each of several errors.
+_GRAPH_ERROR = "Graph execution error:"
+_NUMBERED_ROOT = re.compile(r"^\(\d+\) [A-Z_]+:\s*")
 #: Folders that modules were imported from in this process.
 _FOLDERS: set[Path] = set()
 
@@ -109,10 +112,27 @@ def in_words(exc: BaseException) -> str:
     source = exc.__context__ if converted is not None and exc.__context__ is not None else exc
     text = _COLOURS.sub("", str(source.args[0]) if isinstance(source, KeyError) and source.args else str(source))
     name = type(source).__name__
+    if root := _root_of_graph_error(text):
+        return f"{name}: {root}"
     for line in map(str.strip, text.partition(_AFTERWARDS)[0].splitlines()):
         if line and not line.startswith(_WRAPPING):
             return f"{name}: {line}"
     return name
+
+
+def _root_of_graph_error(text: str) -> str:
+    """Returns what went wrong in an operation of a compiled function, "" where the text is of another error.
+
+    TensorFlow puts the lines that traced the operation before it, and the operation's place in the graph after it.
+
+    >>> _root_of_graph_error("Graph execution error:\\n  (0) INTERNAL:  No BLAS for stream.\\n\\t [[{{node conv}}]]")
+    'No BLAS for stream.'
+    """
+    if not text.startswith(_GRAPH_ERROR):
+        return ""
+    before = [line.strip() for line in text.partition("[[{{node")[0].splitlines()]
+    last = next((line for line in reversed(before) if line), "")
+    return _NUMBERED_ROOT.sub("", last) if last != _GRAPH_ERROR else ""
 
 
 def _frames(exc: BaseException) -> list[traceback.FrameSummary]:

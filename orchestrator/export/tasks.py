@@ -1,4 +1,4 @@
-"""Exports as Ray tasks: TensorFlow stays in the workers, and exports run side by side."""
+"""Exports as Ray tasks: TensorFlow stays in the workers, and exports run side by side, on CPUs alone."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -20,9 +20,7 @@ def run_exports(requests: Sequence[ExportRequest]) -> Iterator[ExportResult | Ex
         requests: What to export.
     """
     waiting = {
-        _export.options(num_cpus=request.worker.device.cpus, num_gpus=request.worker.device.gpus, max_retries=2).remote(
-            request
-        ): request
+        _export.options(num_cpus=request.worker.device.cpus, num_gpus=0, max_retries=2).remote(request): request
         for request in requests
     }
     while waiting:

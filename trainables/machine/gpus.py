@@ -6,8 +6,9 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 
-#: MiB of a GPU that a process takes besides TensorFlow's own pool: CUDA's context and the code of its libraries.
-CONTEXT_MIB = 600
+#: MiB of a GPU that a process takes besides TensorFlow's own pool: CUDA's context and the code of its libraries, 625
+#: on an H200; the rest is room for the driver's own memory, 616 of it there, which `nvidia-smi` counts in the total.
+CONTEXT_MIB = 1024
 #: Factor for what fragmentation and the workspaces of convolutions add to the arrays of a training step.
 MARGIN = 1.3
 #: Trials that share a GPU at most: they take turns, and beyond some they only wait for each other.
@@ -65,7 +66,7 @@ def share_limit_mib(share: float, *, total_mib: int) -> int:
     smaller shares than fit.
 
     >>> share_limit_mib(0.25, total_mib=16_000), share_limit_mib(0.25, total_mib=4_000)
-    (3400, 500)
+    (2976, 500)
     """
     part = share * total_mib
     return int(max(part - CONTEXT_MIB, part / 2))
@@ -75,7 +76,7 @@ def largest_packing(step_mib: float, *, total_mib: int, most: int = MOST_ON_A_GP
     """Returns how many trials fit on a GPU with CUDA's own memory of each, at least 1.
 
     >>> largest_packing(1_000, total_mib=16_000), largest_packing(1_000, total_mib=16_000, most=4)
-    (8, 4)
+    (6, 4)
     >>> largest_packing(40_000, total_mib=16_000)
     1
 

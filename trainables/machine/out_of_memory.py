@@ -8,7 +8,16 @@ from dataclasses import dataclass
 #: and there is one more try only.
 NUM_MICRO_BATCHES = 4
 #: Words of TensorFlow, XLA and CUDA for it in errors of other kinds.
-_TEXTS = ("out of memory", "oom when allocating", "out_of_memory", "resource_exhausted", "resourceexhaustederror")
+_TEXTS = (
+    "out of memory",
+    "oom when allocating",
+    "out_of_memory",
+    "resource_exhausted",
+    "resourceexhaustederror",
+    # What TensorFlow says where cuBLAS or cuDNN found no memory to start in: a GPU that other processes filled.
+    "no blas for stream",
+    "no dnn in stream executor",
+)
 #: Packages whose errors count if they have such words; errors of users' code may have any words.
 _BELIEVED = ("tensorflow", "jaxlib", "keras")
 

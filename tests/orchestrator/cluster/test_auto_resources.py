@@ -58,7 +58,7 @@ CASES = [
     ("no GPUs", [CPU_NODE], {}, 1, 0, "there are no GPUs"),
     ("nothing said of memory", [GPU_NODE], {}, 1, 1, "nothing says that two trials fit"),
     ("CPUs for four", [GPU_NODE], GPUS, 100, 0.25, "takes 100 of 16,000 MiB by count, and no more than 4 would run"),
-    ("memory for three", [GPU_NODE], GPUS, 3_500, 0.3333, "takes 3,500 of 16,000 MiB by count"),
+    ("memory for three", [GPU_NODE], GPUS, 3_200, 0.3333, "takes 3,200 of 16,000 MiB by count"),
     ("the smallest GPU counts", [GPU_NODE], {"0": 80_000, "1": 8_000}, 5_000, 1, "of 8,000 MiB"),
     ("none could be trained", [GPU_NODE], GPUS, 0, 1, "none of the variants tried could be trained"),
     ("larger than a GPU", [GPU_NODE], GPUS, math.inf, 1, "takes more than the 16,000 MiB"),

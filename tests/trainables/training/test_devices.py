@@ -91,7 +91,7 @@ def test_a_trial_without_gpus_sees_none(configured):
 
 def test_a_part_of_a_gpu_has_its_part_of_the_memory(configured):
     told, again = configured(DeviceSpec(gpus=0.25), gpus=[GPUS[0]], memory={"0": 16_000})
-    assert told == [*THREADS, ("set_logical_device_configuration", GPUS[0], [3_400])]
+    assert told == [*THREADS, ("set_logical_device_configuration", GPUS[0], [2_976])]
     assert again == THREADS  # the pool stays as it is
 
 

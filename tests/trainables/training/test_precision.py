@@ -38,8 +38,9 @@ def test_a_cpu_with_bfloat16_may_use_it(cpu_flags, flags):
     demand_precision("mixed_bfloat16", CPU)
 
 
-def test_a_precision_that_the_hardware_only_imitates_is_refused_with_the_way_out(cpu_flags):
+def test_a_precision_that_the_hardware_only_imitates_is_refused_with_the_way_out(cpu_flags, monkeypatch):
     cpu_flags("avx512_vnni")
+    monkeypatch.setattr(precision, "_gpus_have_bfloat16", lambda: False)
     demand_precision("float32", CPU)
     with pytest.raises(
         InfeasibleError, match=r"needs a CPU \(avx512_bf16, .*\), this node's does not have it .*float32"

@@ -232,6 +232,9 @@ def caused(error, cause):
             tf.errors.UnknownError(None, None, "RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes"),
             True,
         ),
+        # As seen on an H200 that other processes had filled, in errors of two kinds.
+        (tf.errors.InternalError(None, None, "Graph execution error:\n  (0) INTERNAL:  No BLAS for stream."), True),
+        (tf.errors.InvalidArgumentError(None, None, "No DNN in stream executor.\n\t [[{{node conv}}]]"), True),
         (tf.errors.InternalError(None, None, "Dst tensor is not initialized."), False),
         (caused(RuntimeError("the layer failed"), MemoryError()), True),
         (ValueError("we ran out of memory cards"), False),
