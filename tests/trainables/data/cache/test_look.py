@@ -23,7 +23,7 @@ def planted(tmp_path, made):
     def write(*, num_shared=4):
         train, test = made.pictures(60), made.pictures(20, seed=1)
         train[50:55], train[57:] = train[:5], 9
-        test[:num_shared] = train[10 : 10 + num_shared]
+        test[20 - num_shared :] = train[25 : 25 + num_shared]
         labels = {"train": np.arange(60) % 3, "test": np.arange(20) % 2}
         labels["train"][50:55] = labels["train"][:5]
         for name, images in (("train", train), ("test", test)):
