@@ -80,4 +80,4 @@ def test_a_competition_ends_in_an_export_that_scores_the_same_on_the_original_fi
     assert judged["accuracy"] == pytest.approx(manifest["test_metrics"]["accuracy"], abs=1e-6)
     assert judged["loss"] == pytest.approx(manifest["test_metrics"]["loss"], abs=1e-4)
     assert judged["accuracy"] > 0.5
-    assert "1 images are named by no table and left out (extra.png)" in (run / "environment.json").read_text()
+    assert "images that no table names are left out: 1 (extra.png)" in (run / "environment.json").read_text()

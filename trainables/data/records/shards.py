@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import glob
 import re
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
@@ -29,12 +31,21 @@ class Record(Protocol):
         """The record's place in errors."""
         ...
 
+    @property
+    def name(self) -> str:
+        """The record's name in its shard."""
+        ...
+
     def image(self, column: str) -> bytes:
         """Returns an image in an image format."""
         ...
 
     def demand_image(self, column: str) -> None:
         """Raises DataError if the record has no such image, without reading it."""
+        ...
+
+    def image_place(self, column: str) -> tuple[int, int] | None:
+        """Returns where an image begins in the shard and its bytes, if the shard has it as it is."""
         ...
 
     def label(self, column: str) -> object:
@@ -122,10 +133,10 @@ def records_dataset(
     streams = {
         split: _Stream(where=str(getattr(spec, split)), files=files, read=read) for split, files in shards.items()
     }
-    found = {split: _labels(stream, spec) for split, stream in streams.items()}
+    scans = {split: _scan(stream, spec) for split, stream in streams.items()}
     labels = {
         name: label_arrays(
-            {split: values[name] for split, values in found.items()},
+            {split: scan.labels[name] for split, scan in scans.items()},
             kind=target.kind,
             where={split: stream.where for split, stream in streams.items()},
             column=target.column or name,
@@ -135,33 +146,76 @@ def records_dataset(
     splits: dict[SplitName, RawSplit] = {}
     for split, stream in streams.items():
         own = {name: by_split[split] for name, by_split in labels.items()}
-        splits[split] = _split(stream, own, spec=spec, limit=spec.limit if split == "train" else None)
+        limit = spec.limit if split == "train" else None
+        splits[split] = _split(stream, own, scans[split].places, spec=spec, limit=limit)
     return RawDataset(splits=splits, class_names=class_names)
 
 
-def _labels(stream: _Stream, spec: DataSpec) -> dict[str, list[object]]:
-    """Returns each target's labels; every record's images are looked for on the way."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scan:
+    """What one pass over a split's records finds.
+
+    Attributes:
+        labels: By target, a label a record.
+        places: By image column, each image's place in its file.
+    """
+
+    labels: Mapping[str, list[object]]
+    places: Mapping[str, _Places]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Places:
+    """Where each record's image lies: numbers rather than objects, as there may be millions.
+
+    Attributes:
+        is_known: Whether every image so far lies in its file as it is.
+    """
+
+    shards: array[int] = field(default_factory=lambda: array("q"))
+    starts: array[int] = field(default_factory=lambda: array("q"))
+    sizes: array[int] = field(default_factory=lambda: array("q"))
+    names: list[str] = field(default_factory=list)
+    is_known: bool = True
+
+    def add(self, shard: int, record: Record, column: str) -> None:
+        """Notes the place of a record's image."""
+        place = record.image_place(column)
+        self.is_known = self.is_known and place is not None
+        if self.is_known and place is not None:
+            self.shards.append(shard)
+            self.starts.append(place[0])
+            self.sizes.append(place[1])
+            self.names.append(record.name)
+
+
+def _scan(stream: _Stream, spec: DataSpec) -> _Scan:
+    """Reads every record's labels; its images are looked for on the way."""
     columns = {name: target.column or name for name, target in spec.target_specs.items()}
     labels: dict[str, list[object]] = {name: [] for name in columns}
-    for record in stream:
-        for column in _image_columns(spec):
-            record.demand_image(column)
-        for name, column in columns.items():
-            labels[name].append(record.label(column))
-    return labels
+    places = {column: _Places() for column in _image_columns(spec)}
+    for shard, file in enumerate(stream.files):
+        for record in stream.read(file):
+            for column, found in places.items():
+                record.demand_image(column)
+                found.add(shard, record, column)
+            for name, column in columns.items():
+                labels[name].append(record.label(column))
+    return _Scan(labels=labels, places=places)
 
 
-def _split(stream: _Stream, labels: Mapping[str, Array], *, spec: DataSpec, limit: int | None) -> RawSplit:
+def _split(
+    stream: _Stream, labels: Mapping[str, Array], places: Mapping[str, _Places], *, spec: DataSpec, limit: int | None
+) -> RawSplit:
     count = len(next(iter(labels.values())))
     classes = [labels[name] for name, target in spec.target_specs.items() if target.kind == "classification"]
     lone = classes[0] if classes and classes[0].ndim == 1 and classes[0].dtype != object else None
     kept = kept_rows(lone, count=count, limit=limit)
-    rows = frozenset(kept.tolist())
 
     def encoded(column: str) -> Iterator[Encoded]:
-        for row, record in enumerate(stream):
-            if row in rows:
-                yield Encoded(where=record.where, content=record.image(column))
+        if places[column].is_known:
+            return _from_places(stream.files, places[column], kept)
+        return _from_records(stream, column, kept)
 
     def images(column: str) -> EncodedImages:
         return EncodedImages(count=len(kept), items=lambda: encoded(column))
@@ -173,6 +227,22 @@ def _split(stream: _Stream, labels: Mapping[str, Array], *, spec: DataSpec, limi
         labels={name: values[kept] for name, values in labels.items()},
         all_labels=labels,
     )
+
+
+def _from_places(files: Sequence[Path], places: _Places, rows: Array) -> Iterator[Encoded]:
+    for shard, group in groupby(rows.tolist(), key=lambda row: places.shards[row]):
+        with files[shard].open("rb") as file:
+            for row in group:
+                file.seek(places.starts[row])
+                content = file.read(places.sizes[row])
+                yield Encoded(where=f"{files[shard]}: {places.names[row]}", content=content)
+
+
+def _from_records(stream: _Stream, column: str, rows: Array) -> Iterator[Encoded]:
+    kept = frozenset(rows.tolist())
+    for row, record in enumerate(stream):
+        if row in kept:
+            yield Encoded(where=record.where, content=record.image(column))
 
 
 def _image_columns(spec: DataSpec) -> tuple[str, ...]:

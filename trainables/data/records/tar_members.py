@@ -6,6 +6,7 @@ without a word. Both are looked for in this module.
 
 from __future__ import annotations
 
+import io
 import lzma
 import tarfile
 import zlib
@@ -26,10 +27,12 @@ class Member:
     Attributes:
         name: Its path in the archive.
         read: Returns its bytes; until the next member is asked for.
+        place: Where its bytes begin in the archive's file, and how many they are; None where the archive is compressed.
     """
 
     name: str
     read: Callable[[], bytes]
+    place: tuple[int, int] | None
 
 
 def members(path: Path) -> Iterator[Member]:
@@ -69,7 +72,8 @@ def _member(archive: tarfile.TarFile, entry: tarfile.TarInfo, path: Path) -> Mem
             )
         return content
 
-    return Member(name=entry.name, read=read)
+    is_plain = isinstance(archive.fileobj, io.BufferedReader) and not entry.issparse()
+    return Member(name=entry.name, read=read, place=(entry.offset_data, entry.size) if is_plain else None)
 
 
 def _demand_end(archive: tarfile.TarFile, path: Path) -> None:

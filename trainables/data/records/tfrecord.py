@@ -52,6 +52,11 @@ class ExampleRecord:
     where: str
     features: Mapping[str, Values]
 
+    @property
+    def name(self) -> str:
+        """The record's place, for want of a name."""
+        return self.where
+
     def demand_image(self, column: str) -> None:
         """Raises DataError if the record has no such image."""
         self.image(column)
@@ -79,6 +84,10 @@ class ExampleRecord:
             f"width {width} and {channels} channels need {height * width * channels} of 1 or 3 channels; write uint8 "
             "pixels (tobytes()) or encoded images"
         )
+
+    def image_place(self, column: str) -> tuple[int, int] | None:
+        """Returns None: an image stands inside a message."""
+        return None
 
     def label(self, column: str) -> object:
         """Returns the feature's list of texts or numbers."""

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from trainables.data.records.shards import records_dataset, shard_notes, shards_of
-from trainables.data.records.tar_members import members
+from trainables.data.records.tar_members import Member, members
 from trainables.data.sources.base import OpenedSource, RawDataset, content_hashes
 from trainables.data.sources.class_folders import SUFFIXES
 from trainables.errors import DataError
@@ -49,7 +49,7 @@ def _notes(left_out: set[str]) -> tuple[str, ...]:
     if not left_out:
         return ()
     shown = ", ".join(sorted(left_out)[:3]) + (", ..." if len(left_out) > 3 else "")
-    return (f"{len(left_out)} files of the archives belong to no example and are left out ({shown})",)
+    return (f"files of archives that belong to no example are left out: {len(left_out)} ({shown})",)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,14 +57,32 @@ class Sample:
     """One example of an archive.
 
     Attributes:
-        where: The archive and the example's name.
+        path: The archive.
+        name: The example's name: what its files' names have before the first dot.
         names: The files' names in the archive by their fields: what follows the first dot, in small letters.
-        contents: The bytes of the fields that were read.
+        places: Where the files begin in the archive and their sizes, by their fields; of a plain archive.
+        contents: The bytes of fields that were read in passing: labels, of a compressed archive all.
     """
 
-    where: str
+    path: Path
+    name: str
     names: dict[str, str] = field(default_factory=dict)
+    places: dict[str, tuple[int, int]] = field(default_factory=dict)
     contents: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def where(self) -> str:
+        """The archive and the example's name, for errors."""
+        return f"{self.path}: {self.name}"
+
+    def add(self, suffix: str, member: Member) -> None:
+        """Adds a file of the example."""
+        self.names[suffix] = member.name
+        if member.place is not None:
+            self.places[suffix] = member.place
+        # Of a compressed archive nothing can be read again once the next file is asked for.
+        if member.place is None or suffix.rpartition(".")[2] in _LABEL_FIELDS:
+            self.contents[suffix] = member.read()
 
     def demand_image(self, column: str) -> None:
         """Raises DataError if the example has not exactly one image of a column."""
@@ -72,7 +90,11 @@ class Sample:
 
     def image(self, column: str) -> bytes:
         """Returns the image of a column."""
-        return self.contents[self._image_field(column)]
+        return self._content(self._image_field(column))
+
+    def image_place(self, column: str) -> tuple[int, int] | None:
+        """Returns where an image begins in the archive's file and its size; None where that is compressed."""
+        return self.places.get(self._image_field(column))
 
     def label(self, column: str) -> object:
         """Returns the label of a column: text, or what JSON holds."""
@@ -108,8 +130,16 @@ class Sample:
             "one image (.jpg, .png, ...), or name its field: image_column: ..."
         )
 
+    def _content(self, name: str) -> bytes:
+        if name in self.contents:
+            return self.contents[name]
+        start, size = self.places[name]
+        with self.path.open("rb") as file:
+            file.seek(start)
+            return file.read(size)
+
     def _value(self, name: str) -> object:
-        content, where = self.contents[name], f"{self.where}: {self.names[name]}"
+        content, where = self._content(name), f"{self.where}: {self.names[name]}"
         try:
             text = content.decode("utf-8-sig").strip()
             return json.loads(text) if name.rpartition(".")[2] == "json" else text
@@ -127,7 +157,7 @@ def samples(path: Path, *, left_out: set[str]) -> Iterator[Sample]:
     Raises:
         DataError: If files of an example are not neighbours, or two have one name.
     """
-    sample, key = Sample(where=""), ""
+    sample = Sample(path=path, name="")
     done: set[str] = set()
     for member in members(path):
         name = PurePosixPath(member.name)
@@ -136,7 +166,7 @@ def samples(path: Path, *, left_out: set[str]) -> Iterator[Sample]:
             left_out.add(f"{path}: {member.name}")
             continue
         found = str(name.with_name(base))
-        if found != key:
+        if found != sample.name:
             if sample.names:
                 yield sample
             if found in done:
@@ -145,13 +175,12 @@ def samples(path: Path, *, left_out: set[str]) -> Iterator[Sample]:
                     "again, sorted by name: tar --sort=name"
                 )
             done.add(found)
-            sample, key = Sample(where=f"{path}: {found}"), found
+            sample = Sample(path=path, name=found)
         if suffix.lower() in sample.names:
             raise DataError(
                 f"{path}: {sample.names[suffix.lower()]} and {member.name} are both in the archive; keep one of them"
             )
-        sample.names[suffix.lower()] = member.name
-        sample.contents[suffix.lower()] = member.read()
+        sample.add(suffix.lower(), member)
     if sample.names:
         yield sample
 

@@ -130,9 +130,9 @@ def _kept(
     notes = []
     if repeated:
         shown = ", ".join(str(row + 1) for row in repeated[:3]) + (", ..." if len(repeated) > 3 else "")
-        notes.append(f"{table.path}: {len(repeated)} rows repeat earlier ones and are left out (row {shown})")
+        notes.append(f"{table.path}: rows that repeat earlier ones are left out: {len(repeated)} (row {shown})")
     if table.num_trimmed:
-        notes.append(f"{table.path}: spaces around {table.num_trimmed} values are not part of them")
+        notes.append(f"{table.path}: spaces around values are left out, in {table.num_trimmed} of them")
     return kept, notes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -26,12 +27,12 @@ class ImageFolder:
 
     def __init__(self, root: Path, *, role: str) -> None:
         self.root = root
-        #: Files with an ending of images that a table did not name yet.
-        self.unnamed = {name for name in _files(root, role=role) if _is_image(name)}
+        self._files = frozenset(_files(root, role=role))
+        #: Those of them that are images and that no table named yet.
+        self.unnamed = {name for name in self._files if _is_image(name)}
         self._by_stem: dict[str, list[str]] = {}
         for name in sorted(self.unnamed):
             self._by_stem.setdefault(name.rpartition(".")[0], []).append(name)
-        self._all = frozenset(self.unnamed)
 
     def paths(self, table: Table, column: str) -> list[str]:
         """Returns the path below the folder of each row's image: the name's own, or the name with an ending.
@@ -55,10 +56,12 @@ class ImageFolder:
         return paths
 
     def _found(self, name: str, *, where: str) -> str | None:
-        plain = PurePosixPath(name).as_posix()
-        if plain in self._all or _is_file(self.root / plain):
+        plain = posixpath.normpath(name)
+        if plain in self._files:
             return plain
         found = self._by_stem.get(plain, [])
+        if not found and _is_file(self.root / plain):  # behind a link to a folder
+            return plain
         if len(found) > 1:
             raise DataError(
                 f"{where}: {name!r} may be {' or '.join(found[:4])} in {self.root}; write the ending in the table, or "
@@ -80,7 +83,7 @@ class ImageFolder:
         if "\\" in name:
             return "write paths with / instead of \\"
         base, lowered = PurePosixPath(name).name, name.lower()
-        for path in sorted(self._all):
+        for path in sorted(filter(_is_image, self._files)):
             stem = path.rpartition(".")[0]
             if lowered in (path.lower(), stem.lower()):
                 return f"the folder has {path!r}, which differs in case; write the names alike"
@@ -92,7 +95,7 @@ class ImageFolder:
 def unnamed_notes(folders: Mapping[Path, ImageFolder]) -> list[str]:
     """Returns a sentence for each folder with images that no table names."""
     return [
-        f"{folder.root}: {len(folder.unnamed)} images are named by no table and left out "
+        f"{folder.root}: images that no table names are left out: {len(folder.unnamed)} "
         f"({', '.join(sorted(folder.unnamed)[:3])}{', ...' if len(folder.unnamed) > 3 else ''})"
         for folder in folders.values()
         if folder.unnamed
@@ -106,16 +109,16 @@ def _files(root: Path, *, role: str) -> list[str]:
             "relative paths start at the study file"
         ) from exc
 
-    return [
-        (Path(folder) / name).relative_to(root).as_posix()
-        for folder, _, names in os.walk(root, onerror=refuse)
-        for name in names
-    ]
+    files = []
+    for folder, _, names in os.walk(root, onerror=refuse):
+        below = Path(folder).relative_to(root).as_posix()
+        files += names if below == "." else [f"{below}/{name}" for name in names]
+    return files
 
 
 def _is_image(path: str) -> bool:
-    hidden = any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(path).parts)
-    return not hidden and PurePosixPath(path).suffix.lower() in SUFFIXES
+    hidden = any(part.startswith((".", "__MACOSX")) for part in path.split("/"))
+    return not hidden and posixpath.splitext(path)[1].lower() in SUFFIXES
 
 
 def _problem(name: str) -> str:

@@ -58,7 +58,7 @@ def flag_notes(name: str, target: TargetSpec, tables: Tables) -> list[str]:
         rows = [row for row, value in enumerate(table.columns[column]) if not value]
         if rows:
             notes.append(
-                f"{table.path}: {len(rows)} rows have nothing in column {column!r} and set no flag ({_shown(rows)})"
+                f"{table.path}: rows with nothing in column {column!r} set no flag: {len(rows)} ({_shown(rows)})"
             )
     return notes
 

@@ -110,7 +110,7 @@ def test_webdataset_says_which_files_belong_to_no_example(tmp_path, made, prepar
     data = prepare(source="webdataset", train=str(write_tar(tmp_path / "a.tar", files)))
     assert np.array_equal(data.train.images, x)
     named = ", ".join(f"{tmp_path}/a.tar: {name}" for name in ("._0.png", "README", "__info__.json"))
-    assert f"3 files of the archives belong to no example and are left out ({named})" in data.info.notes
+    assert f"files of archives that belong to no example are left out: 3 ({named})" in data.info.notes
 
 
 def test_limit_of_shards_keeps_every_class_of_sorted_examples(tmp_path, made, prepare_both):

@@ -149,7 +149,7 @@ def test_targets_of_every_kind_come_from_columns(competition, prepare_both):
     assert labels["tags"].tolist() == [[int(row % 3 > 0), int(row % 3 > 0 or row % 2)] for row in range(12)]
     assert labels["size"].tolist() == [[row / 4] for row in range(12)]
     assert labels["corner"].tolist() == [[row / 4, row] for row in range(12)]
-    assert any("2 rows have nothing in column 'tags' and set no flag (row 1, 7)" in note for note in data.info.notes)
+    assert any("rows with nothing in column 'tags' set no flag: 2 (row 1, 7)" in note for note in data.info.notes)
 
 
 def test_an_example_may_have_images_of_several_columns(competition, prepare_both):
@@ -176,8 +176,8 @@ def test_rows_that_say_the_same_again_and_files_that_no_row_names_are_left_out_w
     data = prepare(**fields)
     assert np.array_equal(data.train.images, pixels[:10])
     assert data.info.notes[:2] == (
-        f"{tmp_path}/train.csv: 2 rows repeat earlier ones and are left out (row 11, 12)",
-        f"{tmp_path}/train_images: 2 images are named by no table and left out (010.png, 011.png)",
+        f"{tmp_path}/train.csv: rows that repeat earlier ones are left out: 2 (row 11, 12)",
+        f"{tmp_path}/train_images: images that no table names are left out: 2 (010.png, 011.png)",
     )
 
 
