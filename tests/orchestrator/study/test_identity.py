@@ -29,7 +29,7 @@ def test_kept_studies_have_the_id_that_their_journal_has(run):
         ("data.augment.flip=horizontal", True),
         ("data.augment.rand_augment={num_ops: 3, magnitude: 5}", True),
         ("search.trials=3", True),
-        ("objective.mode=max", True),
+        ("objective.metric=loss", True),
         ("data.cache_dir=/tmp/x", False),
         ("data.memory_gb=3", False),
         ("data.allow_overlap=true", False),
