@@ -173,12 +173,32 @@ def test_carved_splits_share_the_training_arrays(prepare):
     assert np.array_equal(np.sort(parts), np.arange(1797))
 
 
-def test_limit_takes_the_first_training_images_and_keeps_all_classes(tmp_path, made, prepare):
+def test_limit_takes_the_first_training_images_where_these_have_every_class(tmp_path, made, prepare):
     x, y = arrays(made)
-    np.savez(tmp_path / "a.npz", x=x, y=np.where(np.arange(40) == 39, 7, y))
+    np.savez(tmp_path / "a.npz", x=x, y=y)
     data = prepare(source="npz", path=str(tmp_path / "a.npz"), limit=12)
     assert np.array_equal(data.train.images, x[:12])
-    assert data.info.task.targets[0].class_names == ("0", "1", "2", "7")
+
+
+@pytest.mark.parametrize("source", ["npz", "parquet", "python"])
+def test_limit_takes_classes_in_turns_where_the_first_images_lack_one(source, tmp_path, made, prepare):
+    x, y = made.pictures(40), np.sort(np.arange(40) % 4)
+    if source == "npz":
+        np.savez(tmp_path / "a.npz", x=x, y=y)
+        fields = {"source": "npz", "path": str(tmp_path / "a.npz")}
+    elif source == "parquet":
+        made.write_parquet(tmp_path / "a.parquet", images=[made.encoded(image) for image in x], labels=y)
+        fields = {"source": "parquet", "train": str(tmp_path / "a.parquet")}
+    else:
+        np.save(tmp_path / "x.npy", x)
+        code = "import numpy as np\ndef load():\n    return np.load({!r}), np.repeat(range(4), 10)\n"
+        (tmp_path / "limited_data.py").write_text(code.format(str(tmp_path / "x.npy")))
+        fields = {"source": "python", "function": "limited_data:load", "function_dir": str(tmp_path)}
+    data = prepare(**fields, limit=14, validation_fraction=0.3)
+    rows = np.concatenate([10 * number + np.arange(4 if number < 2 else 3) for number in range(4)])
+    assert np.array_equal(data.train.images, x[rows])
+    assert np.array_equal(data.train.labels["label"], y[rows])
+    assert data.info.task.targets[0].class_names == ("0", "1", "2", "3")
 
 
 def test_npz_files_of_single_splits_are_read(tmp_path, made, prepare):

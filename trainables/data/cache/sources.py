@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from trainables.data.parquet.source import open_parquet
 from trainables.data.records.cifar_binary import open_cifar_binary
 from trainables.data.records.idx import open_idx
 from trainables.data.records.tfrecord import open_tfrecord
@@ -11,7 +12,6 @@ from trainables.data.sources.class_folders import open_class_folders
 from trainables.data.sources.digits import open_digits
 from trainables.data.sources.keras_sets import open_keras
 from trainables.data.sources.npz import open_npz
-from trainables.data.sources.parquet import open_parquet
 from trainables.data.sources.python_function import open_python
 from trainables.data.tables.csv_tables import open_csv
 from trainables.progress import OnProgress

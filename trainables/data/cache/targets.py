@@ -94,6 +94,9 @@ def _described(name: str, kind: TargetKind, raw: RawDataset, *, place: str) -> D
     match kind:
         case "classification":
             plain = checked_labels(labels, where=where, num_images=len(labels))
+            # The columns of one-hot labels are the classes, also one without an image.
+            is_one_hot = labels.ndim == 2 and labels.shape[1] > 1
+            names = names or ([str(number) for number in range(labels.shape[1])] if is_one_hot else None)
             values, class_names = known_classes(plain, where=where, class_names=names)
             return DescribedTarget(
                 name=name, kind=kind, size=len(class_names), class_names=class_names, values=values, place=place

@@ -7,17 +7,21 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from trainables.data.images.images import Array
+from trainables.data.labels.plain import one_hot_numbers, plain_labels
 from trainables.errors import DataError
 
 
 def checked_labels(labels: Array, *, where: str, num_images: int) -> Array:
-    """Returns the labels as one-dimensional int64 or str.
+    """Returns the labels as one-dimensional int64 or str; one-hot rows become class numbers.
 
     Raises:
-        DataError: If labels are empty, missing, negative, fractional or one-hot, or their number is not the images'
-            number.
+        DataError: If labels are empty, missing, negative or fractional, rows are not one-hot, or their number is not
+            the images' number.
     """
+    labels = plain_labels(labels, where=where)
     flat = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    numbers = one_hot_numbers(flat)
+    flat = flat if numbers is None else numbers
     if flat.dtype == object:
         raise DataError(
             f"{where}: expected one label an image, got lists (first: {list(flat[0])[:5]!r}); "
@@ -25,8 +29,8 @@ def checked_labels(labels: Array, *, where: str, num_images: int) -> Array:
         )
     if flat.ndim != 1:
         raise DataError(
-            f"{where}: expected one label an image, got shape {labels.shape}; "
-            "turn one-hot labels into class numbers: y.argmax(axis=1)"
+            f"{where}: expected one label an image, got shape {labels.shape}, whose rows are not one-hot; "
+            "where several flags may hold, set kind: multilabel in targets, else give every image one class number"
         )
     if len(flat) != num_images:
         raise DataError(f"{where}: there are {num_images} images but {len(flat)} labels; give every image one label")
@@ -101,8 +105,6 @@ def _plain(labels: Array, *, where: str) -> Array:
     kind = labels.dtype.kind
     if kind == "U":
         return labels
-    if kind == "S":
-        return labels.astype(str)
     if kind == "f":
         if not np.isfinite(labels).all():
             row = int(np.flatnonzero(~np.isfinite(labels))[0])
@@ -119,5 +121,8 @@ def _plain(labels: Array, *, where: str) -> Array:
         )
     numbers = labels.astype(np.int64)
     if numbers.min() < 0:
-        raise DataError(f"{where}: expected labels >= 0, got {numbers.min()}; number the classes 0, 1, 2, ...")
+        raise DataError(
+            f"{where}: expected labels >= 0, got {numbers.min()}; number the classes 0, 1, 2, ..., and leave out a "
+            "split whose labels are hidden (-1)"
+        )
     return numbers

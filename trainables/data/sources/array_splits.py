@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,27 +12,12 @@ from trainables.data.images.arrays import array_images, with_channels
 from trainables.data.images.images import Array
 from trainables.data.images.side_by_side import side_by_side
 from trainables.data.labels.classes import named
+from trainables.data.labels.limits import limited_rows
+from trainables.data.labels.plain import one_hot_numbers, plain_labels
+from trainables.data.sources.array_keys import PLAIN_KEYS, SPLIT_KEYS, Keys
 from trainables.data.sources.base import SPLIT_NAMES, RawDataset, RawSplit, SplitName
 from trainables.errors import DataError
 from trainables.specs.data import DataSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """The names of a split's arrays: its lone images, its lone labels, and the pattern of named arrays."""
-
-    images: str
-    labels: str
-    named: str
-
-
-#: The possible names of a split's arrays, the most specific first.
-SPLIT_KEYS: Mapping[SplitName, tuple[Keys, ...]] = {
-    "train": (Keys("x_train", "y_train", "{}_train"), Keys("x", "y", "{}"), Keys("images", "labels", "{}")),
-    "validation": (Keys("x_val", "y_val", "{}_val"), Keys("x_validation", "y_validation", "{}_validation")),
-    "test": (Keys("x_test", "y_test", "{}_test"),),
-}
-PLAIN_KEYS = (Keys("x", "y", "{}"), Keys("images", "labels", "{}"))
 
 
 def array_dataset(arrays: Mapping[str, Array], *, where: str, spec: DataSpec) -> RawDataset:
@@ -88,24 +73,23 @@ def _split_of(
             present = next(key for key in wanted if key in arrays)
             hint = nearest(missing[0], [key for key in arrays if key not in wanted])
             raise DataError(f"{where}: has {present} but not {missing[0]}; add {missing[0]}{hint}")
-        limit = spec.limit if name == "train" else None
-        split = _split(arrays, images, labels, where=where, limit=limit)
-        return replace(split, columns=_columns(arrays, keys, where=where, spec=spec, limit=limit))
+        split, rows = _split(arrays, (images, labels), where=where, spec=spec, is_train=name == "train")
+        return replace(split, columns=_columns(arrays, keys, rows=rows, where=where, spec=spec))
     return None
 
 
 def _columns(
-    arrays: Mapping[str, Array], keys: Keys, *, where: str, spec: DataSpec, limit: int | None
+    arrays: Mapping[str, Array], keys: Keys, *, rows: slice | Array, where: str, spec: DataSpec
 ) -> dict[str, Array]:
-    """Returns the arrays that splits are carved by, within the limit."""
+    """Returns the arrays that splits are carved by, of these rows."""
     columns = {}
     for field, column in spec.split_columns.items():
         key = keys.named.format(column)
         if key not in arrays:
             fix = nearest(key, list(arrays)) or "; add it, one value an image"
             raise DataError(f"data.{field}: {where}: has no array {key}, its arrays are {sorted(arrays)}{fix}")
-        values = _plain(arrays[key], where=f"{where}: {key}")
-        columns[column] = values[:limit] if values.ndim else values
+        values = plain_labels(np.asarray(arrays[key]), where=f"{where}: {key}")
+        columns[column] = values[rows] if values.ndim else values
     return columns
 
 
@@ -123,14 +107,16 @@ def _keys_of(arrays: Mapping[str, Array], keys: Keys, *, spec: DataSpec) -> tupl
 
 def _split(
     arrays: Mapping[str, Array],
-    images: Mapping[str, str],
-    labels: Mapping[str, str],
+    keys: tuple[Mapping[str, str], Mapping[str, str]],
     *,
     where: str,
-    limit: int | None,
-) -> RawSplit:
-    pixels = {name: _plain(arrays[key], where=f"{where}: {key}") for name, key in images.items()}
-    answers = {name: _plain(arrays[key], where=f"{where}: {key}") for name, key in labels.items()}
+    spec: DataSpec,
+    is_train: bool,
+) -> tuple[RawSplit, slice | Array]:
+    """Returns a split, and the rows that its limit keeps."""
+    images, labels = keys
+    pixels = {name: plain_images(arrays[key], where=f"{where}: {key}") for name, key in images.items()}
+    answers = {name: plain_labels(np.asarray(arrays[key]), where=f"{where}: {key}") for name, key in labels.items()}
     first_key = next(iter(images.values()))
     first = pixels[next(iter(images))]
     place = f"{where}: {first_key}"
@@ -143,18 +129,39 @@ def _split(
         if len(array) != len(first):
             raise DataError(
                 f"{place}: there are {len(first)} images but {len(array)} labels{_beside(labels, name)}; "
-                "give every image one label"
+                f"{_images_axis(first, count=len(array))}"
             )
     for name, array in pixels.items():
         if len(array):
             with_channels(array, where=f"{where}: {images[name]}")
-    parts = {key: array_images(pixels[name][:limit], where=f"{where}: {key}") for name, key in images.items()}
-    return RawSplit(
+    rows = limited_rows(classes_of(answers, spec), count=len(first), limit=spec.limit if is_train else None)
+    parts = {key: array_images(pixels[name][rows], where=f"{where}: {key}") for name, key in images.items()}
+    split = RawSplit(
         where=place,
         images=side_by_side(parts, where=where),
-        labels={name: array[:limit] for name, array in answers.items()},
+        labels={name: array[rows] for name, array in answers.items()},
         all_labels=answers,
     )
+    return split, rows
+
+
+def classes_of(labels: Mapping[str, Array], spec: DataSpec) -> Array | None:
+    """Returns the class of each row by the first target that is a classification; None if no target is."""
+    for name, target in spec.target_specs.items():
+        values = labels[name]
+        if target.kind == "classification" and values.dtype != object:
+            numbers = one_hot_numbers(values)
+            values = values.reshape(len(values), -1)[:, 0] if numbers is None and values.size else values
+            return values if numbers is None else numbers
+    return None
+
+
+def _images_axis(images: Array, *, count: int) -> str:
+    """Returns the fix where images and labels differ in number; MATLAB's files have the images on the last axis."""
+    for axis in range(images.ndim - 1, 0, -1):
+        if images.shape[axis] == count:
+            return f"axis {axis} of {images.shape} has {count}: use np.moveaxis(x, {axis}, 0)"
+    return "give every image one label"
 
 
 def _beside(labels: Mapping[str, str], name: str) -> str:
@@ -163,7 +170,8 @@ def _beside(labels: Mapping[str, str], name: str) -> str:
 
 def _nothing_found(arrays: Mapping[str, Array], known: Sequence[Keys], *, where: str, spec: DataSpec) -> str:
     text = []
-    for keys in known:
+    # The words of other splits have as many names again.
+    for keys in dict.fromkeys([*known[:2], *(keys for keys in known if keys in PLAIN_KEYS)]):
         images, labels = _keys_of(arrays, keys, spec=spec)
         text.append(" and ".join(dict.fromkeys([*images.values(), *labels.values()])))
     first, *others = dict.fromkeys(text)
@@ -171,11 +179,21 @@ def _nothing_found(arrays: Mapping[str, Array], known: Sequence[Keys], *, where:
     return f"{where}: expected arrays named {first}{rest}, got {sorted(arrays)}; rename them"
 
 
-def _plain(array: object, *, where: str) -> Array:
+def plain_images(array: object, *, where: str) -> Array:
+    """Returns images as a plain array; objects that are arrays of one shape are stacked.
+
+    Raises:
+        DataError: If they are other objects, or of different shapes.
+    """
     plain = np.asarray(array)
-    if plain.dtype == object:
-        raise DataError(
-            f"{where}: is an array of Python objects (images of different sizes?); "
-            "stack equal sizes: np.stack(images).astype('uint8')"
-        )
-    return plain
+    if plain.dtype != object:
+        return plain
+    parts = [np.asarray(part) for part in plain.tolist()] if plain.ndim == 1 else []
+    shapes = {part.shape for part in parts}
+    if len(shapes) == 1 and () not in shapes and all(part.dtype != object for part in parts):
+        return np.stack(parts)
+    sizes = f" of {len(shapes)} different shapes, for example {sorted(shapes)[:2]}" if len(shapes) > 1 else ""
+    raise DataError(
+        f"{where}: is an array of Python objects (images of different sizes?){sizes}; "
+        "stack equal sizes: np.stack(images).astype('uint8')"
+    )

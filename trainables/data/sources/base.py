@@ -13,6 +13,7 @@ from typing import Literal
 from trainables.data.images.images import Array, Images
 from trainables.errors import DataError
 from trainables.progress import OnProgress
+from trainables.specs.data import DataSpec
 
 SplitName = Literal["train", "validation", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
@@ -89,6 +90,28 @@ def content_hashes(files: Iterable[tuple[str, Path]], *, progress: OnProgress) -
             hashes.append(text)
             progress("hashing files", len(hashes), len(listed))
     return tuple(hashes)
+
+
+def demand_different_files(files: Sequence[tuple[str, Path]], content: Sequence[str], *, spec: DataSpec) -> None:
+    """Raises DataError if a file of one split is also one of another, by content, unless the study insists.
+
+    Args:
+        files: (split, file) in the order of `content`.
+        content: What `content_hashes` returned for them.
+        spec: The data section.
+    """
+    if spec.allow_overlap:
+        return
+    seen: dict[str, tuple[str, Path]] = {}
+    for (split, path), text in zip(files, content, strict=True):
+        other, other_path = seen.setdefault(text.rpartition(" ")[2], (split, path))
+        if other != split:
+            same = f"{path} is" if path == other_path else f"{path} is equal to {other_path},"
+            raise DataError(
+                f"data.{split}: {same} one of the files of {other}: a score on images that were trained on is worth "
+                f"nothing; name the files of each split (for example {other}: folder/{other}-*), or insist with "
+                "data.allow_overlap: true"
+            )
 
 
 def missing_file(role: str, path: Path, exc: OSError) -> DataError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -11,11 +10,16 @@ import numpy as np
 
 from trainables.data.images.decode import Encoded, EncodedImages
 from trainables.data.sources.base import SPLIT_NAMES, OpenedSource, RawDataset, RawSplit, SplitName, content_hashes
+from trainables.data.sources.folder_tree import (
+    Tree,
+    class_tree,
+    demand_known_classes,
+    equal_inner_folders,
+    split_folders,
+)
 from trainables.errors import DataError
 from trainables.progress import OnProgress
 from trainables.specs.data import DataSpec
-
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".dcm"})
 
 #: Endings of tables, which source csv reads.
 TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
@@ -27,14 +31,16 @@ Listing = list[tuple[str, Path]]
 def open_class_folders(spec: DataSpec, progress: OnProgress) -> OpenedSource:
     """Returns the class folders' images; class names are the folders' names, sorted.
 
-    `path` is a folder of class folders, or of the folder train and, optionally, validation and test.
+    `path` is a folder of class folders, or of the folder train and, optionally, validation and test, by these or other
+    usual names (Training, seg_test, val). A split may lack classes of training.
     With a limit, classes take turns: the first image of each, then the second, and so on.
     """
-    roots = _roots(spec)
-    listings = {name: _listing(root, field="path" if spec.path else name) for name, root in roots.items()}
+    roots, notes = _roots(spec)
+    trees = {name: _tree(root, role="path" if spec.path else name) for name, root in roots.items()}
+    listings = {name: tree.images for name, tree in trees.items()}
     class_names = sorted({class_name for class_name, _ in listings["train"]})
     for name, listing in listings.items():
-        _demand_same_classes(class_names, {class_name for class_name, _ in listing}, split=name, root=roots[name])
+        demand_known_classes(class_names, dict(listing), split=name)
     all_labels = np.array([class_name for class_name, _ in listings["train"]])
     if spec.limit is not None and spec.limit < len(listings["train"]):
         listings["train"] = _in_turns(listings["train"])[: spec.limit]
@@ -51,79 +57,45 @@ def open_class_folders(spec: DataSpec, progress: OnProgress) -> OpenedSource:
         return RawDataset(splits=splits)
 
     hashes = content_hashes(named, progress=progress)
-    return OpenedSource(content=(f"classes {class_names}", *hashes), read=read)
+    notes += [note for name, tree in trees.items() for note in tree.notes(root=roots[name])]
+    return OpenedSource(content=(f"classes {class_names}", *hashes), read=read, notes=tuple(notes))
 
 
-def _roots(spec: DataSpec) -> dict[SplitName, Path]:
+def _roots(spec: DataSpec) -> tuple[dict[SplitName, Path], list[str]]:
+    """Returns the folder of class folders of each split, and sentences about folders."""
     if spec.path is None:
-        return {name: Path(folder) for name in SPLIT_NAMES if (folder := getattr(spec, name)) is not None}
+        return {name: Path(folder) for name in SPLIT_NAMES if (folder := getattr(spec, name)) is not None}, []
     path = Path(spec.path)
-    folders = {folder.name: folder for folder in _subfolders(path, field="path")}
-    if "train" not in folders or not _subfolders(folders["train"], field="path"):
-        return {"train": path}
-    if strangers := sorted(set(folders) - set(SPLIT_NAMES)):
-        raise DataError(
-            f"data.path: beside {folders['train']} there may be validation and test only, found {strangers}; "
-            "rename them, or give train, validation and test as paths of their own"
+    roots, notes = split_folders(path, role="path")
+    if roots == {"train": path} and (inner := equal_inner_folders(path, role="path")):
+        notes.append(
+            f"every class folder of {path} holds the folders {list(inner[:5])}; if these are the classes, and the "
+            "class folders splits, give train: and test: as paths of their own"
         )
-    return {name: folders[name] for name in SPLIT_NAMES if name in folders}
+    return roots, notes
 
 
-def _subfolders(root: Path, *, field: str) -> list[Path]:
-    try:
-        entries = sorted(root.iterdir())
-    except OSError as exc:
-        raise DataError(
-            f"data.{field}: cannot list {root}: {exc.strerror}; give a folder of class folders, "
-            "relative paths start at the study file"
-        ) from exc
-    return [entry for entry in entries if entry.is_dir() and not entry.name.startswith((".", "__MACOSX"))]
-
-
-def _listing(root: Path, *, field: str) -> Listing:
-    listing: Listing = []
-    for folder in _subfolders(root, field=field):
-        files = [path for path in sorted(folder.rglob("*")) if _is_image(path, folder)]
-        if not files:
-            raise DataError(
-                f"data.{field}: class folder {folder} has no images ({', '.join(sorted(SUFFIXES))}); "
-                "add some or remove the folder"
-            )
-        listing += [(folder.name, path) for path in files]
-    classes = {class_name for class_name, _ in listing}
+def _tree(root: Path, *, role: str) -> Tree:
+    tree = class_tree(root, role=role)
+    classes = {class_name for class_name, _ in tree.images}
     if len(classes) < 2 and (table := _table_beside(root)):
         found = f"expected at least two classes, got only {min(classes)!r}" if classes else "has no class folders"
         raise DataError(
-            f"data.{field}: {root}: {found}; the table {table} lies beside: with source: csv, train: that file and "
+            f"data.{role}: {root}: {found}; the table {table} lies beside: with source: csv, train: that file and "
             "images: the folder of the images, its columns are the labels"
         )
-    if not listing:
+    if not tree.images:
+        hint = "; a split without labels cannot be scored: leave it out" if tree.loose else ""
         raise DataError(
-            f"data.{field}: {root} has no class folders; put the images of each class in a folder of its own"
+            f"data.{role}: {root} has no class folders; put the images of each class in a folder of its own{hint}"
         )
-    return listing
+    return tree
 
 
 def _table_beside(root: Path) -> str:
     """Returns the name of a table in a folder, as competitions have it beside their images, or an empty string."""
     names = sorted(path.name for path in root.iterdir() if path.suffix.lower() in TABLE_SUFFIXES and path.is_file())
     return min(names, key=lambda name: "train" not in name.lower(), default="")
-
-
-def _is_image(path: Path, folder: Path) -> bool:
-    inside = path.relative_to(folder).parts
-    return path.suffix.lower() in SUFFIXES and path.is_file() and not any(part.startswith(".") for part in inside)
-
-
-def _demand_same_classes(expected: Sequence[str], found: set[str], *, split: str, root: Path) -> None:
-    if set(expected) == found:
-        return
-    missing, extra = sorted(set(expected) - found), sorted(found - set(expected))
-    details = "; ".join(f"{word} {names[:5]}" for word, names in (("lacks", missing), ("has besides", extra)) if names)
-    raise DataError(
-        f"data.{split}: the class folders of {root} differ from those of training: {details}; "
-        "give every split the same class folders"
-    )
 
 
 def _in_turns(listing: Listing) -> Listing:

@@ -90,7 +90,7 @@ def _folders() -> list[Path]:
 def _load(name: str) -> dict[str, Array]:
     if name == "mnist":
         # Read directly: findings/keras-deletes-a-data-set-of-ones-own.sh, and Keras takes seconds to import.
-        return load_npz(_present(name)[0])
+        return dict(load_npz(_present(name)[0]))
     return _load_with_keras(name)
 
 

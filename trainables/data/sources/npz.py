@@ -3,40 +3,66 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from trainables.data.images.images import Array
+from trainables.data.labels.names import renumbered
+from trainables.data.sources.array_keys import NamedArrays
 from trainables.data.sources.array_splits import array_dataset, lone_split, named_classes
-from trainables.data.sources.base import SPLIT_NAMES, OpenedSource, RawDataset, RawSplit, SplitName, content_hashes
+from trainables.data.sources.base import (
+    SPLIT_NAMES,
+    OpenedSource,
+    RawDataset,
+    RawSplit,
+    SplitName,
+    content_hashes,
+    demand_different_files,
+)
 from trainables.errors import DataError
 from trainables.progress import OnProgress
 from trainables.specs.data import DataSpec
 
 
 def open_npz(spec: DataSpec, progress: OnProgress) -> OpenedSource:
-    """Returns the archives' splits: x_train, y_train[, x_test, y_test][, x_val, y_val][, class_names], or x, y."""
+    """Returns the archives' splits: x_train, y_train[, x_test, y_test][, x_val, y_val][, class_names], or x, y.
+
+    The names may be MedMNIST's (train_images, train_labels, val_images) as well, in capitals or not.
+    """
     roles = [role for role in ("path", *SPLIT_NAMES) if getattr(spec, role) is not None]
     files = [(role, Path(getattr(spec, role))) for role in roles]
-    return OpenedSource(content=content_hashes(files, progress=progress), read=lambda: _read(spec))
+    content = content_hashes(files, progress=progress)
+    demand_different_files([(role, path) for role, path in files], content, spec=spec)
+    return OpenedSource(content=content, read=lambda: _read(spec))
 
 
 def _read(spec: DataSpec) -> RawDataset:
     if spec.path is not None:
-        return array_dataset(load_npz(Path(spec.path)), where=spec.path, spec=spec)
+        arrays = load_npz(Path(spec.path))
+        return replace(array_dataset(arrays, where=spec.path, spec=spec), notes=arrays.notes(where=spec.path))
     splits: dict[SplitName, RawSplit] = {}
     class_names: dict[str, list[str]] = {}
+    notes: tuple[str, ...] = ()
     for name in SPLIT_NAMES:
         if (file := getattr(spec, name)) is not None:
             arrays = load_npz(Path(file))
-            splits[name] = lone_split(arrays, name=name, where=file, spec=spec)
-            class_names = class_names or named_classes(arrays, where=file, spec=spec)
-    return RawDataset(splits=splits, class_names=class_names)
+            split = lone_split(arrays, name=name, where=file, spec=spec)
+            own = named_classes(arrays, where=file, spec=spec)
+            labels = {
+                target: renumbered(values, own.get(target), class_names.get(target), where=split.where)
+                for target, values in split.labels.items()
+            }
+            splits[name] = replace(split, labels=labels)
+            class_names = class_names or own
+            notes += arrays.notes(where=file)
+    return RawDataset(splits=splits, class_names=class_names, notes=notes)
 
 
-def load_npz(path: Path) -> dict[str, Array]:
-    """Returns all arrays of an archive; pickled objects are refused.
+def load_npz(path: Path) -> NamedArrays:
+    """Returns the arrays of an archive by name; pickled objects are refused when they are asked for.
 
     Raises:
         DataError: If the file is no archive of plain arrays.
@@ -49,21 +75,30 @@ def load_npz(path: Path) -> dict[str, Array]:
                 f"{path}: is a single array, expected an archive; save it with np.savez(path, x=..., y=...)"
             )
         with archive:
-            return {key: _member(archive, key, path=path) for key in archive.files}
+            return NamedArrays(archive.files, lambda key: _member(path, key))
     except (OSError, EOFError, zipfile.BadZipFile, ValueError) as exc:
-        raise DataError(
-            f"{path}: is not a whole NumPy archive: {exc}; write it again with np.savez(path, x_train=..., y_train=...)"
-        ) from exc
+        raise _not_whole(path, exc) from exc
 
 
-def _member(archive: np.lib.npyio.NpzFile, key: str, *, path: Path) -> Array:
+def _member(path: Path, key: str) -> Array:
     try:
-        member: Array = archive[key]
+        with np.load(path, allow_pickle=False) as archive:
+            member: Array = archive[key]
+            return member
     except ValueError as exc:
         if "allow_pickle" not in str(exc):
-            raise
+            raise _not_whole(path, exc) from exc
         raise DataError(
-            f"{path}: {key}: is an array of Python objects (images of different sizes?), which are never unpickled; "
-            "stack equal sizes: np.stack(images).astype('uint8')"
+            f"{path}: {key}: is an array of Python objects (text, or images of different sizes?), which are never "
+            "unpickled; store text as y.astype('U'), and images of one size as np.stack(images).astype('uint8')"
         ) from exc
-    return member
+    except (OSError, EOFError, zipfile.BadZipFile, KeyError, zlib.error) as exc:
+        raise _not_whole(path, exc) from exc
+
+
+def _not_whole(path: Path, exc: Exception) -> DataError:
+    # NumPy takes what it does not know for a pickle, and advises to load it as one.
+    reason = "it is neither a zip of arrays nor an array" if "pickle" in str(exc) else str(exc)
+    return DataError(
+        f"{path}: is not a whole NumPy archive: {reason}; write it again with np.savez(path, x_train=..., y_train=...)"
+    )

@@ -7,7 +7,7 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from trainables.data.sources.class_folders import SUFFIXES
+from trainables.data.sources.folder_tree import SUFFIXES
 from trainables.data.tables.reading import Table
 from trainables.errors import DataError
 

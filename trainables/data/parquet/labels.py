@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from search_spaces import nearest
 from trainables.data.images.images import Array
-from trainables.data.sources.arrow_lists import is_list
+from trainables.data.labels.names import joined_names, renumbered
+from trainables.data.parquet.files import column_field, folder_value, open_parquet_file
+from trainables.data.parquet.lists import is_list
 from trainables.errors import DataError
 from trainables.specs.data import DataSpec
 from trainables.specs.targets import TargetKind
@@ -24,48 +25,23 @@ _EXPECTED: dict[TargetKind, str] = {
 }
 
 
-def open_parquet_file(file: Path) -> Any:
-    """Returns the opened file.
-
-    Raises:
-        DataError: If it is not a whole Parquet file.
-    """
-    # Late: pyarrow stays out of processes that only open decoded data.
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.ParquetFile(file)
-    except (pa.ArrowException, OSError) as exc:
-        raise DataError(f"{file}: is not a whole Parquet file: {exc}; write it again") from exc
-
-
-def column_type(file: Path, column: str, *, field: str) -> Any:
-    """Returns the Arrow type of a column.
-
-    Args:
-        field: The field of the study file that names the column.
-
-    Raises:
-        DataError: If the file has no such column, or more than one.
-    """
-    with open_parquet_file(file) as opened:
-        schema = opened.schema_arrow
-    if schema.names.count(column) != 1:
-        fix = nearest(column, schema.names) or "; name one"
-        raise DataError(f"data.{field}: {file} has no single column {column!r}, its columns are {schema.names}{fix}")
-    return schema.field(column).type
-
-
 def label_columns(spec: DataSpec) -> dict[str, str]:
     """Returns the column of each target's labels."""
     return {name: target.column or name for name, target in spec.target_specs.items()}
 
 
-def read_labels(files: Sequence[Path], spec: DataSpec) -> dict[str, Array]:
+def read_labels(
+    files: Sequence[Path], spec: DataSpec, *, names: Mapping[str, Sequence[str] | None]
+) -> dict[str, Array]:
     """Returns the labels of all files' rows by target.
 
-    Lists of numbers of one length become (count, length); other lists become an array of Python lists.
+    Lists of numbers of one length become (count, length); other lists become an array of Python lists. Class numbers of
+    a file with other class names than the known ones are changed to theirs.
+
+    Args:
+        files: The files of one split.
+        spec: The data section.
+        names: The known class names by target.
 
     Raises:
         DataError: If a column is missing, of a type without labels, or a label is null.
@@ -74,9 +50,21 @@ def read_labels(files: Sequence[Path], spec: DataSpec) -> dict[str, Array]:
     for name, column in label_columns(spec).items():
         kind = spec.target_specs[name].kind
         field = f"targets.{name}" if spec.targets else "label_column"
-        parts = [_labels(file, column, field=field, kind=kind) for file in files]
+        parts = []
+        for file in files:
+            values = _labels(file, column, field=field, kind=kind)
+            own = hugging_face_names(file, column)
+            parts.append(renumbered(values, own, names[name], where=f"{file}: column {column!r}"))
         labels[name] = _joined(parts)
     return labels
+
+
+def known_names(files: Sequence[Path], spec: DataSpec) -> dict[str, list[str] | None]:
+    """Returns the class names of all training files by target, in the order of the first file that has them."""
+    return {
+        name: joined_names(hugging_face_names(file, column) for file in files)
+        for name, column in label_columns(spec).items()
+    }
 
 
 def read_values(files: Sequence[Path], column: str, *, field: str) -> Array:
@@ -92,7 +80,7 @@ def read_values(files: Sequence[Path], column: str, *, field: str) -> Array:
 
     parts = []
     for file in files:
-        kind = column_type(file, column, field=field)
+        kind = column_field(file, column, field=field).type
         chunked = _whole_column(file, column, what="value")
         if pa.types.is_dictionary(kind):
             chunked = chunked.cast(kind.value_type)
@@ -128,7 +116,12 @@ def hugging_face_names(file: Path, column: str) -> list[str] | None:
 def _labels(file: Path, column: str, *, field: str, kind: TargetKind) -> Array:
     import pyarrow as pa
 
-    column_type(file, column, field=field)
+    with open_parquet_file(file) as opened:
+        is_in_file = column in opened.schema_arrow.names
+        value = None if is_in_file else folder_value(file, column)
+        if value is not None:
+            return _of_folder(value, count=opened.metadata.num_rows)
+    column_field(file, column, field=field)
     chunked = _whole_column(file, column, what="label")
     if pa.types.is_dictionary(chunked.type):
         chunked = chunked.cast(chunked.type.value_type)
@@ -147,13 +140,25 @@ def _labels(file: Path, column: str, *, field: str, kind: TargetKind) -> Array:
 
 
 def _whole_column(file: Path, column: str, *, what: str) -> Any:
+    import pyarrow as pa
+
     with open_parquet_file(file) as opened:
-        chunked = opened.read(columns=[column]).column(column)
+        try:
+            chunked = opened.read(columns=[column]).column(column)
+        except (pa.ArrowException, OSError) as exc:
+            raise DataError(f"{file}: column {column!r} cannot be read: {exc}; write the file again") from exc
     if chunked.null_count:
         row = chunked.is_null().to_pylist().index(True)
         fix = "label every row or remove it" if what == "label" else "fill it or remove the row"
         raise DataError(f"{file} row {row}: the {what} is missing (null); {fix}")
     return chunked
+
+
+def _of_folder(value: str, *, count: int) -> Array:
+    """Returns a folder's value for every row: numbers where it is one."""
+    return (
+        np.full(count, int(value)) if value.isascii() and value.isdigit() else np.array([value] * count, dtype=np.str_)
+    )
 
 
 def _lists(rows: list[list[Any]], *, file: Path) -> Array:
@@ -188,4 +193,4 @@ def _is_number(kind: Any) -> bool:
 def _is_text(kind: Any) -> bool:
     import pyarrow as pa
 
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
