@@ -83,17 +83,25 @@ def stacked(array: Any, *, where: str, flat: FlatShape) -> Array:
 
 
 def _tensors(array: Any, *, where: str) -> Array:
+    import pyarrow as pa
+
     if array.null_count or array.storage.flatten().null_count:
         raise DataError(f"{where}: an image or a pixel of one is missing (null); fill it or remove the row")
     # A tensor of a view lies in the view's own order of axes, which this undoes.
-    pixels = np.asarray(array.to_numpy_ndarray())
     order = array.type.permutation
+    try:
+        pixels = np.asarray(array.to_numpy_ndarray())
+    except pa.ArrowInvalid as exc:
+        raise DataError(
+            f"{where}: the tensors' order of axes {order} cannot be read ({exc}); write the file again from "
+            "np.ascontiguousarray(images)"
+        ) from exc
     inverted = None if order is None else [array.type.shape[place] for place in np.argsort(order)]
     if inverted is not None and pixels.shape[-1] not in (1, 3) and inverted[-1] in (1, 3):
         # findings/pyarrow-turns-the-axes-of-a-view.sh
         raise DataError(
-            f"{where}: the tensors have shape {list(pixels.shape[1:])} by the file's own order of axes {order}, and were "
-            f"probably {inverted}: PyArrow writes some views with their axes inverted; write the file again from "
+            f"{where}: the tensors have shape {list(pixels.shape[1:])} by the file's own order of axes {order}, and "
+            f"were probably {inverted}: PyArrow writes some views with their axes inverted; write the file again from "
             "np.ascontiguousarray(images)"
         )
     return pixels

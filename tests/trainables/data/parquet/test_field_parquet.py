@@ -141,10 +141,14 @@ def test_tensors_of_a_view_keep_their_axes(permuted, tmp_path, prepare):
 
 def test_tensors_whose_axes_pyarrow_inverted_are_refused(tmp_path, prepare):
     channels_first = np.random.default_rng(0).integers(0, 256, (12, 3, 5, 6), dtype=np.uint8)
-    tensors = pa.FixedShapeTensorArray.from_numpy_ndarray(channels_first.transpose(0, 2, 3, 1))
-    pq.write_table(pa.table({"image": tensors, "label": np.arange(12) % 2}), tmp_path / "a.parquet")
-    with pytest.raises(DataError, match=r"probably \[5, 6, 3\]: PyArrow writes some views with their axes inverted"):
-        prepare(source="parquet", train=str(tmp_path / "a.parquet"))
+    view = channels_first.transpose(0, 2, 3, 1)
+    other = np.ascontiguousarray(view.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    texts = (r"probably \[5, 6, 3\]: PyArrow writes some views with their axes inverted", "order of axes .* cannot be")
+    for images, text in zip((view, other), texts, strict=True):
+        tensors = pa.FixedShapeTensorArray.from_numpy_ndarray(images)
+        pq.write_table(pa.table({"image": tensors, "label": np.arange(12) % 2}), tmp_path / "a.parquet")
+        with pytest.raises(DataError, match=text):
+            prepare(source="parquet", train=str(tmp_path / "a.parquet"))
 
 
 def test_tensors_of_ray_data_have_their_shape_in_the_metadata(tmp_path, prepare):

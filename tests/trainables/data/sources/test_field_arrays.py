@@ -159,7 +159,8 @@ def test_one_hot_labels_take_class_names(read_npz):
 
 def test_pairs_of_splits_as_keras_returns_them_are_splits(read_python):
     data = read_python(
-        "    pair = lambda n, first: (np.full((n, 4, 4), 1) * (first + np.arange(n))[:, None, None], np.arange(n) % 3)\n"
+        "    ones = np.ones((1, 4, 4), int)\n"
+        "    pair = lambda n, first: (ones * (first + np.arange(n))[:, None, None], np.arange(n) % 3)\n"
         "    return pair(18, 0), pair(6, 100)"
     )
     assert sorted(greys(data.train) + greys(data.validation)) == list(range(18))
@@ -168,7 +169,8 @@ def test_pairs_of_splits_as_keras_returns_them_are_splits(read_python):
 
 def test_three_pairs_are_training_validation_and_test(read_python):
     data = read_python(
-        "    pair = lambda n, first: [np.full((n, 4, 4), 1) * (first + np.arange(n))[:, None, None], np.arange(n) % 3]\n"
+        "    ones = np.ones((1, 4, 4), int)\n"
+        "    pair = lambda n, first: [ones * (first + np.arange(n))[:, None, None], np.arange(n) % 3]\n"
         "    return [pair(18, 0), pair(5, 50), pair(6, 100)]"
     )
     assert [len(split.indices) for split in (data.train, data.validation, data.test)] == [18, 5, 6]
