@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from trainables.data.records.shards import records_dataset, shard_notes, shards_of
 from trainables.data.records.tar_members import Member, members
 from trainables.data.sources.base import OpenedSource, RawDataset, content_hashes
-from trainables.data.sources.class_folders import SUFFIXES
+from trainables.data.sources.folder_tree import SUFFIXES
 from trainables.errors import DataError
 from trainables.progress import OnProgress
 from trainables.specs.data import DataSpec
