@@ -75,9 +75,7 @@ def _split(
         images=side_by_side(images, where=where),
         labels={name: values[rows] for name, values in labels.items()},
         all_labels=labels,
-        columns={
-            column: read_values(files, column, field=field)[rows] for field, column in spec.split_columns.items()
-        },
+        columns={column: read_values(files, column, field=field)[rows] for field, column in spec.split_columns.items()},
     )
 
 

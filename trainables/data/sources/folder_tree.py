@@ -12,7 +12,22 @@ from trainables.data.sources.base import SPLIT_NAMES, SplitName
 from trainables.errors import DataError
 
 SUFFIXES = frozenset(
-    {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".avif", ".tif", ".tiff", ".jp2", ".dcm"}
+    {
+        ".png",
+        ".apng",
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".bmp",
+        ".gif",
+        ".webp",
+        ".avif",
+        ".tif",
+        ".tiff",
+        ".jp2",
+        ".dcm",
+    }
     | {".j2k", ".ppm", ".pgm", ".pbm", ".pnm", ".tga"}
 )
 
