@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from orchestrator.study.custom_parameters import is_own_parameter, own_parameter_problem
+from orchestrator.study.idle_settings import idle_setting_problems
 from orchestrator.study.overridden_parameters import replaced_parameter_problems
 from orchestrator.study.spec import StudySpec
 from search_spaces import Choice, Fixed, Float, Int, Parameter, Problem, SearchSpace, nearest
@@ -32,10 +33,11 @@ def task_problems(data: DataSpec, objective: object, *, space: SearchSpace | Non
     Args:
         objective: The section as the user wrote it; without a text as its metric, `messages` has its problems.
     """
-    return [
-        *_metric_problems(data, objective, space=space),
-        *(_target_problems(data, space) if space is not None else ()),
-    ]
+    problems = _metric_problems(data, objective, space=space)
+    if space is None:
+        return problems
+    is_known = not _family_problems(space)
+    return [*problems, *_target_problems(data, space), *(idle_setting_problems(data, space) if is_known else ())]
 
 
 def _family_problems(space: SearchSpace) -> list[Problem]:

@@ -54,6 +54,8 @@ RESTRICTED = {
     "weights": ("none",),
     "weights_sha256": ((),),
     "image_side": (0, 32, 40),
+    # "model" needs a model that comes compiled.
+    "optimizer": ("adam",),
     "normalization": ("backbone", "scale", "symmetric"),
 }
 SHAPES = ((8, 8, 1), (9, 12, 3), (28, 28, 1))

@@ -20,6 +20,8 @@ OPTIMIZERS = (
     "lion",
 )
 SCHEDULES = ("constant", "cosine", "step", "exponential", "one_cycle")
+#: Values of `loss`, and of `optimizer` under a family that runs a user's code.
+TARGETS, MODEL = "targets", "model"
 CLASS_WEIGHTS = ("none", "balanced")
 #: Keras's dtype policies: what layers compute in; weights are float32 in all of them.
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -78,10 +80,18 @@ _SCHEDULE: Mapping[str, ParameterInfo] = {
     ),
 }
 
+#: What is said of an optimizer by parameters; a model's own optimizer was made with its own.
+OPTIMIZER_SETTINGS = tuple(name for name in {**_OPTIMIZATION, **_SCHEDULE} if name not in ("optimizer", "batch_size"))
+
 #: Parameters of how a variant is trained, for every family.
 TRAINING: Mapping[str, ParameterInfo] = {
     **_OPTIMIZATION,
     **_SCHEDULE,
+    "loss": ParameterInfo(
+        kind=str,
+        default=TARGETS,
+        summary="targets: as data.targets says; a loss of a lone target by Keras's name; model: your model's own.",
+    ),
     "label_smoothing": ParameterInfo(
         kind=float, default=0.0, low=0.0, below=1.0, summary="Share of the target spread evenly over all classes."
     ),

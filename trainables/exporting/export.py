@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from trainables.catalog.families import FAMILIES
 from trainables.checkpoints.checkpoint import Checkpoint, saved_epochs
 from trainables.checkpoints.store import CheckpointStore
 from trainables.checkpoints.weights import load_validated, reduced_epochs
@@ -51,7 +52,7 @@ def export_model(request: ExportRequest) -> ExportResult:
     configure_devices(replace(request.worker.device, gpus=0))
     test = open_dataset(dataset_on_this_node(request.worker)).test
     model, task = _load_model(request), request.worker.dataset.task
-    test_metrics = _evaluate(model, test, task=task)
+    test_metrics = _evaluate(model, test, request=request)
     shipped = plain_model(model, task)
     compile_for_sharing(shipped, task=task)
     _check_loadable(shipped, request)
@@ -108,8 +109,9 @@ def _trial_folder(request: ExportRequest) -> Path:
     return Path(request.worker.checkpoints) / request.trial
 
 
-def _evaluate(model: Any, test: Split, *, task: Task) -> dict[str, float]:
-    compile_for_evaluation(model, task=task)
+def _evaluate(model: Any, test: Split, *, request: ExportRequest) -> dict[str, float]:
+    variant, task = request.variant, request.worker.dataset.task
+    compile_for_evaluation(model, task=task, params=FAMILIES[variant.family].with_defaults(variant.params))
     split = split_tensors(test)
     with without_penalties(model), data_errors(split):
         if has_steps_of_users(model):

@@ -43,7 +43,9 @@ def compile_for_sharing(model: keras.Model, *, task: Task) -> None:
     metrics = {target.name: [_SHARED_METRICS[target.kind]()] for target in task.targets}
     weights = {target.name: target.weight for target in task.targets}
     # Plain SGD has no variables per weight: a file saved with anything else makes Keras warn when it is loaded.
-    model.compile(optimizer=keras.optimizers.SGD(), **compile_arguments(task, losses, metrics, weights))
+    # By Keras's own compile: a class of a user's may take other arguments.
+    base: Any = keras.Model
+    base.compile(model, optimizer=keras.optimizers.SGD(), **compile_arguments(task, losses, metrics, weights))
 
 
 _SHARED_LOSSES: Mapping[str, Callable[[], Any]] = {

@@ -6,30 +6,54 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from trainables.catalog.training import MODEL, TARGETS
 from trainables.errors import InfeasibleError
-from trainables.families.parts.keras_internals import add_up_no_gradients
+from trainables.families.parts.keras_internals import add_up_no_gradients, plain_optimizer
 from trainables.specs.task import Task
 from trainables.steps.fused_optimizers import fuse_steps
-from trainables.steps.losses import TaskLosses
+from trainables.steps.losses import TaskLosses, with_loss
 from trainables.steps.metrics import MeanLoss, make_metrics
+from trainables.steps.own_compile import ModelLosses, compile_by_its_class, own_loss_and_metrics, own_optimizer
 from trainables.steps.schedules import Horizon, learning_rate_of
 
 
-def compile_model(model: keras.Model, params: Mapping[str, Any], *, task: Task, horizon: Horizon) -> TaskLosses:
+def compile_model(
+    model: keras.Model, params: Mapping[str, Any], *, task: Task, horizon: Horizon
+) -> TaskLosses | ModelLosses:
     """Compiles the model in place with the variant's optimizer and returns its losses.
 
     XLA stays off: on a CPU it is slower and its compilation takes seconds.
     """
-    losses = TaskLosses(task, smoothing=params["label_smoothing"])
-    model.compile(
-        optimizer=make_optimizer(params, horizon=horizon), jit_compile=False, **loss_and_metrics(task, losses)
-    )
+    if params["optimizer"] == MODEL:
+        optimizer = own_optimizer(model)
+        _spare_replicas(optimizer)
+    else:
+        optimizer = make_optimizer(params, horizon=horizon)
+    losses, arguments = _losses_of(model, params, task=task)
+    compile_by_its_class(model, {"optimizer": optimizer, "jit_compile": False, **arguments})
     return losses
 
 
-def compile_for_evaluation(model: keras.Model, *, task: Task) -> None:
-    """Compiles the model in place so that `evaluate` returns the numbers of a validation report."""
-    model.compile(optimizer=keras.optimizers.SGD(), **loss_and_metrics(task, TaskLosses(task)))
+def compile_for_evaluation(model: keras.Model, *, task: Task, params: Mapping[str, Any] | None = None) -> None:
+    """Compiles the model in place so that `evaluate` returns the numbers of a validation report.
+
+    Args:
+        task: Its task.
+        params: The variant's complete parameters; None: with the losses of the task.
+    """
+    _, arguments = _losses_of(model, {**(params or {"loss": TARGETS}), "label_smoothing": 0.0}, task=task)
+    compile_by_its_class(model, {"optimizer": keras.optimizers.SGD(), **arguments})
+
+
+def _losses_of(
+    model: keras.Model, params: Mapping[str, Any], *, task: Task
+) -> tuple[TaskLosses | ModelLosses, dict[str, Any]]:
+    """Returns the losses, and the arguments of Keras's compile for them and all metrics."""
+    if params["loss"] == MODEL:
+        metrics = {target.name: make_metrics(target) for target in task.targets}
+        return ModelLosses(), own_loss_and_metrics(model, task=task, metrics=metrics)
+    losses = TaskLosses(with_loss(task, params["loss"]), smoothing=params["label_smoothing"])
+    return losses, loss_and_metrics(task, losses)
 
 
 def loss_and_metrics(task: Task, losses: TaskLosses) -> dict[str, Any]:
@@ -82,10 +106,15 @@ def make_optimizer(params: Mapping[str, Any], *, horizon: Horizon) -> keras.opti
     if name == "sgd":
         settings |= {"momentum": params["momentum"], "nesterov": params["momentum"] > 0}
     optimizer = _OPTIMIZERS[name](learning_rate_of(params, horizon), **settings)
+    _spare_replicas(optimizer)
     if not tf.distribute.has_strategy():
-        add_up_no_gradients(optimizer)
         fuse_steps(optimizer)
     return optimizer
+
+
+def _spare_replicas(optimizer: Any) -> None:
+    if not tf.distribute.has_strategy():
+        add_up_no_gradients(plain_optimizer(optimizer))
 
 
 _OPTIMIZERS: Mapping[str, type[keras.optimizers.Optimizer]] = {

@@ -3,10 +3,12 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from keras import losses, ops
 
+from trainables.catalog.training import TARGETS
 from trainables.specs.targets import LOSSES
 from trainables.specs.task import Target, Task
 
@@ -17,6 +19,19 @@ Loss = Callable[[Any, Any], Any]
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     name: getattr(losses, name) for names in LOSSES.values() for name in names
 }
+
+
+def with_loss(task: Task, name: str) -> Task:
+    """Returns the task with another loss of its lone target.
+
+    Args:
+        task: The task.
+        name: By Keras's name; `targets`: the task stays as it is.
+    """
+    if name == TARGETS:
+        return task
+    (target,) = task.targets
+    return replace(task, targets=(replace(target, loss=name),))
 
 
 class MixableLoss:

@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from trainables.catalog.training import MODEL
 from trainables.families.parts.blocks import HEAD_DROPOUT
 from trainables.families.parts.keras_internals import (
     all_layers,
@@ -44,9 +45,11 @@ class DynamicParameters:
         else:
             #: A variable of the optimizer's own, and so part of a training's state.
             self._learning_rate = course
-        if optimizer.weight_decay:
+        # What a model's own optimizer was made with stays.
+        is_own = params["optimizer"] == MODEL
+        if optimizer.weight_decay and not is_own:
             optimizer.weight_decay = self._add("weight_decay", params)
-        if getattr(optimizer, "momentums", None) and isinstance(optimizer, keras.optimizers.SGD):
+        if getattr(optimizer, "momentums", None) and isinstance(optimizer, keras.optimizers.SGD) and not is_own:
             optimizer.momentum = _AlwaysTruthyVariable(self._add("momentum", params))
         dropouts = [layer for layer in all_layers(model) if _is_at_rate(layer, params.get("dropout"))]
         if dropouts:

@@ -23,6 +23,7 @@ from trainables.reports import EpochReport
 from trainables.specs.pixels import PixelStatistics
 from trainables.specs.task import Task
 from trainables.specs.worker import TrainingSpec
+from trainables.steps.own_compile import unused_of
 from trainables.steps.replicas import Replicas
 from trainables.training.cost import VariantCost, check_limits
 from trainables.training.epochs import CompiledPhase, EpochData, class_weights_of
@@ -92,6 +93,8 @@ class Training:
                 study_dir=self.spec.study_dir,
                 scope=request.replicas.scope(),
             )
+            if text := unused_of(self.model, self._params):
+                request.on_note(text)
             self._phases = phases_of(family.module, self._params)
             self._data = _epoch_data(request, self._params)
             self._compiled = self._compile_for(epoch=1)

@@ -3,7 +3,7 @@
 All of it was seen in Keras 3.15. At an upgrade, tests/trainables/families/test_keras_internals.py says what is gone.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -58,6 +58,11 @@ def create_compiled_variables(model: keras.Model, data: tuple[Any, Any], *, outp
         model._compile_loss.build(data[1], outputs)
     # Keras's own fit() calls this, too. It runs no kernel and leaves what is built, so no weight or seed changes.
     model._symbolic_build(data_batch=data)
+
+
+def compiled_with(model: keras.Model) -> Mapping[str, Any] | None:
+    """Returns the arguments of Keras's `compile` that a model was compiled with; None if it was not."""
+    return model._compile_config.config if model.compiled else None
 
 
 def plain_optimizer(optimizer: Any) -> Any:

@@ -1,0 +1,68 @@
+"""Settings that would change nothing in what a study trains are refused when it is loaded, with the way out."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.errors import StudyFileError
+from orchestrator.study.loading import parse_study
+from orchestrator.study.spec import StudySpec
+
+INK, QUADRANTS, DIGIT = {"ink": {"kind": "regression"}}, {"quadrants": {"kind": "multilabel"}}, {"label": {}}
+
+
+def study(folder: Path, targets: dict[str, Any], *, family: str = "multitask", **params: Any) -> StudySpec:
+    (folder / "nets.py").write_text("def build(params, input_shape, targets):\n    ...\n", encoding="utf-8")
+    if family == "custom":
+        params["function"] = "nets:build"
+    space = {"family": family, "params": params}
+    return parse_study({"name": "s", "data": {"source": "digits", "targets": targets}, "space": space}, base=folder)
+
+
+WEIGHTS = {"choice": ["none", "balanced"]}
+REFUSED = [
+    (INK, {"class_weights": "balanced"}, "class_weights: no target is a classification, got regression targets alone"),
+    (QUADRANTS, {"class_weights": WEIGHTS}, "class_weights: no target is a classification, got multilabel targets"),
+    (INK | QUADRANTS, {"class_weights": WEIGHTS}, "got multilabel and regression targets alone; drop it"),
+    (INK, {"label_smoothing": {"float": [0.0, 0.2]}}, "label_smoothing: it has no effect on numbers, got regression"),
+    (DIGIT, {"loss": "hinge"}, "loss: a classification target has one of categorical_crossentropy, "),
+    (DIGIT, {"loss": "categorical_hing"}, "got 'categorical_hing'; did you mean 'categorical_hinge'?"),
+    (INK, {"loss": {"choice": ["huber", "hinge"]}}, "loss: a regression target has one of mean_squared_error, "),
+    (INK | DIGIT, {"loss": "huber"}, "loss: it names the loss of a lone target, got 'huber' for 2; name them in data."),
+    (DIGIT, {"loss": "model"}, "loss: loss: model needs a model of yours, got family 'multitask' as well"),
+    (DIGIT, {"optimizer": "model"}, "optimizer: must be one of 'adam', "),
+    (
+        DIGIT,
+        {"family": "custom", "loss": "model", "label_smoothing": 0.1},
+        "label_smoothing: it has no effect beside loss: model; give it to the model's own loss, or drop it",
+    ),
+    (
+        DIGIT,
+        {"family": "custom", "optimizer": "model", "learning_rate": {"float": [0.01, 0.1]}, "clip_norm": 1.0},
+        "learning_rate: it has no effect beside optimizer: model, which has its own; drop one of the two",
+    ),
+]
+
+
+@pytest.mark.parametrize(("targets", "params", "words"), REFUSED)
+def test_settings_without_effect_are_refused(tmp_path: Path, targets: Any, params: Any, words: str) -> None:
+    with pytest.raises(StudyFileError) as caught:
+        study(tmp_path, targets, **params)
+    assert str(caught.value).startswith("study: space.params.")
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("targets", "params"),
+    [
+        (INK, {"class_weights": "none", "label_smoothing": 0.0}),
+        (INK | DIGIT, {"class_weights": "balanced", "label_smoothing": 0.1}),
+        (QUADRANTS, {"label_smoothing": 0.1, "loss": {"choice": ["targets", "hinge"]}}),
+        (DIGIT, {"family": "custom", "optimizer": {"choice": ["model", "sgd"]}, "learning_rate": 0.1}),
+        (DIGIT, {"family": "custom", "loss": {"choice": ["model", "targets"]}, "label_smoothing": 0.1}),
+        (DIGIT, {"family": "custom", "optimizer": "model", "loss": "model", "batch_size": 8}),
+    ],
+)
+def test_settings_with_effect_on_some_variant_stay(tmp_path: Path, targets: Any, params: Any) -> None:
+    assert set(params) - {"family"} < set(study(tmp_path, targets, **params).space.names)
