@@ -6,12 +6,14 @@ from typing import Any
 import keras
 
 from search_spaces import Variant
+from trainables.catalog.families import FAMILIES
 from trainables.checkpoints.checkpoint import Checkpoint
 from trainables.checkpoints.state_names import validated_weights
 from trainables.families.building import fresh_model
 from trainables.specs.pixels import PixelStatistics
 from trainables.specs.task import Task
 from trainables.steps.compiling import compile_arguments
+from trainables.training.completing import complete_model
 from trainables.training.state import assign, model_variables
 
 
@@ -33,6 +35,7 @@ def restored_model(
         CheckpointError: The checkpoint is not of this variant.
     """
     model = fresh_model(variant, task=task, statistics=statistics, study_dir=study_dir)
+    complete_model(model, FAMILIES[variant.family].with_defaults(variant.params), task=task)
     assign(model_variables(model), validated_weights(checkpoint.state), variant=variant)
     return model
 

@@ -1,5 +1,6 @@
 """The family `custom`: builds the model by the user's function and checks it against the task."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -127,7 +128,10 @@ def _symbolic_outputs(model: keras.Model, task: Task, *, where: str, folder: Pat
     images = {name: keras.Input(task.input_shape, name=name) for name in task.inputs}
     has_one = len(images) == 1
     try:
-        return model(next(iter(images.values())) if has_one else images)
+        with warnings.catch_warnings():
+            # Of layers that steps alone call: `training.completing` builds them.
+            warnings.filterwarnings("ignore", message=".*it looks like it has unbuilt state", category=UserWarning)
+            return model(next(iter(images.values())) if has_one else images)
     except Exception as exc:
         if user_frames(exc, folder=folder):
             raise

@@ -25,6 +25,7 @@ from trainables.specs.task import Task
 from trainables.specs.worker import TrainingSpec
 from trainables.steps.own_compile import unused_of
 from trainables.steps.replicas import Replicas
+from trainables.training.completing import complete_model
 from trainables.training.cost import VariantCost, check_limits
 from trainables.training.epochs import CompiledPhase, EpochData, class_weights_of
 from trainables.training.measured import check_measured
@@ -95,6 +96,7 @@ class Training:
             )
             if text := unused_of(self.model, self._params):
                 request.on_note(text)
+            complete_model(self.model, self._params, task=request.task, replicas=request.replicas)
             self._phases = phases_of(family.module, self._params)
             self._data = _epoch_data(request, self._params)
             self._compiled = self._compile_for(epoch=1)
