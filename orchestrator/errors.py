@@ -12,6 +12,15 @@ OrchestratorError
 └── StudyPausedError      interrupted, resumable: exit code 130
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from typing import Any
+
 
 class OrchestratorError(Exception):
     """Anything that ends a command.
@@ -74,7 +83,20 @@ class DiskSpaceError(StudyFailedError):
 
 
 class ExportError(StudyFailedError):
-    """An export that failed or is not faithful to its checkpoint."""
+    """An export that failed or is not faithful to its checkpoint; the run and its other exports are whole.
+
+    Args:
+        message: What failed, one export or format a line.
+        made: The exports that were made all the same.
+
+    Attributes:
+        run: The run folder; None until the run has ended.
+    """
+
+    def __init__(self, message: str, *, made: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.made = tuple(made)
+        self.run: Path | None = None
 
 
 class JournalError(OrchestratorError):

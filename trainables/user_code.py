@@ -191,6 +191,28 @@ def changed_modules(expected: str, found: str) -> list[str]:
     return sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
 
 
+def texts_of(module: str, *, folder: Path) -> set[str]:
+    """Returns the texts in quotes, and the names of arguments, keywords and attributes, in a module's code.
+
+    Its code is what `source_of` hashes, and what was imported from the folder meanwhile.
+    """
+    found: set[str] = set()
+    for path in {*_files(module, folder=folder), *loaded_files(folder=folder)}:
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            match node:
+                case ast.Constant(value=str(text)) | ast.arg(arg=text) | ast.keyword(arg=str(text)):
+                    found.add(text)
+                case ast.Attribute(attr=text) | ast.AnnAssign(target=ast.Name(id=text)):
+                    found.add(text)
+    return found
+
+
+def loaded_files(*, folder: Path) -> list[Path]:
+    """Returns the Python files of a folder that this process has imported, sorted."""
+    files = [getattr(module, "__file__", None) for module in dict(sys.modules).values()]
+    return sorted({Path(file) for file in files if isinstance(file, str) and is_below(file, folder=folder)})
+
+
 def _hash_of(module: str, *, folder: Path) -> str:
     digest = hashlib.sha256()
     for path in _files(module, folder=folder):

@@ -1,6 +1,6 @@
 """Commands that work on a study or a run: run, resume, repair, validate, export."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,11 +9,12 @@ import typer
 from orchestrator.cli.console import make_console, print_json, study_description
 from orchestrator.cli.options import AddressOption, JsonOption, RunArgument, SetOption, StudyArgument
 from orchestrator.cli.runs import local_run
-from orchestrator.errors import InputError
+from orchestrator.errors import ExportError, InputError
 
 if TYPE_CHECKING:
     from orchestrator.study.spec import StudySpec
     from orchestrator.views.terminal.progress import Progress
+    from trainables.specs.export import ExportResult
 
 
 def run(
@@ -97,12 +98,23 @@ def export(
     folder = local_run(run, with_files=True)
     load_state(open_run_folder(folder))
     from orchestrator.driver.runner import export_models
-    from orchestrator.results.words import named_test_metrics
     from orchestrator.views.terminal.progress import make_progress
 
     console = make_console(stderr=as_json)
+    failed: ExportError | None = None
     with make_progress(console) as progress:
-        results = export_models(folder, top=count, formats=tuple(formats or ()), address=address, progress=progress)
+        try:
+            results = export_models(folder, top=count, formats=tuple(formats or ()), address=address, progress=progress)
+        except ExportError as exc:
+            results, failed = list(exc.made), exc
+    _show_exports(results, as_json=as_json, has_failed=failed is not None)
+    if failed is not None:
+        raise failed
+
+
+def _show_exports(results: "Sequence[ExportResult]", *, as_json: bool, has_failed: bool) -> None:
+    from orchestrator.results.words import named_test_metrics
+
     if as_json:
         print_json(
             [
@@ -114,7 +126,7 @@ def export(
     for result in results:
         metrics = ", ".join(f"test {name} {value:.4f}" for name, value in result.test_metrics.items())
         print(f"{result.rank}. {result.trial}: {metrics}  {result.folder}")
-    if not results:
+    if not results and not has_failed:
         print("no trial has a result to export yet")
 
 
@@ -132,10 +144,19 @@ def _work(work: Callable[["Progress"], Path], *, as_json: bool) -> None:
     from orchestrator.views.terminal.summary import print_summary
 
     console = make_console(stderr=as_json)
+    failed_exports: ExportError | None = None
     with make_progress(console) as progress:
-        root = work(progress)
+        try:
+            root = work(progress)
+        except ExportError as exc:
+            if exc.run is None:
+                raise
+            # The study has ended well: its results are shown as ever, and then what could not be exported.
+            root, failed_exports = exc.run, exc
     result = open_run(root)
     if as_json:
         print_json(status_json(result.state, folder=result.folder, is_alive=False))
     else:
         print_summary(console, result.state, folder=result.folder)
+    if failed_exports is not None:
+        raise failed_exports

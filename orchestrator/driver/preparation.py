@@ -166,4 +166,5 @@ def _worker_spec(spec: StudySpec, *, folder: RunFolder, dataset: DatasetInfo) ->
         checkpoints=str(folder.checkpoints.absolute()),
         picture=str(folder.augmented.absolute()),
         remote=None if spec.storage.uri is None else run_uri(folder, spec.storage.uri),
+        formats=spec.export.formats if spec.export.top else (),
     )

@@ -145,6 +145,7 @@ def _work(
         session.write_report()
         _check_any_result(list(state.trials.values()), folder)
         if failed_exports is not None:
+            failed_exports.run = folder.root
             raise failed_exports
 
 

@@ -66,7 +66,7 @@ class Exports:
             always: Whether to make also those that the run has.
 
         Raises:
-            ExportError: After all were tried; names those that failed.
+            ExportError: After all were tried; names those that failed, and has those that were made.
             DiskSpaceError: If some failed because a disk is full.
         """
         if export.top == 0:
@@ -83,14 +83,15 @@ class Exports:
             if isinstance(outcome, ExportResult):
                 epoch = next(request.epoch for request in requests if request.rank == outcome.rank)
                 results.append(self._record(outcome, epoch=epoch))
+                errors += outcome.problems
             elif isinstance(outcome, ExportError):
                 errors.append(str(outcome))
         if errors and (full := self.space.space_note(ExportError("\n".join(errors)))):
             # Not the models' fault: the study is not finished yet, so that `resume` makes up for them.
             raise DiskSpaceError(f"{errors[0]}{full}")
         if errors:
-            raise ExportError("\n".join(errors))
-        return sorted(results, key=lambda result: result.rank)
+            raise ExportError("\n".join(errors), made=sorted(results, key=_rank))
+        return sorted(results, key=_rank)
 
     def _requests(self, export: Export, *, always: bool) -> list[ExportRequest]:
         state = self.recorder.state
@@ -126,3 +127,7 @@ class Exports:
             if other.name != Path(result.folder).name:
                 shutil.rmtree(other, ignore_errors=True)
         return result
+
+
+def _rank(result: ExportResult) -> int:
+    return result.rank

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from orchestrator.study.custom_parameters import is_own_parameter, own_parameter_problem
-from orchestrator.study.idle_settings import idle_setting_problems
-from orchestrator.study.overridden_parameters import replaced_parameter_problems
+from orchestrator.study.overridden_parameters import idle_setting_problems, replaced_parameter_problems
 from orchestrator.study.spec import StudySpec
 from search_spaces import Choice, Fixed, Float, Int, Parameter, Problem, SearchSpace, nearest
 from trainables.catalog.families import FAMILIES

@@ -1,9 +1,12 @@
-"""Parameters of a space that have no effect because another one overrides them, such as filters beside a preset."""
+"""Parameters of a space that have no effect: another one overrides them, or no target or optimizer heeds them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from search_spaces import Parameter, Problem, SearchSpace, Value
+from search_spaces import Float, Int, Parameter, Problem, SearchSpace, Value, nearest
 from trainables.catalog.families import FAMILIES
+from trainables.catalog.training import MODEL, OPTIMIZER_SETTINGS, TARGETS, TRAINING
+from trainables.specs.data import DataSpec
+from trainables.specs.targets import LOSSES
 
 _FAMILY = "family"
 
@@ -54,3 +57,67 @@ def _values_beside(parameter: Parameter, other: Parameter, *, family: str, space
             allowed[parent] = [value for value in allowed.get(parent, wanted) if value in wanted]
             waiting.append(space.parameter(parent))
     return allowed[other.name] if all(allowed.values()) else ()
+
+
+def idle_setting_problems(data: DataSpec, space: SearchSpace) -> list[Problem]:
+    """Returns the parameters that would change nothing in any variant, and losses that its targets do not have.
+
+    Args:
+        data: The data section, with the targets.
+        space: Its families are known.
+    """
+    parameters = {parameter.name: parameter for parameter in space.parameters}
+    return [
+        Problem(path=f"space.params.{name}", message=message)
+        for name, message in _messages(data, space, parameters)
+        if message
+    ]
+
+
+def _messages(data: DataSpec, space: SearchSpace, parameters: dict[str, Parameter]) -> Iterator[tuple[str, str]]:
+    kinds = {target.kind for target in data.target_specs.values()}
+    if _values(parameters, "class_weights") - {"none"} and "classification" not in kinds:
+        yield "class_weights", f"no target is a classification, got {_listed(kinds)} targets alone; drop it"
+    is_smoothed = bool(_values(parameters, "label_smoothing") - {0})
+    if is_smoothed and kinds == {"regression"}:
+        yield "label_smoothing", "it has no effect on numbers, got regression targets alone; drop it"
+    losses = _values(parameters, "loss")
+    if is_smoothed and losses == {MODEL}:
+        yield "label_smoothing", "it has no effect beside loss: model; give it to the model's own loss, or drop it"
+    if _values(parameters, "optimizer") == {MODEL}:
+        for name in OPTIMIZER_SETTINGS:
+            if name in parameters:
+                yield name, "it has no effect beside optimizer: model, which has its own; drop one of the two"
+    for loss in sorted(losses - {TARGETS}, key=str):
+        yield "loss", _loss_problem(str(loss), data, space)
+
+
+def _loss_problem(loss: str, data: DataSpec, space: SearchSpace) -> str:
+    """Returns what is wrong with a loss by name, or an empty string."""
+    if loss == MODEL:
+        without = [name for name in space.families if not FAMILIES[name].has_own_parameters]
+        return f"loss: model needs a model of yours, got family {without[0]!r} as well" if without else ""
+    if len(data.target_specs) > 1:
+        return (
+            f"it names the loss of a lone target, got {loss!r} for {len(data.target_specs)}; name them in data.targets"
+        )
+    (target,) = data.target_specs.values()
+    known = LOSSES[target.kind]
+    if loss in known:
+        return ""
+    return (
+        f"a {target.kind} target has one of {', '.join(known)}, or {TARGETS} or {MODEL}, got {loss!r}"
+        f"{nearest(loss, known)}; change the domain"
+    )
+
+
+def _values(parameters: dict[str, Parameter], name: str) -> set[object]:
+    """Returns the values that a parameter may have; of a continuous one its bounds, of a missing one its default."""
+    if name not in parameters:
+        return {TRAINING[name].default}
+    domain = parameters[name].domain
+    return {domain.low, domain.high} if isinstance(domain, Float | Int) else set(domain.values())
+
+
+def _listed(kinds: Iterable[str]) -> str:
+    return " and ".join(sorted(kinds))

@@ -249,13 +249,15 @@ def test_the_format_of_the_guide_predicts_what_the_model_predicts(tmp_path, monk
     import keras
 
     from trainables.exporting import formats
+    from trainables.specs.task import Task
 
     monkeypatch.setattr(formats, "FORMATS", dict(formats.FORMATS))
     runpy.run_path(str(SNIPPETS / "contributing" / "export_format.py"))
     model = keras.Sequential([keras.Input(DIGITS), keras.layers.Flatten(), keras.layers.Dense(3)])
     images = np.random.default_rng(1).uniform(0, 255, (4, *DIGITS)).astype("float32")
     added = formats.FORMATS["weights"]
-    added.write(model, tmp_path / added.file_name)
+    task = Task.classification(input_shape=DIGITS, num_classes=3)
+    added.write(model, tmp_path / added.file_name, task)
     assert np.allclose(added.predict(tmp_path / added.file_name, images), model(images), atol=1e-5)
 
 

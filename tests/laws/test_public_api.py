@@ -18,7 +18,7 @@ import orchestrator
 from orchestrator import errors
 from search_spaces import Variant
 from trainables.errors import ModelExportError
-from trainables.exporting.manifest import write_export_manifest
+from trainables.exporting.manifest import ExportFindings, write_export_manifest
 from trainables.exporting.verify import TOLERANCE, check_outputs, check_parity
 from trainables.files.manifests import MANIFEST, fingerprints
 from trainables.specs.data import DataSpec
@@ -242,7 +242,8 @@ def test_fingerprint_changes_with_a_single_byte(export: Path) -> None:
 
 def test_manifest_tells_all_that_a_user_of_the_model_needs(export: Path) -> None:
     wanted = request(export)
-    write_export_manifest(export, wanted, num_parameters=42, test_metrics={"accuracy": 0.8}, parity={"keras": 0.0})
+    findings = ExportFindings(test_metrics={"accuracy": 0.8}, parity={"keras": 0.0}, problems={})
+    write_export_manifest(export, wanted, num_parameters=42, findings=findings)
     told = json.loads((export / MANIFEST).read_text(encoding="utf-8"))
     assert told["files"] == fingerprints(export)
     assert told["variant"] == {

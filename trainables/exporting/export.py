@@ -21,8 +21,8 @@ from trainables.data.cache.in_process import dataset_on_this_node
 from trainables.errors import CheckpointError, ModelExportError
 from trainables.exporting.formats import FORMATS
 from trainables.exporting.loading import compile_for_sharing, restored_model
-from trainables.exporting.manifest import write_export_manifest
-from trainables.exporting.plain_graph import foreign_parts, plain_model
+from trainables.exporting.manifest import ExportFindings, write_export_manifest
+from trainables.exporting.plain_graph import plain_model
 from trainables.exporting.verify import check_outputs
 from trainables.families.parts.blocks import without_penalties
 from trainables.families.parts.inputs import example_data, model_inputs
@@ -35,6 +35,7 @@ from trainables.steps.metrics import metric_values
 from trainables.steps.step_data import step_data
 from trainables.steps.step_numbers import StepNumbers, has_steps_of_users, reset_metrics
 from trainables.training.devices import configure_devices
+from trainables.user_code import in_words
 
 #: Images that an exported file must predict as its checkpoint does.
 NUM_PARITY_IMAGES = 512
@@ -44,8 +45,11 @@ _BATCH = 256
 def export_model(request: ExportRequest) -> ExportResult:
     """Writes one model in all its formats, verified, with its manifest; the folder appears whole.
 
+    A format that cannot be made of the model, or does not predict what the checkpoint predicts, is left out; the result
+    has the reason.
+
     Raises:
-        ModelExportError: The checkpoint is damaged, or a file does not predict what the checkpoint predicts.
+        ModelExportError: The checkpoint is damaged, or no format can be made.
     """
     os.umask(PRIVATE)
     # A GPU multiplies float32 with fewer digits (TF32), and not alike in every graph: no file would prove faithful.
@@ -55,22 +59,30 @@ def export_model(request: ExportRequest) -> ExportResult:
     test_metrics = _evaluate(model, test, request=request)
     shipped = plain_model(model, task)
     compile_for_sharing(shipped, task=task)
-    _check_loadable(shipped, request)
     target = Path(request.folder)
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
         images = model_inputs(_images(test, limit=NUM_PARITY_IMAGES), task=task)
         expected = model.predict(images, batch_size=_BATCH, verbose=0)
-        parity = _write_formats(shipped, request, draft=draft, inputs=images, expected=expected)
+        parity, problems = _write_formats(shipped, request, draft=draft, inputs=images, expected=expected)
+        if not parity:
+            raise ModelExportError("\n".join(problems.values()))
         num_parameters = int(shipped.count_params())
-        write_export_manifest(draft, request, num_parameters=num_parameters, test_metrics=test_metrics, parity=parity)
+        findings = ExportFindings(test_metrics=test_metrics, parity=parity, problems=problems)
+        write_export_manifest(draft, request, num_parameters=num_parameters, findings=findings)
         shutil.rmtree(target, ignore_errors=True)
         draft.rename(target)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
-    return ExportResult(rank=request.rank, trial=request.trial, folder=request.folder, test_metrics=test_metrics)
+    return ExportResult(
+        rank=request.rank,
+        trial=request.trial,
+        folder=request.folder,
+        test_metrics=test_metrics,
+        problems=tuple(problems.values()),
+    )
 
 
 def _load_model(request: ExportRequest) -> Any:
@@ -157,27 +169,37 @@ def _batches(split: SplitTensors, *, task: Task) -> tf.data.Dataset:
     return batches.map(lambda parts: step_data(Batch(**parts), task=task))
 
 
-def _check_loadable(model: Any, request: ExportRequest) -> None:
-    """Raises ModelExportError where a .keras file would need code that whoever loads it does not have."""
-    if "keras" not in request.formats:
-        return
-    if foreign := foreign_parts(model):
-        raise ModelExportError(
-            f"{request.trial}: model.keras: plain Keras cannot load {', '.join(foreign)}; make the model of "
-            "keras.layers and keras.ops only, with all weights in layers of Keras's own, or export it without this "
-            "format: `convfleet export RUN --format saved_model`, or export: {formats: [saved_model]} in the study file"
-        )
-
-
-def _write_formats(model: Any, request: ExportRequest, *, draft: Path, inputs: Any, expected: Any) -> dict[str, float]:
-    parity = {}
+def _write_formats(
+    model: Any, request: ExportRequest, *, draft: Path, inputs: Any, expected: Any
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Returns the largest difference from the checkpoint by format that was written, and why others were not."""
+    parity: dict[str, float] = {}
+    problems: dict[str, str] = {}
     for name in request.formats:
         form = FORMATS[name]
-        path = draft / form.file_name
-        form.write(model, path)
-        what = f"{request.trial}: {form.file_name}"
-        parity[name] = check_outputs(expected, form.predict(path, inputs), what=what)
-    return parity
+        path, what = draft / form.file_name, f"{request.trial}: {form.file_name}"
+        try:
+            if reason := form.refusal(model):
+                raise ModelExportError(f"{what}: {reason}")
+            form.write(model, path, request.worker.dataset.task)
+            parity[name] = check_outputs(expected, form.predict(path, inputs), what=what)
+        except OSError:
+            # A full disk, which is not the model's fault.
+            raise
+        except ModelExportError as exc:
+            problems[name] = str(exc)
+        except Exception as exc:  # noqa: BLE001 - Keras raises anything for what it cannot write
+            problems[name] = f"{what}: Keras cannot write it, or load it again: {in_words(exc)}"
+        if name in problems:
+            _remove(path)
+    return parity, problems
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _images(split: Split, *, limit: int | None = None) -> np.ndarray:

@@ -9,6 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainables.exporting.plain_graph import foreign_parts
+from trainables.specs.task import Task
+
 _BATCH = 256
 
 
@@ -18,17 +21,31 @@ class Format:
 
     Args:
         file_name: The file's or folder's name in the export.
-        write: Writes a Keras model to a path.
+        write: Writes a Keras model of a task to a path.
         predict: Loads it from a path and returns its float32 outputs for float32 images: one array, or one by name,
             as the model takes and gives them.
+        refusal: Returns why a model cannot have this format, in words; an empty text if nothing is known against it.
     """
 
     file_name: str
-    write: Callable[[Any, Path], None]
+    write: Callable[[Any, Path, Task], None]
     predict: Callable[[Path, Any], Any]
+    refusal: Callable[[Any], str] = lambda model: ""
 
 
-def _write_keras(model: Any, path: Path) -> None:
+def keras_refusal(model: Any) -> str:
+    """Returns why a .keras file of a model would need code that whoever loads it does not have."""
+    foreign = foreign_parts(model)
+    if not foreign:
+        return ""
+    return (
+        f"plain Keras cannot load {', '.join(foreign)}; make the model of keras.layers and keras.ops only, with all "
+        "weights in layers of Keras's own, or export it without this format: `convfleet export RUN --format "
+        "saved_model`, or export: {formats: [saved_model]} in the study file"
+    )
+
+
+def _write_keras(model: Any, path: Path, task: Task) -> None:
     model.save(path)
 
 
@@ -36,8 +53,27 @@ def _predict_keras(path: Path, images: Any) -> Any:
     return keras.models.load_model(path, safe_mode=True).predict(images, batch_size=_BATCH, verbose=0)
 
 
-def _write_saved_model(model: Any, path: Path) -> None:
-    model.export(path, format="tf_saved_model", verbose=False)
+def _write_saved_model(model: Any, path: Path, task: Task) -> None:
+    # Not `model.export`: it calls the model without `training`, and Keras's random layers, and all layers behind some
+    # others, then act as in training.
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint(
+        "serve", lambda inputs: model(inputs, training=False), input_signature=[_signature(model, task)]
+    )
+    archive.write_out(str(path), verbose=False)
+
+
+def _signature(model: Any, task: Task) -> Any:
+    """Returns what the served function takes, named as the model's own inputs are, where it has such."""
+    if getattr(model, "inputs", None):
+        return keras.tree.map_structure(_spec, model.input)
+    specs = {name: keras.InputSpec(shape=(None, *task.input_shape), dtype="float32", name=name) for name in task.inputs}
+    return specs if len(specs) > 1 else next(iter(specs.values()))
+
+
+def _spec(tensor: Any) -> keras.InputSpec:
+    return keras.InputSpec(shape=(None, *tensor.shape[1:]), dtype=tensor.dtype, name=tensor.name)
 
 
 def _predict_saved_model(path: Path, images: Any) -> Any:
@@ -52,6 +88,6 @@ def _predict_saved_model(path: Path, images: Any) -> Any:
 
 
 FORMATS: dict[str, Format] = {
-    "keras": Format(file_name="model.keras", write=_write_keras, predict=_predict_keras),
+    "keras": Format(file_name="model.keras", write=_write_keras, predict=_predict_keras, refusal=keras_refusal),
     "saved_model": Format(file_name="saved_model", write=_write_saved_model, predict=_predict_saved_model),
 }

@@ -34,7 +34,7 @@ def restored_model(
     Raises:
         CheckpointError: The checkpoint is not of this variant.
     """
-    model = fresh_model(variant, task=task, statistics=statistics, study_dir=study_dir)
+    model = fresh_model(variant, task=task, statistics=statistics, study_dir=study_dir, may_ignore=True)
     complete_model(model, FAMILIES[variant.family].with_defaults(variant.params), task=task)
     assign(model_variables(model), validated_weights(checkpoint.state), variant=variant)
     return model

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +24,31 @@ _VALUES: Mapping[TargetKind, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportFindings:
+    """What an export found out about its model.
+
+    Args:
+        test_metrics: Losses and metrics on the test split.
+        parity: The largest difference of a file's predictions from the checkpoint's, by format.
+        problems: Why a format was left out, by format.
+    """
+
+    test_metrics: Mapping[str, float]
+    parity: Mapping[str, float]
+    problems: Mapping[str, str]
+
+
 def write_export_manifest(
-    folder: Path,
-    request: ExportRequest,
-    *,
-    num_parameters: int,
-    test_metrics: Mapping[str, float],
-    parity: Mapping[str, float],
+    folder: Path, request: ExportRequest, *, num_parameters: int, findings: ExportFindings
 ) -> None:
     """Writes manifest.json into a finished export folder."""
-    content = _content(request, num_parameters=num_parameters, test_metrics=test_metrics, parity=parity)
+    content = _content(request, num_parameters=num_parameters, findings=findings)
     content["files"] = fingerprints(folder)
     write_whole(folder / MANIFEST, json.dumps(sealed(content), indent=2))
 
 
-def _content(
-    request: ExportRequest,
-    *,
-    num_parameters: int,
-    test_metrics: Mapping[str, float],
-    parity: Mapping[str, float],
-) -> dict[str, Any]:
+def _content(request: ExportRequest, *, num_parameters: int, findings: ExportFindings) -> dict[str, Any]:
     dataset = request.worker.dataset
     task = dataset.task
     height, width, channels = task.input_shape
@@ -57,7 +62,7 @@ def _content(
         "num_parameters": num_parameters,
         "epoch": request.epoch,
         "metrics": dict(request.metrics),
-        "test_metrics": dict(test_metrics),
+        "test_metrics": dict(findings.test_metrics),
         "splits": {"train": dataset.num_train, "validation": dataset.num_validation, "test": dataset.num_test},
         "dataset_fingerprint": dataset.fingerprint,
         "inputs": [_input(name, task) for name in task.inputs],
@@ -70,7 +75,8 @@ def _content(
         },
         "decoders": dict(dataset.decoders),
         "versions": versions(),
-        "parity_max_difference": dict(parity),
+        "parity_max_difference": dict(findings.parity),
+        **({"formats_left_out": dict(findings.problems)} if findings.problems else {}),
     }
 
 

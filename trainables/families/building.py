@@ -47,13 +47,14 @@ def _nothing(_: Any) -> None:
     """Does nothing."""
 
 
-def fresh_model(
+def fresh_model(  # noqa: PLR0913 - what build_model takes, and where variables are made
     variant: Variant,
     *,
     task: Task,
     statistics: PixelStatistics | None,
     study_dir: str,
     scope: AbstractContextManager[Any] | None = None,
+    may_ignore: bool = False,
 ) -> keras.Model:
     """Returns the variant's Keras model with the initial weights of its seed, not compiled."""
     # A worker trains many variants: neither names nor seeds of the last one may reach this one. Initial weights and
@@ -63,10 +64,17 @@ def fresh_model(
         forget_models()
         keras.utils.set_random_seed(variant.seed & 0x7FFFFFFF)
     with scope or nullcontext():
-        return build_model(variant, task=task, statistics=statistics, study_dir=study_dir)
+        return build_model(variant, task=task, statistics=statistics, study_dir=study_dir, may_ignore=may_ignore)
 
 
-def build_model(variant: Variant, *, task: Task, statistics: PixelStatistics | None = None, study_dir: str = "") -> Any:
+def build_model(
+    variant: Variant,
+    *,
+    task: Task,
+    statistics: PixelStatistics | None = None,
+    study_dir: str = "",
+    may_ignore: bool = False,
+) -> Any:
     """Returns the variant's Keras model, built but not compiled.
 
     The model takes float32 images (batch, height, width, channels), values 0-255, and its outputs fit the task's
@@ -75,6 +83,7 @@ def build_model(variant: Variant, *, task: Task, statistics: PixelStatistics | N
     Args:
         statistics: The training split's; only a variant with normalization 'standardize' needs them.
         study_dir: The folder of the user's files; only families that read them need it.
+        may_ignore: Whether a user's function may leave parameters of its own unread, as in a variant that was trained.
 
     Raises:
         InfeasibleError: If the variant does not fit images of this shape.
@@ -87,6 +96,7 @@ def build_model(variant: Variant, *, task: Task, statistics: PixelStatistics | N
         pixel_scaling=pixel_scaling(params["normalization"], statistics),
         study_dir=study_dir,
         own_parameters=family.own_parameters(variant.params),
+        may_ignore=may_ignore,
     )
     with _precision(params["precision"]):
         return module.build(params, task=task, context=context)

@@ -48,9 +48,11 @@ class ExportResult:
         trial: The trial's name.
         folder: The export's folder.
         test_metrics: Losses and metrics of every target on the test split, which the export reads once.
+        problems: Why formats that were asked for are not in it, one a format.
     """
 
     rank: int
     trial: str
     folder: str
     test_metrics: Mapping[str, float]
+    problems: Sequence[str] = ()

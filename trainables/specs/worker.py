@@ -1,6 +1,6 @@
 """The study's settings that the driver sends to every worker; no TensorFlow."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -71,6 +71,7 @@ class WorkerSpec:
         picture: The file of the picture of augmented training images; None: no picture.
         session: The number of the driver's session, from 1; a worker of an earlier one ends itself. 0: none.
         remote: The URI of the run's copy in remote storage; None: no copy.
+        formats: The formats that the best models will be exported in.
     """
 
     dataset: DatasetInfo
@@ -82,3 +83,4 @@ class WorkerSpec:
     picture: str | None = None
     session: int = 0
     remote: str | None = None
+    formats: Sequence[str] = ()

@@ -4,9 +4,10 @@ import functools
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from search_spaces import Variant
+from trainables.catalog.families import FAMILIES
 from trainables.data.cache.dataset import open_dataset
 from trainables.data.cache.in_process import dataset_on_this_node
 from trainables.machine.imports import spare_imports
@@ -39,6 +40,28 @@ def set_up_devices(spec: WorkerSpec, variant: Variant, *, on_note: Callable[[Not
     if text := missing_gpus(spec.device):
         on_note(Note(kind=NoteKind.GPUS_NOT_SEEN, text=text))
     demand_precision(str(variant.params.get("precision", "float32")), spec.device)
+
+
+def note_formats(model: Any, spec: WorkerSpec, variant: Variant, *, on_note: Callable[[Note], None]) -> None:
+    """Notes which formats of the study cannot be made of a user's model, before it is trained.
+
+    Args:
+        model: Built.
+        spec: What all trials of the study share.
+        variant: What the model was built of.
+        on_note: Takes what readers should know.
+    """
+    if not FAMILIES[variant.family].has_own_parameters:
+        return
+    # Late, because both import TensorFlow.
+    from trainables.exporting.formats import FORMATS
+    from trainables.exporting.plain_graph import plain_model
+
+    shipped = plain_model(model, spec.dataset.task)
+    for name in spec.formats:
+        if reason := FORMATS[name].refusal(shipped):
+            text = f"{FORMATS[name].file_name} of this trial cannot be exported: {reason}"
+            on_note(Note(kind=NoteKind.OWN_MODEL, text=text))
 
 
 def open_splits(spec: WorkerSpec) -> tuple["SplitTensors", "SplitTensors"]:

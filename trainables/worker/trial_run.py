@@ -11,7 +11,7 @@ from trainables.reports import EpochReport, Failure, FailureKind, Note, NoteKind
 from trainables.specs.worker import WorkerSpec
 from trainables.worker.failures import MicroBatches, failure_of, ran_out_of_memory
 from trainables.worker.saving import TrialCheckpoints
-from trainables.worker.setup import open_splits, set_up_devices, show_augmentation
+from trainables.worker.setup import note_formats, open_splits, set_up_devices, show_augmentation
 from trainables.worker.trace_cache import TracedTrainings
 
 if TYPE_CHECKING:
@@ -180,6 +180,8 @@ class TrialRun:
         )
         training.overhead_seconds.update(overhead)
         show_augmentation(self.spec, train)
+        if is_new:
+            note_formats(training.model, self.spec, self.variant, on_note=self._note)
         self._checkpoints.restore(training, num_micro_batches=self._micro_batches.count)
         self._micro_batches.count = training.num_micro_batches
         training.on_trained = lambda: self._checkpoints.begin(training)

@@ -6,9 +6,10 @@ from typing import Any
 import keras
 
 from trainables.exporting.formats import FORMATS, Format
+from trainables.specs.task import Task
 
 
-def write_weights(model: Any, path: Path) -> None:
+def write_weights(model: Any, path: Path, task: Task) -> None:
     """Writes the graph as JSON and the weights beside it."""
     path.mkdir()
     (path / "model.json").write_text(model.to_json(), encoding="utf-8")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from orchestrator.cli import app as cli
-from orchestrator.errors import JournalError, OrchestratorError, StudyFailedError, StudyPausedError
+from orchestrator.errors import ExportError, JournalError, OrchestratorError, StudyFailedError, StudyPausedError
 from orchestrator.journal.file import Journal
 from orchestrator.journal.records import Record
 from orchestrator.runs.lock import driver_lock
@@ -21,6 +21,7 @@ from orchestrator.study.loading import load_study, packaged_studies
 from search_spaces import builtin_names, builtin_text
 from trainables.catalog.families import FAMILIES
 from trainables.catalog.training import TRAINING
+from trainables.specs.export import ExportResult
 
 Outcome = tuple[int, str, str]
 Convfleet = Callable[..., Outcome]
@@ -247,3 +248,27 @@ def test_error_on_a_terminal_is_coloured_unless_the_user_says_no(
         os.close(theirs)
     assert "none: no such run folder" in text
     assert ("\x1b[31merror:\x1b[0m" in text) is is_coloured
+
+
+@pytest.mark.parametrize(
+    "arguments", [("run", "quickstart"), ("resume", "runs/quickstart"), ("export", "runs/quickstart")]
+)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_failed_export_costs_nothing_but_itself(
+    convfleet: Convfleet, run: RunFolder, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], as_json: bool
+) -> None:
+    made = ExportResult(rank=2, trial="t0005", folder="runs/quickstart/exports/2-t0005", test_metrics={"accuracy": 0.5})
+
+    def fail(*_: Any, **__: Any) -> None:
+        error = ExportError("t0003: model.keras: plain Keras cannot load nets.Gate", made=[made])
+        error.run = run.root
+        raise error
+
+    for module, name in (("api", "run_study"), ("api", "resume_study"), ("runner", "export_models")):
+        monkeypatch.setattr(f"orchestrator.driver.{module}.{name}", fail)
+    code, out, err = convfleet(*arguments, *(["--json"] if as_json else []))
+    assert code == 1
+    assert "error: t0003: model.keras: plain Keras cannot load nets.Gate" in err
+    expected = "2-t0005" if arguments[0] == "export" else "t0003"
+    assert expected in (json.dumps(json.loads(out)) if as_json else out)
+    assert ("rank  trial" in out) == (arguments[0] != "export" and not as_json)

@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.disk.free_space import study_places
 from orchestrator.disk.space_watch import SpaceWatch
+from orchestrator.errors import ExportError
 from orchestrator.export import exports
 from orchestrator.export.exports import Exports
 from orchestrator.journal.file import Journal
@@ -122,3 +123,24 @@ def test_model_of_a_better_epoch_replaces_the_one_of_a_shorter_study(
     session.make(best(1))
     assert exported[1] == (rank, name, 10)
     assert epoch != 10
+
+
+def test_formats_that_were_left_out_are_an_error_after_all_models_were_made(
+    make_exports: Any, exported: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_exports = exports.run_exports
+
+    def leave_out(requests: Sequence[ExportRequest]) -> Iterator[Any]:
+        for number, result in enumerate(run_exports(requests)):
+            yield (
+                ExportError("t9: the worker died")
+                if number == 1
+                else replace(result, problems=[f"{number}: model.keras"])
+            )
+
+    monkeypatch.setattr(exports, "run_exports", leave_out)
+    session = make_exports()
+    with pytest.raises(ExportError, match=r"^0: model.keras\nt9: the worker died\n2: model.keras$") as caught:
+        session.make(best())
+    assert [result.rank for result in caught.value.made] == [1, 3]
+    assert [item.rank for item in session.recorder.state.exports] == [1, 3]

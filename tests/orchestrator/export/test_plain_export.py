@@ -1,5 +1,6 @@
 """Exports of models of classes: plain Keras loads them, with none of the code that made them."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -149,19 +150,83 @@ def test_what_plain_keras_cannot_load_is_refused_in_words_and_exported_as_a_save
     (tmp_path / "nets.py").write_text(OWN_WEIGHTS, encoding="utf-8")
     variant = Variant(family="custom", params={"function": "nets:build"}, seed=1)
     request = request_of(variant, study_dir=tmp_path, formats=("keras", "saved_model"))
-    with pytest.raises(ModelExportError) as caught:
-        export_model(request)
-    for words in (
-        "plain Keras cannot load nets.Scaled",
-        "make the model of keras.layers",
-        "--format saved",
-    ):
-        assert words in str(caught.value)
-    shown = tasks._export_error(request, caught.value)
-    assert (type(shown), str(shown)) == (ExportError, str(caught.value))
-    assert not Path(request.folder).exists()
-    folder = Path(export_model(replace(request, formats=("saved_model",))).folder)
+    result = export_model(request)
+    folder = Path(result.folder)
     assert {path.name for path in folder.iterdir()} == {"saved_model", MANIFEST}
+    (problem,) = result.problems
+    for words in (
+        "custom: model.keras: plain Keras cannot load nets.Scaled",
+        "make the model of keras.layers",
+        "--format",
+    ):
+        assert words in problem
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    assert manifest["formats_left_out"] == {"keras": problem}
+    assert manifest["parity_max_difference"].keys() == {"saved_model"}
+    shutil.rmtree(folder)
+    with pytest.raises(ModelExportError) as caught:
+        export_model(replace(request, formats=("keras",)))
+    shown = tasks._export_error(request, caught.value)
+    assert (type(shown), str(shown)) == (ExportError, problem)
+    assert list(folder.parent.iterdir()) == []
+
+
+AUGMENTING = """
+import keras
+from keras import layers
+
+def build(params, input_shape, targets):
+    image = keras.Input(input_shape)
+    features = layers.RandomFlip("horizontal")(layers.Rescaling(1 / 255)(image))
+    features = layers.RandomRotation(0.1)(layers.RandomContrast(0.5)(features))
+    features = layers.Resizing(6, 6)(features)
+    features = layers.BatchNormalization()(layers.Conv2D(4, 3)(features))
+    features = layers.Dropout(0.5)(layers.GaussianNoise(0.3)(features))
+    return keras.Model(image, layers.Dense(10, activation="softmax")(layers.Flatten()(features)))
+"""
+
+
+@pytest.mark.slow
+def test_layers_that_act_in_training_do_nothing_in_any_format(
+    request_of: Callable[..., ExportRequest], tmp_path: Path
+) -> None:
+    import tensorflow as tf
+
+    from trainables.exporting.export import export_model
+
+    (tmp_path / "nets.py").write_text(AUGMENTING, encoding="utf-8")
+    variant = Variant(family="custom", params={"function": "nets:build"}, seed=1)
+    result = export_model(request_of(variant, study_dir=tmp_path, formats=("keras", "saved_model")))
+    assert result.problems == ()
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1)).astype(np.float32)
+    wanted = keras.models.load_model(f"{result.folder}/model.keras").predict(images, verbose=0)
+    served = tf.saved_model.load(f"{result.folder}/saved_model")
+    for _ in range(2):
+        np.testing.assert_allclose(np.asarray(served.serve(images)), wanted, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_what_cannot_be_exported_is_noted_before_the_first_epoch(
+    request_of: Callable[..., ExportRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trainables.training.training import Training
+
+    (tmp_path / "nets.py").write_text(OWN_WEIGHTS, encoding="utf-8")
+    variant = Variant(family="custom", params={"function": "nets:build"}, seed=1)
+    request = request_of(variant, study_dir=tmp_path, formats=("keras",))
+    seen: list[list[str]] = []
+    worker = replace(request.worker, formats=("keras", "saved_model"), checkpoints=str(tmp_path / "others"))
+    run = TrialRun(trial="t0001", variant=variant, first_epoch=1, spec=worker)
+    epoch = Training.run_epoch
+
+    def run_epoch(training: Training) -> EpochReport:
+        seen.append([note.text for note in run._notes])
+        return epoch(training)
+
+    monkeypatch.setattr(Training, "run_epoch", run_epoch)
+    assert isinstance(run.step(), EpochReport)
+    ((note,),) = seen
+    assert note.startswith("model.keras of this trial cannot be exported: plain Keras cannot load nets.Scaled; make")
 
 
 class Doubled(keras.layers.Layer):

@@ -50,7 +50,7 @@ def build(tmp_path):
 
 NOTE = """
 def build(params, input_shape, targets):
-    seen.append((params, input_shape, targets))
+    seen.append((dict(params), input_shape, targets))
     i = keras.Input(input_shape)
     return keras.Model(i, layers.Dense(targets[0].size, activation="softmax")(layers.Flatten()(i)))
 
@@ -63,6 +63,48 @@ def test_a_function_gets_its_own_parameters_the_images_shape_and_the_targets(bui
 
     build(NOTE, width=8, sides=[3, 5], name="x", learning_rate=0.1, batch_size=7, source="", normalization="scale")
     assert sys.modules["nets"].seen == [({"width": 8, "sides": [3, 5], "name": "x"}, (8, 8, 1), TASK.targets)]
+
+
+READING = [
+    ("params['width']", {"width": 4}, ""),
+    ("params.get('width', 3)", {"width": 4}, ""),
+    ("params.pop('width')", {"width": 4}, ""),
+    ("params.setdefault('width', 3)", {"width": 4}, ""),
+    ("'width' in params", {"width": 4}, ""),
+    ("dict(params)", {"width": 4}, ""),
+    ("{**params}", {"width": 4, "depth": 2}, ""),
+    ("(lambda **all: all)(**params)", {"width": 4}, ""),
+    ("[name for name in params]", {"width": 4}, ""),
+    ("list(params.items())", {"width": 4}, ""),
+    ("params.copy()", {"width": 4}, ""),
+    # Read under a condition that this variant does not meet.
+    ("params['width'] == 4 or params['depth']", {"width": 4, "depth": 2}, ""),
+    ("0", {"width": 4}, "never reads 'width', so that trials would differ in name only; read it in your function, or"),
+    (
+        "params['width']",
+        {"width": 4, "lr": 0.1},
+        "'lr', so that trials would differ in name only; lr: the study has it "
+        "as space.params.learning_rate, or drop it from space.params",
+    ),
+    (
+        "params.get('width')",
+        {"lr": 0.1, "epochs": 3},
+        "never reads 'epochs', 'lr', so that trials would differ in name "
+        "only; epochs: the study has it as schedule.max_epochs; lr: the study has it as space.params.learning_rate, or "
+        "drop them from space.params",
+    ),
+]
+
+
+@pytest.mark.parametrize(("reading", "params", "words"), READING)
+def test_parameters_that_a_function_never_reads_are_refused(build, reading, params, words):
+    text = FUNCTION.format(GOOD).replace("    return", f"    {reading}\n    return")
+    if not words:
+        assert build(text, **params) is not None
+        return
+    with pytest.raises(UserCodeError) as caught:
+        build(text, **params)
+    assert words in str(caught.value)
 
 
 def test_with_several_images_the_shapes_come_by_name(build):

@@ -15,8 +15,10 @@ class BuildContext:
         pixel_scaling: The constants of the first layer.
         study_dir: The folder at which relative names in a variant start.
         own_parameters: The parameters that the family does not declare, for the user's own function.
+        may_ignore: Whether that function may leave some of them unread.
     """
 
     pixel_scaling: PixelScaling
     study_dir: str = ""
     own_parameters: Mapping[str, Any] = field(default_factory=dict)
+    may_ignore: bool = False
