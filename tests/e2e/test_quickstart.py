@@ -180,8 +180,9 @@ def test_python_api_reads_the_run_and_loads_the_best_model(quickstart):
     assert model.predict(np.zeros((1, 8, 8, 1), np.float32), verbose=0).shape == (1, 10)
 
 
-def test_export_command_ships_more_models_in_another_format(quickstart):
-    output = quickstart.command_line.run("export", "runs/quickstart", "--top", "3", "--format", "keras", "--json")
+def test_export_command_ships_more_models_in_another_format(quickstart, make_joined):
+    joined = make_joined(quickstart.command_line.folder)
+    output = joined.run("export", "runs/quickstart", "--top", "3", "--format", "keras", "--json")
     exported = json.loads(output)
     assert [item["rank"] for item in exported] == [1, 2, 3]
     for item in exported:
