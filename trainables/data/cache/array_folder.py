@@ -18,7 +18,7 @@ from trainables.errors import DataError
 from trainables.files.manifests import MANIFEST, OWN_HASH, hash_of, sealed
 from trainables.files.whole import replace_file
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 #: The errors that numpy raises for files with a damaged header.
 _UNREADABLE = (OSError, ValueError, TypeError, OverflowError, EOFError, SyntaxError, MemoryError)
 MOVE_CACHE = "set data.cache_dir or the environment's CONVFLEET_CACHE to a writable folder with enough space"

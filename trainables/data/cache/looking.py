@@ -120,6 +120,9 @@ def look_at_splits(
 
     facts = facts_of({split: pictures(split) for split in rows}, targets=targets)
     facts["values"] = manifest["seen"][rows_of["train"]]["values"]
+    facts["own_values"] = {
+        split: manifest["seen"][split]["values"] for split, source in rows_of.items() if split == source != "train"
+    }
     facts["channels"] = channels
     facts["carved"] = [split for split, source in rows_of.items() if source != split]
     source = rows_of["train"]

@@ -10,6 +10,8 @@ from trainables.specs.data import DataSpec
 
 #: A data set that uses fewer neighbouring values of 256 than this is as good as one grey.
 FEW_VALUES = 26
+#: A split whose pixels span so many times fewer or more values than those of training is scaled otherwise.
+OTHER_RANGE = 4
 #: A validation or test split of which this share are training images measures memory.
 WORTHLESS_SHARE = 0.5
 #: The largest class may be this many times the smallest without a word.
@@ -54,7 +56,7 @@ def sentences(facts: Mapping[str, Any], *, spec: DataSpec) -> list[str]:
     """Returns a sentence for each remarkable fact.
 
     Args:
-        facts: From `facts_of`, with the `values`, `channels` and `carved` of the cache entry.
+        facts: From `facts_of`, with the `values`, `own_values`, `channels` and `carved` of the cache entry.
         spec: The data section.
     """
     return [*_of_pixels(facts, spec=spec), *_of_copies(facts), *_of_labels(facts)]
@@ -72,6 +74,13 @@ def _of_pixels(facts: Mapping[str, Any], *, spec: DataSpec) -> Iterator[str]:
             f"training pixels are {low} to {high} of 0 to 255, so differences are hardly seen: data.pixel_range: [low, "
             "high] names the values that become black and white"
         )
+    for split, (lowest, highest) in facts["own_values"].items():
+        narrow, wide = sorted((highest - lowest, high - low))
+        if narrow * OTHER_RANGE <= wide:
+            yield (
+                f"{_WORDS[split]} pixels are {lowest} to {highest}, training pixels {low} to {high}: were both scaled "
+                "alike?"
+            )
     if blank:
         yield f"{_count(blank, total)} {_are(blank)} blank: every pixel is the same{_by_split(facts['blank'])}"
     if facts["channels"] == 3 and spec.channels is None and grey:

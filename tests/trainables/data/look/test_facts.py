@@ -41,7 +41,9 @@ def pictures(images, labels=None, *, split="train"):
 def facts(images, labels=None, *, targets=(LABEL,), carved=()):
     splits = {name: pictures(images[name], None if labels is None else labels[name], split=name) for name in SPLITS}
     values = [int(images["train"].min()), int(images["train"].max())]
+    own = {name: [int(images[name].min()), int(images[name].max())] for name in SPLITS[1:]}
     return facts_of(splits, targets=targets) | {
+        "own_values": own,
         "values": values, "channels": images["train"].shape[3], "carved": list(carved),
     }  # fmt: skip
 
@@ -178,6 +180,16 @@ def test_images_that_use_few_values_are_said_to(highest, is_said):
     images = np.random.default_rng(0).integers(0, 2, (30, 5, 4, 1), np.uint8) * np.uint8(highest)
     said = sentences(facts(dict(zip(SPLITS, np.split(images, 3), strict=True))), spec=SPEC)
     assert any(f"training pixels are 0 to {highest} of 0 to 255" in line for line in said) == is_said
+
+
+@pytest.mark.parametrize(("scale", "is_said"), [(1, False), (3, False), (4, True), (255, True)])
+def test_a_split_that_was_scaled_otherwise_is_said(scale, is_said):
+    images = np.split(distinct(9), 3)
+    images[2] = images[2] // np.uint8(scale)
+    said = sentences(facts(dict(zip(SPLITS, images, strict=True))), spec=SPEC)
+    line = f"test pixels are 0 to {255 // scale}, training pixels 0 to 255: were both scaled alike?"
+    assert (line in said) == is_said
+    assert not any(text.startswith("validation pixels") for text in said)
 
 
 def test_grey_among_colour_is_said_and_so_is_grey_alone_unless_channels_were_asked_for():
