@@ -35,8 +35,8 @@ SOURCES_OF_FIELD: dict[str, tuple[str, ...]] = {
     "label_column": ("parquet", "csv", "cifar_binary", "webdataset", "tfrecord"),
     "label_separator": ("csv",),
     "inputs": ("npz", "parquet", "csv", "webdataset", "tfrecord", "python"),
-    "group": ("npz", "parquet", "csv", "python"),
-    "order": ("npz", "parquet", "csv", "python"),
+    "group": ("npz", "parquet", "csv", "webdataset", "tfrecord", "python"),
+    "order": ("npz", "parquet", "csv", "webdataset", "tfrecord", "python"),
 }
 
 #: The fields of which every source needs one, and how to write it.

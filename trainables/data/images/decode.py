@@ -173,8 +173,16 @@ def _tried(item: Encoded, *, work: Callable[[Encoded], T]) -> T | Refusal:
 
 
 def _batched(items: Iterable[Encoded], size: int) -> Iterator[list[Encoded]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
+    """Yields so many items at once, or fewer: those that come as bytes lie in memory until their batch is done."""
+    batch: list[Encoded] = []
+    num_bytes = 0
+    for item in items:
+        batch.append(item)
+        num_bytes += len(item.content) if isinstance(item.content, bytes) else 0
+        if len(batch) == size or num_bytes >= BATCH_BYTES:
+            yield batch
+            batch, num_bytes = [], 0
+    if batch:
         yield batch
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from trainables.data.images.decode import Encoded, EncodedImages
-from trainables.data.images.images import Array
+from trainables.data.images.images import Array, Images
 from trainables.data.images.side_by_side import side_by_side
 from trainables.data.labels.limits import kept_rows
 from trainables.data.records.values import label_arrays
@@ -143,11 +143,26 @@ def records_dataset(
         )
         for name, target in spec.target_specs.items()
     }
+    carved = {
+        column: label_arrays(
+            {split: scan.columns[column] for split, scan in scans.items()},
+            kind="classification",
+            where={split: stream.where for split, stream in streams.items()},
+            column=column,
+        )
+        for column in spec.split_columns.values()
+    }
     splits: dict[SplitName, RawSplit] = {}
     for split, stream in streams.items():
         own = {name: by_split[split] for name, by_split in labels.items()}
-        limit = spec.limit if split == "train" else None
-        splits[split] = _split(stream, own, scans[split].places, spec=spec, limit=limit)
+        kept = _kept(own, spec=spec, limit=spec.limit if split == "train" else None)
+        splits[split] = RawSplit(
+            where=stream.where,
+            images=_images(stream, scans[split].places, kept, spec=spec),
+            labels={name: values[kept] for name, values in own.items()},
+            all_labels=own,
+            columns={column: by_split[split][kept] for column, by_split in carved.items()},
+        )
     return RawDataset(splits=splits, class_names=class_names)
 
 
@@ -157,10 +172,12 @@ class _Scan:
 
     Attributes:
         labels: By target, a label a record.
+        columns: The values of the columns that splits are carved by, one a record.
         places: By image column, each image's place in its file.
     """
 
     labels: Mapping[str, list[object]]
+    columns: Mapping[str, list[object]]
     places: Mapping[str, _Places]
 
 
@@ -193,6 +210,7 @@ def _scan(stream: _Stream, spec: DataSpec) -> _Scan:
     """Reads every record's labels; its images are looked for on the way."""
     columns = {name: target.column or name for name, target in spec.target_specs.items()}
     labels: dict[str, list[object]] = {name: [] for name in columns}
+    carved: dict[str, list[object]] = {column: [] for column in spec.split_columns.values()}
     places = {column: _Places() for column in _image_columns(spec)}
     for shard, file in enumerate(stream.files):
         for record in stream.read(file):
@@ -201,32 +219,28 @@ def _scan(stream: _Stream, spec: DataSpec) -> _Scan:
                 found.add(shard, record, column)
             for name, column in columns.items():
                 labels[name].append(record.label(column))
-    return _Scan(labels=labels, places=places)
+            for column, values in carved.items():
+                values.append(record.label(column))
+    return _Scan(labels=labels, columns=carved, places=places)
 
 
-def _split(
-    stream: _Stream, labels: Mapping[str, Array], places: Mapping[str, _Places], *, spec: DataSpec, limit: int | None
-) -> RawSplit:
+def _kept(labels: Mapping[str, Array], *, spec: DataSpec, limit: int | None) -> Array:
     count = len(next(iter(labels.values())))
     classes = [labels[name] for name, target in spec.target_specs.items() if target.kind == "classification"]
     lone = classes[0] if classes and classes[0].ndim == 1 and classes[0].dtype != object else None
-    kept = kept_rows(lone, count=count, limit=limit)
+    return kept_rows(lone, count=count, limit=limit)
 
+
+def _images(stream: _Stream, places: Mapping[str, _Places], rows: Array, *, spec: DataSpec) -> Images:
     def encoded(column: str) -> Iterator[Encoded]:
         if places[column].is_known:
-            return _from_places(stream.files, places[column], kept)
-        return _from_records(stream, column, kept)
+            return _from_places(stream.files, places[column], rows)
+        return _from_records(stream, column, rows)
 
     def images(column: str) -> EncodedImages:
-        return EncodedImages(count=len(kept), items=lambda: encoded(column))
+        return EncodedImages(count=len(rows), items=lambda: encoded(column))
 
-    parts = {f"image {column!r}": images(column) for column in _image_columns(spec)}
-    return RawSplit(
-        where=stream.where,
-        images=side_by_side(parts, where=stream.where),
-        labels={name: values[kept] for name, values in labels.items()},
-        all_labels=labels,
-    )
+    return side_by_side({f"image {column!r}": images(column) for column in _image_columns(spec)}, where=stream.where)
 
 
 def _from_places(files: Sequence[Path], places: _Places, rows: Array) -> Iterator[Encoded]:

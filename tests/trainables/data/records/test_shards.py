@@ -3,9 +3,15 @@
 import io
 import json
 import tarfile
+import tracemalloc
 
 import numpy as np
 import pytest
+
+from trainables.data.images.images import Survey
+from trainables.data.records.webdataset import open_webdataset
+from trainables.progress import no_progress
+from trainables.specs.data import DataSpec
 
 
 def write_tar(path, files, *, mode="w"):
@@ -119,6 +125,52 @@ def test_limit_of_shards_keeps_every_class_of_sorted_examples(tmp_path, made, pr
     data = prepare_both({"source": "webdataset", "train": str(tmp_path / "a.tar"), "limit": 6})
     assert data.train.labels["label"].tolist() == [0, 0, 1, 1, 2, 2]
     assert np.array_equal(data.train.images, x[[0, 1, 6, 7, 12, 13]])
+
+
+def test_plain_and_compressed_archives_are_read_together(tmp_path, made, prepare_both):
+    x, y = made.pictures(24), np.arange(24) % 2
+    write_tar(tmp_path / "a.tar", examples_of(x[:8], y[:8], made=made))
+    write_tar(tmp_path / "b.tar.gz", examples_of(x[8:16], y[8:16], made=made), mode="w:gz")
+    write_tar(tmp_path / "c.tar", examples_of(x[16:], y[16:], made=made))
+    data = prepare_both({"source": "webdataset", "train": str(tmp_path)})
+    assert np.array_equal(data.train.images, x)
+    assert data.train.labels["label"].tolist() == y.tolist()
+
+
+@pytest.mark.parametrize("source", ["webdataset", "tfrecord"])
+def test_shards_are_split_by_whole_groups(source, tmp_path, made, prepare_both):
+    x = made.pictures(24)
+    if source == "webdataset":
+        told = [json.dumps({"label": row % 2, "patient": f"p{row // 3}"}).encode() for row in range(24)]
+        files = [
+            (f"{row:02}.{end}", (made.encoded(x[row]), told[row])[end == "json"])
+            for row in range(24)
+            for end in ("png", "json")
+        ]
+        write_tar(tmp_path / "a", files)
+    else:
+        rows = [{"image": made.encoded(x[row]), "label": row % 2, "patient": b"p%d" % (row // 3)} for row in range(24)]
+        write_records(tmp_path / "a", rows)
+    data = prepare_both({"source": source, "train": str(tmp_path / "a"), "group": "patient"})
+    groups = [{row // 3 for row in split.indices.tolist()} for split in (data.train, data.validation, data.test)]
+    assert sum(map(len, groups)) == len(set.union(*groups)) == 8
+
+
+def test_only_a_few_large_images_of_an_archive_lie_in_memory_at_once(tmp_path, made):
+    padding = bytes(4 * 2**20)  # behind a PNG's end, where readers do not look
+    files = [(f"{row}.{end}", content) for row in range(40) for end, content in (
+        ("cls", str(row % 2).encode()), ("png", made.encoded(made.pictures(1, seed=row)[0]) + padding),
+    )]  # fmt: skip
+    write_tar(tmp_path / "a.tar", files)
+    del files
+    spec = DataSpec(source="webdataset", train=str(tmp_path / "a.tar"))
+    images = open_webdataset(spec, no_progress).read().splits["train"].images
+    tracemalloc.start()
+    images.survey(Survey())
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert images.num_bytes > 160 * 2**20
+    assert peak_bytes < 100 * 2**20
 
 
 def feature(value):

@@ -220,7 +220,7 @@ def test_folds_beside_a_validation_split_are_refused(tmp_path, made, prepare):
     [
         (
             {"source": "digits", "group": "a"},
-            "group: belongs to source 'npz' or 'parquet' or 'csv' or 'python', got 'a'",
+            "group: belongs to source 'npz' or 'parquet' or 'csv' or 'webdataset' or 'tfrecord' or 'python', got 'a'",
         ),
         ({"group": "a", "order": "b"}, "order: splits follow one rule, got 'b' beside group 'a'; remove one of them"),
         ({"order": "a", "folds": 3, "fold": 1}, "folds: all but the last fold would train on images that come after"),
