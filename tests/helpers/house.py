@@ -115,6 +115,7 @@ DOORS = {
         "trainables/data/look/sheet.py",
         "trainables/data/augment/picture.py",
     ),
+    "simplejpeg": ("trainables/data/formats/jpeg.py",),
     "pydicom": ("trainables/data/formats/dicom.py",),
     "pydantic": ("trainables/specs", "orchestrator/study"),
     "yaml": ("orchestrator/study", "search_spaces/parsing.py", "orchestrator/mirror/fetch.py"),

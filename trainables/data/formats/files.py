@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import threading
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import PIL
 from PIL import ExifTags, Image, UnidentifiedImageError, features
 
+from trainables.data.formats.jpeg import jpegs_are_direct
 from trainables.data.formats.refusals import PictureError
 from trainables.data.formats.tiff import is_tiff, unknown_tiff
 
@@ -65,7 +67,8 @@ def decoders() -> dict[str, str]:
         "openjpeg": features.version_codec("jpg_2000"),
         "libavif": features.version_module("avif"),
     }
-    return {"pillow": PIL.__version__, **{name: version for name, version in libraries.items() if version}}
+    direct = {"simplejpeg": version("simplejpeg")} if jpegs_are_direct() else {}
+    return {"pillow": PIL.__version__, **direct, **{name: version for name, version in libraries.items() if version}}
 
 
 def content_of(item: Encoded) -> bytes:

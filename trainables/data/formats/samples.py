@@ -12,6 +12,7 @@ from PIL import Image
 from trainables.data.formats.dicom import dicom_header, dicom_samples, is_dicom
 from trainables.data.formats.facts import ALPHA, FRAMES, PAGES, UNUSED, Header, Kind, Samples
 from trainables.data.formats.files import BROKEN, Encoded, content_of, opened, turn_of, unreadable, upright_size
+from trainables.data.formats.jpeg import jpeg_header
 from trainables.data.formats.refusals import PictureError
 from trainables.data.formats.tiff import check_samples, has_unused_samples, is_unsigned_32, is_white_zero, pages_of
 from trainables.specs.pixels import Pages
@@ -33,6 +34,8 @@ def read_header(item: Encoded, *, pages: Pages = "refuse") -> Header:
         PictureError: If the bytes are no image, or one whose pixels cannot be read right.
     """
     content = content_of(item)
+    if (header := jpeg_header(content)) is not None:
+        return header
     if is_dicom(content):
         return dicom_header(content)
     try:

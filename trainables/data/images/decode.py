@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeVar
 
 import numpy as np
@@ -14,13 +14,14 @@ from PIL import Image
 
 from trainables.data.formats.facts import ALPHA, FLOAT, WIDE, Header
 from trainables.data.formats.files import Encoded, content_of
+from trainables.data.formats.jpeg import jpeg_pixels
 from trainables.data.formats.refusals import PictureError, Refusal, refused
 from trainables.data.formats.samples import read_header, read_samples
 from trainables.data.images.images import BATCH_BYTES, Array, Layout, Survey
 from trainables.data.images.measures import Measure
-from trainables.data.images.pictures import Measured, decodes_plainly, measured, pixels_of
+from trainables.data.images.pictures import Measured, decodes_plainly, in_layout, measured, pixels_of
 from trainables.machine.processes import usable_cpus
-from trainables.specs.pixels import Pages
+from trainables.specs.pixels import BYTE_RANGE, Pages
 
 __all__ = ["Encoded", "EncodedImages", "compact", "decode", "read_header"]
 
@@ -28,6 +29,9 @@ __all__ = ["Encoded", "EncodedImages", "compact", "decode", "read_header"]
 SURVEY_BATCH = 1024
 #: Images that are measured as one batch: few, because the first one often settles what is asked.
 MEASURE_BATCH = 16
+
+#: Images that a thread takes at once, at most.
+IMAGES_A_TASK = 64
 
 T = TypeVar("T")
 
@@ -117,11 +121,15 @@ class EncodedImages:
         refusals: list[Refusal] = []
         with _pool() as pool:
             for batch in _batched(self._items(), step):
-                for item, done in zip(batch, pool.map(partial(_tried, work=work), batch), strict=True):
-                    if isinstance(done, Refusal):
-                        refusals.append(done)
+                # Several images a task: handing over one small image takes longer than decoding it.
+                size = max(1, min(IMAGES_A_TASK, len(batch) // (4 * usable_cpus())))
+                tasks = [batch[start : start + size] for start in range(0, len(batch), size)]
+                done = chain.from_iterable(pool.map(partial(_tried, work=work), tasks))
+                for item, result in zip(batch, done, strict=True):
+                    if isinstance(result, Refusal):
+                        refusals.append(result)
                     elif not refusals:
-                        yield item, done
+                        yield item, result
         if refusals:
             raise refused(refusals, total=self._count)
 
@@ -132,7 +140,7 @@ def decode(item: Encoded, *, layout: Layout) -> Array:
     Raises:
         PictureError: If it cannot be read, or its samples lie beyond the layout's ranges.
     """
-    return pixels_of(read_samples(content_of(item), pages=layout.pages), layout)
+    return _decoded(content_of(item), layout=layout)[0]
 
 
 def compact(item: Encoded, *, layout: Layout) -> tuple[bytes, Array]:
@@ -142,9 +150,7 @@ def compact(item: Encoded, *, layout: Layout) -> tuple[bytes, Array]:
     never take much more space than decoded ones, and a large photo is shrunk only once.
     """
     content = content_of(item)
-    samples = read_samples(content, pages=layout.pages)
-    pixels = pixels_of(samples, layout)
-    is_plain = decodes_plainly(samples, layout)
+    pixels, is_plain = _decoded(content, layout=layout)
     if is_plain and len(content) <= pixels.nbytes:
         return content, pixels
     buffer = io.BytesIO()
@@ -152,6 +158,14 @@ def compact(item: Encoded, *, layout: Layout) -> tuple[bytes, Array]:
     Image.fromarray(pixels[..., 0] if layout.channels == 1 else pixels).save(buffer, "PNG", compress_level=1)
     png = buffer.getvalue()
     return (min(content, png, key=len) if is_plain else png), pixels
+
+
+def _decoded(content: bytes, *, layout: Layout) -> tuple[Array, bool]:
+    """Returns a picture's pixels, and whether a layout without any rule gives the same."""
+    if layout.rule.byte == BYTE_RANGE and (pixels := jpeg_pixels(content)) is not None:
+        return in_layout(pixels, layout), True
+    samples = read_samples(content, pages=layout.pages)
+    return pixels_of(samples, layout), decodes_plainly(samples, layout)
 
 
 def _surveyed(item: Encoded, *, pages: Pages) -> tuple[int, Header]:
@@ -165,11 +179,14 @@ def _traits_of(header: Header) -> Iterator[str]:
         yield WIDE if header.kind == "wide" else FLOAT
 
 
-def _tried(item: Encoded, *, work: Callable[[Encoded], T]) -> T | Refusal:
-    try:
-        return work(item)
-    except PictureError as exc:
-        return Refusal.of(item.where, exc)
+def _tried(items: Sequence[Encoded], *, work: Callable[[Encoded], T]) -> list[T | Refusal]:
+    done: list[T | Refusal] = []
+    for item in items:
+        try:
+            done.append(work(item))
+        except PictureError as exc:
+            done.append(Refusal.of(item.where, exc))
+    return done
 
 
 def _batched(items: Iterable[Encoded], size: int) -> Iterator[list[Encoded]]:

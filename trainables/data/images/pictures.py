@@ -80,6 +80,18 @@ def pixels_of(samples: Samples, layout: Layout) -> Array:
     picture = picture.convert(mode)
     if samples.turn is not None:
         picture = picture.transpose(samples.turn)
+    return _resized(picture, layout)
+
+
+def in_layout(pixels: Array, layout: Layout) -> Array:
+    """Returns the pixels of an upright picture, uint8 (height, width, 1 or 3), in a layout's size and channels."""
+    if pixels.shape == (layout.height, layout.width, layout.channels):
+        return pixels
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    return _resized(picture.convert("L" if layout.channels == 1 else "RGB"), layout)
+
+
+def _resized(picture: Image.Image, layout: Layout) -> Array:
     if picture.size != (layout.width, layout.height):
         picture = picture.resize((layout.width, layout.height), Image.Resampling.BILINEAR)
     return np.asarray(picture).reshape(layout.height, layout.width, layout.channels)

@@ -176,7 +176,7 @@ def test_one_bright_picture_of_eight_bits_keeps_all_as_they_are(tmp_path, prepar
     folder(tmp_path, map(png, train), suffix="png")
     data, images = both_storages(prepare, source="images", path=str(tmp_path / "photos"))
     assert np.array_equal(images[..., 0], train)
-    assert "become" not in " ".join(data.info.notes)
+    assert "become 0 to 255" not in " ".join(data.info.notes)
 
 
 def test_splits_of_other_ranges_are_refused_where_training_is_dim(tmp_path, prepare):
