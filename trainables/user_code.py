@@ -20,10 +20,37 @@ _LIBRARIES = ("site-packages", "dist-packages")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 #: Keras's texts before and after the message of an error in a layer.
 _WRAPPING = ("Exception encountered when calling", "Could not automatically infer", "in user code:")
-_AFTERWARDS = "Arguments received by"
+_AFTERWARDS = "Arguments received"
 #: How TensorFlow begins an error of a compiled function, and what it puts before each of several errors.
 _GRAPH_ERROR = "Graph execution error:"
 _NUMBERED_ROOT = re.compile(r"^\(\d+\) [A-Z_]+:\s*")
+#: What mends common causes, by a pattern of Keras's or TensorFlow's text.
+_FIXES = tuple(
+    (re.compile(pattern), f" ({fix})")
+    for pattern, fix in (
+        (
+            r"expected (min_)?ndim=4, found ndim=3|expected shape=\(None, \d+, \d+\), found shape",
+            "images have a channel axis: begin with keras.Input(input_shape), which is (height, width, channels)",
+        ),
+        (
+            r"`target` and `output` must have the same (rank|shape)",
+            "labels of a classification are class numbers (batch,): use a sparse_categorical_... loss or metric, or "
+            "keras.ops.one_hot(y, size)",
+        ),
+        (
+            r"`output` must have rank \(ndim\) `target.ndim - 1`",
+            "one-hot labels and a sparse loss: use its categorical_... form, or class numbers (batch,)",
+        ),
+        (
+            r"A KerasTensor cannot be used as input to a TensorFlow function",
+            "use keras.ops, or put the TensorFlow function into the call of a layer",
+        ),
+        (
+            r"Received a label value of \S+ which is outside the valid range",
+            "the last layer has fewer outputs than there are classes: use Dense(targets[0].size)",
+        ),
+    )
+)
 #: Folders that modules were imported from in this process.
 _FOLDERS: set[Path] = set()
 
@@ -107,17 +134,23 @@ def is_below(file: str, *, folder: Path) -> bool:
 
 
 def in_words(exc: BaseException) -> str:
-    """Returns an error's name and its first line, without what Keras and TensorFlow put around it."""
+    """Returns an error's name and its cause in a line, without what Keras and TensorFlow put around it.
+
+    Where the cause is a common one, what mends it follows.
+
+    >>> in_words(ValueError("Exception encountered when calling Dense.call().\\n\\nNo input.\\n\\nArguments received"))
+    'ValueError: No input.'
+    """
     converted = getattr(exc, "ag_error_metadata", None)
     source = exc.__context__ if converted is not None and exc.__context__ is not None else exc
     text = _COLOURS.sub("", str(source.args[0]) if isinstance(source, KeyError) and source.args else str(source))
     name = type(source).__name__
-    if root := _root_of_graph_error(text):
-        return f"{name}: {root}"
-    for line in map(str.strip, text.partition(_AFTERWARDS)[0].splitlines()):
-        if line and not line.startswith(_WRAPPING):
-            return f"{name}: {line}"
-    return name
+    lines = map(str.strip, text.partition(_AFTERWARDS)[0].splitlines())
+    cause = _root_of_graph_error(text) or next((line for line in lines if line and not line.startswith(_WRAPPING)), "")
+    if not cause:
+        return name
+    fix = next((fix for pattern, fix in _FIXES if pattern.search(cause)), "")
+    return f"{name}: {cause}{fix}"
 
 
 def _root_of_graph_error(text: str) -> str:

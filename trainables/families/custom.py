@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import keras
 
 from trainables.errors import DataError, UserCodeError
+from trainables.families.parts.build_files import BuildFiles
 from trainables.families.parts.context import BuildContext
 from trainables.families.parts.model_checks import check_model
 from trainables.families.parts.own_parameters import NotingParameters, check_read
@@ -43,7 +44,8 @@ def build(params: Mapping[str, Any], *, task: Task, context: BuildContext) -> ke
     if split_reference(reference) is None:
         raise UserCodeError(f"{where}: expected 'module:function', a module in {folder}; for example 'my_nets:build'")
     _check_source(params["source"], reference, folder=folder)
-    with importable(folder):
+    files = BuildFiles(folder)
+    with importable(folder), files.noted():
         module, function = _guarded(lambda: load_function(reference, folder=folder), where=where, folder=folder)
         if not is_below(str(module.__file__), folder=folder):
             raise UserCodeError(
@@ -55,7 +57,8 @@ def build(params: Mapping[str, Any], *, task: Task, context: BuildContext) -> ke
         check_model(model, task, where=where, folder=folder)
         if not context.may_ignore:
             check_read(own, where=where, texts=texts_of(reference.partition(":")[0], folder=folder))
-        return model
+    files.belong_to(model)
+    return model
 
 
 def input_shape_of(task: Task) -> tuple[int, int, int] | dict[str, tuple[int, int, int]]:

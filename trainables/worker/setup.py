@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from search_spaces import Variant
 from trainables.catalog.families import FAMILIES
+from trainables.checkpoints.build_record import check_build_files
 from trainables.data.cache.dataset import open_dataset
 from trainables.data.cache.in_process import dataset_on_this_node
+from trainables.families.parts.build_files import files_of
 from trainables.machine.imports import spare_imports
 from trainables.reports import Note, NoteKind
 from trainables.specs.dataset import DatasetInfo
@@ -40,6 +42,19 @@ def set_up_devices(spec: WorkerSpec, variant: Variant, *, on_note: Callable[[Not
     if text := missing_gpus(spec.device):
         on_note(Note(kind=NoteKind.GPUS_NOT_SEEN, text=text))
     demand_precision(str(variant.params.get("precision", "float32")), spec.device)
+
+
+def check_sources(model: Any, spec: WorkerSpec, variant: Variant) -> None:
+    """Raises DataError if a user's model was built from other files than the run's models before it.
+
+    Args:
+        model: Built.
+        spec: What all trials of the study share.
+        variant: What the model was built of.
+    """
+    if FAMILIES[variant.family].has_own_parameters:
+        where = f"function {variant.params['function']!r}"
+        check_build_files(Path(spec.checkpoints), files_of(model), where=where)
 
 
 def note_formats(model: Any, spec: WorkerSpec, variant: Variant, *, on_note: Callable[[Note], None]) -> None:

@@ -11,7 +11,7 @@ from trainables.reports import EpochReport, Failure, FailureKind, Note, NoteKind
 from trainables.specs.worker import WorkerSpec
 from trainables.worker.failures import MicroBatches, failure_of, ran_out_of_memory
 from trainables.worker.saving import TrialCheckpoints
-from trainables.worker.setup import note_formats, open_splits, set_up_devices, show_augmentation
+from trainables.worker.setup import check_sources, note_formats, open_splits, set_up_devices, show_augmentation
 from trainables.worker.trace_cache import TracedTrainings
 
 if TYPE_CHECKING:
@@ -179,6 +179,7 @@ class TrialRun:
             )
         )
         training.overhead_seconds.update(overhead)
+        check_sources(training.model, self.spec, self.variant)
         show_augmentation(self.spec, train)
         if is_new:
             note_formats(training.model, self.spec, self.variant, on_note=self._note)

@@ -270,6 +270,38 @@ def first_step(data_spec, dataset, tmp_path):
     return step
 
 
+OPENING = """
+import importlib
+import numpy as np
+
+def build(params, input_shape, targets):
+    helper = importlib.import_module("hel" + "per")
+    scale = float(np.load(helper.WEIGHTS)["scale"])
+    image = keras.Input(input_shape)
+    features = layers.Flatten()(layers.Rescaling(scale)(image))
+    return keras.Model(image, layers.Dense(targets[0].size, activation="softmax")(features))
+"""
+
+
+@pytest.mark.parametrize("changed", ["weights.npz", "helper.py"])
+def test_what_a_build_imports_by_name_or_opens_may_not_change_while_a_study_runs(first_step, tmp_path, changed):
+    weights = tmp_path / "weights.npz"
+    np.savez(weights, scale=1 / 255)
+    (tmp_path / "helper.py").write_text(f"WEIGHTS = {str(weights)!r}")
+    assert isinstance(first_step(OPENING), EpochReport)
+    assert isinstance(first_step(OPENING), EpochReport)
+    if changed == "weights.npz":
+        np.savez(weights, scale=1 / 128)
+    else:
+        (tmp_path / changed).write_text(f"WEIGHTS = {str(weights)!r}  # changed")
+    failure = first_step(OPENING)
+    assert failure.kind is FailureKind.DATA_ERROR
+    assert failure.reason == (
+        f"function 'nets:build': {changed}, which it imports or opens, changed while the study runs, and results of "
+        "different code or data cannot be compared; restore it, or run the study anew in a new folder"
+    )
+
+
 LAYER = """
 class Odd(layers.Layer):
     def call(self, inputs, training=None):

@@ -11,7 +11,7 @@ import numpy as np
 from trainables.errors import UserCodeError
 from trainables.families.parts.inputs import example_data
 from trainables.specs.task import Target, Task
-from trainables.user_code import user_frames
+from trainables.user_code import in_words, user_frames
 
 #: The allowed distance of an image's sum of probabilities from 1; half precision needs some.
 _TOLERANCE = 0.01
@@ -52,8 +52,7 @@ def _symbolic_outputs(model: keras.Model, task: Task, *, where: str, folder: Pat
         if user_frames(exc, folder=folder):
             raise
         expected = f"images {shape}" if has_one else f"a dictionary of {', '.join(images)}, each {shape}"
-        lines = str(exc).strip().splitlines() or [type(exc).__name__]
-        raise UserCodeError(f"{where}: its model must take {expected}, but it does not: {lines[0]}") from exc
+        raise UserCodeError(f"{where}: its model must take {expected}, but it does not: {in_words(exc)}") from exc
 
 
 def _check_outputs(outputs: Any, task: Task, *, where: str) -> None:
