@@ -41,7 +41,8 @@ def foreign_parts(model: keras.Model) -> list[str]:
         for layer in all_layers(model)
         if not _is_keras(type(layer))
     }
-    return sorted(found or _foreign_objects(keras.saving.serialize_keras_object(model)))
+    # Without what it was compiled with, which a file of it has none of.
+    return sorted(found or _foreign_objects(model.get_config()))
 
 
 def _is_foreign(layer: keras.Layer) -> bool:

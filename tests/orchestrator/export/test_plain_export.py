@@ -224,8 +224,13 @@ def test_what_cannot_be_exported_is_noted_before_the_first_epoch(
         return epoch(training)
 
     monkeypatch.setattr(Training, "run_epoch", run_epoch)
+    plain = Variant(family="custom", params={"function": "plain:build"}, seed=1)
+    (tmp_path / "plain.py").write_text(AUGMENTING, encoding="utf-8")
     assert isinstance(run.step(), EpochReport)
-    ((note,),) = seen
+    other = TrialRun(trial="t0002", variant=plain, first_epoch=1, spec=worker)
+    assert isinstance(other.step(), EpochReport)
+    assert other.take_notes() == []
+    (note,) = seen[0]
     assert note.startswith("model.keras of this trial cannot be exported: plain Keras cannot load nets.Scaled; make")
 
 
