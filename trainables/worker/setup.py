@@ -11,7 +11,6 @@ from trainables.catalog.families import FAMILIES
 from trainables.checkpoints.build_record import check_build_files
 from trainables.data.cache.dataset import open_dataset
 from trainables.data.cache.in_process import dataset_on_this_node
-from trainables.families.parts.build_files import files_of
 from trainables.machine.imports import spare_imports
 from trainables.reports import Note, NoteKind
 from trainables.specs.dataset import DatasetInfo
@@ -53,8 +52,11 @@ def check_sources(model: Any, spec: WorkerSpec, variant: Variant) -> None:
         variant: What the model was built of.
     """
     if FAMILIES[variant.family].has_own_parameters:
+        # Late, as rooms of models are.
+        from trainables.families.parts.build_files import built_from
+
         where = f"function {variant.params['function']!r}"
-        check_build_files(Path(spec.checkpoints), files_of(model), where=where)
+        check_build_files(Path(spec.checkpoints), built_from(model), where=where)
 
 
 def note_formats(model: Any, spec: WorkerSpec, variant: Variant, *, on_note: Callable[[Note], None]) -> None:

@@ -20,12 +20,12 @@ _NOT_DATA = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/")
 #: By the thread that builds, the files that it opened so far.
 _opened: dict[int, set[str]] = {}
 _is_watching = False
-_files_of: weakref.WeakKeyDictionary[Any, Mapping[str, str]] = weakref.WeakKeyDictionary()
+_built_from: weakref.WeakKeyDictionary[Any, Mapping[str, str]] = weakref.WeakKeyDictionary()
 
 
-def files_of(model: Any) -> Mapping[str, str]:
+def built_from(model: Any) -> Mapping[str, str]:
     """Returns a hash of each file that a model was built from, by its path; nothing for a model of no user's code."""
-    return _files_of.get(model, {})
+    return _built_from.get(model, {})
 
 
 class BuildFiles:
@@ -51,10 +51,10 @@ class BuildFiles:
             del _opened[thread]
 
     def belong_to(self, model: Any) -> None:
-        """Lets `files_of` return the files of a model: their paths are relative where they lie in the folder."""
+        """Lets `built_from` return the files of a model: their paths are relative where they lie in the folder."""
         data = {Path(name) for name in self._opened if _is_data(name)}
         paths = {path.absolute() for path in (*data, *loaded_files(folder=self._folder)) if path.is_file()}
-        _files_of[model] = {self._name(path): _hash(path) for path in sorted(paths)}
+        _built_from[model] = {self._name(path): _hash(path) for path in sorted(paths)}
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self._folder).as_posix() if path.is_relative_to(self._folder) else path.as_posix()
