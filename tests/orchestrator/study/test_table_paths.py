@@ -1,4 +1,4 @@
-"""The folders of a table's images are looked for before anything is read, one for each split where the study says so."""
+"""The folders of tables' images are looked for before anything is read, one a split where the study says so."""
 
 from orchestrator.study.input_paths import path_problems
 from trainables.specs.data import DataSpec

@@ -5,6 +5,8 @@ import gzip
 import numpy as np
 import pytest
 
+from trainables.data.tables.reading import read_table
+
 
 @pytest.fixture
 def competition(tmp_path, made):
@@ -55,6 +57,15 @@ def test_any_way_to_write_a_table_gives_the_same_images_and_labels(text, competi
     assert np.array_equal(data.train.images, pixels)
     assert data.info.task.targets[0].class_names == ("cat", "dog", "emu")
     assert data.train.labels["label"].tolist() == [row % 3 for row in range(12)]
+
+
+def test_quoted_line_ends_are_read_wherever_a_large_table_is_cut(tmp_path):
+    note, count = "one" + "\n" * 300 + "two", 20_000
+    rows = "".join(f'{row},"{note}",{row % 2}\n' for row in range(count))
+    (tmp_path / "t.csv").write_text(f"id,note,label\n{rows}")
+    found = read_table(tmp_path / "t.csv", role="train", columns={"id": "image_column", "label": "label_column"})
+    assert found.columns["id"] == [str(row) for row in range(count)]
+    assert found.columns["label"] == [str(row % 2) for row in range(count)]
 
 
 def test_rows_keep_the_order_of_the_table_and_names_may_lead_into_folders(tmp_path, made, competition, prepare_both):
