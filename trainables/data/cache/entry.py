@@ -17,7 +17,7 @@ from trainables.data.cache.encoded import write_encoded
 from trainables.data.cache.looking import Pass, look_at_splits, seen_of
 from trainables.data.cache.statistics import pixel_statistics
 from trainables.data.cache.storage_choice import ImagesSize, images_size
-from trainables.data.cache.targets import DescribedTarget, described_targets, encoded_labels, stratum
+from trainables.data.cache.targets import DescribedTarget, described_targets, encoded_labels, label_notes, stratum
 from trainables.data.formats.files import decoders
 from trainables.data.images.choices import pixel_rule
 from trainables.data.images.images import Array, EncodableImages, Images, Layout, choose_layout, survey_of
@@ -83,7 +83,7 @@ def examine(raw: RawDataset, *, spec: DataSpec, progress: OnProgress) -> SourceS
         numbers=numbers,
         layout=layout,
         size=size,
-        notes=(*raw.notes, *notes, *size_sentences(survey, layout=layout)),
+        notes=(*raw.notes, *label_notes(raw, spec=spec), *notes, *size_sentences(survey, layout=layout)),
     )
 
 

@@ -74,6 +74,30 @@ def encoded_labels(
     return encoded
 
 
+def label_notes(raw: RawDataset, *, spec: DataSpec) -> list[str]:
+    """Returns sentences about labels that are read as something else than written, and about rows of a limit."""
+    notes = []
+    train = raw.splits["train"]
+    for name, target in spec.target_specs.items():
+        if target.kind != "classification":
+            continue
+        about = f"target {name!r}: " if spec.targets else ""
+        labels = train.all_labels[name]
+        if labels.ndim == 2 and labels.shape[1] > 1:
+            notes.append(
+                f"{about}labels are one-hot over {labels.shape[1]} columns: the place of the 1 is the class; where "
+                "several may be set at once, use kind: multilabel"
+            )
+        count = len(train.labels[name])
+        lost = len(np.unique(labels, axis=0)) - len(np.unique(labels[:count], axis=0))
+        if lost and not np.array_equal(labels[:count], train.labels[name]):
+            notes.append(
+                f"{about}limit: the first {count:,} training images lack {lost} of {len(np.unique(labels, axis=0))} "
+                "classes (the data is sorted, or a class is rare), so classes take turns"
+            )
+    return notes
+
+
 def stratum(targets: Sequence[Mapping[str, Any]], *, load: Callable[[str], Array]) -> Array:
     """Returns the labels whose shares every split keeps: those of the first classification, else zeros.
 
@@ -96,6 +120,11 @@ def _described(name: str, kind: TargetKind, raw: RawDataset, *, place: str) -> D
             plain = checked_labels(labels, where=where, num_images=len(labels))
             # The columns of one-hot labels are the classes, also one without an image.
             is_one_hot = labels.ndim == 2 and labels.shape[1] > 1
+            if is_one_hot and names and len(names) != labels.shape[1]:
+                raise DataError(
+                    f"{where}: the labels are one-hot over {labels.shape[1]} classes, but there are {len(names)} class "
+                    "names; complete the names or leave them out"
+                )
             names = names or ([str(number) for number in range(labels.shape[1])] if is_one_hot else None)
             values, class_names = known_classes(plain, where=where, class_names=names)
             return DescribedTarget(
@@ -115,6 +144,12 @@ def _encoded(split: RawSplit, target: DescribedTarget) -> Array:
     match target.kind:
         case "classification":
             plain = checked_labels(labels, where=where, num_images=num_images)
+            width = labels.shape[1] if labels.ndim == 2 else 1
+            if width not in {1, target.size}:
+                raise DataError(
+                    f"{where}: the training labels have {target.size} classes, these are one-hot over {width}; write "
+                    "the labels of all splits alike"
+                )
             return class_numbers(plain, where=where, values=target.values)
         case "multilabel":
             _demand_one_each(labels, where=where, num_images=num_images)

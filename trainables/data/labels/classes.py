@@ -10,6 +10,9 @@ from trainables.data.images.images import Array
 from trainables.data.labels.plain import one_hot_numbers, plain_labels
 from trainables.errors import DataError
 
+#: Above, a float has no place for every whole number.
+_LARGEST = 2**53
+
 
 def checked_labels(labels: Array, *, where: str, num_images: int) -> Array:
     """Returns the labels as one-dimensional int64 or str; one-hot rows become class numbers.
@@ -119,6 +122,10 @@ def _plain(labels: Array, *, where: str) -> Array:
         raise DataError(
             f"{where}: expected labels that are whole numbers or text, got dtype {labels.dtype}; convert them"
         )
+    if labels.max().item() > _LARGEST:
+        raise DataError(f"{where}: the label {labels.max().item()} is too large; number the classes 0, 1, 2, ...")
+    if labels.min().item() < -_LARGEST:
+        raise DataError(f"{where}: the label {labels.min().item()} is too small; number the classes 0, 1, 2, ...")
     numbers = labels.astype(np.int64)
     if numbers.min() < 0:
         raise DataError(

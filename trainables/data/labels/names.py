@@ -46,8 +46,13 @@ def renumbered(labels: Array, names: Sequence[str] | None, known: Sequence[str] 
     flat = labels.reshape(-1)
     result = flat.astype(np.int64)
     for value in np.unique(flat).tolist():
-        if not 0 <= value < len(names):
-            continue  # Reported with all other labels that have no name.
+        if value >= len(names):
+            raise DataError(
+                f"{where}: label {value} has no name, there are only {len(names)} class names {_some(names)}; complete "
+                "the names or correct the label"
+            )
+        if value < 0:
+            continue  # Reported with all other labels that stand for no class.
         if names[value] not in numbers:
             raise DataError(
                 f"{where}: class {names[value]!r} is not among the training classes {_some(known)}; "

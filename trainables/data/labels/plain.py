@@ -26,6 +26,8 @@ def plain_labels(labels: Array, *, where: str) -> Array:
         return _decoded(labels, where=where)
     if labels.dtype.kind == "T":
         return _of_objects(labels.astype(object), where=where)
+    if labels.dtype == object and labels.ndim == 2 and labels.shape[1] == 1:
+        return _of_objects(labels[:, 0], where=where)
     if labels.dtype == object and labels.ndim == 1:
         return _of_objects(labels, where=where)
     return labels

@@ -115,8 +115,9 @@ def rows_of(files: Sequence[Path], column: str, *, rows: slice | Array) -> Itera
             if chosen is None:
                 return
             if len(chosen):
-                taken = array if len(chosen) == len(array) else array.take(_indices(chosen))
-                yield Rows(file=file, numbers=in_file + chosen, array=taken)
+                # Not take(), which Arrow lacks for views.
+                for run in np.split(chosen, np.flatnonzero(np.diff(chosen) != 1) + 1):
+                    yield Rows(file=file, numbers=in_file + run, array=array[run[0] : run[-1] + 1])
             begin, in_file = begin + len(array), in_file + len(array)
 
 
@@ -129,12 +130,6 @@ def _batches(file: Path, column: str) -> Iterator[Any]:
                 yield batch.column(0)
         except (pa.ArrowException, OSError) as exc:
             raise DataError(f"{file}: column {column!r} cannot be read: {exc}; write the file again") from exc
-
-
-def _indices(chosen: Array) -> Any:
-    import pyarrow as pa
-
-    return pa.array(chosen)
 
 
 def _chosen(rows: slice | Array, *, begin: int, count: int) -> Array | None:

@@ -41,6 +41,12 @@ def column_images(column: str, wanted: Wanted, *, spec: DataSpec) -> Images:
     """Returns the images of a column, of the wanted rows."""
     files, rows, count = wanted.files, wanted.rows, wanted.count
     field = column_field(files[0], column, field=_field(spec))
+    for file in files[1:]:
+        if is_list(column_field(file, column, field=_field(spec)).type) != is_list(field.type):
+            raise DataError(
+                f"data.{_field(spec)}: {file}: column {column!r} has lists of pixels, and in {files[0]} none, or the "
+                "other way round; write the images of all files alike"
+            )
     if is_list(field.type):
         flat = FlatShape(tensor=tensor_shape(field), image_size=spec.image_size, channels=spec.channels)
         pieces = partial(_pixel_batches, files, column, flat, rows=rows)
@@ -132,6 +138,8 @@ def _contents(rows: Rows, *, column: str) -> Iterator[tuple[bytes | None, str | 
         payload = fields[place]
         path_place = array.type.get_field_index("path")
         paths = fields[path_place].to_pylist() if path_place >= 0 else none
+    if pa.types.is_dictionary(payload.type):
+        payload = payload.dictionary_decode()
     if pa.types.is_null(payload.type):
         payload = payload.cast(pa.binary())
     if not _is_binary(payload.type):

@@ -11,6 +11,7 @@ import numpy as np
 
 from trainables.data.images.images import Array
 from trainables.data.labels.names import joined_names, renumbered
+from trainables.data.labels.plain import plain_labels
 from trainables.data.parquet.files import column_field, folder_value, open_parquet_file
 from trainables.data.parquet.lists import is_list
 from trainables.errors import DataError
@@ -55,7 +56,7 @@ def read_labels(
             values = _labels(file, column, field=field, kind=kind)
             own = hugging_face_names(file, column)
             parts.append(renumbered(values, own, names[name], where=f"{file}: column {column!r}"))
-        labels[name] = _joined(parts)
+        labels[name] = _joined(parts, files=files)
     return labels
 
 
@@ -129,13 +130,19 @@ def _labels(file: Path, column: str, *, field: str, kind: TargetKind) -> Array:
         return np.asarray(chunked.to_numpy())
     if _is_text(chunked.type):
         return np.array(chunked.to_pylist(), dtype=np.str_)
-    if kind != "classification" and is_list(chunked.type):
+    if _is_bytes(chunked.type) and kind == "classification":
+        return plain_labels(np.array([*chunked.to_pylist(), None], object)[:-1], where=str(file))
+    if is_list(chunked.type):
         item = chunked.type.value_type if hasattr(chunked.type, "value_type") else None
         if item is not None and (_is_number(item) or _is_text(item)):
-            return _lists(chunked.to_pylist(), file=file)
+            lists = _lists(chunked.to_pylist(), file=file)
+            # Rows of classes may be one-hot, never lists of names.
+            if kind != "classification" or (lists.ndim == 2 and lists.shape[1] > 1):
+                return lists
+    hint = "; cast whole numbers to int64" if pa.types.is_decimal(chunked.type) else ""
     raise DataError(
         f"data.{field}: {file}: column {column!r} has type {chunked.type}, expected {_EXPECTED[kind]}; "
-        "name another column"
+        f"name another column{hint}"
     )
 
 
@@ -155,10 +162,9 @@ def _whole_column(file: Path, column: str, *, what: str) -> Any:
 
 
 def _of_folder(value: str, *, count: int) -> Array:
-    """Returns a folder's value for every row: numbers where it is one."""
-    return (
-        np.full(count, int(value)) if value.isascii() and value.isdigit() else np.array([value] * count, dtype=np.str_)
-    )
+    """Returns a folder's value for every row: numbers where it is one as programs write it, so not 007."""
+    is_whole = value.isascii() and value.isdigit() and value == str(int(value)) and len(value) < 19
+    return np.full(count, int(value)) if is_whole else np.array([value] * count, dtype=np.str_)
 
 
 def _lists(rows: list[list[Any]], *, file: Path) -> Array:
@@ -173,8 +179,12 @@ def _lists(rows: list[list[Any]], *, file: Path) -> Array:
     return ragged
 
 
-def _joined(parts: Sequence[Array]) -> Array:
+def _joined(parts: Sequence[Array], *, files: Sequence[Path]) -> Array:
     """Returns the files' labels one after the other; rows become lists where files have different lengths."""
+    texts = {part.dtype.kind == "U": file for part, file in zip(parts, files, strict=True) if len(part)}
+    if len(texts) > 1:
+        # NumPy would make text of the numbers.
+        raise DataError(f"{texts[True]}: the labels are text, those of {texts[False]} are not; write all files alike")
     shapes = {(part.dtype == object, part.shape[1:]) for part in parts if len(part)}
     if len(shapes) <= 1:
         return np.concatenate([part for part in parts if len(part)] or list(parts))
@@ -194,3 +204,10 @@ def _is_text(kind: Any) -> bool:
     import pyarrow as pa
 
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _is_bytes(kind: Any) -> bool:
+    import pyarrow as pa
+
+    checks = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary)
+    return any(check(kind) for check in checks)

@@ -114,8 +114,14 @@ def _storage_type(kind: Any) -> Any:
 def _list_item(kind: Any) -> Any:
     import pyarrow as pa
 
-    nested = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    return kind.value_type if nested else None
+    checks = (
+        pa.types.is_list,
+        pa.types.is_large_list,
+        pa.types.is_fixed_size_list,
+        pa.types.is_list_view,
+        pa.types.is_large_list_view,
+    )
+    return kind.value_type if any(check(kind) for check in checks) else None
 
 
 def _common_length(level: Any, *, where: str) -> int:

@@ -104,6 +104,12 @@ def split_folders(root: Path, *, role: str) -> tuple[dict[SplitName, Path], list
         if (split := split_of(folder.name)) is not None:
             found.setdefault(split, []).append(folder)
     if "train" not in found or not subfolders(_unwrapped(found["train"][0], role=role), role=role):
+        if len(folders) > 1 and sum(map(len, found.values())) == len(folders):
+            raise DataError(
+                f"data.{role}: the folders of {root} are named as splits, {[folder.name for folder in folders]}, but "
+                "no training folder holds class folders; put the images of each class of a split into a folder of its "
+                "own, name them in a table (source: csv), or rename the folders if these are the classes"
+            )
         return {"train": root}, []
     for split, several in found.items():
         if len(several) > 1:

@@ -16,6 +16,7 @@ from trainables.data.labels.plain import plain_labels
 from trainables.data.sources.array_keys import NamedArrays
 from trainables.data.sources.array_splits import array_dataset, plain_images
 from trainables.data.sources.base import OpenedSource, RawDataset, SplitName
+from trainables.data.sources.folder_tree import split_of
 from trainables.errors import DataError, UserCodeError
 from trainables.progress import OnProgress
 from trainables.specs.data import DataSpec
@@ -71,6 +72,11 @@ def _guarded(call: Callable[[], T], *, where: str, folder: Path) -> T:
 
 def _as_arrays(returned: object, *, where: str) -> dict[str, Array]:
     if isinstance(returned, Mapping):
+        if returned and all(split_of(str(key)) and _is_pair(pair) for key, pair in returned.items()):
+            named = {
+                f"{part}_{key}": value for key, pair in returned.items() for part, value in zip("xy", pair, strict=True)
+            }
+            return _as_arrays(named, where=where)
         return {str(key): _array(value, where=f"{where}: {key}") for key, value in returned.items()}
     if isinstance(returned, tuple | list) and len(returned) in _SPLITS and all(map(_is_pair, returned)):
         return {

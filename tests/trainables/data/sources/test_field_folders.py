@@ -167,3 +167,16 @@ def test_a_test_split_may_lack_a_class_but_not_have_another(tmp_path, read):
     write_grey(tmp_path / "mri" / "test" / "pituitary" / "0.png", 201)
     with pytest.raises(DataError, match=r"data.test: the class folders \['pituitary'\] .* are none of training"):
         read(path=str(tmp_path / "mri"))
+
+
+@pytest.mark.parametrize("names", [("Training", "Testing"), ("test", "val")])
+@pytest.mark.parametrize("inner", ["", "cat/", "dog/"])
+def test_folders_named_as_splits_without_a_training_split_are_no_classes(names, inner, tmp_path, made, prepare):
+    if inner and "Training" in names:
+        names = ("Testing", "Validation")
+    for number, name in enumerate(names):
+        (tmp_path / "photos" / name / inner).mkdir(parents=True)
+        for row, pixels in enumerate(made.pictures(6, seed=number)):
+            (tmp_path / "photos" / name / inner / f"{row}.png").write_bytes(made.encoded(pixels))
+    with pytest.raises(DataError, match=r"are named as splits, \[.*\], but no training folder holds class folders"):
+        prepare(source="images", path=str(tmp_path / "photos"))
