@@ -68,6 +68,8 @@ def _signature(model: Any, task: Task) -> Any:
     """Returns what the served function takes, named as the model's own inputs are, where it has such."""
     if isinstance(model, keras.Sequential):
         return _spec(model.inputs[0])  # Its `input` exists only after a first call.
+    if isinstance(model, keras.Sequential):
+        return _spec(model.inputs[0])
     if getattr(model, "inputs", None):
         return keras.tree.map_structure(_spec, model.input)
     specs = {name: keras.InputSpec(shape=(None, *task.input_shape), dtype="float32", name=name) for name in task.inputs}

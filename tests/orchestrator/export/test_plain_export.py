@@ -114,6 +114,7 @@ def test_models_of_classes_load_in_plain_keras_and_predict_what_their_checkpoint
 
     params: dict[str, dict[str, Any]] = {
         "subclassed": {"filters": 8, "num_blocks": 3, "dropout": 0.1, "l2": 1e-4, "ema_momentum": 0.5},
+        "sequential": {"filters": 4, "num_blocks": 2},
         "custom": {"function": "custom_model:build", "width": 6},
     }
     images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1)).astype(np.float32)

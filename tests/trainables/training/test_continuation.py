@@ -28,6 +28,7 @@ class Noise(layers.Layer):
         return x + 0.01 * self.count * (noise + keras.random.normal(shape) + self.generator.normal(shape))
 def build(params, input_shape, targets):
     image = keras.Input(input_shape)
+    assert {"width", "dropout"} == set(params)
     features = Noise()(layers.Flatten()(layers.Rescaling(1 / 255)(image)))
     return keras.Model(image, layers.Dense(targets[0].size, activation="softmax")(features))
 """
