@@ -207,3 +207,19 @@ def test_equal_tables_and_images_share_an_entry_and_other_columns_do_not(tmp_pat
         (tmp_path / "elsewhere" / "pictures" / "001.png").read_bytes()
     )
     assert prepare(**{**fields, **moved}).info.key != first.key
+
+
+def test_the_columns_of_a_target_and_the_separator_decide_the_entry(competition, prepare):
+    rows = [f"{row:03},{row % 2},{1 - row % 2},{'a|b c' if row % 2 else 'a'}" for row in range(12)]
+    fields, _ = competition(table(rows, header="id,left,right,tags"))
+    keys, names = set(), []
+    for columns in (["left", "right"], ["right", "left"]):
+        info = prepare(**fields, targets={"spots": {"kind": "multilabel", "columns": columns}}).info
+        keys.add(info.key)
+        names.append(info.task.targets[0].class_names)
+    for separator in ("|", " "):
+        info = prepare(**fields, targets={"tags": {"kind": "multilabel"}}, label_separator=separator).info
+        keys.add(info.key)
+        names.append(info.task.targets[0].class_names)
+    assert names == [("left", "right"), ("right", "left"), ("a", "b c"), ("a", "a|b", "c")]
+    assert len(keys) == 4
