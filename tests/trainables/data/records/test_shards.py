@@ -141,7 +141,7 @@ def test_plain_and_compressed_archives_are_read_together(tmp_path, made, prepare
 def test_shards_are_split_by_whole_groups(source, tmp_path, made, prepare_both):
     x = made.pictures(24)
     if source == "webdataset":
-        told = [json.dumps({"label": row % 2, "patient": f"p{row // 3}"}).encode() for row in range(24)]
+        told = [json.dumps({"label": row % 2, "patient": f"p{row // 5}"}).encode() for row in range(24)]
         files = [
             (f"{row:02}.{end}", (made.encoded(x[row]), told[row])[end == "json"])
             for row in range(24)
@@ -149,11 +149,11 @@ def test_shards_are_split_by_whole_groups(source, tmp_path, made, prepare_both):
         ]
         write_tar(tmp_path / "a", files)
     else:
-        rows = [{"image": made.encoded(x[row]), "label": row % 2, "patient": b"p%d" % (row // 3)} for row in range(24)]
+        rows = [{"image": made.encoded(x[row]), "label": row % 2, "patient": b"p%d" % (row // 5)} for row in range(24)]
         write_records(tmp_path / "a", rows)
     data = prepare_both({"source": source, "train": str(tmp_path / "a"), "group": "patient"})
-    groups = [{row // 3 for row in split.indices.tolist()} for split in (data.train, data.validation, data.test)]
-    assert sum(map(len, groups)) == len(set.union(*groups)) == 8
+    groups = [{row // 5 for row in split.indices.tolist()} for split in (data.train, data.validation, data.test)]
+    assert sum(map(len, groups)) == len(set.union(*groups)) == 5
 
 
 def test_only_a_few_large_images_of_an_archive_lie_in_memory_at_once(tmp_path, made):
