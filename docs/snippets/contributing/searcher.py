@@ -1,10 +1,10 @@
 """Random search under a name of its own: orchestrator/search/mine.py."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import optuna
 
-from orchestrator.search.history import Draw, History
+from orchestrator.search.history import History
 from orchestrator.search.searchers import SEARCHERS
 from orchestrator.study.spec import StudySpec
 
@@ -17,7 +17,7 @@ class Mine:
     def __init__(self, spec: StudySpec) -> None:
         del spec  # Every searcher is made of it.
 
-    def ask(self, history: History, *, seed: int) -> Draw:
+    def ask(self, history: History, *, seed: int) -> dict[str, Any]:
         """Returns values for one trial; the seed is of this one draw."""
         return history.draw(optuna.samplers.RandomSampler(seed=seed))
 
