@@ -1,7 +1,7 @@
 """Yields the files of a tar archive in order, and raises where tarfile of the standard library ends in silence.
 
 At a damaged header, and behind the mark of its end, tarfile stops as at the end of the archive: the rest is lost
-without a word: findings/webdataset-ends-at-a-damaged-header.sh. This module looks for both.
+without a word: findings/webdataset-reads-the-first-of-joined-archives.sh. This module looks for both.
 """
 
 from __future__ import annotations
