@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,7 @@ def examine(raw: RawDataset, *, spec: DataSpec, progress: OnProgress) -> SourceS
     progress("looking at pixel ranges", 0, len(images["train"]))
     rule, notes = pixel_rule(images["train"], survey, spec=spec)
     layout = choose_layout(survey, image_size=spec.image_size, channels=spec.channels, rule=rule)
+    layout = replace(layout, reduces=spec.reduced_decoding)
     # The images of one example are side by side in the channels.
     num_channels = layout.channels * len(spec.input_names)
     size = images_size(images.values(), height=layout.height, width=layout.width, num_channels=num_channels)

@@ -53,7 +53,7 @@ __all__ = ["Dataset", "DatasetInfo", "Split", "cache_folder", "entry_key", "open
 #: The settings that determine the decoded arrays, together with the content.
 DECODING_FIELDS = (
     "source", "name", "limit", "image_size", "channels", "image_column", "inputs", "function", "pixel_range",
-    "background", "pages",
+    "background", "pages", "reduced_decoding",
 )  # fmt: skip
 
 LOCKS_FOLDER = "locks"

@@ -42,6 +42,7 @@ class Samples:
         values: More bits: (height, width) or (height, width, 3), whole numbers or floats.
         alpha: Beside values: uint8 (height, width).
         turn: What puts the picture upright.
+        box: (left, upper, right, lower) of a picture of reduced size that the whole one fills; None: all of it.
         is_plain: Whether a file of this kind decodes to the same pixels without any setting.
     """
 
@@ -49,4 +50,5 @@ class Samples:
     values: np.ndarray[Any, np.dtype[Any]] | None = None
     alpha: np.ndarray[Any, np.dtype[Any]] | None = None
     turn: Image.Transpose | None = None
+    box: tuple[float, float, float, float] | None = None
     is_plain: bool = True

@@ -46,6 +46,9 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
+#: The turns that exchange height and width.
+QUARTER_TURNS = (TURNS[5], TURNS[6], TURNS[7], TURNS[8])
+
 _LOCK = threading.Lock()
 _FORMATS: list[str] = []
 
@@ -133,8 +136,7 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
         turned = image.tag_v2.get(ExifTags.Base.Orientation) in (5, 6, 7, 8)  # type: ignore[attr-defined]
         return (width, height) if turned else (height, width)
     turn = turn_of(image)
-    lies = turn is not None and turn not in (TURNS[2], TURNS[3], TURNS[4])
-    return (width, height) if lies else (height, width)
+    return (width, height) if turn in QUARTER_TURNS else (height, width)
 
 
 def _formats() -> list[str]:

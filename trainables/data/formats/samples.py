@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,16 @@ from PIL import Image
 
 from trainables.data.formats.dicom import dicom_header, dicom_samples, is_dicom
 from trainables.data.formats.facts import ALPHA, FRAMES, PAGES, UNUSED, Header, Kind, Samples
-from trainables.data.formats.files import BROKEN, Encoded, content_of, opened, turn_of, unreadable, upright_size
+from trainables.data.formats.files import (
+    BROKEN,
+    QUARTER_TURNS,
+    Encoded,
+    content_of,
+    opened,
+    turn_of,
+    unreadable,
+    upright_size,
+)
 from trainables.data.formats.jpeg import jpeg_header
 from trainables.data.formats.refusals import PictureError
 from trainables.data.formats.tiff import check_samples, has_unused_samples, is_unsigned_32, is_white_zero, pages_of
@@ -46,8 +56,13 @@ def read_header(item: Encoded, *, pages: Pages = "refuse") -> Header:
         raise unreadable(content, exc) from exc
 
 
-def read_samples(content: bytes, *, pages: Pages = "refuse") -> Samples:
+def read_samples(content: bytes, *, pages: Pages = "refuse", least_size: tuple[int, int] | None = None) -> Samples:
     """Returns an image's samples.
+
+    Args:
+        content: The bytes of its file.
+        pages: What is done with a TIFF of several pages.
+        least_size: (height, width) down to which a JPEG may be decoded at a reduced size; None: as it is.
 
     Raises:
         PictureError: If the bytes are no whole image, or one whose pixels cannot be read right.
@@ -57,6 +72,8 @@ def read_samples(content: bytes, *, pages: Pages = "refuse") -> Samples:
     try:
         with opened(content) as image:
             numbers = _wanted_pages(image, pages=pages)
+            if least_size is not None and (box := _reduced(image, least_size)) is not None:
+                return replace(_samples(image, content, page=0), box=box, is_plain=False)
             if len(numbers) == 1:
                 return _samples(image, content, page=numbers[0])
             return _in_channels([_samples(image, content, page=number) for number in numbers])
@@ -110,6 +127,21 @@ def _wanted_pages(image: Image.Image, *, pages: Pages) -> Sequence[int]:
         if len(numbers) == 3 and image.mode not in ("L", "1") and not image.mode.startswith(("I", "F")):
             raise PictureError(f"has a page of mode {image.mode}, expected three grey pages", "set data.pages: first")
     return numbers
+
+
+def _reduced(image: Image.Image, least_size: tuple[int, int]) -> tuple[float, float, float, float] | None:
+    """Sets a JPEG to its smallest reduced size that is no smaller than this, if there is one.
+
+    Returns:
+        What of the reduced picture the whole one fills: its last row and column may be parts.
+    """
+    if image.format not in ("JPEG", "MPO"):
+        return None
+    before, height_and_width = image.size, least_size
+    if turn_of(image) in QUARTER_TURNS:
+        height_and_width = least_size[::-1]
+    drafted = image.draft(image.mode, height_and_width[::-1])
+    return None if drafted is None or image.size == before else drafted[1]
 
 
 def _kind(image: Image.Image) -> Kind:

@@ -62,6 +62,11 @@ def _of_traits(rule: PixelRule, measure: Measure, survey: Survey, *, spec: DataS
         yield from _of_alpha(rule, measure, survey, spec=spec)
     if FRAMES in survey.traits:
         yield f"{_counted(survey, FRAMES)} more than one frame; the first is used"
+    if spec.reduced_decoding:
+        yield (
+            "JPEGs that are shrunk are decoded at a reduced size, at least twice data.image_size, so that their pixels "
+            "differ by a few of 255 (data.reduced_decoding)"
+        )
     if PAGES in survey.traits and spec.pages == "first":
         yield f"{_counted(survey, PAGES)} more than one page; the first is used (data.pages: first)"
     if PAGES in survey.traits and spec.pages == "channels":

@@ -27,8 +27,8 @@ __all__ = ["Encoded", "EncodedImages", "compact", "decode", "read_header"]
 
 #: Images whose headers are read as one batch.
 SURVEY_BATCH = 1024
-#: Images that are measured as one batch: few, because the first one often settles what is asked.
-MEASURE_BATCH = 16
+#: Images that are measured as one batch where every one counts, and where the first one often settles what is asked.
+MEASURE_BATCH, FIRST_BATCH = 64, 2
 
 #: Images that a thread takes at once, at most.
 IMAGES_A_TASK = 64
@@ -85,7 +85,7 @@ class EncodedImages:
                 return None
             return measured(read_samples(content_of(item), pages=measure.pages))
 
-        for _, found in self._each(one, step=MEASURE_BATCH):
+        for _, found in self._each(one, step=MEASURE_BATCH if has_more else FIRST_BATCH):
             if found is not None:
                 found.add_to(measure)
             if measure.knows_bytes and not has_more:
@@ -164,7 +164,8 @@ def _decoded(content: bytes, *, layout: Layout) -> tuple[Array, bool]:
     """Returns a picture's pixels, and whether a layout without any rule gives the same."""
     if layout.rule.byte == BYTE_RANGE and (pixels := jpeg_pixels(content)) is not None:
         return in_layout(pixels, layout), True
-    samples = read_samples(content, pages=layout.pages)
+    least = (2 * layout.height, 2 * layout.width) if layout.reduces else None
+    samples = read_samples(content, pages=layout.pages, least_size=least)
     return pixels_of(samples, layout), decodes_plainly(samples, layout)
 
 

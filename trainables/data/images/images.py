@@ -25,6 +25,7 @@ class Layout:
     Attributes:
         rule: The ranges of samples and the ground under transparent pixels.
         pages: What is done with a TIFF of several pages.
+        reduces: Whether JPEGs may be decoded at a reduced size, at least twice this one.
     """
 
     height: int
@@ -32,6 +33,7 @@ class Layout:
     channels: int
     rule: PixelRule = PLAIN_RULE
     pages: Pages = "refuse"
+    reduces: bool = False
 
 
 @dataclass(slots=True)

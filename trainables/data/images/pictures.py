@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from trainables.data.formats.facts import Kind, Samples
+from trainables.data.formats.files import QUARTER_TURNS
 from trainables.data.formats.refusals import PictureError
 from trainables.data.formats.samples import has_alpha
 from trainables.data.images.grounds import looked_through, on_ground
@@ -78,6 +79,9 @@ def pixels_of(samples: Samples, layout: Layout) -> Array:
     elif picture.mode == "P" and "transparency" in picture.info:
         picture = picture.convert("RGBA")
     picture = picture.convert(mode)
+    if samples.box is not None:
+        size = (layout.height, layout.width) if samples.turn in QUARTER_TURNS else (layout.width, layout.height)
+        picture = picture.resize(size, Image.Resampling.BILINEAR, box=samples.box)
     if samples.turn is not None:
         picture = picture.transpose(samples.turn)
     return _resized(picture, layout)
