@@ -62,10 +62,12 @@ def jpegs_are_direct() -> bool:
 
 
 def _size_and_colour(content: bytes) -> tuple[tuple[int, int], str] | None:
-    if simplejpeg is None or content[:3] != b"\xff\xd8\xff" or any(mark in content for mark in MARKS):
+    if simplejpeg is None or content[:3] != b"\xff\xd8\xff":
         return None
     try:
         height, width, colour, _ = simplejpeg.decode_jpeg_header(content)
     except (ValueError, RuntimeError):
         return None
-    return ((height, width), colour) if colour in COLOURS and 0 < height * width <= MOST_PIXELS else None
+    if colour not in COLOURS or not 0 < height * width <= MOST_PIXELS or any(mark in content for mark in MARKS):
+        return None
+    return (height, width), colour
