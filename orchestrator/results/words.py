@@ -96,7 +96,7 @@ def targets_in_words(task: Task) -> str:
     >>> targets_in_words(Task.classification(input_shape=(8, 8, 1), num_classes=10))
     '10 classes'
     """
-    nouns = {"classification": "classes", "multilabel": "flags", "regression": "values"}
+    nouns = {"classification": "classes", "multilabel": "flags", "regression": "values", "mask": "classes a pixel"}
     message = [(target.name, f"{target.size} {nouns[target.kind]}") for target in task.targets]
     return message[0][1] if task.has_one_target else ", ".join(f"{name}: {text}" for name, text in message)
 

@@ -106,7 +106,17 @@ def parse_study(
     if problems or spec is None:
         raise StudyFileError("\n".join(f"{where}: {printable(str(problem))}" for problem in problems))
     reuse = tuple(str(resolved(given, base=base)) for given in spec.reuse)
-    return spec.model_copy(update={"data": spec.data.resolved(base), "reuse": reuse, "study_dir": str(folder)})
+    resolved_data = _with_function_dir(spec.data, base=base, folder=folder).resolved(base)
+    return spec.model_copy(update={"data": resolved_data, "reuse": reuse, "study_dir": str(folder)})
+
+
+def _with_function_dir(data: DataSpec, *, base: Path, folder: Path) -> DataSpec:
+    """Returns the data section with its function's folder: the study's, unless `base` has the module."""
+    if data.source != "python" or data.function_dir is not None:
+        return data
+    module = (data.function or "").partition(":")[0].partition(".")[0]
+    is_in_base = (base / f"{module}.py").is_file() or (base / module).is_dir()
+    return data if is_in_base else data.model_copy(update={"function_dir": str(folder)})
 
 
 def _with_objective(content: Mapping[str, Any], data: DataSpec | None) -> dict[str, Any]:

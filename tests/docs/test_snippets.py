@@ -25,6 +25,7 @@ NEIGHBOURS = (
     "cifar10-train.parquet",
     "cifar10-test.parquet",
     "street.parquet",
+    "cells.parquet",
     "pairs.npz",
     "flowers/",
     "train.csv",

@@ -9,8 +9,8 @@ from trainables.catalog.families import FAMILIES
 
 pytestmark = pytest.mark.slow
 
-#: The one of `multitask` has tests of its own.
-STUDIES = [family for family in FAMILIES if family != "multitask"]
+#: Those of `multitask` and `unet` have tests of their own.
+STUDIES = [family for family in FAMILIES if family not in ("multitask", "unet")]
 
 
 #: Shorter than it comes: what it learns is not the matter here.

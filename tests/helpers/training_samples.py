@@ -1,5 +1,6 @@
 """Small real splits and variants, so that a training of this folder takes a second."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,24 @@ import pytest
 from search_spaces import Variant
 from trainables.catalog.families import FAMILIES
 from trainables.catalog.parameter import Entries, ParameterInfo
-from trainables.specs.task import Task
+from trainables.specs.task import Target, Task
 from trainables.specs.worker import DeviceSpec, TrainingSpec
 
 TASK = Task.classification(input_shape=(8, 8, 1), num_classes=10)
+#: What families of masks learn: how bright each pixel is, in three steps.
+MASK_TASK = Task(
+    input_shape=(8, 8, 1),
+    targets=(
+        Target(
+            name="label",
+            kind="mask",
+            size=3,
+            class_names=("dark", "grey", "bright"),
+            loss="categorical_crossentropy",
+            metrics=("iou", "dice", "pixel_accuracy"),
+        ),
+    ),
+)
 #: A small architecture of each family, with everything in it that keeps state between steps.
 SMALL = {
     "sequential": {"num_blocks": 2, "filters": 4, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
@@ -20,6 +35,7 @@ SMALL = {
     "multitask": {"num_blocks": 2, "filters": 4, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
     "subclassed": {"num_blocks": 2, "filters": 12, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
     "custom": {"function": "custom_model:build", "width": 4, "dropout": 0.3, "batch_size": 32},
+    "unet": {"depth": 2, "filters": 4, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
     # The backbone with the fewest layers; a graph of all their gradients takes seconds to make.
     "transfer": {"backbone": "MobileNet", "alpha": 0.1, "image_side": 32, "fine_tune_from": 0.9, "dropout": 0.3}
     | {"batch_size": 32},
@@ -45,6 +61,8 @@ CEILINGS = {
     "filters_growth": 2.0,
     "alpha": 0.25,
     "frozen_epochs": 3,
+    "depth": 3,
+    "convs_per_level": 2,
 }
 #: What sampled variants have of a parameter, where all of it would be slow, or needs files or statistics: presets and
 #: most backbones are deep.
@@ -76,6 +94,20 @@ def task():
 
 
 @pytest.fixture(scope="session")
+def task_for():
+    """Makes a family's task of some classes: of each image, or for families of masks of each pixel."""
+
+    def make(family, *, shape=(8, 8, 1), num_classes=10):
+        task = Task.classification(input_shape=shape, num_classes=num_classes)
+        if "classification" in FAMILIES[family].kinds:
+            return task
+        (target,) = task.targets
+        return replace(task, targets=(replace(target, kind="mask", metrics=("iou",)),))
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def digits():
     """450 images, uint8 (450, 8, 8, 1), and their labels."""
     from sklearn.datasets import load_digits
@@ -99,6 +131,16 @@ def splits(one_thread, digits):
 
 
 @pytest.fixture(scope="session")
+def mask_splits(splits, digits):
+    """The same splits with masks for labels: in which third of 0-255 each pixel is; the first column does not count."""
+    from trainables.data.batches.tensors import shared_tensor
+
+    masks = digits[0][..., 0] // 86
+    masks[:, :, 0] = 255
+    return tuple(replace(split, labels={"label": shared_tensor(masks)}) for split in splits)
+
+
+@pytest.fixture(scope="session")
 def variant_of():
     """Makes a small variant: `variant_of("residual", seed=3, filters=8)`."""
 
@@ -109,7 +151,19 @@ def variant_of():
 
 
 @pytest.fixture(scope="session")
-def training_of(splits):
+def samples_of(splits, mask_splits):
+    """Returns the splits of a family, their task, and its first metric."""
+
+    def find(family):
+        if "classification" in FAMILIES[family].kinds:
+            return splits, TASK, "accuracy"
+        return mask_splits, MASK_TASK, "iou"
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def training_of(samples_of):
     """Makes a fresh Training of a variant on the small splits."""
     from trainables.machine.imports import spare_imports
     from trainables.training.training import Training, TrainingRequest
@@ -117,10 +171,10 @@ def training_of(splits):
     spare_imports()
 
     def make(variant, *, max_epochs=9, **spec):
-        train, validation = splits
+        (train, validation), task, metric = samples_of(variant.family)
         spec = {"study_dir": STUDIES, **spec}
-        spec = TrainingSpec(max_epochs=max_epochs, metric="val_accuracy", mode="max", **spec)
-        return Training(TrainingRequest(variant=variant, train=train, validation=validation, task=TASK, spec=spec))
+        spec = TrainingSpec(max_epochs=max_epochs, metric=f"val_{metric}", mode="max", **spec)
+        return Training(TrainingRequest(variant=variant, train=train, validation=validation, task=task, spec=spec))
 
     return make
 

@@ -92,6 +92,17 @@ ARCHITECTURE = {
         "fine_tune_learning_rate_share",
         "freeze_batch_norm",
     },
+    "unet-small": {
+        "depth",
+        "filters",
+        "filters_growth",
+        "convs_per_level",
+        "kernel_size",
+        "upsampling",
+        "activation",
+        "batch_norm",
+        "dropout",
+    },
 }
 
 
@@ -136,6 +147,7 @@ def test_unknown_built_in_space_suggests_the_nearest() -> None:
         builtin_text("resnet-smal")
     assert str(caught.value) == (
         "no built-in space is called 'resnet-smal'; there are cnn-deep, cnn-small, inception-small, "
-        "multitask-small, resnet-cifar, resnet-small, supervised-small, transfer-small; "
+        "multitask-small, resnet-cifar, resnet-small, supervised-small, transfer-small, "
+        "unet-small; "
         "did you mean 'resnet-small'?"
     )

@@ -17,6 +17,11 @@ from trainables.catalog.sequential import SEQUENTIAL
 from trainables.catalog.subclassed import SUBCLASSED
 from trainables.catalog.training import TRAINING
 from trainables.catalog.transfer import TRANSFER
+from trainables.catalog.unet import UNET
+from trainables.specs.targets import TargetKind
+
+#: The kinds of targets that are labels of whole images.
+OF_IMAGES: frozenset[TargetKind] = frozenset({"classification", "multilabel", "regression"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +36,7 @@ class Family:
             `phases(params)` (see `trainables.families.parts.phases`).
         takes_several: Whether the family takes several targets and several image inputs; else exactly one of each.
         has_own_parameters: Whether the user's code receives parameters that the family does not declare.
+        kinds: The kinds of targets that it predicts.
         ignores: Training parameters without effect on the family; loading refuses a study that gives one.
     """
 
@@ -40,6 +46,7 @@ class Family:
     module: str
     takes_several: bool = False
     has_own_parameters: bool = False
+    kinds: frozenset[TargetKind] = OF_IMAGES
     ignores: frozenset[str] = frozenset()
 
     def with_defaults(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,12 +102,20 @@ FAMILIES: dict[str, Family] = {
             takes_several=True,
         ),
         Family(
+            name="unet",
+            summary="An encoder-decoder with skips that predicts a class for each pixel (functional API).",
+            parameters=UNET,
+            module="trainables.families.unet",
+            kinds=frozenset({"mask"}),
+        ),
+        Family(
             name="custom",
             summary="What a function of yours returns, found beside the study file.",
             parameters=CUSTOM,
             module="trainables.families.custom",
             takes_several=True,
             has_own_parameters=True,
+            kinds=OF_IMAGES | {"mask"},
             ignores=frozenset({"normalization"}),
         ),
     )

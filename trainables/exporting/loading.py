@@ -10,8 +10,9 @@ from trainables.catalog.families import FAMILIES
 from trainables.checkpoints.checkpoint import Checkpoint
 from trainables.checkpoints.state_names import validated_weights
 from trainables.families.building import fresh_model
+from trainables.specs.masks import UNCOUNTED
 from trainables.specs.pixels import PixelStatistics
-from trainables.specs.task import Task
+from trainables.specs.task import Target, Task
 from trainables.steps.compiling import compile_arguments
 from trainables.training.completing import complete_model
 from trainables.training.state import assign, model_variables
@@ -43,7 +44,7 @@ def restored_model(
 def compile_for_sharing(model: keras.Model, *, task: Task) -> None:
     """Compiles the model in place with Keras's own losses and metrics: a file of it loads without this package."""
     losses = {target.name: _SHARED_LOSSES[target.kind]() for target in task.targets}
-    metrics = {target.name: [_SHARED_METRICS[target.kind]()] for target in task.targets}
+    metrics = {target.name: [_SHARED_METRICS[target.kind](target)] for target in task.targets}
     weights = {target.name: target.weight for target in task.targets}
     # Plain SGD has no variables per weight: a file saved with anything else makes Keras warn when it is loaded.
     # By Keras's own compile: a class of a user's may take other arguments.
@@ -55,9 +56,13 @@ _SHARED_LOSSES: Mapping[str, Callable[[], Any]] = {
     "classification": keras.losses.SparseCategoricalCrossentropy,
     "multilabel": keras.losses.BinaryCrossentropy,
     "regression": keras.losses.MeanSquaredError,
+    "mask": lambda: keras.losses.SparseCategoricalCrossentropy(ignore_class=UNCOUNTED),
 }
-_SHARED_METRICS: Mapping[str, Callable[[], Any]] = {
-    "classification": lambda: keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
-    "multilabel": lambda: keras.metrics.BinaryAccuracy(name="accuracy"),
-    "regression": lambda: keras.metrics.MeanAbsoluteError(name="mae"),
+_SHARED_METRICS: Mapping[str, Callable[[Target], Any]] = {
+    "classification": lambda _: keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
+    "multilabel": lambda _: keras.metrics.BinaryAccuracy(name="accuracy"),
+    "regression": lambda _: keras.metrics.MeanAbsoluteError(name="mae"),
+    "mask": lambda target: keras.metrics.MeanIoU(
+        num_classes=target.size, ignore_class=UNCOUNTED, sparse_y_pred=False, name="iou"
+    ),
 }

@@ -21,6 +21,7 @@ _VALUES: Mapping[TargetKind, str] = {
     "classification": "probability of each class, in the order of class_names; they sum to 1",
     "multilabel": "probability of each flag by itself, in the order of class_names",
     "regression": "numbers in the units of the labels",
+    "mask": "at each pixel the probability of each class, in the order of class_names; they sum to 1",
 }
 
 
@@ -105,7 +106,7 @@ def _output(target: Target, task: Task) -> dict[str, Any]:
         "target": target.name,
         "kind": target.kind,
         "dtype": "float32",
-        "shape": [None, target.size],
+        "shape": [None, *task.output_shape(target)],
         "values": _VALUES[target.kind],
         "class_names": list(target.class_names),
     }

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from trainables.specs.augment import AugmentSpec
+from trainables.specs.masks import mask_problems
 from trainables.specs.names import input_problems, target_problems
 from trainables.specs.numbers import Count, Number, refuse_bool
 from trainables.specs.pixels import Pages
@@ -156,6 +157,7 @@ class DataSpec(BaseModel):
         problems = [*_strangers(self), *_missing(self), *_remote(self), *_column_problems(self)]
         problems += target_problems(self.targets, source=self.source)
         problems += _splitting_problems(self)
+        problems += mask_problems(self.targets, source=self.source, augment=self.augment)
         problems += input_problems(self.inputs, targets=self.target_specs)
         if self.image_size is not None and min(self.image_size) < 1:
             problems.append(f"image_size: expected [height, width], each >= 1, got {list(self.image_size)}")

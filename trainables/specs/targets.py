@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trainables.specs.numbers import Number
 
-TargetKind = Literal["classification", "multilabel", "regression"]
+TargetKind = Literal["classification", "multilabel", "regression", "mask"]
 Mode = Literal["max", "min"]
 
 #: The losses of each kind by Keras's names; the first is the default.
@@ -32,6 +32,7 @@ LOSSES: Mapping[TargetKind, tuple[str, ...]] = {
         "log_cosh",
         "poisson",
     ),
+    "mask": ("categorical_crossentropy", "categorical_focal_crossentropy", "dice"),
 }
 
 #: The metrics of each kind with the direction that is better; the first is the default.
@@ -48,11 +49,13 @@ METRICS: Mapping[TargetKind, Mapping[str, Mode]] = {
         "recall": "max",
     },
     "multilabel": {"accuracy": "max", "f1_score": "max", "auc": "max", "precision": "max", "recall": "max"},
+    "mask": {"iou": "max", "dice": "max", "pixel_accuracy": "max"},
     "regression": {"mae": "min", "mse": "min", "rmse": "min", "mape": "min", "r2_score": "max"},
 }
 
 _OF_IMAGES = "share of all images"
 _OF_VALUES = "mean over all values of all images"
+_OF_PIXELS = "of all pixels of the split; a class that neither masks nor predictions have is left out"
 #: What each metric is an average of, whatever the batches.
 AVERAGES: Mapping[TargetKind, Mapping[str, str]] = {
     "classification": {
@@ -69,6 +72,11 @@ AVERAGES: Mapping[TargetKind, Mapping[str, str]] = {
         "auc": "macro: mean over all flags; a flag that is never or always set counts 0",
         "precision": "micro: all flags of all images together, set from 0.5",
         "recall": "micro: all flags of all images together, set from 0.5",
+    },
+    "mask": {
+        "iou": f"macro: mean over classes of hits / (truth + predictions - hits), {_OF_PIXELS}",
+        "dice": f"macro: mean over classes of 2 hits / (truth + predictions), {_OF_PIXELS}",
+        "pixel_accuracy": "micro: share of all pixels of the split that count",
     },
     "regression": {
         "mae": _OF_VALUES,
@@ -89,11 +97,12 @@ class TargetSpec(BaseModel):
     """Names one thing that a model learns to predict of an image.
 
     Attributes:
-        kind: Classification (one class an image), multilabel (any of several flags) or regression (numbers).
+        kind: Classification (one class an image), multilabel (any of several flags), regression (numbers)
+            or mask (one class a pixel).
         column: The column or array that holds the labels; None: the one of the target's own name.
         loss: By Keras's name; None: as usual for the kind.
         weight: The share of this target's loss in the sum over all targets.
-        metrics: What is reported each epoch; None: accuracy, of regression mae.
+        metrics: What is reported each epoch; None: accuracy, of regression mae, of masks iou.
         columns: The columns that together hold the labels, for tables: a flag each, a class each, or a number each.
     """
 

@@ -15,10 +15,12 @@ class Target:
 
     Labels of a classification are int32 (count,), of multilabel uint8 (count, size), of regression float32
     (count, size). A head returns (batch, size): probabilities that sum to 1, probabilities each by itself, or numbers.
+    Labels of a mask are uint8 (count, height, width), class numbers and UNCOUNTED, and its head returns (batch, height,
+    width, size), probabilities that sum to 1 at each pixel.
 
     Args:
         name: The target's name in reports and exports.
-        kind: Classification, multilabel or regression.
+        kind: Classification, multilabel, regression or mask.
         size: How many numbers the head returns: classes, flags or values.
         class_names: One name a class or flag; empty for regression.
         loss: By Keras's name.
@@ -71,6 +73,15 @@ class Task:
             metrics=tuple(METRICS["classification"])[:1],
         )
         return cls(input_shape=input_shape, targets=(target,))
+
+    def output_shape(self, target: Target) -> tuple[int, ...]:
+        """Returns the shape of a target's output for one image.
+
+        >>> task = Task.classification(input_shape=(8, 8, 1), num_classes=10)
+        >>> task.output_shape(task.targets[0])
+        (10,)
+        """
+        return (*self.input_shape[:2], target.size) if target.kind == "mask" else (target.size,)
 
     @property
     def has_one_target(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from keras import losses, ops
 
 from trainables.catalog.training import TARGETS
+from trainables.specs.masks import UNCOUNTED
 from trainables.specs.targets import LOSSES
 from trainables.specs.task import Target, Task
 
@@ -107,6 +108,8 @@ class TargetLoss(MixableLoss):
     def _of_labels(self, labels: Any, predictions: Any) -> Any:
         """Returns the loss of each image; labels and predictions as `task.Target` has them."""
         target, name = self._target, self._target.loss
+        if target.kind == "mask":
+            return self._of_pixels(labels, predictions)
         if target.kind != "classification":
             truth = ops.reshape(ops.cast(labels, "float32"), (-1, target.size))
             if target.kind == "multilabel" and self._smoothing:
@@ -120,6 +123,42 @@ class TargetLoss(MixableLoss):
         if self._smoothing:
             truth = truth * (1.0 - self._smoothing) + self._smoothing / target.size
         return _FUNCTIONS[name](truth, predictions)
+
+    def _of_pixels(self, labels: Any, predictions: Any) -> Any:
+        """Returns the loss of each image: the mean over the pixels that count, 0 where none does."""
+        target, name = self._target, self._target.loss
+        numbers = ops.cast(labels, "int32")
+        is_counted = numbers != UNCOUNTED
+        counted, classes = ops.cast(is_counted, "float32"), ops.where(is_counted, numbers, 0)
+        if name == "categorical_crossentropy" and not self._smoothing:
+            return _mean_of(losses.sparse_categorical_crossentropy(classes, predictions), counted)
+        truth = ops.one_hot(classes, target.size)
+        if self._smoothing:
+            truth = truth * (1.0 - self._smoothing) + self._smoothing / target.size
+        if name == "dice":
+            return dice_loss(truth, predictions, counted)
+        return _mean_of(_FUNCTIONS[name](truth, predictions), counted)
+
+
+def dice_loss(truth: Any, predictions: Any, counted: Any) -> Any:
+    """Returns 1 minus the mean over classes of (2 I + 1) / (T + P + 1) of each image.
+
+    I sums up the products of truth and probability over the pixels that count, T the truth, P the probabilities.
+    Source: Milletari et al. 2016, arXiv:1606.04797, with plain sums below the fraction line, and 1 added on both sides.
+
+    Args:
+        truth: One-hot (batch, height, width, classes).
+        predictions: Probabilities like it.
+        counted: (batch, height, width), 1 for pixels that count, else 0.
+    """
+    weights = ops.expand_dims(counted, -1)
+    both = ops.sum(truth * predictions * weights, axis=(1, 2))
+    total = ops.sum((truth + predictions) * weights, axis=(1, 2))
+    return 1.0 - ops.mean((2.0 * both + 1.0) / (total + 1.0), axis=-1)
+
+
+def _mean_of(pixels: Any, counted: Any) -> Any:
+    return ops.divide_no_nan(ops.sum(pixels * counted, axis=(1, 2)), ops.sum(counted, axis=(1, 2)))
 
 
 class TaskLosses:

@@ -4,8 +4,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import metrics, ops
 
+from trainables.specs.masks import UNCOUNTED
+from trainables.specs.targets import METRICS
 from trainables.specs.task import Target
 
 #: Thresholds of the area under the curve, evenly spaced; Keras's own default is 200.
@@ -121,8 +124,54 @@ class _MacroPrecision(metrics.Metric):
         return ops.mean(ops.divide_no_nan(self.hits, self.counts))
 
 
+class MaskMetric(metrics.Metric):
+    """A metric of the pixels of all masks so far, those of value UNCOUNTED left out.
+
+    A pixel's prediction is its most probable class. Of class c, hits are the pixels of c predicted as c, T the pixels
+    of c, P those predicted as c. `iou` is the mean over classes of hits / (T + P - hits), `dice` of 2 hits / (T + P);
+    a class that neither masks nor predictions have is left out of the mean. `pixel_accuracy` is the sum of hits over
+    all pixels. Pixels of all images count alike, so it is no mean over images.
+
+    Args:
+        name: `iou`, `dice` or `pixel_accuracy`.
+        size: The number of classes.
+    """
+
+    def __init__(self, name: str, *, size: int) -> None:
+        super().__init__(name=name)
+        self._size = size
+        # int64: float32 cannot count beyond 16.7 million pixels.
+        self.table = self.add_weight(shape=(size, size), initializer="zeros", dtype="int64", name="table")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Counts a batch: class numbers (batch, height, width), probabilities (batch, height, width, classes)."""
+        truth = ops.reshape(ops.cast(y_true, "int32"), (-1,))
+        guess = ops.reshape(ops.cast(ops.argmax(y_pred, axis=-1), "int32"), (-1,))
+        cells = self._size * self._size
+        places = ops.where(truth == UNCOUNTED, cells, truth * self._size + guess)
+        weights = tf.zeros([0], tf.int32)
+        counts = tf.raw_ops.DenseBincount(input=places, size=cells + 1, weights=weights, binary_output=False)
+        self.table.assign_add(ops.cast(ops.reshape(counts[:cells], (self._size, self._size)), "int64"))
+
+    def result(self) -> Any:
+        """Returns the value over all batches so far; 0 before any."""
+        table = ops.cast(self.table, "float64")
+        hits, true, predicted = tf.linalg.diag_part(table), ops.sum(table, axis=1), ops.sum(table, axis=0)
+        if self.name == "pixel_accuracy":
+            return ops.divide_no_nan(ops.sum(hits), ops.sum(table))
+        present = ops.cast(true + predicted > 0, "float64")
+        shares = hits / ops.maximum(true + predicted - hits, 1.0)
+        if self.name == "dice":
+            shares = 2.0 * hits / ops.maximum(true + predicted, 1.0)
+        return ops.divide_no_nan(ops.sum(shares * present), ops.sum(present))
+
+
 def _top(number: int) -> Callable[[Target], keras.metrics.Metric]:
     return lambda _: metrics.SparseTopKCategoricalAccuracy(k=number, name=f"top_{number}_accuracy")
+
+
+def _of_masks(name: str) -> Callable[[Target], keras.metrics.Metric]:
+    return lambda target: MaskMetric(name, size=target.size)
 
 
 def _f1_score(target: Target) -> keras.metrics.Metric:
@@ -162,4 +211,5 @@ _MAKERS: Mapping[str, Mapping[str, Callable[[Target], keras.metrics.Metric]]] = 
         "mape": lambda _: metrics.MeanAbsolutePercentageError(name="mape"),
         "r2_score": lambda _: metrics.R2Score(name="r2_score"),
     },
+    "mask": {name: _of_masks(name) for name in METRICS["mask"]},
 }

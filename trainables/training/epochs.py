@@ -244,7 +244,7 @@ def _create_variables(model: keras.Model, task: Task) -> None:
     outputs = None
     if task.has_one_target and is_of_keras(model):
         # No class of a user's: all that is missing are metrics, which need the shapes alone.
-        outputs = np.zeros((2, task.targets[0].size), np.float32)
+        outputs = np.zeros((2, *task.output_shape(task.targets[0])), np.float32)
     create_compiled_variables(model, example_data(task, count=2), outputs=outputs)
 
 

@@ -238,6 +238,7 @@ def _epoch_data(request: TrainingRequest, params: Mapping[str, Any]) -> EpochDat
         indices=train.indices,
         image_size=(train.images.shape[1], train.images.shape[2]),
         seed=request.variant.seed,
+        masks=[target.name for target in request.task.targets if target.kind == "mask"],
     )
     return EpochData(
         train=train,

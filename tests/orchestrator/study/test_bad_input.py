@@ -16,7 +16,7 @@ NAME, DATA, SPACE = "name: demo\n", "data: {source: digits}\n", "space: {family:
 STUDY = NAME + DATA + SPACE
 BUILT_IN = (
     "cnn-deep, cnn-small, inception-small, multitask-small, resnet-cifar, resnet-small, supervised-small, "
-    "transfer-small"
+    "transfer-small, unet-small"
 )
 
 

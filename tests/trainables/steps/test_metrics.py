@@ -22,12 +22,20 @@ def truth_and_guess(kind):
     if kind == "multilabel":
         flags = generator.integers(2, size=(COUNT, SIZE)).astype(np.uint8)
         return flags, np.clip(0.5 * flags + generator.uniform(0, 0.6, flags.shape), 0, 1).astype(np.float32)
+    if kind == "mask":
+        masks = generator.choice([*range(SIZE), 255], (COUNT, 3, 2)).astype(np.uint8)
+        return masks, generator.dirichlet(np.ones(SIZE), size=masks.shape).astype(np.float32)
     values = generator.normal(3, 2, (COUNT, SIZE)).astype(np.float32)
     return values, values + generator.normal(0, 1, values.shape).astype(np.float32)
 
 
 def classes(guess):
     return guess.argmax(axis=1)
+
+
+def of_pixels(score, **options):
+    """Returns a score of all pixels that count."""
+    return lambda y, p: score(y[y != 255], p.argmax(axis=-1)[y != 255], **options)
 
 
 EXPECTED = {
@@ -48,6 +56,11 @@ EXPECTED = {
         "auc": lambda y, p: reference.roc_auc_score(y, p, average="macro"),
         "precision": lambda y, p: reference.precision_score(y.ravel(), p.ravel() > 0.5),
         "recall": lambda y, p: reference.recall_score(y.ravel(), p.ravel() > 0.5),
+    },
+    "mask": {
+        "iou": of_pixels(reference.jaccard_score, average="macro"),
+        "dice": of_pixels(reference.f1_score, average="macro"),
+        "pixel_accuracy": of_pixels(reference.accuracy_score),
     },
     "regression": {
         "mae": reference.mean_absolute_error,

@@ -53,8 +53,10 @@ def test_a_precision_that_the_hardware_only_imitates_is_refused_with_the_way_out
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_layers_compute_in_the_precision_but_pixels_are_scaled_and_outputs_made_in_float32(family, variant_of, studies):
-    model = build_model(variant_of(family, precision="mixed_bfloat16"), task=TASK, study_dir=studies)
+def test_layers_compute_in_the_precision_but_pixels_are_scaled_and_outputs_made_in_float32(
+    family, variant_of, studies, task_for
+):
+    model = build_model(variant_of(family, precision="mixed_bfloat16"), task=task_for(family), study_dir=studies)
     dtypes = {layer.compute_dtype for layer in model._flatten_layers(include_self=False)}
     assert dtypes == {"bfloat16", "float32"}
     assert {weight.dtype for weight in model.trainable_weights} == {"float32"}

@@ -131,30 +131,33 @@ def labelled(split):
     return images, labels["label"]
 
 
-def scores(model, split):
-    compile_for_evaluation(model, task=TASK)
+def scores(model, split, *, task=TASK, metric="accuracy"):
+    compile_for_evaluation(model, task=task)
     metrics = model.evaluate(*labelled(split), batch_size=7, verbose=0, return_dict=True)
-    # Accuracy is a count, so exact; a sum of losses in another order differs in its last bits.
-    return {"val_accuracy": pytest.approx(metrics["accuracy"], abs=1e-7), "val_loss": pytest.approx(metrics["loss"])}
+    # Metrics follow from counts, so exact; a sum of losses in another order differs in its last bits.
+    return {f"val_{metric}": pytest.approx(metrics[metric], abs=1e-7), "val_loss": pytest.approx(metrics["loss"])}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_validation_metrics_are_those_of_keras_on_the_same_weights(after_one_epoch, splits, family):
+def test_validation_metrics_are_those_of_keras_on_the_same_weights(after_one_epoch, samples_of, family):
+    splits, _, metric = samples_of(family)
     training = after_one_epoch[family]
     metrics = training.history[0].metrics
     model = training.model
     expected = model.evaluate(*labelled(splits[1]), batch_size=7, verbose=0, return_dict=True)
-    assert metrics["val_accuracy"] == pytest.approx(expected["accuracy"], abs=1e-7)
+    assert metrics[f"val_{metric}"] == pytest.approx(expected[metric], abs=1e-7)
     assert metrics["val_loss"] == pytest.approx(expected["loss"])
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_restored_model_scores_what_its_training_reported(after_one_epoch, splits, studies, family):
+def test_a_restored_model_scores_what_its_training_reported(after_one_epoch, samples_of, studies, family):
+    splits, task, metric = samples_of(family)
     training = after_one_epoch[family]
     checkpoint = Checkpoint(variant_id=training.variant.variant_id, state=training.state(), history=training.history)
-    model = restored_model(training.variant, checkpoint, task=TASK, study_dir=studies)
+    model = restored_model(training.variant, checkpoint, task=task, study_dir=studies)
     metrics = training.history[0].metrics
-    assert {name: metrics[name] for name in ("val_accuracy", "val_loss")} == scores(model, splits[1])
+    expected = scores(model, splits[1], task=task, metric=metric)
+    assert {name: metrics[name] for name in (f"val_{metric}", "val_loss")} == expected
 
 
 def test_a_checkpoint_of_another_variant_is_not_restored(after_one_epoch, variant_of):
@@ -165,7 +168,8 @@ def test_a_checkpoint_of_another_variant_is_not_restored(after_one_epoch, varian
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_compiled_epochs_equal_their_steps_one_by_one(training_of, variant_of, splits, family):
+def test_compiled_epochs_equal_their_steps_one_by_one(training_of, variant_of, samples_of, family):
+    splits, _, metric = samples_of(family)
     variant = variant_of(family, optimizer="sgd", learning_rate=0.01, label_smoothing=0.1)
     compiled = training_of(variant)
     reports = [compiled.run_epoch(), compiled.run_epoch()]
@@ -177,7 +181,7 @@ def test_compiled_epochs_equal_their_steps_one_by_one(training_of, variant_of, s
             images, labels = gather_batch(splits[0], order[start : start + 32])
             metrics = stepped.model.train_step((images, labels["label"]))
         assert report.metrics["loss"] == pytest.approx(float(metrics["loss"]), rel=1e-5)
-        assert report.metrics["accuracy"] == pytest.approx(float(metrics["accuracy"]), abs=1e-6)
+        assert report.metrics[metric] == pytest.approx(float(metrics[metric]), abs=1e-6)
     expected, state = stepped.state(), compiled.state()
     assert expected.keys() == state.keys()
     for name, array in state.items():

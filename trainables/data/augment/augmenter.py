@@ -10,10 +10,11 @@ import tensorflow as tf
 from trainables.data.augment.amounts import colours_of, moves_of
 from trainables.data.augment.draws import Draws
 from trainables.data.augment.mixtures import Mixtures, mixed, mixtures_of
-from trainables.data.augment.pixels import Amounts, changed
+from trainables.data.augment.pixels import Amounts, changed, moved
 from trainables.data.augment.rand_augment import drawn_amounts
 from trainables.data.batches.tensors import Batch
 from trainables.specs.augment import AugmentSpec
+from trainables.specs.masks import UNCOUNTED
 
 #: Returns images and labels of the given rows.
 FetchRows = Callable[[tf.Tensor], tuple[tf.Tensor, Any]]
@@ -41,16 +42,25 @@ class Augmenter:
         indices: The rows of the training split.
         image_size: (height, width).
         seed: The variant's seed.
+        masks: The targets whose labels are masks, which move with their images.
     """
 
-    def __init__(
-        self, spec: AugmentSpec, *, num_rows: int, indices: np.ndarray, image_size: tuple[int, int], seed: int
+    def __init__(  # noqa: PLR0913 - what a training's images are
+        self,
+        spec: AugmentSpec,
+        *,
+        num_rows: int,
+        indices: np.ndarray,
+        image_size: tuple[int, int],
+        seed: int,
+        masks: Sequence[str] = (),
     ) -> None:
         self._spec = spec
         self._num_rows = num_rows
         self._indices = indices
         self._size = image_size
         self._seed = seed & 0x7FFFFFFF
+        self._masks = masks
 
     def plan(self, epoch: tf.Tensor) -> Plan:
         """Returns the plan of every row in this epoch, an int32 scalar from 1."""
@@ -67,21 +77,23 @@ class Augmenter:
 
     def batch(self, rows: tf.Tensor, *, plan: Plan, fetch: FetchRows) -> Batch:
         """Returns the images of these rows, changed by the plan; a partner is first changed by its own row's plan."""
-        images, labels = _changed(rows, plan=plan, fetch=fetch)
+        images, labels = self._changed(rows, plan=plan, fetch=fetch)
         if not plan.mixtures:
             return Batch(images=images, labels=labels)
         mixtures = _rows_of(plan.mixtures, rows)
-        partners, others = _changed(mixtures["partners"], plan=plan, fetch=fetch)
+        partners, others = self._changed(mixtures["partners"], plan=plan, fetch=fetch)
         return Batch(
             images=mixed(images, partners, mixtures), labels=labels, others=others, weights=mixtures["weights"]
         )
 
-
-def _changed(rows: tf.Tensor, *, plan: Plan, fetch: FetchRows) -> tuple[tf.Tensor, Any]:
-    images, labels = fetch(rows)
-    for stage in plan.stages:
-        images = changed(images, _rows_of(stage, rows))
-    return images, labels
+    def _changed(self, rows: tf.Tensor, *, plan: Plan, fetch: FetchRows) -> tuple[tf.Tensor, Any]:
+        images, labels = fetch(rows)
+        for stage in plan.stages:
+            amounts = _rows_of(stage, rows)
+            images = changed(images, amounts)
+            if self._masks:
+                labels = {**labels, **{name: moved(labels[name], amounts, outside=UNCOUNTED) for name in self._masks}}
+        return images, labels
 
 
 def _rows_of(tensors: Mapping[str, tf.Tensor], rows: tf.Tensor) -> dict[str, tf.Tensor]:

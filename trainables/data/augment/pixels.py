@@ -45,6 +45,20 @@ def changed(images: tf.Tensor, amounts: Amounts) -> tf.Tensor:
     return images
 
 
+def moved(masks: tf.Tensor, amounts: Amounts, *, outside: int) -> tf.Tensor:
+    """Returns masks moved as `changed` moves their images: each pixel is the nearest one, none is made up.
+
+    Args:
+        masks: uint8 (batch, height, width).
+        amounts: The amounts of these images, one row each; those that move no pixel have no effect.
+        outside: The value of pixels moved in from outside.
+    """
+    moving = [amounts[name] for name in ("moves", "warps") if name in amounts]
+    for matrices in moving:
+        masks = _transformed(masks[..., None], matrices, interpolation="NEAREST", outside=float(outside))[..., 0]
+    return masks
+
+
 def inside(boxes: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
     """Returns which pixels lie in each image's box, bool (batch, height, width, 1).
 
@@ -65,12 +79,12 @@ def channel_means(images: tf.Tensor) -> tf.Tensor:
     return tf.cast(total / (_FIXED_POINT * images.shape[1] * images.shape[2]), tf.float32)
 
 
-def _transformed(images: tf.Tensor, matrices: tf.Tensor, *, interpolation: str) -> tf.Tensor:
+def _transformed(images: tf.Tensor, matrices: tf.Tensor, *, interpolation: str, outside: float = 0.0) -> tf.Tensor:
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
         transforms=matrices,
         output_shape=tf.constant([images.shape[1], images.shape[2]], tf.int32),
-        fill_value=0.0,
+        fill_value=outside,
         interpolation=interpolation,
         fill_mode="CONSTANT",
     )

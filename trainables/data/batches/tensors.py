@@ -48,9 +48,14 @@ def split_tensors(split: Split) -> SplitTensors:
     """Returns the split as tensors; its images are copied only if they are not aligned."""
     return SplitTensors(
         images=split.images if isinstance(split.images, EncodedRows) else shared_tensor(split.images),
-        labels={name: tf.constant(np.asarray(values)) for name, values in split.labels.items()},
+        labels={name: _label_tensor(values) for name, values in split.labels.items()},
         indices=np.asarray(split.indices, dtype=np.int32),
     )
+
+
+def _label_tensor(values: np.ndarray) -> tf.Tensor:
+    # Masks are as large as images, and as those on the pages that all workers share.
+    return shared_tensor(values) if values.ndim == 3 else tf.constant(np.asarray(values))
 
 
 def shared_tensor(array: np.ndarray) -> tf.Tensor:

@@ -17,10 +17,19 @@ from trainables.data.cache.encoded import write_encoded
 from trainables.data.cache.looking import Pass, look_at_splits, seen_of
 from trainables.data.cache.statistics import pixel_statistics
 from trainables.data.cache.storage_choice import ImagesSize, images_size
-from trainables.data.cache.targets import DescribedTarget, described_targets, encoded_labels, label_notes, stratum
+from trainables.data.cache.targets import (
+    DescribedTarget,
+    described_targets,
+    encoded_labels,
+    label_notes,
+    masks_of,
+    stratum,
+)
 from trainables.data.formats.files import decoders
 from trainables.data.images.choices import pixel_rule
 from trainables.data.images.images import Array, EncodableImages, Images, Layout, choose_layout, survey_of
+from trainables.data.images.masks import Masks
+from trainables.data.labels.masks import class_of_pixels
 from trainables.data.look.sizes import size_sentences
 from trainables.data.sources.base import SPLIT_NAMES, RawDataset, SplitName
 from trainables.data.splits.columns import row_numbers
@@ -43,6 +52,7 @@ class SourceSurvey:
         images: By split.
         targets: What a model predicts.
         labels: By split and target, encoded.
+        masks: By split and target, not yet read.
         numbers: The numbers of groups or places in an order by which training images are split, by field.
         layout: The shape that every image is decoded to.
         size: The bytes that all images take.
@@ -54,6 +64,7 @@ class SourceSurvey:
     images: Mapping[SplitName, Images]
     targets: Sequence[DescribedTarget]
     labels: Mapping[SplitName, Mapping[str, Array]]
+    masks: Mapping[SplitName, Mapping[str, Masks]]
     numbers: Mapping[str, Array]
     layout: Layout
     size: ImagesSize
@@ -81,10 +92,17 @@ def examine(raw: RawDataset, *, spec: DataSpec, progress: OnProgress) -> SourceS
         images=images,
         targets=targets,
         labels=labels,
+        masks=masks_of(raw, targets),
         numbers=numbers,
         layout=layout,
         size=size,
-        notes=(*raw.notes, *label_notes(raw, spec=spec), *notes, *size_sentences(survey, layout=layout)),
+        notes=(
+            *raw.notes,
+            *label_notes(raw, spec=spec),
+            *(note for target in targets for note in target.notes),
+            *notes,
+            *size_sentences(survey, layout=layout),
+        ),
     )
 
 
@@ -92,6 +110,8 @@ def build_entry(folder: Path, source: SourceSurvey, *, key: str, storage: ImageS
     """Writes all splits of a source into an empty folder, the manifest last."""
     size = source.size
     needed = size.decoded_bytes if storage == "decoded" or size.encoded_bytes is None else size.encoded_bytes
+    pixels_each = source.layout.height * source.layout.width
+    needed += sum(len(masks) * pixels_each for split in source.masks.values() for masks in split.values())
     demand_space(folder, needed_bytes=needed, what=storage)
     arrays: dict[str, Any] = {}
     pixels: dict[str, Any] = {}
@@ -104,6 +124,7 @@ def build_entry(folder: Path, source: SourceSurvey, *, key: str, storage: ImageS
             arrays[f"{name}_labels_{target}"] = write_array(
                 folder / f"{name}_labels_{target}.npy", batches=[values], dtype=values.dtype, shape=values.shape
             )
+        arrays |= _write_masks(folder, name, source)
     for field, numbers in source.numbers.items():
         arrays[f"train_{field}"] = write_array(
             folder / f"train_{field}.npy", batches=[numbers], dtype=np.int32, shape=numbers.shape
@@ -127,6 +148,25 @@ def build_entry(folder: Path, source: SourceSurvey, *, key: str, storage: ImageS
             "seen": seen_of(passes, images=source.images),
         },
     )
+
+
+def _write_masks(folder: Path, name: SplitName, source: SourceSurvey) -> dict[str, Any]:
+    """Writes a split's masks in the size of the images, piece by piece, and returns the records of the arrays."""
+    records = {}
+    height, width = source.layout.height, source.layout.width
+    values = {
+        target.name: [int(value) for value in target.values] for target in source.targets if target.kind == "mask"
+    }
+    for target, masks in source.masks[name].items():
+
+        def classes(masks: Masks = masks, target: str = target) -> Iterator[Array]:
+            for batch in masks.batches(height=height, width=width):
+                yield class_of_pixels(batch, values=values[target])
+
+        array = f"{name}_labels_{target}"
+        shape = (len(masks), height, width)
+        records[array] = write_array(folder / f"{array}.npy", batches=classes(), dtype=np.uint8, shape=shape)
+    return records
 
 
 def own_splits(manifest: Mapping[str, Any]) -> dict[SplitName, int]:

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from trainables.data.images.images import Array
+from trainables.data.images.masks import ArrayMasks, Masks
 from trainables.data.labels.classes import checked_labels, class_numbers, known_classes
 from trainables.data.labels.flags import flags_of, known_flags
+from trainables.data.labels.masks import mask_classes, mask_notes
 from trainables.data.labels.values import values_of
 from trainables.data.sources.base import RawDataset, RawSplit, SplitName
 from trainables.errors import DataError
@@ -24,11 +26,12 @@ class DescribedTarget:
 
     Attributes:
         name: The target's name in the study file.
-        kind: One of `classification`, `multilabel` or `regression`.
+        kind: One of `classification`, `multilabel`, `regression` or `mask`.
         size: The number of classes, flags or values.
         class_names: One name for each class or flag; empty for regression.
         values: The labels of the classes or flags, in the order of class_names; empty for rows of 0 and 1.
         place: The labels' name in errors, after the split's.
+        notes: Sentences for the user about the labels.
     """
 
     name: str
@@ -37,10 +40,11 @@ class DescribedTarget:
     class_names: Sequence[str] = ()
     values: Sequence[int] | Sequence[str] = ()
     place: str = ""
+    notes: Sequence[str] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Returns the mapping that the cache keeps; it leaves out raw labels, which the encoded ones replace."""
-        kept = {name: value for name, value in asdict(self).items() if name not in {"values", "place"}}
+        kept = {name: value for name, value in asdict(self).items() if name not in {"values", "place", "notes"}}
         return {**kept, "class_names": list(self.class_names)}
 
 
@@ -66,10 +70,11 @@ def encoded_labels(
     Raises:
         DataError: If labels of a split do not fit the training labels, or all labels within the limit are equal.
     """
+    plain = [target for target in targets if target.kind != "mask"]
     encoded: dict[SplitName, dict[str, Array]] = {
-        name: {target.name: _encoded(split, target) for target in targets} for name, split in raw.splits.items()
+        name: {target.name: _encoded(split, target) for target in plain} for name, split in raw.splits.items()
     }
-    for target in targets:
+    for target in plain:
         _demand_variety(encoded["train"][target.name], target, limit=limit)
     return encoded
 
@@ -98,6 +103,15 @@ def label_notes(raw: RawDataset, *, spec: DataSpec) -> list[str]:
     return notes
 
 
+def masks_of(raw: RawDataset, targets: Sequence[DescribedTarget]) -> dict[SplitName, dict[str, Masks]]:
+    """Returns the masks by split and target, not yet read."""
+    kept = [target for target in targets if target.kind == "mask"]
+    return {
+        name: {target.name: _masks(split, target.name, place=target.place) for target in kept}
+        for name, split in raw.splits.items()
+    }
+
+
 def stratum(targets: Sequence[Mapping[str, Any]], *, load: Callable[[str], Array]) -> Array:
     """Returns the labels whose shares every split keeps: those of the first classification, else zeros.
 
@@ -112,6 +126,8 @@ def stratum(targets: Sequence[Mapping[str, Any]], *, load: Callable[[str], Array
 
 
 def _described(name: str, kind: TargetKind, raw: RawDataset, *, place: str) -> DescribedTarget:
+    if kind == "mask":
+        return _described_mask(name, raw, place=place)
     train = raw.splits["train"]
     labels, where, names = train.all_labels[name], f"{train.where}{place}", raw.class_names.get(name)
     _demand_one_each(labels, where=where, num_images=len(labels))
@@ -139,6 +155,32 @@ def _described(name: str, kind: TargetKind, raw: RawDataset, *, place: str) -> D
             return DescribedTarget(name=name, kind=kind, size=values_of(labels, where=where).shape[1], place=place)
 
 
+def _described_mask(name: str, raw: RawDataset, *, place: str) -> DescribedTarget:
+    """Returns a target of masks; its classes are those of the training masks within the limit."""
+    counts: dict[str, Array] = {}
+    where: dict[str, str] = {}
+    for split_name, split in raw.splits.items():
+        masks = _masks(split, name, place=place)
+        masks.check(split.images)
+        counts[split_name], where[split_name] = masks.counts(), f"{split.where}{place}"
+    values, class_names = mask_classes(counts, where=where, names=raw.class_names.get(name))
+    return DescribedTarget(
+        name=name,
+        kind="mask",
+        size=len(class_names),
+        class_names=class_names,
+        values=values,
+        place=place,
+        notes=mask_notes(counts, name=name, num_classes=len(class_names), values=values),
+    )
+
+
+def _masks(split: RawSplit, name: str, *, place: str) -> Masks:
+    if name in split.masks:
+        return split.masks[name]
+    return ArrayMasks(split.labels[name], where=f"{split.where}{place}")
+
+
 def _encoded(split: RawSplit, target: DescribedTarget) -> Array:
     labels, where, num_images = split.labels[target.name], f"{split.where}{target.place}", len(split.images)
     match target.kind:
@@ -157,6 +199,8 @@ def _encoded(split: RawSplit, target: DescribedTarget) -> Array:
         case "regression":
             _demand_one_each(labels, where=where, num_images=num_images)
             return values_of(labels, where=where, size=target.size)
+        case "mask":
+            raise DataError(f"{where}: masks are kept as `masks_of` has them")
 
 
 def _demand_one_each(labels: Array, *, where: str, num_images: int) -> None:

@@ -71,6 +71,15 @@ def open_parquet_file(file: Path) -> Any:
         raise DataError(f"{file}: is not a whole Parquet file: {exc}; write it again") from exc
 
 
+def num_rows(files: Sequence[Path]) -> int:
+    """Returns the number of all files' rows."""
+    total = 0
+    for file in files:
+        with open_parquet_file(file) as opened:
+            total += int(opened.metadata.num_rows)
+    return total
+
+
 def column_field(file: Path, column: str, *, field: str) -> Any:
     """Returns the Arrow field of a column.
 

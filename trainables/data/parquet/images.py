@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from trainables.data.images.arrays import ArrayImages
-from trainables.data.images.decode import Encoded, EncodedImages
+from trainables.data.images.decode import Encoded, EncodedImages, read_header
 from trainables.data.images.images import Array, Images
+from trainables.data.images.masks import EncodedMasks
 from trainables.data.parquet.files import Rows, column_field, open_parquet_file, rows_of
 from trainables.data.parquet.lists import FlatShape, is_list, stacked, tensor_shape
 from trainables.errors import DataError
@@ -52,6 +53,23 @@ def column_images(column: str, wanted: Wanted, *, spec: DataSpec) -> Images:
         pieces = partial(_pixel_batches, files, column, flat, rows=rows)
         return ArrayImages(f"{wanted.where}: column {column!r}", count=count, pieces=pieces)
     return EncodedImages(count=count, items=partial(_encoded, files, column, rows=rows))
+
+
+def column_masks(column: str, wanted: Wanted, *, spec: DataSpec, target: str) -> EncodedMasks:
+    """Returns the masks of a target's column, of the wanted rows."""
+    files, rows = wanted.files, wanted.rows
+    column_field(files[0], column, field=f"targets.{target}")
+    image_column = next(iter(spec.inputs or (spec.image_column,)))
+
+    def image_sizes() -> Iterator[tuple[int, int]]:
+        return (read_header(item, pages=spec.pages).size for item in _encoded(files, image_column, rows=rows))
+
+    has_arrays = is_list(column_field(files[0], image_column, field=_field(spec)).type)
+    return EncodedMasks(
+        count=wanted.count,
+        items=partial(_encoded, files, column, rows=rows),
+        image_sizes=None if has_arrays else image_sizes,
+    )
 
 
 def referenced_files(files: Sequence[Path], column: str, spec: DataSpec) -> list[Path]:
@@ -144,7 +162,7 @@ def _contents(rows: Rows, *, column: str) -> Iterator[tuple[bytes | None, str | 
         payload = payload.cast(pa.binary())
     if not _is_binary(payload.type):
         raise DataError(
-            f"data.image_column: {rows.file}: column {column!r} has type {array.type}, expected bytes of encoded "
+            f"{rows.file}: column {column!r} has type {array.type}, expected bytes of encoded "
             "images, a struct with bytes, paths of image files, or lists of pixels; name another column"
         )
     yield from zip(payload.to_pylist(), paths, strict=True)

@@ -23,6 +23,7 @@ _EXPECTED: dict[TargetKind, str] = {
     "classification": "whole numbers or strings",
     "multilabel": "lists of 0 and 1, or lists of strings or numbers",
     "regression": "numbers, or lists of numbers",
+    "mask": "PNG images",
 }
 
 
@@ -34,7 +35,7 @@ def label_columns(spec: DataSpec) -> dict[str, str]:
 def read_labels(
     files: Sequence[Path], spec: DataSpec, *, names: Mapping[str, Sequence[str] | None]
 ) -> dict[str, Array]:
-    """Returns the labels of all files' rows by target.
+    """Returns the labels of all files' rows by target, but for masks.
 
     Lists of numbers of one length become (count, length); other lists become an array of Python lists. Class numbers of
     a file with other class names than the known ones are changed to theirs.
@@ -50,6 +51,8 @@ def read_labels(
     labels = {}
     for name, column in label_columns(spec).items():
         kind = spec.target_specs[name].kind
+        if kind == "mask":
+            continue
         field = f"targets.{name}" if spec.targets else "label_column"
         parts = []
         for file in files:

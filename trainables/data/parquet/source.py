@@ -9,8 +9,8 @@ import numpy as np
 
 from trainables.data.images.side_by_side import side_by_side
 from trainables.data.labels.limits import limited_rows
-from trainables.data.parquet.files import files_of, folder_value
-from trainables.data.parquet.images import Wanted, column_images, referenced_files
+from trainables.data.parquet.files import files_of, folder_value, num_rows
+from trainables.data.parquet.images import Wanted, column_images, column_masks, referenced_files
 from trainables.data.parquet.labels import hugging_face_names, known_names, label_columns, read_labels, read_values
 from trainables.data.sources.array_splits import classes_of
 from trainables.data.sources.base import (
@@ -35,7 +35,8 @@ def open_parquet(spec: DataSpec, progress: OnProgress) -> OpenedSource:
     flat = [(name, path) for name, paths in files.items() for path in paths]
     content = content_hashes(flat, progress=progress)
     demand_different_files(flat, content, spec=spec)
-    columns = spec.inputs or (spec.image_column,)
+    masks = {name: target.column or name for name, target in spec.target_specs.items() if target.kind == "mask"}
+    columns = (*(spec.inputs or (spec.image_column,)), *masks.values())
     images = [
         (f"{name} {column}", path)
         for name, paths in files.items()
@@ -65,7 +66,7 @@ def _split(
     files: Sequence[Path], spec: DataSpec, *, names: Mapping[str, Sequence[str] | None], where: str, is_train: bool
 ) -> RawSplit:
     labels = read_labels(files, spec, names=names)
-    total = len(next(iter(labels.values())))
+    total = num_rows(files)
     rows = limited_rows(classes_of(labels, spec), count=total, limit=spec.limit if is_train else None)
     wanted = Wanted(files=files, rows=rows, count=len(np.arange(total)[rows]), where=where)
     columns = {f"column {name!r}": name for name in spec.inputs or (spec.image_column,)}
@@ -75,6 +76,11 @@ def _split(
         images=side_by_side(images, where=where),
         labels={name: values[rows] for name, values in labels.items()},
         all_labels=labels,
+        masks={
+            name: column_masks(target.column or name, wanted, spec=spec, target=name)
+            for name, target in spec.target_specs.items()
+            if target.kind == "mask"
+        },
         columns={column: read_values(files, column, field=field)[rows] for field, column in spec.split_columns.items()},
     )
 

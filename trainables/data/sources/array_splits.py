@@ -148,8 +148,8 @@ def _split(
 def classes_of(labels: Mapping[str, Array], spec: DataSpec) -> Array | None:
     """Returns the class of each row by the first target that is a classification; None if no target is."""
     for name, target in spec.target_specs.items():
-        values = labels[name]
-        if target.kind == "classification" and values.dtype != object:
+        values = labels.get(name)
+        if target.kind == "classification" and values is not None and values.dtype != object:
             numbers = one_hot_numbers(values)
             values = values.reshape(len(values), -1)[:, 0] if numbers is None and values.size else values
             return values if numbers is None else numbers

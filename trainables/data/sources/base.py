@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from trainables.data.images.images import Array, Images
+from trainables.data.images.masks import Masks
 from trainables.errors import DataError
 from trainables.progress import OnProgress
 from trainables.specs.data import DataSpec
@@ -31,6 +32,7 @@ class RawSplit:
         labels: By target, one label an image, of any kind.
         all_labels: The training labels without the limit: a limit never changes the classes.
         columns: The values of the columns that splits are carved by (`DataSpec.split_columns`), one an image.
+        masks: By target, the masks of a source that does not have them as arrays among the labels.
     """
 
     where: str
@@ -38,6 +40,7 @@ class RawSplit:
     labels: Mapping[str, Array]
     all_labels: Mapping[str, Array]
     columns: Mapping[str, Array] = field(default_factory=dict)
+    masks: Mapping[str, Masks] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from trainables.specs.task import Target
 POOL_WINDOW = 2
 #: The name of every dropout layer whose rate is the parameter `dropout`.
 HEAD_DROPOUT = "head_dropout"
-_OUTPUT_ACTIVATIONS = {"classification": "softmax", "multilabel": "sigmoid", "regression": "linear"}
+_OUTPUT_ACTIVATIONS = {"classification": "softmax", "multilabel": "sigmoid", "regression": "linear", "mask": "softmax"}
 
 
 def scaled_input(
@@ -136,7 +136,7 @@ def pooling_layer(kind: str, *, padding: str) -> layers.Layer:
 def output_layer(
     target: Target, *, name: str | None = None, penalty: keras.regularizers.Regularizer | None = None
 ) -> layers.Layer:
-    """Returns the last layer of a target's head, in float32 under every precision.
+    """Returns the last layer of a target's head, in float32 under every precision; of a mask it acts on each pixel.
 
     Args:
         name: The layer's name; None: `probabilities` or `values`, by the target's kind.

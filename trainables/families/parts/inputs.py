@@ -24,10 +24,10 @@ def example_data(task: Task, *, count: int) -> tuple[Any, Any]:
     """Returns black images and zero labels of the right shapes and types."""
     height, width, _ = task.input_shape
     images = np.zeros((count, height, width, task.stored_channels), np.float32)
+    shapes = {"classification": (), "mask": (height, width)}
+    dtypes = {"classification": np.int32, "multilabel": np.uint8, "regression": np.float32, "mask": np.uint8}
     labels = {
-        target.name: np.zeros((count,), np.int32)
-        if target.kind == "classification"
-        else np.zeros((count, target.size), np.uint8 if target.kind == "multilabel" else np.float32)
+        target.name: np.zeros((count, *shapes.get(target.kind, (target.size,))), dtypes[target.kind])
         for target in task.targets
     }
     return model_inputs(images, task=task), by_target(labels, task=task)

@@ -19,6 +19,7 @@ _NUM_PROBES = 2
 _SIZES = {
     "classification": "one probability a class",
     "multilabel": "one probability a flag",
+    "mask": "one probability a class for each pixel",
     "regression": "one number a value",
 }
 
@@ -57,7 +58,7 @@ def _symbolic_outputs(model: keras.Model, task: Task, *, where: str, folder: Pat
 
 def _check_outputs(outputs: Any, task: Task, *, where: str) -> None:
     if task.has_one_target:
-        _check_output(outputs, task.targets[0], what=f"{where}: its model's output")
+        _check_output(outputs, task, task.targets[0], what=f"{where}: its model's output")
         return
     names = [target.name for target in task.targets]
     if not isinstance(outputs, Mapping) or set(outputs) != set(names):
@@ -67,11 +68,11 @@ def _check_outputs(outputs: Any, task: Task, *, where: str) -> None:
             f"keras.Model(inputs, {{'{names[0]}': ..., '{names[1]}': ...}})"
         )
     for target in task.targets:
-        _check_output(outputs[target.name], target, what=f"{where}: its model's output {target.name!r}")
+        _check_output(outputs[target.name], task, target, what=f"{where}: its model's output {target.name!r}")
 
 
-def _check_output(output: Any, target: Target, *, what: str) -> None:
-    expected = (None, target.size)
+def _check_output(output: Any, task: Task, target: Target, *, what: str) -> None:
+    expected = (None, *task.output_shape(target))
     received = tuple(output.shape) if hasattr(output, "shape") else None
     if received != expected:
         raise UserCodeError(
@@ -88,8 +89,8 @@ def _check_values(outputs: Mapping[str, Any], task: Task, *, where: str) -> None
         if not np.isfinite(values).all():
             raise UserCodeError(f"{what} is not finite for images of random pixels; scale pixels from 0-255 down first")
         is_probable = values.min() >= -_TOLERANCE and values.max() <= 1 + _TOLERANCE
-        if target.kind == "classification" and not (
-            is_probable and np.allclose(values.sum(axis=1), 1.0, atol=_TOLERANCE)
+        if target.kind in ("classification", "mask") and not (
+            is_probable and np.allclose(values.sum(axis=-1), 1.0, atol=_TOLERANCE)
         ):
             raise UserCodeError(f"{what} must be probabilities that add up to 1; end it with activation='softmax'")
         if target.kind == "multilabel" and not is_probable:
