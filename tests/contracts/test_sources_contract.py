@@ -64,7 +64,7 @@ def make_csv(tmp_path, made):
 def make_idx(tmp_path, made):
     x, y = made.pictures(40, channels=1), np.arange(40, dtype=np.uint8) % 3
     header = struct.pack(">4i", 2051, 40, *x.shape[1:3])
-    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + x.tobytes()))
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + x.tobytes(), mtime=0))
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(struct.pack(">2i", 2049, 40) + y.tobytes())
     return {"source": "idx", "path": str(tmp_path)}
 
@@ -296,9 +296,9 @@ def write_fashion(home: Path, labels, made):
     for seed, part in enumerate(("train", "t10k")):
         images = made.pictures(len(labels), height=28, width=28, channels=1, seed=seed)
         header = struct.pack(">4i", 2051, len(images), 28, 28)
-        (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + images.tobytes()))
+        (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + images.tobytes(), mtime=0))
         header = struct.pack(">2i", 2049, len(labels))
-        (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(header + labels.tobytes()))
+        (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(header + labels.tobytes(), mtime=0))
 
 
 KERAS_SCRIPT = """

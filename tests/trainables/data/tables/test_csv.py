@@ -46,7 +46,7 @@ def rows_of(count, *, name="{:03}", labels=("cat", "dog", "emu")):
         table([f'"{row.replace(",", chr(34) + "," + chr(34))}"' for row in rows_of(12)], header='"id","label"'),
         table([f"{row},x,y" for row in rows_of(12)], header="id,label,note,note"),
         table([f'"two\nlines",{row}' for row in rows_of(12)], header="note,id,label"),
-        gzip.compress(table(rows_of(12)).encode()),
+        gzip.compress(table(rows_of(12)).encode(), mtime=0),
         table(rows_of(12)).removesuffix("\n"),
         table(rows_of(12), end="\n\n"),
     ],
