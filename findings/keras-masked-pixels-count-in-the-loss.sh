@@ -8,7 +8,8 @@
 # count, batch by batch, and the batches are averaged by their images: `evaluate` gives another loss for each batch size.
 # Who is hurt: whoever compares segmentation models by `val_loss` while the batch size or the share of unlabelled pixels
 # differs, as in a sweep over batch sizes.
-# Ours: trainables/steps/metrics.py sums over pixels and divides once.
+# Ours: trainables/steps/losses.py means over the counted pixels of each image, then over images, so batches play no part;
+# trainables/steps/metrics.py counts pixels.
 set -euo pipefail
 source "$(dirname "$0")/_setup.sh"
 fresh_venv tensorflow==2.21.0 keras==3.15.1 numpy==2.4.6
