@@ -302,6 +302,9 @@ def build(params, input_shape, targets):
     seen = [layers.Conv2D(params.get("width", 8), 3, padding="same", activation="relu")(image / 255.0)
             for image in images.values()]
     features = layers.concatenate([layers.Flatten()(maps) for maps in seen])
+    for _ in range(params.get("depth", 0)):
+        features = layers.Dense(32, activation="relu")(features)
+    features = layers.Dropout(params.get("dropout", 0.0))(features)
     outputs = {target.name: layers.Dense(target.size, activation=ACTIVATIONS[target.kind], name=target.name)(features)
                for target in targets}
     return keras.Model(images, outputs)
