@@ -33,7 +33,7 @@ params:
 
 BUILT_IN = (
     "cnn-deep, cnn-small, inception-small, multitask-small, resnet-cifar, resnet-small, supervised-small, "
-    "transfer-small"
+    "transfer-small, unet-small"
 )
 
 

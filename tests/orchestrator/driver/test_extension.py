@@ -136,7 +136,10 @@ REFUSALS = [
         "space.params.num_blocks={int: [1, 5]}",
         r"space.params.num_blocks: cannot change from .*4.* to .*5.*: earlier proposals come from the old",
     ),
-    ("objective.metric=val_loss", "objective.metric: cannot change from 'val_accuracy' to 'val_loss': earlier trials"),
+    (
+        "objective={metric: val_loss}",
+        "objective.metric: cannot change from 'val_accuracy' to 'val_loss': earlier trials",
+    ),
     ("search.algorithm=tpe", "search.algorithm: cannot change from 'random' to 'tpe': earlier trials were proposed by"),
     ("schedule.algorithm=none", "schedule.algorithm: cannot change from 'asha' to 'none': earlier trials were stopped"),
     ("schedule.reduction_factor=2", "schedule.reduction_factor: cannot change from 3.0 to 2"),
