@@ -49,9 +49,11 @@ def own_loss_and_metrics(model: keras.Model, *, task: Task, metrics: Mapping[str
         metrics: The study's metrics by target; one of the model's of the same name takes its place.
 
     Raises:
-        UserCodeError: The model comes without a loss, or its metrics cannot be told apart by target.
+        UserCodeError: The model comes without a loss and computes none itself, or its metrics cannot be told apart by
+            target.
     """
-    loss, given = _wanted(model, "loss"), compiled_with(model) or {}
+    given = compiled_with(model) or {}
+    loss = given.get("loss") if model.compiled and _computes_loss(model) else _wanted(model, "loss")
     own = given.get("metrics")
     arguments: dict[str, Any] = {"loss": loss, "weighted_metrics": given.get("weighted_metrics")}
     if task.has_one_target:
@@ -99,12 +101,19 @@ def unused_of(model: keras.Model, params: Mapping[str, Any]) -> str:
         ways.append("optimizer: model")
     if params["loss"] != MODEL:
         unused += [f"{name} ({_name(given[name])})" for name in ("loss", "metrics") if given.get(name) is not None]
-        ways += ["loss: model"] if given.get("loss") is not None else []
+        if given.get("loss") is not None or (given.get("metrics") is not None and _computes_loss(model)):
+            ways.append("loss: model")
     if not unused:
         return ""
     others = "set optimizer and learning_rate in space.params, loss and metrics in data.targets"
     use = f"write {' and '.join(ways)} in space.params to use them, or {others}" if ways else others
     return f"the model is compiled already: its {', '.join(unused)} are not used, the study's are; {use}"
+
+
+def _computes_loss(model: keras.Model) -> bool:
+    """Returns whether a model's class has a loss of its own, in `compute_loss` or in its steps."""
+    kind: Any = type(model)
+    return kind.compute_loss is not keras.Model.compute_loss or kind.train_step is not keras.Model.train_step
 
 
 def _wanted(model: keras.Model, what: str) -> Any:
