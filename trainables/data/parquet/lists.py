@@ -37,11 +37,15 @@ class FlatShape:
 
 
 def tensor_shape(field: Any) -> tuple[int, ...] | None:
-    """Returns the shape that a column's metadata gives its tensors where this process knows no type for them, or None.
+    """Returns the shape of a column's tensors, from its type or its metadata; None if it has none.
 
     Args:
         field: The column's Arrow field.
     """
+    # Where Ray Data was imported, the type is known and has the shape itself.
+    shape = getattr(field.type, "shape", None)
+    if shape is not None:
+        return tuple(shape)
     metadata = field.metadata or {}
     if not metadata.get(b"ARROW:extension:name", b"").startswith(_RAY_TENSORS):
         return None

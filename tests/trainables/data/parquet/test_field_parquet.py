@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from trainables.data.parquet.lists import tensor_shape
 from trainables.errors import DataError
 
 
@@ -236,3 +237,18 @@ def test_a_limit_of_sorted_rows_keeps_images_and_labels_together(write, read):
     assert sorted({label for split in everything for label in labels(split)}) == list(range(10))
     for split in everything:
         assert labels(split) == [grey // 10 for grey in greys(split)]
+
+
+def test_tensors_of_ray_data_have_their_shape_in_the_type_where_ray_data_was_imported():
+    # Its import makes Ray's types known to Arrow, which then keeps their names out of the metadata.
+    class Known(pa.ExtensionType):
+        shape = (4, 6, 3)
+
+        def __init__(self):
+            super().__init__(pa.large_list(pa.uint8()), "tests.known_tensors")
+
+        def __arrow_ext_serialize__(self):
+            return b""
+
+    assert tensor_shape(pa.field("image", Known())) == (4, 6, 3)
+    assert tensor_shape(pa.field("image", pa.large_list(pa.uint8()))) is None
