@@ -231,7 +231,7 @@ def test_validation_knows_of_neither_the_second_classifier_nor_the_penalties(tra
     )
 
 
-@pytest.mark.parametrize("kind", LOSSES)
+@pytest.mark.parametrize("kind", [kind for kind in LOSSES if kind != "mask"])  # unet learns masks
 def test_any_kind_of_target_is_learned(kind):
     target = Target(
         name="it", kind=kind, size=3, class_names=(), loss=LOSSES[kind][0], metrics=tuple(METRICS[kind])[:1]
