@@ -346,6 +346,10 @@ def test_the_first_trial_of_a_process_is_let_go_like_any_other(spec, variant):
     training = weakref.ref(run._training)
     run.leave()
     traced.clear()
-    gc.collect()
     assert gc.get_freeze_count() > 0
-    assert training() is None
+    # A collection does nothing while another thread's is under way; Ray has such a thread where it was started.
+    for _ in range(20):
+        gc.collect()
+        if training() is None:
+            break
+    assert training() is None, [type(referrer).__name__ for referrer in gc.get_referrers(training())]
