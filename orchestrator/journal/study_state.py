@@ -207,9 +207,12 @@ def _let_go_on(trial: Trial, *, header: StudyOpened) -> None:
         return
     if trial.epoch < header.max_epochs:
         # The trial's patience was not checked after its last epoch, as the trial ended anyway.
-        given = trial.variant.params.get("patience")
+        given, margin = trial.variant.params.get("patience"), trial.variant.params.get("min_delta")
         patience = given if isinstance(given, int) else 0
-        reason = reason_to_end(trial.reports, metric=header.metric, mode=header.mode, patience=patience)
+        min_delta = float(margin) if isinstance(margin, int | float) else 0.0
+        reason = reason_to_end(
+            trial.reports, metric=header.metric, mode=header.mode, patience=patience, min_delta=min_delta
+        )
         trial.reports[-1] = replace(trial.reports[-1], is_last=bool(reason), reason=reason)
 
 

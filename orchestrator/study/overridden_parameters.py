@@ -88,8 +88,24 @@ def _messages(data: DataSpec, space: SearchSpace, parameters: dict[str, Paramete
         for name in OPTIMIZER_SETTINGS:
             if name in parameters:
                 yield name, "it has no effect beside optimizer: model, which has its own; drop one of the two"
+    else:
+        yield from _optimizer_messages(parameters)
+    if _values(parameters, "min_delta") - {0} and _values(parameters, "patience") == {0}:
+        yield "min_delta", "it has no effect without patience; add patience: 5 or another number of epochs, or drop it"
     for loss in sorted(losses - {TARGETS}, key=str):
         yield "loss", _loss_problem(str(loss), data, space)
+
+
+def _optimizer_messages(parameters: dict[str, Parameter]) -> Iterator[tuple[str, str]]:
+    optimizers = _values(parameters, "optimizer")
+    if "nesterov" in parameters and "sgd" not in optimizers:
+        names = " and ".join(sorted(map(str, optimizers)))
+        yield "nesterov", f"it has no effect without optimizer: sgd, got {names} alone; add sgd, or drop it"
+    elif "nesterov" in parameters and _values(parameters, "momentum") == {0}:
+        yield "nesterov", "it has no effect with momentum 0; give sgd a momentum, or drop it"
+    clips = [parameters[name] for name in ("clip_norm", "clip_value") if name in parameters]
+    if len(clips) == 2 and not any(clip.when or 0 in _values(parameters, clip.name) for clip in clips):
+        yield "clip_value", "Keras clips gradients by clip_norm or by clip_value, got both; drop one of the two"
 
 
 def _loss_problem(loss: str, data: DataSpec, space: SearchSpace) -> str:

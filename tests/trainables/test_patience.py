@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from trainables.patience import reason_to_end, with_patience
@@ -42,6 +43,36 @@ def test_the_reason_names_the_best_epoch_and_the_wait():
     assert reason == "patience: no val_loss better than 0.2500 of epoch 2 in 2 epochs"
 
 
+def test_the_reason_names_the_margin():
+    reason = reason_to_end(history(0.5, 0.25, 0.24, 0.23), metric="val_loss", mode="min", patience=2, min_delta=0.05)
+    assert reason == "patience: no val_loss better than 0.2500 of epoch 2 by more than 0.05 in 2 epochs"
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_margins_count_as_in_keras(mode):
+    import keras
+
+    generator, ended = np.random.default_rng(3), 0
+    for _ in range(300):
+        values = np.round(generator.uniform(size=12), generator.integers(1, 4)).tolist()
+        patience, min_delta = int(generator.integers(1, 5)), float(generator.choice([0.0, 0.0107, 0.1003, 0.2501]))
+        stopping = keras.callbacks.EarlyStopping("val_loss", min_delta=min_delta, patience=patience, mode=mode)
+        stopping.set_model(keras.Sequential())
+        stopping.model.stop_training = False
+        stopping.on_train_begin()
+        told = history(*values)
+        for report in told:
+            stopping.on_epoch_end(report.epoch - 1, report.metrics)
+            reason = reason_to_end(
+                told[: report.epoch], metric="val_loss", mode=mode, patience=patience, min_delta=min_delta
+            )
+            assert bool(reason) == stopping.model.stop_training, (values, patience, min_delta, report.epoch)
+            if reason:
+                ended += 1
+                break
+    assert ended > 100
+
+
 def test_the_studys_last_epoch_needs_no_other_reason():
     *before, last = history(1.0, 2.0)
     ended = with_patience(replace(last, is_last=True), before, metric="val_loss", mode="min", patience=1)
@@ -71,6 +102,23 @@ def test_a_resumed_training_remembers_how_long_it_has_waited(standing, training_
     resumed = training_of(training.variant, max_epochs=9)
     resumed.load_state(training.state(), history=reports[:2])
     assert [(report.epoch, report.is_last) for report in resumed.epochs()] == [(3, True)]
+
+
+def test_a_resumed_training_counts_by_the_same_margin(standing, training_of, variant_of):
+    training, reports = standing
+    values = [0.1, 0.2, 0.25]
+    told = [replace(report, metrics={"val_accuracy": value}) for report, value in zip(reports, values, strict=True)]
+    told = [replace(report, is_last=False, reason="") for report in told]
+    variant = variant_of(**training.variant.params | {"min_delta": 0.2})
+    resumed = training_of(variant, max_epochs=9)
+    resumed.load_state(training.state(), history=told)
+    assert (
+        resumed.history[-1].reason
+        == "patience: no val_accuracy better than 0.1000 of epoch 1 by more than 0.2 in 2 epochs"
+    )
+    resumed = training_of(variant_of(**training.variant.params | {"min_delta": 0.05}), max_epochs=9)
+    resumed.load_state(training.state(), history=told)
+    assert not resumed.history[-1].is_last
 
 
 def test_a_report_keeps_its_reason_and_its_cost_as_json():

@@ -32,13 +32,23 @@ _OPTIMIZATION: Mapping[str, ParameterInfo] = {
         kind=float, default=1e-3, low=1e-8, high=100.0, summary="Step size of the optimizer; a schedule's highest."
     ),
     "momentum": ParameterInfo(
-        kind=float, default=0.9, low=0.0, below=1.0, summary="Nesterov momentum of sgd; others ignore it."
+        kind=float, default=0.9, low=0.0, below=1.0, summary="Momentum of sgd; others ignore it."
+    ),
+    "nesterov": ParameterInfo(
+        kind=bool, default=True, summary="Whether sgd's momentum is Nesterov's, not the plain one; others ignore it."
     ),
     "weight_decay": ParameterInfo(
         kind=float, default=0.0, low=0.0, high=1.0, summary="Decoupled weight decay of any optimizer; 0: none."
     ),
     "clip_norm": ParameterInfo(
         kind=float, default=0.0, low=0.0, high=1e6, summary="Longest gradient over all weights together; 0: any."
+    ),
+    "clip_value": ParameterInfo(
+        kind=float,
+        default=0.0,
+        low=0.0,
+        high=1e6,
+        summary="Largest size of each number of a gradient; not beside clip_norm; 0: any.",
     ),
     "ema_momentum": ParameterInfo(
         kind=float,
@@ -107,6 +117,13 @@ TRAINING: Mapping[str, ParameterInfo] = {
         low=0,
         high=100_000,
         summary="Epochs without a better objective after which the trial is complete; 0: it never is before its last.",
+    ),
+    "min_delta": ParameterInfo(
+        kind=float,
+        default=0.0,
+        low=0.0,
+        high=1e6,
+        summary="An objective counts as better for patience where it is better by more than this.",
     ),
     "augment_strength": ParameterInfo(
         kind=float, default=1.0, low=0.0, high=2.0, summary="Factor of every amount in data.augment; 0: none."

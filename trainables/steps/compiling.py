@@ -80,12 +80,14 @@ def compile_arguments(
 def make_optimizer(params: Mapping[str, Any], *, horizon: Horizon) -> keras.optimizers.Optimizer:
     """Returns the Keras optimizer that the parameters name (see `trainables.catalog.training`).
 
-    Gradients are clipped by their norm over all weights together: Pascanu et al. 2013, arXiv:1211.5063, algorithm 1.
+    Gradients are clipped by their norm over all weights together (Pascanu et al. 2013, arXiv:1211.5063, algorithm 1),
+    or number by number, as by Keras's `clipvalue`.
     With gradient accumulation, the optimizer's state carries the batches that an epoch leaves over into the next epoch;
     batches left over after the last epoch change no weight.
 
     Raises:
-        InfeasibleError: If an epoch has fewer batches than one update accumulates.
+        InfeasibleError: If an epoch has fewer batches than one update accumulates, or gradients would be clipped in two
+            ways.
     """
     name, num_gathered = params["optimizer"], params["gradient_accumulation"]
     if name not in _OPTIMIZERS:
@@ -95,16 +97,22 @@ def make_optimizer(params: Mapping[str, Any], *, horizon: Horizon) -> keras.opti
             f"gradient_accumulation gathers {num_gathered} batches, but an epoch has only {horizon.steps_per_epoch} "
             f"of {params['batch_size']} images; use a smaller gradient_accumulation or batch_size"
         )
+    if params["clip_norm"] and params["clip_value"]:
+        raise InfeasibleError(
+            f"clip_norm {params['clip_norm']:g} and clip_value {params['clip_value']:g} clip the same gradients, and "
+            "Keras takes one of them; set one of the two to 0"
+        )
     settings: dict[str, Any] = {
         # AdamW decays by default, and refuses None.
         "weight_decay": params["weight_decay"] or (0.0 if name == "adamw" else None),
         "global_clipnorm": params["clip_norm"] or None,
+        "clipvalue": params["clip_value"] or None,
         "gradient_accumulation_steps": num_gathered if num_gathered > 1 else None,
     }
     if params["ema_momentum"]:
         settings |= {"use_ema": True, "ema_momentum": params["ema_momentum"]}
     if name == "sgd":
-        settings |= {"momentum": params["momentum"], "nesterov": params["momentum"] > 0}
+        settings |= {"momentum": params["momentum"], "nesterov": params["nesterov"] and params["momentum"] > 0}
     optimizer = _OPTIMIZERS[name](learning_rate_of(params, horizon), **settings)
     _spare_replicas(optimizer)
     if not tf.distribute.has_strategy():

@@ -155,8 +155,7 @@ class Training:
             cost=cost,
         )
         self.overhead_seconds.clear()
-        spec, patience = self.spec, self._params["patience"]
-        report = with_patience(report, self.history, metric=spec.metric, mode=spec.mode, patience=patience)
+        report = with_patience(report, self.history, **_ending(self.spec, self._params))
         self.history.append(report)
         return report
 
@@ -195,10 +194,7 @@ class Training:
         if any(name.startswith(UNTRACKED) for name in state):
             self.trace()
         assign(self._compiled.variables, state, variant=self.variant)
-        spec, patience = self.spec, self._params["patience"]
-        self.history = replayed(
-            history, max_epochs=spec.max_epochs, metric=spec.metric, mode=spec.mode, patience=patience
-        )
+        self.history = replayed(history, max_epochs=self.spec.max_epochs, **_ending(self.spec, self._params))
 
     @property
     def is_reusable(self) -> bool:
@@ -248,6 +244,16 @@ def _epoch_data(request: TrainingRequest, params: Mapping[str, Any]) -> EpochDat
         class_weights=class_weights_of(train, params, task=request.task),
         replicas=request.replicas,
     )
+
+
+def _ending(spec: TrainingSpec, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what ends a training before its last epoch, as the arguments of `with_patience`."""
+    return {
+        "metric": spec.metric,
+        "mode": spec.mode,
+        "patience": params["patience"],
+        "min_delta": params["min_delta"],
+    }
 
 
 @contextmanager

@@ -42,6 +42,14 @@ REFUSED = [
         {"family": "custom", "optimizer": "model", "learning_rate": {"float": [0.01, 0.1]}, "clip_norm": 1.0},
         "learning_rate: it has no effect beside optimizer: model, which has its own; drop one of the two",
     ),
+    (
+        DIGIT,
+        {"nesterov": False, "optimizer": {"choice": ["adam", "lamb"]}},
+        "nesterov: it has no effect without optimizer: sgd, got adam and lamb alone; add sgd, or drop it",
+    ),
+    (DIGIT, {"nesterov": True, "optimizer": "sgd", "momentum": 0.0}, "nesterov: it has no effect with momentum 0; "),
+    (DIGIT, {"min_delta": 0.01}, "min_delta: it has no effect without patience; add patience: 5 or another number of"),
+    (DIGIT, {"clip_norm": 1.0, "clip_value": {"float": [0.1, 1.0]}}, "by clip_norm or by clip_value, got both; drop "),
 ]
 
 
@@ -62,6 +70,12 @@ def test_settings_without_effect_are_refused(tmp_path: Path, targets: Any, param
         (DIGIT, {"family": "custom", "optimizer": {"choice": ["model", "sgd"]}, "learning_rate": 0.1}),
         (DIGIT, {"family": "custom", "loss": {"choice": ["model", "targets"]}, "label_smoothing": 0.1}),
         (DIGIT, {"family": "custom", "optimizer": "model", "loss": "model", "batch_size": 8}),
+        (DIGIT, {"nesterov": {"choice": [True, False]}, "optimizer": {"choice": ["adam", "sgd"]}}),
+        (DIGIT, {"min_delta": 0.01, "patience": {"choice": [0, 3]}}),
+        (
+            DIGIT,
+            {"clip_norm": {"choice": [0.0, 1.0]}, "clip_value": {"choice": [0.0, 0.5], "when": {"clip_norm": 0.0}}},
+        ),
     ],
 )
 def test_settings_with_effect_on_some_variant_stay(tmp_path: Path, targets: Any, params: Any) -> None:

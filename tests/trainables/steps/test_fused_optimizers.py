@@ -17,6 +17,7 @@ OPTIMIZERS = {
     "sgd with momentum": lambda: keras.optimizers.SGD(0.1, momentum=0.8),
     "sgd with nesterov": lambda: keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
     "clipped and averaged": lambda: keras.optimizers.Adam(0.01, global_clipnorm=1.0, use_ema=True, ema_momentum=0.9),
+    "clipped number by number": lambda: keras.optimizers.SGD(0.1, momentum=0.9, clipvalue=0.5),
     "gathered": lambda: keras.optimizers.Adam(0.01, gradient_accumulation_steps=2),
 }
 

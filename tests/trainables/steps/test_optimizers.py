@@ -63,6 +63,35 @@ def test_gradients_are_clipped_by_their_norm_over_all_weights(clip_norm, factor)
     assert [float(weight.numpy()[0]) for weight in weights] == pytest.approx([-3 * factor, -4 * factor])
 
 
+@pytest.mark.parametrize(("clip_value", "expected"), [(0.0, [-3.0, 4.0]), (1.0, [-1.0, 1.0]), (3.5, [-3.0, 3.5])])
+def test_gradients_are_clipped_number_by_number(clip_value, expected):
+    weight = keras.Variable(np.zeros(2, np.float32))
+    optimizer = optimizer_of(clip_value=clip_value)
+    optimizer.build([weight])
+    optimizer.apply([keras.ops.array([3.0, -4.0])])
+    assert weight.numpy() == pytest.approx(expected)
+
+
+def test_gradients_are_clipped_in_one_way_alone():
+    with pytest.raises(
+        InfeasibleError, match=r"clip_norm 1 and clip_value 0\.5 clip the same gradients, and Keras takes"
+    ):
+        optimizer_of(clip_norm=1.0, clip_value=0.5)
+
+
+@pytest.mark.parametrize("params", [{}, {"nesterov": True}, {"nesterov": False}])
+def test_momentum_is_nesterovs_unless_it_is_said_otherwise(params):
+    weights = []
+    plain = keras.optimizers.SGD(0.1, momentum=0.9, nesterov=params.get("nesterov", True))
+    for optimizer in (optimizer_of(momentum=0.9, learning_rate=0.1, **params), plain):
+        weight = keras.Variable(np.ones(3, np.float32))
+        optimizer.build([weight])
+        for gradient in ([1.0, -2.0, 0.5], [0.3, 0.1, -4.0], [2.0, 2.0, 2.0]):
+            optimizer.apply([keras.ops.array(gradient)])
+        weights.append(weight.numpy())
+    np.testing.assert_allclose(*weights, rtol=1e-6)
+
+
 def test_gathered_batches_are_one_large_batch(training_of, variant_of):
     plain = {"optimizer": "sgd", "batch_norm": False, "dropout": 0.0, "learning_rate": 0.1}
     gathered = training_of(variant_of(batch_size=25, gradient_accumulation=4, **plain))

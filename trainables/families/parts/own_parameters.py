@@ -20,6 +20,8 @@ _USUAL_NAMES: Mapping[str, str] = {
     "metrics": "data.targets.<name>.metrics",
     "metric": "objective.metric",
     "early_stopping": "space.params.patience",
+    "clipnorm": "space.params.clip_norm",
+    "clipvalue": "space.params.clip_value",
     "augment": "data.augment",
     "augmentation": "data.augment",
     "image_size": "data.image_size",
