@@ -8,7 +8,6 @@ from trainables.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_
 from trainables.checkpoints.state_names import validated_weights
 from trainables.data.batches.tensors import epoch_order, gather_batch
 from trainables.exporting.loading import restored_model
-from trainables.specs.task import Task
 from trainables.steps.compiling import compile_for_evaluation
 from trainables.training.state import averaged
 
@@ -17,8 +16,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 MOMENTUM = 0.7
 
 
-# Without unet, whose labels are masks: its averages are those of any functional model.
-@pytest.fixture(scope="module", params=[family for family in FAMILIES if family != "unet"])
+@pytest.fixture(scope="module", params=list(FAMILIES))
 def trained(request, training_of, variant_of):
     """A training with averages after two epochs."""
     variant = variant_of(request.param, learning_rate=0.05, dropout=0.0, ema_momentum=MOMENTUM, batch_size=32)
@@ -32,7 +30,8 @@ def weights_of(training):
     return {name: array for name, array in training.state().items() if name.startswith("model/")}
 
 
-def test_the_average_follows_the_weights_batch_by_batch(trained, training_of, variant_of, splits):
+def test_the_average_follows_the_weights_batch_by_batch(trained, training_of, variant_of, samples_of):
+    splits, _, _ = samples_of(trained.variant.family)
     plain = training_of(variant_of(trained.variant.family, learning_rate=0.05, dropout=0.0, batch_size=32))
     average = None
     for epoch in (1, 2):
@@ -61,11 +60,11 @@ def test_training_goes_on_from_the_weights_that_were_trained(trained, training_o
         assert told.metrics["val_loss"] != expected["val_loss"]
 
 
-def test_the_restored_model_is_exactly_the_one_that_was_validated(trained, splits, studies, tmp_path, same_state):
+def test_the_restored_model_is_exactly_the_one_that_was_validated(trained, samples_of, studies, tmp_path, same_state):
+    splits, task, metric = samples_of(trained.variant.family)
     checkpoint = Checkpoint(variant_id=trained.variant.variant_id, state=trained.state(), history=trained.history)
     folder = save_checkpoint(tmp_path, checkpoint)
     loaded = load_checkpoint(folder, variant_id=trained.variant.variant_id)
-    task = Task.classification(input_shape=(8, 8, 1), num_classes=10)
     model = restored_model(trained.variant, loaded, task=task, study_dir=studies)
     compile_for_evaluation(model, task=task)
     with averaged(trained.model):
@@ -76,7 +75,7 @@ def test_the_restored_model_is_exactly_the_one_that_was_validated(trained, split
     np.testing.assert_array_equal(model(images_of(splits), training=False), predictions)
     images, labels = gather_batch(splits[1], splits[1].indices)
     told = model.evaluate(images, labels["label"], batch_size=50, verbose=0, return_dict=True)
-    assert told["accuracy"] == pytest.approx(trained.history[-1].metrics["val_accuracy"], abs=1e-7)
+    assert told[metric] == pytest.approx(trained.history[-1].metrics[f"val_{metric}"], abs=1e-7)
     assert told["loss"] == pytest.approx(trained.history[-1].metrics["val_loss"])
 
 
