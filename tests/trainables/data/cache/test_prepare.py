@@ -3,16 +3,13 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import PIL
 import pytest
-from filelock import FileLock
 
 from trainables.data.cache.dataset import open_dataset
 from trainables.data.cache.prepare import cache_folder, prepare_dataset
@@ -23,31 +20,6 @@ from trainables.specs.pixels import PixelRule, PixelStatistics
 from trainables.specs.task import Task
 
 ROOT = Path(__file__).resolve().parents[4]
-
-
-@pytest.fixture
-def npz(tmp_path, made):
-    path = tmp_path / "a.npz"
-    np.savez(path, x=made.pictures(60), y=np.arange(60) % 3)
-    return path
-
-
-@pytest.fixture
-def fields_of(npz, tmp_path, made):
-    """The fields of a DataSpec whose 60 images are kept decoded or encoded."""
-
-    def fields(storage):
-        if storage == "decoded":
-            return {"source": "npz", "path": str(npz)}
-        images = [made.encoded(image) for image in made.pictures(60)]
-        path = made.write_parquet(tmp_path / "a.parquet", images=images, labels=np.arange(60) % 3)
-        return {"source": "parquet", "train": str(path), "memory_gb": 0}
-
-    return fields
-
-
-def folders(tmp_path):
-    return sorted(path.name for path in (tmp_path / "cache").iterdir() if path.name != "locks")
 
 
 def test_copied_file_finds_the_same_entry_and_is_not_decoded_again(npz, tmp_path, prepare):
@@ -91,7 +63,7 @@ def test_another_version_of_a_decoder_decodes_anew_and_keeps_the_fingerprint_of_
     assert again.fingerprint == first.fingerprint
 
 
-def test_seeds_and_fractions_share_one_decoding(npz, tmp_path, prepare):
+def test_seeds_and_fractions_share_one_decoding(npz, tmp_path, prepare, entries):
     path = str(npz)
     infos = [
         prepare(source="npz", path=path, seed=1).info,
@@ -99,7 +71,7 @@ def test_seeds_and_fractions_share_one_decoding(npz, tmp_path, prepare):
         prepare(source="npz", path=path, seed=1, validation_fraction=0.3).info,
         prepare(source="npz", path=path, seed=1, augment={"flip": "both"}).info,
     ]
-    assert folders(tmp_path) == [infos[0].key]
+    assert entries() == [infos[0].key]
     assert len({info.key for info in infos}) == 1
     assert infos[3] == infos[0]
     assert len({info.split_key for info in infos[:3]}) == len({info.fingerprint for info in infos[:3]}) == 3
@@ -278,65 +250,12 @@ def test_writing_into_an_open_array_does_not_reach_the_file(npz, prepare):
     assert int(open_dataset(data.info).train.images[0, 0, 0, 0]) == before
 
 
-BUILDER = """
-import json, sys, time
-from trainables.data.cache.prepare import prepare_dataset
-from trainables.specs.data import DataSpec
-
-def progress(stage, done, total):
-    if stage.startswith("decoding"):
-        print("decoding", flush=True)
-        time.sleep(float(sys.argv[3]))
-
-info = prepare_dataset(DataSpec(**json.loads(sys.argv[1]), cache_dir=sys.argv[2]), 0, progress=progress)
-print(info.fingerprint, flush=True)
-"""
-
-
-def builder(fields, cache, *, seconds):
-    return subprocess.Popen(
-        [sys.executable, "-c", BUILDER, json.dumps(fields), str(cache), str(seconds)],
-        stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-
-
-def test_concurrent_builders_decode_once(fields_of, tmp_path):
-    builders = [builder(fields_of("decoded"), tmp_path / "cache", seconds=0.5) for _ in range(4)]
-    said = [process.communicate(timeout=60)[0].split() for process in builders]
-    assert all(process.returncode == 0 for process in builders)
-    assert sum(words.count("decoding") for words in said) == 1
-    assert len({words[-1] for words in said}) == 1
-    entry = tmp_path / "cache" / folders(tmp_path)[0]
-    decoder = next(process.pid for process, words in zip(builders, said, strict=True) if "decoding" in words)
-    assert json.loads((entry / "manifest.json").read_text())["builder_pid"] == decoder
-
-
-@pytest.mark.parametrize("storage", ["decoded", "encoded"])
-def test_killed_builder_leaves_nothing_that_hinders(storage, fields_of, tmp_path, prepare):
-    process = builder(fields_of(storage), tmp_path / "cache", seconds=60)
-    assert process.stdout.readline() == "decoding\n"
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
-    assert [".building-" in name for name in folders(tmp_path)] == [True]
-    info = prepare(**fields_of(storage)).info
-    assert (info.storage, folders(tmp_path)) == (storage, [info.key])
-
-
-def test_leftovers_of_other_keys_go_only_when_nobody_builds_them(npz, tmp_path, prepare):
-    for key in ("dead", "dead-encoded", "alive", "alive-encoded"):
-        (tmp_path / "cache" / f"{key}.building-x").mkdir(parents=True)
-    (tmp_path / "cache" / "locks").mkdir()
-    with FileLock(tmp_path / "cache" / "locks" / "alive.lock"):
-        info = prepare(source="npz", path=str(npz)).info
-    assert folders(tmp_path) == sorted(["alive.building-x", "alive-encoded.building-x", info.key])
-
-
-def test_failed_build_leaves_no_folder_and_a_mended_file_works(tmp_path, made, prepare):
+def test_failed_build_leaves_no_folder_and_a_mended_file_works(tmp_path, made, prepare, entries):
     x = made.pictures(6)
     np.savez(tmp_path / "a.npz", x=x, y=np.zeros(6))
     with pytest.raises(DataError, match="at least two classes"):
         prepare(source="npz", path=str(tmp_path / "a.npz"))
-    assert folders(tmp_path) == []
+    assert entries() == []
     np.savez(tmp_path / "a.npz", x=x, y=np.arange(6) % 2)
     prepare(source="npz", path=str(tmp_path / "a.npz"))
 
@@ -349,7 +268,7 @@ def test_cache_that_cannot_be_written_is_told_with_the_fix(npz, tmp_path):
 
 
 @pytest.mark.parametrize("storage", ["decoded", "encoded"])
-def test_disk_that_fills_up_while_decoding_is_told(storage, fields_of, tmp_path):
+def test_disk_that_fills_up_while_decoding_is_told(storage, fields_of, tmp_path, entries):
     limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))\n"
     script = limited + (
         "import json, sys\n"
@@ -366,7 +285,7 @@ def test_disk_that_fills_up_while_decoding_is_told(storage, fields_of, tmp_path)
     said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     assert "data.cache_dir: cannot write to" in said
     assert "the disk is full; set data.cache_dir or the environment's CONVFLEET_CACHE" in said
-    assert folders(tmp_path) == []
+    assert entries() == []
 
 
 @pytest.mark.parametrize("storage", ["decoded", "encoded"])
@@ -392,20 +311,3 @@ def test_cache_lies_where_the_environment_says(environment, expected, monkeypatc
         monkeypatch.setenv(name, value)
     assert cache_folder(DataSpec(source="digits")) == Path(expected)
     assert cache_folder(DataSpec(source="digits", cache_dir="/d")) == Path("/d")
-
-
-def test_waiting_for_another_builder_is_told(npz, tmp_path, prepare):
-    info = prepare(source="npz", path=str(npz)).info
-    lock = FileLock(tmp_path / "cache" / "locks" / f"{info.key}.lock", thread_local=False)
-    lock.acquire()
-    stages = []
-
-    def progress(stage, done, total):
-        stages.append(stage)
-        if stage.startswith("waiting"):
-            lock.release()
-
-    started = time.monotonic()
-    prepare(source="npz", path=str(npz), progress=progress)
-    assert "waiting for another process to prepare this data" in stages
-    assert time.monotonic() - started < 30
