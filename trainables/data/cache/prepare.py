@@ -38,6 +38,7 @@ from trainables.data.cache.storage_choice import (
     memory_budget_bytes,
 )
 from trainables.data.formats.files import decoders
+from trainables.data.images.images import LEAST_REDUCED
 from trainables.data.look.sentences import refuse_worthless, sentences
 from trainables.data.sources.base import OpenedSource
 from trainables.data.splits.rows import split_settings
@@ -127,6 +128,8 @@ def entry_key(spec: DataSpec, opened: OpenedSource) -> str:
     decoding: dict[str, Any] = {field: getattr(spec, field) for field in DECODING_FIELDS}
     # A study without them has the key that it had before them.
     decoding |= spec.split_columns
+    if spec.reduced_decoding:
+        decoding["least_reduced"] = LEAST_REDUCED
     # Losses, weights and metrics do not change what is stored.
     decoding["targets"] = [[name, target.kind, target.column] for name, target in spec.target_specs.items()]
     described = {"schema_version": SCHEMA_VERSION, "decoders": decoders()}

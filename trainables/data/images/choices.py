@@ -64,8 +64,8 @@ def _of_traits(rule: PixelRule, measure: Measure, survey: Survey, *, spec: DataS
         yield f"{_counted(survey, FRAMES)} more than one frame; the first is used"
     if spec.reduced_decoding:
         yield (
-            "JPEGs that are shrunk are decoded at a reduced size, at least twice data.image_size, so that their pixels "
-            "differ by a few of 255 (data.reduced_decoding)"
+            "JPEGs that are shrunk are decoded at a reduced size, at least 1.5 times data.image_size, so that their "
+            "pixels differ by a few of 255, at edges by up to 32 (data.reduced_decoding)"
         )
     if PAGES in survey.traits and spec.pages == "first":
         yield f"{_counted(survey, PAGES)} more than one page; the first is used (data.pages: first)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
@@ -17,7 +18,7 @@ from trainables.data.formats.files import Encoded, content_of
 from trainables.data.formats.jpeg import jpeg_pixels
 from trainables.data.formats.refusals import PictureError, Refusal, refused
 from trainables.data.formats.samples import read_header, read_samples
-from trainables.data.images.images import BATCH_BYTES, Array, Layout, Survey
+from trainables.data.images.images import BATCH_BYTES, LEAST_REDUCED, Array, Layout, Survey
 from trainables.data.images.measures import Measure
 from trainables.data.images.pictures import Measured, decodes_plainly, in_layout, measured, pixels_of
 from trainables.machine.processes import usable_cpus
@@ -164,7 +165,9 @@ def _decoded(content: bytes, *, layout: Layout) -> tuple[Array, bool]:
     """Returns a picture's pixels, and whether a layout without any rule gives the same."""
     if layout.rule.byte == BYTE_RANGE and (pixels := jpeg_pixels(content)) is not None:
         return in_layout(pixels, layout), True
-    least = (2 * layout.height, 2 * layout.width) if layout.reduces else None
+    least = None
+    if layout.reduces:
+        least = (math.ceil(LEAST_REDUCED * layout.height), math.ceil(LEAST_REDUCED * layout.width))
     samples = read_samples(content, pages=layout.pages, least_size=least)
     return pixels_of(samples, layout), decodes_plainly(samples, layout)
 

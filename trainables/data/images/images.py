@@ -12,6 +12,8 @@ from trainables.data.images.measures import Measure
 from trainables.errors import DataError
 from trainables.specs.pixels import PLAIN_RULE, Pages, PixelRule
 
+#: Times its final size that a JPEG of reduced size has at least, before it is shrunk.
+LEAST_REDUCED = 1.5
 #: Sources yield image arrays in pieces of about this many bytes.
 BATCH_BYTES = 32 * 2**20
 
@@ -25,7 +27,8 @@ class Layout:
     Attributes:
         rule: The ranges of samples and the ground under transparent pixels.
         pages: What is done with a TIFF of several pages.
-        reduces: Whether JPEGs may be decoded at a reduced size, at least twice this one.
+        reduces: Whether JPEGs may be decoded at a reduced size, at least LEAST_REDUCED times this
+            one.
     """
 
     height: int

@@ -5,12 +5,14 @@ import io
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from sklearn.datasets import load_sample_images
 
 from trainables.data.images.decode import Encoded, decode
 from trainables.data.images.images import Layout
 
 #: The bound that docs/explain/speed.md states: the most that a pixel, and that pixels on average, differ.
 MOST, MOST_ON_AVERAGE = 32, 4.0
+MOST_OF_PHOTOS, MOST_ON_AVERAGE_OF_PHOTOS = 14, 1.0
 
 
 def noise(generator, height, width):
@@ -65,8 +67,23 @@ def test_pixels_stay_within_the_bound(kind, size, target, orientation):
     assert difference.max() <= MOST
     assert difference.mean() <= MOST_ON_AVERAGE
     upright = size[::-1] if orientation == 6 else size
-    # Half of each side is still twice the target's, or more.
-    assert difference.any() == all(side >= 4 * aim for side, aim in zip(upright, target, strict=True))
+    # Half of each side is still one and a half of the target's, or more.
+    assert difference.any() == all(side >= 3 * aim for side, aim in zip(upright, target, strict=True))
+
+
+@pytest.mark.parametrize("target", [(64, 64), (72, 112), (100, 100)])
+def test_photos_differ_by_less(target):
+    for pixels in load_sample_images().images:
+        whole, reduced = (
+            decode(
+                Encoded(where="x", content=saved(pixels)),
+                layout=Layout(height=target[0], width=target[1], channels=3, reduces=reduces),
+            ).astype(int)
+            for reduces in (False, True)
+        )
+        difference = np.abs(whole - reduced)
+        assert 0 < difference.max() <= MOST_OF_PHOTOS
+        assert difference.mean() <= MOST_ON_AVERAGE_OF_PHOTOS
 
 
 def test_reduced_photos_are_the_same_in_both_storages_and_named(tmp_path, prepare):
