@@ -69,8 +69,11 @@ def _input_paths(data: DataSpec) -> Iterator[tuple[str, str]]:
         # Preparing the data makes the cache's folder.
         if given is None or field == "cache_dir":
             continue
-        if field == "images":
-            splits = [split for split in ("train", "validation", "test") if getattr(data, split) is not None]
-            yield from ((field, folder) for folder in dict.fromkeys(data.image_folder(split) or "" for split in splits))
+        if field in ("images", "masks"):
+            folder_of = data.image_folder if field == "images" else data.mask_folder
+            splits = [split for split in ("validation", "test") if getattr(data, split) is not None]
+            yield from (
+                (field, folder) for folder in dict.fromkeys(folder_of(name) or "" for name in ("train", *splits))
+            )
         else:
             yield field, given

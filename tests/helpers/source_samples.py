@@ -102,6 +102,8 @@ def prepare_both(tmp_path):
         for name in ("train", "validation", "test"):
             rows = np.arange(len(getattr(encoded, name).images))
             assert np.array_equal(getattr(encoded, name).images[rows], getattr(decoded, name).images)
+            for target, labels in getattr(decoded, name).labels.items():
+                assert np.array_equal(getattr(encoded, name).labels[target], labels)
         return decoded
 
     return run

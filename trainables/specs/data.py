@@ -32,6 +32,7 @@ SOURCES_OF_FIELD: dict[str, tuple[str, ...]] = {
     "function": ("python",),
     "function_dir": ("python",),
     "images": ("csv",),
+    "masks": ("images", "csv"),
     "image_column": ("parquet", "csv", "webdataset", "tfrecord"),
     "label_column": ("parquet", "csv", "cifar_binary", "webdataset", "tfrecord"),
     "label_separator": ("csv",),
@@ -55,9 +56,9 @@ REQUIRED: dict[str, tuple[tuple[str, ...], str]] = {
     "python": (("function",), "give function: module:function, a module beside the study file"),
 }
 
-PATH_FIELDS = ("path", "train", "test", "validation", "images", "cache_dir")
+PATH_FIELDS = ("path", "train", "test", "validation", "images", "masks", "cache_dir")
 
-#: In `images`, the place of a split's name.
+#: In `images` and `masks`, the place of a split's name.
 SPLIT_MARK = "{split}"
 
 
@@ -80,6 +81,8 @@ class DataSpec(BaseModel):
         validation: The validation split; carved out of the training images when there is none.
         images: Source csv: the folder of the images that the tables name, `{split}` in it stands for the split's name;
             None: each table's own folder.
+        masks: Sources images and csv: the folder of the masks of a target of kind mask, with `{split}` as in `images`.
+            images: each is named as its image below `path` or `train`; csv: None: the folder of the images.
         function: Source python: `module:function`, returns (x, y) or a mapping with the keys of an npz file.
         function_dir: Source python: the folder that holds the module; `resolved` fills it in.
         image_column: parquet: the column of images; csv: the column of their names, with or without endings.
@@ -125,6 +128,7 @@ class DataSpec(BaseModel):
     test: str | None = None
     validation: str | None = None
     images: str | None = None
+    masks: str | None = None
     function: str | None = None
     function_dir: str | None = None
     image_column: str = "image"
@@ -157,7 +161,7 @@ class DataSpec(BaseModel):
         problems = [*_strangers(self), *_missing(self), *_remote(self), *_column_problems(self)]
         problems += target_problems(self.targets, source=self.source)
         problems += _splitting_problems(self)
-        problems += mask_problems(self.targets, source=self.source, augment=self.augment)
+        problems += mask_problems(self.targets, source=self.source, folder=self.masks, augment=self.augment)
         problems += input_problems(self.inputs, targets=self.target_specs)
         if self.image_size is not None and min(self.image_size) < 1:
             problems.append(f"image_size: expected [height, width], each >= 1, got {list(self.image_size)}")
@@ -193,6 +197,10 @@ class DataSpec(BaseModel):
     def image_folder(self, split: str) -> str | None:
         """Returns the folder of the images that a split's table names; None: the table's own."""
         return self.images.replace(SPLIT_MARK, split) if self.images is not None else None
+
+    def mask_folder(self, split: str) -> str | None:
+        """Returns the folder of the masks of a split's images; None: that of the images."""
+        return self.masks.replace(SPLIT_MARK, split) if self.masks is not None else None
 
     def resolved(self, base: Path) -> DataSpec:
         """Returns this spec with every path absolute: `~` is expanded, relative paths start at `base`."""

@@ -29,18 +29,7 @@ def target_problems(targets: Mapping[str, TargetSpec], *, source: str) -> list[s
     if source == "digits":
         problems += [_no_column(name, target) for name, target in targets.items() if not _is_of_digits(name, target)]
     elif source in COLUMNS and targets:
-        (column,) = COLUMNS[source]
-        strange = [
-            name
-            for name, target in targets.items()
-            if target.kind != "classification" or target.column not in (None, column)
-        ]
-        if strange or len(targets) > 1:
-            got = ", ".join(f"{name} ({_described(target)})" for name, target in targets.items())
-            problems.append(
-                f"targets: source {source!r} has one class an image, its column {column!r}, got {got}; keep one "
-                "target of kind classification, or use source npz, parquet or python"
-            )
+        problems += _lone_column(targets, source=source)
     return problems
 
 
@@ -79,6 +68,20 @@ def _doubled_metrics(targets: Mapping[str, TargetSpec]) -> list[str]:
                 )
             reported[name] = target
     return problems
+
+
+def _lone_column(targets: Mapping[str, TargetSpec], *, source: str) -> list[str]:
+    """Returns the problem of targets that a source with one class or one mask an image does not have."""
+    (column,) = COLUMNS[source]
+    has_masks = source == "images" and any(target.kind == "mask" for target in targets.values())
+    kind, columns = ("mask", (None,)) if has_masks else ("classification", (None, column))
+    strange = [name for name, target in targets.items() if target.kind != kind or target.column not in columns]
+    if not strange and len(targets) == 1:
+        return []
+    got = ", ".join(f"{name} ({_described(target)})" for name, target in targets.items())
+    what = "one mask an image, without a column" if has_masks else f"one class an image, its column {column!r}"
+    others = "csv, npz, parquet or python" if has_masks else "npz, parquet or python"
+    return [f"targets: source {source!r} has {what}, got {got}; keep one target of kind {kind}, or use source {others}"]
 
 
 def _is_of_digits(name: str, target: TargetSpec) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from trainables.data.formats.files import Encoded
-from trainables.data.images.images import BATCH_BYTES, Array, Images, survey_of
+from trainables.data.images.images import BATCH_BYTES, Array, Images, NamedImages, survey_of
 from trainables.errors import DataError
 
 #: Values that a pixel of a mask can have.
@@ -122,11 +122,12 @@ class EncodedMasks:
         else:
             (only,) = survey_of([images]).sizes
             sizes = [only] * self._count
-        for item, size in zip(self._items(), sizes, strict=True):
+        for row, (item, size) in enumerate(zip(self._items(), sizes, strict=True)):
             with _opened(item) as picture:
                 own = (picture.height, picture.width)
             if own != size:
-                raise DataError(_other_size(item.where, mask=own, image=size))
+                (name,) = images.names([row]) if isinstance(images, NamedImages) else ("",)
+                raise DataError(_other_size(item.where, mask=own, image=size, name="" if name == item.where else name))
 
     def counts(self) -> Array:
         """Returns the number of pixels of each value, int64 (256,)."""
@@ -223,8 +224,10 @@ def _demand_one_each(count: int, images: Images, *, where: str) -> None:
         raise DataError(f"{where}: the split is empty; give it images or leave the split out")
 
 
-def _other_size(where: str, *, mask: tuple[int, ...], image: tuple[int, int]) -> str:
+def _other_size(where: str, *, mask: tuple[int, ...], image: tuple[int, int], name: str = "") -> str:
+    beside = f"{name} " if name else ""
     return (
-        f"{where}: the mask has {mask[0]}x{mask[1]} pixels (height x width), its upright image {image[0]}x{image[1]}; "
+        f"{where}: the mask has {mask[0]}x{mask[1]} pixels (height x width), its upright image "
+        f"{beside}{image[0]}x{image[1]}; "
         "give every image a mask of its own size"
     )

@@ -17,6 +17,7 @@ from trainables.data.sources.folder_tree import (
     equal_inner_folders,
     split_folders,
 )
+from trainables.data.sources.mask_folders import open_mask_folders
 from trainables.errors import DataError
 from trainables.progress import OnProgress
 from trainables.specs.data import DataSpec
@@ -33,8 +34,11 @@ def open_class_folders(spec: DataSpec, progress: OnProgress) -> OpenedSource:
 
     `path` is a folder of class folders, or of the folder train and, optionally, validation and test, by these or other
     usual names (Training, seg_test, val). A split may lack classes of training.
-    With a limit, classes take turns: the first image of each, then the second, and so on.
+    With a limit, classes take turns: the first image of each, then the second, and so on. A target of masks has no
+    classes of folders: see `open_mask_folders`.
     """
+    if any(target.kind == "mask" for target in spec.target_specs.values()):
+        return open_mask_folders(spec, progress)
     roots, notes = _roots(spec)
     trees = {name: _tree(root, role="path" if spec.path else name) for name, root in roots.items()}
     listings = {name: tree.images for name, tree in trees.items()}

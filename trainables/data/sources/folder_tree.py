@@ -162,6 +162,26 @@ def class_tree(root: Path, *, role: str) -> Tree:
     return tree
 
 
+def image_tree(root: Path, *, role: str, without: Path | None = None) -> Tree:
+    """Returns everything below a folder whose folders are no classes.
+
+    Args:
+        without: A folder below it that holds something else.
+
+    Raises:
+        DataError: If the folder cannot be listed.
+    """
+    tree = Tree()
+    subfolders(root, role=role)
+    _walk(root, tree)
+    if without is not None and without.resolve().is_relative_to(root.resolve()):
+        inner = root / without.resolve().relative_to(root.resolve())
+        tree.images = [(name, path) for name, path in tree.images if inner not in path.parents]
+        kept = {end: [path for path in paths if inner not in path.parents] for end, paths in tree.others.items()}
+        tree.others = {end: paths for end, paths in kept.items() if paths}
+    return tree
+
+
 def equal_inner_folders(root: Path, *, role: str) -> Sequence[str]:
     """Returns the names of the folders that every class folder has, if all have the same ones and at least two."""
     inner = [{folder.name for folder in subfolders(folder, role=role)} for folder in subfolders(root, role=role)]

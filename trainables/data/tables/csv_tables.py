@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from trainables.data.images.decode import Encoded, EncodedImages
+from trainables.data.images.decode import Encoded, EncodedImages, read_header
 from trainables.data.images.images import Array
+from trainables.data.images.masks import EncodedMasks
 from trainables.data.images.side_by_side import side_by_side
 from trainables.data.labels.limits import kept_rows
 from trainables.data.sources.base import (
@@ -26,6 +28,7 @@ from trainables.data.tables.reading import Table, read_table
 from trainables.errors import DataError
 from trainables.progress import OnProgress
 from trainables.specs.data import DataSpec
+from trainables.specs.pixels import Pages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,7 @@ class _Rows:
     """One split's rows: by input the images' paths below the folder, by target the labels, and the rows within a limit.
 
     Attributes:
+        masks: By target of masks, their files' paths below the folder of masks.
         kept: The rows that are read, ascending.
         split_columns: The columns that splits are carved by.
     """
@@ -42,6 +46,8 @@ class _Rows:
     paths: Mapping[str, Sequence[str]]
     labels: Mapping[str, Array]
     kept: Array
+    mask_root: Path
+    masks: Mapping[str, Sequence[str]]
     split_columns: Sequence[str] = ()
 
 
@@ -51,26 +57,41 @@ def open_csv(spec: DataSpec, progress: OnProgress) -> OpenedSource:
     A name of an image is its path below the folder `images` (the table's own folder where that is not set), with or
     without its ending. Every name is text: `007` stays `007`. With a limit, classes take turns.
 
+    Masks are files as well, in the folder `masks` or beside the images.
+
     Raises:
         DataError: If a table or its images do not fit each other.
     """
     tables = _tables(spec)
     folders: dict[Path, ImageFolder] = {}
-    labels = {name: table_labels(name, target, tables, spec=spec) for name, target in spec.target_specs.items()}
+    labels = {
+        name: table_labels(name, target, tables, spec=spec)
+        for name, target in spec.target_specs.items()
+        if target.kind != "mask"
+    }
     splits, notes = {}, []
     for split, table in tables.items():
         root = _root(spec, split=split, table=table)
         folder = folders.setdefault(root, ImageFolder(root, role="images" if spec.images else split))
         paths = {column: folder.paths(table, column) for column in _image_columns(spec)}
+        mask_root, masks = _masks_of(table, folders, split=split, images=root, spec=spec)
         own = {name: by_split[split] for name, by_split in labels.items()}
-        kept, more = _kept(table, paths, own, spec=spec, limit=spec.limit if split == "train" else None)
+        said = own | {name: np.array(names) for name, names in masks.items()}
+        kept, more = _kept(table, paths, said, spec=spec, limit=spec.limit if split == "train" else None)
         splits[split] = _Rows(
-            table=table, root=root, paths=paths, labels=own, kept=kept, split_columns=[*spec.split_columns.values()]
+            table=table,
+            root=root,
+            paths=paths,
+            labels=own,
+            kept=kept,
+            mask_root=mask_root,
+            masks=masks,
+            split_columns=[*spec.split_columns.values()],
         )
         notes += more
     for name, target in spec.target_specs.items():
         notes += flag_notes(name, target, tables)
-    named = [(f"{split} {path}", rows.root / path) for split, rows in splits.items() for path in _used(rows)]
+    named = [(f"{split} {path}", file) for split, rows in splits.items() for path, file in _used(rows)]
     hashes = content_hashes([(split, table.path) for split, table in tables.items()] + named, progress=progress)
     return OpenedSource(
         content=(_settings(spec), *hashes),
@@ -98,6 +119,19 @@ def _image_columns(spec: DataSpec) -> tuple[str, ...]:
 def _root(spec: DataSpec, *, split: SplitName, table: Table) -> Path:
     folder = spec.image_folder(split)
     return Path(folder) if folder else table.path.parent
+
+
+def _masks_of(
+    table: Table, folders: dict[Path, ImageFolder], *, split: SplitName, images: Path, spec: DataSpec
+) -> tuple[Path, dict[str, Sequence[str]]]:
+    """Returns the folder of a split's masks, and by target of masks each row's path below it."""
+    named = spec.mask_folder(split)
+    root = Path(named) if named else images
+    targets = {name: target for name, target in spec.target_specs.items() if target.kind == "mask"}
+    columns = {name: columns_of(target, name=name)[0] for name, target in targets.items()}
+    if columns and root not in folders:
+        folders[root] = ImageFolder(root, role="masks")
+    return root, {name: folders[root].paths(table, column, what="mask") for name, column in columns.items()}
 
 
 def _settings(spec: DataSpec) -> str:
@@ -136,30 +170,48 @@ def _kept(
     return kept, notes
 
 
-def _used(rows: _Rows) -> list[str]:
-    return [paths[row] for paths in rows.paths.values() for row in rows.kept.tolist()]
+def _used(rows: _Rows) -> list[tuple[str, Path]]:
+    """Returns the paths of all images and masks that are read, and their files."""
+    listed = [(rows.root, "", paths) for paths in rows.paths.values()]
+    listed += [(rows.mask_root, "mask ", paths) for paths in rows.masks.values()]
+    return [(role + paths[row], root / paths[row]) for root, role, paths in listed for row in rows.kept.tolist()]
 
 
 def _read(splits: Mapping[SplitName, _Rows], spec: DataSpec) -> RawDataset:
     named = {name: list(target.columns) for name, target in spec.target_specs.items() if target.columns}
     kinds = {name: target.kind for name, target in spec.target_specs.items()}
     return RawDataset(
-        splits={split: _split(rows) for split, rows in splits.items()},
+        splits={split: _split(rows, pages=spec.pages) for split, rows in splits.items()},
         class_names={name: columns for name, columns in named.items() if kinds[name] != "regression"},
     )
 
 
-def _split(rows: _Rows) -> RawSplit:
+def _split(rows: _Rows, *, pages: Pages) -> RawSplit:
     images = {f"column {column!r}": _images(rows, paths) for column, paths in rows.paths.items()}
+    first = _items(rows, next(iter(rows.paths.values())), root=rows.root)
+
+    def image_sizes() -> Iterator[tuple[int, int]]:
+        return (read_header(item, pages=pages).size for item in first)
+
     return RawSplit(
         where=str(rows.table.path),
         images=side_by_side(images, where=str(rows.table.path)),
         labels={name: values[rows.kept] for name, values in rows.labels.items()},
         all_labels=rows.labels,
         columns={name: np.array(rows.table.columns[name])[rows.kept] for name in rows.split_columns},
+        masks={
+            name: EncodedMasks(
+                count=len(first), items=partial(_items, rows, paths, root=rows.mask_root), image_sizes=image_sizes
+            )
+            for name, paths in rows.masks.items()
+        },
     )
 
 
 def _images(rows: _Rows, paths: Sequence[str]) -> EncodedImages:
-    items = [Encoded(where=str(rows.root / paths[row]), content=rows.root / paths[row]) for row in rows.kept.tolist()]
+    items = _items(rows, paths, root=rows.root)
     return EncodedImages(count=len(items), items=lambda: items)
+
+
+def _items(rows: _Rows, paths: Sequence[str], *, root: Path) -> list[Encoded]:
+    return [Encoded(where=str(root / paths[row]), content=root / paths[row]) for row in rows.kept.tolist()]

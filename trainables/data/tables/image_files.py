@@ -34,8 +34,13 @@ class ImageFolder:
         for name in sorted(self.unnamed):
             self._by_stem.setdefault(name.rpartition(".")[0], []).append(name)
 
-    def paths(self, table: Table, column: str) -> list[str]:
+    def paths(self, table: Table, column: str, *, what: str = "image") -> list[str]:
         """Returns the path below the folder of each row's image: the name's own, or the name with an ending.
+
+        Args:
+            table: The table.
+            column: The column of names.
+            what: What they name, in errors.
 
         Raises:
             DataError: If files are missing, named all at once; if a name leads out of the folder; or if several files
@@ -43,7 +48,7 @@ class ImageFolder:
         """
         paths, missing = [], []
         for row, name in enumerate(table.columns[column]):
-            if problem := _problem(name):
+            if problem := _problem(name, what=what):
                 raise DataError(f"{table.place(row)}: column {column!r}: {problem}")
             path = self._found(name, where=f"{table.place(row)}: column {column!r}")
             if path is None:
@@ -51,7 +56,7 @@ class ImageFolder:
             else:
                 paths.append(path)
         if missing:
-            raise DataError(self._missing(missing, table, column))
+            raise DataError(self._missing(missing, table, column, what=what))
         self.unnamed.difference_update(paths)
         return paths
 
@@ -69,16 +74,16 @@ class ImageFolder:
             )
         return found[0] if found else None
 
-    def _missing(self, missing: Sequence[tuple[int, str]], table: Table, column: str) -> str:
+    def _missing(self, missing: Sequence[tuple[int, str]], table: Table, column: str, *, what: str) -> str:
         shown = ", ".join(f"{name!r} (row {row + 1})" for row, name in missing[:_SHOWN])
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         total = len(table.columns[column])
         return (
-            f"{table.path}: {len(missing)} of {total} images that column {column!r} names are not in {self.root}: "
-            f"{shown}{more}; {self._cure(missing[0][1])}"
+            f"{table.path}: {len(missing)} of {total} {what}s that column {column!r} names are not in {self.root}: "
+            f"{shown}{more}; {self._cure(missing[0][1], what=what)}"
         )
 
-    def _cure(self, name: str) -> str:
+    def _cure(self, name: str, *, what: str) -> str:
         """Returns what to do about a missing file: what lies beside often says why it is missing."""
         if "\\" in name:
             return "write paths with / instead of \\"
@@ -89,7 +94,7 @@ class ImageFolder:
                 return f"the folder has {path!r}, which differs in case; write the names alike"
             if base in (PurePosixPath(path).name, PurePosixPath(stem).name):
                 return f"the folder has {path!r}; write the path below the folder in the table, or name another folder"
-        return "add the files, name another folder with images: ..., or remove the rows"
+        return f"add the files, name another folder with {what}s: ..., or remove the rows"
 
 
 def unnamed_notes(folders: Mapping[Path, ImageFolder]) -> list[str]:
@@ -121,16 +126,16 @@ def _is_image(path: str) -> bool:
     return not hidden and posixpath.splitext(path)[1].lower() in SUFFIXES
 
 
-def _problem(name: str) -> str:
+def _problem(name: str, *, what: str) -> str:
     """Returns what is wrong with a name that can be no file of the folder, or an empty string."""
     if not name:
-        return "the image's name is empty; write it or remove the row"
+        return f"the {what}'s name is empty; write it or remove the row"
     if "://" in name:
-        return f"{name!r} is a URL; copy the image into the folder and name it there"
+        return f"{name!r} is a URL; copy the {what} into the folder and name it there"
     if name.startswith("/") or name[1:3] in (":\\", ":/"):
-        return f"{name!r} is an absolute path; write the path below the folder of images"
+        return f"{name!r} is an absolute path; write the path below the folder of {what}s"
     if ".." in name.replace("\\", "/").split("/"):
-        return f"{name!r} leads out of the folder of images by '..'; write the path below the folder"
+        return f"{name!r} leads out of the folder of {what}s by '..'; write the path below the folder"
     return ""
 
 

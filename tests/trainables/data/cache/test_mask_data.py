@@ -130,8 +130,10 @@ def test_a_turned_photo_beside_an_unturned_mask_is_refused(tmp_path, made, prepa
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"source": "images", "path": "p"}, "masks come from source 'npz' or 'parquet' or 'python', got 'images'"),
-        ({"source": "csv", "train": "p"}, "masks come from source 'npz' or 'parquet' or 'python', got 'csv'"),
+        (
+            {"source": "idx", "path": "p"},
+            "masks come from source 'npz' or 'parquet' or 'images' or 'csv' or 'python', g",
+        ),
         ({"augment": {"mixup": 0.2}}, "augment.mixup: mixes two images and has no mask for the mixture, got 0.2"),
         ({"augment": {"cutmix": 1.0}}, "augment.cutmix: mixes two images and has no mask for the mixture, got 1.0"),
     ],
