@@ -11,13 +11,15 @@ def markdown(argument: str) -> str:
     family = FAMILIES[argument]
     spaces = [name for name in builtin_names() if argument in space_from_mapping(name).families]
     known = ", ".join(f"`{name}`" for name in spaces) or "none: it needs a function of yours"
+    others = [f", but for {', '.join(f'`{name}`' for name in sorted(family.ignores))}" if family.ignores else ""]
+    if family.hands_over:
+        others.append(f"; {', '.join(f'`{name}`' for name in sorted(family.hands_over))} goes to your function")
     takes = "Any number of targets and of images an example." if family.takes_several else "One target, one image."
     parts = [
         f"{family.summary} {takes}",
         f"Packaged study: `convfleet run {argument}`. Built-in spaces: {known}.",
         "## Parameters",
         parameter_table(family.parameters),
-        "All [training parameters](../training-parameters.md) as well"
-        + (f", but for {', '.join(f'`{name}`' for name in sorted(family.ignores))}." if family.ignores else "."),
+        f"All [training parameters](../training-parameters.md) as well{''.join(others)}.",
     ]
     return "\n\n".join(parts)

@@ -25,8 +25,8 @@ def own_parameter_problem(parameter: Parameter, families: Sequence[str], *, spac
     takers = [family for family in families if is_own_parameter(parameter.name, family)]
     if not takers:
         return ""
-    ignored = frozenset.union(*(FAMILIES[family].ignores for family in takers))
-    known = (TRAINING.keys() - ignored).union(*(FAMILIES[family].parameters for family in families))
+    idle = frozenset.union(*(FAMILIES[family].ignores | FAMILIES[family].hands_over for family in takers))
+    known = (TRAINING.keys() - idle).union(*(FAMILIES[family].parameters for family in families))
     hint = nearest(parameter.name, sorted(known), alike=_ALIKE)
     if not hint or parameter.name in known:
         return ""
@@ -39,5 +39,5 @@ def is_own_parameter(name: str, family: str) -> bool:
     >>> is_own_parameter("width", "custom"), is_own_parameter("learning_rate", "custom")
     (True, False)
     """
-    declared = name in TRAINING or name in FAMILIES[family].parameters
+    declared = name in TRAINING.keys() - FAMILIES[family].hands_over or name in FAMILIES[family].parameters
     return FAMILIES[family].has_own_parameters and not declared

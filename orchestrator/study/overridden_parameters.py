@@ -81,6 +81,8 @@ def _messages(data: DataSpec, space: SearchSpace, parameters: dict[str, Paramete
     is_smoothed = bool(_values(parameters, "label_smoothing") - {0})
     if is_smoothed and kinds == {"regression"}:
         yield "label_smoothing", "it has no effect on numbers, got regression targets alone; drop it"
+    if data.image_size is not None and not any("image_size" in FAMILIES[name].hands_over for name in space.families):
+        yield "image_size", _size_problem(_values(parameters, "image_size"), longer=max(data.image_size))
     losses = _values(parameters, "loss")
     if is_smoothed and losses == {MODEL}:
         yield "label_smoothing", "it has no effect beside loss: model; give it to the model's own loss, or drop it"
@@ -106,6 +108,17 @@ def _optimizer_messages(parameters: dict[str, Parameter]) -> Iterator[tuple[str,
     clips = [parameters[name] for name in ("clip_norm", "clip_value") if name in parameters]
     if len(clips) == 2 and not any(clip.when or 0 in _values(parameters, clip.name) for clip in clips):
         yield "clip_value", "Keras clips gradients by clip_norm or by clip_value, got both; drop one of the two"
+
+
+def _size_problem(sizes: Iterable[object], *, longer: int) -> str:
+    """Returns what is wrong with sizes that images are shrunk to, or an empty string."""
+    too_large = [size for size in sizes if isinstance(size, int) and size > longer]
+    if not too_large:
+        return ""
+    return (
+        f"it shrinks images inside the model, got {max(too_large)} for a data.image_size whose longer side is "
+        f"{longer}; use {longer} or less, or a larger data.image_size"
+    )
 
 
 def _loss_problem(loss: str, data: DataSpec, space: SearchSpace) -> str:

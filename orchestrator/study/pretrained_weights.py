@@ -10,17 +10,21 @@ from search_spaces import Choice, Fixed, Parameter, Problem, SearchSpace, Value
 from trainables.catalog.backbones import BACKBONES, PretrainedBackbone
 from trainables.catalog.families import FAMILIES
 from trainables.catalog.transfer import IMAGENET, NO_WEIGHTS, WEIGHTS_SHA256
+from trainables.errors import InfeasibleError
 from trainables.files.weights_file import SUFFIX, weights_path, weights_sha256
+from trainables.specs.network_size import network_shape
 
 _FAMILY = "transfer"
 _WEIGHTS = "weights"
 _PLACE = f"space.params.{_WEIGHTS}"
+_SIDES: Sequence[Value] = sorted(
+    {side for backbone in BACKBONES.values() for side in (backbone.smallest_side, *backbone.imagenet_sides)}
+)
 #: The widths and image sides that ImageNet weights exist for, and the smallest sides.
 _OF_RANGES: Mapping[str, Sequence[Value]] = {
     "alpha": sorted({alpha for backbone in BACKBONES.values() for alpha in backbone.imagenet_alphas}),
-    "image_side": sorted(
-        {side for backbone in BACKBONES.values() for side in (backbone.smallest_side, *backbone.imagenet_sides)}
-    ),
+    "image_side": _SIDES,
+    "image_size": _SIDES,
 }
 
 
@@ -61,18 +65,31 @@ def imagenet_backbones(space: SearchSpace, *, image_size: tuple[int, int]) -> li
         image_size: (height, width) of the images.
     """
     found: dict[PretrainedBackbone, None] = {}
-    for values in _choices(space, "backbone", "alpha", "image_side"):
+    for values in _choices(space, "backbone", "alpha", "image_side", "image_size"):
         if values[_WEIGHTS] != IMAGENET or values["backbone"] not in BACKBONES:
             continue
         name, alpha = values["backbone"], values["alpha"]
         backbone = BACKBONES[name]
-        height, width = (values["image_side"],) * 2 if values["image_side"] else image_size
+        size = _network_size(values, image_size)
+        if size is None:
+            continue
+        height, width = size
         if min(height, width) < backbone.smallest_side or alpha not in (backbone.imagenet_alphas or (1.0,)):
             continue
         has_own_file = height == width and height in backbone.imagenet_sides
         side = height if has_own_file else backbone.smallest_side
         found[PretrainedBackbone(name=name, alpha=alpha, side=side)] = None
     return list(found)
+
+
+def _network_size(values: Mapping[str, Any], image_size: tuple[int, int]) -> tuple[int, int] | None:
+    """Returns the (height, width) that a backbone works on; None where the images are too small for the variant."""
+    if values["image_side"]:
+        return (values["image_side"],) * 2
+    try:
+        return network_shape((*image_size, 3), image_size=values["image_size"])[:2]
+    except InfeasibleError:
+        return None
 
 
 def _weights_files(space: SearchSpace) -> Iterator[str]:

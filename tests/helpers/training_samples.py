@@ -72,6 +72,8 @@ RESTRICTED = {
     "weights": ("none",),
     "weights_sha256": ((),),
     "image_side": (0, 32, 40),
+    # Other than 0 it goes with no image_side.
+    "image_size": (0,),
     # "model" needs a model that comes compiled.
     "optimizer": ("adam",),
     "normalization": ("backbone", "scale", "symmetric"),

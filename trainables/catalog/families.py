@@ -37,6 +37,7 @@ class Family:
         takes_several: Whether the family takes several targets and several image inputs; else exactly one of each.
         has_own_parameters: Whether the user's code receives parameters that the family does not declare.
         kinds: The kinds of targets that it predicts.
+        hands_over: Training parameters that the user's code receives as parameters of its own.
         ignores: Training parameters without effect on the family; loading refuses a study that gives one.
     """
 
@@ -47,16 +48,18 @@ class Family:
     takes_several: bool = False
     has_own_parameters: bool = False
     kinds: frozenset[TargetKind] = OF_IMAGES
+    hands_over: frozenset[str] = frozenset()
     ignores: frozenset[str] = frozenset()
 
     def with_defaults(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the architecture's and the training's parameters, defaults filled in."""
         known = {**TRAINING, **self.parameters}
-        return {name: info.normalised(params.get(name, info.default)) for name, info in known.items()}
+        given = {name: value for name, value in params.items() if name not in self.hands_over}
+        return {name: info.normalised(given.get(name, info.default)) for name, info in known.items()}
 
     def own_parameters(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the parameters that are the user's own, with lists as lists."""
-        known = TRAINING.keys() | self.parameters.keys()
+        known = (TRAINING.keys() - self.hands_over) | self.parameters.keys()
         own = {name: value for name, value in params.items() if name not in known}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in own.items()}
 
@@ -116,6 +119,7 @@ FAMILIES: dict[str, Family] = {
             takes_several=True,
             has_own_parameters=True,
             kinds=OF_IMAGES | {"mask"},
+            hands_over=frozenset({"image_size"}),
             ignores=frozenset({"normalization"}),
         ),
     )

@@ -125,6 +125,13 @@ TRAINING: Mapping[str, ParameterInfo] = {
         high=1e6,
         summary="An objective counts as better for patience where it is better by more than this.",
     ),
+    "image_size": ParameterInfo(
+        kind=int,
+        default=0,
+        low=0,
+        high=4096,
+        summary="Longer side that images are shrunk to inside the model, the other in proportion; 0: the data's.",
+    ),
     "augment_strength": ParameterInfo(
         kind=float, default=1.0, low=0.0, high=2.0, summary="Factor of every amount in data.augment; 0: none."
     ),

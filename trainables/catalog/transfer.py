@@ -75,6 +75,7 @@ TRANSFER: Mapping[str, ParameterInfo] = {
     "image_side": ParameterInfo(
         kind=int, default=0, low=0, high=4096, summary="Images are resized to this side inside the model; 0: never."
     ),
+    "image_size": replace(TRAINING["image_size"], replaced_by="image_side"),
     "batch_norm_momentum": ParameterInfo(
         kind=float,
         default=0.9,

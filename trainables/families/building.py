@@ -94,6 +94,7 @@ def build_model(
     params = family.with_defaults(variant.params)
     context = BuildContext(
         pixel_scaling=pixel_scaling(params["normalization"], statistics),
+        image_size=params["image_size"],
         study_dir=study_dir,
         own_parameters=family.own_parameters(variant.params),
         may_ignore=may_ignore,

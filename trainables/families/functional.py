@@ -23,9 +23,10 @@ from trainables.families.parts.blocks import (
     norm_activation,
     output_layer,
     pooled,
-    scaled_input,
 )
 from trainables.families.parts.context import BuildContext
+from trainables.families.parts.shrinking import first_layers
+from trainables.specs.network_size import network_shape
 from trainables.specs.task import Task
 
 #: The branches' kernel sizes where the study gives only their number.
@@ -43,9 +44,9 @@ def build(params: Mapping[str, Any], *, task: Task, context: BuildContext) -> ke
         InfeasibleError: If the image is too small for the number of poolings, filters cannot be divided over the
             branches, or no two modules have equal filters to share convolutions.
     """
-    _check(params, input_shape=task.input_shape)
-    image, scale = scaled_input(task.input_shape, context.pixel_scaling)
-    features = _convolved(scale(image), params, filters=params["filters"], kernel_size=3)
+    _check(params, input_shape=network_shape(task.input_shape, image_size=context.image_size))
+    image, features = first_layers(task.input_shape, context=context)
+    features = _convolved(features, params, filters=params["filters"], kernel_size=3)
     shared: _Shared = {}
     widths = _module_filters(params)
     for module, filters in enumerate(widths):

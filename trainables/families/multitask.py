@@ -23,10 +23,10 @@ from trainables.families.parts.blocks import (
     head_dropout,
     output_layer,
     pooled,
-    scaled_input,
 )
 from trainables.families.parts.context import BuildContext
-from trainables.specs.pixels import PixelScaling
+from trainables.families.parts.shrinking import at_network_size, first_layers
+from trainables.specs.network_size import network_shape
 from trainables.specs.task import Target, Task
 
 _JOINTS = {"flatten": layers.Flatten, "global_average": layers.GlobalAveragePooling2D}
@@ -38,8 +38,8 @@ def build(params: Mapping[str, Any], *, task: Task, context: BuildContext) -> ke
     Raises:
         InfeasibleError: If the image is too small for the number of poolings.
     """
-    _check_size(params, input_shape=task.input_shape)
-    images, scaled = _inputs(task, context.pixel_scaling)
+    _check_size(params, input_shape=network_shape(task.input_shape, image_size=context.image_size))
+    images, scaled = _inputs(task, context)
     trunk = _Trunk(params)
     parts = []
     for features in scaled:
@@ -100,19 +100,20 @@ class _Trunk:
         return batch_normalisation()(features) if batch_norm else features
 
 
-def _inputs(task: Task, scaling: PixelScaling) -> tuple[Any, list[keras.KerasTensor]]:
-    """Returns the model's inputs, and the scaled images of each."""
+def _inputs(task: Task, context: BuildContext) -> tuple[Any, list[keras.KerasTensor]]:
+    """Returns the model's inputs, and the scaled images of each at the network's size."""
     if len(task.inputs) == 1:
-        image, scale = scaled_input(task.input_shape, scaling)
-        return image, [scale(image)]
-    channels = task.input_shape[2]
+        image, features = first_layers(task.input_shape, context=context)
+        return image, [features]
+    channels, scaling = task.input_shape[2], context.pixel_scaling
     images = {name: keras.Input(shape=task.input_shape, name=name) for name in task.inputs}
     scaled = []
     for place, (name, image) in enumerate(images.items()):
         # Statistics are by stored channel: each input has its own part of them.
         scale, offset = (_part(values, place, channels=channels) for values in (scaling.scale, scaling.offset))
         # No input can have this name: names of inputs have no dots.
-        scaled.append(layers.Rescaling(scale, offset=offset, dtype="float32", name=f"{name}.scale")(image))
+        rescale = layers.Rescaling(scale, offset=offset, dtype="float32", name=f"{name}.scale")
+        scaled.append(rescale(at_network_size(image, image_size=context.image_size)))
     return images, scaled
 
 

@@ -24,10 +24,11 @@ from trainables.families.parts.blocks import (
     head_dropout,
     norm_activation,
     output_layer,
-    scaled_input,
     squeeze_excite,
 )
 from trainables.families.parts.context import BuildContext
+from trainables.families.parts.shrinking import first_layers
+from trainables.specs.network_size import network_shape
 from trainables.specs.task import Task
 
 #: A bottleneck block's output has this many times the filters of its 3x3 convolution.
@@ -43,9 +44,8 @@ def build(params: Mapping[str, Any], *, task: Task, context: BuildContext) -> ke
         InfeasibleError: If the image is too small for the number of stages.
     """
     params = {**params, **PRESETS[params["preset"]]}
-    _check_size(params["num_stages"], input_shape=task.input_shape)
-    image, scale = scaled_input(task.input_shape, context.pixel_scaling)
-    features = scale(image)
+    _check_size(params["num_stages"], input_shape=network_shape(task.input_shape, image_size=context.image_size))
+    image, features = first_layers(task.input_shape, context=context)
     features = convolution(params["filters"], 3, use_bias=not params["batch_norm"], activation=params["activation"])(
         features
     )

@@ -26,6 +26,8 @@ from trainables.families.parts.blocks import (
     size_after,
 )
 from trainables.families.parts.context import BuildContext
+from trainables.families.parts.shrinking import model_of_stack
+from trainables.specs.network_size import network_shape
 from trainables.specs.task import Task
 
 _HEADS = {
@@ -42,7 +44,7 @@ def build(params: Mapping[str, Any], *, task: Task, context: BuildContext) -> ke
         InfeasibleError: If a kernel or a pooling window is larger than its input, or a list's length is not the number
             of blocks.
     """
-    check_size(params, input_shape=task.input_shape)
+    check_size(params, input_shape=network_shape(task.input_shape, image_size=context.image_size))
     stack = scaled_input(task.input_shape, context.pixel_scaling)
     kernels = one_a_block(params["kernel_size"], name="kernel_size", num_blocks=params["num_blocks"])
     for filters, kernel in zip(_filters(params), kernels, strict=True):
@@ -53,8 +55,7 @@ def build(params: Mapping[str, Any], *, task: Task, context: BuildContext) -> ke
         stack.append(layers.Dense(params["dense_units"], activation=params["activation"], kernel_regularizer=penalty))
     stack += head_dropout(params["dropout"])
     stack.append(output_layer(task.targets[0], penalty=penalty))
-    # All layers at once: Sequential.add builds the whole model again for each layer.
-    return keras.Sequential(stack, name="sequential")
+    return model_of_stack(stack, image_size=context.image_size, name="sequential")
 
 
 def check_size(params: Mapping[str, Any], *, input_shape: tuple[int, int, int]) -> tuple[int, int]:

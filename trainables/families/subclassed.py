@@ -28,6 +28,8 @@ from trainables.families.parts.blocks import (
     without_penalties,
 )
 from trainables.families.parts.context import BuildContext
+from trainables.families.parts.shrinking import at_network_size
+from trainables.specs.network_size import network_shape
 from trainables.specs.pixels import PixelScaling
 from trainables.specs.task import Target, Task
 
@@ -49,6 +51,7 @@ class Design:
         dropout: The rate of dropout before each classifier.
         l2: The L2 penalty on kernels.
         auxiliary_weight: The weight of the second classifier's loss.
+        image_size: The longer side of the images that the blocks work on; 0: the data's.
     """
 
     num_blocks: int
@@ -60,6 +63,7 @@ class Design:
     dropout: float
     l2: float
     auxiliary_weight: float
+    image_size: int = 0
 
 
 @keras.saving.register_keras_serializable(package="convfleet")
@@ -99,12 +103,14 @@ class DeeplySupervised(keras.Model):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes the layers; their number and size follow from the image's size."""
         design = self.design
-        count = num_blocks_of(design.num_blocks, size=(int(input_shape[1] or 0), int(input_shape[2] or 0)))
+        height, width, channels = (int(side or 0) for side in input_shape[1:])
+        shape = network_shape((height, width, channels), image_size=design.image_size)
+        count = num_blocks_of(design.num_blocks, size=shape[:2])
         self.scale = layers.Rescaling(self.scaling.scale, offset=self.scaling.offset, dtype="float32", name="scale")
         self.blocks = [_block(design, position=position) for position in range(count)]
         self.classifier = _classifier(design, self.target, name="classifier")
         # `shapes[n]` is the input shape of block n; the last one is the classifier's.
-        shapes = [input_shape]
+        shapes: list[tuple[int | None, ...]] = [(None, *shape)]
         for block in self.blocks:
             block.build(shapes[-1])
             shapes.append(block.compute_output_shape(shapes[-1]))
@@ -147,7 +153,7 @@ class DeeplySupervised(keras.Model):
 
     def _classified(self, inputs: Any, *, training: bool | None) -> tuple[Any, Any]:
         """Returns the predictions of both classifiers; None for the second one where it is not used."""
-        features, auxiliary = self.scale(inputs), None
+        features, auxiliary = self.scale(at_network_size(inputs, image_size=self.design.image_size)), None
         for position, block in enumerate(self.blocks, start=1):
             features = block(features, training=training)
             if training and self.auxiliary is not None and position == self._branching:
@@ -163,7 +169,7 @@ def build(params: Mapping[str, Any], *, task: Task, context: BuildContext) -> ke
             classifier.
     """
     design = Design(**{name: params[name] for name in Design.__dataclass_fields__})
-    _check(design, input_shape=task.input_shape)
+    _check(design, size=network_shape(task.input_shape, image_size=design.image_size)[:2])
     model = DeeplySupervised(design=design, target=task.targets[0], scaling=context.pixel_scaling, name="subclassed")
     # Called once, so that a subclassed model has layers, weights and a signature like a functional one.
     model(keras.Input(shape=task.input_shape, name="image"))
@@ -209,8 +215,7 @@ def _classifier(design: Design, target: Target, *, name: str) -> keras.Sequentia
     return keras.Sequential([layers.GlobalAveragePooling2D(), *head_dropout(design.dropout), output], name=name)
 
 
-def _check(design: Design, *, input_shape: tuple[int, int, int]) -> None:
-    size = input_shape[:2]
+def _check(design: Design, *, size: tuple[int, int]) -> None:
     count = num_blocks_of(design.num_blocks, size=size)
     halvings = halvings_of(size)
     if count - 1 > halvings:

@@ -1,7 +1,7 @@
 """The family `transfer`: a backbone of `keras.applications` with a new head, frozen first, then fine-tuned.
 
-The layers in order: image, three channels, the backbone's scaling of pixels, resizing, backbone, pooling, head. All are
-Keras's own layers, so that an export loads in plain Keras.
+The layers in order: image, shrinking, three channels, the backbone's scaling of pixels, resizing, backbone, pooling,
+head. All are Keras's own layers, so that an export loads in plain Keras.
 
 Source: Keras's guide "Transfer learning and fine-tuning", https://keras.io/guides/transfer_learning; Yosinski et al.
 2014, "How transferable are features in deep neural networks?", arXiv:1411.1792, for learning only above a depth.
@@ -23,7 +23,9 @@ from trainables.families.parts.blocks import head_dropout, output_layer
 from trainables.families.parts.context import BuildContext
 from trainables.families.parts.downloads import explained_downloads
 from trainables.families.parts.phases import Phase
+from trainables.families.parts.shrinking import at_network_size
 from trainables.files.weights_file import check_weights_file
+from trainables.specs.network_size import network_shape
 from trainables.specs.pixels import BACKBONE, PixelScaling
 from trainables.specs.task import Task
 
@@ -55,7 +57,8 @@ def build(params: Mapping[str, Any], *, task: Task, context: BuildContext) -> ke
     """
     size = _backbone_size(params, input_shape=task.input_shape)
     image = keras.Input(shape=task.input_shape, name="image")
-    features = layers.Concatenate()([image] * 3) if task.input_shape[2] == 1 else image
+    features = at_network_size(image, image_size=params["image_size"])
+    features = layers.Concatenate()([features] * 3) if task.input_shape[2] == 1 else features
     features = preprocessed(features, params, scaling=context.pixel_scaling)
     if params["image_side"]:
         # Not layers.Resizing: findings/keras-resizing-trains-batch-norm.sh
@@ -180,18 +183,26 @@ def _let_learn(model: keras.Model, *, frozen_share: float, freeze_batch_norm: bo
 
 def _backbone_size(params: Mapping[str, Any], *, input_shape: tuple[int, int, int]) -> tuple[int, int]:
     """Returns (height, width) of the backbone's input."""
-    height, width, channels = input_shape
+    height, width, channels = network_shape(input_shape, image_size=params["image_size"])
     name, backbone, side = params["backbone"], BACKBONES[params["backbone"]], params["image_side"]
     if channels not in (1, 3):
         raise InfeasibleError(
             f"backbone {name} takes grey or RGB images, got {channels} channels; use data.channels 3, or another family"
         )
     _check_options(params, backbone)
+    if side and params["image_size"]:
+        raise InfeasibleError(
+            f"image_side {side} sets the backbone's images already, got image_size {params['image_size']} as well; use "
+            "one of the two"
+        )
     if min((side,) if side else (height, width)) < backbone.smallest_side:
+        name_of_side = "image_side"
         received = f"image_side is {side}" if side else f"images are {height}x{width} and image_side is 0"
+        if params["image_size"] and not side:
+            name_of_side, received = "image_size", f"image_size {params['image_size']} makes images of {height}x{width}"
         raise InfeasibleError(
             f"backbone {name} takes images of at least {backbone.smallest_side}x{backbone.smallest_side} pixels, but "
-            f"{received}; use image_side: {backbone.smallest_side} or more"
+            f"{received}; use {name_of_side}: {backbone.smallest_side} or more"
         )
     return (side, side) if side else (height, width)
 

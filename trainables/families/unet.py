@@ -24,10 +24,11 @@ from trainables.families.parts.blocks import (
     norm_activation,
     output_layer,
     pooled,
-    scaled_input,
 )
 from trainables.families.parts.context import BuildContext
-from trainables.specs.task import Task
+from trainables.families.parts.shrinking import at_data_size, first_layers
+from trainables.specs.network_size import network_shape
+from trainables.specs.task import Target, Task
 
 #: (before, after) for rows, then for columns.
 Borders = tuple[tuple[int, int], tuple[int, int]]
@@ -40,11 +41,11 @@ def build(params: Mapping[str, Any], *, task: Task, context: BuildContext) -> ke
         InfeasibleError: If the image cannot be halved so often, or the target is no mask.
     """
     depth, target = params["depth"], task.targets[0]
-    _check(depth, task=task)
+    size = network_shape(task.input_shape, image_size=context.image_size)[:2]
+    _check(depth, target=target, size=size)
     widths = [filters_of(level, first=params["filters"], growth=params["filters_growth"]) for level in range(depth + 1)]
-    borders = borders_of(task.input_shape[:2], depth=depth)
-    image, scale = scaled_input(task.input_shape, context.pixel_scaling)
-    features = scale(image)
+    borders = borders_of(size, depth=depth)
+    image, features = first_layers(task.input_shape, context=context)
     if borders != ((0, 0), (0, 0)):
         features = layers.ZeroPadding2D(borders)(features)
     skips = []
@@ -60,7 +61,9 @@ def build(params: Mapping[str, Any], *, task: Task, context: BuildContext) -> ke
         features = _level(features, params, filters=width)
     if borders != ((0, 0), (0, 0)):
         features = layers.Cropping2D(borders)(features)
-    return keras.Model(image, output_layer(target)(features), name="unet")
+    # Masks have the data's size, whatever the network works on.
+    probabilities = at_data_size(output_layer(target)(features), size=task.input_shape[:2])
+    return keras.Model(image, probabilities, name="unet")
 
 
 def borders_of(size: tuple[int, int], *, depth: int) -> Borders:
@@ -97,17 +100,15 @@ def _convolved(
     return features
 
 
-def _check(depth: int, *, task: Task) -> None:
-    target = task.targets[0]
+def _check(depth: int, *, target: Target, size: tuple[int, int]) -> None:
     if target.kind != "mask":
         raise InfeasibleError(
             f"unet predicts a class for each pixel, but target {target.name!r} is of kind {target.kind}; use kind: "
             "mask, or another family"
         )
-    halvings = halvings_of(task.input_shape)
+    halvings = halvings_of(size)
     if depth > halvings:
-        height, width, _ = task.input_shape
         raise InfeasibleError(
-            f"depth {depth} halves the image {depth} times, but images of {height}x{width} can be halved at most "
+            f"depth {depth} halves the image {depth} times, but images of {size[0]}x{size[1]} can be halved at most "
             f"{halvings} times; use depth {halvings} or less, or larger images"
         )

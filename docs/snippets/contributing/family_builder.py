@@ -9,6 +9,8 @@ from keras import layers
 from trainables.errors import InfeasibleError
 from trainables.families.parts.blocks import output_layer, scaled_input
 from trainables.families.parts.context import BuildContext
+from trainables.families.parts.shrinking import model_of_stack
+from trainables.specs.network_size import network_shape
 from trainables.specs.task import Task
 
 
@@ -18,10 +20,11 @@ def build(params: Mapping[str, Any], *, task: Task, context: BuildContext) -> ke
     Raises:
         InfeasibleError: If the images are too small to tell anything apart.
     """
-    if min(task.input_shape[:2]) < 2:
-        raise InfeasibleError(f"pointwise: images of {task.input_shape} are too small; use 2x2 pixels or more")
+    shape = network_shape(task.input_shape, image_size=context.image_size)
+    if min(shape[:2]) < 2:
+        raise InfeasibleError(f"pointwise: images of {shape} are too small; use 2x2 pixels or more")
     stack = scaled_input(task.input_shape, context.pixel_scaling)
     for _ in range(params["num_blocks"]):
         stack.append(layers.Conv2D(params["filters"], 1, activation=params["activation"]))
     stack += [layers.GlobalAveragePooling2D(), output_layer(task.targets[0])]
-    return keras.Sequential(stack, name="pointwise")
+    return model_of_stack(stack, image_size=context.image_size, name="pointwise")

@@ -17,7 +17,8 @@ def study(folder: Path, targets: dict[str, Any], *, family: str = "multitask", *
     if family == "custom":
         params["function"] = "nets:build"
     space = {"family": family, "params": params}
-    return parse_study({"name": "s", "data": {"source": "digits", "targets": targets}, "space": space}, base=folder)
+    data = {"source": "digits", "targets": targets, "image_size": [12, 8]}
+    return parse_study({"name": "s", "data": data, "space": space}, base=folder)
 
 
 WEIGHTS = {"choice": ["none", "balanced"]}
@@ -32,6 +33,17 @@ REFUSED = [
     (INK | DIGIT, {"loss": "huber"}, "loss: it names the loss of a lone target, got 'huber' for 2; name them in data."),
     (DIGIT, {"loss": "model"}, "loss: loss: model needs a model of yours, got family 'multitask' as well"),
     (DIGIT, {"optimizer": "model"}, "optimizer: must be one of 'adam', "),
+    (
+        DIGIT,
+        {"image_size": {"choice": [8, 13, 14]}},
+        "image_size: it shrinks images inside the model, got 14 for a data.image_size whose longer side is 12; use 12",
+    ),
+    (DIGIT, {"image_size": {"int": [8, 16]}}, "image_size: it shrinks images inside the model, got 16 for a data."),
+    (
+        DIGIT,
+        {"family": "transfer", "image_side": 32, "image_size": 8},
+        "image_size: family 'transfer' ignores it where image_side is 32, got both; drop one of the two",
+    ),
     (
         DIGIT,
         {"family": "custom", "loss": "model", "label_smoothing": 0.1},
@@ -76,6 +88,10 @@ def test_settings_without_effect_are_refused(tmp_path: Path, targets: Any, param
             DIGIT,
             {"clip_norm": {"choice": [0.0, 1.0]}, "clip_value": {"choice": [0.0, 0.5], "when": {"clip_norm": 0.0}}},
         ),
+        (DIGIT, {"image_size": {"choice": [0, 6, 12]}}),
+        # The function's own: it may enlarge images, or name sides one by one.
+        (DIGIT, {"family": "custom", "image_size": {"choice": [16, 64]}}),
+        (DIGIT, {"family": "custom", "image_size": [16, 8], "img_size": 3}),
     ],
 )
 def test_settings_with_effect_on_some_variant_stay(tmp_path: Path, targets: Any, params: Any) -> None:

@@ -144,6 +144,8 @@ WANTED = [
         "alpha: {choice: [0.1, 0.25], when: {backbone: MobileNet}}}",
         [backbone("VGG16"), backbone("MobileNet", alpha=0.25)],
     ),
+    ("{weights: imagenet, backbone: MobileNet, image_size: 64}", [backbone("MobileNet")]),
+    ("{weights: imagenet, backbone: MobileNet, image_size: {choice: [16, 128]}}", []),
     (
         "{learning_rate: {float: [0.001, 0.1]}, weights: {fixed: imagenet, when: {learning_rate: 0.01}}}",
         [backbone("MobileNetV2", side=96)],

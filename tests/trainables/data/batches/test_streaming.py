@@ -41,13 +41,13 @@ def training_on(data_of, variant_of):
     from trainables.data.batches.tensors import split_tensors
     from trainables.training.training import Training, TrainingRequest
 
-    def make(name, memory_gb, *, augment):
+    def make(name, memory_gb, *, augment, **params):
         data = data_of(name, memory_gb)
         train, validation = split_tensors(data.train), split_tensors(data.validation)
         assert train.is_streamed is validation.is_streamed is (memory_gb == 0)
         return Training(
             TrainingRequest(
-                variant=variant_of(batch_size=16),
+                variant=variant_of(batch_size=16, **params),
                 train=train,
                 validation=validation,
                 task=data.info.task,
@@ -60,19 +60,21 @@ def training_on(data_of, variant_of):
 
 
 @pytest.mark.parametrize(
-    ("name", "augment"), [("mixed", {}), ("png", AUGMENTED), ("png", MIXED)], ids=["plain", "augmented", "mixed"]
+    ("name", "augment", "params"),
+    [("mixed", {}, {}), ("png", AUGMENTED, {"image_size": 5}), ("png", MIXED, {})],
+    ids=["plain", "augmented and shrunk", "mixed"],
 )
 def test_streamed_training_equals_the_one_in_memory_also_when_each_goes_on_with_the_others_state(
-    name, augment, training_on, same_state
+    name, augment, params, training_on, same_state
 ):
-    in_memory, streamed = (training_on(name, memory_gb, augment=augment) for memory_gb in (1, 0))
+    in_memory, streamed = (training_on(name, memory_gb, augment=augment, **params) for memory_gb in (1, 0))
     assert in_memory._data.train.num_images % 16 != 0  # the last batch is a ragged one
     for training in (in_memory, streamed):
         training.run_epoch()
     assert streamed.history[0].metrics == in_memory.history[0].metrics
     same_state(streamed.state(), in_memory.state())
     for memory_gb, other in ((1, streamed), (0, in_memory)):
-        resumed = training_on(name, memory_gb, augment=augment)
+        resumed = training_on(name, memory_gb, augment=augment, **params)
         resumed.load_state(other.state(), history=other.history)
         report = resumed.run_epoch()
         if memory_gb:
@@ -280,7 +282,7 @@ def test_an_export_scores_the_same_streamed_as_in_memory(worker_spec, data_of, v
     from trainables.exporting.export import export_model
     from trainables.specs.export import ExportRequest
 
-    variant = variant_of()
+    variant = variant_of(image_size=5)
     report = TrialRun(trial="t0001", variant=variant, first_epoch=1, spec=replace(worker_spec, picture=None)).step()
     results = []
     for memory_gb in (0, 1):
