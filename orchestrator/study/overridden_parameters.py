@@ -125,7 +125,15 @@ def _loss_problem(loss: str, data: DataSpec, space: SearchSpace) -> str:
     """Returns what is wrong with a loss by name, or an empty string."""
     if loss == MODEL:
         without = [name for name in space.families if not FAMILIES[name].has_own_parameters]
-        return f"loss: model needs a model of yours, got family {without[0]!r} as well" if without else ""
+        if without:
+            return f"loss: model needs a model of yours, got family {without[0]!r} as well"
+        has_masks = any(target.kind == "mask" for target in data.target_specs.values())
+        if data.sample_weight is not None and has_masks:
+            return (
+                f"Keras would lay one weight an image (data.sample_weight {data.sample_weight!r}) on the columns of "
+                "pixels of a loss of the model's own; use a loss of data.targets, or drop sample_weight"
+            )
+        return ""
     if len(data.target_specs) > 1:
         return (
             f"it names the loss of a lone target, got {loss!r} for {len(data.target_specs)}; name them in data.targets"

@@ -39,6 +39,7 @@ SOURCES_OF_FIELD: dict[str, tuple[str, ...]] = {
     "inputs": ("npz", "parquet", "csv", "webdataset", "tfrecord", "python"),
     "group": ("npz", "parquet", "csv", "webdataset", "tfrecord", "python"),
     "order": ("npz", "parquet", "csv", "webdataset", "tfrecord", "python"),
+    "sample_weight": ("npz", "parquet", "csv", "webdataset", "tfrecord", "python"),
 }
 
 #: The fields of which every source needs one, and how to write it.
@@ -112,6 +113,8 @@ class DataSpec(BaseModel):
             of this machine's memory.
         group: npz, parquet, csv, python: a column or array, such as patient, whose values no two splits share.
         order: npz, parquet, csv, python: a column or array of numbers, dates or times; test and validation come last.
+        sample_weight: npz, parquet, csv, python: a column or array of numbers from 0: how much each training image
+            counts in the loss, as `sample_weight` of Keras's `fit`.
         folds: The number of parts that the training images fall into after the test split is taken; one of them is the
             validation split.
         fold: Which of the folds is the validation split, counted from 1.
@@ -152,6 +155,7 @@ class DataSpec(BaseModel):
     memory_gb: Number | None = Field(default=None, ge=0.0, allow_inf_nan=False)
     group: str | None = Field(default=None, min_length=1, examples=["patient"])
     order: str | None = Field(default=None, min_length=1, examples=["date"])
+    sample_weight: str | None = Field(default=None, min_length=1, examples=["weight"])
     folds: Count | None = Field(default=None, ge=2, examples=[5])
     fold: Count | None = Field(default=None, ge=1, examples=[1])
     allow_overlap: bool = Field(default=False, strict=True)

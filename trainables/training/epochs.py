@@ -1,5 +1,6 @@
 """The epochs of one phase of a training as compiled functions, each called once an epoch."""
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -182,7 +183,8 @@ class CompiledPhase:
         plan = data.augmenter.plan(epoch)
 
         def make(rows: tf.Tensor) -> Batch:
-            return data.augmenter.batch(rows, plan=plan, fetch=lambda some: gather_batch(data.train, some))
+            fetch = functools.partial(gather_batch, data.train)
+            return data.augmenter.batch(rows, plan=plan, fetch=fetch, weights=data.train.weights)
 
         def train(batch: Batch) -> None:
             with self._losses.second_labels(batch.others, batch.weights):

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.slow
 #: 97 rows in batches of 32 on three devices: no batch divides evenly, and the last one has a row.
 SCRIPT = """
 import json, sys
+from dataclasses import replace
 import numpy as np
 import tensorflow as tf
 [cpu] = tf.config.list_physical_devices("CPU")
@@ -39,13 +40,14 @@ train, validation = (
     split_tensors(Split(images=images, labels={"label": labels}, indices=np.sort(part)))
     for part in (rows[:97], rows[150:])
 )
+WEIGHTS = tf.constant((np.arange(450) % 4).astype(np.float32))
 SMALL = {"num_blocks": 1, "filters": 4, "batch_size": 32, "learning_rate": 0.01, "batch_norm": False, "dropout": 0.0}
 
-def training(count, *, family="sequential", augment=None, **params):
+def training(count, *, family="sequential", augment=None, is_weighted=False, **params):
     spec = TrainingSpec(max_epochs=3, metric="val_accuracy", mode="max", augment=AugmentSpec(**(augment or {})))
     return Training(TrainingRequest(
         variant=Variant(family=family, params={**SMALL, **params}, seed=7),
-        train=train, validation=validation, spec=spec,
+        train=replace(train, weights=WEIGHTS) if is_weighted else train, validation=validation, spec=spec,
         task=Task.classification(input_shape=(8, 8, 1), num_classes=10),
         replicas=Replicas([f"CPU:{number}" for number in range(count)]),
     ))
@@ -92,6 +94,7 @@ SAME = {
         "label_smoothing": 0.1, "class_weights": "balanced",
     },
     "mixed images": {"augment": {"mixup": 0.4}},
+    "weighted images": {"is_weighted": True, "class_weights": "balanced"},
     "a train_step of its own": {"family": "subclassed", "num_blocks": 2},
 }  # fmt: skip
 CONTINUED = {"batch_norm": True, "dropout": 0.3, "optimizer": "adamw", "weight_decay": 0.01}

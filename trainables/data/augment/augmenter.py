@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from trainables.data.augment.amounts import colours_of, moves_of
 from trainables.data.augment.draws import Draws
-from trainables.data.augment.mixtures import Mixtures, mixed, mixtures_of
+from trainables.data.augment.mixtures import Mixtures, mixed, mixtures_of, weighed
 from trainables.data.augment.pixels import Amounts, changed, moved
 from trainables.data.augment.rand_augment import drawn_amounts
 from trainables.data.batches.tensors import Batch
@@ -75,16 +75,26 @@ class Augmenter:
         mixtures = mixtures_of(spec, draws=draws, indices=self._indices, size=size)
         return Plan(stages=[stage for stage in stages if stage], mixtures=mixtures)
 
-    def batch(self, rows: tf.Tensor, *, plan: Plan, fetch: FetchRows) -> Batch:
-        """Returns the images of these rows, changed by the plan; a partner is first changed by its own row's plan."""
+    def batch(self, rows: tf.Tensor, *, plan: Plan, fetch: FetchRows, weights: tf.Tensor | None = None) -> Batch:
+        """Returns the images of these rows, changed by the plan; a partner is first changed by its own row's plan.
+
+        Args:
+            rows: The row numbers.
+            plan: The plan of the epoch.
+            fetch: Returns images and labels.
+            weights: How much each row's image counts in the loss; None: all alike.
+        """
         images, labels = self._changed(rows, plan=plan, fetch=fetch)
+        own = None if weights is None else tf.gather(weights, rows)
         if not plan.mixtures:
-            return Batch(images=images, labels=labels)
+            return Batch(images=images, labels=labels, sample_weights=own)
         mixtures = _rows_of(plan.mixtures, rows)
         partners, others = self._changed(mixtures["partners"], plan=plan, fetch=fetch)
-        return Batch(
-            images=mixed(images, partners, mixtures), labels=labels, others=others, weights=mixtures["weights"]
-        )
+        share = mixtures["weights"]
+        if weights is not None and own is not None:
+            share, own = weighed(share, own, tf.gather(weights, mixtures["partners"]))
+        together = mixed(images, partners, mixtures)
+        return Batch(images=together, labels=labels, others=others, weights=share, sample_weights=own)
 
     def _changed(self, rows: tf.Tensor, *, plan: Plan, fetch: FetchRows) -> tuple[tf.Tensor, Any]:
         images, labels = fetch(rows)

@@ -57,6 +57,22 @@ def mixed(images: tf.Tensor, others: tf.Tensor, mixtures: Mixtures) -> tf.Tensor
     return images
 
 
+def weighed(share: tf.Tensor, own: tf.Tensor, others: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the share of each image's own label in the loss of a mixed image, and the mixed image's weight.
+
+    Each label counts by its own image's weight, so that a label of weight 0 is never learned from: an image of weight w
+    that is mixed by the share s with one of weight v weighs s w + (1 - s) v, of which its own label has s w.
+
+    Args:
+        share: The share of the own label where all images count alike.
+        own: The images' weights.
+        others: The partners' weights.
+    """
+    counted = share * own
+    total = counted + (1.0 - share) * others
+    return tf.math.divide_no_nan(counted, total), total
+
+
 def _partners(draws: Draws, *, indices: np.ndarray) -> tf.Tensor:
     """Returns for each row another row of the split, all equally likely; a lone image is its own partner."""
     if len(indices) < 2:

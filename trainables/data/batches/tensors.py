@@ -27,11 +27,13 @@ class SplitTensors:
             other splits too.
         labels: By target, beside the images (see `task.Target`).
         indices: int32 (count,), the rows that belong to this split.
+        weights: float32 (rows,), how much each image counts in the training loss; None: all alike.
     """
 
     images: tf.Tensor | EncodedRows
     labels: Mapping[str, tf.Tensor]
     indices: np.ndarray
+    weights: tf.Tensor | None = None
 
     @property
     def num_images(self) -> int:
@@ -50,6 +52,7 @@ def split_tensors(split: Split) -> SplitTensors:
         images=split.images if isinstance(split.images, EncodedRows) else shared_tensor(split.images),
         labels={name: _label_tensor(values) for name, values in split.labels.items()},
         indices=np.asarray(split.indices, dtype=np.int32),
+        weights=None if split.weights is None else tf.constant(np.asarray(split.weights)),
     )
 
 
@@ -103,9 +106,11 @@ class Batch:
         labels: The images' own labels, by target.
         others: The labels of the partner images, by target; None where no images are mixed.
         weights: float32 (batch,), the share of an image's own label; the partner's label has the rest.
+        sample_weights: float32 (batch,), how much each image counts in the loss; None: all alike.
     """
 
     images: tf.Tensor
     labels: Any
     others: Any = None
     weights: tf.Tensor | None = None
+    sample_weights: tf.Tensor | None = None

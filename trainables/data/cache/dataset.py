@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 
 SPLITS_FOLDER = "splits"
+#: The array of how much each training image counts in the loss, where the study names a column of it.
+SAMPLE_WEIGHTS = "train_sample_weight"
 #: The array with the bytes of a PNG of training images, among those of the splits.
 CONTACT_SHEET = "contact_sheet"
 
@@ -31,11 +33,14 @@ class Split:
         labels: By target, beside the images: class numbers int32 (count,), flags uint8 (count, flags), numbers float32
             (count, values).
         indices: int32, ascending: the rows of images and labels that are in this split.
+        weights: float32 (count,), how much each image counts in the training loss; None where all count alike, and in
+            validation and test.
     """
 
     images: Array | EncodedRows
     labels: Mapping[str, Array]
     indices: Array
+    weights: Array | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +89,7 @@ def open_dataset(info: DatasetInfo, *, verify: bool = False) -> Dataset:
             images=images(rows_of),
             labels={target.name: array(f"{rows_of}_labels_{target.name}") for target in info.task.targets},
             indices=load_array(split_folder, f"{name}_indices", manifest=split_manifest),
+            weights=array(SAMPLE_WEIGHTS) if name == "train" and SAMPLE_WEIGHTS in manifest["arrays"] else None,
         )
 
     return Dataset(info=info, train=split("train"), validation=split("validation"), test=split("test"))

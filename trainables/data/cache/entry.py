@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from trainables.data.cache.array_folder import demand_space, load_array, write_array, write_manifest
-from trainables.data.cache.dataset import CONTACT_SHEET
+from trainables.data.cache.dataset import CONTACT_SHEET, SAMPLE_WEIGHTS
 from trainables.data.cache.encoded import write_encoded
 from trainables.data.cache.looking import Pass, look_at_splits, seen_of
 from trainables.data.cache.statistics import pixel_statistics
@@ -31,6 +31,7 @@ from trainables.data.images.images import Array, EncodableImages, Images, Layout
 from trainables.data.images.masks import Masks
 from trainables.data.labels.masks import class_of_pixels
 from trainables.data.look.sizes import size_sentences
+from trainables.data.look.weights import weight_facts
 from trainables.data.sources.base import SPLIT_NAMES, RawDataset, SplitName
 from trainables.data.splits.columns import row_numbers
 from trainables.data.splits.rows import TrainingRows, split_rows
@@ -54,6 +55,7 @@ class SourceSurvey:
         labels: By split and target, encoded.
         masks: By split and target, not yet read.
         numbers: The numbers of groups or places in an order by which training images are split, by field.
+        weights: How much each training image counts in the loss; None: all alike.
         layout: The shape that every image is decoded to.
         size: The bytes that all images take.
         notes: Sentences for the user about what was read.
@@ -66,6 +68,7 @@ class SourceSurvey:
     labels: Mapping[SplitName, Mapping[str, Array]]
     masks: Mapping[SplitName, Mapping[str, Masks]]
     numbers: Mapping[str, Array]
+    weights: Array | None
     layout: Layout
     size: ImagesSize
     notes: tuple[str, ...] = ()
@@ -94,6 +97,7 @@ def examine(raw: RawDataset, *, spec: DataSpec, progress: OnProgress) -> SourceS
         labels=labels,
         masks=masks_of(raw, targets),
         numbers=numbers,
+        weights=raw.splits["train"].weights,
         layout=layout,
         size=size,
         notes=(
@@ -128,6 +132,10 @@ def build_entry(folder: Path, source: SourceSurvey, *, key: str, storage: ImageS
     for field, numbers in source.numbers.items():
         arrays[f"train_{field}"] = write_array(
             folder / f"train_{field}.npy", batches=[numbers], dtype=np.int32, shape=numbers.shape
+        )
+    if source.weights is not None:
+        arrays[SAMPLE_WEIGHTS] = write_array(
+            folder / f"{SAMPLE_WEIGHTS}.npy", batches=[source.weights], dtype=np.float32, shape=source.weights.shape
         )
     write_manifest(
         folder,
@@ -196,6 +204,8 @@ def build_splits(folder: Path, entry: Path, *, manifest: Mapping[str, Any], sett
     moments = load_array(entry, f"{rows_of['train']}_moments", manifest=manifest)
     statistics = pixel_statistics(moments, rows["train"], num_pixels=height * width)
     look, sheet = look_at_splits(entry, manifest, rows=rows, rows_of=rows_of)
+    if SAMPLE_WEIGHTS in manifest["arrays"]:
+        look["sample_weights"] = weight_facts(load("sample_weight")[rows["train"]])
     arrays[CONTACT_SHEET] = write_array(
         folder / f"{CONTACT_SHEET}.npy", batches=[np.frombuffer(sheet, np.uint8)], dtype=np.uint8, shape=(len(sheet),)
     )

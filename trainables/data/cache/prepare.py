@@ -130,6 +130,7 @@ def entry_key(spec: DataSpec, opened: OpenedSource) -> str:
     decoding |= spec.split_columns
     if spec.reduced_decoding:
         decoding["least_reduced"] = LEAST_REDUCED
+    decoding |= {} if spec.sample_weight is None else {"sample_weight": spec.sample_weight}
     # Losses, weights and metrics do not change what is stored.
     decoding["targets"] = [[name, target.kind, target.column] for name, target in spec.target_specs.items()]
     described = {"schema_version": SCHEMA_VERSION, "decoders": decoders()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from trainables.data.look.weights import weight_sentence
 from trainables.errors import DataError
 from trainables.specs.data import DataSpec
 
@@ -59,7 +60,9 @@ def sentences(facts: Mapping[str, Any], *, spec: DataSpec) -> list[str]:
         facts: From `facts_of`, with the `values`, `own_values`, `channels` and `carved` of the cache entry.
         spec: The data section.
     """
-    return [*_of_pixels(facts, spec=spec), *_of_copies(facts), *_of_labels(facts)]
+    weights = facts.get("sample_weights")
+    said = [weight_sentence(weights, column=spec.sample_weight or "")] if weights else []
+    return [*_of_pixels(facts, spec=spec), *_of_copies(facts), *_of_labels(facts), *said]
 
 
 def _of_pixels(facts: Mapping[str, Any], *, spec: DataSpec) -> Iterator[str]:

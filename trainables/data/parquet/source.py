@@ -12,6 +12,7 @@ from trainables.data.labels.limits import limited_rows
 from trainables.data.parquet.files import files_of, folder_value, num_rows
 from trainables.data.parquet.images import Wanted, column_images, column_masks, referenced_files
 from trainables.data.parquet.labels import hugging_face_names, known_names, label_columns, read_labels, read_values
+from trainables.data.parquet.weights import read_weights
 from trainables.data.sources.array_splits import classes_of
 from trainables.data.sources.base import (
     SPLIT_NAMES,
@@ -82,6 +83,7 @@ def _split(
             if target.kind == "mask"
         },
         columns={column: read_values(files, column, field=field)[rows] for field, column in spec.split_columns.items()},
+        weights=read_weights(files, spec.sample_weight)[rows] if is_train and spec.sample_weight is not None else None,
     )
 
 

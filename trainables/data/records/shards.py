@@ -7,14 +7,17 @@ import re
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Protocol
+
+import numpy as np
 
 from trainables.data.images.decode import Encoded, EncodedImages
 from trainables.data.images.images import Array, Images
 from trainables.data.images.side_by_side import side_by_side
 from trainables.data.labels.limits import kept_rows
+from trainables.data.labels.weights import weights_of
 from trainables.data.records.values import label_arrays
 from trainables.data.sources.base import SPLIT_NAMES, RawDataset, RawSplit, SplitName
 from trainables.errors import DataError
@@ -133,7 +136,10 @@ def records_dataset(
     streams = {
         split: _Stream(where=str(getattr(spec, split)), files=files, read=read) for split, files in shards.items()
     }
-    scans = {split: _scan(stream, spec) for split, stream in streams.items()}
+    scans = {
+        split: _scan(stream, spec, weight=spec.sample_weight if split == "train" else None)
+        for split, stream in streams.items()
+    }
     labels = {
         name: label_arrays(
             {split: scan.labels[name] for split, scan in scans.items()},
@@ -162,6 +168,7 @@ def records_dataset(
             labels={name: values[kept] for name, values in own.items()},
             all_labels=own,
             columns={column: by_split[split][kept] for column, by_split in carved.items()},
+            weights=_weights(stream, scans[split], spec)[kept] if split == "train" and spec.sample_weight else None,
         )
     return RawDataset(splits=splits, class_names=class_names)
 
@@ -173,11 +180,13 @@ class _Scan:
     Attributes:
         labels: By target, a label a record.
         columns: The values of the columns that splits are carved by, one a record.
+        weights: Of the column that says how much images count, one value a record.
         places: By image column, each image's place in its file.
     """
 
     labels: Mapping[str, list[object]]
     columns: Mapping[str, list[object]]
+    weights: Sequence[object]
     places: Mapping[str, _Places]
 
 
@@ -206,12 +215,17 @@ class _Places:
             self.names.append(record.name)
 
 
-def _scan(stream: _Stream, spec: DataSpec) -> _Scan:
-    """Reads every record's labels; its images are looked for on the way."""
+def _scan(stream: _Stream, spec: DataSpec, *, weight: str | None) -> _Scan:
+    """Reads every record's labels; its images are looked for on the way.
+
+    Args:
+        weight: The column that says how much images count; None: none.
+    """
     columns = {name: target.column or name for name, target in spec.target_specs.items()}
     labels: dict[str, list[object]] = {name: [] for name in columns}
     carved: dict[str, list[object]] = {column: [] for column in spec.split_columns.values()}
     places = {column: _Places() for column in _image_columns(spec)}
+    weights: list[object] = []
     for shard, file in enumerate(stream.files):
         for record in stream.read(file):
             for column, found in places.items():
@@ -221,7 +235,21 @@ def _scan(stream: _Stream, spec: DataSpec) -> _Scan:
                 labels[name].append(record.label(column))
             for column, values in carved.items():
                 values.append(record.label(column))
-    return _Scan(labels=labels, columns=carved, places=places)
+            if weight is not None:
+                weights.append(record.label(weight))
+    return _Scan(labels=labels, columns=carved, weights=weights, places=places)
+
+
+def _weights(stream: _Stream, scan: _Scan, spec: DataSpec) -> Array:
+    """Returns how much each record's image counts in the training loss."""
+    values = np.empty(len(scan.weights), object)
+    values[:] = [label[0] if isinstance(label, list) and len(label) == 1 else label for label in scan.weights]
+
+    def place(row: int) -> str:
+        # Read again: names of millions of records would take more memory than their weights.
+        return next(islice(stream, row, None)).where
+
+    return weights_of(values, count=len(values), where=f"data.sample_weight {spec.sample_weight!r}", place=place)
 
 
 def _kept(labels: Mapping[str, Array], *, spec: DataSpec, limit: int | None) -> Array:

@@ -14,6 +14,7 @@ from trainables.data.images.side_by_side import side_by_side
 from trainables.data.labels.classes import named
 from trainables.data.labels.limits import limited_rows
 from trainables.data.labels.plain import one_hot_numbers, plain_labels
+from trainables.data.labels.weights import weights_of
 from trainables.data.sources.array_keys import PLAIN_KEYS, SPLIT_KEYS, Keys
 from trainables.data.sources.base import SPLIT_NAMES, RawDataset, RawSplit, SplitName
 from trainables.errors import DataError
@@ -74,23 +75,40 @@ def _split_of(
             hint = nearest(missing[0], [key for key in arrays if key not in wanted])
             raise DataError(f"{where}: has {present} but not {missing[0]}; add {missing[0]}{hint}")
         split, rows = _split(arrays, (images, labels), where=where, spec=spec, is_train=name == "train")
-        return replace(split, columns=_columns(arrays, keys, rows=rows, where=where, spec=spec))
+        columns = {
+            column: values[rows] if (values := _column(arrays, keys, column, field=field, where=where)).ndim else values
+            for field, column in spec.split_columns.items()
+        }
+        weights = _weights(arrays, keys, split, rows=rows, spec=spec, where=where) if name == "train" else None
+        return replace(split, columns=columns, weights=weights)
     return None
 
 
-def _columns(
-    arrays: Mapping[str, Array], keys: Keys, *, rows: slice | Array, where: str, spec: DataSpec
-) -> dict[str, Array]:
-    """Returns the arrays that splits are carved by, of these rows."""
-    columns = {}
-    for field, column in spec.split_columns.items():
-        key = keys.named.format(column)
-        if key not in arrays:
-            fix = nearest(key, list(arrays)) or "; add it, one value an image"
-            raise DataError(f"data.{field}: {where}: has no array {key}, its arrays are {sorted(arrays)}{fix}")
-        values = plain_labels(np.asarray(arrays[key]), where=f"{where}: {key}")
-        columns[column] = values[rows] if values.ndim else values
-    return columns
+def _column(arrays: Mapping[str, Array], keys: Keys, column: str, *, field: str, where: str) -> Array:
+    """Returns an array beside images and labels, of all rows.
+
+    Args:
+        field: The field of the study file that names it.
+    """
+    key = keys.named.format(column)
+    if key not in arrays:
+        fix = nearest(key, list(arrays)) or "; add it, one value an image"
+        raise DataError(f"data.{field}: {where}: has no array {key}, its arrays are {sorted(arrays)}{fix}")
+    return plain_labels(np.asarray(arrays[key]), where=f"{where}: {key}")
+
+
+def _weights(  # noqa: PLR0913 - an array, and the images that it is beside
+    arrays: Mapping[str, Array], keys: Keys, split: RawSplit, *, rows: slice | Array, spec: DataSpec, where: str
+) -> Array | None:
+    """Returns the weights of a split's images, if the study names some."""
+    if spec.sample_weight is None:
+        return None
+    values = _column(arrays, keys, spec.sample_weight, field="sample_weight", where=where)
+    named = f"{where}: {keys.named.format(spec.sample_weight)}"
+    count = len(next(iter(split.all_labels.values())))
+    return weights_of(
+        values, count=count, where=f"data.sample_weight {spec.sample_weight!r}", place=lambda row: f"{named} row {row}"
+    )[rows]
 
 
 def _keys_of(arrays: Mapping[str, Array], keys: Keys, *, spec: DataSpec) -> tuple[dict[str, str], dict[str, str]]:

@@ -32,6 +32,8 @@ class RawSplit:
         labels: By target, one label an image, of any kind.
         all_labels: The training labels without the limit: a limit never changes the classes.
         columns: The values of the columns that splits are carved by (`DataSpec.split_columns`), one an image.
+        weights: float32 (count,), how much each image counts in the training loss; None but for the training split of a
+            study that names `data.sample_weight`.
         masks: By target, the masks of a source that does not have them as arrays among the labels.
     """
 
@@ -40,6 +42,7 @@ class RawSplit:
     labels: Mapping[str, Array]
     all_labels: Mapping[str, Array]
     columns: Mapping[str, Array] = field(default_factory=dict)
+    weights: Array | None = None
     masks: Mapping[str, Masks] = field(default_factory=dict)
 
 

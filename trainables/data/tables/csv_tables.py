@@ -14,6 +14,7 @@ from trainables.data.images.images import Array
 from trainables.data.images.masks import EncodedMasks
 from trainables.data.images.side_by_side import side_by_side
 from trainables.data.labels.limits import kept_rows
+from trainables.data.labels.weights import weights_of
 from trainables.data.sources.base import (
     SPLIT_NAMES,
     OpenedSource,
@@ -39,6 +40,7 @@ class _Rows:
         masks: By target of masks, their files' paths below the folder of masks.
         kept: The rows that are read, ascending.
         split_columns: The columns that splits are carved by.
+        weights: How much each image counts in the training loss; None where nothing says it.
     """
 
     table: Table
@@ -49,6 +51,7 @@ class _Rows:
     mask_root: Path
     masks: Mapping[str, Sequence[str]]
     split_columns: Sequence[str] = ()
+    weights: Array | None = None
 
 
 def open_csv(spec: DataSpec, progress: OnProgress) -> OpenedSource:
@@ -76,7 +79,9 @@ def open_csv(spec: DataSpec, progress: OnProgress) -> OpenedSource:
         paths = {column: folder.paths(table, column) for column in _image_columns(spec)}
         mask_root, masks = _masks_of(table, folders, split=split, images=root, spec=spec)
         own = {name: by_split[split] for name, by_split in labels.items()}
+        weights = _weights(table, spec) if split == "train" else None
         said = own | {name: np.array(names) for name, names in masks.items()}
+        said |= {} if weights is None else {"": weights}
         kept, more = _kept(table, paths, said, spec=spec, limit=spec.limit if split == "train" else None)
         splits[split] = _Rows(
             table=table,
@@ -87,6 +92,7 @@ def open_csv(spec: DataSpec, progress: OnProgress) -> OpenedSource:
             mask_root=mask_root,
             masks=masks,
             split_columns=[*spec.split_columns.values()],
+            weights=weights,
         )
         notes += more
     for name, target in spec.target_specs.items():
@@ -105,11 +111,21 @@ def _tables(spec: DataSpec) -> dict[SplitName, Table]:
     for name, target in spec.target_specs.items():
         columns |= dict.fromkeys(columns_of(target, name=name), f"targets.{name}" if spec.targets else "label_column")
     columns |= {column: field for field, column in spec.split_columns.items() if column not in columns}
-    return {
-        split: read_table(Path(value), role=split, columns=columns)
-        for split in SPLIT_NAMES
-        if (value := getattr(spec, split)) is not None
-    }
+    tables = {}
+    for split in SPLIT_NAMES:
+        if (value := getattr(spec, split)) is not None:
+            weight = {spec.sample_weight: "sample_weight"} if spec.sample_weight and split == "train" else {}
+            tables[split] = read_table(Path(value), role=split, columns=weight | columns)
+    return tables
+
+
+def _weights(table: Table, spec: DataSpec) -> Array | None:
+    """Returns how much each row's image counts in the training loss, if the study names a column of it."""
+    if spec.sample_weight is None:
+        return None
+    values = np.array(table.columns[spec.sample_weight], np.str_)
+    where = f"data.sample_weight {spec.sample_weight!r}"
+    return weights_of(values, count=len(values), where=where, place=table.place)
 
 
 def _image_columns(spec: DataSpec) -> tuple[str, ...]:
@@ -147,6 +163,7 @@ def _kept(
     A row that says the same of the same images as an earlier one is left out: validation would meet images that
     training has seen.
     """
+    beside = "" if spec.sample_weight is None else " or another weight"
     first: dict[tuple[str, ...], int] = {}
     repeated = []
     for row, names in enumerate(zip(*paths.values(), strict=True)):
@@ -154,8 +171,8 @@ def _kept(
             continue
         if any(not np.array_equal(values[row], values[earlier]) for values in labels.values()):
             raise DataError(
-                f"{table.place(row)}: {' and '.join(names)} has other labels than in row {earlier + 1}; give every "
-                "image one row (with kind: multilabel, all its labels in it)"
+                f"{table.place(row)}: {' and '.join(names)} has other labels{beside} than in row {earlier + 1}; give "
+                "every image one row (with kind: multilabel, all its labels in it)"
             )
         repeated.append(row)
     rows = np.array(sorted(first.values()))
@@ -205,6 +222,7 @@ def _split(rows: _Rows, *, pages: Pages) -> RawSplit:
             )
             for name, paths in rows.masks.items()
         },
+        weights=None if rows.weights is None else rows.weights[rows.kept],
     )
 
 
