@@ -129,14 +129,7 @@ def build_entry(folder: Path, source: SourceSurvey, *, key: str, storage: ImageS
                 folder / f"{name}_labels_{target}.npy", batches=[values], dtype=values.dtype, shape=values.shape
             )
         arrays |= _write_masks(folder, name, source)
-    for field, numbers in source.numbers.items():
-        arrays[f"train_{field}"] = write_array(
-            folder / f"train_{field}.npy", batches=[numbers], dtype=np.int32, shape=numbers.shape
-        )
-    if source.weights is not None:
-        arrays[SAMPLE_WEIGHTS] = write_array(
-            folder / f"{SAMPLE_WEIGHTS}.npy", batches=[source.weights], dtype=np.float32, shape=source.weights.shape
-        )
+    arrays |= _write_columns(folder, source)
     write_manifest(
         folder,
         {
@@ -156,6 +149,17 @@ def build_entry(folder: Path, source: SourceSurvey, *, key: str, storage: ImageS
             "seen": seen_of(passes, images=source.images),
         },
     )
+
+
+def _write_columns(folder: Path, source: SourceSurvey) -> dict[str, Any]:
+    """Writes what the study names beside images and labels of the training split, and returns the records."""
+    columns = {f"train_{field}": numbers for field, numbers in source.numbers.items()}
+    if source.weights is not None:
+        columns[SAMPLE_WEIGHTS] = source.weights
+    return {
+        name: write_array(folder / f"{name}.npy", batches=[values], dtype=values.dtype, shape=values.shape)
+        for name, values in columns.items()
+    }
 
 
 def _write_masks(folder: Path, name: SplitName, source: SourceSurvey) -> dict[str, Any]:

@@ -85,7 +85,7 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("source", WRITERS)
-@pytest.mark.parametrize("limit", [None, 31])
+@pytest.mark.parametrize("limit", [None, 20])
 def test_each_image_has_its_own_weight(tmp_path, made, prepare, source, limit):
     write, _ = WRITERS[source]
     fields = write(tmp_path, made, WEIGHTS)
