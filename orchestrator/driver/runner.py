@@ -21,6 +21,7 @@ from orchestrator.runs.paths import RunFolder
 from orchestrator.study.loading import load_study
 from orchestrator.study.sections import Export
 from orchestrator.study.spec import StudySpec
+from orchestrator.tuning.time_limit import TimeLimit
 from orchestrator.views.terminal.progress import Progress
 from trainables.specs.export import ExportResult
 
@@ -158,11 +159,14 @@ def _train_and_export(session: Session) -> ExportError | None:
         _keeper(session, prepared.spec),
     ):
         session.train(prepared)
+        reason = TimeLimit(session.recorder, minutes=prepared.spec.search.minutes).in_words()
+        if reason:
+            session.notify(reason)
         try:
             _exports(session, prepared).make(prepared.spec.export)
         except ExportError as exc:
             failed_exports = exc
-        session.recorder.append(StudyFinished(at=session.recorder.now()))
+        session.recorder.append(StudyFinished(reason=reason, at=session.recorder.now()))
     return failed_exports
 
 

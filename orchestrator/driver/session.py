@@ -42,6 +42,7 @@ class Session:
         progress: Shows the user what the driver does; None: nothing is shown.
         mirror: Uploads the run to its storage; None: the run lies in its folder alone.
         started: When the preparation began, in seconds from any start.
+        began_at: When the preparation began, in seconds since 1970.
     """
 
     folder: RunFolder
@@ -52,6 +53,7 @@ class Session:
     progress: Progress | None
     mirror: Mirror | None = None
     started: float = 0.0
+    began_at: float = 0.0
 
     @cached_property
     def space(self) -> SpaceWatch:
@@ -88,7 +90,7 @@ class Session:
             InputError: If the data or the study are wrong.
             StudyFailedError: If the study cannot work on this machine or cluster.
         """
-        self.started = time.monotonic()
+        self.started, self.began_at = time.monotonic(), self.recorder.now()
         self.space.check()
         with prepare(
             self.spec,
@@ -116,6 +118,8 @@ class Session:
                 slots=prepared.num_concurrent,
                 dataset=prepared.worker.dataset.fingerprint,
                 results_id=results_id(prepared.worker),
+                began_at=self.began_at,
+                minutes=prepared.spec.search.minutes or 0.0,
                 at=self.recorder.now(),
             )
         )

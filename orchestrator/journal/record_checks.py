@@ -15,6 +15,7 @@ from orchestrator.journal.records import (
     EpochReported,
     ModelExported,
     Record,
+    SessionStarted,
     StudyExtended,
     StudyOpened,
     TrialProposed,
@@ -44,6 +45,9 @@ def check_record(record: Record) -> None:
             _demand(record.mode in ("max", "min"), "mode", "max or min", record.mode)
             _demand(record.max_epochs >= 1, "max_epochs", "at least 1", record.max_epochs)
             _demand(0 <= record.num_trials <= _MAX_TRIALS, "num_trials", "a number of trials", record.num_trials)
+        case SessionStarted():
+            _demand(0 <= record.began_at <= _LATEST, "began_at", "seconds since 1970", record.began_at)
+            _demand(record.minutes >= 0, "minutes", "at least 0", record.minutes)
         case StudyExtended():
             _demand(record.max_epochs >= 1, "max_epochs", "at least 1", record.max_epochs)
             _demand(0 <= record.num_trials <= _MAX_TRIALS, "num_trials", "a number of trials", record.num_trials)

@@ -30,12 +30,18 @@ class SessionStarted:
     """A driver begins to work on the study, for the first time or again.
 
     `dataset` is the images' fingerprint; `results_id` follows from all that a variant's numbers depend on.
+
+    Args:
+        began_at: When the driver began to prepare; 0: not known, and `at` counts.
+        minutes: How long the study searches, over all its sessions; 0: as long as it takes.
     """
 
     driver_pid: int
     slots: int
     dataset: str = ""
     results_id: str = ""
+    began_at: float = 0.0
+    minutes: float = 0.0
     at: float
 
 
@@ -162,8 +168,9 @@ class StudyPaused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyFinished:
-    """Every trial has ended."""
+    """Every trial has ended; `reason` says why there are fewer of them than planned, if there are."""
 
+    reason: str = ""
     at: float
 
 
@@ -220,7 +227,7 @@ def record_to_json(record: Record) -> dict[str, Any]:
     """Returns a record as a JSON-ready mapping with its kind under `type`.
 
     >>> record_to_json(StudyFinished(at=1.0))
-    {'type': 'study_finished', 'at': 1.0}
+    {'type': 'study_finished', 'reason': '', 'at': 1.0}
     """
     return {"type": _NAMES[type(record)], **asdict(record)}
 

@@ -18,6 +18,7 @@ from orchestrator.journal.records import (
     TrialProposed,
     TrialReused,
 )
+from orchestrator.journal.session_clock import SessionClock
 from orchestrator.journal.trial import Trial, TrialRecord, add_report, apply_to_trial
 from search_spaces import Variant
 from trainables.patience import reason_to_end
@@ -39,6 +40,7 @@ class StudyState:
         num_ended_before: How many trials had ended when the session began, or were copied from another run since.
         is_extended: Whether no session has begun since the last extension.
         is_active: Whether the last session ended neither paused nor finished (its driver may still have died).
+        clock: How long drivers were at work on the study.
         longest_report_seconds: The time of the slowest report, since its trial began, continued or reported; None
             before the first report.
     """
@@ -57,6 +59,7 @@ class StudyState:
     is_extended: bool = False
     num_records: int = 0
     last_at: float = 0.0
+    clock: SessionClock = field(default_factory=SessionClock)
     longest_report_seconds: float | None = None
 
     @property
@@ -113,10 +116,14 @@ class StudyState:
                 self._reuse(record)
             case StudyPaused():
                 self.paused = record
+                self.clock.end(record.at)
                 self._take_trials_from_workers()
             case StudyFinished():
                 self.finished = record
+                self.clock.end(self.last_at)
             case ModelExported():
+                # The search ends with its last trial: exports do not count.
+                self.clock.end(self.last_at)
                 kept = [item for item in self.exports if item.rank != record.rank]
                 self.exports = [*kept, record]
             case _:
@@ -140,6 +147,9 @@ class StudyState:
 
     def _start_session(self, record: SessionStarted) -> None:
         self.sessions.append(record)
+        # A driver that was killed leaves no end: its last record counts as such.
+        self.clock.end(self.last_at)
+        self.clock.begin(record.began_at or record.at)
         self.is_extended = False
         self.paused = self.finished = None
         self._take_trials_from_workers()
@@ -152,6 +162,7 @@ class StudyState:
             self.header, study_id=record.study_id, max_epochs=record.max_epochs, num_trials=record.num_trials
         )
         self.extensions.append(record)
+        self.clock.end(self.last_at)
         self.is_extended = True
         self.paused = self.finished = None
         self._take_trials_from_workers()

@@ -179,7 +179,14 @@ def seconds_left(state: StudyState, *, elapsed: float) -> float | None:
     num_busy = min(slots, num_ended_now + len(running))
     seconds_per_trial = elapsed * num_busy / (num_ended_now + share_now)
     furthest_back = 1.0 if num_open > len(running) else 1.0 - min(running, default=1.0)
-    return seconds_per_trial * max((num_open - open_share) / slots, furthest_back)
+    left = seconds_per_trial * max((num_open - open_share) / slots, furthest_back)
+    return left if (limit := limit_seconds(state)) is None else min(left, max(0.0, limit - elapsed))
+
+
+def limit_seconds(state: StudyState) -> float | None:
+    """Returns the seconds that the latest session may search at most; None without a limit."""
+    minutes = state.sessions[-1].minutes if state.sessions else 0.0
+    return max(0.0, 60 * minutes - state.clock.earlier_seconds) if minutes else None
 
 
 def export_path(item: ModelExported, *, folder: RunFolder) -> Path:

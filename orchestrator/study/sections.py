@@ -95,10 +95,13 @@ class Search(Section):
             estimator, which learns from finished trials).
         trials: How many trials at most; None: as many as the space has variants, or 20 if it is
             not countable.
+        minutes: How long the study searches, over all its sessions and with the preparation of the data. Then no trial
+            begins, and those under way stop after their next epoch; exports come on top. None: as long as it takes.
     """
 
     algorithm: Literal["random", "grid", "tpe"] = "tpe"
     trials: Count | None = Field(default=None, ge=1, le=1_000_000, examples=[24])
+    minutes: Number | None = Field(default=None, gt=0, le=1_000_000, allow_inf_nan=False, examples=[10])
 
 
 class Schedule(Section):

@@ -52,7 +52,7 @@ class Tuning:
         self._error: BaseException | None = None
         self._has_ended = threading.Event()
         # Before the proposer and the searcher read the trials: the scheduler's replay of a rung may end some.
-        listener = TuneListener(recorder)
+        listener = TuneListener(recorder, minutes=spec.search.minutes)
         scheduler = make_scheduler(spec, listener)
         proposer = Proposer(spec)
         proposer.remember(recorder.state.trials.values())

@@ -1,7 +1,7 @@
 """Writes every Ray Tune event to the journal before the scheduler or searcher sees it.
 
 For each result, Ray Tune calls its stopper first, then the scheduler, the searcher and the callbacks. The listener is
-therefore both stopper and callback: as a stopper it records the report and stops no trial.
+therefore both stopper and callback: as a stopper it records the report, and stops a trial only for the study's time.
 """
 
 from collections.abc import Mapping
@@ -16,19 +16,22 @@ from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import EpochReported, TrialNoted, TrialStarted, WorkerLost
 from orchestrator.text import encodable
 from orchestrator.tuning.lost_workers import given_up_in_words, lost_in_words, why_lost
+from orchestrator.tuning.time_limit import TimeLimit
 from orchestrator.tuning.tune_internals import Unsaved
 from trainables.reports import FailureKind
 
 
 class TuneListener(Unsaved, tune.Stopper, tune.Callback):
-    """Records Ray Tune's events until a pause is requested.
+    """Records Ray Tune's events until a pause is requested, and stops trials when the study's time is over.
 
     Args:
         recorder: Writes the journal; its `pause_requested` ends Ray Tune's loop.
+        minutes: How long the study searches; None: as long as it takes.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, *, minutes: float | None = None) -> None:
         self.recorder = recorder
+        self.time_limit = TimeLimit(recorder, minutes=minutes)
         #: Trials whose `WorkerLost` record is written but not yet confirmed by Ray Tune.
         self._announced: set[str] = set()
         #: By trial: why it lost its last worker, in words.
@@ -53,7 +56,7 @@ class TuneListener(Unsaved, tune.Stopper, tune.Callback):
     # As a stopper.
 
     def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
-        """Records a result and never stops its trial."""
+        """Records a result, and returns whether its trial stops because the study's time is over."""
         if self.recorder.pause_requested.is_set():
             return False
         name, append, now = result["trial"], self.recorder.append, self.recorder.now
@@ -64,6 +67,9 @@ class TuneListener(Unsaved, tune.Stopper, tune.Callback):
             self.recorder.fail(name, kind=kind, reason=reason, details=details, worker=result["worker"])
         elif "report" in result and self._is_awaited(result):
             append(EpochReported(trial=name, report=result["report"], worker=result["worker"], at=now()))
+            if self.time_limit.ends(trial := self.recorder.trial(name)):
+                self.time_limit.stop(trial)
+                return True
         return False
 
     def stop_all(self) -> bool:

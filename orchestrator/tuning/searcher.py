@@ -19,7 +19,7 @@ class VariantSearcher(Unsaved, Searcher):
 
     Args:
         proposer: Proposes new variants; already holds all trials of the journal.
-        listener: Gives up trials; its recorder writes new trials to the journal.
+        listener: Gives up trials and has the study's time limit; its recorder writes new trials to the journal.
         num_trials: The number of trials of the whole study.
         generations: Counts generations of worker processes; None: workers are never replaced.
     """
@@ -43,7 +43,7 @@ class VariantSearcher(Unsaved, Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Returns the next trial's configuration, or `Searcher.FINISHED` after the last."""
-        trial = self._unfinished.pop(0) if self._unfinished else self._new_trial()
+        trial = self._next_unfinished() or self._new_trial()
         if trial is None:
             return Searcher.FINISHED
         self._names[trial_id] = trial.name
@@ -74,9 +74,20 @@ class VariantSearcher(Unsaved, Searcher):
     def restore(self, checkpoint_path: str) -> None:
         """Restores nothing: see `Proposer.remember`."""
 
+    def _next_unfinished(self) -> Trial | None:
+        """Returns the next trial of an earlier session that goes on; the study's time may be over for others."""
+        while self._unfinished:
+            trial = self._unfinished.pop(0)
+            if not self._listener.time_limit.ends(trial):
+                return trial
+            self._listener.time_limit.stop(trial)
+            self._proposer.end_trial(trial)
+        return None
+
     def _new_trial(self) -> Trial | None:
         number = len(self._recorder.state.trials)
-        if number >= self._num_trials:
+        # However short the time is, a study has a trial.
+        if number >= self._num_trials or (number and self._listener.time_limit.is_over):
             return None
         variant = self._proposer.propose(number)
         if variant is None:

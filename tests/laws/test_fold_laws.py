@@ -67,9 +67,11 @@ def study_record(draw: Any, kind: type, state: StudyState, *, at: float) -> Reco
     values = draw(st.lists(VALUES, min_size=1, max_size=3))
     reports = [report(epoch, value, max_epochs=len(values)) for epoch, value in enumerate(values, start=1)]
     made: dict[type, Record] = {
-        SessionStarted: SessionStarted(driver_pid=1, slots=2, dataset="d", results_id="r", at=at),
+        SessionStarted: SessionStarted(
+            driver_pid=1, slots=2, dataset="d", results_id="r", began_at=at - 1, minutes=5.0, at=at
+        ),
         StudyPaused: StudyPaused(reason="interrupted", at=at),
-        StudyFinished: StudyFinished(at=at),
+        StudyFinished: StudyFinished(reason="no time", at=at),
         StudyExtended: StudyExtended(
             study_id=f"i{at}",
             max_epochs=max_epochs + draw(st.integers(0, 2)),

@@ -50,6 +50,8 @@ def page_header(findings: Findings) -> Markup:
     elapsed = duration(elapsed_seconds(state))
     ended = f"ended {moment(closing.at)}" if closing else "not ended"
     cost = findings.cost
+    if state.finished is not None and state.finished.reason:
+        lead = f"{lead} {state.finished.reason}."
     cards = [
         _best_card(findings),
         ("trials", str(len(state.trials)), f"{counts}; {header.num_trials} planned"),

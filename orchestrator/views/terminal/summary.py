@@ -78,6 +78,8 @@ def _print_outcome(console: Console, state: StudyState, *, is_alive: bool, k: in
     _print_other_metrics(console, state)
     counts = count_states(list(state.trials.values()), is_alive=is_alive)
     _print_fact(console, "trials", f"{words.state_counts_in_words(counts)} (of {state.header.num_trials})")
+    if state.finished is not None and state.finished.reason:
+        _print_fact(console, "time", state.finished.reason, style="yellow")
     _print_failure_kinds(console, state)
     _print_reused(console, state)
     train_seconds, num_epochs, num_saved = spent(state)

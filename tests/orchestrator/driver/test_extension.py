@@ -100,6 +100,7 @@ def snapshot(folder: RunFolder) -> tuple[bytes, bytes]:
     [
         ("search.trials=60", "search.trials 4 -> 60", 60, 3),
         ("search.trials=2", "search.trials 4 -> 2", 2, 3),
+        ("search.minutes=2", "search.minutes None -> 2.0", 4, 3),
         ("schedule.max_epochs=30", "schedule.max_epochs 3 -> 30", 4, 30),
         ("export.top=5", "export.top 3 -> 5", 4, 3),
         ("resources.retries=5", "resources.retries 3 -> 5", 4, 3),
