@@ -282,6 +282,7 @@ MISFITS = {
 }
 
 
+@pytest.mark.malformed
 @pytest.mark.parametrize("case", MISFITS)
 def test_files_that_do_not_fit_are_refused_in_words(case, tmp_path, made, prepare):
     write, change, message = MISFITS[case]

@@ -45,6 +45,7 @@ def good(count=4):
     return [(f"{row}.{end}", content) for row in range(count) for end, content in (("cls", str(row % 2)), ("png", PNG))]
 
 
+@pytest.mark.malformed
 @pytest.mark.parametrize(
     ("files", "message"),
     [
@@ -79,6 +80,7 @@ def test_examples_that_lack_or_double_something_are_refused(files, message, made
     assert message in refused(tar(files, made=made), source="webdataset", name="a.tar")
 
 
+@pytest.mark.malformed
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -100,6 +102,7 @@ def test_damaged_archives_are_refused(damage, message, made, refused):
     assert message in refused(damage(tar(good(), made=made)), source="webdataset", name="a.tar")
 
 
+@pytest.mark.malformed
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE])
 def test_links_and_devices_in_archives_are_refused(kind, made, refused):
     buffer = io.BytesIO(tar(good(), made=made))
@@ -143,6 +146,7 @@ def good_record(made, row=0, **features):
     return record(example(**{"image": made.encoded(made.pictures(1, seed=row)[0]), "label": [row % 2], **features}))
 
 
+@pytest.mark.malformed
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -169,6 +173,7 @@ def test_damaged_records_are_refused(damage, message, made, refused):
     assert message in refused(damage(whole), source="tfrecord", name="a.tfrecord")
 
 
+@pytest.mark.malformed
 @pytest.mark.parametrize(
     ("features", "message"),
     [
@@ -188,6 +193,7 @@ def test_records_of_another_kind_than_the_others_are_refused(features, message, 
     assert message in refused(whole, source="tfrecord", name="a.tfrecord")
 
 
+@pytest.mark.malformed
 def test_features_that_are_missing_are_named_with_those_there_are(made, refused):
     whole = good_record(made) + record(example(picture=b"", label=[1]))
     message = refused(whole, source="tfrecord", name="a.tfrecord")
@@ -198,6 +204,7 @@ def test_features_that_are_missing_are_named_with_those_there_are(made, refused)
     assert "a.tfrecord record 0: has no feature 'breed', its features are ['image', 'label']; name one" in message
 
 
+@pytest.mark.malformed
 @pytest.mark.parametrize("content", [b"a\na\n", b"", b"\xff"])
 def test_names_of_classes_that_cannot_be_are_refused(content, tmp_path, made, prepare):
     (tmp_path / "labels.txt").write_bytes(content)

@@ -129,6 +129,7 @@ ARCHIVES = {
 }  # fmt: skip
 
 
+@pytest.mark.malformed
 @pytest.mark.parametrize("case", ARCHIVES)
 def test_malformed_archives_are_told_or_read_right(case, tmp_path, prepare):
     content, message = ARCHIVES[case]
@@ -194,6 +195,7 @@ TABLES = {
 }  # fmt: skip
 
 
+@pytest.mark.malformed
 @pytest.mark.parametrize("case", TABLES)
 @pytest.mark.parametrize("memory_gb", [None, 0])
 def test_malformed_tables_are_told_or_read_right(case, memory_gb, tmp_path, made, prepare):
@@ -215,6 +217,7 @@ def test_malformed_tables_are_told_or_read_right(case, memory_gb, tmp_path, made
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.malformed
 @pytest.mark.parametrize(
     ("other", "message"),
     [
@@ -240,6 +243,7 @@ def test_a_part_unlike_the_first_is_named(other, message, tmp_path, made, prepar
     assert f"{tmp_path}/1.parquet" in str(caught.value)
 
 
+@pytest.mark.malformed
 @pytest.mark.parametrize(
     "metadata",
     [

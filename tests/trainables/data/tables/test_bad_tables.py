@@ -33,6 +33,7 @@ def refused(tmp_path, made, prepare):
     return run
 
 
+@pytest.mark.malformed
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -81,6 +82,7 @@ def test_wrong_tables_are_refused_in_words(text, message, refused):
     assert message in refused(text)
 
 
+@pytest.mark.malformed
 @pytest.mark.parametrize(
     ("text", "fields", "message"),
     [
@@ -105,6 +107,7 @@ def test_labels_that_do_not_fit_their_kind_are_refused_in_words(text, fields, me
     assert message in refused(text, **fields)
 
 
+@pytest.mark.malformed
 def test_all_missing_files_are_counted_and_the_first_ten_are_named(refused):
     text = "image,label\na,0\n" + "".join(f"{number:03},1\n" for number in range(25))
     named = ", ".join(f"'{number:03}' (row {number + 2})" for number in range(10))
@@ -113,6 +116,7 @@ def test_all_missing_files_are_counted_and_the_first_ten_are_named(refused):
     )
 
 
+@pytest.mark.malformed
 def test_a_name_that_two_files_have_is_refused(tmp_path, made, refused):
     (tmp_path / "pictures").mkdir()
     for name in ("a.jpg", "a.PNG"):
@@ -122,6 +126,7 @@ def test_a_name_that_two_files_have_is_refused(tmp_path, made, refused):
     assert "t.csv row 1: column 'image': 'a' may be a.PNG or a.jpg in others; write the ending in the table" in message
 
 
+@pytest.mark.malformed
 def test_a_file_that_is_no_image_is_named(tmp_path, made, refused):
     (tmp_path / "others").mkdir()
     for name in "abcd":
@@ -130,6 +135,7 @@ def test_a_file_that_is_no_image_is_named(tmp_path, made, refused):
     assert "others/c.png: cannot be read as an image" in refused(GOOD, images=str(tmp_path / "others"))
 
 
+@pytest.mark.malformed
 @pytest.mark.parametrize(
     ("content", "message"),
     [
