@@ -48,12 +48,14 @@ class Checkpoint:
         state: Arrays by name, as `Training.state` returns them.
         history: The reports of all epochs up to this one.
         num_micro_batches: Pieces that each batch is trained in.
+        model: What a user's model is made of, as `families/parts/signature` has it; None: of no user's, or not known.
     """
 
     variant_id: str
     state: Mapping[str, np.ndarray]
     history: Sequence[EpochReport]
     num_micro_batches: int = 1
+    model: Mapping[str, Any] | None = None
 
     @property
     def epoch(self) -> int:
@@ -114,7 +116,8 @@ def finish_draft(folder: Path, checkpoint: Checkpoint, *, draft: Draft, is_durab
     A checkpoint that is at `folder` stays readable until the new one takes its place.
     """
     reports = [report.to_json() for report in checkpoint.history]
-    history = json.dumps({"num_micro_batches": checkpoint.num_micro_batches, "reports": reports}).encode()
+    content = {"num_micro_batches": checkpoint.num_micro_batches, "reports": reports}
+    history = json.dumps(content if checkpoint.model is None else {**content, "model": checkpoint.model}).encode()
     manifest = {
         "schema": SCHEMA_VERSION,
         "variant_id": checkpoint.variant_id,
@@ -162,7 +165,13 @@ def load_checkpoint(folder: Path, *, variant_id: str) -> Checkpoint:
         raise CheckpointError(f"{folder}: {what}") from exc
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise CheckpointError(f"{folder}: is damaged ({exc or type(exc).__name__})") from exc
-    return Checkpoint(variant_id=variant_id, state=state, history=history, num_micro_batches=text["num_micro_batches"])
+    return Checkpoint(
+        variant_id=variant_id,
+        state=state,
+        history=history,
+        num_micro_batches=text["num_micro_batches"],
+        model=text.get("model"),
+    )
 
 
 def newest_checkpoint(trial_folder: Path, *, variant_id: str, on_invalid: OnInvalid | None = None) -> Checkpoint | None:

@@ -3,6 +3,7 @@
 A folder `weights-0007/` has the files of a checkpoint, with the weights that were validated as its only arrays.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from trainables.checkpoints.checkpoint import Checkpoint, begin_draft, checkpoint_folder, finish_draft, load_checkpoint
@@ -36,7 +37,7 @@ def reduce_to_weights(trial_folder: Path, *, epoch: int, variant_id: str) -> Pat
     """
     full, folder = checkpoint_folder(trial_folder, epoch=epoch), weights_folder(trial_folder, epoch=epoch)
     checkpoint = load_checkpoint(full, variant_id=variant_id)
-    weights = Checkpoint(variant_id=variant_id, state=validated_weights(checkpoint.state), history=checkpoint.history)
+    weights = replace(checkpoint, state=validated_weights(checkpoint.state), num_micro_batches=1)
     draft = begin_draft(folder, weights.state, is_durable=True)
     finish_draft(folder, weights, draft=draft, is_durable=True)
     discard(full)

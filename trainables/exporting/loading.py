@@ -8,8 +8,11 @@ import keras
 from search_spaces import Variant
 from trainables.catalog.families import FAMILIES
 from trainables.checkpoints.checkpoint import Checkpoint
+from trainables.checkpoints.model_difference import model_difference
 from trainables.checkpoints.state_names import validated_weights
+from trainables.errors import CheckpointError
 from trainables.families.building import fresh_model
+from trainables.families.parts.signature import signature_of
 from trainables.specs.masks import UNCOUNTED
 from trainables.specs.pixels import PixelStatistics
 from trainables.specs.task import Target, Task
@@ -33,10 +36,15 @@ def restored_model(
         study_dir: The folder that relative names in the variant start from.
 
     Raises:
-        CheckpointError: The checkpoint is not of this variant.
+        CheckpointError: The checkpoint is not of this variant, or the user's function builds another model now.
     """
     model = fresh_model(variant, task=task, statistics=statistics, study_dir=study_dir, may_ignore=True)
     complete_model(model, FAMILIES[variant.family].with_defaults(variant.params), task=task)
+    if checkpoint.model is not None and (what := model_difference(checkpoint.model, signature_of(model))):
+        raise CheckpointError(
+            f"function {variant.params.get('function')!r} builds another model now: {what}; restore what the function "
+            "reads (a file, the network, the clock, the installed packages)"
+        )
     assign(model_variables(model), validated_weights(checkpoint.state), variant=variant)
     return model
 

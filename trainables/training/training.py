@@ -18,6 +18,7 @@ from trainables.data.batches.tensors import SplitTensors, epoch_order
 from trainables.errors import DivergedError
 from trainables.families.building import fresh_model, phases_of
 from trainables.families.parts.phases import most_trained, phase_at
+from trainables.families.parts.signature import signature_of
 from trainables.patience import replayed, with_patience
 from trainables.reports import EpochReport
 from trainables.specs.pixels import PixelStatistics
@@ -97,6 +98,8 @@ class Training:
             if text := unused_of(self.model, self._params):
                 request.on_note(text)
             complete_model(self.model, self._params, task=request.task, replicas=request.replicas)
+            #: What a user's model is made of, for its checkpoints; None: of no user's.
+            self.signature = signature_of(self.model) if family.has_own_parameters else None
             self._phases = phases_of(family.module, self._params)
             self._data = _epoch_data(request, self._params)
             self._compiled = self._compile_for(epoch=1)

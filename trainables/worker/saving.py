@@ -16,9 +16,10 @@ from trainables.checkpoints.checkpoint import (
     valid_checkpoints,
 )
 from trainables.checkpoints.fence import leave_if_superseded
+from trainables.checkpoints.model_difference import model_difference
 from trainables.checkpoints.store import CheckpointStore
 from trainables.checkpoints.writer import CheckpointWriter
-from trainables.errors import CheckpointError
+from trainables.errors import CheckpointError, DataError
 from trainables.patience import best_epoch
 from trainables.reports import EpochReport, Note, NoteKind
 from trainables.specs.worker import WorkerSpec
@@ -77,11 +78,15 @@ class TrialCheckpoints:
 
         Args:
             num_micro_batches: Pieces that each batch is trained in at least.
+
+        Raises:
+            DataError: A user's function builds another model than the one that a checkpoint is of.
         """
         passed_over: dict[int, str] = {}
         for checkpoint in valid_checkpoints(
             self._folder, variant_id=self._variant_id, on_invalid=passed_over.__setitem__
         ):
+            self._check_model(checkpoint, training)
             try:
                 training.num_micro_batches = max(num_micro_batches, checkpoint.num_micro_batches)
                 training.load_state(checkpoint.state, history=checkpoint.history)
@@ -119,6 +124,7 @@ class TrialCheckpoints:
             state=training.state(),
             history=_without_overhead(training.history),
             num_micro_batches=training.num_micro_batches,
+            model=training.signature,
         )
         keep = self._kept(training)
         self.leave_if_superseded()
@@ -136,6 +142,16 @@ class TrialCheckpoints:
             self._is_noted = True
             text = f"checkpoints were on {socket.gethostname()} alone for a while: {failure}"
             self._on_note(Note(kind=NoteKind.CHECKPOINT_HERE_ONLY, text=text))
+
+    def _check_model(self, checkpoint: Checkpoint, training: "Training") -> None:
+        if checkpoint.model is None or training.signature is None:
+            return
+        if what := model_difference(checkpoint.model, training.signature):
+            raise DataError(
+                f"function {training.variant.params['function']!r} builds another model than that of {self._trial}'s "
+                f"checkpoint epoch-{checkpoint.epoch:04d}: {what}; restore what the function reads (a file, the "
+                "network, the clock, the installed packages), or run the study anew in a new folder"
+            )
 
     def _note_invalid(self, passed_over: dict[int, str], *, epoch: int) -> None:
         next_step = f"went on from epoch {epoch}" if epoch else "began anew from epoch 1"
