@@ -28,6 +28,7 @@ class NoteKind(StrEnum):
     MICRO_BATCHES = "micro_batches"
     GPUS_NOT_SEEN = "gpus_not_seen"
     OWN_MODEL = "own_model"
+    CALLBACKS = "callbacks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -179,14 +179,19 @@ def _frames(exc: BaseException) -> list[traceback.FrameSummary]:
     ]
 
 
+def forget_modules(folder: Path) -> None:
+    """Removes the modules of a folder from `sys.modules`, so that their next import runs them anew."""
+    modules: Mapping[str, Any] = dict(sys.modules)
+    for name, module in modules.items():
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and is_below(file, folder=folder) and name != "__main__":
+            del sys.modules[name]
+
+
 def _forget_other_folders(folder: Path) -> None:
     """Removes modules of another study's folder from `sys.modules`: this study's may have the same names."""
     for other in _FOLDERS - {folder}:
-        modules: Mapping[str, Any] = dict(sys.modules)
-        for name, module in modules.items():
-            file = getattr(module, "__file__", None)
-            if isinstance(file, str) and is_below(file, folder=other):
-                del sys.modules[name]
+        forget_modules(other)
     _FOLDERS.intersection_update({folder})
     _FOLDERS.add(folder)
 

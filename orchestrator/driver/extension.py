@@ -31,6 +31,7 @@ _REASONS = {
     "objective": "earlier trials were stopped, ended and proposed by the old one",
     "search.algorithm": "earlier trials were proposed by the old one",
     "schedule": "earlier trials were stopped, or not, by the old rule",
+    "callbacks": "earlier trials were trained with the old ones",
     "reuse": "results are taken over before a study's first trial",
 }
 _SCHEDULE = "schedule"

@@ -161,6 +161,8 @@ def _worker_spec(spec: StudySpec, *, folder: RunFolder, dataset: DatasetInfo) ->
             augment=spec.data.augment,
             limits=dict(spec.space.limits),
             study_dir=spec.study_dir,
+            code=spec.code,
+            callbacks=spec.callbacks,
         ),
         device=device_spec(spec.resources),
         checkpoints=str(folder.checkpoints.absolute()),

@@ -40,6 +40,8 @@ def results_id(worker: WorkerSpec) -> str:
         "max_epochs": training.max_epochs,
         "limits": dict(training.limits),
     }
+    if training.code:
+        content |= {"code": training.code, "callbacks": list(training.callbacks)}
     if worker.device.gpus > 1:
         # Batch normalisation sees the part of a batch that each of them has.
         content["gpus"] = worker.device.gpus
@@ -117,7 +119,7 @@ def _difference(other: StudyState, *, worker: WorkerSpec) -> str:
         return "on other data"
     if other.header.max_epochs != worker.training.max_epochs:
         return f"with max_epochs {other.header.max_epochs}, here {worker.training.max_epochs}"
-    return "trained otherwise (targets, augmentation or limits)"
+    return "trained otherwise (targets, augmentation, limits or own code)"
 
 
 def _difference_of(trial: Trial, spec: StudySpec, *, other: StudyState, own: StudyState) -> str:

@@ -10,7 +10,7 @@ from trainables.catalog.families import FAMILIES
 from trainables.catalog.parameter import ParameterInfo
 from trainables.catalog.training import TRAINING
 from trainables.specs.data import DataSpec
-from trainables.specs.targets import metric_modes, usual_mode
+from trainables.specs.targets import is_own, metric_modes, usual_mode
 
 _LARGEST_GRID = 100_000
 
@@ -144,12 +144,12 @@ def _metric_problems(data: DataSpec, objective: object, *, space: SearchSpace | 
     hint = nearest(metric, known)
     if metric in known:
         return _mode_problems(metric, mode, better=known[metric])
-    if not _may_measure_more(space):
+    if not _may_measure_more(data, space):
         text = f"must be one of {', '.join(known)}, got {metric!r}{hint or '; name others in data.targets'}"
         return [Problem(path="objective.metric", message=text)]
-    # A model of the user's may measure it: the worker that builds the first one knows.
+    # A model or a metric of the user's may measure it: the worker that builds the first one knows.
     is_clear = mode in ("max", "min") or (usual_mode(metric) == "min" and not hint)
-    text = f"which is better of {metric}, a number of your model's own? write mode: max or mode: min{hint}"
+    text = f"which is better of {metric}, a number of your own? write mode: max or mode: min{hint}"
     return [] if is_clear else [Problem(path="objective.mode", message=text)]
 
 
@@ -160,8 +160,10 @@ def _mode_problems(metric: str, mode: object, *, better: str) -> list[Problem]:
     return [Problem(path="objective.mode", message=text)]
 
 
-def _may_measure_more(space: SearchSpace | None) -> bool:
-    """Returns whether every variant of a space is a user's own model."""
+def _may_measure_more(data: DataSpec, space: SearchSpace | None) -> bool:
+    """Returns whether a target has a metric of a user's, or every variant of a space is a user's own model."""
+    if any(is_own(name) for target in data.target_specs.values() for name in target.metric_names):
+        return True
     families = () if space is None else space.families
     return bool(families) and all(name in FAMILIES and FAMILIES[name].has_own_parameters for name in families)
 

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from orchestrator.errors import StudyFileError
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.checks import check_study, task_problems
-from orchestrator.study.custom_functions import with_source
 from orchestrator.study.input_paths import path_problems, resolved, reuse_problems
 from orchestrator.study.messages import problems_of
+from orchestrator.study.own_code import with_code, with_source
 from orchestrator.study.pretrained_weights import with_weights_files
 from orchestrator.study.spec import StudySpec
 from orchestrator.study.yaml_file import apply_overrides, mapping_as_yaml, read_study_file
@@ -101,6 +101,9 @@ def parse_study(
         problems += check_study(spec if space else None, space=checkable)
     if data is not None:
         problems += task_problems(data, content.get("objective"), space=checkable) + path_problems(data, base=base)
+    if spec is not None and checkable is not None:
+        spec, found = with_code(spec, space=checkable, folder=folder)
+        problems += found
     if spec is not None and not is_run:
         problems += reuse_problems(spec.reuse, base=base)
     if problems or spec is None:

@@ -6,7 +6,7 @@ from search_spaces import Float, Int, Parameter, Problem, SearchSpace, Value, ne
 from trainables.catalog.families import FAMILIES
 from trainables.catalog.training import MODEL, OPTIMIZER_SETTINGS, TARGETS, TRAINING
 from trainables.specs.data import DataSpec
-from trainables.specs.targets import LOSSES
+from trainables.specs.targets import LOSSES, is_own
 
 _FAMILY = "family"
 
@@ -86,6 +86,8 @@ def _messages(data: DataSpec, space: SearchSpace, parameters: dict[str, Paramete
     losses = _values(parameters, "loss")
     if is_smoothed and losses == {MODEL}:
         yield "label_smoothing", "it has no effect beside loss: model; give it to the model's own loss, or drop it"
+    elif is_smoothed and all(is_own(str(loss)) for loss in _effective(losses, data)):
+        yield "label_smoothing", "it has no effect on a loss of your own; give it to that loss, or drop it"
     if _values(parameters, "optimizer") == {MODEL}:
         for name in OPTIMIZER_SETTINGS:
             if name in parameters:
@@ -121,6 +123,12 @@ def _size_problem(sizes: Iterable[object], *, longer: int) -> str:
     )
 
 
+def _effective(losses: set[object], data: DataSpec) -> set[object]:
+    """Returns all losses that variants may have, of whichever target."""
+    named = {target.loss_name for target in data.target_specs.values()}
+    return {name for loss in losses for name in (named if loss == TARGETS else (loss,))}
+
+
 def _loss_problem(loss: str, data: DataSpec, space: SearchSpace) -> str:
     """Returns what is wrong with a loss by name, or an empty string."""
     if loss == MODEL:
@@ -140,10 +148,10 @@ def _loss_problem(loss: str, data: DataSpec, space: SearchSpace) -> str:
         )
     (target,) = data.target_specs.values()
     known = LOSSES[target.kind]
-    if loss in known:
+    if loss in known or is_own(loss):
         return ""
     return (
-        f"a {target.kind} target has one of {', '.join(known)}, or {TARGETS} or {MODEL}, got {loss!r}"
+        f"a {target.kind} target has one of {', '.join(known)}, {TARGETS}, {MODEL} or module:name, got {loss!r}"
         f"{nearest(loss, known)}; change the domain"
     )
 

@@ -37,9 +37,12 @@ class StudySpec(BaseModel):
         name: The study's name, and the name of its run folder.
         seed: The seed of every random choice.
         space: What may vary.
+        callbacks: Keras callbacks by `module:name` beside the study file; called for epochs and validation, not for
+            batches.
         reuse: Folders of other runs; the driver takes over their completed trials of variants that this study proposes.
         study_dir: The folder that relative names in variants start from, such as a custom family's module;
             `load_study` fills it in.
+        code: Hashes of the modules of losses, metrics and callbacks beside the study file; `load_study` fills them in.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
@@ -54,8 +57,12 @@ class StudySpec(BaseModel):
     resources: Resources = Field(default_factory=Resources)
     storage: Storage = Field(default_factory=Storage)
     export: Export = Field(default_factory=Export)
+    callbacks: Annotated[tuple[str, ...], BeforeValidator(_one_or_several)] = Field(
+        default=(), examples=["my_callbacks:Stop"]
+    )
     reuse: Annotated[tuple[str, ...], BeforeValidator(_one_or_several)] = Field(default=(), examples=["runs/old"])
     study_dir: str = ""
+    code: str = ""
 
     @property
     def num_trials(self) -> int:

@@ -46,6 +46,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "data/cache",
         "data/batches",
         "data/augment",
+        "own_code",
         "families/parts",
         "families",
         "steps",
@@ -76,6 +77,7 @@ DOORS = {
     "tensorflow": (
         "trainables/data/batches",
         "trainables/data/augment",
+        "trainables/own_code",
         "trainables/families",
         "trainables/families/parts",
         "trainables/steps",
@@ -84,6 +86,7 @@ DOORS = {
         "trainables/machine/imports.py",
     ),
     "keras": (
+        "trainables/own_code",
         "trainables/families",
         "trainables/families/parts",
         "trainables/steps",

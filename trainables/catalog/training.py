@@ -100,7 +100,7 @@ TRAINING: Mapping[str, ParameterInfo] = {
     "loss": ParameterInfo(
         kind=str,
         default=TARGETS,
-        summary="targets: as data.targets says; a loss of a lone target by Keras's name; model: your model's own.",
+        summary="targets: as data.targets says; a lone target's by Keras's name or module:name; model: your model's.",
     ),
     "label_smoothing": ParameterInfo(
         kind=float, default=0.0, low=0.0, below=1.0, summary="Share of the target spread evenly over all classes."

@@ -95,6 +95,7 @@ def _load_model(request: ExportRequest) -> Any:
             task=dataset.task,
             statistics=dataset.statistics,
             study_dir=request.worker.training.study_dir,
+            code=request.worker.training.code,
         )
     except CheckpointError as exc:
         folder = _trial_folder(request)
@@ -123,7 +124,8 @@ def _trial_folder(request: ExportRequest) -> Path:
 
 def _evaluate(model: Any, test: Split, *, request: ExportRequest) -> dict[str, float]:
     variant, task = request.variant, request.worker.dataset.task
-    compile_for_evaluation(model, task=task, params=FAMILIES[variant.family].with_defaults(variant.params))
+    params = FAMILIES[variant.family].with_defaults(variant.params)
+    compile_for_evaluation(model, task=task, params=params, own=request.worker.training.own_code)
     split = split_tensors(test)
     with without_penalties(model), data_errors(split):
         if has_steps_of_users(model):

@@ -13,33 +13,41 @@ from trainables.checkpoints.state_names import validated_weights
 from trainables.errors import CheckpointError
 from trainables.families.building import fresh_model
 from trainables.families.parts.signature import signature_of
+from trainables.own_code.loading import begin_anew
 from trainables.specs.masks import UNCOUNTED
 from trainables.specs.pixels import PixelStatistics
+from trainables.specs.targets import is_own
 from trainables.specs.task import Target, Task
+from trainables.specs.worker import OwnCode
 from trainables.steps.compiling import compile_arguments
 from trainables.training.completing import complete_model
 from trainables.training.state import assign, model_variables
 
 
-def restored_model(
+def restored_model(  # noqa: PLR0913 - what a training is made of
     variant: Variant,
     checkpoint: Checkpoint,
     *,
     task: Task,
     statistics: PixelStatistics | None = None,
     study_dir: str = "",
+    code: str = "",
 ) -> Any:
     """Returns the variant's Keras model with the weights that were validated, not compiled.
 
     Args:
         statistics: Of the training split's pixels.
         study_dir: The folder that relative names in the variant start from.
+        code: Hashes of the code of the study's own losses and metrics; "": any code passes.
 
     Raises:
         CheckpointError: The checkpoint is not of this variant, or the user's function builds another model now.
     """
+    own, params = OwnCode(folder=study_dir, source=code), FAMILIES[variant.family].with_defaults(variant.params)
+    if task.has_own_code or is_own(params["loss"]):
+        begin_anew(own)
     model = fresh_model(variant, task=task, statistics=statistics, study_dir=study_dir, may_ignore=True)
-    complete_model(model, FAMILIES[variant.family].with_defaults(variant.params), task=task)
+    complete_model(model, params, task=task, own=own)
     if checkpoint.model is not None and (what := model_difference(checkpoint.model, signature_of(model))):
         raise CheckpointError(
             f"function {variant.params.get('function')!r} builds another model now: {what}; restore what the function "

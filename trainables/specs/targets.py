@@ -9,6 +9,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trainables.specs.numbers import Number
+from trainables.user_code import split_reference
 
 TargetKind = Literal["classification", "multilabel", "regression", "mask"]
 Mode = Literal["max", "min"]
@@ -91,6 +92,8 @@ AVERAGES: Mapping[TargetKind, Mapping[str, str]] = {
 _TAKEN = ("loss", "image", "epoch", "trial")
 _PREFIXES = ("val_", "test_", "best_")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+#: What a user may write instead of a name.
+_OR_OWN = ", or module:name beside the study file"
 
 
 class TargetSpec(BaseModel):
@@ -100,9 +103,10 @@ class TargetSpec(BaseModel):
         kind: Classification (one class an image), multilabel (any of several flags), regression (numbers)
             or mask (one class a pixel).
         column: The column or array that holds the labels; None: the one of the target's own name.
-        loss: By Keras's name; None: as usual for the kind.
+        loss: By Keras's name, or `module:name` beside the study file; None: as usual for the kind.
         weight: The share of this target's loss in the sum over all targets.
-        metrics: What is reported each epoch; None: accuracy, of regression mae, of masks iou.
+        metrics: What is reported each epoch, by names or `module:name` beside the study file; None: accuracy, of
+            regression mae, of masks iou.
         columns: The columns that together hold the labels, for tables: a flag each, a class each, or a number each.
     """
 
@@ -118,11 +122,13 @@ class TargetSpec(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> Self:
         losses, metrics = LOSSES[self.kind], METRICS[self.kind]
-        if self.loss is not None and self.loss not in losses:
-            raise ValueError(f"loss: a {self.kind} target has one of {', '.join(losses)}, got {self.loss!r}")
-        strange = [name for name in self.metrics or () if name not in metrics]
+        if self.loss is not None and self.loss not in losses and not is_own(self.loss):
+            raise ValueError(f"loss: a {self.kind} target has one of {', '.join(losses)}{_OR_OWN}, got {self.loss!r}")
+        strange = [name for name in self.metrics or () if name not in metrics and not is_own(name)]
         if strange:
-            raise ValueError(f"metrics: a {self.kind} target has some of {', '.join(metrics)}, got {strange[0]!r}")
+            raise ValueError(
+                f"metrics: a {self.kind} target has some of {', '.join(metrics)}{_OR_OWN}, got {strange[0]!r}"
+            )
         if self.columns and (
             self.column is not None or len(self.columns) < 2 or len(set(self.columns)) < len(self.columns)
         ):
@@ -145,6 +151,15 @@ class TargetSpec(BaseModel):
         return tuple(METRICS[self.kind])[:1] if self.metrics is None else self.metrics
 
 
+def is_own(name: str) -> bool:
+    """Returns whether a loss or a metric is one of a user's, `module:name`.
+
+    >>> is_own("my_losses:focal"), is_own("mean_squared_error")
+    (True, False)
+    """
+    return split_reference(name) is not None
+
+
 def name_problem(name: str) -> str:
     """Returns the problem of a target's name, or an empty string.
 
@@ -162,7 +177,8 @@ def name_problem(name: str) -> str:
 def metric_modes(targets: Mapping[str, TargetSpec]) -> dict[str, Mode]:
     """Returns every metric that a report has, with the direction that is better; validation metrics first.
 
-    A lone target's metrics go by their own names, those of several begin with the target's: `val_digit_accuracy`.
+    Metrics of a user's are left out: workers alone know their names. A lone target's metrics go by their own names,
+    those of several begin with the target's: `val_digit_accuracy`.
 
     >>> metric_modes({"label": TargetSpec()})
     {'val_accuracy': 'max', 'val_loss': 'min', 'accuracy': 'max', 'loss': 'min'}
@@ -196,5 +212,5 @@ def metric_name(target: str, metric: str, *, num_targets: int) -> str:
 
 
 def _metrics_and_loss(target: TargetSpec) -> Iterable[tuple[str, Mode]]:
-    yield from ((name, METRICS[target.kind][name]) for name in target.metric_names)
+    yield from ((name, METRICS[target.kind][name]) for name in target.metric_names if not is_own(name))
     yield "loss", "min"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from trainables.specs.targets import LOSSES, METRICS, TargetKind
+from trainables.specs.targets import LOSSES, METRICS, TargetKind, is_own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +23,9 @@ class Target:
         kind: Classification, multilabel, regression or mask.
         size: How many numbers the head returns: classes, flags or values.
         class_names: One name a class or flag; empty for regression.
-        loss: By Keras's name.
+        loss: By Keras's name, or a user's `module:name`.
         weight: The share of its loss in the sum over all targets.
-        metrics: What is reported each epoch, names in METRICS.
+        metrics: What is reported each epoch, names in METRICS, or a user's `module:name`.
     """
 
     name: str
@@ -87,6 +87,11 @@ class Task:
     def has_one_target(self) -> bool:
         """Whether a model returns one tensor, not a dictionary."""
         return len(self.targets) == 1
+
+    @property
+    def has_own_code(self) -> bool:
+        """Whether a loss or a metric of a target is one of a user's."""
+        return any(is_own(name) for target in self.targets for name in (target.loss, *target.metrics))
 
     @property
     def stored_channels(self) -> int:

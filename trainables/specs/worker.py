@@ -13,6 +13,23 @@ PRIVATE = 0o077
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnCode:
+    """Where a user's losses, metrics, callbacks and functions lie, and what their code was as the study began.
+
+    Args:
+        folder: The folder of their modules; "": the current one.
+        source: Hashes of their code, as `source_of` gives them; "": any code passes.
+    """
+
+    folder: str = ""
+    source: str = ""
+
+
+#: For tasks whose losses and metrics have Keras's names.
+NO_OWN_CODE = OwnCode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSpec:
     """The length of a training, its objective and its limits.
 
@@ -23,6 +40,8 @@ class TrainingSpec:
         augment: How training images are varied.
         limits: The most that a variant may cost, by names of its cost: parameters, multiply_adds, memory_mb.
         study_dir: The folder that relative names in a variant start from, such as a custom family's module.
+        code: Hashes of the code of the study's own losses, metrics and callbacks, which lie in `study_dir`.
+        callbacks: Keras callbacks, each `module:name`.
     """
 
     max_epochs: int
@@ -31,6 +50,13 @@ class TrainingSpec:
     augment: AugmentSpec = field(default_factory=AugmentSpec)
     limits: Mapping[str, float] = field(default_factory=dict)
     study_dir: str = ""
+    code: str = ""
+    callbacks: Sequence[str] = ()
+
+    @property
+    def own_code(self) -> OwnCode:
+        """Where the study's own losses, metrics and callbacks lie."""
+        return OwnCode(folder=self.study_dir, source=self.code)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

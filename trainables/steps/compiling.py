@@ -10,55 +10,69 @@ from trainables.catalog.training import MODEL, TARGETS
 from trainables.errors import InfeasibleError
 from trainables.families.parts.keras_internals import add_up_no_gradients, plain_optimizer
 from trainables.specs.task import Task
+from trainables.specs.worker import NO_OWN_CODE, OwnCode
 from trainables.steps.fused_optimizers import fuse_steps
 from trainables.steps.losses import TaskLosses, with_loss
-from trainables.steps.metrics import MeanLoss, make_metrics
+from trainables.steps.metrics import MeanLoss, task_metrics
 from trainables.steps.own_compile import ModelLosses, compile_by_its_class, own_loss_and_metrics, own_optimizer
 from trainables.steps.schedules import Horizon, learning_rate_of
 
 
 def compile_model(
-    model: keras.Model, params: Mapping[str, Any], *, task: Task, horizon: Horizon
+    model: keras.Model, params: Mapping[str, Any], *, task: Task, horizon: Horizon, own: OwnCode = NO_OWN_CODE
 ) -> TaskLosses | ModelLosses:
     """Compiles the model in place with the variant's optimizer and returns its losses.
 
     XLA stays off: on a CPU it is slower and its compilation takes seconds.
+
+    Args:
+        params: The variant's complete parameters.
+        task: Its task.
+        horizon: The length of its training.
+        own: Where losses and metrics of a user's lie.
     """
     if params["optimizer"] == MODEL:
         optimizer = own_optimizer(model)
         _spare_replicas(optimizer)
     else:
         optimizer = make_optimizer(params, horizon=horizon)
-    losses, arguments = _losses_of(model, params, task=task)
+    losses, arguments = _losses_of(model, params, task=task, own=own)
     compile_by_its_class(model, {"optimizer": optimizer, "jit_compile": False, **arguments})
     return losses
 
 
-def compile_for_evaluation(model: keras.Model, *, task: Task, params: Mapping[str, Any] | None = None) -> None:
+def compile_for_evaluation(
+    model: keras.Model, *, task: Task, params: Mapping[str, Any] | None = None, own: OwnCode = NO_OWN_CODE
+) -> None:
     """Compiles the model in place so that `evaluate` returns the numbers of a validation report.
 
     Args:
         task: Its task.
         params: The variant's complete parameters; None: with the losses of the task.
+        own: Where losses and metrics of a user's lie.
     """
-    _, arguments = _losses_of(model, {**(params or {"loss": TARGETS}), "label_smoothing": 0.0}, task=task)
+    _, arguments = _losses_of(model, {**(params or {"loss": TARGETS}), "label_smoothing": 0.0}, task=task, own=own)
     compile_by_its_class(model, {"optimizer": keras.optimizers.SGD(), **arguments})
 
 
 def _losses_of(
-    model: keras.Model, params: Mapping[str, Any], *, task: Task
+    model: keras.Model, params: Mapping[str, Any], *, task: Task, own: OwnCode
 ) -> tuple[TaskLosses | ModelLosses, dict[str, Any]]:
     """Returns the losses, and the arguments of Keras's compile for them and all metrics."""
+    metrics = task_metrics(task, own=own)
     if params["loss"] == MODEL:
-        metrics = {target.name: make_metrics(target) for target in task.targets}
         return ModelLosses(), own_loss_and_metrics(model, task=task, metrics=metrics)
-    losses = TaskLosses(with_loss(task, params["loss"]), smoothing=params["label_smoothing"])
-    return losses, loss_and_metrics(task, losses)
+    losses = TaskLosses(with_loss(task, params["loss"]), smoothing=params["label_smoothing"], own=own)
+    return losses, loss_and_metrics(task, losses, metrics=metrics)
 
 
-def loss_and_metrics(task: Task, losses: TaskLosses) -> dict[str, Any]:
-    """Returns the arguments of Keras's compile for losses, weights of losses and metrics."""
-    metrics = {target.name: make_metrics(target) for target in task.targets}
+def loss_and_metrics(task: Task, losses: TaskLosses, *, metrics: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Returns the arguments of Keras's compile for losses, weights of losses and metrics.
+
+    Args:
+        metrics: By target; None: those of the task.
+    """
+    metrics = task_metrics(task) if metrics is None else metrics
     weights = {target.name: target.weight for target in task.targets}
     arguments = compile_arguments(task, losses.by_target, metrics, weights)
     if not task.has_one_target:

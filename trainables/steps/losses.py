@@ -1,7 +1,7 @@
-"""The losses of a task's targets, by image: Keras's functions, label smoothing, second labels for mixup and cutmix."""
+"""The losses of a task's targets, by image: Keras's and users', label smoothing, second labels for mixup and cutmix."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -9,9 +9,12 @@ from typing import Any
 from keras import losses, ops
 
 from trainables.catalog.training import TARGETS
+from trainables.errors import MicroBatchError, UserCodeError
+from trainables.own_code.losses import OwnLoss
 from trainables.specs.masks import UNCOUNTED
-from trainables.specs.targets import LOSSES
+from trainables.specs.targets import LOSSES, is_own
 from trainables.specs.task import Target, Task
+from trainables.specs.worker import NO_OWN_CODE, OwnCode
 
 #: Returns the loss of each image from labels and predictions.
 Loss = Callable[[Any, Any], Any]
@@ -27,7 +30,7 @@ def with_loss(task: Task, name: str) -> Task:
 
     Args:
         task: The task.
-        name: By Keras's name; `targets`: the task stays as it is.
+        name: By Keras's name, or a user's `module:name`; `targets`: the task stays as it is.
     """
     if name == TARGETS:
         return task
@@ -75,6 +78,16 @@ class MixableLoss:
             yield
         finally:
             self._second.pop(thread, None)
+
+    @contextmanager
+    def without_smoothing(self) -> Iterator[None]:
+        """Leaves label smoothing out of losses traced in this context; a loss of a user's has none."""
+        yield
+
+    @property
+    def is_of_batches(self) -> bool:
+        """Whether the loss, when it was last called, returned one number for a whole batch."""
+        return isinstance(self._loss, OwnLoss) and self._loss.is_of_batches
 
 
 class TargetLoss(MixableLoss):
@@ -167,10 +180,23 @@ class TaskLosses:
     Args:
         task: The task with the targets.
         smoothing: The share of label smoothing.
+        own: Where losses of a user's lie.
+
+    Raises:
+        UserCodeError: One of a user's is none, or has another error.
     """
 
-    def __init__(self, task: Task, *, smoothing: float = 0.0) -> None:
-        self.by_target = {target.name: TargetLoss(target, smoothing=smoothing) for target in task.targets}
+    def __init__(self, task: Task, *, smoothing: float = 0.0, own: OwnCode = NO_OWN_CODE) -> None:
+        self.by_target: dict[str, MixableLoss] = {
+            target.name: MixableLoss(OwnLoss(target.loss, own))
+            if is_own(target.loss)
+            else TargetLoss(target, smoothing=smoothing)
+            for target in task.targets
+        }
+
+    def of_batches(self) -> list[str]:
+        """Returns the targets whose losses, when they were last called, returned one number for a whole batch."""
+        return [name for name, loss in self.by_target.items() if loss.is_of_batches]
 
     @contextmanager
     def without_smoothing(self) -> Iterator[None]:
@@ -192,3 +218,24 @@ class TaskLosses:
             for name, loss in self.by_target.items():
                 stack.enter_context(loss.second_labels(None if others is None else others[name], weights))
             yield
+
+
+def refuse_losses_of_batches(names: Sequence[str], *, needs: Mapping[str, bool], is_in_pieces: bool) -> None:
+    """Refuses losses that return one number for a whole batch, where each image must have its own.
+
+    Args:
+        names: Their targets.
+        needs: What needs a number for each image, and whether it is so.
+        is_in_pieces: Whether batches are trained in pieces.
+
+    Raises:
+        UserCodeError: One of the needs holds.
+        MicroBatchError: Batches are trained in pieces.
+    """
+    if not names:
+        return
+    text = f"the loss of {', '.join(names)} returns one number for a whole batch"
+    if is_in_pieces:
+        raise MicroBatchError(text)
+    if reason := next((reason for reason, holds in needs.items() if holds), ""):
+        raise UserCodeError(f"{text}, but {reason}; return one an image: no mean over the first axis")

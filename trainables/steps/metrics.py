@@ -7,17 +7,47 @@ import keras
 import tensorflow as tf
 from keras import metrics, ops
 
+from trainables.errors import UserCodeError
+from trainables.own_code.metrics import own_metric
 from trainables.specs.masks import UNCOUNTED
-from trainables.specs.targets import METRICS
-from trainables.specs.task import Target
+from trainables.specs.targets import METRICS, is_own, metric_name
+from trainables.specs.task import Target, Task
+from trainables.specs.worker import NO_OWN_CODE, OwnCode
 
 #: Thresholds of the area under the curve, evenly spaced; Keras's own default is 200.
 AUC_THRESHOLDS = 1000
 
 
-def make_metrics(target: Target) -> list[keras.metrics.Metric]:
+def task_metrics(task: Task, *, own: OwnCode = NO_OWN_CODE) -> dict[str, list[keras.metrics.Metric]]:
+    """Returns the metrics of each target of a task, which take labels as `task.Target` has them.
+
+    Args:
+        task: The task.
+        own: Where metrics of a user's lie.
+
+    Raises:
+        UserCodeError: One of a user's has the name of another number in reports, or counts for two targets.
+    """
+    metrics = {target.name: make_metrics(target, own=own) for target in task.targets}
+    seen: dict[str, str] = {}
+    objects: set[int] = set()
+    for target in task.targets:
+        for wanted, metric in zip(target.metrics, metrics[target.name], strict=True):
+            name = metric_name(target.name, metric.name, num_targets=len(task.targets))
+            if name in seen:
+                raise UserCodeError(
+                    f"metric {wanted!r}: reports have {name!r} of {seen[name]!r} already; give it another: name=..."
+                )
+            if id(metric) in objects:
+                raise UserCodeError(f"metric {wanted!r}: is one object for two targets; name its class, or make two")
+            seen[name] = wanted
+            objects.add(id(metric))
+    return metrics
+
+
+def make_metrics(target: Target, *, own: OwnCode = NO_OWN_CODE) -> list[keras.metrics.Metric]:
     """Returns the target's metrics, which take labels as `task.Target` has them."""
-    return [_MAKERS[target.kind][name](target) for name in target.metrics]
+    return [own_metric(name, own) if is_own(name) else _MAKERS[target.kind][name](target) for name in target.metrics]
 
 
 class OfClasses(metrics.Metric):

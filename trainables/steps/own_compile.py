@@ -16,6 +16,10 @@ from trainables.specs.task import Task
 class ModelLosses:
     """The loss that a model was compiled with: Keras computes it as in `fit`, and knows one label an image."""
 
+    def of_batches(self) -> list[str]:
+        """Returns no target: Keras computes the loss of the weighted images as in `fit`."""
+        return []
+
     @contextmanager
     def without_smoothing(self) -> Iterator[None]:
         """Changes nothing: a loss of the model's own has no label smoothing of the study's."""

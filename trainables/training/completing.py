@@ -14,6 +14,7 @@ from trainables.errors import UserCodeError
 from trainables.families.parts.inputs import example_data
 from trainables.families.parts.keras_internals import all_layers
 from trainables.specs.task import Task
+from trainables.specs.worker import NO_OWN_CODE, OwnCode
 from trainables.steps.compiling import compile_model
 from trainables.steps.replicas import Replicas
 from trainables.steps.schedules import Horizon
@@ -21,7 +22,12 @@ from trainables.steps.step_numbers import has_steps_of_users
 
 
 def complete_model(
-    model: keras.Model, params: Mapping[str, Any], *, task: Task, replicas: Replicas | None = None
+    model: keras.Model,
+    params: Mapping[str, Any],
+    *,
+    task: Task,
+    replicas: Replicas | None = None,
+    own: OwnCode = NO_OWN_CODE,
 ) -> None:
     """Lets a model's own steps build the layers that are not built yet: each is traced once and never run.
 
@@ -32,6 +38,7 @@ def complete_model(
         params: The variant's complete parameters.
         task: Its task.
         replicas: The devices that batches are divided among; None: one.
+        own: Where losses and metrics of a user's lie.
 
     Raises:
         UserCodeError: Layers are not built, and batches are divided among devices.
@@ -43,7 +50,7 @@ def complete_model(
             f"the layers {', '.join(missing)} are not built before the first step, which cannot be on {replicas.count} "
             "GPUs; call them once in your function, or use one GPU a trial"
         )
-    compile_model(model, params, task=task, horizon=_horizon(params))
+    compile_model(model, params, task=task, horizon=_horizon(params), own=own)
     specs = keras.tree.map_structure(
         lambda array: tf.TensorSpec([None, *array.shape[1:]], array.dtype), example_data(task, count=1)
     )

@@ -19,9 +19,11 @@ from trainables.families.parts.inputs import example_data
 from trainables.families.parts.keras_internals import create_compiled_variables
 from trainables.families.parts.phases import Phase
 from trainables.specs.task import Task
+from trainables.specs.worker import NO_OWN_CODE, OwnCode
 from trainables.steps.class_weights import balanced_weights
 from trainables.steps.compiling import compile_model
 from trainables.steps.fused_batch_norm import fuse_batch_norm
+from trainables.steps.losses import refuse_losses_of_batches
 from trainables.steps.micro_batches import GradientSums, micro_batch_size
 from trainables.steps.replicas import Replicas
 from trainables.steps.schedules import Horizon
@@ -45,6 +47,7 @@ class EpochData:
         augmenter: Varies the training images.
         class_weights: Weights of classes by target; empty where all weigh the same.
         replicas: The devices that batches are divided among.
+        own: Where losses and metrics of a user's lie.
     """
 
     train: SplitTensors
@@ -53,6 +56,7 @@ class EpochData:
     augmenter: Augmenter
     class_weights: Mapping[str, tf.Tensor]
     replicas: Replicas
+    own: OwnCode = NO_OWN_CODE
 
 
 class CompiledPhase:
@@ -80,7 +84,7 @@ class CompiledPhase:
         phase.prepare(model)
         horizon = _horizon(data.train, self._params, num_epochs=num_epochs)
         with data.replicas.scope():
-            self._losses = compile_model(model, self._params, task=data.task, horizon=horizon)
+            self._losses = compile_model(model, self._params, task=data.task, horizon=horizon, own=data.own)
             _create_variables(model, data.task)
         fuse_batch_norm(model)
         self._dynamic = DynamicParameters(model, self._params)
@@ -98,10 +102,11 @@ class CompiledPhase:
         return {step: names for step, names in found.items() if names}
 
     @property
-    def measured(self) -> list[str]:
-        """The names in a report; known after `trace`."""
+    def shapes(self) -> dict[str, tuple[int | None, ...]]:
+        """The shape of what is measured, by its name in a report; known after `trace`."""
         train, validation = self._train_epoch.structured_outputs, self._validate_all.structured_outputs
-        return [*(f"val_{name}" for name in validation), *train]
+        named = {**{f"val_{name}": spec for name, spec in validation.items()}, **train}
+        return {name: tuple(spec.shape) for name, spec in named.items()}
 
     @property
     def is_traced(self) -> bool:
@@ -180,17 +185,25 @@ class CompiledPhase:
 
     def _train_steps(self, order: tf.Tensor, epoch: tf.Tensor, *, num_micro_batches: int) -> dict[str, tf.Tensor]:
         model, data = self._model, self._data
-        plan = data.augmenter.plan(epoch)
+        plan, sums = data.augmenter.plan(epoch), self._sums
 
         def make(rows: tf.Tensor) -> Batch:
             fetch = functools.partial(gather_batch, data.train)
             return data.augmenter.batch(rows, plan=plan, fetch=fetch, weights=data.train.weights)
 
         def train(batch: Batch) -> None:
+            parts = step_data(batch, task=data.task, class_weights=data.class_weights)
             with self._losses.second_labels(batch.others, batch.weights):
-                self._trained.step(step_data(batch, task=data.task, class_weights=data.class_weights))
+                self._trained.step(parts)
+            *_, weights = keras.utils.unpack_x_y_sample_weight(parts)
+            needs = {
+                "images have weights (class_weights)": weights is not None,
+                "images are mixed (mixup, cutmix)": batch.others is not None,
+                "several GPUs share a batch": data.replicas.count > 1,
+            }
+            refuse_losses_of_batches(self._losses.of_batches(), needs=needs, is_in_pieces=sums is not None)
 
-        size, is_streamed, sums = self._params["batch_size"], data.train.is_streamed, self._sums
+        size, is_streamed = self._params["batch_size"], data.train.is_streamed
         if sums is None:
             do = data.replicas.train(train, optimizer=model.optimizer)
             each_batch(order, size=size, make=make, is_streamed=is_streamed, do=do)

@@ -7,7 +7,7 @@ from trainables.training.epochs import CompiledPhase
 
 
 def check_measured(phase: CompiledPhase, *, metric: str, on_note: Callable[[str], None]) -> None:
-    """Notes which numbers a user's steps return themselves.
+    """Notes which numbers a user's steps return themselves, and refuses what is no number.
 
     Args:
         phase: Traced.
@@ -15,13 +15,16 @@ def check_measured(phase: CompiledPhase, *, metric: str, on_note: Callable[[str]
         on_note: Takes what readers of the reports should know.
 
     Raises:
-        UserCodeError: The steps do not measure the objective.
+        UserCodeError: The steps do not measure the objective, or a metric is no single number.
     """
-    if metric not in phase.measured:
+    for name, shape in phase.shapes.items():
+        if shape:
+            raise UserCodeError(f"metric {name}: expected one number as its result, got shape {shape}; return its mean")
+    if metric not in phase.shapes:
         step = "test_step" if metric.startswith("val_") else "train_step"
         raise UserCodeError(
             f"the model's {step} does not measure the objective {metric}: a report of it would have "
-            f"{', '.join(phase.measured) or 'nothing'}; return it as Keras does, "
+            f"{', '.join(phase.shapes) or 'nothing'}; return it as Keras does, "
             f"{{'{metric.removeprefix('val_')}': ...}}, or update the objects in self.metrics, or choose another "
             "objective.metric"
         )

@@ -19,13 +19,16 @@ from trainables.errors import DivergedError
 from trainables.families.building import fresh_model, phases_of
 from trainables.families.parts.phases import most_trained, phase_at
 from trainables.families.parts.signature import signature_of
+from trainables.own_code.loading import begin_anew
 from trainables.patience import replayed, with_patience
 from trainables.reports import EpochReport
 from trainables.specs.pixels import PixelStatistics
+from trainables.specs.targets import is_own
 from trainables.specs.task import Task
 from trainables.specs.worker import TrainingSpec
 from trainables.steps.own_compile import unused_of
 from trainables.steps.replicas import Replicas
+from trainables.training.callbacks import TrainingCallbacks
 from trainables.training.completing import complete_model
 from trainables.training.cost import VariantCost, check_limits
 from trainables.training.epochs import CompiledPhase, EpochData, class_weights_of
@@ -47,6 +50,7 @@ class TrainingRequest:
         num_micro_batches: Pieces that each batch is trained in, to need less memory.
         replicas: The devices that batches are divided among.
         on_note: Takes what readers of the reports should know of the model.
+        on_callback_note: Takes what they should know of callbacks.
     """
 
     variant: Variant
@@ -58,6 +62,7 @@ class TrainingRequest:
     num_micro_batches: int = 1
     replicas: Replicas = field(default_factory=Replicas)
     on_note: Callable[[str], None] = lambda text: None
+    on_callback_note: Callable[[str], None] = lambda text: None
 
 
 class Training:
@@ -86,18 +91,10 @@ class Training:
         self._on_note = request.on_note
         family = FAMILIES[self.variant.family]
         self._params = family.with_defaults(self.variant.params)
+        #: Whether losses, metrics or callbacks are a user's.
+        self._has_own_code = request.task.has_own_code or is_own(self._params["loss"]) or bool(self.spec.callbacks)
         with _spent(self.overhead_seconds, "build"):
-            request.replicas.check(self._params)
-            self.model = fresh_model(
-                self.variant,
-                task=request.task,
-                statistics=request.statistics,
-                study_dir=self.spec.study_dir,
-                scope=request.replicas.scope(),
-            )
-            if text := unused_of(self.model, self._params):
-                request.on_note(text)
-            complete_model(self.model, self._params, task=request.task, replicas=request.replicas)
+            self.model = _built_model(request, self._params, has_own_code=self._has_own_code)
             #: What a user's model is made of, for its checkpoints; None: of no user's.
             self.signature = signature_of(self.model) if family.has_own_parameters else None
             self._phases = phases_of(family.module, self._params)
@@ -111,6 +108,12 @@ class Training:
             )
             if self.spec.limits:
                 check_limits(self._cost.counted, self.spec.limits)
+            self._callbacks = TrainingCallbacks(
+                self.spec,
+                model=self.model,
+                num_steps=math.ceil(request.train.num_images / self._params["batch_size"]),
+                on_note=request.on_callback_note,
+            )
 
     @property
     def epoch(self) -> int:
@@ -132,6 +135,7 @@ class Training:
         """
         epoch = self.epoch + 1
         self._be_in_phase_of(epoch=epoch)
+        self._callbacks.begin_epoch(epoch)
         with data_errors(self._data.train, self._data.validation):
             self.trace()
             order = epoch_order(self._data.train.indices, seed=self.variant.seed, epoch=epoch)
@@ -139,6 +143,7 @@ class Training:
             metrics = self._compiled.train(order, epoch=epoch)
             train_seconds = time.perf_counter() - started
             self.on_trained()
+            self._callbacks.begin_test()
             with _spent(self.overhead_seconds, "validate"):
                 validated = self._compiled.validate()
         metrics.update({f"val_{name}": value for name, value in validated.items()})
@@ -158,7 +163,9 @@ class Training:
             cost=cost,
         )
         self.overhead_seconds.clear()
+        report = self._callbacks.end_epoch(report)
         report = with_patience(report, self.history, **_ending(self.spec, self._params))
+        self._callbacks.end(report)
         self.history.append(report)
         return report
 
@@ -197,13 +204,17 @@ class Training:
         if any(name.startswith(UNTRACKED) for name in state):
             self.trace()
         assign(self._compiled.variables, state, variant=self.variant)
+        if history and self.spec.callbacks:
+            self._callbacks.replay(history)
+            # What callbacks set then, such as the learning rate, was trained on.
+            assign(self._compiled.variables, state, variant=self.variant)
         self.history = replayed(history, max_epochs=self.spec.max_epochs, **_ending(self.spec, self._params))
 
     @property
     def is_reusable(self) -> bool:
         """Whether `begin_again` gives what a new training would be, for less time."""
         # Users' code may keep state in no variable; of several phases, another one may be traced by now.
-        is_ours = not FAMILIES[self.variant.family].has_own_parameters
+        is_ours = not (FAMILIES[self.variant.family].has_own_parameters or self._has_own_code)
         is_plain = len(self._phases) == self._data.replicas.count == 1
         return is_ours and is_plain and self._compiled.can_begin_again
 
@@ -229,6 +240,24 @@ class Training:
         return CompiledPhase(self.model, self._data, phase=phase, params=self._params, num_epochs=num_epochs)
 
 
+def _built_model(request: TrainingRequest, params: Mapping[str, Any], *, has_own_code: bool) -> Any:
+    spec = request.spec
+    request.replicas.check(params)
+    if has_own_code:
+        begin_anew(spec.own_code)
+    model = fresh_model(
+        request.variant,
+        task=request.task,
+        statistics=request.statistics,
+        study_dir=spec.study_dir,
+        scope=request.replicas.scope(),
+    )
+    if text := unused_of(model, params):
+        request.on_note(text)
+    complete_model(model, params, task=request.task, replicas=request.replicas, own=spec.own_code)
+    return model
+
+
 def _epoch_data(request: TrainingRequest, params: Mapping[str, Any]) -> EpochData:
     train = request.train
     augmenter = Augmenter(
@@ -246,6 +275,7 @@ def _epoch_data(request: TrainingRequest, params: Mapping[str, Any]) -> EpochDat
         augmenter=augmenter,
         class_weights=class_weights_of(train, params, task=request.task),
         replicas=request.replicas,
+        own=request.spec.own_code,
     )
 
 

@@ -18,7 +18,7 @@ from trainables.machine.out_of_memory import (
     num_micro_batches,
 )
 from trainables.reports import EpochReport, Failure, FailureKind, Note, NoteKind
-from trainables.specs.worker import WorkerSpec
+from trainables.specs.worker import TrainingSpec, WorkerSpec
 from trainables.user_code import in_words, user_error
 
 logger = logging.getLogger(__name__)
@@ -34,11 +34,12 @@ def ran_out_of_memory(outcome: EpochReport | Failure) -> TypeGuard[Failure]:
     return isinstance(outcome, Failure) and outcome.kind is FailureKind.OUT_OF_MEMORY
 
 
-def failure_of(exc: Exception, *, variant: Variant, study_dir: str) -> Failure:
+def failure_of(exc: Exception, *, variant: Variant, spec: TrainingSpec) -> Failure:
     """Returns the failure that an error of a trial's epoch is.
 
     Args:
-        study_dir: The folder of the user's own code, whose lines a failure shows.
+        variant: What was trained.
+        spec: Names the user's own code, whose lines a failure shows.
     """
     if isinstance(exc, InfeasibleError):
         return Failure(kind=FailureKind.INFEASIBLE, reason=str(exc))
@@ -51,18 +52,18 @@ def failure_of(exc: Exception, *, variant: Variant, study_dir: str) -> Failure:
         # TensorFlow puts the traced lines before the message.
         reason = str(exc).rpartition(f"{MicroBatchError.__name__}: ")[2].strip()
         return IndivisibleFailure(kind=FailureKind.OUT_OF_MEMORY, reason=reason, details=details)
-    if message := _users_message(exc, variant=variant, study_dir=study_dir):
+    if message := _users_message(exc, variant=variant, spec=spec):
         return Failure(kind=FailureKind.CODE_ERROR, reason=message.partition("\n")[0], details=message)
     return Failure(kind=_kind_of(exc), reason=in_words(exc), details=details)
 
 
-def _users_message(exc: Exception, *, variant: Variant, study_dir: str) -> str:
+def _users_message(exc: Exception, *, variant: Variant, spec: TrainingSpec) -> str:
     """Returns an error of the user's own code with the user's lines, not ours; empty where it is another one."""
-    if is_out_of_memory(exc) or not FAMILIES[variant.family].has_own_parameters:
+    if is_out_of_memory(exc) or not (spec.code or FAMILIES[variant.family].has_own_parameters):
         return ""
     if isinstance(exc, UserCodeError):
         return str(exc)
-    return user_error(exc, folder=Path(study_dir).absolute())
+    return user_error(exc, folder=Path(spec.study_dir).absolute())
 
 
 def _kind_of(exc: Exception) -> FailureKind:

@@ -101,7 +101,7 @@ class TrialRun:
         try:
             return self._next_report()
         except Exception as exc:  # noqa: BLE001 - a failed trial is data: whatever a variant raises is its result
-            return failure_of(exc, variant=self.variant, study_dir=self.spec.training.study_dir)
+            return failure_of(exc, variant=self.variant, spec=self.spec.training)
         finally:
             # Whatever the epoch ended with: a checkpoint that is only begun will not be finished.
             self._checkpoints.abandon()
@@ -176,6 +176,7 @@ class TrialRun:
                 num_micro_batches=self._micro_batches.count,
                 replicas=own_replicas(self.spec.device),
                 on_note=lambda text: self._note(Note(kind=NoteKind.OWN_MODEL, text=text)),
+                on_callback_note=lambda text: self._note(Note(kind=NoteKind.CALLBACKS, text=text)),
             )
         )
         training.overhead_seconds.update(overhead)

@@ -268,8 +268,11 @@ def test_nothing_is_taken_over_after_the_first_trial_of_its_own(old: OldRun, mak
     [
         ({"fingerprint": "other"}, "4 on other data"),
         ({"max_epochs": 5}, "4 with max_epochs 3, here 5"),
-        ({"augment": AugmentSpec(flip="horizontal")}, r"4 trained otherwise (targets, augmentation or limits)"),
-        ({"limits": {"parameters": 100}}, r"4 trained otherwise (targets, augmentation or limits)"),
+        (
+            {"augment": AugmentSpec(flip="horizontal")},
+            r"4 trained otherwise (targets, augmentation, limits or own code)",
+        ),
+        ({"limits": {"parameters": 100}}, r"4 trained otherwise (targets, augmentation, limits or own code)"),
     ],
 )
 def test_results_on_other_data_or_of_other_training_stay_where_they_are(

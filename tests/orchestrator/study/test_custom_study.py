@@ -187,7 +187,7 @@ OWN_METRICS = [
     ("{metric: val_sureness, mode: max}", "", ("val_sureness", "max")),
     ("{metric: val_reconstruction_loss}", "", ("val_reconstruction_loss", "min")),
     ("{metric: val_acuracy, mode: max}", "", ("val_acuracy", "max")),
-    ("{metric: val_sureness}", "objective.mode: which is better of val_sureness, a number of your model's own?", None),
+    ("{metric: val_sureness}", "objective.mode: which is better of val_sureness, a number of your own?", None),
     ("{metric: val_acuracy}", "write mode: max or mode: min; did you mean 'val_accuracy'?", None),
     ("{metric: val_loss, mode: max}", "objective.mode: val_loss is better when it is smaller, got 'max'", None),
     ("{metric: test_sureness, mode: max}", "must not be a test metric", None),

@@ -1,0 +1,1 @@
+"""Losses, metrics and callbacks of a user's, from modules beside the study file."""
