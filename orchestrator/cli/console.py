@@ -28,12 +28,16 @@ def study_description(study: str, spec: "StudySpec", *, overrides: Sequence[str]
             f"  space      {' or '.join(spec.space.families)}; {size}; {names}",
             f"  objective  {spec.objective.metric}, {spec.objective.mode}",
             f"  search     {spec.num_trials} trials by {spec.search.algorithm}",
-            f"  schedule   up to {schedule.max_epochs} epochs{ends}",
+            f"  schedule   {_epochs(schedule.max_epochs)}{ends}",
             f"  resources  {spec.resources.in_words}",
             *(f"  reuse      {folder}" for folder in spec.reuse),
             f"  next       convfleet run {shlex.quote(study)}{settings}",
         ]
     )
+
+
+def _epochs(max_epochs: object) -> str:
+    return "epochs by the number of images" if max_epochs == "auto" else f"up to {max_epochs} epochs"
 
 
 def make_console(*, stderr: bool = False) -> "Console":

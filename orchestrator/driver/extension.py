@@ -80,7 +80,7 @@ def _extended(folder: RunFolder, spec: StudySpec, *, recorder: Recorder, overrid
     recorder.append(
         StudyExtended(
             study_id=wanted.study_id,
-            max_epochs=wanted.schedule.max_epochs,
+            max_epochs=wanted.schedule.epochs,
             num_trials=wanted.num_trials,
             change=", ".join(f"{key} {shown(before)} -> {shown(after)}" for key, (before, after) in changes.items()),
             study=text,

@@ -15,6 +15,7 @@ from orchestrator.journal.study_state import StudyState
 from orchestrator.mirror.places import run_uri
 from orchestrator.results.words import images_in_words, storage_in_words, targets_in_words
 from orchestrator.runs.paths import RunFolder
+from orchestrator.study.auto_schedule import with_numbers
 from orchestrator.study.pretrained_weights import imagenet_backbones
 from orchestrator.study.spec import StudySpec
 from trainables.data.cache.dataset import contact_sheet
@@ -31,12 +32,14 @@ class Prepared:
     """All that trials and exports need: Ray is connected, the images are decoded.
 
     Attributes:
-        spec: The study, with a number wherever its resources say auto.
+        study: The study, with a number wherever its schedule says auto.
+        spec: The study, with a number wherever its schedule or its resources say auto.
         worker: What each worker receives.
         num_concurrent: How many trials run at the same time.
         nodes: What each node of Ray has.
     """
 
+    study: StudySpec
     spec: StudySpec
     worker: WorkerSpec
     num_concurrent: int
@@ -88,6 +91,7 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
             dataset = prepare_in_process(wanted_data, spec.seed, verify=True, on_progress=on_progress)
             has_data = True
             _check_dataset(dataset, state=state)
+            study, said = with_numbers(spec, num_train=dataset.num_train, num_validation=dataset.num_validation)
             wanted = imagenet_backbones(spec.space, image_size=dataset.task.input_shape[:2])
             fetch_in_process(wanted, on_progress=on_progress)
         finally:
@@ -95,11 +99,13 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
         nodes = pending.result()
         interrupt.renew()
         can_grow = address is not None
-        spec = resolve_auto(spec, dataset=dataset, nodes=nodes, is_local=not can_grow, notify=notify)
+        spec = resolve_auto(study, dataset=dataset, nodes=nodes, is_local=not can_grow, notify=notify)
         num_concurrent = concurrent_trials(spec.resources, nodes=nodes, can_grow=can_grow)
         worker = _worker_spec(spec, folder=folder, dataset=dataset)
-        prepared = Prepared(spec=spec, worker=worker, num_concurrent=num_concurrent, nodes=nodes)
+        prepared = Prepared(study=study, spec=spec, worker=worker, num_concurrent=num_concurrent, nodes=nodes)
         _describe_data(prepared, folder=folder, address=address, notify=notify)
+        for sentence in said:
+            notify(sentence)
         yield prepared
 
 
@@ -155,7 +161,7 @@ def _worker_spec(spec: StudySpec, *, folder: RunFolder, dataset: DatasetInfo) ->
         data=spec.data,
         split_seed=spec.seed,
         training=TrainingSpec(
-            max_epochs=spec.schedule.max_epochs,
+            max_epochs=spec.schedule.epochs,
             metric=spec.objective.metric,
             mode=spec.objective.mode,
             augment=spec.data.augment,

@@ -24,6 +24,7 @@ from orchestrator.views.report import write_report
 from orchestrator.views.terminal.progress import Progress
 from trainables.checkpoints.fence import claim
 from trainables.data.cache.storage_choice import cache_folder
+from trainables.files.whole import write_whole
 
 _POLL_SECONDS = 0.2
 _STOP_SECONDS = 15.0
@@ -64,6 +65,8 @@ class Session:
     def open_study(self, *, overrides: Sequence[str] = ()) -> None:
         """Writes the journal's first record, or checks that the study is still the one in it, and extends it.
 
+        Where the study's schedule says auto, `prepare` writes that record, when the images are counted.
+
         Args:
             overrides: `key=value` texts that extend the study.
 
@@ -71,7 +74,8 @@ class Session:
             InputError: If study.yaml was changed since, or may not change so.
         """
         if self.recorder.state.opened is None:
-            self.recorder.append(self._opened())
+            if not self.spec.schedule.has_auto:
+                self.recorder.append(self._opened())
             return
         before, uri = len(self.recorder.state.extensions), self.spec.storage.uri
         self.spec = current_study(self.folder, self.spec, recorder=self.recorder, overrides=overrides)
@@ -100,6 +104,7 @@ class Session:
             address=self.address,
             notify=self.notify,
         ) as prepared:
+            self._decide(prepared.study)
             yield prepared
 
     def train(self, prepared: Prepared) -> None:
@@ -169,6 +174,13 @@ class Session:
             elapsed = time.monotonic() - self.started
             self.progress.update(self.recorder.state, now=self.recorder.now(), elapsed_seconds=elapsed)
 
+    def _decide(self, study: StudySpec) -> None:
+        """Opens the study with the numbers that the images decide; study.yaml has them first."""
+        if self.recorder.state.opened is None:
+            self.spec = study
+            write_whole(self.folder.study, study.to_yaml())
+            self.recorder.append(self._opened())
+
     def _watch(self, tuning: Tuning, *, num_concurrent: int) -> None:
         """Shows the study and checks journal, storage and disks until Ray Tune has ended all trials."""
         show_at = 0.0
@@ -192,7 +204,7 @@ class Session:
             seed=spec.seed,
             metric=spec.objective.metric,
             mode=spec.objective.mode,
-            max_epochs=spec.schedule.max_epochs,
+            max_epochs=spec.schedule.epochs,
             num_trials=spec.num_trials,
             at=self.recorder.now(),
         )

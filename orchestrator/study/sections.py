@@ -42,13 +42,22 @@ def _auto_or_bool(value: object) -> object:
     raise ValueError("must be auto, true or false")
 
 
-def _auto_or_from(low: int) -> Callable[[object], object]:
+def _auto_or_from(low: int, *, most: int | None = None) -> Callable[[object], object]:
     def check(value: object) -> object:
-        if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= low):
+        if value == "auto":
             return value
-        raise ValueError(f"must be auto or a whole number of at least {low}")
+        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= (most or math.inf):
+            return value
+        bound = "" if most is None else f" and at most {most:,}"
+        raise ValueError(f"must be auto or a whole number of at least {low}{bound}")
 
     return check
+
+
+def _number(value: int | Literal["auto"], name: str) -> int:
+    if value == "auto":
+        raise ValueError(f"schedule.{name} is auto: the images are not counted yet")
+    return value
 
 
 def _auto_or_number_from(low: float) -> Callable[[object], object]:
@@ -109,19 +118,60 @@ class Schedule(Section):
 
     Attributes:
         algorithm: none, or asha (asynchronous successive halving).
-        max_epochs: Epochs of a trial that nothing stops.
-        grace_epochs: asha: the scheduler stops no trial before this many epochs.
+        max_epochs: Epochs of a trial that nothing stops; auto: as many as make a thousand steps of the largest batch
+            size, at least 9 and at most 60.
+        grace_epochs: asha: the scheduler stops no trial before this many epochs; auto: 200 steps, at most a third of
+            max_epochs, and all of them where there are fewer than 100 validation images.
         reduction_factor: asha: about one trial in this many goes on at each rung.
+        min_rivals: asha: the scheduler stops no trial at a rung that fewer trials have reached before; auto: 1, and
+            reduction_factor where grace_epochs is auto.
     """
 
     algorithm: Literal["none", "asha"] = "asha"
-    max_epochs: Count = Field(default=9, ge=1, le=100_000, examples=[9])
-    grace_epochs: Count = Field(default=1, ge=1, examples=[1])
+    max_epochs: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1, most=100_000))] = Field(
+        default="auto", examples=["auto", 9]
+    )
+    grace_epochs: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1))] = Field(
+        default="auto", examples=["auto", 1]
+    )
     reduction_factor: Number = Field(default=3, gt=1, le=100, examples=[3])
+    min_rivals: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1))] = Field(
+        default="auto", examples=["auto", 1]
+    )
+
+    @property
+    def has_auto(self) -> bool:
+        """Whether the images decide a number that a trial's course depends on."""
+        return self.max_epochs == "auto" or (self.algorithm != "none" and self.grace_epochs == "auto")
+
+    @property
+    def epochs(self) -> int:
+        """The epochs of a trial that nothing stops.
+
+        Raises:
+            ValueError: If the images are not counted yet.
+        """
+        return _number(self.max_epochs, "max_epochs")
+
+    @property
+    def grace(self) -> int:
+        """The epochs before which no trial is stopped.
+
+        Raises:
+            ValueError: If the images are not counted yet.
+        """
+        return _number(self.grace_epochs, "grace_epochs")
+
+    @property
+    def rivals(self) -> int:
+        """The trials that must have reached a rung before it stops one; as ever 1 where the study has no number."""
+        return 1 if self.min_rivals == "auto" else self.min_rivals
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.grace_epochs > self.max_epochs:
+        if "auto" in (self.grace_epochs, self.max_epochs):
+            return self
+        if self.grace > self.epochs:
             raise ValueError(
                 f"grace_epochs: must not exceed max_epochs ({self.max_epochs}), got {self.grace_epochs}; lower it or "
                 "raise max_epochs"

@@ -61,8 +61,8 @@ class RecordedAsha(Unsaved, _Forgetful, AsyncHyperBandScheduler):
             time_attr="epoch",
             metric=spec.objective.metric,
             mode=spec.objective.mode,
-            max_t=spec.schedule.max_epochs,
-            grace_period=spec.schedule.grace_epochs,
+            max_t=spec.schedule.epochs,
+            grace_period=spec.schedule.grace,
             reduction_factor=spec.schedule.reduction_factor,
         )
         self._listener = listener
@@ -99,6 +99,9 @@ class RecordedAsha(Unsaved, _Forgetful, AsyncHyperBandScheduler):
         if decision != TrialScheduler.STOP or rung is None:
             return decision, ""
         cutoff, num_before = rung
+        if num_before < self._spec.schedule.rivals:
+            # Too few to be judged against; the report stays in its rung.
+            return TrialScheduler.CONTINUE, ""
         metric, share = self._spec.objective.metric, f"1/{self._spec.schedule.reduction_factor:g}"
         return decision, (
             f"asha: {metric} {result[metric]:.4f} at epoch {result['epoch']} is outside the best {share} of the "

@@ -36,7 +36,7 @@ DYING = """
 
 # What SIGTERM does, test_going_on.py tells.
 def test_interrupted_study_resumes_without_missing_or_doubled_reports(convfleet):
-    study = convfleet.write_study("swept", schedule={"algorithm": "asha", "max_epochs": 40})
+    study = convfleet.write_study("swept", schedule={"algorithm": "asha", "max_epochs": 40, "grace_epochs": 1})
     process = convfleet.start("run", study)
     convfleet.wait_for("swept", "epoch_reported", 3, process)
     process.send_signal(signal.SIGINT)

@@ -272,7 +272,7 @@ def test_base_is_changed_and_extended() -> None:
 
 def test_changed_parameter_keeps_the_condition_of_the_base_unless_it_has_its_own() -> None:
     def momentum(entry: object) -> object:
-        return space_from_mapping({"base": "cnn-small", "params": {"momentum": entry}}).parameter("momentum").when
+        return space_from_mapping({"base": "cnn-deep", "params": {"momentum": entry}}).parameter("momentum").when
 
     assert momentum(0.9) == {"optimizer": ("sgd",)}
     assert momentum({"choice": [0.8, 0.9]}) == {"optimizer": ("sgd",)}
@@ -281,21 +281,21 @@ def test_changed_parameter_keeps_the_condition_of_the_base_unless_it_has_its_own
 
 
 def test_parameters_of_the_base_that_can_no_longer_be_active_are_dropped() -> None:
-    assert "momentum" not in space_from_mapping({"base": "cnn-small", "params": {"optimizer": "adam"}}).names
-    assert "momentum" in space_from_mapping({"base": "cnn-small", "params": {"optimizer": "sgd"}}).names
+    assert "momentum" not in space_from_mapping({"base": "cnn-deep", "params": {"optimizer": "adam"}}).names
+    assert "momentum" in space_from_mapping({"base": "cnn-deep", "params": {"optimizer": "sgd"}}).names
 
 
 def test_own_parameter_that_the_condition_of_the_base_never_activates_is_a_problem() -> None:
-    assert problems_of({"base": "cnn-small", "params": {"optimizer": "adam", "momentum": 0.9}}) == [
+    assert problems_of({"base": "cnn-deep", "params": {"optimizer": "adam", "momentum": 0.9}}) == [
         "space.params.momentum.when.optimizer: expected a value that optimizer can have ('adam'), got 'sgd'; "
         "correct it, or drop the condition (it comes from the base; when: {} drops it)"
     ]
 
 
 def test_reading_does_not_change_what_was_given() -> None:
-    section = {"base": "cnn-small", "params": {"momentum": {"choice": [0.8, 0.9]}}}
+    section = {"base": "cnn-deep", "params": {"momentum": {"choice": [0.8, 0.9]}}}
     space_from_mapping(section)
-    assert section == {"base": "cnn-small", "params": {"momentum": {"choice": [0.8, 0.9]}}}
+    assert section == {"base": "cnn-deep", "params": {"momentum": {"choice": [0.8, 0.9]}}}
 
 
 def test_written_section_is_what_a_person_would_write() -> None:

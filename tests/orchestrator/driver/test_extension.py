@@ -36,7 +36,7 @@ STUDY: dict[str, Any] = {
         "params": {"num_blocks": {"int": [1, 4]}, "learning_rate": {"float": [1e-3, 1e-1], "log": True}},
     },
     "search": {"algorithm": "random", "trials": 4},
-    "schedule": {"algorithm": "asha", "max_epochs": 3},
+    "schedule": {"algorithm": "asha", "max_epochs": 3, "grace_epochs": 1},
 }
 
 

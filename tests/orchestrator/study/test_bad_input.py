@@ -198,7 +198,7 @@ TYPES_AND_BOUNDS = [
     ("no trials", also("search: {trials: 0}"), "search.trials", "got 0", "for example trials: 24"),
     ("too many trials", also("search: {trials: 1000001}"), "search.trials", "1000001", "equal to 1000000"),
     ("scheduler", also("schedule: {algorithm: ahsa}"), "schedule.algorithm", "'ahsa'", "did you mean 'asha'?"),
-    ("no epochs", also("schedule: {max_epochs: 0}"), "schedule.max_epochs", "got 0", "greater than or equal to 1"),
+    ("no epochs", also("schedule: {max_epochs: 0}"), "schedule.max_epochs", "got 0", "at least 1 and at most 100,000"),
     ("grace", also("schedule: {max_epochs: 3, grace_epochs: 4}"), "schedule.grace_epochs", "got 4", "lower it"),
     ("factor 1", also("schedule: {reduction_factor: 1}"), "schedule.reduction_factor", "got 1", "greater than 1"),
     ("factor nan", also("schedule: {reduction_factor: .nan}"), "schedule.reduction_factor", "got nan", "factor: 3"),

@@ -37,6 +37,7 @@ class Settings:
     max_epochs: int = 9
     grace_epochs: int = 1
     reduction_factor: float = 3
+    min_rivals: int | str = "auto"
     mode: str = "max"
     algorithm: str = "asha"
     #: Epochs at which some trials end by themselves, out of patience.
@@ -61,6 +62,7 @@ class Settings:
                     "max_epochs": self.max_epochs,
                     "grace_epochs": self.grace_epochs,
                     "reduction_factor": self.reduction_factor,
+                    "min_rivals": self.min_rivals,
                 },
             }
         )
@@ -157,6 +159,7 @@ def plans(draw: st.DrawFn) -> tuple[Settings, list[str], Stream]:
         max_epochs=max_epochs,
         grace_epochs=draw(st.integers(1, max_epochs)),
         reduction_factor=draw(st.sampled_from([1.2, 1.5, 2, 2.5, 3, 4])),
+        min_rivals=draw(st.sampled_from(["auto", 1, 2, 3])),
         mode=draw(st.sampled_from(["max", "min"])),
         own_ends=draw(st.dictionaries(st.sampled_from(names), st.integers(1, 12), max_size=2)),
     )
@@ -198,7 +201,9 @@ def test_decisions_are_those_of_ray_tunes_own_scheduler(plan: tuple[Settings, li
             result, twin = {"epoch": trial.epoch, chosen.metric: value}, SimpleNamespace(trial_id=name)
             is_last = chosen.is_last(name, epoch=trial.epoch)
             if not is_last:
-                assert decision == plain.on_trial_result(None, twin, result)
+                plainly = plain.on_trial_result(None, twin, result)
+                # It only spares some of those that Ray Tune would stop.
+                assert decision == plainly or (chosen.min_rivals not in ("auto", 1) and plainly == STOP)
             if decision == STOP:
                 plain.on_trial_complete(None, twin, result)
             assert driver.rungs == plain._brackets[0]._rungs
@@ -229,6 +234,14 @@ def test_from_every_prefix_of_the_journal_it_goes_on_undisturbed(plan: tuple[Set
             told = list(read_journal(resumed.recorder._journal.path))
             # The reasons, too, are those of the undisturbed run; only a stop that was made up for may come later.
             assert sorted(map(repr, told)) == sorted(map(repr, records))
+
+
+def test_a_rung_that_few_trials_have_reached_stops_none() -> None:
+    chosen = Settings(min_rivals=3)
+    with rig(chosen, chosen.opening([f"t{number:04d}" for number in range(5)])) as driver:
+        decisions = play(driver, [(f"t{number:04d}", 0.5 - number / 10) for number in range(5)])
+    # Each is worse than all before it: the first three have no three rivals.
+    assert [decision for _, _, decision in decisions] == [CONTINUE, CONTINUE, CONTINUE, STOP, STOP]
 
 
 def test_no_rung_judges_a_trial_twice() -> None:

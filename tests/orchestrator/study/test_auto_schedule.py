@@ -1,0 +1,97 @@
+"""What `auto` in a schedule becomes, by the number of images, and which batch sizes are left out."""
+
+from typing import Any
+
+import pytest
+
+from orchestrator.study.auto_schedule import with_numbers
+from orchestrator.study.loading import load_study
+from orchestrator.study.spec import StudySpec
+
+
+def study(*, batch_size: Any = 32, **schedule: Any) -> StudySpec:
+    return load_study(
+        {
+            "name": "s",
+            "data": {"source": "digits"},
+            "space": {"family": "sequential", "params": {"filters": 8, "batch_size": batch_size}},
+            "schedule": schedule,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("num_train", "num_validation", "batch_size", "max_epochs", "grace_epochs"),
+    [
+        # 5 steps an epoch of 32: 200 epochs would make a thousand.
+        (130, 14, 32, 60, 60),
+        (130, 200, 32, 60, 20),
+        # 21 steps: 48 epochs; 200 steps are 10.
+        (1294, 144, 64, 48, 10),
+        (1294, 99, 64, 48, 48),
+        # 36 steps: 28 epochs; 200 steps are 6.
+        (4500, 500, 128, 28, 6),
+        (45_000, 5_000, 128, 9, 1),
+        (1_000_000, 10_000, 128, 9, 1),
+    ],
+)
+def test_epochs_and_grace_follow_from_steps(num_train, num_validation, batch_size, max_epochs, grace_epochs):
+    found, said = with_numbers(study(batch_size=batch_size), num_train=num_train, num_validation=num_validation)
+    assert (found.schedule.epochs, found.schedule.grace, found.schedule.rivals) == (max_epochs, grace_epochs, 3)
+    assert said[0].startswith(f"schedule.max_epochs: auto is {max_epochs}: an epoch has ")
+    assert said[1].startswith(f"schedule.grace_epochs: auto is {grace_epochs}: ")
+    assert ("too few to stop a trial early by" in said[1]) == (num_validation < 100)
+    # The study that is written for the run has nothing to decide any more, and is read as it is.
+    assert with_numbers(found, num_train=7, num_validation=1)[0] == found
+    assert not found.schedule.has_auto
+
+
+def test_numbers_that_a_user_gives_stay() -> None:
+    given = study(max_epochs=5, grace_epochs=2)
+    found, said = with_numbers(given, num_train=130, num_validation=14)
+    assert found == given
+    assert found.schedule.rivals == 1
+    assert said == [
+        "space.params.batch_size: 32 makes 5 steps an epoch of 130 training images; a smaller one learns more in as "
+        "many epochs"
+    ]
+    assert with_numbers(given, num_train=1300, num_validation=14) == (given, [])
+
+
+def test_without_early_stopping_its_grace_decides_nothing() -> None:
+    given = study(algorithm="none", max_epochs=5, batch_size={"choice": [8, 64]})
+    assert not given.schedule.has_auto
+    assert with_numbers(given, num_train=130, num_validation=14)[0] == given
+
+
+@pytest.mark.parametrize(
+    ("options", "num_train", "kept"),
+    [
+        ([16, 32, 64, 128], 130, [16]),
+        ([64, 32, 128], 130, [32]),
+        ([128, 8, 16], 150, [8, 16]),
+        ([32, 64, 128], 1294, [32, 64, 128]),
+        ([32, 64, 128], 1152, [32, 64]),
+    ],
+)
+def test_batch_sizes_that_leave_few_steps_are_left_out_of_a_choice(options, num_train, kept):
+    given = study(batch_size={"choice": options}, max_epochs=10)
+    found, said = with_numbers(given, num_train=num_train, num_validation=14)
+    assert list(found.space.parameter("batch_size").domain.values()) == kept
+    left_out = [size for size in sorted(options) if size not in kept]
+    assert ("left out" in " ".join(said)) == bool(left_out)
+    if left_out:
+        assert said[0].startswith(f"space.params.batch_size: {', '.join(map(str, left_out))} left out: {num_train:,} ")
+    assert found.schedule.epochs == 10
+
+
+def test_a_range_of_batch_sizes_stays_and_counts_by_its_largest() -> None:
+    found, said = with_numbers(study(batch_size={"int": [8, 64]}), num_train=130, num_validation=200)
+    assert found.space == study(batch_size={"int": [8, 64]}).space
+    assert found.schedule.epochs == 60
+    assert "64 makes 3 steps an epoch" in said[-1]
+
+
+def test_a_schedule_without_numbers_says_so() -> None:
+    with pytest.raises(ValueError, match=r"schedule.max_epochs is auto: the images are not counted yet"):
+        _ = study().schedule.epochs
