@@ -9,13 +9,13 @@ from orchestrator.cluster.auto_resources import device_spec, resolve_auto
 from orchestrator.cluster.connection import ray_session
 from orchestrator.cluster.environment import record_environment
 from orchestrator.cluster.resources import NodeResources, concurrent_trials
+from orchestrator.driver.auto_schedule import with_numbers
 from orchestrator.driver.interrupts import OneInterrupt
 from orchestrator.errors import InputError
 from orchestrator.journal.study_state import StudyState
 from orchestrator.mirror.places import run_uri
 from orchestrator.results.words import images_in_words, storage_in_words, targets_in_words
 from orchestrator.runs.paths import RunFolder
-from orchestrator.study.auto_schedule import with_numbers
 from orchestrator.study.pretrained_weights import imagenet_backbones
 from orchestrator.study.spec import StudySpec
 from trainables.data.cache.dataset import contact_sheet

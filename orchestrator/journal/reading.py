@@ -16,8 +16,8 @@ def load_state(folder: RunFolder) -> StudyState:
     state = read_state(folder)
     if state.opened is None:
         raise RunFolderError(
-            f"{folder.root}: its journal has no record yet, so there is nothing to show; a driver that is at work on it "
-            f"still reads the images; where none is, `convfleet resume {folder.quoted}` begins the study"
+            f"{folder.root}: its journal has no record yet, so there is nothing to show; a driver at work on it still "
+            f"reads the images; where none is, `convfleet resume {folder.quoted}` begins the study"
         )
     return state
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.study.auto_schedule import with_numbers
+from orchestrator.driver.auto_schedule import with_numbers
 from orchestrator.study.loading import load_study
 from orchestrator.study.spec import StudySpec
 
