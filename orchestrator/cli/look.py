@@ -1,28 +1,51 @@
 """Commands that look at a run: status, report."""
 
 import time
+from typing import TYPE_CHECKING
 
 from orchestrator.cli.console import make_console, print_json
-from orchestrator.cli.options import JsonOption, RunArgument
+from orchestrator.cli.options import FoldOption, JsonOption, RunArgument
 from orchestrator.cli.runs import has_driver_elsewhere, local_run
 
+if TYPE_CHECKING:
+    from orchestrator.journal.study_state import StudyState
+    from orchestrator.results.over_folds import FoldedVariant
+    from orchestrator.runs.paths import RunFolder
 
-def status(run: RunArgument, as_json: JsonOption = False) -> None:
-    """Show how far a run is, also while it runs."""
+
+def status(run: RunArgument, as_json: JsonOption = False, fold: FoldOption = None) -> None:
+    """Show how far a run is, also while it runs; with the runs of other folds, also the mean of each variant."""
     from orchestrator.journal.reading import load_state
     from orchestrator.runs.folder import open_run_folder
     from orchestrator.runs.lock import is_driver_alive
     from orchestrator.runs.owner import read_owner
+    from orchestrator.views.terminal.folds_view import folds_json, print_folds
     from orchestrator.views.terminal.status_json import status_json
     from orchestrator.views.terminal.summary import print_status
 
     run_folder = open_run_folder(local_run(run))
     is_alive = is_driver_alive(run_folder) or has_driver_elsewhere(run)
     state, owner = load_state(run_folder), read_owner(run_folder)
+    variants = _over_folds(run_folder, state, others=fold) if fold else None
     if as_json:
-        print_json(status_json(state, folder=run_folder, is_alive=is_alive, owner=owner))
-    else:
-        print_status(make_console(), state, folder=run_folder, is_alive=is_alive, now=time.time(), owner=owner)
+        content = status_json(state, folder=run_folder, is_alive=is_alive, owner=owner)
+        print_json(content if variants is None else {**content, "over_folds": folds_json(variants)})
+        return
+    console = make_console()
+    print_status(console, state, folder=run_folder, is_alive=is_alive, now=time.time(), owner=owner)
+    if variants is not None:
+        print_folds(console, variants, state=state)
+
+
+def _over_folds(run_folder: "RunFolder", state: "StudyState", *, others: list[str]) -> "list[FoldedVariant]":
+    """Returns the variants with a result in a run and in the runs of the other folds, best mean first."""
+    from orchestrator.journal.reading import load_state
+    from orchestrator.results.over_folds import demand_folds_of_one_study, variants_over_folds
+    from orchestrator.runs.folder import open_run_folder
+
+    folders = [open_run_folder(local_run(other)) for other in others]
+    demand_folds_of_one_study([run_folder, *folders])
+    return variants_over_folds([state, *map(load_state, folders)])
 
 
 def report(run: RunArgument) -> None:

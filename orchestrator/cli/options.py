@@ -16,6 +16,10 @@ SetOption = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key, e.g. schedule.max_epochs=3; repeatable."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+FoldOption = Annotated[
+    list[str] | None,
+    typer.Option("--fold", metavar="RUN", help="The run of another fold of the same study; repeatable."),
+]
 AddressOption = Annotated[
     str | None,
     typer.Option(metavar="HOST:PORT", help="Join a running Ray cluster (auto: the one on this node)."),
