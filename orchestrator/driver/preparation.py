@@ -169,6 +169,7 @@ def _worker_spec(spec: StudySpec, *, folder: RunFolder, dataset: DatasetInfo) ->
             study_dir=spec.study_dir,
             code=spec.code,
             callbacks=spec.callbacks,
+            judged_after=spec.schedule.grace if spec.schedule.algorithm == "asha" else 0,
         ),
         device=device_spec(spec.resources),
         checkpoints=str(folder.checkpoints.absolute()),

@@ -22,6 +22,7 @@ from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.experiment import Tuning
 from orchestrator.views.report import write_report
 from orchestrator.views.terminal.progress import Progress
+from trainables.checkpoints.early_notes import EarlyNotes
 from trainables.checkpoints.fence import claim
 from trainables.data.cache.storage_choice import cache_folder
 from trainables.files.whole import write_whole
@@ -133,9 +134,10 @@ class Session:
         claim(Path(worker.checkpoints), session=worker.session)
         take_over(prepared.spec, recorder=self.recorder, worker=worker, notify=self.notify)
         tuning = Tuning(prepared.spec, worker=worker, recorder=self.recorder, num_concurrent=prepared.num_concurrent)
+        notes = EarlyNotes(self.folder.checkpoints)
         try:
             tuning.start()
-            self._watch(tuning, num_concurrent=prepared.num_concurrent)
+            self._watch(tuning, notes=notes, num_concurrent=prepared.num_concurrent)
         except BaseException:
             # Nothing is recorded from here on, so Ray Tune may end its trials as it likes.
             self.recorder.pause_requested.set()
@@ -181,11 +183,12 @@ class Session:
             write_whole(self.folder.study, study.to_yaml())
             self.recorder.append(self._opened())
 
-    def _watch(self, tuning: Tuning, *, num_concurrent: int) -> None:
+    def _watch(self, tuning: Tuning, *, notes: EarlyNotes, num_concurrent: int) -> None:
         """Shows the study and checks journal, storage and disks until Ray Tune has ended all trials."""
         show_at = 0.0
         while not tuning.wait(_POLL_SECONDS):
             self.recorder.check()
+            self._tell(notes)
             if (began := time.monotonic()) >= show_at:
                 self.show()
                 # A live view of a large study takes long: it gets a fiftieth of the driver's time.
@@ -193,7 +196,13 @@ class Session:
             if self.mirror is not None:
                 self.mirror.check()
             self.space.check_if_due(self.recorder.state, num_concurrent=num_concurrent)
+        self._tell(notes)
         self.show()
+
+    def _tell(self, notes: EarlyNotes) -> None:
+        """Shows the user what workers found out about models before their first epoch has ended."""
+        for note in notes.since_last():
+            self.notify(f"note: {note}")
 
     def _opened(self) -> StudyOpened:
         spec = self.spec

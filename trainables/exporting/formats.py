@@ -9,7 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainables.errors import ModelExportError
 from trainables.exporting.plain_graph import foreign_parts
+from trainables.exporting.served import PYTHON_CALLS, calls_python, served_refusal
 from trainables.specs.task import Task
 
 _BATCH = 256
@@ -25,12 +27,14 @@ class Format:
         predict: Loads it from a path and returns its float32 outputs for float32 images: one array, or one by name,
             as the model takes and gives them.
         refusal: Returns why a model cannot have this format, in words; an empty text if nothing is known against it.
+        graph_refusal: Likewise, of the graph of a traced prediction and its model; None: the graph does not matter.
     """
 
     file_name: str
     write: Callable[[Any, Path, Task], None]
     predict: Callable[[Path, Any], Any]
     refusal: Callable[[Any], str] = lambda model: ""
+    graph_refusal: Callable[[Any, Any], str] | None = None
 
 
 def keras_refusal(model: Any) -> str:
@@ -83,6 +87,9 @@ def _spec(tensor: Any) -> keras.InputSpec:
 def _predict_saved_model(path: Path, images: Any) -> Any:
     # The loaded object owns the variables: it must live as long as its function is called.
     loaded = tf.saved_model.load(str(path))
+    if any(calls_python(signature.graph) for signature in loaded.signatures.values()):
+        # In this process the Python functions are there, and the file seems to be whole.
+        raise ModelExportError(f"{path.name}: {PYTHON_CALLS}")
     starts = range(0, len(tf.nest.flatten(images)[0]), _BATCH)
     batches = [
         loaded.serve(tf.nest.map_structure(lambda array: tf.constant(array[at : at + _BATCH]), images))  # noqa: B023
@@ -93,5 +100,10 @@ def _predict_saved_model(path: Path, images: Any) -> Any:
 
 FORMATS: dict[str, Format] = {
     "keras": Format(file_name="model.keras", write=_write_keras, predict=_predict_keras, refusal=keras_refusal),
-    "saved_model": Format(file_name="saved_model", write=_write_saved_model, predict=_predict_saved_model),
+    "saved_model": Format(
+        file_name="saved_model",
+        write=_write_saved_model,
+        predict=_predict_saved_model,
+        graph_refusal=served_refusal,
+    ),
 }

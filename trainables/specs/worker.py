@@ -42,6 +42,7 @@ class TrainingSpec:
         study_dir: The folder that relative names in a variant start from, such as a custom family's module.
         code: Hashes of the code of the study's own losses, metrics and callbacks, which lie in `study_dir`.
         callbacks: Keras callbacks, each `module:name`.
+        judged_after: Epochs after which a scheduler may stop a trial for the first time; 0: it stops none.
     """
 
     max_epochs: int
@@ -52,6 +53,7 @@ class TrainingSpec:
     study_dir: str = ""
     code: str = ""
     callbacks: Sequence[str] = ()
+    judged_after: int = 0
 
     @property
     def own_code(self) -> OwnCode:

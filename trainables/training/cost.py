@@ -90,21 +90,26 @@ class VariantCost:
     @functools.cached_property
     def counted(self) -> dict[str, float]:
         """All costs but the latency."""
-        self._prediction = prediction_of(self._model, task=self._task)
         return model_cost(
             self._model,
             task=self._task,
             batch_size=self._batch_size,
-            prediction=self._prediction,
+            prediction=self.prediction,
             num_trained=self._num_trained(),
         )
+
+    @property
+    def prediction(self) -> Prediction:
+        """The compiled prediction, traced once until the latency is measured."""
+        self._prediction = self._prediction or prediction_of(self._model, task=self._task)
+        return self._prediction
 
     @functools.cached_property
     def measured(self) -> dict[str, float]:
         """All costs, with the latency."""
         counted = self.counted
-        prediction, self._prediction = self._prediction, None
-        return {**counted, "latency_ms": latency_ms(prediction or prediction_of(self._model, task=self._task))}
+        prediction, self._prediction = self.prediction, None
+        return {**counted, "latency_ms": latency_ms(prediction)}
 
 
 def model_cost(

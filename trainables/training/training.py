@@ -100,14 +100,15 @@ class Training:
             self._phases = phases_of(family.module, self._params)
             self._data = _epoch_data(request, self._params)
             self._compiled = self._compile_for(epoch=1)
-            self._cost = VariantCost(
+            #: What it costs, counted and measured at the first use.
+            self.cost = VariantCost(
                 self.model,
                 task=request.task,
                 batch_size=self._params["batch_size"],
                 num_trained=lambda: most_trained(self._phases, self.model, current=self._compiled.phase),
             )
             if self.spec.limits:
-                check_limits(self._cost.counted, self.spec.limits)
+                check_limits(self.cost.counted, self.spec.limits)
             self._callbacks = TrainingCallbacks(
                 self.spec,
                 model=self.model,
@@ -152,7 +153,7 @@ class Training:
         if epoch == 1:
             # Before the report takes the overhead, of which it is a part.
             with _spent(self.overhead_seconds, "build"):
-                cost = self._cost.measured
+                cost = self.cost.measured
         report = EpochReport(
             epoch=epoch,
             metrics=metrics,
@@ -184,7 +185,7 @@ class Training:
 
     def estimated_memory_mb(self) -> float:
         """Returns what a training step of a whole batch needs, as `model_cost` estimates it."""
-        return self._cost.counted["memory_mb"]
+        return self.cost.counted["memory_mb"]
 
     def state(self) -> dict[str, np.ndarray]:
         """Returns every array that the next epoch depends on, by name; they never change and are not writable.

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from trainables.specs.worker import WorkerSpec
 
 if TYPE_CHECKING:
     from trainables.data.batches.tensors import SplitTensors
+    from trainables.training.training import Training
 
 logger = logging.getLogger(__name__)
 
@@ -59,26 +61,36 @@ def check_sources(model: Any, spec: WorkerSpec, variant: Variant) -> None:
         check_build_files(Path(spec.checkpoints), built_from(model), where=where)
 
 
-def note_formats(model: Any, spec: WorkerSpec, variant: Variant, *, on_note: Callable[[Note], None]) -> None:
-    """Notes which formats of the study cannot be made of a user's model, before it is trained.
+def note_own_model(training: "Training", spec: WorkerSpec, *, on_note: Callable[[Note], None]) -> None:
+    """Notes what will become of a user's model, before it is trained: formats that cannot be made, slow averages.
 
     Args:
-        model: Built.
+        training: At its beginning.
         spec: What all trials of the study share.
-        variant: What the model was built of.
         on_note: Takes what readers should know.
     """
-    if not FAMILIES[variant.family].has_own_parameters:
+    if not FAMILIES[training.variant.family].has_own_parameters:
         return
-    # Late, because both import TensorFlow.
+    # Late, because all import TensorFlow.
     from trainables.exporting.formats import FORMATS
     from trainables.exporting.plain_graph import plain_model
+    from trainables.families.parts.slow_averages import slow_averages
 
-    shipped = plain_model(model, spec.dataset.task)
+    shipped = plain_model(training.model, spec.dataset.task)
     for name in spec.formats:
-        if reason := FORMATS[name].refusal(shipped):
-            text = f"{FORMATS[name].file_name} of this trial cannot be exported: {reason}"
+        form = FORMATS[name]
+        reason = form.refusal(shipped)
+        if not reason and form.graph_refusal is not None and spec.device.gpus <= 1:
+            # The trace is that by which the cost is counted after the first epoch.
+            reason = form.graph_refusal(training.cost.prediction.run.graph, training.model)
+        if reason:
+            text = f"{form.file_name} of this model cannot be exported: {reason}"
             on_note(Note(kind=NoteKind.OWN_MODEL, text=text))
+    batch_size: Any = FAMILIES[training.variant.family].with_defaults(training.variant.params)["batch_size"]
+    num_epochs = spec.training.judged_after or spec.training.max_epochs
+    num_steps = math.ceil(spec.dataset.num_train / batch_size) * num_epochs
+    if text := slow_averages(training.model, num_steps=num_steps):
+        on_note(Note(kind=NoteKind.OWN_MODEL, text=text))
 
 
 def open_splits(spec: WorkerSpec) -> tuple["SplitTensors", "SplitTensors"]:

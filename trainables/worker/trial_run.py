@@ -3,15 +3,17 @@
 import logging
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search_spaces import Variant
+from trainables.checkpoints.early_notes import leave_early_note
 from trainables.machine.imports import import_tensorflow
 from trainables.reports import EpochReport, Failure, FailureKind, Note, NoteKind
 from trainables.specs.worker import WorkerSpec
 from trainables.worker.failures import MicroBatches, failure_of, ran_out_of_memory
 from trainables.worker.saving import TrialCheckpoints
-from trainables.worker.setup import check_sources, note_formats, open_splits, set_up_devices, show_augmentation
+from trainables.worker.setup import check_sources, note_own_model, open_splits, set_up_devices, show_augmentation
 from trainables.worker.trace_cache import TracedTrainings
 
 if TYPE_CHECKING:
@@ -96,6 +98,9 @@ class TrialRun:
         # What is noted of a model is noted once a trial: a worker that takes the trial up finds the same.
         if note.kind is not NoteKind.OWN_MODEL or (self._next_epoch == 1 and note not in self._notes):
             self._notes.append(note)
+            if note.kind is NoteKind.OWN_MODEL:
+                # The user need not wait for the first epoch's end to read it.
+                leave_early_note(Path(self.spec.checkpoints), note.text)
 
     def _try_step(self) -> EpochReport | Failure:
         try:
@@ -183,7 +188,7 @@ class TrialRun:
         check_sources(training.model, self.spec, self.variant)
         show_augmentation(self.spec, train)
         if is_new:
-            note_formats(training.model, self.spec, self.variant, on_note=self._note)
+            note_own_model(training, self.spec, on_note=self._note)
         self._checkpoints.restore(training, num_micro_batches=self._micro_batches.count)
         self._micro_batches.count = training.num_micro_batches
         training.on_trained = lambda: self._checkpoints.begin(training)

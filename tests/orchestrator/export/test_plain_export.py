@@ -18,6 +18,7 @@ import orchestrator
 from orchestrator.errors import ExportError
 from orchestrator.export import tasks
 from search_spaces import Variant
+from trainables.checkpoints.early_notes import EarlyNotes
 from trainables.data.cache.prepare import prepare_dataset
 from trainables.errors import ModelExportError
 from trainables.exporting.plain_graph import foreign_parts, plain_model
@@ -216,12 +217,15 @@ def test_what_cannot_be_exported_is_noted_before_the_first_epoch(
     variant = Variant(family="custom", params={"function": "nets:build"}, seed=1)
     request = request_of(variant, study_dir=tmp_path, formats=("keras",))
     seen: list[list[str]] = []
+    told: list[list[str]] = []
     worker = replace(request.worker, formats=("keras", "saved_model"), checkpoints=str(tmp_path / "others"))
+    early = EarlyNotes(tmp_path / "others")
     run = TrialRun(trial="t0001", variant=variant, first_epoch=1, spec=worker)
     epoch = Training.run_epoch
 
     def run_epoch(training: Training) -> EpochReport:
         seen.append([note.text for note in run._notes])
+        told.append(early.since_last())
         return epoch(training)
 
     monkeypatch.setattr(Training, "run_epoch", run_epoch)
@@ -230,9 +234,13 @@ def test_what_cannot_be_exported_is_noted_before_the_first_epoch(
     assert isinstance(run.step(), EpochReport)
     other = TrialRun(trial="t0002", variant=plain, first_epoch=1, spec=worker)
     assert isinstance(other.step(), EpochReport)
-    assert other.take_notes() == []
+    # Both files of it can be made: all there is to say is of its batch normalisation.
+    (slow,) = [note.text for note in other.take_notes()]
+    assert slow.startswith("batch normalisation has a momentum of 0.99: after the 2 steps")
     (note,) = seen[0]
-    assert note.startswith("model.keras of this trial cannot be exported: plain Keras cannot load nets.Scaled; make")
+    # The driver can read each while the first epoch of its trial is at work.
+    assert told == [[note], [slow]]
+    assert note.startswith("model.keras of this model cannot be exported: plain Keras cannot load nets.Scaled; make")
 
 
 class Doubled(keras.layers.Layer):
@@ -331,3 +339,45 @@ def test_weights_alone_are_exported_like_the_checkpoint_they_were_and_evicted_on
     words = "its checkpoints were deleted to keep storage.checkpoint_budget_gb; it can no longer be exported"
     with pytest.raises(ModelExportError, match=f"sequential: {words}; export fewer models with --top"):
         export_model(replace(request, evicted=words))
+
+
+#: A prediction that calls Python, behind a batch normalisation as Keras makes it.
+CALLING = """
+import keras, tensorflow as tf
+from keras import layers
+
+class Calling(layers.Layer):
+    def call(self, inputs):
+        doubled = tf.numpy_function(lambda array: array * 2.0, [inputs], tf.float32)
+        doubled.set_shape(inputs.shape)
+        return doubled
+    def compute_output_shape(self, shape):
+        return shape
+
+def build(params, input_shape, targets):
+    image = keras.Input(input_shape)
+    features = layers.Flatten()(layers.BatchNormalization()(Calling()(layers.Rescaling(1 / 255)(image))))
+    return keras.Model(image, layers.Dense(10, activation="softmax")(features))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("judged_after", "num_steps"), [(1, 4), (2, 8), (0, 12)])
+def test_what_no_saved_model_holds_and_averages_too_slow_are_noted_before_the_first_epoch(
+    data: tuple[DataSpec, DatasetInfo], tmp_path: Path, judged_after: int, num_steps: int
+) -> None:
+    (tmp_path / "nets.py").write_text(CALLING, encoding="utf-8")
+    variant = Variant(family="custom", params={"function": "nets:build", "batch_size": data[1].num_train // 4}, seed=1)
+    spec = TrainingSpec(
+        max_epochs=3, metric="val_accuracy", mode="max", study_dir=str(tmp_path), judged_after=judged_after
+    )
+    worker = WorkerSpec(
+        dataset=data[1], data=data[0], split_seed=3, training=spec, device=DeviceSpec(cpus=1),
+        checkpoints=str(tmp_path / "checkpoints"), formats=("keras", "saved_model"),
+    )  # fmt: skip
+    run = TrialRun(trial="t0001", variant=variant, first_epoch=1, spec=worker)
+    assert isinstance(run.step(), EpochReport)
+    keras_note, served_note, slow_note = [note.text for note in run.take_notes()]
+    assert keras_note.startswith("model.keras of this model cannot be exported: plain Keras cannot load nets.Calling")
+    assert served_note.startswith("saved_model of this model cannot be exported: its prediction calls Python")
+    assert f"a momentum of 0.99: after the {num_steps} steps until a trial is first judged" in slow_note
