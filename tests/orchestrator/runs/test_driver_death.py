@@ -48,7 +48,7 @@ def make_spec(*, search: str = "random", schedule: str = "none", trials: int = 6
             "data": {"source": "digits"},
             "space": space_from_mapping(GRID if search == "grid" else SPACE),
             "search": {"algorithm": search, "trials": trials},
-            "schedule": {"algorithm": schedule, "max_epochs": max_epochs, "reduction_factor": 2},
+            "schedule": {"algorithm": schedule, "max_epochs": max_epochs, "grace_epochs": 1, "reduction_factor": 2},
             "resources": {"retries": RETRIES},
         }
     )

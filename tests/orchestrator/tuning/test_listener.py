@@ -50,7 +50,7 @@ def spec(*, algorithm: str = "asha", max_size: int = 4) -> StudySpec:
             "data": {"source": "digits"},
             "space": space,
             "search": {"algorithm": "random", "trials": 3},
-            "schedule": {"algorithm": algorithm, "max_epochs": 3},
+            "schedule": {"algorithm": algorithm, "max_epochs": 3, "grace_epochs": 1},
         }
     )
 
