@@ -20,7 +20,7 @@ from search_spaces import space_to_mapping
 from trainables.files.whole import write_whole
 
 #: What may change whenever a run goes on: results do not depend on it.
-_FREE = frozenset({"resources", "storage", "export"})
+_FREE = frozenset({"resources", "storage", "export", "references"})
 _TRIALS, _EPOCHS, _MINUTES = "search.trials", "schedule.max_epochs", "search.minutes"
 #: Why earlier results could not be compared with later ones; sections or keys, the first that fits counts.
 _REASONS = {

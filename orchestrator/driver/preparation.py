@@ -55,6 +55,7 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
     interrupt: OneInterrupt,
     address: str | None,
     notify: Callable[[str], None],
+    on_dataset: Callable[[DatasetInfo], None] | None = None,
 ) -> Iterator[Prepared]:
     """Prepares the data and fetches pretrained weights while Ray starts; leaves Ray at the end.
 
@@ -65,6 +66,7 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
         interrupt: The driver's signals, which Ray's start takes away for a moment.
         address: A Ray cluster to join; None: a Ray of this machine alone.
         notify: Receives messages for the user.
+        on_dataset: Receives the data set as soon as it is prepared, while Ray may still be starting.
 
     Raises:
         InputError: If the images are not those that the run began with.
@@ -91,6 +93,8 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
             dataset = prepare_in_process(wanted_data, spec.seed, verify=True, on_progress=on_progress)
             has_data = True
             _check_dataset(dataset, state=state)
+            if on_dataset is not None:
+                on_dataset(dataset)
             study, said = with_numbers(spec, num_train=dataset.num_train, num_validation=dataset.num_validation)
             wanted = imagenet_backbones(spec.space, image_size=dataset.task.input_shape[:2])
             fetch_in_process(wanted, on_progress=on_progress)
@@ -122,6 +126,10 @@ def _describe_data(
         "notes": list(dataset.notes),
         "decoders": dict(dataset.decoders),
         "look": dict(dataset.look),
+        "shares": {
+            "metrics": dataset.task.image_shares,
+            "images": {"validation": dataset.num_validation, "test": dataset.num_test},
+        },
     }
     record_environment(folder, nodes=prepared.nodes, address=address, data=kept)
     write_whole(folder.contact_sheet, contact_sheet(dataset))

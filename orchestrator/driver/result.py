@@ -11,6 +11,7 @@ from orchestrator.errors import RunFolderError
 from orchestrator.journal.study_state import StudyState
 from orchestrator.results.from_state import export_path
 from orchestrator.results.from_tables import leaderboard
+from orchestrator.results.references import read_references
 from orchestrator.results.tables import epochs_table, trials_table
 from orchestrator.runs.paths import RunFolder
 from trainables.files.manifests import damage_of
@@ -47,6 +48,14 @@ class StudyResult:
     def epochs(self) -> pa.Table:
         """One row a report."""
         return epochs_table(self.state)
+
+    @property
+    def references(self) -> pa.Table:
+        """What simple guesses reach on the study's data: `reference` and its metrics; no row for runs without them."""
+        rows = read_references(self.folder)
+        names = dict.fromkeys(name for row in rows for name in row.metrics)
+        columns = {name: pa.array([row.metrics.get(name) for row in rows], pa.float64()) for name in names}
+        return pa.table({"reference": pa.array([row.name for row in rows], pa.string()), **columns})
 
     def leaderboard(self, k: int | None = None) -> pa.Table:
         """Returns the k best trials that completed or were stopped, best first.

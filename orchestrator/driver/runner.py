@@ -154,7 +154,7 @@ def _train_and_export(session: Session) -> ExportError | None:
     """Returns why exports failed, if any did: the trials are done all the same, and `convfleet export` tries again."""
     failed_exports = None
     with (
-        session.prepare() as prepared,
+        session.prepare(with_references=True) as prepared,
         TableWriter(session.folder, recorder=session.recorder),
         _keeper(session, prepared.spec),
     ):
@@ -166,6 +166,7 @@ def _train_and_export(session: Session) -> ExportError | None:
             _exports(session, prepared).make(prepared.spec.export)
         except ExportError as exc:
             failed_exports = exc
+        session.references.finish(notify=session.notify)
         session.recorder.append(StudyFinished(reason=reason, at=session.recorder.now()))
     return failed_exports
 

@@ -13,6 +13,7 @@ from orchestrator.disk.space_watch import SpaceWatch
 from orchestrator.driver.extension import current_study
 from orchestrator.driver.interrupts import OneInterrupt
 from orchestrator.driver.preparation import Prepared, prepare
+from orchestrator.driver.references import ReferenceRows
 from orchestrator.driver.reuse import results_id, take_over
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import JOURNAL_SCHEMA, SessionStarted, StudyOpened
@@ -87,9 +88,17 @@ class Session:
             # The session began with the storage that study.yaml named then.
             self.notify("storage.uri: the run is kept there from the next session on; `convfleet resume` it again")
 
+    @cached_property
+    def references(self) -> ReferenceRows:
+        """The reference rows, which a child process computes beside the trials."""
+        return ReferenceRows(self.folder)
+
     @contextmanager
-    def prepare(self) -> Iterator[Prepared]:
+    def prepare(self, *, with_references: bool = False) -> Iterator[Prepared]:
         """Yields what trials and exports need, prepared while Ray starts; leaves Ray at the end.
+
+        Args:
+            with_references: Whether to begin with the reference rows as well, if the study asks for them.
 
         Raises:
             InputError: If the data or the study are wrong.
@@ -104,6 +113,7 @@ class Session:
             interrupt=self.interrupt,
             address=self.address,
             notify=self.notify,
+            on_dataset=self.references.begin if with_references and self.spec.references else None,
         ) as prepared:
             self._decide(prepared.study)
             yield prepared

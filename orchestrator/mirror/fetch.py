@@ -23,7 +23,15 @@ from trainables.files.whole import write_whole
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._-]*")
 
 #: The small files of a run, which are fetched with its journal.
-_SMALL = ("study.yaml", "environment.json", "trials.parquet", "epochs.parquet", "augmented.png", "contact-sheet.png")
+_SMALL = (
+    "study.yaml",
+    "environment.json",
+    "trials.parquet",
+    "epochs.parquet",
+    "augmented.png",
+    "contact-sheet.png",
+    "references.json",
+)
 
 
 def fetched_run(text: str, *, runs: Path = RUNS, with_files: bool = False) -> Path:

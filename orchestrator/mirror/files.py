@@ -75,6 +75,7 @@ class FileMirror:
             folder.environment,
             folder.augmented,
             folder.contact_sheet,
+            folder.references,
             folder.trials,
             folder.epochs,
             folder.report,

@@ -195,6 +195,6 @@ def _take_over(folder: RunFolder, *, now: float) -> str:
 
 def _remove_drafts(folder: RunFolder) -> None:
     """Removes the drafts of a driver that died while it wrote a file; only the run's holder writes drafts."""
-    for path in (folder.driver, folder.study, folder.environment, folder.trials, folder.epochs):
+    for path in (folder.driver, folder.study, folder.environment, folder.trials, folder.epochs, folder.references):
         for draft in folder.root.glob(f".{path.name}.*.tmp"):
             draft.unlink(missing_ok=True)

@@ -88,6 +88,11 @@ class RunFolder:
         return self.root / "contact-sheet.png"
 
     @property
+    def references(self) -> Path:
+        """What simple guesses reach on the study's data; only where a study asks for them."""
+        return self.root / "references.json"
+
+    @property
     def report(self) -> Path:
         """The self-contained report."""
         return self.root / "report.html"

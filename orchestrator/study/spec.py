@@ -40,6 +40,7 @@ class StudySpec(BaseModel):
         callbacks: Keras callbacks by `module:name` beside the study file; called for epochs and validation, not for
             batches.
         reuse: Folders of other runs; the driver takes over their completed trials of variants that this study proposes.
+        references: Whether simple guesses are measured beside the trials, as rows to compare their results with.
         study_dir: The folder that relative names in variants start from, such as a custom family's module;
             `load_study` fills it in.
         code: Hashes of the modules of losses, metrics and callbacks beside the study file; `load_study` fills them in.
@@ -61,6 +62,7 @@ class StudySpec(BaseModel):
         default=(), examples=["my_callbacks:Stop"]
     )
     reuse: Annotated[tuple[str, ...], BeforeValidator(_one_or_several)] = Field(default=(), examples=["runs/old"])
+    references: bool = Field(default=True, strict=True)
     study_dir: str = ""
     code: str = ""
 
@@ -76,7 +78,7 @@ class StudySpec(BaseModel):
     @property
     def study_id(self) -> str:
         """12 hexadecimal digits of a hash of all that results depend on; resources and exports do not count."""
-        mapping = counted(self, exclude={"space", "resources", "storage", "export", "reuse", "study_dir"})
+        mapping = counted(self, exclude={"space", "resources", "storage", "export", "reuse", "references", "study_dir"})
         content = json.dumps({**mapping, "space": space_to_mapping(self.space)}, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 

@@ -264,6 +264,7 @@ def test_versions_of_formats_on_the_page_are_those_of_the_code():
     from orchestrator.cluster import environment
     from orchestrator.journal.records import JOURNAL_SCHEMA
     from orchestrator.results import tables
+    from orchestrator.runs import references_file
     from trainables.checkpoints import checkpoint
     from trainables.exporting import manifest
 
@@ -275,4 +276,5 @@ def test_versions_of_formats_on_the_page_are_those_of_the_code():
         "trials.parquet": tables.SCHEMA_VERSION,
         "checkpoints/<trial>/": checkpoint.SCHEMA_VERSION,
         "exports/<rank>-<trial>/": manifest.SCHEMA_VERSION,
+        "references.json": references_file.SCHEMA_VERSION,
     }

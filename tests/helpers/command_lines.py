@@ -35,6 +35,8 @@ SMALL_STUDY: dict[str, Any] = {
     "search": {"algorithm": "random", "trials": 4},
     "schedule": {"algorithm": "none", "max_epochs": 3},
     "export": {"top": 0},
+    # A process of its own for two seconds of a core; tests of the rows ask for them.
+    "references": False,
 }
 
 #: A process without this package that says of each export on its standard input what it finds in it.

@@ -39,6 +39,7 @@ STUDY: dict[str, Any] = {
     "schedule": {"algorithm": "none", "max_epochs": 6},
     "resources": {"cpus": 1},
     "export": {"top": 1, "formats": ["keras"]},
+    "references": False,
 }
 
 Rows = dict[tuple[str, int], dict[str, float]]

@@ -211,6 +211,15 @@ def metric_name(target: str, metric: str, *, num_targets: int) -> str:
     return metric if num_targets == 1 else f"{target}_{metric}"
 
 
+def is_image_share(kind: TargetKind, metric: str) -> bool:
+    """Returns whether a metric is the share of images that a model is right on.
+
+    >>> is_image_share("classification", "top_3_accuracy"), is_image_share("multilabel", "accuracy")
+    (True, False)
+    """
+    return AVERAGES[kind].get(metric) == _OF_IMAGES
+
+
 def _metrics_and_loss(target: TargetSpec) -> Iterable[tuple[str, Mode]]:
     yield from ((name, METRICS[target.kind][name]) for name in target.metric_names if not is_own(name))
     yield "loss", "min"

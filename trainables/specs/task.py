@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from trainables.specs.targets import LOSSES, METRICS, TargetKind, is_own
+from trainables.specs.targets import LOSSES, METRICS, TargetKind, is_image_share, is_own, metric_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +92,20 @@ class Task:
     def has_own_code(self) -> bool:
         """Whether a loss or a metric of a target is one of a user's."""
         return any(is_own(name) for target in self.targets for name in (target.loss, *target.metrics))
+
+    @property
+    def image_shares(self) -> list[str]:
+        """The metrics, by their names in reports without the split, that are shares of all images.
+
+        >>> Task.classification(input_shape=(8, 8, 1), num_classes=10).image_shares
+        ['accuracy']
+        """
+        return [
+            metric_name(target.name, metric, num_targets=len(self.targets))
+            for target in self.targets
+            for metric in target.metrics
+            if is_image_share(target.kind, metric)
+        ]
 
     @property
     def stored_channels(self) -> int:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from orchestrator.journal.study_state import StudyState
 from orchestrator.results import from_tables
+from orchestrator.results.image_shares import image_shares
+from orchestrator.results.references import read_references
 from orchestrator.results.tables import epochs_table, trials_table
 from orchestrator.runs.paths import RunFolder
 from orchestrator.text import moment
@@ -44,6 +46,8 @@ def write_report(folder: RunFolder, *, state: StudyState) -> Path:
         epochs=epochs_table(state),
         board=from_tables.leaderboard(trials, metric=header.metric, mode=header.mode),
         cost=from_tables.cost(trials, max_epochs=header.max_epochs),
+        shares=image_shares(folder),
+        references=tuple(read_references(folder)),
     )
     body = "".join(make(findings) for make in _SECTIONS)
     footer = f"convfleet, seed {header.seed}, as of {moment(state.last_at)}"

@@ -7,9 +7,12 @@ import pyarrow as pa
 from orchestrator.journal.study_state import StudyState
 from orchestrator.results import from_tables, words
 from orchestrator.results.from_state import count_states, elapsed_seconds, export_path, study_status
+from orchestrator.results.image_shares import ImageShares, interval_in_words
+from orchestrator.results.references import Reference
 from orchestrator.runs.paths import RunFolder
 from orchestrator.text import duration, moment, number
 from orchestrator.views.report import figures
+from orchestrator.views.report.certainty import INTERVAL, TIED_NOTE, certainty_parts, verdict_line
 from orchestrator.views.report.markup import Cell, Markup, empty, figure, link, picture, pill, section, table, text
 
 _WHOLE_STUDY = "All trials together, in the workers; waiting for a free slot is not counted."
@@ -24,7 +27,12 @@ _EXPORTS_NOTE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """A study's state, tables and answers, which the sections show."""
+    """A study's state, tables and answers, which the sections show.
+
+    Attributes:
+        shares: The metrics that are shares of images, which have intervals.
+        references: The reference rows below the leaderboard.
+    """
 
     state: StudyState
     folder: RunFolder
@@ -32,6 +40,8 @@ class Findings:
     epochs: pa.Table
     board: pa.Table
     cost: from_tables.Cost
+    shares: ImageShares
+    references: tuple[Reference, ...]
 
     @property
     def metric(self) -> str:
@@ -61,6 +71,7 @@ def page_header(findings: Findings) -> Markup:
     ]
     shown = "".join(f"<div><dt>{text(n)}</dt><dd>{text(v)}<small>{text(s)}</small></dd></div>" for n, v, s in cards)
     title = f'<h1>{text(header.study)}</h1><p class="lead">{pill(study_status(state))} · {text(lead)}</p>'
+    title += verdict_line(state, findings.references, shares=findings.shares)
     return Markup(f'<header>{title}<dl class="cards">{shown}</dl></header>\n')
 
 
@@ -68,33 +79,42 @@ def leaderboard_section(findings: Findings) -> Markup:
     """Returns every trial with a usable result, best first, and what all trials have in common."""
     board, metric = findings.board, findings.metric
     if not board.num_rows:
-        return section("Leaderboard", empty("No trial has ended with a result yet."))
+        below = certainty_parts(findings.state, findings.references, shares=findings.shares)
+        return section("Leaderboard", empty("No trial has ended with a result yet."), *below)
     varying = from_tables.varying_columns(findings.trials) or from_tables.parameter_columns(findings.trials)
     names = [name.removeprefix(from_tables.PARAMETER_PREFIX) for name in varying]
     best = f"best {words.with_split(metric)}"
-    headings = ["rank", "trial", "state", best, "best epoch", "epochs", "train seconds", "family", *names]
+    values = board[f"best_{metric}"].to_pylist()
+    intervals = [findings.shares.interval(metric, value) for value in values]
+    shown = [INTERVAL] if any(intervals) else []
+    headings = ["rank", "trial", "state", best, *shown, "best epoch", "epochs", "train seconds", "family", *names]
     rows: list[list[Cell]] = [
         [
-            row["rank"],
+            rank,
             row["trial"],
             pill(row["state"]),
             row[f"best_{metric}"],
+            *([interval_in_words(interval)] if shown else []),
             row["best_epoch"],
             row["epochs"],
             f"{row['train_seconds']:.1f}",
             row["family"],
             *(row[name] for name in varying),
         ]
-        for row in board.to_pylist()
+        for rank, interval, row in zip(
+            findings.shares.rank_labels(metric, values), intervals, board.to_pylist(), strict=True
+        )
     ]
-    numeric = ["rank", best, "best epoch", "epochs", "train seconds"]
+    numeric = ["rank", best, *shown, "best epoch", "epochs", "train seconds"]
     note = "Trials that completed or were stopped; of equals, the one with fewer epochs first."
-    return section("Leaderboard", table(headings, rows, numeric=numeric), _common(findings, varying), note=note)
+    note += TIED_NOTE if shown else ""
+    below = certainty_parts(findings.state, findings.references, shares=findings.shares)
+    return section("Leaderboard", table(headings, rows, numeric=numeric), _common(findings, varying), *below, note=note)
 
 
 def metrics_section(findings: Findings) -> Markup:
     """Returns every metric of each ranked trial at its best epoch; no section for an objective with its loss alone."""
-    state, header = findings.state, findings.state.header
+    state, header, shares = findings.state, findings.state.header, findings.shares
     best = {
         row["trial"]: report
         for row in findings.board.to_pylist()
@@ -108,7 +128,12 @@ def metrics_section(findings: Findings) -> Markup:
     names = [header.metric, *others]
     headings = ["rank", "trial", "epoch", *names]
     rows: list[list[Cell]] = [
-        [rank, trial, report.epoch, *(report.metrics.get(name) for name in names)]
+        [
+            rank,
+            trial,
+            report.epoch,
+            *(shares.in_words(name, report.metrics.get(name), is_named=False) for name in names),
+        ]
         for rank, (trial, report) in enumerate(best.items(), start=1)
     ]
     note = f"At each trial's best epoch by {header.metric}, on the {words.split_of(header.metric)} split."
@@ -176,12 +201,13 @@ def exports_section(findings: Findings) -> Markup:
     found = [words.named_test_metrics(item.test_metrics) for item in items]
     names = list(dict.fromkeys(name for metrics in found for name in metrics))
     headings = ["rank", "trial", "folder", *map(words.with_split, names)]
-    root = findings.folder.root
+    root, shares = findings.folder.root, findings.shares
     rows: list[list[Cell]] = []
     for item, metrics in zip(items, found, strict=True):
         path = export_path(item, folder=findings.folder)
         label = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-        rows.append([item.rank, item.trial, link(path, root=root, label=label), *(metrics.get(name) for name in names)])
+        values = [shares.in_words(name, metrics.get(name), is_named=False) for name in names]
+        rows.append([item.rank, item.trial, link(path, root=root, label=label), *values])
     return section("Exports", table(headings, rows, numeric=["rank", *headings[3:]]), note=_EXPORTS_NOTE)
 
 

@@ -1,7 +1,8 @@
 """The status of a study as one JSON document for scripts."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.journal.records import ModelExported
 from orchestrator.journal.study_state import StudyState
@@ -12,12 +13,18 @@ from orchestrator.results.from_state import (
     count_states,
     elapsed_seconds,
     export_path,
+    leaders,
     state_of,
     study_status,
 )
+from orchestrator.results.image_shares import ImageShares, chance_notes, image_shares
+from orchestrator.results.references import read_references, verdict
 from orchestrator.runs.environment_file import data_notes
 from orchestrator.runs.owner import Owner
 from orchestrator.runs.paths import RunFolder
+
+if TYPE_CHECKING:
+    from orchestrator.results.from_tables import Cost
 
 
 def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: Owner | None = None) -> dict[str, Any]:
@@ -35,6 +42,7 @@ def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: 
     taken = cost(outcomes_table(state), max_epochs=header.max_epochs)
     closing = state.finished or state.paused
     counts = count_states(trials, is_alive=is_alive)
+    shares = image_shares(folder)
     return {
         "study": header.study,
         "state": study_status(state, is_alive=is_alive),
@@ -47,29 +55,65 @@ def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: 
         "trials": {trial_state.value: count for trial_state, count in counts.items()},
         "num_reused": sum(bool(trial.reused_from) for trial in trials),
         "extensions": [item.change for item in state.extensions],
-        "best": _best_json(state),
+        "best": _best_json(state, shares=shares),
         "running": [
             {"trial": trial.name, "epoch": trial.epoch, "worker": dict(trial.worker)}
             for trial in trials
             if state_of(trial, is_alive=is_alive) is TrialState.RUNNING
         ],
-        "cost": {
-            "elapsed_seconds": elapsed_seconds(state),
-            "train_seconds": taken.train_seconds,
-            "overhead_seconds": dict(taken.overhead_seconds),
-            "trial_epochs": taken.trial_epochs,
-            "epochs_saved": taken.epochs_saved,
-        },
+        "cost": _cost_json(taken, elapsed=elapsed_seconds(state)),
         "num_sessions": len(state.sessions),
         "started_at": _iso(header.at),
         "ended_at": _iso(closing.at if closing else None),
-        "exports": [_export_json(item, folder=folder) for item in sorted(state.exports, key=lambda item: item.rank)],
+        "exports": [
+            _export_json(item, folder=folder, shares=shares)
+            for item in sorted(state.exports, key=lambda item: item.rank)
+        ],
         "data_notes": data_notes(folder),
         "folder": str(folder.root),
+        **_certainty_json(state, folder=folder, shares=shares),
     }
 
 
-def _best_json(state: StudyState) -> dict[str, Any] | None:
+def _cost_json(taken: "Cost", *, elapsed: float) -> dict[str, Any]:
+    return {
+        "elapsed_seconds": elapsed,
+        "train_seconds": taken.train_seconds,
+        "overhead_seconds": dict(taken.overhead_seconds),
+        "trial_epochs": taken.trial_epochs,
+        "epochs_saved": taken.epochs_saved,
+    }
+
+
+def _certainty_json(state: StudyState, *, folder: RunFolder, shares: ImageShares) -> dict[str, Any]:
+    """Returns what is known of the results' certainty; nothing for runs of versions that kept nothing of it."""
+    found: dict[str, Any] = {}
+    if shares.metrics:
+        board, metric = leaders(state, k=len(state.trials)), state.header.metric
+        labels = shares.rank_labels(metric, [best.metrics[metric] for _, best in board])
+        found["tied"] = [trial.name for label, (trial, _) in zip(labels, board, strict=True) if label == "1="]
+        found["chance_notes"] = chance_notes(state, shares)
+    if rows := read_references(folder):
+        found["references"] = [
+            {
+                "name": row.name,
+                "is_blind": row.is_blind,
+                "metrics": dict(row.metrics),
+                "intervals": _intervals(row.metrics, shares),
+            }
+            for row in rows
+        ]
+        found["verdict"] = verdict(state, rows, shares=shares)
+    return found
+
+
+def _intervals(metrics: Mapping[str, float], shares: ImageShares) -> dict[str, list[float]]:
+    """Returns the intervals of 95 % of the metrics that are shares of images."""
+    found = {name: shares.interval(name, value) for name, value in metrics.items()}
+    return {name: list(interval) for name, interval in found.items() if interval is not None}
+
+
+def _best_json(state: StudyState, *, shares: ImageShares) -> dict[str, Any] | None:
     best = best_so_far(state)
     if best is None:
         return None
@@ -82,6 +126,7 @@ def _best_json(state: StudyState) -> dict[str, Any] | None:
         "metrics": dict(report.metrics),
         "variant_id": trial.variant.variant_id,
         "variant": trial.variant.to_json(),
+        **({"intervals": _intervals(report.metrics, shares)} if shares.metrics else {}),
     }
 
 
@@ -98,12 +143,14 @@ def _owner_json(owner: Owner | None, *, is_alive: bool) -> dict[str, Any] | None
     }
 
 
-def _export_json(item: ModelExported, *, folder: RunFolder) -> dict[str, Any]:
+def _export_json(item: ModelExported, *, folder: RunFolder, shares: ImageShares) -> dict[str, Any]:
+    metrics = words.named_test_metrics(item.test_metrics)
     return {
         "rank": item.rank,
         "trial": item.trial,
         "folder": str(export_path(item, folder=folder)),
-        "test_metrics": words.named_test_metrics(item.test_metrics),
+        "test_metrics": metrics,
+        **({"intervals": _intervals(metrics, shares)} if shares.metrics else {}),
     }
 
 

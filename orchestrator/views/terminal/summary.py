@@ -20,10 +20,13 @@ from orchestrator.results.from_state import (
     study_status,
     varying_parameters,
 )
+from orchestrator.results.image_shares import ImageShares, chance_notes, image_shares, interval_in_words
 from orchestrator.runs.owner import Owner
 from orchestrator.runs.paths import RunFolder
 from orchestrator.text import duration, number, one_line
+from orchestrator.views.terminal.facts import print_fact
 from orchestrator.views.terminal.live_view import STATE_STYLES, WIDE, headline, running_table
+from orchestrator.views.terminal.reference_rows import print_references, print_verdict
 from trainables.reports import EpochReport
 
 _STATUS_STYLES = {"finished": "green", "running": "cyan", "paused": "yellow", "interrupted": "yellow"}
@@ -32,7 +35,8 @@ _STATUS_STYLES = {"finished": "green", "running": "cyan", "paused": "yellow", "i
 def print_summary(console: Console, state: StudyState, *, folder: RunFolder, k: int = 5) -> None:
     """Prints the outcome of a study: its best k trials, its cost, its files and what to do next."""
     _print_headline(console, state, is_alive=False)
-    _print_outcome(console, state, is_alive=False, k=k)
+    print_verdict(console, state, folder=folder)
+    _print_outcome(console, state, folder=folder, is_alive=False, k=k)
     _print_places(console, state, folder=folder)
     _print_next(console, state, folder=folder, is_alive=False)
 
@@ -49,12 +53,13 @@ def print_status(  # noqa: PLR0913 - a state, and facts that only its folder has
     """
     _print_headline(console, state, is_alive=is_alive)
     if owner is not None:
-        _print_fact(console, "driver", owner.in_words(now=now) + ("" if is_alive else "; it died"))
+        print_fact(console, "driver", owner.in_words(now=now) + ("" if is_alive else "; it died"))
     trials = list(state.trials.values())
     if is_alive:
         console.print()
         console.print(running_table(console, trials, header=state.header, now=now, num_rows=50))
-    _print_outcome(console, state, is_alive=is_alive, k=5)
+    print_verdict(console, state, folder=folder)
+    _print_outcome(console, state, folder=folder, is_alive=is_alive, k=5)
     _print_places(console, state, folder=folder)
     _print_next(console, state, folder=folder, is_alive=is_alive)
 
@@ -67,45 +72,56 @@ def _print_headline(console: Console, state: StudyState, *, is_alive: bool) -> N
         console.print(Text(f"paused: {one_line(state.paused.reason)}", style="yellow"))
 
 
-def _print_outcome(console: Console, state: StudyState, *, is_alive: bool, k: int) -> None:
-    board = leaders(state, k=k)
+def _print_outcome(console: Console, state: StudyState, *, folder: RunFolder, is_alive: bool, k: int) -> None:
+    board, shares = leaders(state, k=k), image_shares(folder)
     console.print()
     if board:
-        console.print(_board_table(board, state=state, is_wide=console.width >= WIDE))
+        console.print(_board_table(board, state=state, shares=shares, is_wide=console.width >= WIDE))
     else:
         console.print(Text("no trial has ended with a result yet", style="dim"))
+    print_references(console, state, folder=folder)
     console.print()
-    _print_other_metrics(console, state)
+    _print_other_metrics(console, state, shares=shares)
+    for note in chance_notes(state, shares):
+        print_fact(console, "chance", note, style="yellow")
     counts = count_states(list(state.trials.values()), is_alive=is_alive)
-    _print_fact(console, "trials", f"{words.state_counts_in_words(counts)} (of {state.header.num_trials})")
+    print_fact(console, "trials", f"{words.state_counts_in_words(counts)} (of {state.header.num_trials})")
     if state.finished is not None and state.finished.reason:
-        _print_fact(console, "time", state.finished.reason, style="yellow")
+        print_fact(console, "time", state.finished.reason, style="yellow")
     _print_failure_kinds(console, state)
     _print_reused(console, state)
     train_seconds, num_epochs, num_saved = spent(state)
     elapsed, trained = duration(elapsed_seconds(state)), duration(train_seconds)
     epochs = f"{num_epochs} epochs trained, {num_saved} saved by stopping early"
-    _print_fact(console, "cost", f"{elapsed} elapsed, {trained} in training steps; {epochs}")
+    print_fact(console, "cost", f"{elapsed} elapsed, {trained} in training steps; {epochs}")
 
 
-def _board_table(board: Sequence[tuple[Trial, EpochReport]], *, state: StudyState, is_wide: bool) -> Table:
+def _board_table(
+    board: Sequence[tuple[Trial, EpochReport]], *, state: StudyState, shares: ImageShares, is_wide: bool
+) -> Table:
     header = state.header
+    values = [best.metrics[header.metric] for _, best in board]
+    labels = shares.rank_labels(header.metric, values)
+    has_intervals = any(shares.interval(header.metric, value) for value in values)
     varying = varying_parameters(list(state.trials.values()))
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", expand=True)
     table.add_column("rank", justify="right", no_wrap=True)
     for heading in ("trial", "state"):
         table.add_column(heading, no_wrap=True)
-    for heading in (f"best {header.metric}", "at epoch", "epochs", "train time")[: 4 if is_wide else 2]:
+    headings = [f"best {header.metric}", *(["95 %"] if has_intervals else []), "at epoch"]
+    for heading in [*headings, *(["epochs", "train time"] if is_wide else [])]:
         table.add_column(heading, justify="right")
     table.add_column("variant", ratio=1)
-    for rank, (trial, best) in enumerate(board, start=1):
+    for rank, (label, value, (trial, best)) in enumerate(zip(labels, values, board, strict=True), start=1):
         train_seconds = sum(report.train_seconds for report in trial.reports)
         times = [str(trial.epoch), duration(train_seconds)] if is_wide else []
+        intervals = [interval_in_words(shares.interval(header.metric, value))] if has_intervals else []
         table.add_row(
-            str(rank),
+            label,
             Text(trial.name, style="bold"),
             Text(trial.state.value, style=STATE_STYLES[trial.state]),
-            Text(number(best.metrics[header.metric]), style="bold green" if rank == 1 else ""),
+            Text(number(value), style="bold green" if rank == 1 else ""),
+            *intervals,
             str(best.epoch),
             *times,
             Text(f"{trial.variant.family} {words.parameters(trial.variant.params, names=varying)}", style="dim"),
@@ -113,7 +129,7 @@ def _board_table(board: Sequence[tuple[Trial, EpochReport]], *, state: StudyStat
     return table
 
 
-def _print_other_metrics(console: Console, state: StudyState) -> None:
+def _print_other_metrics(console: Console, state: StudyState, *, shares: ImageShares) -> None:
     """Prints the other metrics of the best trial, such as those of other targets."""
     best = best_so_far(state)
     if best is None:
@@ -121,8 +137,8 @@ def _print_other_metrics(console: Console, state: StudyState) -> None:
     trial, report = best
     others = words.other_metrics(report.metrics, metric=state.header.metric)
     if others:
-        message = ", ".join(f"{name} {number(value)}" for name, value in others.items())
-        _print_fact(console, "metrics", f"{trial.name} at epoch {report.epoch}: {message}")
+        message = ", ".join(shares.in_words(name, value) for name, value in others.items())
+        print_fact(console, "metrics", f"{trial.name} at epoch {report.epoch}: {message}")
 
 
 def _print_failure_kinds(console: Console, state: StudyState) -> None:
@@ -135,7 +151,7 @@ def _print_failure_kinds(console: Console, state: StudyState) -> None:
         shown = names + (f" and {len(trials) - 5} more" if len(trials) > 5 else "")
         # One reason is enough for a line; the report has all of them.
         why = ("" if len(trials) == 1 else "the first: ") + one_line(trials[0].reason)
-        _print_fact(console, "failed", f"{kind}: {shown} ({why})", style="red")
+        print_fact(console, "failed", f"{kind}: {shown} ({why})", style="red")
 
 
 def _print_reused(console: Console, state: StudyState) -> None:
@@ -143,17 +159,18 @@ def _print_reused(console: Console, state: StudyState) -> None:
         trial.reused_from.rpartition(":")[0] for trial in list(state.trials.values()) if trial.reused_from
     )
     for source, count in sources.items():
-        _print_fact(console, "reused", f"{count} trials were trained in {source}")
+        print_fact(console, "reused", f"{count} trials were trained in {source}")
 
 
 def _print_places(console: Console, state: StudyState, *, folder: RunFolder) -> None:
+    shares = image_shares(folder)
     for item in sorted(state.exports, key=lambda item: item.rank):
         metrics = words.named_test_metrics(item.test_metrics)
-        message = ", ".join(f"{name} {number(value)}" for name, value in metrics.items())
-        _print_fact(console, "export", f"{export_path(item, folder=folder)}  {message} (test split)".rstrip())
-    _print_fact(console, "tables", f"{folder.trials}  {folder.epochs}")
+        message = ", ".join(shares.in_words(name, value) for name, value in metrics.items())
+        print_fact(console, "export", f"{export_path(item, folder=folder)}  {message} (test split)".rstrip())
+    print_fact(console, "tables", f"{folder.trials}  {folder.epochs}")
     if folder.report.is_file():
-        _print_fact(console, "report", str(folder.report))
+        print_fact(console, "report", str(folder.report))
 
 
 def _print_next(console: Console, state: StudyState, *, folder: RunFolder, is_alive: bool) -> None:
@@ -165,11 +182,7 @@ def _print_next(console: Console, state: StudyState, *, folder: RunFolder, is_al
         commands = [f"convfleet resume {run}", *commands]
     console.print()
     for command in commands:
-        _print_fact(console, "next", command, style="cyan")
+        print_fact(console, "next", command, style="cyan")
     if any((export_path(item, folder=folder) / "model.keras").is_file() for item in state.exports):
         snippet = f"from convfleet import open_run; model = open_run({str(folder.root)!r}).load_model(rank=1)"
-        _print_fact(console, "python", snippet, style="cyan")
-
-
-def _print_fact(console: Console, name: str, value: str, *, style: str = "") -> None:
-    console.print(Text.assemble((f"{name:<8}", "dim"), (value, style)), soft_wrap=True)
+        print_fact(console, "python", snippet, style="cyan")

@@ -246,7 +246,7 @@ def test_file_that_cannot_be_written_whole_leaves_the_old_one_and_no_draft(
 def test_names_on_disk_are_pinned() -> None:
     folder = RunFolder(Path("runs/s"))
     names = ["study", "environment", "journal", "lock", "trials", "epochs", "checkpoints", "failures", "exports"]
-    assert [getattr(folder, name).name for name in [*names, "report"]] == [
+    assert [getattr(folder, name).name for name in [*names, "references", "report"]] == [
         "study.yaml",
         "environment.json",
         "journal.jsonl",
@@ -256,6 +256,7 @@ def test_names_on_disk_are_pinned() -> None:
         "checkpoints",
         "failures",
         "exports",
+        "references.json",
         "report.html",
     ]
     assert folder.failure(trial_name(7)).as_posix() == "runs/s/failures/t0007.txt"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import load_study
+from orchestrator import InputError, load_study
 from trainables.specs.data import DataSpec
 from trainables.specs.targets import TargetSpec
 
@@ -53,3 +53,12 @@ def test_key_of_a_later_version_counts_once_it_is_used():
     assert plain.model_copy(update={"data": used}).study_id != plain.study_id
     assert {"label_separator", "allow_overlap"} <= set(DataSpec.model_fields)
     assert "columns" in TargetSpec.model_fields
+
+
+def test_references_are_on_unless_turned_off_and_count_for_nothing():
+    study = load_study("quickstart")
+    without = load_study("quickstart", overrides=["references=false"])
+    assert (study.references, without.references) == (True, False)
+    assert study.study_id == without.study_id
+    with pytest.raises(InputError, match="references: must be a valid boolean"):
+        load_study("quickstart", overrides=["references=yes please"])
