@@ -31,7 +31,7 @@ def spec() -> StudySpec:
             "data": {"source": "digits"},
             "space": space,
             "search": {"algorithm": "random", "trials": 3, "minutes": MINUTES},
-            "schedule": {"algorithm": "asha", "max_epochs": 3},
+            "schedule": {"algorithm": "asha", "max_epochs": 3, "grace_epochs": 1},
         }
     )
 
