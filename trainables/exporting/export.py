@@ -189,7 +189,7 @@ def _write_formats(
             # A full disk, which is not the model's fault.
             raise
         except ModelExportError as exc:
-            problems[name] = str(exc)
+            problems[name] = str(exc) if str(exc).startswith(what) else f"{what}: {exc}"
         except Exception as exc:  # noqa: BLE001 - Keras raises anything for what it cannot write
             problems[name] = f"{what}: Keras cannot write it, or load it again: {in_words(exc)}"
         if name in problems:

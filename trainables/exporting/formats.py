@@ -89,7 +89,7 @@ def _predict_saved_model(path: Path, images: Any) -> Any:
     loaded = tf.saved_model.load(str(path))
     if any(calls_python(signature.graph) for signature in loaded.signatures.values()):
         # In this process the Python functions are there, and the file seems to be whole.
-        raise ModelExportError(f"{path.name}: {PYTHON_CALLS}")
+        raise ModelExportError(PYTHON_CALLS)
     starts = range(0, len(tf.nest.flatten(images)[0]), _BATCH)
     batches = [
         loaded.serve(tf.nest.map_structure(lambda array: tf.constant(array[at : at + _BATCH]), images))  # noqa: B023

@@ -381,3 +381,12 @@ def test_what_no_saved_model_holds_and_averages_too_slow_are_noted_before_the_fi
     assert keras_note.startswith("model.keras of this model cannot be exported: plain Keras cannot load nets.Calling")
     assert served_note.startswith("saved_model of this model cannot be exported: its prediction calls Python")
     assert f"a momentum of 0.99: after the {num_steps} steps until a trial is first judged" in slow_note
+    if judged_after == 1:
+        from trainables.exporting.export import export_model
+
+        request = ExportRequest(
+            study="s", rank=1, trial="t0001", variant=variant, epoch=1, metrics={}, formats=("saved_model",),
+            folder=str(tmp_path / "exports"), worker=worker,
+        )  # fmt: skip
+        with pytest.raises(ModelExportError, match=r"^t0001: saved_model: its prediction calls Python"):
+            export_model(request)

@@ -87,5 +87,5 @@ def test_python_is_found_before_and_in_a_file_that_would_load_nowhere_else(tmp_p
     assert refusal_of(model).startswith("its prediction calls Python")
     form = FORMATS["saved_model"]
     form.write(model, tmp_path / "saved_model", TASK)
-    with pytest.raises(ModelExportError, match=r"saved_model: its prediction calls Python .* with keras\.ops"):
+    with pytest.raises(ModelExportError, match=r"its prediction calls Python .* with keras\.ops"):
         form.predict(tmp_path / "saved_model", np.ones((2, 8, 8, 1), np.float32))
