@@ -76,8 +76,7 @@ def idle_setting_problems(data: DataSpec, space: SearchSpace) -> list[Problem]:
 
 def _messages(data: DataSpec, space: SearchSpace, parameters: dict[str, Parameter]) -> Iterator[tuple[str, str]]:
     kinds = {target.kind for target in data.target_specs.values()}
-    if _values(parameters, "class_weights") - {"none"} and "classification" not in kinds:
-        yield "class_weights", f"no target is a classification, got {_listed(kinds)} targets alone; drop it"
+    yield "class_weights", _class_weights_problem(data, parameters)
     is_smoothed = bool(_values(parameters, "label_smoothing") - {0})
     if is_smoothed and kinds == {"regression"}:
         yield "label_smoothing", "it has no effect on numbers, got regression targets alone; drop it"
@@ -98,6 +97,37 @@ def _messages(data: DataSpec, space: SearchSpace, parameters: dict[str, Paramete
         yield "min_delta", "it has no effect without patience; add patience: 5 or another number of epochs, or drop it"
     for loss in sorted(losses - {TARGETS}, key=str):
         yield "loss", _loss_problem(str(loss), data, space)
+
+
+def _class_weights_problem(data: DataSpec, parameters: dict[str, Parameter]) -> str:
+    """Returns what is wrong with the weights of classes, or an empty string."""
+    values, targets = _values(parameters, "class_weights"), data.target_specs
+    kinds = {target.kind for target in targets.values()}
+    named = [name for name, target in targets.items() if target.class_weights is not None]
+    if "balanced" in values and not kinds & {"classification", "mask"}:
+        return f"no target is a classification or mask to balance, got {_listed(kinds)} targets alone; drop it"
+    if TARGETS in values and not named:
+        return (
+            f"targets needs weights by name, got none; write data.targets.{next(iter(targets))}.class_weights: "
+            "{cat: 2.0, dog: 1.0} with the names of your classes, or drop it"
+        )
+    if named and TARGETS not in values:
+        return (
+            f"data.targets.{named[0]}.class_weights have no effect without it; add class_weights: targets to the space"
+        )
+    losses = _values(parameters, "loss")
+    for name, target in targets.items():
+        is_weighted = ("balanced" in values and target.kind == "mask") or (TARGETS in values and name in named)
+        if target.kind == "classification" or not is_weighted:
+            continue
+        weighable = [loss for loss in LOSSES[target.kind] if loss != "dice"]
+        used = {target.loss_name if loss == TARGETS else loss for loss in losses}
+        if strange := sorted(map(str, used - set(weighable))):
+            return (
+                f"a {target.kind} target has weights with one of {', '.join(weighable)}, got loss {strange[0]!r}; use "
+                "one of these, or drop it"
+            )
+    return ""
 
 
 def _optimizer_messages(parameters: dict[str, Parameter]) -> Iterator[tuple[str, str]]:

@@ -22,7 +22,7 @@ OPTIMIZERS = (
 SCHEDULES = ("constant", "cosine", "step", "exponential", "one_cycle")
 #: Values of `loss`, and of `optimizer` under a family that runs a user's code.
 TARGETS, MODEL = "targets", "model"
-CLASS_WEIGHTS = ("none", "balanced")
+CLASS_WEIGHTS = ("none", "balanced", TARGETS)
 #: Keras's dtype policies: what layers compute in; weights are float32 in all of them.
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -109,7 +109,8 @@ TRAINING: Mapping[str, ParameterInfo] = {
         kind=str,
         default="none",
         options=CLASS_WEIGHTS,
-        summary="balanced: rare classes weigh more in the training loss, so that all classes weigh the same.",
+        summary="In the training loss; balanced: rare classes weigh more, so that all weigh the same; targets: as "
+        "data.targets.<name>.class_weights says.",
     ),
     "patience": ParameterInfo(
         kind=int,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from trainables.specs.numbers import Number
 from trainables.user_code import split_reference
@@ -88,6 +88,21 @@ AVERAGES: Mapping[TargetKind, Mapping[str, str]] = {
     },
 }
 
+#: The largest weight of a class.
+MOST_CLASS_WEIGHT = 1e6
+
+
+def _named(value: object) -> object:
+    """Returns a mapping of weights with its keys as text: YAML reads the names of digits as numbers."""
+    if not isinstance(value, Mapping):
+        return value
+    if strange := [name for name in value if isinstance(name, bool) or not isinstance(name, str | int)]:
+        raise ValueError(f"expected class names, got {strange[0]!r}; write names like yes, no or 1.5 in quotes")
+    return {str(name): weight for name, weight in value.items()}
+
+
+ClassWeights = Annotated[dict[str, Number], BeforeValidator(_named)]
+
 #: Names that a target may not have: reports and models use them for something else.
 _TAKEN = ("loss", "image", "epoch", "trial")
 _PREFIXES = ("val_", "test_", "best_")
@@ -108,6 +123,8 @@ class TargetSpec(BaseModel):
         metrics: What is reported each epoch, by names or `module:name` beside the study file; None: accuracy, of
             regression mae, of masks iou.
         columns: The columns that together hold the labels, for tables: a flag each, a class each, or a number each.
+        class_weights: How much each class or flag counts in the training loss, by its name, where `space.params` has
+            `class_weights: targets`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -118,6 +135,7 @@ class TargetSpec(BaseModel):
     weight: Number = Field(default=1.0, gt=0.0, le=1e6, examples=[0.5])
     metrics: tuple[str, ...] | None = Field(default=None, examples=[["accuracy", "f1_score"]])
     columns: tuple[str, ...] = Field(default=(), examples=[["cat", "dog"]])
+    class_weights: ClassWeights | None = Field(default=None, examples=["{cat: 2.0, dog: 1.0}"])
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -138,6 +156,20 @@ class TargetSpec(BaseModel):
             )
         if self.metrics is not None and len(set(self.metrics)) != len(self.metrics):
             raise ValueError(f"metrics: expected each once, got {list(self.metrics)}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_class_weights(self) -> Self:
+        weights = self.class_weights
+        if weights is None:
+            return self
+        if self.kind == "regression":
+            raise ValueError(f"class_weights: a regression target has no classes, got {dict(weights)}; remove them")
+        wrong = {name: weight for name, weight in weights.items() if not 0 <= weight <= MOST_CLASS_WEIGHT}
+        if wrong:
+            raise ValueError(f"class_weights: expected numbers from 0 to {MOST_CLASS_WEIGHT:g}, got {wrong}")
+        if not any(weights.values()):
+            raise ValueError(f"class_weights: expected a weight above 0 for some class, got {dict(weights)}")
         return self
 
     @property

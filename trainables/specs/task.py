@@ -26,6 +26,7 @@ class Target:
         loss: By Keras's name, or a user's `module:name`.
         weight: The share of its loss in the sum over all targets.
         metrics: What is reported each epoch, names in METRICS, or a user's `module:name`.
+        class_weights: The study's weights of the classes or flags, in the order of class_names; empty: none are given.
     """
 
     name: str
@@ -35,11 +36,12 @@ class Target:
     loss: str
     weight: float = 1.0
     metrics: tuple[str, ...]
+    class_weights: tuple[float, ...] = ()
 
     @classmethod
     def from_json(cls, mapping: Mapping[str, Any]) -> Target:
         """Returns the target that `dataclasses.asdict` described."""
-        names = {key: tuple(mapping[key]) for key in ("class_names", "metrics")}
+        names = {key: tuple(mapping.get(key, ())) for key in ("class_names", "metrics", "class_weights")}
         return cls(**{**mapping, **names})
 
 
@@ -113,8 +115,12 @@ class Task:
         return self.input_shape[2] * len(self.inputs)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns a JSON-ready mapping."""
-        return asdict(self)
+        """Returns a JSON-ready mapping; weights of classes are in it where there are any, as ids follow from it."""
+        described = asdict(self)
+        for target in described["targets"]:
+            if not target["class_weights"]:
+                del target["class_weights"]
+        return described
 
     @classmethod
     def from_json(cls, mapping: Mapping[str, Any]) -> Task:

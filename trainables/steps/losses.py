@@ -84,6 +84,11 @@ class MixableLoss:
         """Leaves label smoothing out of losses traced in this context; a loss of a user's has none."""
         yield
 
+    @contextmanager
+    def class_weights(self, weights: Any) -> Iterator[None]:
+        """Changes nothing: a loss of a user's has the weights of whole images, and a study with others is refused."""
+        yield
+
     @property
     def is_of_batches(self) -> bool:
         """Whether the loss, when it was last called, returned one number for a whole batch."""
@@ -105,6 +110,8 @@ class TargetLoss(MixableLoss):
         super().__init__(self._of_labels)
         self._target = target
         self._smoothing = smoothing
+        #: float32 (classes or flags,) by thread, as second labels are.
+        self._class_weights: dict[int, Any] = {}
 
     @contextmanager
     def without_smoothing(self) -> Iterator[None]:
@@ -118,6 +125,21 @@ class TargetLoss(MixableLoss):
         finally:
             self._smoothing = smoothing
 
+    @contextmanager
+    def class_weights(self, weights: Any) -> Iterator[None]:
+        """Weighs flags, or the pixels of classes, in losses traced in this context; None changes nothing.
+
+        A flag's weight counts whether the flag is set or not. As in Keras, sums are divided by the number of flags or
+        pixels, not by the sum of weights. Classes of whole images have weights in `step_data`.
+        """
+        thread = threading.get_ident()
+        if weights is not None:
+            self._class_weights[thread] = weights
+        try:
+            yield
+        finally:
+            self._class_weights.pop(thread, None)
+
     def _of_labels(self, labels: Any, predictions: Any) -> Any:
         """Returns the loss of each image; labels and predictions as `task.Target` has them."""
         target, name = self._target, self._target.loss
@@ -127,6 +149,10 @@ class TargetLoss(MixableLoss):
             truth = ops.reshape(ops.cast(labels, "float32"), (-1, target.size))
             if target.kind == "multilabel" and self._smoothing:
                 truth = truth * (1.0 - self._smoothing) + 0.5 * self._smoothing
+            weights = self._class_weights.get(threading.get_ident())
+            if target.kind == "multilabel" and weights is not None:
+                flags = _FUNCTIONS[name](ops.expand_dims(truth, -1), ops.expand_dims(predictions, -1))
+                return ops.mean(flags * weights, axis=-1)
             return _FUNCTIONS[name](truth, predictions)
         classes = ops.reshape(labels, (-1,))
         if name == "categorical_crossentropy" and not self._smoothing:
@@ -144,13 +170,19 @@ class TargetLoss(MixableLoss):
         is_counted = numbers != UNCOUNTED
         counted, classes = ops.cast(is_counted, "float32"), ops.where(is_counted, numbers, 0)
         if name == "categorical_crossentropy" and not self._smoothing:
-            return _mean_of(losses.sparse_categorical_crossentropy(classes, predictions), counted)
+            return self._weighted_mean(losses.sparse_categorical_crossentropy(classes, predictions), classes, counted)
         truth = ops.one_hot(classes, target.size)
         if self._smoothing:
             truth = truth * (1.0 - self._smoothing) + self._smoothing / target.size
         if name == "dice":
             return dice_loss(truth, predictions, counted)
-        return _mean_of(_FUNCTIONS[name](truth, predictions), counted)
+        return self._weighted_mean(_FUNCTIONS[name](truth, predictions), classes, counted)
+
+    def _weighted_mean(self, pixels: Any, classes: Any, counted: Any) -> Any:
+        weights = self._class_weights.get(threading.get_ident())
+        if weights is not None:
+            pixels = pixels * ops.take(weights, classes)
+        return _mean_of(pixels, counted)
 
 
 def dice_loss(truth: Any, predictions: Any, counted: Any) -> Any:
@@ -217,6 +249,18 @@ class TaskLosses:
         with ExitStack() as stack:
             for name, loss in self.by_target.items():
                 stack.enter_context(loss.second_labels(None if others is None else others[name], weights))
+            yield
+
+    @contextmanager
+    def class_weights(self, weights: Mapping[str, Any]) -> Iterator[None]:
+        """Weighs flags, and the pixels of classes, in losses traced in this context.
+
+        Args:
+            weights: Weights of classes or flags by target, of some targets.
+        """
+        with ExitStack() as stack:
+            for name, loss in self.by_target.items():
+                stack.enter_context(loss.class_weights(weights.get(name)))
             yield
 
 

@@ -20,7 +20,6 @@ from trainables.families.parts.keras_internals import create_compiled_variables
 from trainables.families.parts.phases import Phase
 from trainables.specs.task import Task
 from trainables.specs.worker import NO_OWN_CODE, OwnCode
-from trainables.steps.class_weights import balanced_weights
 from trainables.steps.compiling import compile_model
 from trainables.steps.fused_batch_norm import fuse_batch_norm
 from trainables.steps.losses import refuse_losses_of_batches
@@ -45,7 +44,7 @@ class EpochData:
         validation: The validation split.
         task: What the model gets and must predict.
         augmenter: Varies the training images.
-        class_weights: Weights of classes by target; empty where all weigh the same.
+        class_weights: Weights of classes or flags by target; empty where all weigh the same.
         replicas: The devices that batches are divided among.
         own: Where losses and metrics of a user's lie.
     """
@@ -193,15 +192,16 @@ class CompiledPhase:
 
         def train(batch: Batch) -> None:
             parts = step_data(batch, task=data.task, class_weights=data.class_weights)
-            with self._losses.second_labels(batch.others, batch.weights):
+            losses = self._losses
+            with losses.second_labels(batch.others, batch.weights), losses.class_weights(data.class_weights):
                 self._trained.step(parts)
             *_, weights = keras.utils.unpack_x_y_sample_weight(parts)
             needs = {
-                "images have weights (class_weights)": weights is not None,
+                "images have weights (class_weights, data.sample_weight)": weights is not None,
                 "images are mixed (mixup, cutmix)": batch.others is not None,
                 "several GPUs share a batch": data.replicas.count > 1,
             }
-            refuse_losses_of_batches(self._losses.of_batches(), needs=needs, is_in_pieces=sums is not None)
+            refuse_losses_of_batches(losses.of_batches(), needs=needs, is_in_pieces=sums is not None)
 
         size, is_streamed = self._params["batch_size"], data.train.is_streamed
         if sums is None:
@@ -233,19 +233,6 @@ class CompiledPhase:
         do = data.replicas.validate(validate)
         each_batch(rows, size=size, make=make, is_streamed=data.validation.is_streamed, do=do)
         return self._validated.values()
-
-
-def class_weights_of(train: SplitTensors, params: Mapping[str, Any], *, task: Task) -> dict[str, tf.Tensor]:
-    """Returns the weights of classes by target, of classifications only; nothing where the variant asks for none."""
-    if params["class_weights"] == "none":
-        return {}
-    return {
-        target.name: tf.constant(
-            balanced_weights(train.labels[target.name].numpy()[train.indices], num_classes=target.size)
-        )
-        for target in task.targets
-        if target.kind == "classification"
-    }
 
 
 def _horizon(train: SplitTensors, params: Mapping[str, Any], *, num_epochs: int) -> Horizon:

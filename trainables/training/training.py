@@ -26,12 +26,13 @@ from trainables.specs.pixels import PixelStatistics
 from trainables.specs.targets import is_own
 from trainables.specs.task import Task
 from trainables.specs.worker import TrainingSpec
+from trainables.steps.class_weights import class_weights_of
 from trainables.steps.own_compile import unused_of
 from trainables.steps.replicas import Replicas
 from trainables.training.callbacks import TrainingCallbacks
 from trainables.training.completing import complete_model
 from trainables.training.cost import VariantCost, check_limits
-from trainables.training.epochs import CompiledPhase, EpochData, class_weights_of
+from trainables.training.epochs import CompiledPhase, EpochData
 from trainables.training.measured import check_measured
 from trainables.training.state import assign, memory_of
 

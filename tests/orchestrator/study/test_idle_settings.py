@@ -12,6 +12,10 @@ from orchestrator.study.spec import StudySpec
 INK, QUADRANTS, DIGIT = {"ink": {"kind": "regression"}}, {"quadrants": {"kind": "multilabel"}}, {"label": {}}
 
 
+NAMED = {"label": {"class_weights": {digit: 1.0 + digit for digit in range(10)}}}
+FLAGS = {"quadrants": {"kind": "multilabel", "class_weights": {"a": 2, "b": 1}}}
+
+
 def study(folder: Path, targets: dict[str, Any], *, family: str = "multitask", **params: Any) -> StudySpec:
     (folder / "nets.py").write_text("def build(params, input_shape, targets):\n    ...\n", encoding="utf-8")
     if family == "custom":
@@ -23,10 +27,34 @@ def study(folder: Path, targets: dict[str, Any], *, family: str = "multitask", *
 
 WEIGHTS = {"choice": ["none", "balanced"]}
 REFUSED = [
-    (INK, {"class_weights": "balanced"}, "class_weights: no target is a classification, got regression targets alone"),
-    (QUADRANTS, {"class_weights": WEIGHTS}, "class_weights: no target is a classification, got multilabel targets"),
+    (
+        INK,
+        {"class_weights": "balanced"},
+        "class_weights: no target is a classification or mask to balance, got regression",
+    ),
+    (
+        QUADRANTS,
+        {"class_weights": WEIGHTS},
+        "class_weights: no target is a classification or mask to balance, got multilab",
+    ),
     (INK | QUADRANTS, {"class_weights": WEIGHTS}, "got multilabel and regression targets alone; drop it"),
     (INK, {"label_smoothing": {"float": [0.0, 0.2]}}, "label_smoothing: it has no effect on numbers, got regression"),
+    (
+        DIGIT,
+        {"class_weights": "targets"},
+        "class_weights: targets needs weights by name, got none; write data.targets.la",
+    ),
+    (
+        NAMED,
+        {},
+        "class_weights: data.targets.label.class_weights have no effect without it; add class_weights: targets",
+    ),
+    (NAMED, {"class_weights": "balanced"}, "data.targets.label.class_weights have no effect without it; add class_wei"),
+    (
+        FLAGS,
+        {"family": "custom", "loss": "model", "class_weights": "targets"},
+        "class_weights: a multilabel target has weights with one of binary_crossentropy, binary_focal_crossentropy, ",
+    ),
     (DIGIT, {"loss": "hinge"}, "loss: a classification target has one of categorical_crossentropy, "),
     (DIGIT, {"loss": "categorical_hing"}, "got 'categorical_hing'; did you mean 'categorical_hinge'?"),
     (INK, {"loss": {"choice": ["huber", "hinge"]}}, "loss: a regression target has one of mean_squared_error, "),
@@ -82,6 +110,9 @@ def test_settings_without_effect_are_refused(tmp_path: Path, targets: Any, param
         (DIGIT, {"family": "custom", "optimizer": {"choice": ["model", "sgd"]}, "learning_rate": 0.1}),
         (DIGIT, {"family": "custom", "loss": {"choice": ["model", "targets"]}, "label_smoothing": 0.1}),
         (DIGIT, {"family": "custom", "optimizer": "model", "loss": "model", "batch_size": 8}),
+        (NAMED, {"class_weights": {"choice": ["none", "balanced", "targets"]}}),
+        (FLAGS, {"class_weights": "targets", "loss": {"choice": ["targets", "hinge"]}}),
+        (NAMED, {"family": "custom", "loss": "model", "class_weights": "targets"}),
         (DIGIT, {"nesterov": {"choice": [True, False]}, "optimizer": {"choice": ["adam", "sgd"]}}),
         (DIGIT, {"min_delta": 0.01, "patience": {"choice": [0, 3]}}),
         (
@@ -96,3 +127,35 @@ def test_settings_without_effect_are_refused(tmp_path: Path, targets: Any, param
 )
 def test_settings_with_effect_on_some_variant_stay(tmp_path: Path, targets: Any, params: Any) -> None:
     assert set(params) - {"family"} < set(study(tmp_path, targets, **params).space.names)
+
+
+MASKS = [
+    ({}, {"loss": "dice"}, {"class_weights": "balanced"}, "got loss 'dice'; use one of these, or drop it"),
+    (
+        {"sample_weight": "w"},
+        {},
+        {"family": "custom", "loss": "model"},
+        "would lay one weight an image (data.sample_we",
+    ),
+]
+
+
+@pytest.mark.parametrize(("data", "target", "params", "words"), MASKS)
+def test_weights_that_a_loss_of_masks_cannot_have_are_refused(
+    tmp_path: Path, data: Any, target: Any, params: Any, words: str
+) -> None:
+    (tmp_path / "nets.py").write_text("def build(params, input_shape, targets):\n    ...\n", encoding="utf-8")
+    (tmp_path / "m.npz").touch()
+    data = {"source": "npz", "path": "m.npz", "targets": {"spot": {"kind": "mask", **target}}, **data}
+    params = dict(params)
+    family = params.pop("family", "unet")
+    if family == "custom":
+        params["function"] = "nets:build"
+
+    def load(**params: Any) -> None:
+        parse_study({"name": "s", "data": data, "space": {"family": family, "params": params}}, base=tmp_path)
+
+    with pytest.raises(StudyFileError) as caught:
+        load(**params)
+    assert words in str(caught.value)
+    load(**params | {"loss": "targets" if "loss" in params else "categorical_focal_crossentropy"})

@@ -19,6 +19,7 @@ from trainables.data.cache.statistics import pixel_statistics
 from trainables.data.cache.storage_choice import ImagesSize, images_size
 from trainables.data.cache.targets import (
     DescribedTarget,
+    class_weights_by_name,
     described_targets,
     encoded_labels,
     label_notes,
@@ -241,6 +242,7 @@ def task_of(manifest: Mapping[str, Any], *, spec: DataSpec) -> Task:
                 loss=target.loss_name,
                 weight=target.weight,
                 metrics=target.metric_names,
+                class_weights=class_weights_by_name(described, given=target.class_weights),
             )
         )
     return Task(input_shape=(height, width, channels), targets=tuple(targets), inputs=tuple(manifest["inputs"]))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from search_spaces import nearest
 from trainables.data.images.images import Array
 from trainables.data.images.masks import ArrayMasks, Masks
 from trainables.data.labels.classes import checked_labels, class_numbers, known_classes
@@ -123,6 +124,31 @@ def stratum(targets: Sequence[Mapping[str, Any]], *, load: Callable[[str], Array
         if target["kind"] == "classification":
             return load(target["name"])
     return np.zeros(len(load(targets[0]["name"])), np.int32)
+
+
+def class_weights_by_name(described: Mapping[str, Any], *, given: Mapping[str, float] | None) -> tuple[float, ...]:
+    """Returns a study's weights of classes or flags in the order of their names; empty where it gives none.
+
+    Args:
+        described: The target as the cache's manifest describes it.
+        given: The weights by name.
+
+    Raises:
+        DataError: If a name is none of the target's, or one of the target's names has no weight.
+    """
+    if given is None:
+        return ()
+    names = list(described["class_names"])
+    place = f"data.targets.{described['name']}.class_weights"
+    shown = ", ".join(map(repr, names[:20])) + (f", ... ({len(names)} names)" if len(names) > 20 else "")
+    if unknown := [name for name in given if name not in names]:
+        raise DataError(f"{place}: the data has no {unknown[0]!r}{nearest(unknown[0], names)}; its names are {shown}")
+    if missing := [name for name in names if name not in given]:
+        raise DataError(
+            f"{place}: {len(missing)} of {len(names)} names have no weight, the first is {missing[0]!r}; give each of "
+            f"{shown} one (1.0: as without weights)"
+        )
+    return tuple(given[name] for name in names)
 
 
 def _described(name: str, kind: TargetKind, raw: RawDataset, *, place: str) -> DescribedTarget:
