@@ -47,8 +47,8 @@ from orchestrator.runs.paths import RunFolder
 VALUES = st.sampled_from([0.1, 0.25, 0.5, 0.9])
 
 
-def variant(number: int, *, patience: int = 0) -> dict[str, Any]:
-    return {"family": "sequential", "params": {"filters": 8 + number, "patience": patience}, "seed": 0}
+def variant(number: int, **params: float) -> dict[str, Any]:
+    return {"family": "sequential", "params": {"filters": 8 + number, "patience": 0, **params}, "seed": 0}
 
 
 def report(epoch: int, value: float, *, max_epochs: int) -> dict[str, Any]:
@@ -333,17 +333,23 @@ def test_reader_leaves_out_what_the_epochs_are_ahead(
 
 
 @pytest.mark.parametrize(
-    ("value", "patience", "state"),
-    [(0.1, 0, TrialState.PAUSED), (0.1, 1, TrialState.COMPLETED), (0.9, 1, TrialState.PAUSED)],
-    ids=["came to the end", "patience ended with the last epoch", "patient, but better"],
+    ("value", "patience", "min_delta", "state"),
+    [
+        (0.1, 0, 0.0, TrialState.PAUSED),
+        (0.1, 1, 0.0, TrialState.COMPLETED),
+        (0.9, 1, 0.0, TrialState.PAUSED),
+        (0.9, 1, 0.3, TrialState.PAUSED),
+        (0.9, 1, 0.5, TrialState.COMPLETED),
+    ],
+    ids=["came to the end", "patience ended with the last epoch", "patient, but better", "by enough", "by too little"],
 )
 def test_completed_trial_goes_on_in_a_longer_study_unless_its_patience_had_ended(
-    value: float, patience: int, state: TrialState
+    value: float, patience: int, min_delta: float, state: TrialState
 ) -> None:
     records: list[Record] = [
         StudyOpened(schema=2, study="s", seed=0, metric="val_accuracy", mode="max", max_epochs=2, num_trials=1, at=0.0),
         SessionStarted(driver_pid=1, slots=1, at=1.0),
-        TrialProposed(trial="t0000", number=0, variant=variant(0, patience=patience), at=1.0),
+        TrialProposed(trial="t0000", number=0, variant=variant(0, patience=patience, min_delta=min_delta), at=1.0),
         TrialStarted(trial="t0000", at=1.0),
         *(
             EpochReported(trial="t0000", report=report(epoch, told, max_epochs=2), worker={}, at=2.0)
