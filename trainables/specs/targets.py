@@ -125,6 +125,8 @@ class TargetSpec(BaseModel):
         columns: The columns that together hold the labels, for tables: a flag each, a class each, or a number each.
         class_weights: How much each class or flag counts in the training loss, by its name, where `space.params` has
             `class_weights: targets`.
+        class_names: Of a mask: a name for each class number, from 0; empty: those of the data, else the numbers. With
+            names, 255 marks pixels that do not count also beside 0 and 1.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -136,6 +138,7 @@ class TargetSpec(BaseModel):
     metrics: tuple[str, ...] | None = Field(default=None, examples=[["accuracy", "f1_score"]])
     columns: tuple[str, ...] = Field(default=(), examples=[["cat", "dog"]])
     class_weights: ClassWeights | None = Field(default=None, examples=["{cat: 2.0, dog: 1.0}"])
+    class_names: tuple[str, ...] = Field(default=(), examples=[["background", "cell"]])
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -156,6 +159,15 @@ class TargetSpec(BaseModel):
             )
         if self.metrics is not None and len(set(self.metrics)) != len(self.metrics):
             raise ValueError(f"metrics: expected each once, got {list(self.metrics)}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_class_names(self) -> Self:
+        names = list(self.class_names)
+        if names and self.kind != "mask":
+            raise ValueError(f"class_names: belong to a mask, got {names} for a {self.kind}; remove them")
+        if names and (len(names) < 2 or len(set(names)) < len(names) or not all(names)):
+            raise ValueError(f"class_names: expected two or more different names, got {names}; name each class number")
         return self
 
     @model_validator(mode="after")

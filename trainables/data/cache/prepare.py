@@ -132,6 +132,8 @@ def entry_key(spec: DataSpec, opened: OpenedSource) -> str:
         decoding["least_reduced"] = LEAST_REDUCED
     decoding |= {} if spec.sample_weight is None else {"sample_weight": spec.sample_weight}
     # Losses, weights and metrics do not change what is stored.
+    if named := {name: target.class_names for name, target in spec.target_specs.items() if target.class_names}:
+        decoding["class_names"] = named
     decoding["targets"] = [[name, target.kind, target.column] for name, target in spec.target_specs.items()]
     described = {"schema_version": SCHEMA_VERSION, "decoders": decoders()}
     return _hashed({**described, "decoding": decoding, "content": opened.content})[:32]

@@ -60,7 +60,12 @@ def described_targets(raw: RawDataset, *, spec: DataSpec) -> list[DescribedTarge
         name: f": target {name!r} (column {target.column or name!r})" if spec.targets else ""
         for name, target in spec.target_specs.items()
     }
-    return [_described(name, target.kind, raw, place=places[name]) for name, target in spec.target_specs.items()]
+    return [
+        _described_mask(name, raw, place=places[name], given=target.class_names)
+        if target.kind == "mask"
+        else _described(name, target.kind, raw, place=places[name])
+        for name, target in spec.target_specs.items()
+    ]
 
 
 def encoded_labels(
@@ -152,8 +157,6 @@ def class_weights_by_name(described: Mapping[str, Any], *, given: Mapping[str, f
 
 
 def _described(name: str, kind: TargetKind, raw: RawDataset, *, place: str) -> DescribedTarget:
-    if kind == "mask":
-        return _described_mask(name, raw, place=place)
     train = raw.splits["train"]
     labels, where, names = train.all_labels[name], f"{train.where}{place}", raw.class_names.get(name)
     _demand_one_each(labels, where=where, num_images=len(labels))
@@ -177,11 +180,11 @@ def _described(name: str, kind: TargetKind, raw: RawDataset, *, place: str) -> D
             return DescribedTarget(
                 name=name, kind=kind, size=len(class_names), class_names=class_names, values=flags, place=place
             )
-        case "regression":
+        case _:
             return DescribedTarget(name=name, kind=kind, size=values_of(labels, where=where).shape[1], place=place)
 
 
-def _described_mask(name: str, raw: RawDataset, *, place: str) -> DescribedTarget:
+def _described_mask(name: str, raw: RawDataset, *, place: str, given: Sequence[str]) -> DescribedTarget:
     """Returns a target of masks; its classes are those of the training masks within the limit."""
     counts: dict[str, Array] = {}
     where: dict[str, str] = {}
@@ -189,7 +192,12 @@ def _described_mask(name: str, raw: RawDataset, *, place: str) -> DescribedTarge
         masks = _masks(split, name, place=place)
         masks.check(split.images)
         counts[split_name], where[split_name] = masks.counts(), f"{split.where}{place}"
-    values, class_names = mask_classes(counts, where=where, names=raw.class_names.get(name))
+    names = raw.class_names.get(name)
+    if given and names is not None and list(names) != list(given):
+        raise DataError(
+            f"targets.{name}.class_names: the data names its classes {list(names)}, got {list(given)}; drop the key"
+        )
+    values, class_names = mask_classes(counts, where=where, names=given or names)
     return DescribedTarget(
         name=name,
         kind="mask",

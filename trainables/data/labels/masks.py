@@ -45,13 +45,14 @@ def mask_classes(
     if values == [0, 1, UNCOUNTED] and names is None:
         raise DataError(
             f"{where['train']}: pixels of 0, 1 and 255 may be two classes and pixels that do not count, or masks of 0 "
-            "and 1 among masks of 0 and 255; write all masks alike, or give two class names, which makes 255 not count"
+            "and 1 among masks of 0 and 255; write all masks alike, or name the two classes (class_names), which makes "
+            "255 not count"
         )
     if names is None and numbers != list(range(len(numbers))):
         missing = next(number for number in range(len(numbers)) if number != numbers[number])
         raise DataError(
             f"{where['train']}: expected class numbers 0, 1, 2, ... or 0 and 255, got {numbers[:8]} without {missing}; "
-            "number the classes from 0 without gaps, or give class names (masks that were resized or saved as JPEG "
+            "number the classes from 0 without gaps, or give class_names (masks that were resized or saved as JPEG "
             "have values of no class)"
         )
     if names is not None and numbers[-1] >= len(names):

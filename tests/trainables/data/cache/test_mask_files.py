@@ -282,6 +282,25 @@ MISFITS = {
 }
 
 
+@BOTH
+def test_names_say_that_255_does_not_count_beside_two_classes(write, tmp_path, made, prepare):
+    masks = np.where(ROWS == 0, 255, MASKS % 2).astype(np.uint8)
+    fields = write(tmp_path, made, masks=masks)
+    with pytest.raises(DataError, match=r"name the two classes \(class_names\), which makes 255 not count"):
+        prepare(**fields)
+    ((name, target),) = fields["targets"].items()
+    named = {**fields, "targets": {name: {**target, "class_names": ["sky", "ground"]}}}
+    dataset = prepare(**named)
+    assert dataset.info.task.targets[0].class_names == ("sky", "ground")
+    assert np.array_equal(np.asarray(dataset.train.labels["cells"]), masks[ORDERS[write]])
+    other = prepare(**{**named, "targets": {name: {**target, "class_names": ["land", "sea"]}}})
+    assert other.info.key != dataset.info.key
+    assert other.info.task.targets[0].class_names == ("land", "sea")
+    three = write(tmp_path / "more", made)
+    with pytest.raises(DataError, match="class 2 has no name, there are only 2 class names"):
+        prepare(**{**three, "targets": named["targets"]})
+
+
 @pytest.mark.malformed
 @pytest.mark.parametrize("case", MISFITS)
 def test_files_that_do_not_fit_are_refused_in_words(case, tmp_path, made, prepare):
@@ -320,6 +339,18 @@ def test_masks_of_other_names_are_pointed_out(tmp_path, made, prepare):
         (
             {"source": "npz", "path": "p", "masks": "m"},
             "masks: belongs to source 'images' or 'csv', got 'm' with source",
+        ),
+        (
+            {
+                "source": "csv",
+                "train": "t",
+                "targets": {"cells": {"kind": "classification", "class_names": ["a", "b"]}},
+            },
+            "class_names: belong to a mask, got ['a', 'b'] for a classification; remove them",
+        ),
+        (
+            {"source": "csv", "train": "t", "targets": {"cells": {"kind": "mask", "class_names": ["a", "a"]}}},
+            "class_names: expected two or more different names, got ['a', 'a']; name each class number",
         ),
         (
             {"source": "csv", "train": "t", "targets": {"cells": {"kind": "mask", "columns": ["a", "b"]}}},
