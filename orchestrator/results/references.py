@@ -76,10 +76,11 @@ def verdict(state: StudyState, references: Sequence[Reference], *, shares: Image
         return ""
     sign = 1.0 if mode == "max" else -1.0
     best = board[0][1].metrics[metric]
+    subject = "no trial beats" if state.finished is not None else "so far, no trial beats"
     unbeaten = [row for row in known if sign * best <= sign * row.metrics[metric]]
     if unbeaten:
         strongest = max(unbeaten, key=lambda row: sign * row.metrics[metric])
-        return f"no trial beats the {strongest.name} ({number(strongest.metrics[metric])})"
+        return f"{subject} the {strongest.name} ({number(strongest.metrics[metric])})"
     count = shares.count(metric)
     if shares.interval(metric, best) is None or mode != "max":
         return ""
@@ -89,7 +90,7 @@ def verdict(state: StudyState, references: Sequence[Reference], *, shares: Image
         luck = luck_p_value(best, reference=row.metrics[metric], count=count, looks=looks)
         if row.is_blind and luck > 1 - CONFIDENCE:
             return (
-                f"no trial beats the {row.name} ({number(row.metrics[metric])}) by more than luck allows: the best of "
+                f"{subject} the {row.name} ({number(row.metrics[metric])}) by more than luck allows: the best of "
                 f"{looks:,} reports has {number(best)} on {count:,} validation images"
             )
     return ""

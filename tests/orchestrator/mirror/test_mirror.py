@@ -79,7 +79,7 @@ def outage(monkeypatch):
 
 def fill(folder):
     """Makes everything that a run folder may hold, but for the journal."""
-    pictures = (folder.augmented, folder.contact_sheet)
+    pictures = (folder.augmented, folder.contact_sheet, folder.references)
     for path in (folder.study, folder.environment, folder.trials, folder.epochs, folder.report, *pictures):
         write_whole(path, path.name * 9)
     write_whole(folder.failure("t0005"), "a traceback")

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.journal.records import StudyFinished
 from orchestrator.journal.study_state import fold
 from orchestrator.results.image_shares import ImageShares
 from orchestrator.results.references import Reference, read_references, shown_metrics, verdict
@@ -21,7 +22,7 @@ def ended(begin, make_reported, *values, **header):
     for epoch, value in enumerate(values, start=1):
         record = make_reported(0, epoch, at=110.0 + epoch, value=value)
         records.append(replace(record, report={**record.report, "is_last": epoch == len(values)}))
-    return fold(records)
+    return fold([*records, StudyFinished(at=200.0)])
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,12 @@ def test_smaller_is_better_for_an_error(begin, make_reported):
 def test_objective_that_the_rows_lack_is_judged_by_another_metric(begin, make_reported):
     state = ended(begin, make_reported, 0.2, metric="val_loss", mode="min")
     assert verdict(state, [MAJORITY], shares=SHARES) == "no trial beats the majority class (0.34)"
+
+
+def test_study_that_is_not_finished_may_still_find_a_winner(begin, make_reported):
+    state = ended(begin, make_reported, 0.3)
+    state.finished = None
+    assert verdict(state, [MAJORITY], shares=SHARES) == "so far, no trial beats the majority class (0.34)"
 
 
 def test_nothing_is_said_before_a_trial_has_ended_or_without_rows(begin, make_reported):
