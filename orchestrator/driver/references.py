@@ -63,4 +63,6 @@ class ReferenceRows:
                 write_references_file(self._folder, {"dataset": dataset.fingerprint, **found})
         except (DataError, OSError) as exc:
             logger.warning('references not computed reason="%s"', exc)
-            self._problem = str(exc).strip().splitlines()[-1]
+            lines = str(exc).strip().splitlines()
+            # Of a crash the first line has the exit code, and the last one the error.
+            self._problem = lines[0] if len(lines) == 1 else f"{lines[0].partition(';')[0]}: {lines[-1]}"

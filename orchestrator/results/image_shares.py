@@ -101,12 +101,20 @@ def image_shares(folder: RunFolder) -> ImageShares:
     """Returns what the last session wrote of metrics that are shares of images."""
     kept = last_data(folder).get("shares")
     metrics, images = (kept.get("metrics"), kept.get("images")) if isinstance(kept, dict) else (None, None)
-    if not isinstance(metrics, list) or not isinstance(images, dict):
+    if not isinstance(metrics, list):
         return ImageShares()
-    return ImageShares(
-        metrics=frozenset(name for name in metrics if isinstance(name, str)),
-        images={split: count for split, count in images.items() if type(count) is int and count > 0},
-    )
+    return ImageShares(metrics=frozenset(name for name in metrics if isinstance(name, str)), images=read_counts(images))
+
+
+def read_counts(images: object) -> dict[str, int]:
+    """Returns the numbers of images by split that a file has; without what is no such number.
+
+    >>> read_counts({"validation": 14, "test": "x"}), read_counts(None)
+    ({'validation': 14}, {})
+    """
+    if not isinstance(images, dict):
+        return {}
+    return {split: count for split, count in images.items() if type(count) is int and count > 0}
 
 
 def interval_in_words(interval: Interval | None) -> str:

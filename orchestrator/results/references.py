@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from orchestrator.journal.study_state import StudyState
 from orchestrator.results.chance import CONFIDENCE, luck_p_value
 from orchestrator.results.from_state import leaders
-from orchestrator.results.image_shares import ImageShares
+from orchestrator.results.image_shares import ImageShares, read_counts
 from orchestrator.runs.paths import RunFolder
 from orchestrator.runs.references_file import read_references_file
 from orchestrator.text import number
@@ -22,11 +22,17 @@ class Reference:
         name: Such as majority class.
         is_blind: Whether it guesses the same for every image.
         metrics: By name, with the split: val_accuracy, test_accuracy.
+        images: The number of images measured on, by split.
     """
 
     name: str
     is_blind: bool
     metrics: Mapping[str, float]
+    images: Mapping[str, int] = field(default_factory=dict)
+
+    def shares(self, shares: ImageShares) -> ImageShares:
+        """Returns a study's shares of images, of as many images as the row was measured on."""
+        return replace(shares, images=self.images)
 
 
 def read_references(folder: RunFolder) -> list[Reference]:
@@ -40,7 +46,8 @@ def read_references(folder: RunFolder) -> list[Reference]:
                 for name, value in row["metrics"].items()
                 if type(value) in (int, float) and math.isfinite(value)
             }
-            found.append(Reference(name=row["name"], is_blind=row.get("is_blind") is True, metrics=metrics))
+            is_blind, images = row.get("is_blind") is True, read_counts(row.get("images"))
+            found.append(Reference(name=row["name"], is_blind=is_blind, metrics=metrics, images=images))
     return found
 
 

@@ -11,7 +11,7 @@ from trainables.progress import OnProgress, no_progress
 from trainables.specs.dataset import DatasetInfo
 
 #: The seconds of a core that the child may take, before the system ends it.
-CPU_SECONDS = 120
+CPU_SECONDS = 300
 _LOWEST_PRIORITY = 19
 #: What makes NumPy's and scikit-learn's libraries use one thread; read when they are loaded.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -29,7 +29,7 @@ def references_in_process(dataset: DatasetInfo) -> dict[str, Any]:
     answer = ask_child(
         "trainables.references.in_process",
         {"dataset": dataset.to_json()},
-        what="references: the process that computes the reference rows",
+        what="the process that computes the reference rows",
         on_progress=no_progress,
     )
     return dict(answer)

@@ -32,7 +32,7 @@ def certainty_parts(state: StudyState, references: Sequence[Reference], *, share
     if names:
         headings = ["reference", *map(words.with_split, names)]
         rows: list[list[Cell]] = [
-            [row.name, *(shares.in_words(name, row.metrics.get(name), is_named=False) for name in names)]
+            [row.name, *(row.shares(shares).in_words(name, row.metrics.get(name), is_named=False) for name in names)]
             for row in references
         ]
         note = Markup(f'<p class="note">{text(_REFERENCES_NOTE)}</p>')

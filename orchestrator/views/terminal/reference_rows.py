@@ -40,7 +40,7 @@ def print_references(console: Console, state: StudyState, *, folder: RunFolder) 
     for name in names:
         table.add_column(name, justify="right")
     for row in rows:
-        cells = [shares.in_words(name, row.metrics.get(name), is_named=False) for name in names]
+        cells = [row.shares(shares).in_words(name, row.metrics.get(name), is_named=False) for name in names]
         table.add_row(Text(row.name, style="dim"), *cells)
     console.print()
     console.print(table)

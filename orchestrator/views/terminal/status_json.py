@@ -98,8 +98,9 @@ def _certainty_json(state: StudyState, *, folder: RunFolder, shares: ImageShares
             {
                 "name": row.name,
                 "is_blind": row.is_blind,
+                "images": dict(row.images),
                 "metrics": dict(row.metrics),
-                "intervals": _intervals(row.metrics, shares),
+                "intervals": _intervals(row.metrics, row.shares(shares)),
             }
             for row in rows
         ]

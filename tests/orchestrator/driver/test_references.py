@@ -73,12 +73,12 @@ def test_rows_that_are_lost_damaged_or_of_other_data_are_computed_anew(folder, a
 
 def test_problem_is_told_at_the_end_and_breaks_nothing(folder, monkeypatch):
     def fail(_):
-        raise DataError("references: the process ended; its last lines were:\nMemoryError")
+        raise DataError("the process ended; its last lines were:\nMemoryError")
 
     monkeypatch.setattr(references, "references_in_process", fail)
     told = []
     computed(folder, dataset(), notify=told.append)
-    assert told == ["references: the leaderboard has none (MemoryError)"]
+    assert told == ["references: the leaderboard has none (the process ended: MemoryError)"]
     assert not folder.references.exists()
 
 

@@ -12,7 +12,12 @@ from orchestrator.results.references import Reference, read_references, shown_me
 from orchestrator.runs.paths import RunFolder
 from orchestrator.runs.references_file import write_references_file
 
-MAJORITY = Reference(name="majority class", is_blind=True, metrics={"val_accuracy": 0.34, "test_accuracy": 0.3})
+MAJORITY = Reference(
+    name="majority class",
+    is_blind=True,
+    metrics={"val_accuracy": 0.34, "test_accuracy": 0.3},
+    images={"validation": 50},
+)
 LOGISTIC = Reference(name="logistic regression on pixels", is_blind=False, metrics={"val_accuracy": 0.8})
 SHARES = ImageShares(metrics=frozenset({"accuracy"}), images={"validation": 50})
 
@@ -89,7 +94,7 @@ def test_damaged_file_counts_as_missing(tmp_path, content):
 
 
 def test_rows_are_read_as_they_were_written_without_what_is_no_number(tmp_path):
-    row = {"name": "majority class", "is_blind": True, "metrics": dict(MAJORITY.metrics)}
+    row = {"name": "majority class", "is_blind": True, "metrics": dict(MAJORITY.metrics), "images": {"validation": 50}}
     write_references_file(RunFolder(tmp_path), {"rows": [row]})
     assert read_references(RunFolder(tmp_path)) == [MAJORITY]
     row["metrics"]["val_f1_score"] = float("nan")

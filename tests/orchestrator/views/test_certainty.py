@@ -14,7 +14,12 @@ from orchestrator.views.report import write_report
 from orchestrator.views.terminal.status_json import status_json
 from orchestrator.views.terminal.summary import print_status, print_summary
 
-MAJORITY = {"name": "majority class", "is_blind": True, "metrics": {"val_accuracy": 0.2, "test_accuracy": 0.25}}
+MAJORITY = {
+    "name": "majority class",
+    "is_blind": True,
+    "images": {"validation": 5_000, "test": 500},
+    "metrics": {"val_accuracy": 0.2, "test_accuracy": 0.25},
+}
 STRONG = {"name": "logistic regression on pixels", "is_blind": False, "metrics": {"val_accuracy": 0.8}}
 #: The shares of the made-up study have four digits.
 SHARES = {"metrics": ["accuracy"], "images": {"validation": 10_000, "test": 1_000}}
@@ -51,7 +56,7 @@ def test_terminal_shows_intervals_and_reference_rows_below_the_leaderboard(make_
     assert "rank trial state best val_accuracy 95 % at epoch" in text
     assert " 1 t0003 completed 0.7852 0.777-0.793 9 9" in text
     assert (
-        "reference val_accuracy test_accuracy \n majority class 0.2 (0.192-0.208) 0.25 (0.22-0.28)".replace("\n ", "\n")
+        "reference val_accuracy test_accuracy \n majority class 0.2 (0.19-0.21) 0.25 (0.21-0.29)".replace("\n ", "\n")
         in text
     )
     assert "test_accuracy 0.812 (0.79-0.84), test_loss 0.6 (test split)" in text
@@ -97,6 +102,8 @@ def test_json_has_intervals_of_best_exports_and_references(make_folder, make_swe
     assert found["exports"][0]["intervals"] == {"test_accuracy": pytest.approx([0.787, 0.835], abs=1e-3)}
     (row,) = found["references"]
     assert (row["name"], row["metrics"]) == ("majority class", MAJORITY["metrics"])
+    # Of as many images as the row was measured on.
+    assert row["intervals"]["val_accuracy"] == pytest.approx([0.1891, 0.2113], abs=1e-4)
     assert row["intervals"].keys() == {"val_accuracy", "test_accuracy"}
     assert found["verdict"] == ""
     json.dumps(found)

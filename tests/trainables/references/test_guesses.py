@@ -3,20 +3,23 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn import metrics
 from sklearn.neighbors import NearestCentroid
 
 from trainables.data.cache.dataset import open_dataset
 from trainables.data.cache.prepare import prepare_dataset
-from trainables.references.guesses import MEASURED_ROWS, reference_rows
+from trainables.references import guesses
+from trainables.references.guesses import most_rows, reference_rows
 from trainables.references.in_process import references_in_process
 from trainables.references.pixels import area_means, small_pixels
 from trainables.references.scores import class_scores, flag_scores, mask_scores, value_scores
 from trainables.specs.data import DataSpec
-from trainables.specs.task import Target
+from trainables.specs.task import Target, Task
 
 EVERY_METRIC = {
     "label": {"metrics": ["accuracy", "top_3_accuracy", "f1_score", "precision", "recall", "auc"]},
@@ -167,9 +170,37 @@ def test_small_pixels_are_means_of_equal_areas(size):
     assert area_means(size[0], 7).sum(axis=1) == pytest.approx(np.ones(7))
 
 
+def test_only_some_images_are_looked_at_and_said(digits, monkeypatch):
+    monkeypatch.setattr(guesses, "MOST_ROWS", 50)
+    blind, *looking = reference_rows(open_dataset(digits))
+    assert blind["images"] == {"validation": digits.num_validation, "test": digits.num_test}
+    assert [row["images"] for row in looking] == [{"validation": 50, "test": 50}] * 2
+    assert all((row["metrics"]["val_accuracy"] * 50) % 1 == pytest.approx(0.0, abs=1e-9) for row in looking)
+
+
+def test_large_and_streamed_images_are_looked_at_less_often(digits):
+    large = replace(digits, task=Task.classification(input_shape=(1_000, 1_000, 3), num_classes=2))
+    assert [most_rows(digits), most_rows(replace(digits, storage="encoded")), most_rows(large)] == [5_000, 1_000, 166]
+
+
+def test_streamed_images_give_the_rows_of_decoded_ones(tmp_path, monkeypatch):
+    monkeypatch.setenv("CONVFLEET_CACHE", str(tmp_path / "cache"))
+    random = np.random.default_rng(0)
+    for number in range(60):
+        path = tmp_path / "images" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 200, (20, 24, 3), np.uint8) + np.uint8(30 * (number % 2))
+        Image.fromarray(pixels).save(path)
+    spec = DataSpec.model_validate({"source": "images", "path": str(tmp_path / "images"), "test_fraction": 0.2})
+    decoded, encoded = (
+        reference_rows(open_dataset(prepare_dataset(spec, 7, storage=storage))) for storage in ("decoded", "encoded")
+    )
+    assert decoded == encoded
+    assert decoded[-1]["metrics"]["test_accuracy"] > 0.9
+
+
 def test_lone_class_has_a_majority_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("CONVFLEET_CACHE", str(tmp_path))
-    assert MEASURED_ROWS >= 1_000
     dataset = open_dataset(prepare_dataset(DataSpec(source="digits"), 7))
     np_labels = dict(dataset.train.labels)
     np_labels["label"] = np.zeros_like(np_labels["label"])
