@@ -80,7 +80,7 @@ def test_nothing_is_said_before_a_trial_has_ended_or_without_rows(begin, make_re
     [
         "",
         "[]",
-        '{"schema": 2, "rows": []}',
+        '{"schema": 2, "rows": [{"name": "of a later version", "metrics": {"val_accuracy": 1.0}}]}',
         '{"schema": 1, "rows": 3}',
         '{"schema": 1, "rows": [3, {"name": 4}, {"name": "x", "metrics": []}]}',
         "[" * 100_000,

@@ -74,6 +74,8 @@ def test_every_target_has_rows_of_its_own_with_its_metrics(tmp_path, monkeypatch
     ]
     assert rows["mean for ink"]["val_ink_r2_score"] == pytest.approx(0.0, abs=0.02)
     assert rows["ridge regression on pixels for ink"]["test_ink_r2_score"] > 0.99
+    # Two of the four flags are set in more than half of the images.
+    assert rows["majority of each flag for quadrants"]["test_quadrants_accuracy"] > 0.55
     assert "val_label_auc" not in rows["majority class for label"]
 
 
