@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         open_run,
         resume_study,
         run_study,
+        study_for,
     )
 
     __version__: str
@@ -42,6 +43,7 @@ __all__ = [
     "open_run",
     "resume_study",
     "run_study",
+    "study_for",
 ]
 
 

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from orchestrator.draft.drafting import study_for
     from orchestrator.driver.api import export_study, open_run, resume_study, run_study
     from orchestrator.driver.result import StudyResult
     from orchestrator.errors import InputError, OrchestratorError, StudyFailedError, StudyPausedError
@@ -28,6 +29,7 @@ _HOMES = {
     "open_run": "orchestrator.driver.api",
     "resume_study": "orchestrator.driver.api",
     "run_study": "orchestrator.driver.api",
+    "study_for": "orchestrator.draft.drafting",
 }
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "open_run",
     "resume_study",
     "run_study",
+    "study_for",
 ]
 
 

@@ -7,6 +7,7 @@ from typing import NoReturn
 import typer
 
 from orchestrator.cli.ask import doctor, families, spaces
+from orchestrator.cli.init import init
 from orchestrator.cli.look import report, status
 from orchestrator.cli.options import EXIT_FAILED, EXIT_INPUT, EXIT_PAUSED
 from orchestrator.cli.run import export, repair, resume, run, validate
@@ -24,6 +25,7 @@ app = typer.Typer(
 #: In the order of `convfleet --help`: each command, and its example.
 for _command, _example in (
     (run, "run quickstart --set search.trials=12"),
+    (init, "init flowers --minutes 10"),
     (resume, "resume runs/quickstart --set search.trials=60"),
     (status, "status runs/quickstart --json"),
     (repair, "repair runs/quickstart"),

@@ -20,6 +20,9 @@ FoldOption = Annotated[
     list[str] | None,
     typer.Option("--fold", metavar="RUN", help="The run of another fold of the same study; repeatable."),
 ]
+LabelOption = Annotated[
+    str | None, typer.Option("--label", metavar="COLUMN", help="The column of a table's labels; default: what fits.")
+]
 AddressOption = Annotated[
     str | None,
     typer.Option(metavar="HOST:PORT", help="Join a running Ray cluster (auto: the one on this node)."),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.console import make_console, print_json, study_description
-from orchestrator.cli.options import AddressOption, JsonOption, RunArgument, SetOption, StudyArgument
+from orchestrator.cli.init import study_or_draft
+from orchestrator.cli.options import AddressOption, JsonOption, LabelOption, RunArgument, SetOption, StudyArgument
 from orchestrator.cli.runs import local_run
 from orchestrator.errors import ExportError, InputError
 
@@ -18,16 +19,27 @@ if TYPE_CHECKING:
 
 
 def run(
-    study: StudyArgument,
+    study: Annotated[
+        str,
+        typer.Argument(metavar="STUDY", help="A study file, a packaged study's name, or a folder or file of images."),
+    ],
+    *,
     overrides: SetOption = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="How long it may take, about; images without a study get ten.")
+    ] = None,
+    label: LabelOption = None,
     runs: Annotated[Path, typer.Option(help="Where run folders are kept.")] = Path("runs"),
     address: AddressOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a study: train its variants, keep every result, export the best."""
-    from orchestrator.study.loading import load_study
+    """Run a study: train its variants, keep every result, export the best.
 
-    spec = load_study(study, overrides=overrides or ())
+    For a folder or a file of images, a study is drafted first, as `convfleet init` does.
+    """
+    spec, draft = study_or_draft(study, overrides=overrides or (), minutes=minutes, label=label)
+    if draft is not None and not as_json:
+        print(draft.text)
     _work(lambda progress: _run_study(spec, runs=runs, address=address, progress=progress), as_json=as_json)
 
 

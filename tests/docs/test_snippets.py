@@ -49,6 +49,7 @@ NOT_RUN = {
     "faults.sh": "takes an hour; short forms run in tests/faults",
     "install-tests.sh": "needs a network; CI runs it",
     "install.sh": "needs a network; CI runs it",
+    "draft.sh": "looks at images of the reader's",
     "own-images.sh": "trains on images of the reader's",
     "own-model.sh": "trains for minutes; the function is called below",
     "peers.sh": "takes hours",

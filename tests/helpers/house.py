@@ -44,6 +44,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "data/look",
         "data/splits",
         "data/cache",
+        "data/guess",
         "references",
         "data/batches",
         "data/augment",
@@ -61,6 +62,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "journal",
         "study",
         "results",
+        "draft",
         "search",
         "disk",
         "mirror",
@@ -107,6 +109,7 @@ DOORS = {
         "trainables/data/sources",
         "trainables/data/parquet",
         "trainables/data/tables",
+        "trainables/data/guess",
         "trainables/files/remote.py",
     ),
     "sklearn": ("trainables/data/sources/digits.py", "trainables/references"),
@@ -122,7 +125,7 @@ DOORS = {
     "simplejpeg": ("trainables/data/formats/jpeg.py",),
     "pydicom": ("trainables/data/formats/dicom.py",),
     "pydantic": ("trainables/specs", "orchestrator/study"),
-    "yaml": ("orchestrator/study", "search_spaces/parsing.py", "orchestrator/mirror/fetch.py"),
+    "yaml": ("orchestrator/study", "orchestrator/draft", "search_spaces/parsing.py", "orchestrator/mirror/fetch.py"),
 }
 RANKS = {
     f"{package}/{room}": (number, position)

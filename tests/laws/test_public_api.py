@@ -41,6 +41,7 @@ PUBLIC = [
     "open_run",
     "resume_study",
     "run_study",
+    "study_for",
 ]
 NAMED = [name for name in PUBLIC if name != "__version__"]
 FUNCTIONS = [name for name in NAMED if name[0].islower()]
@@ -92,6 +93,7 @@ def test_arguments_of_public_functions_are_pinned() -> None:
         "open_run": ["root"],
         "resume_study": ["root", "overrides", "address", "progress"],
         "run_study": ["spec", "runs", "address", "progress"],
+        "study_for": ["path", "minutes", "label"],
     }
 
 

@@ -60,6 +60,19 @@ def read_table(path: Path, *, role: str, columns: Mapping[str, str]) -> Table:
     return Table(path=path, columns=trimmed, num_trimmed=num_trimmed)
 
 
+def column_names(path: Path, *, role: str) -> list[str]:
+    """Returns the names of all columns of a table, each once, in order.
+
+    Args:
+        role: The field of the study file that names the table.
+
+    Raises:
+        DataError: If the file is no table in UTF-8.
+    """
+    _, header = _header(_text(path, role=role), path=path, columns={})
+    return [name for name in dict.fromkeys(header) if header.count(name) == 1 and name]
+
+
 def _text(path: Path, *, role: str) -> str:
     try:
         content = path.read_bytes()

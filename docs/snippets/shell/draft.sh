@@ -1,0 +1,2 @@
+convfleet init flowers --minutes 10
+convfleet run flowers.yaml

@@ -1,0 +1,1 @@
+"""A first study file for data that lies somewhere, each choice with its reason."""
