@@ -179,6 +179,17 @@ CASES: dict[str, tuple[Callable[[Path], None], str, dict[str, Any]]] = {
             "label_column": "breed",
         },
     ),
+    "a table of patients": (
+        csv_of("image,patient,grade", "#.png,ann,low", "#.png,ann,high", "#.png,bob,low", "#.png,eve,high"),
+        "train.csv",
+        {
+            "source": "csv",
+            "train": "<>/train.csv",
+            "images": "<>/images",
+            "label_column": "grade",
+            "group": "patient",
+        },
+    ),
     "a table of flags, one in each row": (
         csv_of("image,wet,dry", "#.png,1,0", "#.png,0,1", "#.png,1,0", "#.png,0,1"),
         "train.csv",
