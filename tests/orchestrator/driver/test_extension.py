@@ -104,6 +104,7 @@ def snapshot(folder: RunFolder) -> tuple[bytes, bytes]:
         ("schedule.max_epochs=30", "schedule.max_epochs 3 -> 30", 4, 30),
         ("export.top=5", "export.top 3 -> 5", 4, 3),
         ("resources.retries=5", "resources.retries 3 -> 5", 4, 3),
+        ("references=false", "references True -> False", 4, 3),
         ("storage.min_free_gb=1", "storage.min_free_gb 0.2 -> 1.0", 4, 3),
         ("storage.uri=s3://b/r", "storage.uri None -> 's3://b/r'", 4, 3),
     ],
