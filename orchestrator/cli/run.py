@@ -13,6 +13,7 @@ from orchestrator.cli.runs import local_run
 from orchestrator.errors import ExportError, InputError
 
 if TYPE_CHECKING:
+    from orchestrator.results.image_shares import ImageShares
     from orchestrator.study.spec import StudySpec
     from orchestrator.views.terminal.progress import Progress
     from trainables.specs.export import ExportResult
@@ -110,6 +111,8 @@ def export(
     folder = local_run(run, with_files=True)
     load_state(open_run_folder(folder))
     from orchestrator.driver.runner import export_models
+    from orchestrator.results.image_shares import image_shares
+    from orchestrator.runs.paths import RunFolder
     from orchestrator.views.terminal.progress import make_progress
 
     console = make_console(stderr=as_json)
@@ -119,25 +122,31 @@ def export(
             results = export_models(folder, top=count, formats=tuple(formats or ()), address=address, progress=progress)
         except ExportError as exc:
             results, failed = list(exc.made), exc
-    _show_exports(results, as_json=as_json, has_failed=failed is not None)
+    _show_exports(results, shares=image_shares(RunFolder(folder)), as_json=as_json, has_failed=failed is not None)
     if failed is not None:
         raise failed
 
 
-def _show_exports(results: "Sequence[ExportResult]", *, as_json: bool, has_failed: bool) -> None:
+def _show_exports(results: "Sequence[ExportResult]", *, shares: "ImageShares", as_json: bool, has_failed: bool) -> None:
+    from orchestrator.results.image_shares import interval_in_words
     from orchestrator.results.words import named_test_metrics
 
-    if as_json:
-        print_json(
-            [
-                {"rank": r.rank, "trial": r.trial, "folder": r.folder, **named_test_metrics(r.test_metrics)}
-                for r in results
-            ]
-        )
-        return
+    shown = []
     for result in results:
-        metrics = ", ".join(f"test {name} {value:.4f}" for name, value in result.test_metrics.items())
-        print(f"{result.rank}. {result.trial}: {metrics}  {result.folder}")
+        metrics = named_test_metrics(result.test_metrics)
+        found = {name: interval for name, value in metrics.items() if (interval := shares.interval(name, value))}
+        intervals = {"intervals": {name: list(interval) for name, interval in found.items()}} if found else {}
+        shown.append({"rank": result.rank, "trial": result.trial, "folder": result.folder, **metrics, **intervals})
+        if not as_json:
+            texts = (
+                f"{name.replace('_', ' ', 1)} {value:.4f}"
+                + (f" ({interval_in_words(found[name])})" if name in found else "")
+                for name, value in metrics.items()
+            )
+            print(f"{result.rank}. {result.trial}: {', '.join(texts)}  {result.folder}")
+    if as_json:
+        print_json(shown)
+        return
     if not results and not has_failed:
         print("no trial has a result to export yet")
 

@@ -250,6 +250,23 @@ def test_error_on_a_terminal_is_coloured_unless_the_user_says_no(
     assert ("\x1b[31merror:\x1b[0m" in text) is is_coloured
 
 
+def test_exports_are_shown_with_the_intervals_of_their_test_accuracy(
+    convfleet: Convfleet, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics = {"loss": 0.25, "accuracy": 0.5}
+    made = ExportResult(rank=1, trial="t0003", folder="exports/1-t0003", test_metrics=metrics)
+    monkeypatch.setattr("orchestrator.driver.runner.export_models", lambda *_, **__: [made])
+    _, before, _ = convfleet("export", "runs/quickstart")
+    assert before == "1. t0003: test loss 0.2500, test accuracy 0.5000  exports/1-t0003\n"
+    shares = {"metrics": ["accuracy"], "images": {"test": 14}}
+    run.environment.write_text(json.dumps({"sessions": [{"data": {"shares": shares}}]}))
+    _, text, _ = convfleet("export", "runs/quickstart")
+    assert text == "1. t0003: test loss 0.2500, test accuracy 0.5000 (0.27-0.73)  exports/1-t0003\n"
+    (found,) = json.loads(convfleet("export", "runs/quickstart", "--json")[1])
+    assert found["test_accuracy"] == 0.5
+    assert found["intervals"] == {"test_accuracy": pytest.approx([0.268, 0.732], abs=1e-3)}
+
+
 @pytest.mark.parametrize(
     "arguments", [("run", "quickstart"), ("resume", "runs/quickstart"), ("export", "runs/quickstart")]
 )
