@@ -4,6 +4,8 @@ import os
 import resource
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from trainables.machine.child_process import answer_caller, ask_child
@@ -13,6 +15,7 @@ from trainables.specs.dataset import DatasetInfo
 #: The seconds of a core that the child may take, before the system ends it.
 CPU_SECONDS = 300
 _LOWEST_PRIORITY = 19
+_SESSION_PRIORITY = Path("/proc/self/autogroup")
 #: What makes NumPy's and scikit-learn's libraries use one thread; read when they are loaded.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -38,6 +41,9 @@ def references_in_process(dataset: DatasetInfo) -> dict[str, Any]:
 def main() -> int:
     """Answers one request of `references_in_process`."""
     os.nice(_LOWEST_PRIORITY)
+    with suppress(OSError):
+        # Where Linux groups processes by session, a priority counts within it alone, and the child has its own.
+        _SESSION_PRIORITY.write_text(str(_LOWEST_PRIORITY))
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     return answer_caller(_references)

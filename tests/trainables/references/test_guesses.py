@@ -216,7 +216,7 @@ def test_lone_class_has_a_majority_alone(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_child_process_of_lowest_priority_answers_the_same(digits):
+def test_child_process_of_lowest_priority_answers_the_same(digits, tmp_path):
     found = references_in_process(digits)
     assert found["rows"] == reference_rows(open_dataset(digits))
     assert found["seconds"] > 0
@@ -225,8 +225,12 @@ def test_child_process_of_lowest_priority_answers_the_same(digits):
         "import trainables.references.in_process as child\n"
         "told = lambda: print(os.nice(0), os.environ['OMP_NUM_THREADS'], 'numpy' in sys.modules)\n"
         "child.answer_caller = lambda work: told() or 0\n"
+        "child._SESSION_PRIORITY = child.Path(sys.argv[1])\n"
         "child.main()"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "autogroup")], capture_output=True, text=True, check=True
+    )
     assert told.stdout.split() == ["19", "1", "False"]
+    assert (tmp_path / "autogroup").read_text() == "19"
     assert json.dumps(found)
