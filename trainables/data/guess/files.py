@@ -112,7 +112,8 @@ def _pattern(folder: Path, files: Sequence[Path]) -> str:
     source = source_by_name(files[0].name)
     if all(path.parent == folder for path in files):
         start = _common_start([path.name for path in files])
-        pattern = f"{glob.escape(str(folder))}/{start}*"
+        endings = {path.suffix for path in files}
+        pattern = f"{glob.escape(str(folder))}/{start}*{endings.pop() if len(endings) == 1 else ''}"
         if start and sorted(glob.glob(pattern)) == sorted(map(str, files)):  # noqa: PTH207 - as the sources do
             return pattern
     beside = [path for path in folder.rglob("*") if path.is_file() and source_by_name(path.name) == source]

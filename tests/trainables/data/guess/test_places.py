@@ -87,6 +87,12 @@ def two_parquet(root: Path) -> None:
     parquet(root, name="test-00000-of-00001.parquet", shade=20)
 
 
+def parquet_and_notes(root: Path) -> None:
+    for shade, name in enumerate(("train-a", "train-b", "test")):
+        parquet(root, name=f"{name}.parquet", shade=10 * shade)
+    (root / "train-notes.md").write_text("notes")
+
+
 def tars(root: Path) -> None:
     for name in ("train-0.tar", "train-1.tar"):
         with tarfile.open(root / name, "w") as archive:
@@ -150,7 +156,12 @@ CASES: dict[str, tuple[Callable[[Path], None], str, dict[str, Any]]] = {
     "Parquet files of splits": (
         two_parquet,
         "",
-        {"source": "parquet", "train": "<>/train-0000*", "test": "<>/test-00000-of-00001.parquet"},
+        {"source": "parquet", "train": "<>/train-0000*.parquet", "test": "<>/test-00000-of-00001.parquet"},
+    ),
+    "Parquet files beside others of their names": (
+        parquet_and_notes,
+        "",
+        {"source": "parquet", "train": "<>/train-*.parquet", "test": "<>/test.parquet"},
     ),
     "a Parquet file with a measure": (
         lambda root: parquet(root, label=[0.5 * number for number in range(8)]),
@@ -167,7 +178,7 @@ CASES: dict[str, tuple[Callable[[Path], None], str, dict[str, Any]]] = {
         "",
         {"source": "parquet", "train": "<>/train.parquet", "targets": {"mask": {"kind": "mask"}}},
     ),
-    "tar archives": (tars, "", {"source": "webdataset", "train": "<>/train-*"}),
+    "tar archives": (tars, "", {"source": "webdataset", "train": "<>/train-*.tar"}),
     "a table beside a folder": (
         csv_of("id,breed", "#,pug", "#,cat", "#,pug", "#,cat"),
         "",
@@ -295,6 +306,11 @@ REFUSALS: dict[str, tuple[Callable[[Path], object], str, str]] = {
         classes_and_archive,
         "",
         r"may be read in several ways: class folders, NumPy archive shapes.npz; give one of the files",
+    ),
+    "files that no pattern parts from others": (
+        lambda root: [parquet(root, name=name) for name in ("a-train.parquet", "b-train.parquet", "c-test.parquet")],
+        "",
+        r"no pattern names these 2 files and no other: a-train.parquet, b-train.parquet, ...; put the files of each",
     ),
     "a table of several columns": (
         csv_of("image,colour,size", "#.png,red,small", "#.png,blue,large"),
