@@ -1,4 +1,4 @@
-"""Computes the reference rows in a child process that takes only the time that nothing else on the machine wants."""
+"""Computes the reference rows in a child process of low priority: a tenth of what a worker gets of a core."""
 
 import os
 import resource
@@ -14,7 +14,7 @@ from trainables.specs.dataset import DatasetInfo
 
 #: The seconds of a core that the child may take, before the system ends it.
 CPU_SECONDS = 300
-_LOWEST_PRIORITY = 19
+_LOW_PRIORITY = 10
 _SESSION_PRIORITY = Path("/proc/self/autogroup")
 #: What makes NumPy's and scikit-learn's libraries use one thread; read when they are loaded.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -40,10 +40,10 @@ def references_in_process(dataset: DatasetInfo) -> dict[str, Any]:
 
 def main() -> int:
     """Answers one request of `references_in_process`."""
-    os.nice(_LOWEST_PRIORITY)
+    os.nice(_LOW_PRIORITY)
     with suppress(OSError):
         # Where Linux groups processes by session, a priority counts within it alone, and the child has its own.
-        _SESSION_PRIORITY.write_text(str(_LOWEST_PRIORITY))
+        _SESSION_PRIORITY.write_text(str(_LOW_PRIORITY))
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     return answer_caller(_references)
