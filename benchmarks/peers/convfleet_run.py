@@ -17,13 +17,15 @@ MANY = 1000
 def study(job: Job, *, params: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the study file of a job: a grid where it lists variants, else a search with ASHA.
 
-    Nothing is exported, because no peer exports: all keep the best epoch's checkpoint of every trial. params: the grid.
+    Nothing is exported or compared with reference rows, because no peer does either: all keep the best epoch's
+    checkpoint of every trial. params: the grid.
     """
     common = {
         "name": NAME,
         "seed": job.seed,
         "data": data_section(job.source, limit=job.limit),
         "export": {"top": 0},
+        "references": False,
     }
     if job.variants:
         return {
