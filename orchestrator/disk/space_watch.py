@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from orchestrator.disk.free_space import Disk, estimated_need, full_places, need_in_words, shortage
+from orchestrator.disk.free_space import Disk, estimated_need, full_places, need_in_words, shortage, study_places
 from orchestrator.errors import DiskSpaceError, StudyFailedError
 from orchestrator.journal.study_state import StudyState
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.spec import StudySpec
 from orchestrator.text import size_in_words
+from trainables.data.cache.storage_choice import cache_folder
 
 #: Between two checks.
 PERIOD_SECONDS = 2.0
@@ -107,6 +108,19 @@ class SpaceWatch:
         """Returns an addition to an error that a full disk may have caused; an empty text if no disk is full."""
         is_certain = os.strerror(errno.ENOSPC) in str(error) or os.strerror(errno.EDQUOT) in str(error)
         return full_places(self._places, is_certain=is_certain)
+
+
+def study_watch(spec: StudySpec, *, folder: RunFolder, has_own_ray: bool, notify: Callable[[str], None]) -> SpaceWatch:
+    """Returns the watch over all disks that a driver of a study writes to.
+
+    Args:
+        spec: The study.
+        folder: Its run folder.
+        has_own_ray: Whether the driver starts a Ray of this machine alone.
+        notify: Receives messages for the user.
+    """
+    places = study_places(folder, cache=cache_folder(spec.data), has_own_ray=has_own_ray)
+    return SpaceWatch(spec, folder=folder, places=places, notify=notify)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from orchestrator.disk.free_space import study_places
-from orchestrator.disk.space_watch import SpaceWatch
+from orchestrator.advice.watch import AdviceWatch
+from orchestrator.disk.space_watch import SpaceWatch, study_watch
 from orchestrator.driver.extension import current_study
 from orchestrator.driver.interrupts import OneInterrupt
 from orchestrator.driver.preparation import Prepared, prepare
@@ -25,7 +25,6 @@ from orchestrator.views.report import write_report
 from orchestrator.views.terminal.progress import Progress
 from trainables.checkpoints.early_notes import EarlyNotes
 from trainables.checkpoints.fence import claim
-from trainables.data.cache.storage_choice import cache_folder
 from trainables.files.whole import write_whole
 
 _POLL_SECONDS = 0.2
@@ -61,8 +60,7 @@ class Session:
     @cached_property
     def space(self) -> SpaceWatch:
         """The watch over the disks that this session writes to."""
-        places = study_places(self.folder, cache=cache_folder(self.spec.data), has_own_ray=self.address is None)
-        return SpaceWatch(self.spec, folder=self.folder, places=places, notify=self.notify)
+        return study_watch(self.spec, folder=self.folder, has_own_ray=self.address is None, notify=self.notify)
 
     def open_study(self, *, overrides: Sequence[str] = ()) -> None:
         """Writes the journal's first record, or checks that the study is still the one in it, and extends it.
@@ -195,10 +193,12 @@ class Session:
 
     def _watch(self, tuning: Tuning, *, notes: EarlyNotes, num_concurrent: int) -> None:
         """Shows the study and checks journal, storage and disks until Ray Tune has ended all trials."""
-        show_at = 0.0
+        show_at, advice = 0.0, AdviceWatch(self.folder, state=self.recorder.state)
         while not tuning.wait(_POLL_SECONDS):
             self.recorder.check()
             self._tell(notes)
+            for sentence in advice.since_last(self.recorder.state):
+                self.notify(f"advice: {sentence}")
             if (began := time.monotonic()) >= show_at:
                 self.show()
                 # A live view of a large study takes long: it gets a fiftieth of the driver's time.

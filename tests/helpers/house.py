@@ -62,6 +62,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "journal",
         "study",
         "results",
+        "advice",
         "draft",
         "search",
         "disk",

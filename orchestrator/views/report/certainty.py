@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+from orchestrator.advice.advice import Advice
 from orchestrator.journal.study_state import StudyState
 from orchestrator.results import words
 from orchestrator.results.image_shares import ImageShares, chance_notes
 from orchestrator.results.references import Reference, shown_metrics, verdict
-from orchestrator.views.report.markup import Cell, Markup, bullets, table, text
+from orchestrator.views.report.markup import Cell, Markup, bullets, section, table, text
 
 INTERVAL = "95 % interval"
 TIED_NOTE = (
@@ -38,3 +39,10 @@ def certainty_parts(state: StudyState, references: Sequence[Reference], *, share
         note = Markup(f'<p class="note">{text(_REFERENCES_NOTE)}</p>')
         parts += [note, table(headings, rows, numeric=headings[1:])]
     return parts
+
+
+def advice_section(advice: Sequence[Advice]) -> Markup:
+    """Returns what the results suggest to try next; no section without advice."""
+    if not advice:
+        return Markup("")
+    return section("Advice", bullets(item.text for item in advice))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from orchestrator.advice.advice import advice_of
 from orchestrator.journal.study_state import StudyState
 from orchestrator.results import from_tables
 from orchestrator.results.image_shares import image_shares
@@ -10,6 +11,7 @@ from orchestrator.results.tables import epochs_table, trials_table
 from orchestrator.runs.paths import RunFolder
 from orchestrator.text import moment
 from orchestrator.views.report import sections
+from orchestrator.views.report.certainty import advice_section
 from orchestrator.views.report.data_section import data_section
 from orchestrator.views.report.markup import text
 from orchestrator.views.report.style import CSS, DRAW
@@ -18,6 +20,7 @@ from trainables.files.whole import write_whole
 _SECTIONS = (
     sections.page_header,
     sections.leaderboard_section,
+    lambda findings: advice_section(findings.advice),
     sections.metrics_section,
     sections.curves_section,
     sections.parameters_section,
@@ -48,6 +51,7 @@ def write_report(folder: RunFolder, *, state: StudyState) -> Path:
         cost=from_tables.cost(trials, max_epochs=header.max_epochs),
         shares=image_shares(folder),
         references=tuple(read_references(folder)),
+        advice=tuple(advice_of(state, folder=folder)),
     )
     body = "".join(make(findings) for make in _SECTIONS)
     footer = f"convfleet, seed {header.seed}, as of {moment(state.last_at)}"

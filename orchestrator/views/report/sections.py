@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from orchestrator.advice.advice import Advice
 from orchestrator.journal.study_state import StudyState
 from orchestrator.results import from_tables, words
 from orchestrator.results.from_state import count_states, elapsed_seconds, export_path, study_status
@@ -32,6 +33,7 @@ class Findings:
     Attributes:
         shares: The metrics that are shares of images, which have intervals.
         references: The reference rows below the leaderboard.
+        advice: What the results suggest to try, most important first.
     """
 
     state: StudyState
@@ -42,6 +44,7 @@ class Findings:
     cost: from_tables.Cost
     shares: ImageShares
     references: tuple[Reference, ...]
+    advice: tuple[Advice, ...]
 
     @property
     def metric(self) -> str:

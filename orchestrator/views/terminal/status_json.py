@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.advice.advice import advice_of
 from orchestrator.journal.records import ModelExported
 from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import TrialState
@@ -93,6 +94,8 @@ def _certainty_json(state: StudyState, *, folder: RunFolder, shares: ImageShares
         labels = shares.rank_labels(metric, [best.metrics[metric] for _, best in board])
         found["tied"] = [trial.name for label, (trial, _) in zip(labels, board, strict=True) if label == "1="]
         found["chance_notes"] = chance_notes(state, shares)
+    if shares.images:
+        found["advice"] = [advice.text for advice in advice_of(state, folder=folder)]
     if rows := read_references(folder):
         found["references"] = [
             {

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.advice.advice import advice_of
 from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import Trial
 from orchestrator.results import words
@@ -38,6 +39,7 @@ def print_summary(console: Console, state: StudyState, *, folder: RunFolder, k: 
     print_verdict(console, state, folder=folder)
     _print_outcome(console, state, folder=folder, is_alive=False, k=k)
     _print_places(console, state, folder=folder)
+    _print_advice(console, state, folder=folder)
     _print_next(console, state, folder=folder, is_alive=False)
 
 
@@ -61,6 +63,7 @@ def print_status(  # noqa: PLR0913 - a state, and facts that only its folder has
     print_verdict(console, state, folder=folder)
     _print_outcome(console, state, folder=folder, is_alive=is_alive, k=5)
     _print_places(console, state, folder=folder)
+    _print_advice(console, state, folder=folder)
     _print_next(console, state, folder=folder, is_alive=is_alive)
 
 
@@ -171,6 +174,14 @@ def _print_places(console: Console, state: StudyState, *, folder: RunFolder) -> 
     print_fact(console, "tables", f"{folder.trials}  {folder.epochs}")
     if folder.report.is_file():
         print_fact(console, "report", str(folder.report))
+
+
+def _print_advice(console: Console, state: StudyState, *, folder: RunFolder) -> None:
+    found = advice_of(state, folder=folder)
+    if found:
+        console.print()
+    for advice in found:
+        print_fact(console, "advice", advice.text, style="yellow")
 
 
 def _print_next(console: Console, state: StudyState, *, folder: RunFolder, is_alive: bool) -> None:
