@@ -57,6 +57,8 @@ def overfitting(evidence: Evidence) -> str:
 
 def underfitting(evidence: Evidence) -> str:
     """Returns advice for a study whose best trials are wrong on the images that they learnt from, too."""
+    if evidence.judged not in evidence.blind:
+        return ""  # what is wrong may be no better than chance, which is not measured yet
     for trial, best in evidence.best_completed:
         training = evidence.wrongness(evidence.in_training(trial))
         validation = evidence.wrongness(best.metrics.get(evidence.judged))

@@ -118,6 +118,10 @@ def test_training_wrong_too_is_underfitting(training, is_said):
     ).replace("0.436", "0.44")
 
 
+def test_underfitting_waits_for_a_blind_guess_that_may_be_no_worse():
+    assert said(study_of(rising(0.44, 0.4, 0.35, 0.3)), references=[]) == {}
+
+
 @pytest.mark.parametrize(
     ("values", "shares", "is_said"),
     [
