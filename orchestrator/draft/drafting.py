@@ -51,13 +51,12 @@ def study_for(path: Path | str, *, minutes: float = MINUTES, label: str | None =
     """Returns a study for a file or a folder of images, after a look at them.
 
     Examples:
-        Trains variants for ten minutes on a folder of class folders::
+        Drafts a study of ten minutes for a folder of class folders; `run_study` runs it::
 
             import convfleet
 
             study = convfleet.study_for("flowers", minutes=10)
-            print(study.space.families, study.data.augment)
-            result = convfleet.run_study(study)
+            print(study.space.families, study.search.minutes)
 
     Args:
         path: A folder of class folders, a table beside images, or the file or folder of another source.

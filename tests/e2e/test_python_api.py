@@ -3,14 +3,17 @@
 import inspect
 import textwrap
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import convfleet
 
 pytestmark = pytest.mark.slow
 
-#: The order in which they find what they name: the first one makes the run that the others open.
+#: The order in which they find what they name: `run_study` makes the run that those after it open.
 ORDER = [
+    "study_for",
     "run_study",
     "open_run",
     "StudyResult",
@@ -45,7 +48,15 @@ def test_every_example_is_run_here_or_as_a_doctest():
 @pytest.fixture(scope="module")
 def outputs(run_python, tmp_path_factory):
     folder = tmp_path_factory.mktemp("python")
+    for number in range(40):
+        path = folder / "flowers" / ("daisy", "tulip")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(number).integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(path)
     return {name: run_python(example_of(name), name=name, folder=folder) for name in ORDER}
+
+
+def test_a_study_for_a_folder(outputs):
+    assert outputs["study_for"] == "('sequential',) 9.0\n"
 
 
 def test_a_run_and_its_leaderboard(outputs):

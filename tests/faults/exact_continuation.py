@@ -199,7 +199,7 @@ class Work:
     def _train(self, folder: Path, *, count: bool, die_at_action: int | None) -> None:
         from trainables.checkpoints import writer as checkpoint_writer
         from trainables.data.cache.prepare import prepare_dataset
-        from trainables.reports import EpochReport
+        from trainables.reports import EpochReport, NoteKind
         from trainables.specs.data import AugmentSpec, DataSpec
         from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
         from trainables.worker.trial_run import TrialRun
@@ -229,7 +229,8 @@ class Work:
                 outcome = run.step()
                 if not isinstance(outcome, EpochReport):
                     raise RuntimeError(f"{outcome}")
-                if notes := run.take_notes():
+                # A word about a user's model is none about a checkpoint.
+                if notes := [note for note in run.take_notes() if note.kind is not NoteKind.OWN_MODEL]:
                     raise RuntimeError(f"a kill must not damage a checkpoint: {notes}")
                 told.write(json.dumps(outcome.to_json()) + "\n")
                 told.flush()
