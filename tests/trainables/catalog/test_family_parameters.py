@@ -1,5 +1,7 @@
 """What the parameters of families and of training may be, and what is said of values that they may not."""
 
+from dataclasses import replace
+
 import pytest
 
 from trainables.catalog.families import FAMILIES
@@ -23,9 +25,10 @@ def test_every_default_is_allowed_and_every_parameter_explained(owner, name, inf
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 def test_no_name_means_both_an_architecture_and_a_training_parameter(family):
-    # Where a family's parameter has a training parameter's name, it allows more of the same.
-    shared = family.parameters.keys() & TRAINING.keys()
-    assert all(set(family.parameters[name].options) > set(TRAINING[name].options) for name in shared)
+    # Where a family's parameter has a training parameter's name, it allows more of the same, or says what replaces it.
+    for name in family.parameters.keys() & TRAINING.keys():
+        own, training = family.parameters[name], TRAINING[name]
+        assert set(own.options) > set(training.options) or replace(own, replaced_by="") == training
 
 
 COMPLAINTS = [
