@@ -35,7 +35,8 @@ def with_numbers(spec: StudySpec, *, num_train: int, num_validation: int) -> tup
     steps = math.ceil(num_train / largest_batch(space))
     schedule = spec.schedule
     grace, rivals = schedule.grace_epochs, schedule.min_rivals
-    epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(STEPS / steps)))
+    fewest = max(FEWEST_EPOCHS, 1 if grace == "auto" else grace)
+    epochs = max(fewest, min(MOST_EPOCHS, math.ceil(STEPS / steps)))
     if schedule.max_epochs != "auto":
         epochs = schedule.epochs
     else:
@@ -75,7 +76,8 @@ def _grace(epochs: int, *, steps: int, num_validation: int) -> tuple[int, str]:
 def _fitting(space: SearchSpace, *, num_train: int) -> tuple[SearchSpace, list[str]]:
     """Returns a space without the batch sizes that are too large, and a sentence about them."""
     domain = space.parameter(_BATCH_SIZE).domain if _BATCH_SIZE in space.names else None
-    if not isinstance(domain, Choice):
+    # A condition on an option would be on none.
+    if not isinstance(domain, Choice) or any(_BATCH_SIZE in parameter.when for parameter in space.parameters):
         return space, []
     sizes = _sizes(domain)
     left_out = [size for size in sizes[1:] if math.ceil(num_train / size) < LEAST_STEPS_AN_EPOCH]

@@ -85,6 +85,22 @@ def test_batch_sizes_that_leave_few_steps_are_left_out_of_a_choice(options, num_
     assert found.schedule.epochs == 10
 
 
+def test_a_grace_of_more_epochs_than_auto_has_makes_them_as_many() -> None:
+    found, said = with_numbers(study(grace_epochs=20), num_train=45_000, num_validation=5_000)
+    assert (found.schedule.epochs, found.schedule.grace, found.schedule.rivals) == (20, 20, 1)
+    assert said[0].startswith("schedule.max_epochs: auto is 20: ")
+    # What is written for the run can be read again.
+    assert type(found.schedule).model_validate(found.schedule.model_dump()) == found.schedule
+
+
+def test_batch_sizes_that_a_condition_names_stay() -> None:
+    params = {"batch_size": {"choice": [16, 64]}, "filters": {"choice": [8, 16], "when": {"batch_size": 64}}}
+    given = load_study({"name": "s", "data": {"source": "digits"}, "space": {"family": "sequential", "params": params}})
+    found, said = with_numbers(given, num_train=130, num_validation=14)
+    assert found.space == given.space
+    assert "64 makes 3 steps an epoch" in said[-1]
+
+
 def test_a_range_of_batch_sizes_stays_and_counts_by_its_largest() -> None:
     found, said = with_numbers(study(batch_size={"int": [8, 64]}), num_train=130, num_validation=200)
     assert found.space == study(batch_size={"int": [8, 64]}).space
