@@ -40,6 +40,8 @@ class _Section:
     params: Mapping[str, object]
     #: The entry of the limits, not yet parsed.
     limits: object
+    #: The built-in space that it changes; empty without one.
+    base: str
     #: Parameters taken from the base as they are.
     untouched: frozenset[str]
     #: Parameters with a domain of their own and the condition of the base.
@@ -83,6 +85,7 @@ def parse_space(raw: object, path: str = "space") -> tuple[SearchSpace | None, l
             if domain is not None
         ),
         limits,
+        section.base,
     ), []
 
 
@@ -139,7 +142,8 @@ def _read_section(raw: object, *, path: str) -> tuple[_Section | None, list[Prob
         own = {}
     problems += name_problems(list(own), path=path)
     section = _merged(base, own, family=raw.get("family", base.get("family")))
-    return replace(section, limits=raw.get("limits", base.get("limits", {}))), problems
+    limits = raw.get("limits", base.get("limits", {}))
+    return replace(section, limits=limits, base=str(raw.get("base", ""))), problems
 
 
 def _merged(base: Mapping[str, Any], own: Mapping[object, object], *, family: object) -> _Section:
@@ -158,7 +162,7 @@ def _merged(base: Mapping[str, Any], own: Mapping[object, object], *, family: ob
             entries[name] = entry
     untouched = frozenset(inherited) - {name for name in own if isinstance(name, str)}
     return _Section(
-        family=family, params=entries, limits={}, untouched=untouched, half_inherited=frozenset(half_inherited)
+        family=family, params=entries, limits={}, base="", untouched=untouched, half_inherited=frozenset(half_inherited)
     )
 
 

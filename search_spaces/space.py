@@ -61,6 +61,7 @@ class SearchSpace:
     Args:
         parameters: The first is `family`. They are kept with parents before children, else in the order given.
         limits: The most that a variant may cost, by the names in LIMITS; the code that builds variants checks them.
+        base: The built-in space that it began as; empty for a space of one's own, and once it is written out in full.
 
     Raises:
         SpaceError: If names, conditions or the family do not fit together; lists every problem.
@@ -69,6 +70,7 @@ class SearchSpace:
     #: Parents before children, `family` first; every value in a condition has its parent's normal form.
     parameters: Sequence[Parameter]
     limits: Mapping[str, float] = field(default_factory=dict, hash=False)
+    base: str = field(default="", compare=False, repr=False)
     _by_name: dict[str, Parameter] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

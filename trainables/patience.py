@@ -7,16 +7,33 @@ from dataclasses import replace
 from trainables.reports import EpochReport
 
 
-def best_epoch(history: Sequence[EpochReport], *, metric: str, mode: str) -> int:
-    """Returns the epoch with the best value of a metric, the earliest of equals.
+def report_key(report: EpochReport, *, metric: str, mode: str, ties: str = "") -> tuple[float, float, int]:
+    """Returns what a trial's reports are compared by; the largest key is the best report's.
+
+    Args:
+        report: One that has the metric.
+        metric: Its name.
+        mode: `max` or `min`.
+        ties: The metric whose lower value decides between equal ones, before the earlier epoch does; empty: none.
+    """
+    sign = 1.0 if mode == "max" else -1.0
+    return sign * report.metrics[metric], -tie_value(report, ties=ties), -report.epoch
+
+
+def tie_value(report: EpochReport, *, ties: str) -> float:
+    """Returns the number whose lower value decides between equal reports; 0 for all where nothing decides."""
+    return report.metrics.get(ties, math.inf) if ties else 0.0
+
+
+def best_epoch(history: Sequence[EpochReport], *, metric: str, mode: str, ties: str = "") -> int:
+    """Returns the epoch with the best value of a metric, of equals that with the lower `ties`, then the earliest.
 
     >>> reports = [EpochReport(epoch=e, metrics={"val_accuracy": v}, train_seconds=1, images_per_second=1)
     ...            for e, v in ((1, 0.5), (2, 0.8), (3, 0.8))]
     >>> best_epoch(reports, metric="val_accuracy", mode="max")
     2
     """
-    sign = 1.0 if mode == "max" else -1.0
-    return max(history, key=lambda report: (sign * report.metrics[metric], -report.epoch)).epoch
+    return max(history, key=lambda report: report_key(report, metric=metric, mode=mode, ties=ties)).epoch
 
 
 def replayed(  # noqa: PLR0913 - what ends a trial

@@ -95,7 +95,7 @@ def roles(state: StudyState, *, top: int) -> list[CheckpointRole]:
             in any case.
     """
     header, trials = state.header, list(state.trials.values())
-    ranked = {trial.name: None for trial, _ in ranked_trials(trials, metric=header.metric, mode=header.mode)}
+    ranked = {trial.name: None for trial, _ in ranked_trials(trials, **header.ranking)}
     unranked = [trial.name for trial in trials if trial.has_ended and trial.name not in ranked]
     leaders = {*list(ranked)[: max(1, top)], *(item.trial for item in state.exports)}
     going_on = {trial.name: Role.RESUMABLE for trial in trials if not trial.has_ended}
@@ -147,7 +147,7 @@ def plan_evictions(
 
 
 def _role(state: StudyState, name: str, *, role: Role) -> CheckpointRole:
-    best = state.trials[name].best_report(metric=state.header.metric, mode=state.header.mode)
+    best = state.trials[name].best_report(**state.header.ranking)
     return CheckpointRole(trial=name, role=role, best_epoch=None if best is None else best.epoch)
 
 

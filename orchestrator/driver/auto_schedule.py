@@ -4,37 +4,54 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from orchestrator.errors import InputError
 from orchestrator.study.spec import StudySpec
-from search_spaces import Choice, Fixed, Float, Int, SearchSpace
+from search_spaces import Choice, Fixed, Float, Int, SearchSpace, portfolio_of
+from trainables.catalog.families import FAMILIES
 from trainables.catalog.training import TRAINING
+from trainables.specs.dataset import DatasetInfo
 
 #: Steps that a trial trains at least, where that takes from FEWEST_EPOCHS to MOST_EPOCHS epochs.
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 1000, 9, 60
 #: Steps before early stopping judges a trial, and validation images without which it judges none: a share of 100 images
 #: has a standard deviation of up to 0.05.
 GRACE_STEPS, LEAST_VALIDATION = 200, 100
-#: Steps an epoch that a batch size leaves at least, if it is not the smallest.
-LEAST_STEPS_AN_EPOCH = 10
+#: Splits that `auto` trains each trial on at most.
+MOST_REPEATS = 3
+#: Steps an epoch that a batch size leaves at least, if it is not the smallest, and at most, if it is not the largest.
+LEAST_STEPS_AN_EPOCH, MOST_STEPS_AN_EPOCH = 10, 750
 _BATCH_SIZE = "batch_size"
 
 
-def with_numbers(spec: StudySpec, *, num_train: int, num_validation: int) -> tuple[StudySpec, Sequence[str]]:
+def with_numbers(spec: StudySpec, dataset: DatasetInfo) -> tuple[StudySpec, Sequence[str]]:
     """Returns a study with a number for each `auto` of its schedule, and sentences for the user.
 
     Where a schedule has an `auto`, options of `batch_size` that leave fewer than LEAST_STEPS_AN_EPOCH steps an epoch
-    are left out of the space, all but the smallest.
+    are left out of the space, all but the smallest, and so are those that leave more than MOST_STEPS_AN_EPOCH, all but
+    the largest.
 
     Args:
         spec: The study.
-        num_train: Its training images.
-        num_validation: Its validation images.
+        dataset: Its prepared data.
+
+    Raises:
+        InputError: If trials are to train on several splits, and cannot.
     """
+    num_train, num_validation = dataset.num_train, dataset.num_validation
     if not spec.schedule.has_auto:
-        return spec, list(_small_epochs(spec.space, num_train=num_train))
+        if spec.schedule.num_splits > 1:
+            _demand_repeats(spec, dataset)
+        spec, said = _with_first_trials(spec, num_train=num_train)
+        return spec, [*said, *_small_epochs(spec.space, num_train=num_train)]
     space, said = _fitting(spec.space, num_train=num_train)
     steps = math.ceil(num_train / largest_batch(space))
     schedule = spec.schedule
-    grace, rivals = schedule.grace_epochs, schedule.min_rivals
+    grace, rivals, repeats = schedule.grace_epochs, schedule.min_rivals, schedule.repeats
+    if repeats == "auto":
+        repeats, why = _repeats(spec, dataset)
+        said += [why] if why else []
+    elif repeats > 1:
+        _demand_repeats(spec, dataset)
     fewest = max(FEWEST_EPOCHS, 1 if grace == "auto" else grace)
     epochs = max(fewest, min(MOST_EPOCHS, math.ceil(STEPS / steps)))
     if schedule.max_epochs != "auto":
@@ -44,12 +61,78 @@ def with_numbers(spec: StudySpec, *, num_train: int, num_validation: int) -> tup
     if rivals == "auto":
         rivals = math.ceil(schedule.reduction_factor) if grace == "auto" else 1
     if grace == "auto":
-        grace, why = _grace(epochs, steps=steps, num_validation=num_validation)
+        grace, why = _grace(epochs, steps=steps, num_validation=num_validation * repeats)
         if schedule.algorithm != "none":
             said.append(f"schedule.grace_epochs: auto is {grace}: {why}")
-    numbers = {"max_epochs": epochs, "grace_epochs": grace, "min_rivals": rivals}
-    resolved = spec.model_copy(update={"space": space, "schedule": schedule.model_copy(update=numbers)})
-    return resolved, [*said, *_small_epochs(space, num_train=num_train)]
+    numbers = {"max_epochs": epochs, "grace_epochs": grace, "min_rivals": rivals, "repeats": repeats}
+    fitting, more = _with_first_trials(spec.model_copy(update={"space": space}), num_train=num_train)
+    ties = "loss" if spec.objective.ties == "auto" else spec.objective.ties
+    objective = spec.objective.model_copy(update={"ties": ties})
+    updates = {"schedule": schedule.model_copy(update=numbers), "objective": objective}
+    resolved = fitting.model_copy(update=updates)
+    return resolved, [*said, *more, *_small_epochs(space, num_train=num_train)]
+
+
+def _with_first_trials(spec: StudySpec, *, num_train: int) -> tuple[StudySpec, list[str]]:
+    """Returns a study with the values of its first trials, and a sentence about them."""
+    wanted, is_grid = spec.search.start_with, spec.search.algorithm == "grid"
+    if wanted != "portfolio" and (wanted != "auto" or is_grid or not spec.schedule.has_auto):
+        return spec, []
+    found = tuple(portfolio_of(spec.space, num_train=num_train))
+    search = spec.search.model_copy(update={"start_with": found or "none"})
+    if found:
+        said = (
+            f"search.start_with: {len(found)} variants that were good elsewhere go first, the search goes on from them"
+        )
+        return spec.model_copy(update={"search": search}), [said]
+    return spec.model_copy(update={"search": search}), (
+        ["search.start_with: there is no portfolio that fits this space"] if wanted == "portfolio" else []
+    )
+
+
+def _repeats(spec: StudySpec, dataset: DatasetInfo) -> tuple[int, str]:
+    """Returns on how many splits each trial trains, and why, in words; no words where it is one as ever."""
+    held = dataset.num_validation
+    if held >= LEAST_VALIDATION or _obstacle_to_repeats(spec, dataset):
+        return 1, ""
+    repeats = min(MOST_REPEATS, dataset.most_splits, math.ceil(LEAST_VALIDATION / held))
+    if repeats == 1:
+        return 1, ""
+    return repeats, (
+        f"schedule.repeats: auto is {repeats}: {held} validation images leave much to luck, so each trial trains on "
+        f"{repeats} splits and its metrics are means over {held * repeats} images, in {repeats} times the steps; 1 "
+        "trains on one"
+    )
+
+
+def _demand_repeats(spec: StudySpec, dataset: DatasetInfo) -> None:
+    """Raises InputError unless trials can train on as many splits as the study says."""
+    repeats = spec.schedule.num_splits
+    if why := _obstacle_to_repeats(spec, dataset):
+        raise InputError(f"schedule.repeats: each trial has one split, as {why}; got {repeats}, set it to 1")
+    if repeats > (most := dataset.most_splits):
+        raise InputError(
+            f"schedule.repeats: {dataset.num_train:,} training and {dataset.num_validation:,} validation images make "
+            f"{most} splits, as no image may validate twice, got {repeats}; lower it, or data.validation_fraction"
+        )
+
+
+def _obstacle_to_repeats(spec: StudySpec, dataset: DatasetInfo) -> str:
+    """Returns why a trial can train on one split alone; an empty text if it can train on several."""
+    data = spec.data
+    own = [family for family in spec.space.families if FAMILIES[family].has_own_parameters]
+    gpus = spec.resources.gpus_per_trial
+    reasons = {
+        "the validation split is one of its own": not dataset.is_validation_carved,
+        "data.folds has its own way to several": data.folds is not None,
+        "data.group keeps images together": data.group is not None,
+        "data.order puts them in an order": data.order is not None,
+        "mixup and cutmix draw partners from the first split": data.augment.mixup > 0 or data.augment.cutmix > 0,
+        f"models of family {', '.join(own)} may keep state that is not theirs alone": bool(own),
+        "losses, metrics and callbacks of your own may keep state": bool(spec.code or spec.callbacks),
+        "each trial has several GPUs": gpus != "auto" and gpus > 1,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
 
 
 def largest_batch(space: SearchSpace) -> int:
@@ -80,17 +163,24 @@ def _fitting(space: SearchSpace, *, num_train: int) -> tuple[SearchSpace, list[s
     if not isinstance(domain, Choice) or any(_BATCH_SIZE in parameter.when for parameter in space.parameters):
         return space, []
     sizes = _sizes(domain)
-    left_out = [size for size in sizes[1:] if math.ceil(num_train / size) < LEAST_STEPS_AN_EPOCH]
-    if not left_out:
+    steps = {size: math.ceil(num_train / size) for size in sizes}
+    large = [size for size in sizes[1:] if steps[size] < LEAST_STEPS_AN_EPOCH]
+    small = [size for size in sizes[:-1] if steps[size] > MOST_STEPS_AN_EPOCH]
+    if not large and not small:
         return space, []
-    kept = Choice([size for size in domain.values() if size not in left_out])
+    kept = Choice([size for size in domain.values() if size not in (*large, *small)])
     parameters = [
         replace(parameter, domain=kept) if parameter.name == _BATCH_SIZE else parameter
         for parameter in space.parameters
     ]
     return replace(space, parameters=parameters), [
-        f"space.params.batch_size: {', '.join(map(str, left_out))} left out: {num_train:,} training images make fewer "
-        f"than {LEAST_STEPS_AN_EPOCH} steps an epoch of them; schedule.max_epochs and grace_epochs as numbers keep them"
+        f"space.params.batch_size: {', '.join(map(str, sizes))} left out: {num_train:,} training images make {how} "
+        "steps an epoch of them; schedule.max_epochs and grace_epochs as numbers keep them"
+        for sizes, how in (
+            (large, f"fewer than {LEAST_STEPS_AN_EPOCH}"),
+            (small, f"more than {MOST_STEPS_AN_EPOCH}"),
+        )
+        if sizes
     ]
 
 

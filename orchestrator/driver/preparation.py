@@ -95,7 +95,7 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
             _check_dataset(dataset, state=state)
             if on_dataset is not None:
                 on_dataset(dataset)
-            study, said = with_numbers(spec, num_train=dataset.num_train, num_validation=dataset.num_validation)
+            study, said = with_numbers(spec, dataset)
             wanted = imagenet_backbones(spec.space, image_size=dataset.task.input_shape[:2])
             fetch_in_process(wanted, on_progress=on_progress)
         finally:
@@ -117,18 +117,22 @@ def _describe_data(
     prepared: Prepared, *, folder: RunFolder, address: str | None, notify: Callable[[str], None]
 ) -> None:
     """Writes the session's environment, and notifies the user of the images and how they are kept."""
-    dataset, data = prepared.worker.dataset, prepared.spec.data
+    dataset, data, num_splits = prepared.worker.dataset, prepared.spec.data, prepared.spec.schedule.num_splits
+    num_validation = num_splits * dataset.num_validation
+    notes = list(dataset.notes)
+    if num_splits > 1:
+        notes.append(f"each trial trains on {num_splits} splits; val_ metrics are means over {num_validation:,} images")
     budget = memory_budget_bytes(data)
     kept = {
         "storage": dataset.storage,
         "decoded_bytes": dataset.decoded_bytes,
         "budget_bytes": budget,
-        "notes": list(dataset.notes),
+        "notes": notes,
         "decoders": dict(dataset.decoders),
         "look": dict(dataset.look),
         "shares": {
             "metrics": dataset.task.image_shares,
-            "images": {"validation": dataset.num_validation, "test": dataset.num_test},
+            "images": {"validation": num_validation, "test": dataset.num_test},
         },
     }
     record_environment(folder, nodes=prepared.nodes, address=address, data=kept)
@@ -144,7 +148,7 @@ def _describe_data(
         f"test images, {images_in_words(dataset.task)}, {targets_in_words(dataset.task)}; {storage}; "
         f"{prepared.num_concurrent} trials at a time"
     )
-    for note in dataset.notes:
+    for note in notes:
         notify(f"data: {note}")
 
 
@@ -178,6 +182,8 @@ def _worker_spec(spec: StudySpec, *, folder: RunFolder, dataset: DatasetInfo) ->
             code=spec.code,
             callbacks=spec.callbacks,
             judged_after=spec.schedule.grace if spec.schedule.algorithm == "asha" else 0,
+            repeats=spec.schedule.num_splits,
+            ties=spec.objective.tie_metric,
         ),
         device=device_spec(spec.resources),
         checkpoints=str(folder.checkpoints.absolute()),

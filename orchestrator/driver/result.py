@@ -64,7 +64,7 @@ class StudyResult:
             k: How many; None: all.
         """
         header = self.state.header
-        return leaderboard(self.trials, metric=header.metric, mode=header.mode, k=k)
+        return leaderboard(self.trials, **header.ranking, k=k)
 
     def export(self, *, top: int | None = None, formats: Sequence[str] = ()) -> list[Path]:
         """Exports the best models, also those that the run has, and returns their folders, best first.

@@ -149,7 +149,7 @@ def _distance(variant: Variant, spec: StudySpec) -> str:
 
 def _copy_checkpoints(trial: Trial, source: Path, *, to: Path, own: StudyState) -> str:
     """Copies a trial's best checkpoint, for its export, and its newest one; returns why that cannot be done."""
-    best = trial.best_report(metric=own.header.metric, mode=own.header.mode)
+    best = trial.best_report(**own.header.ranking)
     shutil.rmtree(to, ignore_errors=True)
     for epoch in sorted({best.epoch if best else 0, *saved_epochs(source)[-1:]}):
         folder = checkpoint_folder(source, epoch=epoch)

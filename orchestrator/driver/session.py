@@ -225,5 +225,6 @@ class Session:
             mode=spec.objective.mode,
             max_epochs=spec.schedule.epochs,
             num_trials=spec.num_trials,
+            ties=spec.objective.tie_metric,
             at=self.recorder.now(),
         )

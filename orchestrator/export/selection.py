@@ -35,11 +35,11 @@ def select_exports(
         worker: What the workers received that trained the models.
     """
     header = state.header
-    board = leaderboard(trials_table(state), metric=header.metric, mode=header.mode, k=top)
+    board = leaderboard(trials_table(state), **header.ranking, k=top)
     requests = []
     for rank, name in enumerate(board["trial"].to_pylist(), start=1):
         trial = state.trials[name]
-        best = trial.best_report(metric=header.metric, mode=header.mode)
+        best = trial.best_report(**header.ranking)
         if best is None:
             continue
         requests.append(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, TypedDict
 
 from orchestrator.errors import JournalError
 
@@ -10,9 +10,21 @@ from orchestrator.errors import JournalError
 JOURNAL_SCHEMA = 2
 
 
+class Ranking(TypedDict):
+    """What reports and trials are compared by: see `Trial.best_report`."""
+
+    metric: str
+    mode: str
+    ties: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyOpened:
-    """The study begins; always the first record. `study_id` follows from the study's content."""
+    """The study begins; always the first record. `study_id` follows from the study's content.
+
+    Args:
+        ties: The metric whose lower value decides between equal ones; empty: the earlier epoch does.
+    """
 
     schema: int
     study: str
@@ -22,7 +34,13 @@ class StudyOpened:
     mode: str
     max_epochs: int
     num_trials: int
+    ties: str = ""
     at: float
+
+    @property
+    def ranking(self) -> Ranking:
+        """What reports and trials are compared by, as arguments of `Trial.best_report` and `ranked_trials`."""
+        return Ranking(metric=self.metric, mode=self.mode, ties=self.ties)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

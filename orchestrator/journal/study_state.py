@@ -41,6 +41,7 @@ class StudyState:
         is_extended: Whether no session has begun since the last extension.
         is_active: Whether the last session ended neither paused nor finished (its driver may still have died).
         clock: How long drivers were at work on the study.
+        closed_at: When sessions ended, paused or finished, seconds since 1970; ascending.
         longest_report_seconds: The time of the slowest report, since its trial began, continued or reported; None
             before the first report.
     """
@@ -60,6 +61,7 @@ class StudyState:
     num_records: int = 0
     last_at: float = 0.0
     clock: SessionClock = field(default_factory=SessionClock)
+    closed_at: list[float] = field(default_factory=list)
     longest_report_seconds: float | None = None
 
     @property
@@ -116,10 +118,12 @@ class StudyState:
                 self._reuse(record)
             case StudyPaused():
                 self.paused = record
+                self.closed_at.append(record.at)
                 self.clock.end(record.at)
                 self._take_trials_from_workers()
             case StudyFinished():
                 self.finished = record
+                self.closed_at.append(record.at)
                 self.clock.end(self.last_at)
             case ModelExported():
                 # The search ends with its last trial: exports do not count.

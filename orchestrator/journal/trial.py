@@ -7,6 +7,7 @@ from typing import Any
 from orchestrator.errors import JournalError
 from orchestrator.journal.records import EpochReported, TrialFailed, TrialNoted, TrialStarted, TrialStopped, WorkerLost
 from search_spaces import Variant
+from trainables.patience import report_key
 from trainables.reports import EpochReport, FailureKind
 
 TrialRecord = TrialStarted | EpochReported | TrialStopped | TrialFailed | WorkerLost | TrialNoted
@@ -115,11 +116,16 @@ class Trial:
             return self.stop.reason
         return self.reports[-1].reason if self.reports else ""
 
-    def best_report(self, *, metric: str, mode: str) -> EpochReport | None:
-        """Returns the report with the best value of a metric, the earliest of equals; None without reports."""
-        sign = 1.0 if mode == "max" else -1.0
+    def best_report(self, *, metric: str, mode: str, ties: str = "") -> EpochReport | None:
+        """Returns the report with the best value of a metric; None without reports.
+
+        Args:
+            metric: Its name.
+            mode: `max` or `min`.
+            ties: The metric whose lower value decides between equal ones, before the earlier epoch does.
+        """
         known = [report for report in self.reports if metric in report.metrics]
-        return max(known, key=lambda report: (sign * report.metrics[metric], -report.epoch), default=None)
+        return max(known, key=lambda report: report_key(report, metric=metric, mode=mode, ties=ties), default=None)
 
 
 def apply_to_trial(trial: Trial, record: TrialRecord) -> None:

@@ -13,6 +13,7 @@ from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.results.ranking import rank_key, ranked_trials
 from orchestrator.runs.paths import RunFolder
+from trainables.patience import tie_value
 from trainables.reports import EpochReport
 
 _UNUSABLE = {TrialState.INFEASIBLE, TrialState.FAILED}
@@ -55,10 +56,11 @@ def best_so_far(state: StudyState) -> tuple[Trial, EpochReport] | None:
     """Returns the usable trial with the best report of the objective, and that report; None before the first."""
     header, best, best_key = state.header, None, None
     for trial in list(state.trials.values()):
-        report = trial.best_report(metric=header.metric, mode=header.mode)
+        report = trial.best_report(**header.ranking)
         if report is None or trial.state in _UNUSABLE:
             continue
-        key = rank_key(report.metrics[header.metric], epochs=trial.epoch, name=trial.name, mode=header.mode)
+        tie = tie_value(report, ties=header.ties)
+        key = rank_key(report.metrics[header.metric], epochs=trial.epoch, name=trial.name, mode=header.mode, tie=tie)
         if best_key is None or key < best_key:
             best, best_key = (trial, report), key
     return best
@@ -70,7 +72,7 @@ def leaders(state: StudyState, *, k: int) -> list[tuple[Trial, EpochReport]]:
     The trials of `from_tables.leaderboard`, without Arrow, whose import takes longer than all else that `status` does.
     """
     header = state.header
-    return ranked_trials(list(state.trials.values()), metric=header.metric, mode=header.mode, k=k)
+    return ranked_trials(list(state.trials.values()), **header.ranking, k=k)
 
 
 def spent(state: StudyState) -> tuple[float, int, int]:
@@ -141,9 +143,8 @@ def elapsed_seconds(state: StudyState) -> float:
     """Returns how long drivers were at work, summed over the sessions; the time between sessions does not count."""
     starts = [session.at for session in list(state.sessions)]
     moments = [at for trial in list(state.trials.values()) for at in _moments(trial)]
-    closing = state.finished or state.paused
-    if closing is not None:
-        moments.append(closing.at)
+    # Exports count, also of sessions before the study was extended.
+    moments += list(state.closed_at)
     total = 0.0
     for index, start in enumerate(starts):
         end = starts[index + 1] if index + 1 < len(starts) else float("inf")

@@ -1,5 +1,6 @@
 """Answers from the tables: leaderboard, curves, cost. Tables in; tables and plain values out."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -31,7 +32,7 @@ class Cost:
     epochs_saved: int
 
 
-def leaderboard(trials: pa.Table, *, metric: str, mode: str, k: int | None = None) -> pa.Table:
+def leaderboard(trials: pa.Table, *, metric: str, mode: str, ties: str = "", k: int | None = None) -> pa.Table:
     """Returns the k best trials that completed or were stopped, best first; all of them without k.
 
     `ranking` has the order. The columns are those of `trials`, after a `rank` from 1.
@@ -43,8 +44,13 @@ def leaderboard(trials: pa.Table, *, metric: str, mode: str, k: int | None = Non
     """
     best = f"best_{metric}"
     ranked = trials.filter(pc.and_(_has_state(trials, RANKED_STATES), pc.is_valid(trials[best])))
+    by = f"best_{ties}"
+    tied = ranked[by].to_pylist() if ties and by in ranked.column_names else [0.0] * ranked.num_rows
     columns = (ranked[name].to_pylist() for name in (best, "epochs", "trial"))
-    keys = [rank_key(value, epochs=epochs, name=name, mode=mode) for value, epochs, name in zip(*columns, strict=True)]
+    keys = [
+        rank_key(value, epochs=epochs, name=name, mode=mode, tie=math.inf if tie is None else tie)
+        for value, epochs, name, tie in zip(*columns, tied, strict=True)
+    ]
     order = sorted(range(len(keys)), key=keys.__getitem__)
     board = ranked.take(pa.array(order[:k], pa.int64()))
     return board.add_column(0, "rank", pa.array(range(1, board.num_rows + 1), pa.int32()))

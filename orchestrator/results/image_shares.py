@@ -167,7 +167,7 @@ def _gaps(state: StudyState, shares: ImageShares) -> list[str]:
     notes = []
     for item in sorted(state.exports, key=lambda item: item.rank):
         trial = state.trials.get(item.trial)
-        best = None if trial is None else trial.best_report(metric=metric, mode=state.header.mode)
+        best = None if trial is None else trial.best_report(**state.header.ranking)
         found = item.test_metrics.get(name, item.test_metrics.get(f"test_{name}"))
         if best is None or found is None:
             continue

@@ -50,7 +50,7 @@ def variants_over_folds(states: Sequence[StudyState]) -> list[FoldedVariant]:
     header = states[0].header
     found: dict[str, list[tuple[int, Variant, float]]] = {}
     for place, state in enumerate(states):
-        for trial, report in ranked_trials(list(state.trials.values()), metric=header.metric, mode=header.mode):
+        for trial, report in ranked_trials(list(state.trials.values()), **header.ranking):
             entry = (place, trial.variant, report.metrics[header.metric])
             found.setdefault(trial.variant.variant_id, []).append(entry)
     whole = [

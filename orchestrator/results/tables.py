@@ -174,12 +174,15 @@ def _identity(trials: Sequence[Trial]) -> dict[str, pa.Array]:
 
 
 def _outcome(trials: Sequence[Trial], *, header: StudyOpened) -> dict[str, pa.Array]:
-    best = [trial.best_report(metric=header.metric, mode=header.mode) for trial in trials]
+    best = [trial.best_report(**header.ranking) for trial in trials]
     return {
         **{name: _costs(trials, name) for name in COSTS},
         "epochs": pa.array([trial.epoch for trial in trials], pa.int32()),
         "best_epoch": pa.array([report.epoch if report else None for report in best], pa.int32()),
-        f"best_{header.metric}": _floats(report.metrics[header.metric] if report else None for report in best),
+        **{
+            f"best_{name}": _floats(report.metrics.get(name) if report else None for report in best)
+            for name in dict.fromkeys(filter(None, (header.metric, header.ties)))
+        },
     }
 
 

@@ -13,7 +13,7 @@ from orchestrator.search.distributions import EncodedSpace
 from orchestrator.search.history import History
 from orchestrator.search.searchers import SEARCHERS, draw_seed
 from orchestrator.study.spec import StudySpec
-from search_spaces import SpaceError, Variant, make_variant
+from search_spaces import Fixed, SpaceError, Variant, make_variant
 
 #: How often a proposal that was tried before is drawn again before the space is searched for an untried one.
 MAX_REDRAWS = 50
@@ -30,6 +30,8 @@ class Proposer:
         self._spec = spec
         self._searcher = SEARCHERS[spec.search.algorithm](spec)
         self._history = History(EncodedSpace(spec.space), objective=spec.objective, is_kept=type(self._searcher).learns)
+        #: Values of the first trials, by their numbers.
+        self._first = spec.search.first_values
         #: The ids of all variants that were proposed or remembered.
         self._proposed: set[str] = set()
 
@@ -51,6 +53,8 @@ class Proposer:
     def propose(self, number: int) -> Variant | None:
         """Returns the variant of the study's trial `number`, one never proposed before; None if there is none left."""
         self._history.begin()
+        if number < len(self._first) and (first := self._complete(self._first[number])):
+            return self._accept(number, first)
         for attempt in range(MAX_REDRAWS):
             seed = draw_seed(self._spec.seed, number=number, attempt=attempt)
             values = self._searcher.ask(self._history, seed=seed)
@@ -63,6 +67,13 @@ class Proposer:
     def end_trial(self, trial: Trial) -> None:
         """Learns how a trial ended."""
         self._history.end(trial)
+
+    def _complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the values of a first trial with those that cannot vary; empty if its variant was proposed."""
+        space = self._spec.space
+        fixed = {item.name: item.domain.value for item in space.parameters if isinstance(item.domain, Fixed)}
+        values = space.active({**fixed, **given})
+        return {} if self._variant_of(values).variant_id in self._proposed else values
 
     def _remember(self, trial: Trial) -> None:
         self._proposed.add(trial.variant.variant_id)

@@ -120,8 +120,20 @@ def _precision_problems(spec: StudySpec) -> list[Problem]:
 
 
 def _search_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:
+    problems = [
+        Problem(path=f"search.start_with.{number}.{problem.path}", message=problem.message)
+        for number, values in enumerate(spec.search.first_values)
+        for problem in space.validate(_with_fixed(values, space))
+    ]
+    return [*problems, *_grid_problems(spec, space)]
+
+
+def _grid_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:
     if spec.search.algorithm != "grid":
         return []
+    if spec.search.start_with not in ("auto", "none"):
+        message = "a grid goes through its variants in their order; remove it, or use random or tpe"
+        return [Problem(path="search.start_with", message=message)]
     if space.size is None:
         names = [parameter.name for parameter in space.parameters if parameter.domain.size is None]
         message = (
@@ -133,6 +145,12 @@ def _search_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:
         message = f"the whole grid has {space.size:,} variants; say how many to train, for example trials: 100"
         return [Problem(path="search.trials", message=message)]
     return []
+
+
+def _with_fixed(values: Mapping[str, object], space: SearchSpace) -> dict[str, object]:
+    """Returns values with those of parameters that have one value alone."""
+    fixed = {item.name: item.domain.value for item in space.parameters if isinstance(item.domain, Fixed)}
+    return {**fixed, **values}
 
 
 def _metric_problems(data: DataSpec, objective: object, *, space: SearchSpace | None) -> list[Problem]:

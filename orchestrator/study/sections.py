@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -54,6 +54,14 @@ def _auto_or_from(low: int, *, most: int | None = None) -> Callable[[object], ob
     return check
 
 
+def _start(value: object) -> object:
+    if value in ("auto", "portfolio", "none"):
+        return value
+    if isinstance(value, list | tuple) and all(isinstance(item, dict) for item in value):
+        return tuple(value)
+    raise ValueError("must be auto, portfolio, none, or a list of values by parameter")
+
+
 def _number(value: int | Literal["auto"], name: str) -> int:
     if value == "auto":
         raise ValueError(f"schedule.{name} is auto: the images are not counted yet")
@@ -90,10 +98,19 @@ class Objective(Section):
         metric: A metric of the reports; `val_*` come from the validation split. Default: the first metric of the first
             target.
         mode: max or min. Default: whichever fits the metric.
+        ties: Which of equal values is better: loss (the lower val_loss, which counts no label smoothing), or earliest
+            (of a trial the earlier epoch, of trials that with fewer epochs). auto: loss where the schedule has an auto
+            as well, else earliest.
     """
 
     metric: Annotated[str, BeforeValidator(_not_test)] = Field(default="val_accuracy", examples=["val_accuracy"])
     mode: Literal["max", "min"] = Field(default_factory=lambda data: usual_mode(data.get("metric", "")))
+    ties: Literal["auto", "loss", "earliest"] = "auto"
+
+    @property
+    def tie_metric(self) -> str:
+        """The metric whose lower value decides between equal ones; empty where the earlier epoch does."""
+        return "val_loss" if self.ties == "loss" else ""
 
 
 class Search(Section):
@@ -104,13 +121,24 @@ class Search(Section):
             estimator, which learns from finished trials).
         trials: How many trials at most; None: as many as the space has variants, or 20 if it is
             not countable.
+        start_with: What the first trials try before the search goes on from it: portfolio (variants of the built-in
+            space that were good elsewhere, those for so many images), none, or a list of values by parameter. auto:
+            portfolio where the schedule has an auto as well, else none.
         minutes: How long the study searches, over all its sessions and with the preparation of the data. Then no trial
             begins, and those under way stop after their next epoch; exports come on top. None: as long as it takes.
     """
 
     algorithm: Literal["random", "grid", "tpe"] = "tpe"
     trials: Count | None = Field(default=None, ge=1, le=1_000_000, examples=[24])
+    start_with: Annotated[
+        Literal["auto", "portfolio", "none"] | tuple[dict[str, Any], ...], BeforeValidator(_start)
+    ] = Field(default="auto", examples=["portfolio", "[{filters: 16, learning_rate: 0.001}]"])
     minutes: Number | None = Field(default=None, gt=0, le=1_000_000, allow_inf_nan=False, examples=[10])
+
+    @property
+    def first_values(self) -> tuple[dict[str, Any], ...]:
+        """The values of the first trials, where they are known."""
+        return () if isinstance(self.start_with, str) else self.start_with
 
 
 class Schedule(Section):
@@ -125,6 +153,9 @@ class Schedule(Section):
         reduction_factor: asha: about one trial in this many goes on at each rung.
         min_rivals: asha: the scheduler stops no trial at a rung that fewer trials have reached before; auto: 1, and
             reduction_factor where grace_epochs is auto.
+        repeats: Splits of the images that each trial trains and validates on, one after another in every epoch; its
+            metrics are their means, and the model of the first one is exported. auto: 1; with another auto above and
+            fewer than 100 validation images, as many as validate on 100 together, at most 5.
     """
 
     algorithm: Literal["none", "asha"] = "asha"
@@ -136,6 +167,9 @@ class Schedule(Section):
     )
     reduction_factor: Number = Field(default=3, gt=1, le=100, examples=[3])
     min_rivals: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1))] = Field(
+        default="auto", examples=["auto", 1]
+    )
+    repeats: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1, most=100))] = Field(
         default="auto", examples=["auto", 1]
     )
 
@@ -166,6 +200,11 @@ class Schedule(Section):
     def rivals(self) -> int:
         """The trials that must have reached a rung before it stops one; as ever 1 where the study has no number."""
         return 1 if self.min_rivals == "auto" else self.min_rivals
+
+    @property
+    def num_splits(self) -> int:
+        """The splits that each trial trains on; as ever 1 where the study has no number."""
+        return 1 if self.repeats == "auto" else self.repeats
 
     @model_validator(mode="after")
     def _check(self) -> Self:

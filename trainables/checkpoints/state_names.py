@@ -6,6 +6,8 @@ import numpy as np
 
 #: Prefixes of array names in a training's state.
 MODEL, AVERAGE, OPTIMIZER, UNTRACKED = "model/", "average/", "optimizer/", "untracked/"
+#: Before the same names of a further split's state: `repeat/0002/model/0000`.
+REPEAT = "repeat/"
 
 
 def validated_weights(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -65,6 +65,8 @@ def _content(request: ExportRequest, *, num_parameters: int, findings: ExportFin
         "metrics": dict(request.metrics),
         "test_metrics": dict(findings.test_metrics),
         "splits": {"train": dataset.num_train, "validation": dataset.num_validation, "test": dataset.num_test},
+        # Metrics of a trial on several splits are their means; the model is that of the first.
+        **({"repeats": repeats} if (repeats := request.worker.training.repeats) > 1 else {}),
         "dataset_fingerprint": dataset.fingerprint,
         "inputs": [_input(name, task) for name in task.inputs],
         "outputs": [_output(target, task) for target in task.targets],

@@ -30,6 +30,7 @@ class DatasetInfo:
         look: What a look at the splits counted, from `data.look.facts`.
         pixel_rule: How the samples of pictures become pixels.
         decoders: The libraries that decoded the pictures, each with its version.
+        is_validation_carved: Whether the validation split was carved out of the training images.
     """
 
     key: str
@@ -47,6 +48,12 @@ class DatasetInfo:
     look: Mapping[str, Any] = field(default_factory=dict, hash=False)
     pixel_rule: PixelRule = PLAIN_RULE
     decoders: Mapping[str, str] = field(default_factory=dict, hash=False)
+    is_validation_carved: bool = False
+
+    @property
+    def most_splits(self) -> int:
+        """How many splits the training and validation images make at most, if no image may validate twice."""
+        return 1 + self.num_train // self.num_validation if self.is_validation_carved else 1
 
     def to_json(self) -> dict[str, Any]:
         """Returns a JSON-ready mapping."""

@@ -43,6 +43,8 @@ class TrainingSpec:
         code: Hashes of the code of the study's own losses, metrics and callbacks, which lie in `study_dir`.
         callbacks: Keras callbacks, each `module:name`.
         judged_after: Epochs after which a scheduler may stop a trial for the first time; 0: it stops none.
+        repeats: Splits of the images that each trial trains and validates on.
+        ties: The metric whose lower value decides between equal ones; empty: the earlier epoch does.
     """
 
     max_epochs: int
@@ -54,6 +56,8 @@ class TrainingSpec:
     code: str = ""
     callbacks: Sequence[str] = ()
     judged_after: int = 0
+    repeats: int = 1
+    ties: str = ""
 
     @property
     def own_code(self) -> OwnCode:

@@ -176,11 +176,15 @@ class CompiledPhase:
         self._data.replicas.merge_replicas(self._model)
         return metrics
 
-    def validate(self) -> dict[str, float]:
-        """Returns the metrics of the validation split, with the averaged weights if the optimizer keeps averages."""
+    def validate(self, rows: np.ndarray) -> dict[str, float]:
+        """Returns the metrics of a validation split, with the averaged weights if the optimizer keeps averages.
+
+        Args:
+            rows: int32 (images,), the rows of the split.
+        """
         reset_metrics(self._model)
         with averaged(self._model):
-            return _floats(self._validate_all(tf.constant(self._data.validation.indices)))
+            return _floats(self._validate_all(tf.constant(rows)))
 
     def _train_steps(self, order: tf.Tensor, epoch: tf.Tensor, *, num_micro_batches: int) -> dict[str, tf.Tensor]:
         model, data = self._model, self._data

@@ -15,6 +15,7 @@ from trainables.checkpoints.state_names import UNTRACKED
 from trainables.data.augment.augmenter import Augmenter
 from trainables.data.batches.streaming import data_errors
 from trainables.data.batches.tensors import SplitTensors, epoch_order
+from trainables.data.splits.repeated import RepeatedSplit
 from trainables.errors import DivergedError
 from trainables.families.building import fresh_model, phases_of
 from trainables.families.parts.phases import most_trained, phase_at
@@ -34,6 +35,7 @@ from trainables.training.completing import complete_model
 from trainables.training.cost import VariantCost, check_limits
 from trainables.training.epochs import CompiledPhase, EpochData
 from trainables.training.measured import check_measured
+from trainables.training.repeats import Repeats, mean_of
 from trainables.training.state import assign, memory_of
 
 
@@ -48,6 +50,7 @@ class TrainingRequest:
         task: What the model gets and must predict.
         spec: Epochs and augmentation.
         statistics: Of the training split's pixels.
+        repeats: Further splits of the same images, each trained and validated in every epoch.
         num_micro_batches: Pieces that each batch is trained in, to need less memory.
         replicas: The devices that batches are divided among.
         on_note: Takes what readers of the reports should know of the model.
@@ -60,6 +63,7 @@ class TrainingRequest:
     task: Task
     spec: TrainingSpec
     statistics: PixelStatistics | None = None
+    repeats: Sequence[RepeatedSplit] = ()
     num_micro_batches: int = 1
     replicas: Replicas = field(default_factory=Replicas)
     on_note: Callable[[str], None] = lambda text: None
@@ -101,6 +105,7 @@ class Training:
             self._phases = phases_of(family.module, self._params)
             self._data = _epoch_data(request, self._params)
             self._compiled = self._compile_for(epoch=1)
+            self._repeats = Repeats(request.repeats)
             #: What it costs, counted and measured at the first use.
             self.cost = VariantCost(
                 self.model,
@@ -140,15 +145,9 @@ class Training:
         self._callbacks.begin_epoch(epoch)
         with data_errors(self._data.train, self._data.validation):
             self.trace()
-            order = epoch_order(self._data.train.indices, seed=self.variant.seed, epoch=epoch)
-            started = time.perf_counter()
-            metrics = self._compiled.train(order, epoch=epoch)
-            train_seconds = time.perf_counter() - started
-            self.on_trained()
-            self._callbacks.begin_test()
-            with _spent(self.overhead_seconds, "validate"):
-                validated = self._compiled.validate()
-        metrics.update({f"val_{name}": value for name, value in validated.items()})
+            metrics, train_seconds = self._train_and_validate(epoch)
+            if self._repeats:
+                metrics, train_seconds = self._repeat(epoch, metrics=metrics, train_seconds=train_seconds)
         _check_finite(metrics, epoch=epoch)
         cost = {}
         if epoch == 1:
@@ -159,7 +158,7 @@ class Training:
             epoch=epoch,
             metrics=metrics,
             train_seconds=train_seconds,
-            images_per_second=self._data.train.num_images / train_seconds,
+            images_per_second=(1 + len(self._repeats)) * self._data.train.num_images / train_seconds,
             overhead_seconds=dict(self.overhead_seconds),
             is_last=epoch >= self.spec.max_epochs,
             cost=cost,
@@ -193,7 +192,7 @@ class Training:
 
         On a CPU they are the variables' own memory: TensorFlow copies memory that something else holds before a change.
         """
-        return {name: memory_of(variable) for name, variable in self._compiled.variables.items()}
+        return self._own_state() | self._repeats.named()
 
     def load_state(self, state: Mapping[str, np.ndarray], *, history: Sequence[EpochReport]) -> None:
         """Sets all variables to the state after the epochs of `history`.
@@ -203,6 +202,7 @@ class Training:
         """
         # The state is that of the last finished epoch's phase; the next epoch may then begin another one.
         self._be_in_phase_of(epoch=len(history))
+        state = self._repeats.load(state)
         if any(name.startswith(UNTRACKED) for name in state):
             self.trace()
         assign(self._compiled.variables, state, variant=self.variant)
@@ -229,6 +229,7 @@ class Training:
         with _spent(self.overhead_seconds, "build"):
             self.variant, self._params = variant, FAMILIES[variant.family].with_defaults(variant.params)
             self._compiled.begin_again(self._params)
+            self._repeats.begin_again()
             self.history = []
 
     def _be_in_phase_of(self, *, epoch: int) -> None:
@@ -236,6 +237,49 @@ class Training:
         if phase is not self._compiled.phase:
             with _spent(self.overhead_seconds, "build"):
                 self._compiled = self._compile_for(epoch=epoch)
+                self._repeats.begin_phase(self._own_state())
+
+    def _own_state(self) -> dict[str, np.ndarray]:
+        """Returns the state of the first split."""
+        return {name: memory_of(variable) for name, variable in self._compiled.variables.items()}
+
+    def _train_and_validate(self, epoch: int) -> tuple[dict[str, float], float]:
+        """Trains and validates one epoch of the first split and returns its metrics and the seconds of its steps."""
+        if self._repeats:
+            self._repeats.begin(self._own_state())
+        order = epoch_order(self._data.train.indices, seed=self.variant.seed, epoch=epoch)
+        started = time.perf_counter()
+        metrics = self._compiled.train(order, epoch=epoch)
+        train_seconds = time.perf_counter() - started
+        if not self._repeats:
+            # With repeats, the state is whole only after the last of them.
+            self.on_trained()
+        self._callbacks.begin_test()
+        with _spent(self.overhead_seconds, "validate"):
+            validated = self._compiled.validate(self._data.validation.indices)
+        return metrics | {f"val_{name}": value for name, value in validated.items()}, train_seconds
+
+    def _repeat(self, epoch: int, *, metrics: dict[str, float], train_seconds: float) -> tuple[dict[str, float], float]:
+        """Trains and validates the epoch of every further split, and returns the means of all and the sum of seconds.
+
+        Args:
+            epoch: From 1.
+            metrics: Of the first split.
+            train_seconds: Of the first split's steps.
+        """
+        own, measured = self._own_state(), [metrics]
+        for number, split in enumerate(self._repeats.splits):
+            assign(self._compiled.variables, self._repeats.state_of(number), variant=self.variant)
+            order = epoch_order(split.train, seed=self.variant.seed, epoch=epoch)
+            started = time.perf_counter()
+            found = self._compiled.train(order, epoch=epoch)
+            train_seconds += time.perf_counter() - started
+            with _spent(self.overhead_seconds, "validate"):
+                validated = self._compiled.validate(split.validation)
+            measured.append(found | {f"val_{name}": value for name, value in validated.items()})
+            self._repeats.keep(number, self._own_state())
+        assign(self._compiled.variables, own, variant=self.variant)
+        return mean_of(measured), train_seconds
 
     def _compile_for(self, *, epoch: int) -> CompiledPhase:
         phase, num_epochs = phase_at(self._phases, epoch, max_epochs=self.spec.max_epochs)

@@ -164,7 +164,8 @@ class TrialCheckpoints:
 
     def _kept(self, training: "Training") -> set[int]:
         """Returns the epochs whose checkpoints stay."""
-        best = best_epoch(training.history, metric=self._spec.training.metric, mode=self._spec.training.mode)
+        spec = self._spec.training
+        best = best_epoch(training.history, metric=spec.metric, mode=spec.mode, ties=spec.ties)
         # The one before the newest stays as well, in case the newest turns out to be damaged.
         return {best, training.epoch, training.epoch - 1}
 

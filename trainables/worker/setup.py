@@ -12,6 +12,7 @@ from trainables.catalog.families import FAMILIES
 from trainables.checkpoints.build_record import check_build_files
 from trainables.data.cache.dataset import open_dataset
 from trainables.data.cache.in_process import dataset_on_this_node
+from trainables.data.splits.repeated import RepeatedSplit, repeated_splits
 from trainables.machine.imports import spare_imports
 from trainables.reports import Note, NoteKind
 from trainables.specs.dataset import DatasetInfo
@@ -100,6 +101,26 @@ def open_splits(spec: WorkerSpec) -> tuple["SplitTensors", "SplitTensors"]:
         DataError: The data set is on no disk of this node and cannot be prepared.
     """
     return _splits_of(dataset_on_this_node(spec))
+
+
+def further_splits(spec: WorkerSpec, *, train: "SplitTensors", validation: "SplitTensors") -> list[RepeatedSplit]:
+    """Returns the splits that each trial trains on beside the first.
+
+    Args:
+        spec: What all trials of the study share.
+        train: The first split's training images.
+        validation: Its validation images, which are rows of the same arrays.
+    """
+    if spec.training.repeats == 1:
+        return []
+    classes = next((target.name for target in spec.dataset.task.targets if target.kind == "classification"), None)
+    return repeated_splits(
+        train.indices,
+        validation.indices,
+        labels=None if classes is None else train.labels[classes].numpy(),
+        count=spec.training.repeats,
+        seed=spec.split_seed,
+    )
 
 
 def show_augmentation(spec: WorkerSpec, train: "SplitTensors") -> None:

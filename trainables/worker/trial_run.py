@@ -13,7 +13,14 @@ from trainables.reports import EpochReport, Failure, FailureKind, Note, NoteKind
 from trainables.specs.worker import WorkerSpec
 from trainables.worker.failures import MicroBatches, failure_of, ran_out_of_memory
 from trainables.worker.saving import TrialCheckpoints
-from trainables.worker.setup import check_sources, note_own_model, open_splits, set_up_devices, show_augmentation
+from trainables.worker.setup import (
+    check_sources,
+    further_splits,
+    note_own_model,
+    open_splits,
+    set_up_devices,
+    show_augmentation,
+)
 from trainables.worker.trace_cache import TracedTrainings
 
 if TYPE_CHECKING:
@@ -178,6 +185,7 @@ class TrialRun:
                 task=self.spec.dataset.task,
                 spec=self.spec.training,
                 statistics=self.spec.dataset.statistics,
+                repeats=further_splits(self.spec, train=train, validation=validation),
                 num_micro_batches=self._micro_batches.count,
                 replicas=own_replicas(self.spec.device),
                 on_note=lambda text: self._note(Note(kind=NoteKind.OWN_MODEL, text=text)),

@@ -47,7 +47,7 @@ def write_report(folder: RunFolder, *, state: StudyState) -> Path:
         folder=folder,
         trials=trials,
         epochs=epochs_table(state),
-        board=from_tables.leaderboard(trials, metric=header.metric, mode=header.mode),
+        board=from_tables.leaderboard(trials, **header.ranking),
         cost=from_tables.cost(trials, max_epochs=header.max_epochs),
         shares=image_shares(folder),
         references=tuple(read_references(folder)),

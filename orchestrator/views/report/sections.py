@@ -121,7 +121,7 @@ def metrics_section(findings: Findings) -> Markup:
     best = {
         row["trial"]: report
         for row in findings.board.to_pylist()
-        if (report := state.trials[row["trial"]].best_report(metric=header.metric, mode=header.mode)) is not None
+        if (report := state.trials[row["trial"]].best_report(**header.ranking)) is not None
     }
     others = {
         name: None for report in best.values() for name in words.other_metrics(report.metrics, metric=header.metric)

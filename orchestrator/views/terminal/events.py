@@ -109,7 +109,7 @@ def _end_text(trial: Trial, *, header: StudyOpened) -> str:
         return f"{trial.name} {how}: {trial.failure.reason}"
     if trial.state is TrialState.STOPPED:
         return f"{trial.name} stopped after epoch {trial.epoch}: {trial.reason}"
-    best = trial.best_report(metric=header.metric, mode=header.mode)
+    best = trial.best_report(**header.ranking)
     if best is None:
         return f"{trial.name} completed"
     value = number(best.metrics[header.metric])

@@ -102,7 +102,7 @@ def running_table(
 
 
 def _running_row(trial: Trial, *, header: StudyOpened, now: float, varying: Sequence[str]) -> list[Text]:
-    best = trial.best_report(metric=header.metric, mode=header.mode)
+    best = trial.best_report(**header.ranking)
     latest = trial.reports[-1].metrics.get(header.metric) if trial.reports else None
     started = trial.started_at[-1] if trial.started_at else now
     return [

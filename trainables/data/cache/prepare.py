@@ -256,6 +256,7 @@ def _info(
         look=split_manifest["look"],
         pixel_rule=PixelRule.from_json(manifest["pixel_rule"]),
         decoders=manifest["decoders"],
+        is_validation_carved=split_manifest["rows_of"]["validation"] == "train",
     )
 
 
