@@ -4,7 +4,7 @@ from search_spaces.builtin import builtin_names, builtin_text
 from search_spaces.domains import Choice, Domain, Fixed, Float, Int
 from search_spaces.domains.values import Scalar, Value
 from search_spaces.parsing import parse_space, space_from_mapping, space_to_mapping
-from search_spaces.portfolios import portfolio_of
+from search_spaces.portfolio import portfolio_of
 from search_spaces.problems import Problem, SpaceError, nearest, space_error
 from search_spaces.space import Parameter, SearchSpace
 from search_spaces.variant import Variant, make_variant

@@ -66,12 +66,18 @@ def resume(
 
 
 def repair(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder such as runs/quickstart.")],
+    folder: Annotated[str, typer.Argument(metavar="RUN", help="A run folder such as runs/quickstart.")],
 ) -> None:
     """Cut a damaged journal where the damage begins, and keep a copy of it."""
+    from orchestrator.errors import RunFolderError
     from orchestrator.journal.repair import repair_run
+    from trainables.files.uris import is_uri
 
-    for line in repair_run(folder).lines():
+    if is_uri(folder):
+        raise RunFolderError(
+            f"{folder}: a copy in remote storage is not repaired; give the run folder itself, such as runs/quickstart"
+        )
+    for line in repair_run(Path(folder)).lines():
         print(line)
 
 

@@ -155,7 +155,7 @@ class Schedule(Section):
             reduction_factor where grace_epochs is auto.
         repeats: Splits of the images that each trial trains and validates on, one after another in every epoch; its
             metrics are their means, and the model of the first one is exported. auto: 1; with another auto above and
-            fewer than 100 validation images, as many as validate on 100 together, at most 5.
+            fewer than 100 validation images, as many as validate on 100 together, at most 3.
     """
 
     algorithm: Literal["none", "asha"] = "asha"

@@ -22,8 +22,9 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "space",
         "variant",
         "declarations",
-        "builtin",
+        ("builtin", "portfolios"),
         "parsing",
+        "portfolio",
     ],
     "trainables": [
         ("errors", "progress"),
@@ -126,7 +127,13 @@ DOORS = {
     "simplejpeg": ("trainables/data/formats/jpeg.py",),
     "pydicom": ("trainables/data/formats/dicom.py",),
     "pydantic": ("trainables/specs", "orchestrator/study"),
-    "yaml": ("orchestrator/study", "orchestrator/draft", "search_spaces/parsing.py", "orchestrator/mirror/fetch.py"),
+    "yaml": (
+        "orchestrator/study",
+        "orchestrator/draft",
+        "search_spaces/parsing.py",
+        "search_spaces/portfolio.py",
+        "orchestrator/mirror/fetch.py",
+    ),
 }
 RANKS = {
     f"{package}/{room}": (number, position)

@@ -27,6 +27,7 @@ def test_public_names_are_these() -> None:
         "make_variant",
         "nearest",
         "parse_space",
+        "portfolio_of",
         "space_error",
         "space_from_mapping",
         "space_to_mapping",

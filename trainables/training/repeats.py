@@ -1,45 +1,86 @@
-"""The further splits of a training: one state of the same model for each, trained by the same compiled functions."""
+"""The epochs of a training on its splits: a state of the model for each, trained by the same compiled functions."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
+from search_spaces import Variant
 from trainables.checkpoints.state_names import MODEL, REPEAT
+from trainables.data.batches.tensors import epoch_order
 from trainables.data.splits.repeated import RepeatedSplit
 from trainables.errors import CheckpointError
+from trainables.training.epochs import CompiledPhase
+from trainables.training.state import assign, memory_of_all
 
 State = Mapping[str, np.ndarray]
 
 
 class Repeats:
-    """The states of a training's further splits, between their epochs.
+    """The splits of a training, and the states of those beyond the first between their epochs.
 
     All begin with the weights that the first split begins with. A metric that is the mean over them is measured on as
     many more images.
 
     Args:
-        splits: Beyond the first; empty: there is one split alone.
+        first: The split whose state the model has between epochs.
+        others: Beyond the first; mostly none.
+        variant: What is trained.
 
     Source: Burman 1989, "A comparative study of ordinary cross-validation, v-fold cross-validation and the repeated
         learning-testing methods".
     """
 
-    def __init__(self, splits: Sequence[RepeatedSplit]) -> None:
-        self.splits = splits
+    def __init__(self, first: RepeatedSplit, others: Sequence[RepeatedSplit], *, variant: Variant) -> None:
+        self._first, self._others = first, others
+        self._variant = variant
         self._states: list[State] = []
 
-    def __len__(self) -> int:
-        """Returns how many splits there are beyond the first."""
-        return len(self.splits)
+    @property
+    def count(self) -> int:
+        """How many splits there are."""
+        return 1 + len(self._others)
 
-    def begin(self, state: State) -> None:
-        """Gives every split the first one's state, unless it has its own already."""
-        if not self._states:
-            self._states = [state] * len(self.splits)
+    def run_epoch(
+        self,
+        compiled: CompiledPhase,
+        *,
+        epoch: int,
+        seconds: dict[str, float],
+        before_tests: Sequence[Callable[[], None]],
+    ) -> tuple[dict[str, float], float]:
+        """Trains and validates one epoch of every split.
 
-    def begin_again(self) -> None:
-        """Forgets all states."""
-        self._states = []
+        Args:
+            compiled: The functions and the variables, which have the first split's state.
+            epoch: From 1.
+            seconds: Gets the seconds of validation.
+            before_tests: Called between training and validation of the first split.
+
+        Returns:
+            The means of the metrics over the splits, and the seconds of all training steps.
+        """
+        if self._others and not self._states:
+            self._states = [memory_of_all(compiled.variables)] * len(self._others)
+        metrics, train_seconds = self._one_epoch(
+            compiled, self._first, epoch=epoch, seconds=seconds, before_tests=before_tests
+        )
+        if not self._others:
+            return metrics, train_seconds
+        own, measured = memory_of_all(compiled.variables), [metrics]
+        for number, split in enumerate(self._others):
+            assign(compiled.variables, self._states[number], variant=self._variant)
+            metrics, more = self._one_epoch(compiled, split, epoch=epoch, seconds=seconds)
+            measured.append(metrics)
+            train_seconds += more
+            self._states[number] = memory_of_all(compiled.variables)
+        assign(compiled.variables, own, variant=self._variant)
+        return mean_of(measured), train_seconds
+
+    def begin_again(self, variant: Variant) -> None:
+        """Forgets all states, for another variant."""
+        self._variant, self._states = variant, []
 
     def begin_phase(self, state: State) -> None:
         """Gives every split the fresh state of another phase, with the model's weights that it had.
@@ -51,14 +92,6 @@ class Repeats:
             {name: own[name] if name.startswith(MODEL) else array for name, array in state.items()}
             for own in self._states
         ]
-
-    def state_of(self, number: int) -> State:
-        """Returns the state of a split, counted from 0."""
-        return self._states[number]
-
-    def keep(self, number: int, state: State) -> None:
-        """Sets the state of a split, counted from 0."""
-        self._states[number] = state
 
     def named(self) -> dict[str, np.ndarray]:
         """Returns the arrays of all states, named `repeat/0002/model/0000` and so on; the first split is number 1."""
@@ -82,12 +115,39 @@ class Repeats:
                 states.setdefault(int(number), {})[rest] = array
             else:
                 own[name] = array
-        if list(states) != list(range(2, 2 + len(self.splits))):
+        if list(states) != list(range(2, 1 + self.count)):
             raise CheckpointError(
-                f"the checkpoint is of a training on {1 + len(states)} splits, this one is on {1 + len(self.splits)}"
+                f"the checkpoint is of a training on {1 + len(states)} splits, this one is on {self.count}"
             )
         self._states = list(states.values())
         return own
+
+    def _one_epoch(
+        self,
+        compiled: CompiledPhase,
+        split: RepeatedSplit,
+        *,
+        epoch: int,
+        seconds: dict[str, float],
+        before_tests: Sequence[Callable[[], None]] = (),
+    ) -> tuple[dict[str, float], float]:
+        order = epoch_order(split.train, seed=self._variant.seed, epoch=epoch)
+        started = time.perf_counter()
+        metrics = compiled.train(order, epoch=epoch)
+        train_seconds = time.perf_counter() - started
+        for call in before_tests:
+            call()
+        with spent(seconds, "validate"):
+            validated = compiled.validate(split.validation)
+        return metrics | {f"val_{name}": value for name, value in validated.items()}, train_seconds
+
+
+@contextmanager
+def spent(seconds: dict[str, float], kind: str) -> Iterator[None]:
+    """Adds the seconds that pass meanwhile to those of a kind."""
+    started = time.perf_counter()
+    yield
+    seconds[kind] = seconds.get(kind, 0.0) + time.perf_counter() - started
 
 
 def mean_of(reports: Sequence[Mapping[str, float]]) -> dict[str, float]:

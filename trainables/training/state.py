@@ -101,6 +101,11 @@ def assign(variables: Mapping[str, Any], state: Mapping[str, np.ndarray], *, var
         variable.assign(state[name])
 
 
+def memory_of_all(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Returns the memory of variables by name, see `memory_of`."""
+    return {name: memory_of(variable) for name, variable in variables.items()}
+
+
 def memory_of(variable: Any) -> np.ndarray:
     """Returns a variable's own memory as an array that never changes; a copy of it on a GPU."""
     plain = copies(variable)[0] if isinstance(variable, keras.Variable) else variable

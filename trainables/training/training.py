@@ -1,9 +1,7 @@
 """Training of one variant: one report an epoch, from functions that run whole epochs; no Ray, no files."""
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +12,7 @@ from trainables.catalog.families import FAMILIES
 from trainables.checkpoints.state_names import UNTRACKED
 from trainables.data.augment.augmenter import Augmenter
 from trainables.data.batches.streaming import data_errors
-from trainables.data.batches.tensors import SplitTensors, epoch_order
+from trainables.data.batches.tensors import SplitTensors
 from trainables.data.splits.repeated import RepeatedSplit
 from trainables.errors import DivergedError
 from trainables.families.building import fresh_model, phases_of
@@ -35,8 +33,8 @@ from trainables.training.completing import complete_model
 from trainables.training.cost import VariantCost, check_limits
 from trainables.training.epochs import CompiledPhase, EpochData
 from trainables.training.measured import check_measured
-from trainables.training.repeats import Repeats, mean_of
-from trainables.training.state import assign, memory_of
+from trainables.training.repeats import Repeats, spent
+from trainables.training.state import assign, memory_of_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,14 +96,15 @@ class Training:
         self._params = family.with_defaults(self.variant.params)
         #: Whether losses, metrics or callbacks are a user's.
         self._has_own_code = request.task.has_own_code or is_own(self._params["loss"]) or bool(self.spec.callbacks)
-        with _spent(self.overhead_seconds, "build"):
+        with spent(self.overhead_seconds, "build"):
             self.model = _built_model(request, self._params, has_own_code=self._has_own_code)
             #: What a user's model is made of, for its checkpoints; None: of no user's.
             self.signature = signature_of(self.model) if family.has_own_parameters else None
             self._phases = phases_of(family.module, self._params)
             self._data = _epoch_data(request, self._params)
             self._compiled = self._compile_for(epoch=1)
-            self._repeats = Repeats(request.repeats)
+            first = RepeatedSplit(train=request.train.indices, validation=request.validation.indices)
+            self._repeats = Repeats(first, request.repeats, variant=self.variant)
             #: What it costs, counted and measured at the first use.
             self.cost = VariantCost(
                 self.model,
@@ -145,20 +144,22 @@ class Training:
         self._callbacks.begin_epoch(epoch)
         with data_errors(self._data.train, self._data.validation):
             self.trace()
-            metrics, train_seconds = self._train_and_validate(epoch)
-            if self._repeats:
-                metrics, train_seconds = self._repeat(epoch, metrics=metrics, train_seconds=train_seconds)
+            # With repeats, the state is whole only after the last of them.
+            before_tests = (self.on_trained, self._callbacks.begin_test)[self._repeats.count > 1 :]
+            metrics, train_seconds = self._repeats.run_epoch(
+                self._compiled, epoch=epoch, seconds=self.overhead_seconds, before_tests=before_tests
+            )
         _check_finite(metrics, epoch=epoch)
         cost = {}
         if epoch == 1:
             # Before the report takes the overhead, of which it is a part.
-            with _spent(self.overhead_seconds, "build"):
+            with spent(self.overhead_seconds, "build"):
                 cost = self.cost.measured
         report = EpochReport(
             epoch=epoch,
             metrics=metrics,
             train_seconds=train_seconds,
-            images_per_second=(1 + len(self._repeats)) * self._data.train.num_images / train_seconds,
+            images_per_second=self._repeats.count * self._data.train.num_images / train_seconds,
             overhead_seconds=dict(self.overhead_seconds),
             is_last=epoch >= self.spec.max_epochs,
             cost=cost,
@@ -179,7 +180,7 @@ class Training:
         """
         if self._compiled.is_traced:
             return
-        with _spent(self.overhead_seconds, "trace"):
+        with spent(self.overhead_seconds, "trace"):
             self._compiled.trace(num_micro_batches=self.num_micro_batches)
         check_measured(self._compiled, metric=self.spec.metric, on_note=self._on_note)
 
@@ -192,7 +193,7 @@ class Training:
 
         On a CPU they are the variables' own memory: TensorFlow copies memory that something else holds before a change.
         """
-        return self._own_state() | self._repeats.named()
+        return memory_of_all(self._compiled.variables) | self._repeats.named()
 
     def load_state(self, state: Mapping[str, np.ndarray], *, history: Sequence[EpochReport]) -> None:
         """Sets all variables to the state after the epochs of `history`.
@@ -226,60 +227,18 @@ class Training:
         Its numbers are those of a training that was built and traced for the variant.
         """
         self.overhead_seconds = {}
-        with _spent(self.overhead_seconds, "build"):
+        with spent(self.overhead_seconds, "build"):
             self.variant, self._params = variant, FAMILIES[variant.family].with_defaults(variant.params)
             self._compiled.begin_again(self._params)
-            self._repeats.begin_again()
+            self._repeats.begin_again(variant)
             self.history = []
 
     def _be_in_phase_of(self, *, epoch: int) -> None:
         phase, _ = phase_at(self._phases, epoch, max_epochs=self.spec.max_epochs)
         if phase is not self._compiled.phase:
-            with _spent(self.overhead_seconds, "build"):
+            with spent(self.overhead_seconds, "build"):
                 self._compiled = self._compile_for(epoch=epoch)
-                self._repeats.begin_phase(self._own_state())
-
-    def _own_state(self) -> dict[str, np.ndarray]:
-        """Returns the state of the first split."""
-        return {name: memory_of(variable) for name, variable in self._compiled.variables.items()}
-
-    def _train_and_validate(self, epoch: int) -> tuple[dict[str, float], float]:
-        """Trains and validates one epoch of the first split and returns its metrics and the seconds of its steps."""
-        if self._repeats:
-            self._repeats.begin(self._own_state())
-        order = epoch_order(self._data.train.indices, seed=self.variant.seed, epoch=epoch)
-        started = time.perf_counter()
-        metrics = self._compiled.train(order, epoch=epoch)
-        train_seconds = time.perf_counter() - started
-        if not self._repeats:
-            # With repeats, the state is whole only after the last of them.
-            self.on_trained()
-        self._callbacks.begin_test()
-        with _spent(self.overhead_seconds, "validate"):
-            validated = self._compiled.validate(self._data.validation.indices)
-        return metrics | {f"val_{name}": value for name, value in validated.items()}, train_seconds
-
-    def _repeat(self, epoch: int, *, metrics: dict[str, float], train_seconds: float) -> tuple[dict[str, float], float]:
-        """Trains and validates the epoch of every further split, and returns the means of all and the sum of seconds.
-
-        Args:
-            epoch: From 1.
-            metrics: Of the first split.
-            train_seconds: Of the first split's steps.
-        """
-        own, measured = self._own_state(), [metrics]
-        for number, split in enumerate(self._repeats.splits):
-            assign(self._compiled.variables, self._repeats.state_of(number), variant=self.variant)
-            order = epoch_order(split.train, seed=self.variant.seed, epoch=epoch)
-            started = time.perf_counter()
-            found = self._compiled.train(order, epoch=epoch)
-            train_seconds += time.perf_counter() - started
-            with _spent(self.overhead_seconds, "validate"):
-                validated = self._compiled.validate(split.validation)
-            measured.append(found | {f"val_{name}": value for name, value in validated.items()})
-            self._repeats.keep(number, self._own_state())
-        assign(self._compiled.variables, own, variant=self.variant)
-        return mean_of(measured), train_seconds
+                self._repeats.begin_phase(memory_of_all(self._compiled.variables))
 
     def _compile_for(self, *, epoch: int) -> CompiledPhase:
         phase, num_epochs = phase_at(self._phases, epoch, max_epochs=self.spec.max_epochs)
@@ -333,14 +292,6 @@ def _ending(spec: TrainingSpec, params: Mapping[str, Any]) -> dict[str, Any]:
         "patience": params["patience"],
         "min_delta": params["min_delta"],
     }
-
-
-@contextmanager
-def _spent(seconds: dict[str, float], kind: str) -> Iterator[None]:
-    """Adds the seconds that pass meanwhile to those of a kind."""
-    started = time.perf_counter()
-    yield
-    seconds[kind] = seconds.get(kind, 0.0) + time.perf_counter() - started
 
 
 def _check_finite(metrics: Mapping[str, float], *, epoch: int) -> None:

@@ -8,3 +8,5 @@ python benchmarks/shared_data.py
 python benchmarks/driver_scale.py
 python benchmarks/streaming.py
 python benchmarks/memory_estimate.py
+python benchmarks/portfolio.py cnn-small few
+python benchmarks/out_of_the_box.py --data FOLDER

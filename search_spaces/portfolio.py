@@ -1,0 +1,84 @@
+"""Variants of built-in spaces that are worth trying first, from the YAML files of `portfolios/`."""
+
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from search_spaces.domains import Choice, Domain, Fixed, Float, Int
+from search_spaces.problems import SpaceError
+from search_spaces.space import SearchSpace
+
+
+def portfolio_of(space: SearchSpace, *, num_train: int) -> list[dict[str, Any]]:
+    """Returns the values of the variants to try first, those for so many training images.
+
+    Numbers that a narrowed space does not have move to its nearest one; a variant with another value that the space
+    does not have is left out, and so is one that became another's equal.
+
+    >>> from search_spaces.parsing import space_from_mapping
+    >>> narrowed = space_from_mapping({"base": "cnn-small", "params": {"filters": 24, "head": "flatten"}})
+    >>> {(values["filters"], values["head"]) for values in portfolio_of(narrowed, num_train=200)}
+    {(24, 'flatten')}
+    >>> portfolio_of(space_from_mapping({"family": "sequential"}), num_train=200)
+    []
+
+    Args:
+        space: One that began as a built-in space; for others, and for those without a portfolio, there is none.
+        num_train: The training images.
+    """
+    found: list[dict[str, Any]] = []
+    for entry in _entries(space.base, num_train=num_train):
+        values = _fitted(entry, space)
+        if values is not None and not space.validate(values) and values not in found:
+            found.append(values)
+    return found
+
+
+def _entries(name: str, *, num_train: int) -> list[Mapping[str, Any]]:
+    file = resources.files("search_spaces.portfolios").joinpath(f"{name}.yaml")
+    if not name or not file.is_file():
+        return []
+    sizes = yaml.safe_load(file.read_text(encoding="utf-8"))
+    fitting = [size for size in sizes if num_train < size["below"]]
+    return list((fitting or sizes[-1:])[0]["variants"])
+
+
+def _fitted(entry: Mapping[str, Any], space: SearchSpace) -> dict[str, Any] | None:
+    values: dict[str, Any] = {}
+    for parameter in space.parameters:
+        if not space.is_active(parameter.name, values):
+            continue
+        domain = parameter.domain
+        if isinstance(domain, Fixed):
+            values[parameter.name] = domain.value
+            continue
+        value = _nearest(domain, entry[parameter.name]) if parameter.name in entry else None
+        if value is None:
+            return None
+        values[parameter.name] = value
+    return values
+
+
+def _nearest(domain: Domain, value: object) -> Any:
+    """Returns a domain's value that equals another or, for numbers, is nearest to it; None without one."""
+    try:
+        return domain.normalise(value)
+    except SpaceError:
+        pass
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(domain, Choice):
+        numbers = [item for item in domain.values() if isinstance(item, int | float) and not isinstance(item, bool)]
+        return min(numbers, key=lambda item: abs(item - value), default=None)
+    if isinstance(domain, Int | Float):
+        return _nearest_in_range(domain, value)
+    return None
+
+
+def _nearest_in_range(domain: Int | Float, value: float) -> float | int:
+    if domain.step is None:
+        return min(max(value, domain.low), domain.high)
+    index = round((min(max(value, domain.low), domain.high) - domain.low) / domain.step)
+    return domain.at(min(index, (domain.size or 1) - 1))
