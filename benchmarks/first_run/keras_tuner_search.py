@@ -57,7 +57,7 @@ def tutorial_cnn(train: Train) -> Any:
             for _ in range(2):
                 x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(filters, 3, padding="same")(x)))
             pooling = hp.Choice(f"pooling_{block}", ["avg", "max"])
-            x = layers.MaxPool2D()(x) if pooling == "max" else layers.AvgPool2D()(x)
+            x = layers.MaxPool2D(2)(x) if pooling == "max" else layers.AvgPool2D(2)(x)
         x = layers.GlobalAvgPool2D()(x)
         x = layers.Dense(hp.Int("hidden_size", 30, 100, step=10, default=50), activation="relu")(x)
         x = layers.Dropout(hp.Float("dropout", 0, 0.5, step=0.1, default=0.5))(x)
