@@ -18,6 +18,8 @@ from trainables.specs.worker import PRIVATE
 
 LOCAL = "local"
 _LOOPBACK = "127.0.0.1"
+#: What Ray says where its folder leaves too few letters for the names of its sockets.
+_LONG_SOCKET = "AF_UNIX path length"
 #: The object store carries results of a few kilobytes; image data is memory-mapped from files.
 _OBJECT_STORE_BYTES = 128 * 1024 * 1024
 
@@ -105,7 +107,10 @@ def _connect(resources: Resources, *, address: str | None) -> None:
         # Ray raises a dozen kinds here, from ConnectionError to plain Exception.
         first = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
         if address is None:
-            raise StudyFailedError(f"Ray did not start on this machine ({first}); see `convfleet doctor`") from exc
+            fix = "see `convfleet doctor`"
+            if _LONG_SOCKET in first:
+                fix = "set RAY_TMPDIR to a folder with a shorter path, such as /tmp"
+            raise StudyFailedError(f"Ray did not start on this machine ({first}); {fix}") from exc
         raise StudyFailedError(
             f"--address {address}: no Ray cluster answered ({first}); check `ray status` there, the port, and that "
             "RAY_AUTH_MODE and the token are the cluster's"

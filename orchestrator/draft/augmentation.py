@@ -1,10 +1,11 @@
-"""Chooses how training images are varied: by what classes are called, and by how many images there are."""
+"""Chooses how training images are varied: by names of classes, by pixels, and by how many images there are."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from orchestrator.draft.choice import Choice
+from trainables.references.mirror import MirrorTest
 from trainables.specs.dataset import DatasetInfo
 
 _FEW, _MANY = 2_000, 10_000
@@ -23,12 +24,15 @@ _SIGNS = frozenset(
 )
 
 
-def augment_choice(dataset: DatasetInfo, *, name: str) -> Choice:
+def augment_choice(
+    dataset: DatasetInfo, *, name: str, mirror_test: Callable[[DatasetInfo], MirrorTest | None]
+) -> Choice:
     """Returns the augmentation that fits.
 
     Args:
         dataset: The prepared data.
         name: Of the data's folder or file, which may say what the images are.
+        mirror_test: Looks at mirror images, where no name says that they would show something else.
     """
     kinds = {target.kind for target in dataset.task.targets}
     number = dataset.num_train
@@ -37,8 +41,13 @@ def augment_choice(dataset: DatasetInfo, *, name: str) -> Choice:
         return Choice(key="data.augment", value={"brightness": 0.1, "contrast": 0.1}, reason=reason)
     names = [class_name for target in dataset.task.targets for class_name in target.class_names]
     obstacle = mirror_obstacle([*names, name] if "mask" not in kinds else [])
+    tested = None if obstacle or "mask" in kinds else mirror_test(dataset)
+    if tested is not None and tested.matters:
+        obstacle = f"{_in_words(tested)}, so left and right differ"
     amounts: dict[str, Any] = {} if obstacle else {"flip": "horizontal"}
-    words = [f"no mirror images: {obstacle}" if obstacle else "no class name says that left and right differ"]
+    words = [f"no mirror images: {obstacle}"] if obstacle else ["no class name says that left and right differ"]
+    if tested is not None and not obstacle:
+        words = [f"neither a class name nor the pixels say that left and right differ ({_in_words(tested)})"]
     if number < _FEW:
         amounts |= {"rotate_degrees": 10, "shift": 0.1, "zoom": 0.1}
         words.append(f"{number:,} training images are few, so each is shown turned, moved and scaled a little")
@@ -50,6 +59,13 @@ def augment_choice(dataset: DatasetInfo, *, name: str) -> Choice:
         amounts |= {"crop_padding": padding}
         words.append(f"{number:,} training images are many: cut out anew from a border of {padding} pixels")
     return Choice(key="data.augment", value=amounts, reason="; ".join(words))
+
+
+def _in_words(tested: MirrorTest) -> str:
+    return (
+        f"a linear guess tells {tested.upright:.2f} of {tested.count:,} validation images, and {tested.mirrored:.2f} "
+        "of them mirrored"
+    )
 
 
 def mirror_obstacle(names: Iterable[str]) -> str:

@@ -13,6 +13,8 @@ _FROZEN_EPOCHS = 3
 _LONGEST = 1_000_000
 #: With fewer validation images, more trials than this would pick the luckiest one.
 _FEW_VALIDATION, _TRIALS_OF_FEW = 200, 20
+#: With fewer, `schedule.repeats: auto` is more than one.
+VERY_FEW_VALIDATION = 100
 
 
 def search_minutes(minutes: float) -> float:
@@ -29,13 +31,16 @@ def search_minutes(minutes: float) -> float:
     return round(minutes - min(1.0, 0.4 * minutes), 2)
 
 
-def budget_choices(dataset: DatasetInfo, *, minutes: float, is_transfer: bool = False) -> Iterator[Choice]:
+def budget_choices(
+    dataset: DatasetInfo, *, minutes: float, is_transfer: bool = False, has_portfolio: bool = False
+) -> Iterator[Choice]:
     """Yields the keys of search, schedule and export.
 
     Args:
         dataset: The prepared data.
         minutes: How long the study may take.
         is_transfer: Whether variants begin with a frozen backbone.
+        has_portfolio: Whether there are variants of the space that go first.
     """
     trials = max(_FEWEST_TRIALS, min(_MOST_TRIALS, round(_TRIALS_A_MINUTE * minutes)))
     reason = "at most; the time may end the study before"
@@ -45,6 +50,9 @@ def budget_choices(dataset: DatasetInfo, *, minutes: float, is_transfer: bool = 
     yield Choice(key="search.trials", value=trials, reason=reason)
     reason = f"of {minutes:g}: the rest is for exporting; then no trial begins, and those under way stop"
     yield Choice(key="search.minutes", value=search_minutes(minutes), reason=reason)
+    if has_portfolio:
+        reason = "a few variants that were good on other images of about so many go first; none: the search's own alone"
+        yield Choice(key="search.start_with", value="auto", reason=reason)
     reason = "weak variants stop early, so that good ones get the time"
     yield Choice(key="schedule.algorithm", value="asha", reason=reason)
     reason = "as many as make about a thousand steps of the optimizer; few images need more epochs than many"
@@ -54,5 +62,11 @@ def budget_choices(dataset: DatasetInfo, *, minutes: float, is_transfer: bool = 
     if is_transfer:
         grace, reason = _FROZEN_EPOCHS + 1, "no variant is judged while its backbone is frozen, for up to three epochs"
     yield Choice(key="schedule.grace_epochs", value=grace, reason=reason)
+    if dataset.is_validation_carved and dataset.num_validation < VERY_FEW_VALIDATION:
+        reason = (
+            "each trial trains on up to three splits at once and its metrics are means over them, as "
+            f"{dataset.num_validation:,} validation images leave much to luck; 1: one split, as much quicker"
+        )
+        yield Choice(key="schedule.repeats", value="auto", reason=reason)
     reason = "the best model, verified; `convfleet export` makes more of them later"
     yield Choice(key="export.top", value=1, reason=reason)

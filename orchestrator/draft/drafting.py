@@ -18,9 +18,11 @@ from orchestrator.results.words import images_in_words, targets_in_words
 from orchestrator.study.loading import parse_study
 from orchestrator.study.spec import StudySpec
 from orchestrator.study.yaml_file import apply_overrides
+from search_spaces import portfolio_of, space_from_mapping
 from trainables.data.cache.in_process import prepare_in_process
 from trainables.data.guess.looking import Found, find_in_process
 from trainables.errors import DataError
+from trainables.references.mirror import mirror_test
 from trainables.specs.data import PATH_FIELDS, DataSpec
 from trainables.specs.dataset import DatasetInfo
 
@@ -112,15 +114,21 @@ def draft_study(
     # Targets name their own columns.
     replaced = {metric.key for metric in metrics} | ({"data.label_column"} if metrics else set())
     data = [choice for choice in data if choice.key not in replaced]
+    space = space_choice(found, dataset, minutes=minutes, backbones=backbones)
     choices = (
         Choice(key="name", value=name),
         Choice(key="seed", value=_SEED),
         *data,
         *(choice for choice in metrics if choice.key.startswith("data.")),
-        augment_choice(dataset, name=name),
-        space_choice(found, dataset, minutes=minutes, backbones=backbones),
+        augment_choice(dataset, name=name, mirror_test=mirror_test),
+        space,
         *(choice for choice in metrics if not choice.key.startswith("data.")),
-        *budget_choices(dataset, minutes=minutes, is_transfer=fits_transfer(found) and bool(backbones)),
+        *budget_choices(
+            dataset,
+            minutes=minutes,
+            is_transfer=fits_transfer(found) and bool(backbones),
+            has_portfolio=bool(portfolio_of(space_from_mapping(space.value), num_train=dataset.num_train)),
+        ),
     )
     notes = (*found.guess.notes, *dataset.notes)
     lead = _lead(path, dataset, notes=notes)

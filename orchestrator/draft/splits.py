@@ -27,10 +27,7 @@ def split_choices(found: Found) -> Iterator[Choice]:
     held = max(1, round(rest * share))
     reason = f"{held:,} images decide which variant is best; one of them is {1 / held:.2g} of the accuracy"
     if rest < _VERY_FEW:
-        reason += (
-            ". So few leave much to luck: `folds: 5` and `fold: 1` instead of this key, and a run for each fold, "
-            "measure every image once"
-        )
+        reason += ". So few leave much to luck, which `schedule.repeats` below lowers"
     yield Choice(key="data.validation_fraction", value=share, reason=reason)
 
 

@@ -1,7 +1,9 @@
 """What the comparison of first runs plays on, keeps and counts."""
 
 import math
+import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -136,16 +138,24 @@ def test_the_verdict_names_where_convfleet_is_behind():
     assert "0.50 of the soonest other's" in said
 
 
+@pytest.fixture
+def short_folder():
+    # Not below pytest's own folder: the names of Ray's sockets may have 107 letters in all.
+    folder = Path(tempfile.mkdtemp(prefix="r"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.mark.parametrize("contestant", [CONVFLEET, "optuna_example", "plain_keras"])
-def test_a_contestant_is_judged_by_the_test_split_after_its_time(contestant, tmp_path, capfd):
+def test_a_contestant_is_judged_by_the_test_split_after_its_time(contestant, short_folder, capfd):
     images = np.zeros((300, 8, 8, 1), dtype=np.uint8)
     labels = np.arange(300) % 2
     images[labels == 1, 4:] = 255
     images ^= np.random.default_rng(0).integers(0, 60, images.shape, dtype=np.uint8)
     halves = (Split(images=images[at : at + 150], labels=labels[at : at + 150]) for at in (0, 150))
     train, test = halves
-    write(DataSet(class_names=("lower", "upper"), train=train, test=test), tmp_path / "data")
-    item = play(contestant, data_set="made", seed=0, data=tmp_path / "data", minutes=0.4)
+    write(DataSet(class_names=("lower", "upper"), train=train, test=test), short_folder / "data")
+    item = play(contestant, data_set="made", seed=0, data=short_folder / "data", minutes=0.4)
     assert not item.problem
     assert item.count == 150
     assert item.accuracy > 0.9

@@ -1,17 +1,20 @@
 """What a drafted study chooses follows from what the data is: sizes, splits, augmentation, space, metric, time."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from orchestrator.draft import models
+from orchestrator.draft import budget, models
 from orchestrator.draft.augmentation import augment_choice
 from orchestrator.draft.budget import budget_choices, search_minutes
 from orchestrator.draft.models import metric_choices, space_choice
 from orchestrator.draft.splits import size_choice, split_choices
+from orchestrator.driver import auto_schedule
 from trainables.data.guess.guess import DataGuess
 from trainables.data.guess.looking import Found
+from trainables.references.mirror import MirrorTest
 from trainables.specs.dataset import DatasetInfo
 from trainables.specs.pixels import PixelStatistics
 from trainables.specs.targets import TargetKind
@@ -101,10 +104,27 @@ def test_only_splits_that_the_source_lacks_are_carved_out_and_few_images_validat
     assert {choice.key: choice.value for choice in choices} == expected
 
 
-def test_few_images_are_told_how_much_one_of_them_counts_and_of_folds() -> None:
+def test_few_images_are_told_how_much_one_of_them_counts_and_what_lowers_it() -> None:
     _, validation = split_choices(found_of({(8, 8): 180}))
-    assert validation.reason.startswith("36 images decide which variant is best; one of them is 0.028 of the accuracy.")
-    assert "`folds: 5` and `fold: 1` instead of this key" in validation.reason
+    assert validation.reason == (
+        "36 images decide which variant is best; one of them is 0.028 of the accuracy. So few leave much to luck, "
+        "which `schedule.repeats` below lowers"
+    )
+
+
+@pytest.mark.parametrize(
+    ("num_validation", "is_carved", "expected"), [(99, True, "auto"), (100, True, None), (99, False, None)]
+)
+def test_only_few_carved_validation_images_get_repeats(num_validation: int, is_carved: bool, expected: object) -> None:
+    dataset = replace(dataset_of(num_validation=num_validation), is_validation_carved=is_carved)
+    choices = {choice.key: choice.value for choice in budget_choices(dataset, minutes=10)}
+    assert choices.get("schedule.repeats") == expected
+    assert budget.VERY_FEW_VALIDATION == auto_schedule.LEAST_VALIDATION
+
+
+def test_only_spaces_with_a_portfolio_start_with_it() -> None:
+    with_one = {choice.key for choice in budget_choices(dataset_of(), minutes=10, has_portfolio=True)}
+    assert with_one - {choice.key for choice in budget_choices(dataset_of(), minutes=10)} == {"search.start_with"}
 
 
 @pytest.mark.parametrize(
@@ -132,13 +152,25 @@ def test_few_images_are_told_how_much_one_of_them_counts_and_of_folds() -> None:
 def test_augmentation_mirrors_nothing_whose_direction_matters(
     names: tuple[str, ...], kind: TargetKind, num_train: int, expected: dict[str, Any]
 ) -> None:
-    choice = augment_choice(dataset_of(names=names, kind=kind, num_train=num_train), name="things")
+    dataset = dataset_of(names=names, kind=kind, num_train=num_train)
+    choice = augment_choice(dataset, name="things", mirror_test=lambda _: None)
     assert choice.value == expected
     assert "flip" in expected or "mirror" in choice.reason
 
 
+@pytest.mark.parametrize("matters", [True, False])
+def test_pixels_are_asked_where_no_name_says_that_direction_matters(*, matters: bool) -> None:
+    tested = MirrorTest(count=90, upright=0.81, mirrored=0.4, matters=matters)
+    choice = augment_choice(dataset_of(), name="things", mirror_test=lambda _: tested)
+    assert ("flip" in choice.value) == (not matters)
+    assert "a linear guess tells 0.81 of 90 validation images, and 0.40 of them mirrored" in choice.reason
+
+
 def test_name_of_the_folder_may_say_that_direction_matters() -> None:
-    assert "flip" not in augment_choice(dataset_of(), name="my_arrows").value
+    def never(_: DatasetInfo) -> MirrorTest:
+        raise AssertionError("the name says enough")
+
+    assert "flip" not in augment_choice(dataset_of(), name="my_arrows", mirror_test=never).value
 
 
 SMALL, PHOTOS = {(32, 32): 9}, {(300, 400): 9}
