@@ -114,7 +114,9 @@ def play(contestant: str, *, data_set: str, seed: int, data: Path, minutes: floa
     )
     judge = [sys.executable, "-m", module, str(job.write())]
     log, limit = folder / "output.txt", 60 * minutes + JUDGING
-    settings = environment(folder)
+    # The names of Ray's sockets may have 107 letters in all.
+    ray = Path(tempfile.mkdtemp(prefix="r"))
+    settings = {**environment(folder), "RAY_TMPDIR": str(ray)}
     problem = ""
     if contestant == CONVFLEET:
         ran = measure(convfleet_search.command(job), log=log, environment=settings, limit_seconds=limit)
@@ -128,7 +130,8 @@ def play(contestant: str, *, data_set: str, seed: int, data: Path, minutes: floa
     played = Played(data_set=data_set, contestant=contestant, seed=seed, problem=problem)
     found = folder / "incumbents.jsonl"
     lines = [json.loads(line) for line in found.read_text("utf-8").splitlines()] if found.exists() else []
-    shutil.rmtree(folder, ignore_errors=True)
+    for used in (folder, ray):
+        shutil.rmtree(used, ignore_errors=True)
     if not lines:
         return replace(played, problem=problem or "no model in its time")
     pairs = tuple((line["seconds"], line["accuracy"]) for line in lines)
