@@ -119,7 +119,8 @@ def play(contestant: str, *, data_set: str, seed: int, data: Path, minutes: floa
     settings = {**environment(folder), "RAY_TMPDIR": str(ray)}
     problem = ""
     if contestant == CONVFLEET:
-        ran = measure(convfleet_search.command(job), log=log, environment=settings, limit_seconds=limit)
+        with convfleet_search.Keeper(job):
+            ran = measure(convfleet_search.command(job), log=log, environment=settings, limit_seconds=limit)
         if ran.exit_code != 0:
             problem = f"exit code {ran.exit_code}: {last_words(log)}"
         log = folder / "judging.txt"

@@ -1,6 +1,8 @@
 """AutoKeras as its pages have it, `ImageClassifier().fit(images, labels)`: `python -m first_run.autokeras_search JOB`.
 
 Its defaults: 100 trials, a fifth of the images to validate, the validation loss, early stopping; the time ends it.
+Labels are given one-hot where there are more than two classes: of whole numbers AutoKeras 3.0 makes a NumPy integer of
+units, which Keras 3.15 refuses.
 """
 
 import contextlib
@@ -15,6 +17,8 @@ def main() -> None:
     job = read_job()
     with np.load(job.arrays) as stored:
         x, y = stored["x_train"], stored["y_train"]
+    if y.max() > 1:
+        y = np.eye(y.max() + 1, dtype=np.float32)[y]
     # It validates on the last of them.
     order = np.random.default_rng(job.seed).permutation(len(y))
     incumbents = Incumbents(job, mode="min")

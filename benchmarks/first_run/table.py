@@ -11,6 +11,8 @@ from typing import Any
 #: How far from the best accuracy that anybody reached a model is good.
 GOOD = 0.02
 CONVFLEET = "convfleet"
+#: The contestant that searches nothing: one script, one training.
+SCRIPT = "plain_keras"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +93,13 @@ def rows_of(played: Sequence[Played]) -> list[Row]:
 
 
 def verdict(tables: dict[str, list[Row]]) -> list[str]:
-    """Returns in sentences whether convfleet is first, tied or behind, and how soon it is good."""
+    """Returns in sentences whether convfleet is first, tied or behind, and how soon it is good.
+
+    Where nobody else ever was good, the ratio of times is 0, and where convfleet alone never was, infinite.
+    """
     first = tied = 0
-    behind, ratios = [], []
+    behind: list[str] = []
+    ratios: dict[str, list[float]] = {"the soonest other tool": [], "the plain script": []}
     for name, rows in tables.items():
         own = next((row for row in rows if row.contestant == CONVFLEET and row.num_seeds), None)
         others = [row for row in rows if row.contestant != CONVFLEET and row.num_seeds]
@@ -106,14 +112,19 @@ def verdict(tables: dict[str, list[Row]]) -> list[str]:
             tied += 1
         else:
             behind.append(f"{name} (by {best.accuracy - own.accuracy:.3f}, {best.contestant})")
-        soonest = min(row.seconds_to_good for row in others)
-        if not math.isinf(own.seconds_to_good) or not math.isinf(soonest):
-            ratios.append(own.seconds_to_good / soonest if not math.isinf(soonest) else 0.0)
+        for whose, names in zip(ratios, ({row.contestant for row in others} - {SCRIPT}, {SCRIPT}), strict=True):
+            compared = [row.seconds_to_good for row in others if row.contestant in names]
+            soonest = min(compared, default=math.inf)
+            if compared and not (math.isinf(own.seconds_to_good) and math.isinf(soonest)):
+                ratios[whose].append(own.seconds_to_good / soonest if not math.isinf(soonest) else 0.0)
     said = [f"convfleet is first on {first}, tied on {tied} and behind on {len(behind)} data sets"]
     if behind:
         said.append("behind on " + ", ".join(behind))
-    if ratios:
-        said.append(f"its time to good is {statistics.median(ratios):.2f} of the soonest other's (median)")
+    said += [
+        f"its time to good is {statistics.median(found):.2f} of {whose}'s (median of {len(found)} data sets)"
+        for whose, found in ratios.items()
+        if found
+    ]
     return said
 
 

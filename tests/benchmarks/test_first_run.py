@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from first_run.data_sets import DATA_SETS, DataSet, Split, digits, write
 from first_run.job import Incumbents, Job, TimeIsUp, load_train
-from first_run.table import CONVFLEET, Played, rows_of, verdict
+from first_run.table import CONVFLEET, SCRIPT, Played, rows_of, verdict
 from out_of_the_box import CONTESTANTS, play
 from PIL import Image
 
@@ -130,12 +130,13 @@ def test_the_verdict_names_where_convfleet_is_behind():
     tables = {
         "won": rows_of([played(CONVFLEET, (10.0, 0.9)), played("other", (40.0, 0.5), (60.0, 0.89))]),
         "tied": rows_of([played(CONVFLEET, (10.0, 0.88)), played("other", (20.0, 0.89))]),
-        "lost": rows_of([played(CONVFLEET, (10.0, 0.3)), played("other", (40.0, 0.9))]),
+        "lost": rows_of([played(CONVFLEET, (10.0, 0.3)), played("other", (40.0, 0.9)), played(SCRIPT, (5.0, 0.89))]),
     }
     said = "; ".join(verdict(tables))
     assert "first on 1, tied on 1 and behind on 1 data sets" in said
     assert "lost (by 0.600, other)" in said
-    assert "0.50 of the soonest other's" in said
+    assert "0.50 of the soonest other tool's (median of 3 data sets)" in said
+    assert "inf of the plain script's (median of 1 data sets)" in said
 
 
 @pytest.fixture
