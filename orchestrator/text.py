@@ -20,6 +20,17 @@ def number(value: object) -> str:
     return str(value)
 
 
+def told_apart(one: float, other: float) -> tuple[str, str]:
+    """Returns two numbers with four decimals, or as many more as show that they differ.
+
+    >>> told_apart(0.5, 0.75), told_apart(0.98611, 0.98614), told_apart(0.5, 0.5)
+    (('0.5000', '0.7500'), ('0.98611', '0.98614'), ('0.5000', '0.5000'))
+    """
+    texts = ((f"{one:.{digits}f}", f"{other:.{digits}f}") for digits in range(4, 18))
+    least = f"{one:.4f}", f"{other:.4f}"
+    return next(((first, second) for first, second in texts if first != second), least)
+
+
 def encodable(text: str) -> str:
     """Returns a text that files and terminals can encode: lone surrogates, as in names of files, are spelled out.
 

@@ -21,6 +21,8 @@ def study_description(study: str, spec: "StudySpec", *, overrides: Sequence[str]
     names = ", ".join(spec.space.names[1:])
     schedule = spec.schedule
     ends = "" if schedule.algorithm == "none" else f", weak ones stopped by {schedule.algorithm}"
+    if ends and schedule.grace_epochs == "auto":
+        ends += " where validation images are enough"
     return "\n".join(
         [
             f"{study}: valid",

@@ -8,6 +8,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialSch
 
 from orchestrator.journal.study_state import StudyState
 from orchestrator.study.spec import StudySpec
+from orchestrator.text import told_apart
 from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.time_limit import is_stopped_by_time
 from orchestrator.tuning.tune_internals import Unsaved, rungs_of, tend
@@ -103,9 +104,10 @@ class RecordedAsha(Unsaved, _Forgetful, AsyncHyperBandScheduler):
             # Too few to be judged against; the report stays in its rung.
             return TrialScheduler.CONTINUE, ""
         metric, share = self._spec.objective.metric, f"1/{self._spec.schedule.reduction_factor:g}"
+        value, limit = told_apart(result[metric], cutoff)
         return decision, (
-            f"asha: {metric} {result[metric]:.4f} at epoch {result['epoch']} is outside the best {share} of the "
-            f"{num_before} trials that got there before (cut-off {cutoff:.4f})"
+            f"asha: {metric} {value} at epoch {result['epoch']} is outside the best {share} of the "
+            f"{num_before} trials that got there before (cut-off {limit})"
         )
 
     def _open_rung(self, name: str, *, epoch: int) -> tuple[float, int] | None:

@@ -314,6 +314,15 @@ def test_reason_names_metric_epoch_and_cut_off(mode: str, first: float, second: 
     assert told.endswith(f"(cut-off {first:.4f})")
 
 
+def test_reason_shows_that_value_and_cut_off_differ() -> None:
+    chosen = Settings(mode="max")
+    with rig(chosen, chosen.opening(["t0000", "t0001"])) as driver:
+        play(driver, [("t0000", 0.98614), ("t0001", 0.98611)])
+        told = driver.recorder.trial("t0001").reason
+    assert told.startswith("asha: val_accuracy 0.98611 at epoch 1")
+    assert told.endswith("(cut-off 0.98614)")
+
+
 @settings(max_examples=40, deadline=None)
 @given(plan=plans())
 def test_every_stop_has_a_cut_off_that_its_trial_missed(plan: tuple[Settings, list[str], Stream]) -> None:
