@@ -90,8 +90,27 @@ def one_of(domain, random):
 
 
 def measured(job: tuple[str, dict, int | None]) -> tuple[float, float]:
-    """Returns the best validation accuracy of a variant's epochs, and the test accuracy of that epoch's model."""
-    images, values, epochs = job
+    """Returns the best validation accuracy of a variant's epochs, and the test accuracy of that epoch's model.
+
+    Both are 0 where the variant does not fit the images, or came to numbers that are none.
+    """
+    from trainables.errors import DivergedError, InfeasibleError
+
+    try:
+        return trained(*job)
+    except (DivergedError, InfeasibleError) as exc:
+        print(f"{Path(job[0]).parent.name} {exc}", flush=True)
+        return 0.0, 0.0
+
+
+def trained(images: str, values: dict, epochs: int | None) -> tuple[float, float]:
+    """Returns what `measured` does.
+
+    Args:
+        images: The folder of a data set.
+        values: The variant's.
+        epochs: Of its training; None: as many as a study has.
+    """
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     from orchestrator.driver.auto_schedule import with_numbers
     from orchestrator.study.loading import load_study

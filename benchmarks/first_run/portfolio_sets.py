@@ -131,5 +131,5 @@ def pairs(count: int = 2400) -> DataSet:
 #: By size class of the training images: up to a thousand, and more.
 SIZES: Mapping[str, Mapping[str, Callable[[], DataSet]]] = {
     "few": {"dots": dots, "quadrants": quadrants, "angles": angles, "rings": rings},
-    "more": {"numerals": numerals, "weaves": weaves, "pairs": pairs},
+    "more": {"numerals": numerals, "weaves": weaves, "pairs": pairs, "many-rings": lambda: rings(1500)},
 }
