@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SETUP = "_setup.sh"
 SCRIPTS = sorted(path for path in (ROOT / "findings").glob("*.sh") if path.name != SETUP)
-_PATH = re.compile(r"\b(?:search_spaces|trainables|orchestrator)/[\w/]+\.py\b")
+_PATH = re.compile(r"\b(?:search_spaces|trainables|benchmarks|orchestrator)/[\w/]+\.py\b")
 each_script = pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 
 
