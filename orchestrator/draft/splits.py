@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from orchestrator.draft.budget import VERY_FEW_VALIDATION
 from orchestrator.draft.choice import Choice
 from trainables.data.guess.looking import Found
 
@@ -26,7 +27,7 @@ def split_choices(found: Found) -> Iterator[Choice]:
     share = 0.25 if rest < _VERY_FEW else 0.2 if rest < _FEW else 0.1
     held = max(1, round(rest * share))
     reason = f"{held:,} images decide which variant is best; one of them is {1 / held:.2g} of the accuracy"
-    if rest < _VERY_FEW:
+    if held < VERY_FEW_VALIDATION:
         reason += ". So few leave much to luck, which `schedule.repeats` below lowers"
     yield Choice(key="data.validation_fraction", value=share, reason=reason)
 

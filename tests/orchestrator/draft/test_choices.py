@@ -112,6 +112,15 @@ def test_few_images_are_told_how_much_one_of_them_counts_and_what_lowers_it() ->
     )
 
 
+@pytest.mark.parametrize("num_images", [490, 500, 520, 620, 630])
+def test_repeats_are_spoken_of_where_they_are_written(num_images: int) -> None:
+    _, validation = split_choices(found_of({(8, 8): num_images}))
+    held = int(validation.reason.split()[0])
+    dataset = replace(dataset_of(num_validation=held), is_validation_carved=True)
+    keys = {choice.key for choice in budget_choices(dataset, minutes=10)}
+    assert ("`schedule.repeats` below" in validation.reason) == ("schedule.repeats" in keys)
+
+
 @pytest.mark.parametrize(
     ("num_validation", "is_carved", "expected"), [(99, True, "auto"), (100, True, None), (99, False, None)]
 )
