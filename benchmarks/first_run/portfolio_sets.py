@@ -128,8 +128,49 @@ def pairs(count: int = 2400) -> DataSet:
     return drawn(("above", "below", "left", "right"), draw, counts=(count, _TEST), seed=27)
 
 
-#: By size class of the training images: up to a thousand, and more.
+def faint_numerals(count: int = 14_000) -> DataSet:
+    """Grey fields of 28 x 28 with a faint drawn numeral among strokes, turned and noisy: ten classes."""
+
+    def draw(random: np.random.Generator, label: int) -> np.ndarray:
+        image = Image.new("L", (28, 28), int(random.integers(60, 110)))
+        pen = ImageDraw.Draw(image)
+        for _ in range(3):
+            pen.line([int(value) for value in random.integers(0, 28, 4)], fill=int(random.integers(60, 160)), width=1)
+        font = ImageFont.load_default(size=float(random.uniform(14, 23)))
+        place = tuple(float(value) for value in random.uniform(10, 18, 2))
+        pen.text(place, str(label), fill=int(random.integers(140, 200)), font=font, anchor="mm")
+        turned = image.rotate(float(random.uniform(-35, 35)), resample=Image.Resampling.BILINEAR, fillcolor=80)
+        return np.clip(np.asarray(turned) + random.normal(0, 35, (28, 28)), 0, 255).astype(np.uint8)[..., None]
+
+    return drawn(tuple("0123456789"), draw, counts=(count, 2000), seed=28)
+
+
+def gatherings(count: int = 14_000) -> DataSet:
+    """Colour fields of 32 x 32 with five small things, discs, squares or crosses: which kinds are there, seven classes."""
+
+    def draw(random: np.random.Generator, label: int) -> np.ndarray:
+        image = Image.fromarray(random.integers(0, 140, (32, 32, 3), dtype=np.uint8))
+        pen = ImageDraw.Draw(image)
+        kinds = [kind for kind in range(3) if label + 1 >> kind & 1]
+        for number in range(5):
+            kind = kinds[number] if number < len(kinds) else kinds[int(random.integers(len(kinds)))]
+            x, y, radius = (int(value) for value in random.integers((3, 3, 2), (29, 29, 4)))
+            colour = tuple(int(value) for value in random.integers(60, 255, 3))
+            if kind == 0:
+                pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=colour)
+            elif kind == 1:
+                pen.rectangle([x - radius, y - radius, x + radius, y + radius], fill=colour)
+            else:
+                pen.line([x - radius, y, x + radius, y], fill=colour)
+                pen.line([x, y - radius, x, y + radius], fill=colour)
+        return np.asarray(image)
+
+    return drawn(tuple("abcdefg"), draw, counts=(count, 2000), seed=29)
+
+
+#: By size class of the training images: up to a thousand, more, and from ten thousand on.
 SIZES: Mapping[str, Mapping[str, Callable[[], DataSet]]] = {
     "few": {"dots": dots, "quadrants": quadrants, "angles": angles, "rings": rings},
     "more": {"numerals": numerals, "weaves": weaves, "pairs": pairs, "many-rings": lambda: rings(1500)},
+    "many": {"faint-numerals": faint_numerals, "gatherings": gatherings},
 }

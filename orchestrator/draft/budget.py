@@ -55,7 +55,7 @@ def budget_choices(
         yield Choice(key="search.start_with", value="auto", reason=reason)
     reason = "weak variants stop early, so that good ones get the time"
     yield Choice(key="schedule.algorithm", value="asha", reason=reason)
-    reason = "as many as make about a thousand steps of the optimizer; few images need more epochs than many"
+    reason = "as many as make a thousand steps of the optimizer, ten thousand with many images; few need more epochs"
     yield Choice(key="schedule.max_epochs", value="auto", reason=reason)
     reason = "no variant is judged before enough steps, nor by too few validation images"
     grace: int | str = "auto"

@@ -11,8 +11,10 @@ from trainables.catalog.families import FAMILIES
 from trainables.catalog.training import TRAINING
 from trainables.specs.dataset import DatasetInfo
 
-#: Steps that a trial trains at least, where that takes from FEWEST_EPOCHS to MOST_EPOCHS epochs.
-STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 1000, 9, 60
+#: Steps that a trial trains at least: LEAST_STEPS where they take up to MOST_EPOCHS epochs, and MANY_STEPS, which many
+#: images are worth, where these take up to MANY_EPOCHS; in any case FEWEST_EPOCHS epochs.
+LEAST_STEPS, MOST_EPOCHS = 1000, 60
+MANY_STEPS, MANY_EPOCHS, FEWEST_EPOCHS = 10_000, 27, 9
 #: Steps before early stopping judges a trial, and validation images without which it judges none: a share of 100 images
 #: has a standard deviation of up to 0.05.
 GRACE_STEPS, LEAST_VALIDATION = 200, 100
@@ -53,7 +55,8 @@ def with_numbers(spec: StudySpec, dataset: DatasetInfo) -> tuple[StudySpec, Sequ
     elif repeats > 1:
         _demand_repeats(spec, dataset)
     fewest = max(FEWEST_EPOCHS, 1 if grace == "auto" else grace)
-    epochs = max(fewest, min(MOST_EPOCHS, math.ceil(STEPS / steps)))
+    floors = min(MOST_EPOCHS, math.ceil(LEAST_STEPS / steps)), min(MANY_EPOCHS, math.ceil(MANY_STEPS / steps))
+    epochs = max(fewest, *floors)
     if schedule.max_epochs != "auto":
         epochs = schedule.epochs
     else:

@@ -147,7 +147,7 @@ class Schedule(Section):
     Attributes:
         algorithm: none, or asha (asynchronous successive halving).
         max_epochs: Epochs of a trial that nothing stops; auto: as many as make a thousand steps of the largest batch
-            size, at least 9 and at most 60.
+            size, at most 60, or ten thousand, at most 27, whichever are more; at least 9.
         grace_epochs: asha: the scheduler stops no trial before this many epochs; auto: 200 steps, at most a third of
             max_epochs, and all of them where there are fewer than 100 validation images.
         reduction_factor: asha: about one trial in this many goes on at each rung.

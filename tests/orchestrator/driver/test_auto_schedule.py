@@ -50,7 +50,10 @@ def study(*, batch_size: Any = 32, **schedule: Any) -> StudySpec:
         (1294, 99, 64, 48, 48),
         # 36 steps: 28 epochs; 200 steps are 6.
         (4500, 500, 128, 28, 6),
-        (45_000, 5_000, 128, 9, 1),
+        # From 27 epochs of a thousand steps on, it is ten thousand steps in up to 27 epochs.
+        (5_200, 500, 128, 27, 5),
+        (45_000, 5_000, 128, 27, 1),
+        (90_000, 5_000, 128, 15, 1),
         (1_000_000, 10_000, 128, 9, 1),
     ],
 )
@@ -105,9 +108,9 @@ def test_batch_sizes_that_leave_few_steps_are_left_out_of_a_choice(options, num_
 
 
 def test_a_grace_of_more_epochs_than_auto_has_makes_them_as_many() -> None:
-    found, said = with_numbers(study(grace_epochs=20), images(45_000, 5_000))
-    assert (found.schedule.epochs, found.schedule.grace, found.schedule.rivals) == (20, 20, 1)
-    assert said[0].startswith("schedule.max_epochs: auto is 20: ")
+    found, said = with_numbers(study(grace_epochs=30), images(45_000, 5_000))
+    assert (found.schedule.epochs, found.schedule.grace, found.schedule.rivals) == (30, 30, 1)
+    assert said[0].startswith("schedule.max_epochs: auto is 30: ")
     # What is written for the run can be read again.
     assert type(found.schedule).model_validate(found.schedule.model_dump()) == found.schedule
 
