@@ -42,6 +42,8 @@ CONTESTANTS = {
     "optuna_example": ("first_run.optuna_example", ""),
     "plain_keras": ("first_run.plain_cnn", ""),
 }
+#: Of the files that --data brings.
+CIFAR10_FILE = "cifar10-train.parquet"
 #: How many data sets, the smallest, are run with several seeds.
 NUM_SMALLEST = 3
 #: Seconds that judging a contestant's models may take after its time.
@@ -85,6 +87,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--contestants", default=",".join(CONTESTANTS), help="Some of the default.")
     parser.add_argument("--json", type=Path, help="Written after every contestant.")
     options = parser.parse_args()
+    if options.data and not (options.data / CIFAR10_FILE).is_file():
+        parser.error(f"--data: expected a folder with {CIFAR10_FILE} and its test file, got {options.data}")
     without = () if options.data else ("few-photos", "cifar10")
     names = options.data_sets.split(",") if options.data_sets else [name for name in DATA_SETS if name not in without]
     for key, given, known in (
