@@ -146,7 +146,7 @@ def faint_numerals(count: int = 14_000) -> DataSet:
 
 
 def gatherings(count: int = 14_000) -> DataSet:
-    """Colour fields of 32 x 32 with five small things, discs, squares or crosses: which kinds are there, seven classes."""
+    """Colour fields of 32 x 32 with five discs, squares or crosses: which kinds are there, seven classes."""
 
     def draw(random: np.random.Generator, label: int) -> np.ndarray:
         image = Image.fromarray(random.integers(0, 140, (32, 32, 3), dtype=np.uint8))
