@@ -5,7 +5,7 @@
 # What happens: they are ordered by their last step first, and by value only within equal steps. A trial that was pruned at
 # step 9 with 0.1 is "good", and ones pruned at step 1 with 0.8 are "bad": TPE then proposes near the former.
 # Who is hurt: whoever reports a failed or diverged trial as pruned after some steps: it becomes the model to follow.
-# Ours: orchestrator/search/proposer.py tells steps and values of what was stopped, and none of what failed.
+# Ours: orchestrator/search/algorithms/proposer.py tells steps and values of what was stopped, and none of what failed.
 set -euo pipefail
 source "$(dirname "$0")/_setup.sh"
 fresh_venv optuna==5.0.0 numpy==2.4.6

@@ -6,7 +6,7 @@
 # has its 10 trials, and for ever with RandomSampler, the same points come again, in the same order.
 # Who is hurt: studies that are interrupted early or often: the same models are trained twice, and the record shows fewer
 # different ones than trials.
-# Ours: orchestrator/search/proposer.py makes a sampler for every proposal, seeded by the study's seed and the trial's number.
+# Ours: orchestrator/search/algorithms/proposer.py makes a sampler for every proposal, seeded by the study's seed and the trial's number.
 set -euo pipefail
 source "$(dirname "$0")/_setup.sh"
 fresh_venv optuna==5.0.0

@@ -5,7 +5,7 @@
 # What happens: TPE draws from a density and never looks whether a point is new; of 40 trials about a quarter repeat others.
 # Who is hurt: searches over choices and whole numbers where a trial is expensive and repeatable, such as a training
 # with a fixed seed: it is done again for the same result.
-# Ours: orchestrator/search/proposer.py draws again until a variant is new, and then walks through the untried ones.
+# Ours: orchestrator/search/algorithms/proposer.py draws again until a variant is new, and then walks through the untried ones.
 set -euo pipefail
 source "$(dirname "$0")/_setup.sh"
 fresh_venv optuna==5.0.0

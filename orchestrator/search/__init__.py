@@ -1,1 +1,1 @@
-"""Which variant to try next."""
+"""What proposals rest on: earlier trials, and a search space as points and as Optuna sees it."""

@@ -20,6 +20,13 @@ class EncodedSpace:
         self._space = space
         self._distributions = {parameter.name: optuna_distribution(parameter) for parameter in space.parameters}
 
+    def distribution(self, name: str) -> BaseDistribution:
+        """Returns how Optuna sees a parameter that varies."""
+        found = self._distributions[name]
+        if found is None:
+            raise KeyError(name)
+        return found
+
     def suggest(self, asked: optuna.Trial) -> dict[str, Any]:
         """Returns values for the active parameters, parents before children."""
         values: dict[str, Any] = {}

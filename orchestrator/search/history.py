@@ -1,9 +1,12 @@
 """The study's trials so far as Optuna knows them."""
 
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState as OptunaState
 
 from orchestrator.journal.trial import Trial, TrialState
@@ -11,6 +14,22 @@ from orchestrator.search.distributions import EncodedSpace
 from orchestrator.study.sections import Objective
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+@dataclass(slots=True, kw_only=True)
+class Tried:
+    """One trial as a searcher sees it.
+
+    Attributes:
+        values: Of its active parameters.
+        has_ended: Whether it trains no more.
+        value: Its best value of the objective, larger is better, also where it was stopped; None while it runs, and
+            where it failed.
+    """
+
+    values: Mapping[str, Any]
+    has_ended: bool = False
+    value: float | None = None
 
 
 class History:
@@ -32,7 +51,11 @@ class History:
         self.num_with_values = 0
         #: Optuna's trials by the number of ours, until they have ended.
         self.running: dict[int, optuna.Trial] = {}
+        #: All trials by their numbers, in the order of proposals.
+        self.tried: dict[int, Tried] = {}
         self.is_kept = is_kept
+        #: How many trials have ended, and in how many of them each parameter was active.
+        self.num_ended, self._num_active = 0, Counter[str]()
         self._space = space
         self._objective = objective
 
@@ -51,22 +74,39 @@ class History:
         self.study.tell(asked, state=OptunaState.FAIL)
         return values
 
+    def common(self) -> dict[str, BaseDistribution]:
+        """Returns the parameters that were active in every trial that has ended, by name in alphabetical order.
+
+        It is what Optuna computes from all trials whenever it is asked.
+        """
+        names = sorted(name for name, count in self._num_active.items() if count == self.num_ended)
+        return {name: self._space.distribution(name) for name in names}
+
     def accept(self, number: int, values: Mapping[str, Any]) -> dict[str, Any]:
         """Adds a running trial of these values, the study's trial `number`, and returns them as the space has them."""
         # A sampler without notes of its own; the values are given, so it draws none.
         self.study.sampler = optuna.samplers.RandomSampler(seed=0)
         self.study.enqueue_trial(self._space.encode(values))
         asked = self.study.ask()
+        accepted = self._space.suggest(asked)
         if self.is_kept:
             self.running[number] = asked
-        return self._space.suggest(asked)
+            self.tried[number] = Tried(values=accepted)
+        return accepted
 
     def end(self, trial: Trial) -> None:
         """Adds how a trial ended: its best value, or, where it was stopped, how far it came; a failed one is worst."""
         if not self.is_kept:
             return
         asked = self.running.pop(trial.number)
+        self.num_ended += 1
+        self._num_active.update(list(asked.params))
         best = trial.best_report(metric=self._objective.metric, mode=self._objective.mode)
+        tried = self.tried[trial.number]
+        tried.has_ended = True
+        if trial.failure is None and best is not None:
+            sign = 1 if self._objective.mode == "max" else -1
+            tried.value = sign * best.metrics[self._objective.metric]
         if trial.state is TrialState.COMPLETED and best is not None:
             self.num_with_values += 1
             self.study.tell(asked, best.metrics[self._objective.metric])

@@ -1,5 +1,6 @@
 """The contract of every search algorithm: a new one is green here or not."""
 
+import functools
 from collections.abc import Iterator
 from typing import Any, get_args
 
@@ -8,8 +9,8 @@ import pytest
 from orchestrator.journal.records import TrialStopped
 from orchestrator.journal.trial import Trial
 from orchestrator.runs.paths import trial_name
-from orchestrator.search.proposer import Proposer
-from orchestrator.search.searchers import SEARCHERS
+from orchestrator.search.algorithms.proposer import Proposer
+from orchestrator.search.algorithms.searchers import SEARCHERS
 from orchestrator.study.sections import Search
 from orchestrator.study.spec import StudySpec
 from search_spaces import Variant, make_variant, space_from_mapping
@@ -65,31 +66,38 @@ def test_a_study_file_may_name_it(algorithm):
     assert algorithm in get_args(Search.model_fields["algorithm"].annotation)
 
 
+@functools.cache
+def undisturbed(algorithm: str) -> tuple[Trial, ...]:
+    """Returns the trials of an algorithm's study, made once."""
+    return tuple(trials_of(spec_of(algorithm)))
+
+
 def test_its_variants_lie_in_the_space_and_none_comes_twice(algorithm):
     spec = spec_of(algorithm)
-    variants = [trial.variant for trial in trials_of(spec)]
+    variants = [trial.variant for trial in undisturbed(algorithm)]
     assert all(spec.space.validate({"family": item.family, **item.params}) == [] for item in variants)
     assert len({item.variant_id for item in variants}) == NUM_TRIALS
 
 
 def test_equal_seeds_give_equal_variants(algorithm):
-    first, second = ([trial.variant for trial in trials_of(spec_of(algorithm))] for _ in range(2))
-    assert first == second
+    assert [trial.variant for trial in trials_of(spec_of(algorithm))] == [
+        trial.variant for trial in undisturbed(algorithm)
+    ]
 
 
 @pytest.mark.parametrize("count", [0, 1, 9, 13, NUM_TRIALS - 1])
 def test_a_resumed_search_goes_on_as_the_undisturbed_one(algorithm, count):
-    trials = list(trials_of(spec_of(algorithm)))
+    trials = undisturbed(algorithm)
     resumed = Proposer(spec_of(algorithm))
     resumed.remember(trials[:count])
     assert resumed.propose(count) == trials[count].variant
 
 
 def test_it_proposes_otherwise_where_nothing_is_known_of_earlier_trials_only_if_it_learns(algorithm):
-    undisturbed = [trial.variant for trial in trials_of(spec_of(algorithm))]
+    aware = [trial.variant for trial in undisturbed(algorithm)]
     proposer = Proposer(spec_of(algorithm))
     unaware = [proposer.propose(number) for number in range(NUM_TRIALS)]
-    assert (unaware != undisturbed) is SEARCHERS[algorithm](spec_of(algorithm)).learns
+    assert (unaware != aware) is SEARCHERS[algorithm](spec_of(algorithm)).learns
 
 
 #: A parameter that is active for two of three optimizers, and in all trials that ended first.

@@ -267,8 +267,8 @@ def test_the_format_of_the_guide_predicts_what_the_model_predicts(tmp_path, monk
 
 
 def test_the_searcher_of_the_guide_proposes_variants(monkeypatch):
-    from orchestrator.search import searchers
-    from orchestrator.search.proposer import Proposer
+    from orchestrator.search.algorithms import searchers
+    from orchestrator.search.algorithms.proposer import Proposer
     from orchestrator.study.loading import load_study
 
     monkeypatch.setattr(searchers, "SEARCHERS", dict(searchers.SEARCHERS))

@@ -66,6 +66,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "advice",
         "draft",
         "search",
+        "search/algorithms",
         "disk",
         "mirror",
         "cluster",
@@ -103,7 +104,7 @@ DOORS = {
         "orchestrator/studies",  # packaged models of users' kind, imported in workers
     ),
     "ray": ("orchestrator/cluster", "orchestrator/tuning", "orchestrator/export", "trainables/worker/adapter.py"),
-    "optuna": ("orchestrator/search",),
+    "optuna": ("orchestrator/search", "orchestrator/search/algorithms", "orchestrator/results/optuna_journal.py"),
     "pyarrow": (
         "orchestrator/results",
         "orchestrator/views/report",
@@ -114,7 +115,11 @@ DOORS = {
         "trainables/data/guess",
         "trainables/files/remote.py",
     ),
-    "sklearn": ("trainables/data/sources/digits.py", "trainables/references"),
+    "sklearn": (
+        "trainables/data/sources/digits.py",
+        "trainables/references",
+        "orchestrator/search/algorithms/surrogate.py",
+    ),
     "plotly": ("orchestrator/views/report",),
     "rich": ("orchestrator/views/terminal", "orchestrator/cli"),
     "typer": ("orchestrator/cli",),

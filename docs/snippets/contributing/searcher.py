@@ -1,11 +1,12 @@
-"""Random search under a name of its own: orchestrator/search/mine.py."""
+"""Random search under a name of its own: orchestrator/search/algorithms/mine.py."""
 
 from typing import Any, ClassVar
 
 import optuna
 
+from orchestrator.search.algorithms.searchers import SEARCHERS
+from orchestrator.search.draw import Draw
 from orchestrator.search.history import History
-from orchestrator.search.searchers import SEARCHERS
 from orchestrator.study.spec import StudySpec
 
 
@@ -17,9 +18,9 @@ class Mine:
     def __init__(self, spec: StudySpec) -> None:
         del spec  # Every searcher is made of it.
 
-    def ask(self, history: History, *, seed: int) -> dict[str, Any]:
-        """Returns values for one trial; the seed is of this one draw."""
-        return history.draw(optuna.samplers.RandomSampler(seed=seed))
+    def ask(self, history: History, draw: Draw) -> dict[str, Any]:
+        """Returns values for one trial; `draw.seed` is of this one draw."""
+        return history.draw(optuna.samplers.RandomSampler(seed=draw.seed))
 
 
 SEARCHERS["mine"] = Mine

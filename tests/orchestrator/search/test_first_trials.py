@@ -5,7 +5,7 @@ import pytest
 from orchestrator.driver.auto_schedule import with_numbers
 from orchestrator.errors import StudyFileError
 from orchestrator.journal.trial import Trial
-from orchestrator.search.proposer import Proposer
+from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.study.loading import load_study, parse_study
 from trainables.specs.dataset import DatasetInfo
 from trainables.specs.pixels import PixelStatistics

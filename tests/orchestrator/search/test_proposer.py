@@ -5,27 +5,27 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+import optuna
 import pytest
+from helpers.random_spaces import spaces
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from optuna.samplers._tpe.sampler import _split_trials
+from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import TrialState as OptunaState
 
 from orchestrator.journal.records import TrialFailed, TrialStopped
 from orchestrator.journal.trial import Trial
 from orchestrator.runs.paths import trial_name
+from orchestrator.search.algorithms.proposer import Proposer
+from orchestrator.search.algorithms.tpe import tpe_sampler
 from orchestrator.search.distributions import EncodedSpace
 from orchestrator.search.history import History
-from orchestrator.search.proposer import Proposer
-from orchestrator.search.tpe import NUM_STARTUP_TRIALS, tpe_sampler
+from orchestrator.search.unit_cube import UnitCube
+from orchestrator.study.sections import STARTUP_TRIALS
 from orchestrator.study.spec import StudySpec
 from search_spaces import (
-    Choice,
-    Domain,
-    Fixed,
-    Float,
-    Int,
-    Parameter,
     SearchSpace,
     Variant,
     make_variant,
@@ -34,8 +34,7 @@ from search_spaces import (
 from trainables.reports import EpochReport
 
 MAX_EPOCHS = 3
-ALGORITHMS = ("random", "tpe", "grid")
-OPTIONS = st.none() | st.booleans() | st.integers(-5, 5) | st.sampled_from(["a", "b", "same"]) | st.just(0.5)
+ALGORITHMS = ("random", "sobol", "tpe", "grid")
 MIXED = {
     "family": {"choice": ["sequential", "residual"]},
     "params": {
@@ -72,38 +71,6 @@ def spec_of(space: SearchSpace, *, algorithm: str, seed: int = 7, mode: str = "m
             "schedule": {"max_epochs": MAX_EPOCHS},
         }
     )
-
-
-def domains() -> st.SearchStrategy[Domain]:
-    ends = st.tuples(st.integers(-50, 50), st.integers(0, 60)).map(lambda pair: (pair[0], pair[0] + pair[1]))
-    positive = st.tuples(st.integers(1, 40), st.integers(0, 10**6)).map(lambda pair: (pair[0], pair[0] + pair[1]))
-    return st.one_of(
-        ends.map(lambda pair: Int(*pair)),
-        positive.map(lambda pair: Int(*pair, log=True)),
-        st.tuples(ends, st.integers(1, 9)).map(lambda both: Int(both[0][0], both[0][1] + 9, step=both[1])),
-        ends.map(lambda pair: Float(pair[0] / 8, pair[1] / 8)),
-        positive.map(lambda pair: Float(pair[0] / 1e6, pair[1] / 1e3, log=True)),
-        st.tuples(ends, st.sampled_from([0.1, 0.25, 0.3])).map(
-            lambda both: Float(both[0][0] / 10, both[0][1] / 10 + 1, step=both[1])
-        ),
-        st.lists(OPTIONS | st.tuples(OPTIONS, OPTIONS), min_size=1, max_size=4, unique_by=repr).map(Choice),
-        OPTIONS.map(Fixed),
-    )
-
-
-@st.composite
-def spaces(draw: st.DrawFn) -> SearchSpace:
-    """Returns a space of up to six parameters with every kind of domain and conditions on conditions."""
-    families = draw(st.sampled_from([Fixed("sequential"), Choice(["sequential", "residual"])]))
-    parameters = [Parameter(name="family", domain=families)]
-    for number in range(draw(st.integers(0, 6))):
-        when: dict[str, Any] = {}
-        parent = draw(st.sampled_from(parameters))
-        if draw(st.booleans()) and parent.domain.size is not None:
-            indices = st.integers(0, parent.domain.size - 1)
-            when[parent.name] = tuple(parent.domain.at(at) for at in draw(st.lists(indices, min_size=1, max_size=2)))
-        parameters.append(Parameter(name=f"p{number}", domain=draw(domains()), when=when))
-    return SearchSpace(parameters)
 
 
 def values_of(variant: Variant) -> dict[str, Any]:
@@ -188,7 +155,7 @@ def test_grid_comes_in_the_order_of_the_space() -> None:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_resumed_proposer_goes_on_as_the_undisturbed_one(algorithm: str) -> None:
     spec = spec_of(space_from_mapping(COUNTABLE if algorithm == "grid" else MIXED), algorithm=algorithm)
-    trials = run(spec, NUM_STARTUP_TRIALS + 10)
+    trials = run(spec, STARTUP_TRIALS + 10)
     for count in range(len(trials)):
         resumed = Proposer(spec)
         resumed.remember(trials[:count])
@@ -229,7 +196,7 @@ def test_resumed_proposer_goes_on_the_same_in_a_space_that_is_nearly_spent() -> 
 
 def test_order_in_which_trials_are_remembered_does_not_matter() -> None:
     spec = spec_of(space_from_mapping(MIXED), algorithm="tpe")
-    trials = run(spec, NUM_STARTUP_TRIALS + 4)
+    trials = run(spec, STARTUP_TRIALS + 4)
     resumed = Proposer(spec)
     resumed.remember(reversed(trials[:-1]))
     assert resumed.propose(len(trials) - 1) == trials[-1].variant
@@ -340,7 +307,7 @@ def good_rates(proposer: Proposer, number: int) -> list[float]:
 def test_failed_trial_is_never_among_the_good_ones_however_good_it_was_before(kind: str, mode: str) -> None:
     spec = spec_of(space_from_mapping(RATES), algorithm="tpe", mode=mode)
     proposer, rates = Proposer(spec), []
-    for number in range(NUM_STARTUP_TRIALS + 22):
+    for number in range(STARTUP_TRIALS + 22):
         variant = proposer.propose(number)
         assert variant is not None
         rates.append(variant.params["learning_rate"])
@@ -349,14 +316,14 @@ def test_failed_trial_is_never_among_the_good_ones_however_good_it_was_before(ki
         assert all(rate <= 0.1 for rate in good)
         assert good or not any(rate <= 0.1 for rate in rates)  # type: ignore[operator]
     failed = [rate > 0.1 for rate in rates]  # type: ignore[operator]
-    assert sum(failed[:NUM_STARTUP_TRIALS]) >= 2, "this seed no longer shows anything"
-    assert sum(failed[NUM_STARTUP_TRIALS:]) <= 4
+    assert sum(failed[:STARTUP_TRIALS]) >= 2, "this seed no longer shows anything"
+    assert sum(failed[STARTUP_TRIALS:]) <= 4
 
 
 def test_study_in_which_everything_failed_has_no_good_trial_and_goes_on() -> None:
     spec = spec_of(space_from_mapping(RATES), algorithm="tpe")
     proposer = Proposer(spec)
-    for number in range(NUM_STARTUP_TRIALS + 6):
+    for number in range(STARTUP_TRIALS + 6):
         assert good_rates(proposer, number) == []
         variant = proposer.propose(number)
         assert variant is not None
@@ -366,7 +333,7 @@ def test_study_in_which_everything_failed_has_no_good_trial_and_goes_on() -> Non
 def test_proposals_after_a_diverged_trial_are_the_same_live_and_replayed() -> None:
     spec = spec_of(space_from_mapping(RATES), algorithm="tpe")
     live, trials = Proposer(spec), []
-    for number in range(NUM_STARTUP_TRIALS + 12):
+    for number in range(STARTUP_TRIALS + 12):
         variant = live.propose(number)
         assert variant is not None
         replayed = Proposer(spec)
@@ -382,7 +349,7 @@ def test_order_in_which_trials_end_does_not_matter() -> None:
     told = []
     for turn in (1, -1):
         proposer = Proposer(spec)
-        variants = [proposer.propose(number) for number in range(NUM_STARTUP_TRIALS + 2)]
+        variants = [proposer.propose(number) for number in range(STARTUP_TRIALS + 2)]
         trials = [diverging(number, variant) for number, variant in enumerate(variants) if variant is not None]
         for trial in trials[::turn]:
             proposer.end_trial(trial)
@@ -395,3 +362,20 @@ def test_another_seed_proposes_other_variants() -> None:
     variants = (Proposer(spec_of(space, algorithm="tpe", seed=seed)).propose(0) for seed in (1, 2, 1))
     first, other, again = (variant.params for variant in variants if variant is not None)
     assert first == again != other
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(space=spaces(), seed=st.integers(0, 1000))
+def test_parameters_that_all_ended_trials_had_are_those_that_optuna_finds(space: SearchSpace, seed: int) -> None:
+    encoded = EncodedSpace(space)
+    history = History(encoded, objective=spec_of(space, algorithm="tpe").objective, is_kept=True)
+    cube, draws = UnitCube(space), np.random.default_rng(seed)
+    for number in range(12):
+        values = cube.values_at(draws.random(len(cube.names)))
+        history.accept(number, values)
+        assert history.common() == IntersectionSearchSpace(include_pruned=True).calculate(history.study)
+        # Trials end in another order than they begin, and some not at all.
+        if number % 4 != 1:
+            history.end(play(number, make_variant(space, values, seed=0), value=score))
+        assert history.common() == IntersectionSearchSpace(include_pruned=True).calculate(history.study)
+        history.draw(optuna.samplers.RandomSampler(seed=number))

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.errors import JournalError
 from orchestrator.journal.trial import Trial
-from orchestrator.search.proposer import Proposer
+from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.study.spec import StudySpec
 from search_spaces import Variant, space_from_mapping
 

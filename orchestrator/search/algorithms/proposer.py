@@ -9,9 +9,10 @@ from typing import Any
 
 from orchestrator.errors import JournalError
 from orchestrator.journal.trial import Trial
+from orchestrator.search.algorithms.searchers import SEARCHERS
 from orchestrator.search.distributions import EncodedSpace
+from orchestrator.search.draw import Draw
 from orchestrator.search.history import History
-from orchestrator.search.searchers import SEARCHERS, draw_seed
 from orchestrator.study.spec import StudySpec
 from search_spaces import Fixed, SpaceError, Variant, make_variant
 
@@ -56,8 +57,8 @@ class Proposer:
         if number < len(self._first) and (first := self._complete(self._first[number])):
             return self._accept(number, first)
         for attempt in range(MAX_REDRAWS):
-            seed = draw_seed(self._spec.seed, number=number, attempt=attempt)
-            values = self._searcher.ask(self._history, seed=seed)
+            draw = Draw(study_seed=self._spec.seed, number=number, attempt=attempt)
+            values = self._searcher.ask(self._history, draw)
             if values is None:
                 break
             if self._variant_of(values).variant_id not in self._proposed:

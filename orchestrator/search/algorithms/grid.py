@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from orchestrator.search.draw import Draw
 from orchestrator.search.history import History
 from orchestrator.study.spec import StudySpec
 
@@ -18,7 +19,7 @@ class Grid:
     def __init__(self, spec: StudySpec) -> None:
         self._values = spec.space.grid()
 
-    def ask(self, history: History, *, seed: int) -> dict[str, Any] | None:
+    def ask(self, history: History, draw: Draw) -> dict[str, Any] | None:
         """Returns the next values of the grid; None after the last."""
-        del history, seed  # The grid's order is all there is.
+        del history, draw  # The grid's order is all there is.
         return next(self._values, None)

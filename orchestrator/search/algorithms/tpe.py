@@ -7,13 +7,13 @@ import math
 from typing import Any, ClassVar
 
 import optuna
+from optuna.distributions import BaseDistribution
 
+from orchestrator.search.draw import Draw
 from orchestrator.search.history import History
 from orchestrator.search.optuna_internals import choose_number_of_good_trials
+from orchestrator.study.sections import STARTUP_TRIALS
 from orchestrator.study.spec import StudySpec
-
-#: Random trials before the estimator has anything to learn from.
-NUM_STARTUP_TRIALS = 8
 
 
 class Tpe:
@@ -28,9 +28,9 @@ class Tpe:
     def __init__(self, spec: StudySpec) -> None:
         del spec  # Every searcher is made of it.
 
-    def ask(self, history: History, *, seed: int) -> dict[str, Any]:
+    def ask(self, history: History, draw: Draw) -> dict[str, Any]:
         """Returns values that the estimator takes for promising."""
-        return history.draw(tpe_sampler(history, seed=seed))
+        return history.draw(tpe_sampler(history, seed=draw.seed))
 
 
 def tpe_sampler(history: History, *, seed: int) -> optuna.samplers.TPESampler:
@@ -45,6 +45,21 @@ def tpe_sampler(history: History, *, seed: int) -> optuna.samplers.TPESampler:
         # Optuna's own number, but no failed ones.
         return min(math.ceil(0.1 * num_trials), 25, history.num_with_values)
 
-    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=NUM_STARTUP_TRIALS)
+    sampler = _Tpe(history, seed=seed)
     choose_number_of_good_trials(sampler, num_good)
     return sampler
+
+
+class _Tpe(optuna.samplers.TPESampler):
+    """Optuna's sampler, which counts anew over all trials for each draw what the history knows."""
+
+    def __init__(self, history: History, *, seed: int) -> None:
+        super().__init__(seed=seed, n_startup_trials=STARTUP_TRIALS)
+        self._history = history
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: optuna.trial.FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Returns the parameters that are drawn together: those that every ended trial had."""
+        del study, trial
+        return self._history.common()

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import optuna
 
+from orchestrator.search.draw import Draw
 from orchestrator.search.history import History
 from orchestrator.study.spec import StudySpec
 
@@ -23,6 +24,6 @@ class RandomDraws:
     def __init__(self, spec: StudySpec) -> None:
         del spec  # Every searcher is made of it.
 
-    def ask(self, history: History, *, seed: int) -> dict[str, Any]:
+    def ask(self, history: History, draw: Draw) -> dict[str, Any]:
         """Returns random values."""
-        return history.draw(optuna.samplers.RandomSampler(seed=seed))
+        return history.draw(optuna.samplers.RandomSampler(seed=draw.seed))

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
-import numpy as np
-
-from orchestrator.search.grid import Grid
+from orchestrator.search.algorithms.gaussian_process import GaussianProcess
+from orchestrator.search.algorithms.grid import Grid
+from orchestrator.search.algorithms.random_draws import RandomDraws
+from orchestrator.search.algorithms.sobol import Sobol
+from orchestrator.search.algorithms.tpe import Tpe
+from orchestrator.search.draw import Draw
 from orchestrator.search.history import History
-from orchestrator.search.random_draws import RandomDraws
-from orchestrator.search.tpe import Tpe
 from orchestrator.study.spec import StudySpec
 
 
@@ -23,18 +24,19 @@ class Searcher(Protocol):
 
     learns: ClassVar[bool]
 
-    def ask(self, history: History, *, seed: int) -> dict[str, Any] | None:
+    def ask(self, history: History, draw: Draw) -> dict[str, Any] | None:
         """Returns values for one trial; None where the algorithm has none left.
 
         Args:
             history: What is known of earlier trials.
-            seed: Of this one draw.
+            draw: Which draw it is.
         """
 
 
-SEARCHERS: dict[str, Callable[[StudySpec], Searcher]] = {"random": RandomDraws, "tpe": Tpe, "grid": Grid}
-
-
-def draw_seed(study_seed: int, *, number: int, attempt: int) -> int:
-    """Returns the seed of one draw: of the study's trial `number`, drawn again for the `attempt`-th time."""
-    return int(np.random.SeedSequence([study_seed, number, attempt]).generate_state(1)[0])
+SEARCHERS: dict[str, Callable[[StudySpec], Searcher]] = {
+    "random": RandomDraws,
+    "tpe": Tpe,
+    "gp": GaussianProcess,
+    "sobol": Sobol,
+    "grid": Grid,
+}
