@@ -85,6 +85,12 @@ def _storage_uri(value: str) -> str:
     return value
 
 
+#: Keys of what a study spends or reaches until no trial begins.
+BUDGETS = ("search.target", "search.minutes", "search.core_hours", "search.epochs", "search.patience")
+#: Trials that end before a search algorithm that learns from them has anything to learn from.
+STARTUP_TRIALS = 8
+
+
 class Section(BaseModel):
     """A section: unknown keys are refused, values do not change."""
 
@@ -117,8 +123,9 @@ class Search(Section):
     """How the search proposes variants.
 
     Attributes:
-        algorithm: random, grid (every variant of a countable space, in order) or tpe (Optuna's tree-structured Parzen
-            estimator, which learns from finished trials).
+        algorithm: random, sobol (points that fill the space more evenly than random ones), grid (every variant of a
+            countable space, in order), tpe (Optuna's tree-structured Parzen estimator, which learns from finished
+            trials) or gp (Bayesian optimisation with a Gaussian process, which learns from them as well).
         trials: How many trials at most; None: as many as the space has variants, or 20 if it is
             not countable.
         start_with: What the first trials try before the search goes on from it: portfolio (variants of the built-in
@@ -126,14 +133,23 @@ class Search(Section):
             portfolio where the schedule has an auto as well, else none.
         minutes: How long the study searches, over all its sessions and with the preparation of the data. Then no trial
             begins, and those under way stop after their next epoch; exports come on top. None: as long as it takes.
+            Whichever of this and the next four comes first ends the search.
+        core_hours: The same once trials have trained so long, by their own clocks, times `cpus_per_trial`.
+        epochs: The same once so many epochs were trained, over all trials.
+        target: The same once a report's objective is as good.
+        patience: No trial begins once so many that were proposed after the best one have ended; those under way go on.
     """
 
-    algorithm: Literal["random", "grid", "tpe"] = "tpe"
+    algorithm: Literal["random", "sobol", "grid", "tpe", "gp"] = "tpe"
     trials: Count | None = Field(default=None, ge=1, le=1_000_000, examples=[24])
     start_with: Annotated[
         Literal["auto", "portfolio", "none"] | tuple[dict[str, Any], ...], BeforeValidator(_start)
     ] = Field(default="auto", examples=["portfolio", "[{filters: 16, learning_rate: 0.001}]"])
     minutes: Number | None = Field(default=None, gt=0, le=1_000_000, allow_inf_nan=False, examples=[10])
+    core_hours: Number | None = Field(default=None, gt=0, le=1e9, allow_inf_nan=False, examples=[8])
+    epochs: Count | None = Field(default=None, ge=1, le=1_000_000_000, examples=[500])
+    target: Number | None = Field(default=None, allow_inf_nan=False, examples=[0.95])
+    patience: Count | None = Field(default=None, ge=1, le=1_000_000, examples=[20])
 
     @property
     def first_values(self) -> tuple[dict[str, Any], ...]:

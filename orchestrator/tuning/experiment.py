@@ -13,8 +13,9 @@ from ray.tune import TuneError
 from orchestrator.cluster.resources import trial_request
 from orchestrator.errors import OrchestratorError, StudyFailedError
 from orchestrator.journal.recorder import Recorder
-from orchestrator.search.proposer import Proposer
+from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.study.spec import StudySpec
+from orchestrator.tuning.budgets import Budgets
 from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.schedulers import make_scheduler
 from orchestrator.tuning.searcher import VariantSearcher
@@ -52,7 +53,8 @@ class Tuning:
         self._error: BaseException | None = None
         self._has_ended = threading.Event()
         # Before the proposer and the searcher read the trials: the scheduler's replay of a rung may end some.
-        listener = TuneListener(recorder, minutes=spec.search.minutes)
+        budgets = Budgets(recorder, spec.search, cpus_per_trial=spec.resources.cpus_per_trial)
+        listener = TuneListener(recorder, budgets=budgets)
         scheduler = make_scheduler(spec, listener)
         proposer = Proposer(spec)
         proposer.remember(recorder.state.trials.values())

@@ -1,7 +1,7 @@
 """Writes every Ray Tune event to the journal before the scheduler or searcher sees it.
 
 For each result, Ray Tune calls its stopper first, then the scheduler, the searcher and the callbacks. The listener is
-therefore both stopper and callback: as a stopper it records the report, and stops a trial only for the study's time.
+therefore both stopper and callback: as a stopper it records the report, and stops a trial only for the study's budgets.
 """
 
 from collections.abc import Mapping
@@ -14,24 +14,25 @@ from ray.tune.experiment import Trial as TuneTrial
 from orchestrator.errors import StudyPausedError
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import EpochReported, TrialNoted, TrialStarted, WorkerLost
+from orchestrator.study.sections import Search
 from orchestrator.text import encodable
+from orchestrator.tuning.budgets import Budgets
 from orchestrator.tuning.lost_workers import given_up_in_words, lost_in_words, why_lost
-from orchestrator.tuning.time_limit import TimeLimit
 from orchestrator.tuning.tune_internals import Unsaved
 from trainables.reports import FailureKind
 
 
 class TuneListener(Unsaved, tune.Stopper, tune.Callback):
-    """Records Ray Tune's events until a pause is requested, and stops trials when the study's time is over.
+    """Records Ray Tune's events until a pause is requested, and stops trials when the study has had enough.
 
     Args:
         recorder: Writes the journal; its `pause_requested` ends Ray Tune's loop.
-        minutes: How long the study searches; None: as long as it takes.
+        budgets: Say when the study has had enough; None: it has no budgets.
     """
 
-    def __init__(self, recorder: Recorder, *, minutes: float | None = None) -> None:
+    def __init__(self, recorder: Recorder, *, budgets: Budgets | None = None) -> None:
         self.recorder = recorder
-        self.time_limit = TimeLimit(recorder, minutes=minutes)
+        self.budgets = budgets or Budgets(recorder, Search())
         #: Trials whose `WorkerLost` record is written but not yet confirmed by Ray Tune.
         self._announced: set[str] = set()
         #: By trial: why it lost its last worker, in words.
@@ -56,7 +57,7 @@ class TuneListener(Unsaved, tune.Stopper, tune.Callback):
     # As a stopper.
 
     def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
-        """Records a result, and returns whether its trial stops because the study's time is over."""
+        """Records a result, and returns whether its trial stops because the study has had enough."""
         if self.recorder.pause_requested.is_set():
             return False
         name, append, now = result["trial"], self.recorder.append, self.recorder.now
@@ -67,8 +68,8 @@ class TuneListener(Unsaved, tune.Stopper, tune.Callback):
             self.recorder.fail(name, kind=kind, reason=reason, details=details, worker=result["worker"])
         elif "report" in result and self._is_awaited(result):
             append(EpochReported(trial=name, report=result["report"], worker=result["worker"], at=now()))
-            if self.time_limit.ends(trial := self.recorder.trial(name)):
-                self.time_limit.stop(trial)
+            if self.budgets.ends(trial := self.recorder.trial(name)):
+                self.budgets.stop(trial)
                 return True
         return False
 

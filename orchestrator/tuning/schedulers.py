@@ -9,8 +9,8 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialSch
 from orchestrator.journal.study_state import StudyState
 from orchestrator.study.spec import StudySpec
 from orchestrator.text import told_apart
+from orchestrator.tuning.budgets import is_stopped_by_budget
 from orchestrator.tuning.listener import TuneListener
-from orchestrator.tuning.time_limit import is_stopped_by_time
 from orchestrator.tuning.tune_internals import Unsaved, rungs_of, tend
 
 
@@ -128,7 +128,7 @@ class RecordedAsha(Unsaved, _Forgetful, AsyncHyperBandScheduler):
             trial = state.trials[name]
             report = trial.reports[epoch - 1]
             result = {"epoch": epoch, **report.metrics}
-            if report.is_last or (epoch == trial.epoch and is_stopped_by_time(trial)):
+            if report.is_last or (epoch == trial.epoch and is_stopped_by_budget(trial)):
                 super().on_trial_complete(None, _KnownAs(name), result)
                 continue
             decision, reason = self._judge(name, result)

@@ -7,7 +7,7 @@ from ray.tune.search import Searcher
 from orchestrator.journal.records import TrialProposed
 from orchestrator.journal.trial import Trial
 from orchestrator.runs.paths import trial_name
-from orchestrator.search.proposer import Proposer
+from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.study.sections import Resources
 from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.tune_internals import Unsaved
@@ -19,7 +19,7 @@ class VariantSearcher(Unsaved, Searcher):
 
     Args:
         proposer: Proposes new variants; already holds all trials of the journal.
-        listener: Gives up trials and has the study's time limit; its recorder writes new trials to the journal.
+        listener: Gives up trials and has the study's budgets; its recorder writes new trials to the journal.
         num_trials: The number of trials of the whole study.
         generations: Counts generations of worker processes; None: workers are never replaced.
     """
@@ -75,19 +75,19 @@ class VariantSearcher(Unsaved, Searcher):
         """Restores nothing: see `Proposer.remember`."""
 
     def _next_unfinished(self) -> Trial | None:
-        """Returns the next trial of an earlier session that goes on; the study's time may be over for others."""
+        """Returns the next trial of an earlier session that goes on; the study may have had enough for others."""
         while self._unfinished:
             trial = self._unfinished.pop(0)
-            if not self._listener.time_limit.ends(trial):
+            if not self._listener.budgets.ends(trial):
                 return trial
-            self._listener.time_limit.stop(trial)
+            self._listener.budgets.stop(trial)
             self._proposer.end_trial(trial)
         return None
 
     def _new_trial(self) -> Trial | None:
         number = len(self._recorder.state.trials)
-        # However short the time is, a study has a trial.
-        if number >= self._num_trials or (number and self._listener.time_limit.is_over):
+        # However small its budgets are, a study has a trial.
+        if number >= self._num_trials or (number and self._listener.budgets.is_over):
             return None
         variant = self._proposer.propose(number)
         if variant is None:

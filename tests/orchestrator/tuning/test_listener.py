@@ -30,7 +30,7 @@ from orchestrator.journal.records import (
 from orchestrator.journal.trial import TrialState
 from orchestrator.results.writer import TableWriter
 from orchestrator.runs.paths import RunFolder
-from orchestrator.search.proposer import Proposer
+from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.study.sections import Resources
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.listener import TuneListener

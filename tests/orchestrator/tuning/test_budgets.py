@@ -1,0 +1,268 @@
+"""When a study has had enough, no trial begins and those under way stop, also if the study is resumed."""
+
+from dataclasses import replace
+from typing import Any
+
+import open_journals
+import pytest
+from open_journals import WORKER, proposed
+from ray.tune.search import Searcher
+
+from orchestrator.journal.recorder import Recorder
+from orchestrator.journal.records import EpochReported, SessionStarted, StudyPaused, TrialReused, TrialStopped
+from orchestrator.journal.trial import TrialState
+from orchestrator.search.algorithms.proposer import Proposer
+from orchestrator.study.sections import BUDGETS, Search
+from orchestrator.study.spec import StudySpec
+from orchestrator.tuning.budgets import Budgets, is_stopped_by_budget
+from orchestrator.tuning.listener import TuneListener
+from orchestrator.tuning.schedulers import RecordedAsha
+from orchestrator.tuning.searcher import VariantSearcher
+from orchestrator.tuning.tune_internals import rungs_of
+from search_spaces import space_from_mapping
+
+#: The rig's clock shows 101 at the first look, and a second more at each.
+MINUTES = 1.0
+
+
+def spec() -> StudySpec:
+    space = space_from_mapping({"family": "sequential", "params": {"num_blocks": {"int": [1, 4]}}})
+    return StudySpec.model_validate(
+        {
+            "name": "s",
+            "seed": 7,
+            "data": {"source": "digits"},
+            "space": space,
+            "search": {"algorithm": "random", "trials": 3, "minutes": MINUTES},
+            "schedule": {"algorithm": "asha", "max_epochs": 3, "grace_epochs": 1},
+        }
+    )
+
+
+def result(epoch: int, *, trial: str = "t0000", value: float = 0.5) -> dict[str, Any]:
+    report = {"epoch": epoch, "metrics": {"val_accuracy": value}, "train_seconds": 1.0, "images_per_second": 1.0}
+    return {"trial": trial, "worker": WORKER, "epoch": epoch, "report": {**report, "is_last": epoch == 3}}
+
+
+def began(seconds_ago: float) -> SessionStarted:
+    return SessionStarted(driver_pid=1, slots=1, began_at=100.0 - seconds_ago, minutes=MINUTES, at=100.0)
+
+
+def budgets_of(recorder: Recorder, *, cpus_per_trial: float = 1.0, **budgets: Any) -> Budgets:
+    return Budgets(recorder, Search.model_validate(budgets), cpus_per_trial=cpus_per_trial)
+
+
+def listener_of(recorder: Recorder, **budgets: Any) -> TuneListener:
+    return TuneListener(recorder, budgets=budgets_of(recorder, **budgets))
+
+
+def searcher_of(listener: TuneListener) -> VariantSearcher:
+    proposer = Proposer(spec())
+    proposer.remember(listener.recorder.state.trials.values())
+    return VariantSearcher(proposer, listener=listener, num_trials=3)
+
+
+@pytest.mark.parametrize(("seconds_ago", "is_over"), [(0, False), (50, False), (70, True)])
+def test_trial_stops_after_its_next_epoch_once_the_time_is_over(
+    rig: open_journals.Rig, seconds_ago: float, is_over: bool
+) -> None:
+    rig.recorder.append(began(seconds_ago))
+    listener = listener_of(rig.recorder, minutes=MINUTES)
+    assert listener("tune-1", result(1)) is is_over
+    assert [type(record) for record in rig.records[1:]] == [EpochReported, TrialStopped][: 1 + is_over]
+    if is_over:
+        trial = rig.recorder.trial("t0000")
+        assert (trial.state, trial.epoch) == (TrialState.STOPPED, 1)
+        assert trial.reason == "search.minutes: the 1 minutes of the study were over at epoch 1"
+
+
+def test_trial_that_ends_by_itself_is_completed_and_a_study_without_minutes_never_stops_one(
+    rig: open_journals.Rig,
+) -> None:
+    rig.recorder.append(began(90))
+    for minutes, epoch, state in ((None, 1, TrialState.WAITING), (None, 2, TrialState.WAITING)):
+        assert listener_of(rig.recorder, minutes=minutes)("tune-1", result(epoch)) is False
+        assert rig.recorder.trial("t0000").state is state
+    assert listener_of(rig.recorder, minutes=MINUTES)("tune-1", result(3)) is False
+    assert rig.recorder.trial("t0000").state is TrialState.COMPLETED
+
+
+def test_no_trial_begins_once_the_time_is_over_and_the_study_says_why(rig: open_journals.Rig) -> None:
+    rig.recorder.append(began(90))
+    listener = listener_of(rig.recorder, minutes=MINUTES)
+    searcher = searcher_of(listener)
+    # The trial without a report has its first epoch all the same: its work is not thrown away.
+    config = searcher.suggest("a")
+    assert isinstance(config, dict)
+    assert config["trial"] == "t0000"
+    assert searcher.suggest("b") == Searcher.FINISHED
+    listener("a", result(1))
+    reason = budgets_of(rig.recorder, minutes=MINUTES).in_words()
+    assert reason.startswith(
+        "search.minutes: the 1 minutes of the study were over after 1 of 3 trials, 1 of them stopped for it;"
+    )
+    assert budgets_of(rig.recorder).in_words() == ""
+    assert budgets_of(rig.recorder, minutes=1000.0).is_over is False
+
+
+def test_resumed_study_does_not_start_the_time_anew_and_stops_what_has_a_report(rig: open_journals.Rig) -> None:
+    recorder = rig.recorder
+    recorder.append(began(0))
+    listener_of(recorder, minutes=MINUTES)("tune-1", result(1))
+    recorder.append(StudyPaused(reason="interrupted", at=170.0))
+    recorder.append(SessionStarted(driver_pid=1, slots=1, began_at=1000.0, minutes=MINUTES, at=1001.0))
+    assert recorder.state.clock.seconds(1003.0) == 73.0
+    listener = listener_of(recorder, minutes=MINUTES)
+    assert searcher_of(listener).suggest("a") == Searcher.FINISHED
+    assert recorder.trial("t0000").state is TrialState.STOPPED
+    # A larger number goes on.
+    assert searcher_of(listener_of(recorder, minutes=60.0)).suggest("b") != Searcher.FINISHED
+
+
+def test_trial_that_the_time_stopped_stands_in_the_same_rungs_after_a_resume(rig: open_journals.Rig) -> None:
+    recorder = rig.recorder
+    recorder.append(proposed(1))
+    listener = listener_of(recorder, minutes=MINUTES)
+    live = RecordedAsha(spec(), listener=listener)
+    recorder.append(began(0))
+    for name in ("t0000", "t0001"):
+        live.on_trial_add(None, _tune_trial(name))
+    first = result(1, value=0.9) | {"val_accuracy": 0.9}
+    listener("a", first)
+    live.on_trial_result(None, _tune_trial("t0000"), first)
+    recorder.state.clock.begin(0.0)
+    weak = result(1, trial="t0001", value=0.1) | {"val_accuracy": 0.1}
+    assert listener("b", weak) is True
+    live.on_trial_complete(None, _tune_trial("t0001"), weak)
+    replayed = RecordedAsha(spec(), listener=listener_of(recorder, minutes=MINUTES))
+    assert [rung.recorded for rung in rungs_of(replayed)] == [rung.recorded for rung in rungs_of(live)]
+
+
+def reported(trial: str, *values: float, epoch: int = 0, seconds: float = 1800.0) -> list[EpochReported]:
+    """Returns a trial's reports of these accuracies from the epoch after `epoch` on, each of half an hour."""
+    numbers = range(epoch + 1, epoch + 1 + len(values))
+    found = []
+    for number, value in zip(numbers, values, strict=True):
+        report = {**result(number)["report"], "metrics": {"val_accuracy": value}, "train_seconds": seconds}
+        found.append(EpochReported(trial=trial, report=report, worker=WORKER, at=200.0))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [
+        ({"epochs": 3}, "search.epochs: the 3 epochs of the study were trained"),
+        ({"core_hours": 3.0}, "search.core_hours: the 3 core-hours of the study were used up"),
+        ({"target": 0.8}, "search.target: val_accuracy 0.8 was reached"),
+    ],
+)
+def test_what_is_used_up_or_reached_ends_trials_after_their_next_epoch(rig: open_journals.Rig, budget, words) -> None:
+    recorder = rig.recorder
+    recorder.append(proposed(1))
+    budgets = budgets_of(recorder, cpus_per_trial=2.0, **budget)
+    for record in (*reported("t0000", 0.5), *reported("t0001", 0.7)):
+        recorder.append(record)
+        assert not budgets.is_over
+        assert not budgets.ends(recorder.trial(record.trial))
+    (last,) = reported("t0000", 0.8, epoch=1)
+    recorder.append(last)
+    assert budgets.is_over
+    for name, epoch in (("t0000", 2), ("t0001", 1)):
+        trial = recorder.trial(name)
+        assert budgets.ends(trial)
+        budgets.stop(trial)
+        assert trial.reason == f"{words} at epoch {epoch}"
+        assert is_stopped_by_budget(trial)
+    assert budgets.in_words().startswith(f"{words} after 2 of 3 trials, 2 of them stopped for it; resume with a")
+    # A later session reads the same from the journal.
+    assert budgets_of(recorder, cpus_per_trial=2.0, **budget).in_words() == budgets.in_words()
+    assert not budgets_of(recorder, cpus_per_trial=2.0, **{key: 2 * value for key, value in budget.items()}).is_over
+
+
+def test_a_target_of_a_metric_that_falls_is_reached_from_above(rig: open_journals.Rig) -> None:
+    rig.recorder.state.opened = replace(rig.recorder.state.header, metric="val_loss", mode="min")
+    budgets = budgets_of(rig.recorder, target=0.3)
+    for epoch, (value, is_over) in enumerate(((0.5, False), (0.31, False), (0.3, True))):
+        report = {**result(epoch + 1)["report"], "metrics": {"val_loss": value}}
+        rig.recorder.append(EpochReported(trial="t0000", report=report, worker=WORKER, at=200.0))
+        assert budgets.is_over is is_over
+
+
+def test_without_progress_no_trial_begins_and_those_under_way_go_on(rig: open_journals.Rig) -> None:
+    recorder = rig.recorder
+    for number in range(1, 5):
+        recorder.append(proposed(number))
+    budgets = budgets_of(recorder, patience=2)
+    for name, values in (("t0000", (0.5, 0.5, 0.5)), ("t0001", (0.6, 0.6, 0.6)), ("t0002", (0.6, 0.4, 0.6))):
+        for record in reported(name, *values):
+            recorder.append(record)
+    # Of equal ones, t0001 was first; t0000 was proposed before it, so one has ended since.
+    assert not budgets.is_over
+    for record in reported("t0003", 0.1, 0.1, 0.1):
+        recorder.append(record)
+    assert budgets.is_over
+    recorder.state.opened = replace(recorder.state.header, num_trials=9)
+    assert budgets.in_words().startswith("search.patience: 2 trials had ended without a better one after 5 of 9 trials")
+    for record in reported("t0004", 0.2):
+        recorder.append(record)
+    assert not budgets.ends(recorder.trial("t0004"))
+
+
+def test_a_trial_that_fails_was_not_the_best(rig: open_journals.Rig) -> None:
+    recorder = rig.recorder
+    for number in range(1, 4):
+        recorder.append(proposed(number))
+    budgets = budgets_of(recorder, patience=2)
+    for record in (*reported("t0000", 0.5, 0.5, 0.5), *reported("t0001", 0.4, 0.4, 0.4), *reported("t0002", 0.9)):
+        recorder.append(record)
+    assert not budgets.is_over
+    recorder.fail("t0002", kind="diverged", reason="nan")
+    assert budgets.is_over
+
+
+def test_results_taken_over_from_another_run_cost_nothing_but_may_reach_the_target(rig: open_journals.Rig) -> None:
+    recorder = rig.recorder
+    taken = [record.report for record in reported("t0001", 0.5, 0.9, 0.5)]
+    variant = proposed(1).variant
+    recorder.append(
+        TrialReused(
+            trial="t0001",
+            number=1,
+            variant=variant,
+            source="runs/other",
+            source_trial="t0007",
+            started_at=[1.0],
+            worker=WORKER,
+            reports=taken,
+            reported_at=[2.0, 3.0, 4.0],
+            at=200.0,
+        )
+    )
+    assert not budgets_of(recorder, epochs=1, core_hours=0.1).is_over
+    assert budgets_of(recorder, target=0.9).is_over
+
+
+def test_the_first_budget_that_is_used_up_is_the_one_that_is_named(rig: open_journals.Rig) -> None:
+    recorder = rig.recorder
+    recorder.append(proposed(1))
+    budgets = budgets_of(recorder, epochs=1, target=0.8)
+    for record in reported("t0000", 0.5):
+        recorder.append(record)
+    assert budgets.is_over
+    for record in reported("t0001", 0.9):
+        recorder.append(record)
+    budgets.stop(recorder.trial("t0001"))
+    assert recorder.trial("t0001").reason.startswith("search.epochs: ")
+
+
+def test_every_budget_is_a_key_of_the_search_and_none_is_set_by_itself() -> None:
+    search = Search()
+    assert [getattr(search, key.removeprefix("search.")) for key in BUDGETS] == [None] * len(BUDGETS)
+
+
+def _tune_trial(name: str) -> Any:
+    class Trial:
+        config = {"trial": name}  # noqa: RUF012 - a stand-in
+        trial_id = f"tune-{name}"
+
+    return Trial()
