@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 _PIPED_WIDTH = 150
 
 
-def study_description(study: str, spec: "StudySpec", *, overrides: Sequence[str]) -> str:
-    """Returns what a valid study would do, and the command that runs it."""
+def study_description(study: str, spec: "StudySpec", *, overrides: Sequence[str], advice: Sequence[str] = ()) -> str:
+    """Returns what a valid study would do, advice on it, and the command that runs it."""
     settings = "".join(f" --set {shlex.quote(override)}" for override in overrides)
     size = "uncountable" if spec.space.size is None else f"{spec.space.size:,} variants"
     names = ", ".join(spec.space.names[1:])
@@ -33,6 +33,7 @@ def study_description(study: str, spec: "StudySpec", *, overrides: Sequence[str]
             f"  schedule   {_epochs(schedule.max_epochs)}{ends}",
             f"  resources  {spec.resources.in_words}",
             *(f"  reuse      {folder}" for folder in spec.reuse),
+            *(f"  advice     {sentence}" for sentence in advice),
             f"  next       convfleet run {shlex.quote(study)}{settings}",
         ]
     )

@@ -82,14 +82,17 @@ def repair(
 
 
 def validate(study: StudyArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
-    """Check a study without running it: all mistakes at once, and what it would do."""
+    """Check a study without running it: all mistakes at once, what it would do, and what it would do for nothing."""
+    from orchestrator.advice.lint import lint
     from orchestrator.study.loading import load_study
 
     spec = load_study(study, overrides=overrides or ())
+    advice = lint(spec)
     if as_json:
-        print_json({"study": spec.name, "is_valid": True, "space_size": spec.space.size, "trials": spec.num_trials})
+        numbers = {"space_size": spec.space.size, "trials": spec.num_trials}
+        print_json({"study": spec.name, "is_valid": True, **numbers, "advice": advice})
         return
-    print(study_description(study, spec, overrides=overrides or ()))
+    print(study_description(study, spec, overrides=overrides or (), advice=advice))
 
 
 def export(

@@ -112,7 +112,8 @@ def test_packaged_studies_are_valid(convfleet: Convfleet, name: str) -> None:
 def test_validate_tells_scripts_size_and_trials(convfleet: Convfleet) -> None:
     code, text, _ = convfleet("validate", "quickstart", "--json", "--set", "search.trials=3")
     assert code == 0
-    assert json.loads(text) == {"study": "quickstart", "is_valid": True, "space_size": None, "trials": 3}
+    told = {"study": "quickstart", "is_valid": True, "space_size": None, "trials": 3, "advice": []}
+    assert json.loads(text) == told
 
 
 def test_validate_counts_a_space_that_is_smaller_than_the_study(convfleet: Convfleet, tmp_path: Path) -> None:
