@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from orchestrator.cluster.resources import NodeResources, pins_cpus, useful_packing
 from orchestrator.errors import ResourceError
-from orchestrator.search.proposer import Proposer
+from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.study.sections import Resources
 from orchestrator.study.spec import StudySpec
 from trainables.errors import DataError

@@ -15,13 +15,14 @@ from orchestrator.journal.records import StudyFinished
 from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.mirror.fetch import fetched_run
 from orchestrator.mirror.places import taken_elsewhere
+from orchestrator.results.optuna_journal import write_optuna_journal
 from orchestrator.results.writer import TableWriter
 from orchestrator.runs.folder import new_run_folder, open_run_folder
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.loading import load_study
 from orchestrator.study.sections import Export
 from orchestrator.study.spec import StudySpec
-from orchestrator.tuning.time_limit import TimeLimit
+from orchestrator.tuning.budgets import Budgets
 from orchestrator.views.terminal.progress import Progress
 from trainables.specs.export import ExportResult
 
@@ -144,6 +145,7 @@ def _work(
             # They follow from the journal, and may have been damaged or lost since.
             TableWriter(folder, recorder=session.recorder).write()
         session.write_report()
+        write_optuna_journal(folder, state=state, space=session.spec.space)
         _check_any_result(list(state.trials.values()), folder)
         if failed_exports is not None:
             failed_exports.run = folder.root
@@ -159,7 +161,8 @@ def _train_and_export(session: Session) -> ExportError | None:
         _keeper(session, prepared.spec),
     ):
         session.train(prepared)
-        reason = TimeLimit(session.recorder, minutes=prepared.spec.search.minutes).in_words()
+        cpus = prepared.spec.resources.cpus_per_trial
+        reason = Budgets(session.recorder, prepared.spec.search, cpus_per_trial=cpus).in_words()
         if reason:
             session.notify(reason)
         try:

@@ -79,6 +79,7 @@ class FileMirror:
             folder.trials,
             folder.epochs,
             folder.report,
+            folder.optuna,
         )
         yield from sorted(folder.failures.glob("[!.]*"))
 

@@ -97,6 +97,11 @@ class RunFolder:
         """The self-contained report."""
         return self.root / "report.html"
 
+    @property
+    def optuna(self) -> Path:
+        """The trials as a journal file of Optuna's."""
+        return self.root / "optuna.journal"
+
     def failure(self, trial: str) -> Path:
         """Returns where a trial's traceback lies."""
         return self.failures / f"{trial}.txt"

@@ -52,7 +52,7 @@ def outcome(peer, number, wall, **changes):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_study_proposes_the_very_variants_that_peers_are_given_in_their_order(name, tmp_path):
-    from orchestrator.search.proposer import Proposer
+    from orchestrator.search.algorithms.proposer import Proposer
     from orchestrator.study.loading import parse_study
 
     preset = PRESETS[name]

@@ -40,7 +40,7 @@ from orchestrator.results.tables import epochs_table, trials_table, write_tables
 from orchestrator.runs.folder import make_run_folder, open_run_folder
 from orchestrator.runs.lock import is_driver_alive
 from orchestrator.runs.paths import RunFolder, trial_name
-from orchestrator.search.proposer import Proposer
+from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.study.loading import load_study
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.listener import TuneListener

@@ -29,7 +29,7 @@ from orchestrator.results.from_tables import cost
 from orchestrator.results.tables import trials_table
 from orchestrator.runs.folder import make_run_folder
 from orchestrator.runs.paths import RunFolder
-from orchestrator.search.proposer import Proposer
+from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.study.loading import load_study, parse_study
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.listener import TuneListener

@@ -24,7 +24,7 @@ from orchestrator.journal.records import EpochReported, Record, SessionStarted, 
 from orchestrator.journal.study_state import StudyState, fold
 from orchestrator.journal.trial import TrialState
 from orchestrator.runs.paths import RunFolder
-from orchestrator.search.proposer import Proposer
+from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.schedulers import make_scheduler

@@ -246,7 +246,7 @@ def test_file_that_cannot_be_written_whole_leaves_the_old_one_and_no_draft(
 def test_names_on_disk_are_pinned() -> None:
     folder = RunFolder(Path("runs/s"))
     names = ["study", "environment", "journal", "lock", "trials", "epochs", "checkpoints", "failures", "exports"]
-    assert [getattr(folder, name).name for name in [*names, "references", "report"]] == [
+    assert [getattr(folder, name).name for name in [*names, "references", "report", "optuna"]] == [
         "study.yaml",
         "environment.json",
         "journal.jsonl",
@@ -258,6 +258,7 @@ def test_names_on_disk_are_pinned() -> None:
         "exports",
         "references.json",
         "report.html",
+        "optuna.journal",
     ]
     assert folder.failure(trial_name(7)).as_posix() == "runs/s/failures/t0007.txt"
     assert folder.export(rank=2, trial=trial_name(12345)).as_posix() == "runs/s/exports/2-t12345"

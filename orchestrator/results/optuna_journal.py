@@ -1,0 +1,127 @@
+"""A run as a journal file of Optuna's, so that its dashboard and its analyses open it.
+
+It follows from the run's own journal and is nobody's memory: each session writes it anew at its end.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as OptunaState
+
+from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.trial import Trial, TrialState
+from orchestrator.runs.paths import RunFolder
+from search_spaces import Choice, Domain, Float, Int, SearchSpace, Value
+from trainables.files.whole import write_whole
+
+_STATES = {
+    TrialState.STOPPED: OptunaState.PRUNED,
+    TrialState.FAILED: OptunaState.FAIL,
+}
+
+
+def write_optuna_journal(folder: RunFolder, *, state: StudyState, space: SearchSpace) -> None:
+    """Writes all trials that have ended to `optuna.journal`, in place of an earlier file.
+
+    Args:
+        folder: The run folder.
+        state: The study's.
+        space: The study's.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    with TemporaryDirectory(prefix="convfleet-optuna-") as temporary:
+        path = Path(temporary) / folder.optuna.name
+        study = _empty_study(path, name=state.header.study, mode=state.header.mode)
+        study.set_user_attr("metric", state.header.metric)
+        study.add_trials(list(_trials(state, space=space)))
+        write_whole(folder.optuna, path.read_text(encoding="utf-8"))
+
+
+def _empty_study(path: Path, *, name: str, mode: str) -> optuna.Study:
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        direction = "maximize" if mode == "max" else "minimize"
+        storage = JournalStorage(JournalFileBackend(str(path)))
+        return optuna.create_study(study_name=name, storage=storage, direction=direction)
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+
+
+def _trials(state: StudyState, *, space: SearchSpace) -> Iterator[FrozenTrial]:
+    metric, mode = state.header.metric, state.header.mode
+    distributions = {item.name: found for item in space.parameters if (found := optuna_distribution_of(item.domain))}
+    for number, trial in enumerate(trial for trial in state.trials.values() if trial.has_ended):
+        best = trial.best_report(metric=metric, mode=mode)
+        is_complete = trial.state is TrialState.COMPLETED and best is not None
+        values = {"family": trial.variant.family, **trial.variant.params}
+        params = {name: optuna_value(values[name], found) for name, found in distributions.items() if name in values}
+        ended_at = trial.ended_at or trial.proposed_at
+        yield FrozenTrial(
+            number=number,
+            trial_id=number,
+            state=OptunaState.COMPLETE if is_complete else _STATES.get(trial.state, OptunaState.FAIL),
+            value=best.metrics[metric] if is_complete and best is not None else None,
+            params=params,
+            distributions={name: distributions[name] for name in params},
+            intermediate_values={
+                report.epoch: report.metrics[metric] for report in trial.reports if metric in report.metrics
+            },
+            user_attrs=_notes(trial),
+            system_attrs={},
+            datetime_start=datetime.fromtimestamp(min([*trial.started_at[:1], ended_at])),
+            datetime_complete=datetime.fromtimestamp(ended_at),
+        )
+
+
+def _notes(trial: Trial) -> dict[str, Any]:
+    return {
+        "trial": trial.name,
+        "variant": trial.variant.variant_id,
+        "epochs": trial.epoch,
+        "train_seconds": round(sum(report.train_seconds for report in trial.reports), 3),
+        **({"reason": trial.reason} if trial.reason else {}),
+    }
+
+
+def optuna_distribution_of(domain: Domain) -> BaseDistribution | None:
+    """Returns Optuna's name for a domain, with the values themselves; None for one that cannot vary.
+
+    >>> optuna_distribution_of(Choice(["relu", "elu"])), optuna_distribution_of(Int(3, 3))
+    (CategoricalDistribution(choices=('relu', 'elu')), None)
+    """
+    match domain:
+        case Choice(options=options, size=size) if size > 1:
+            return CategoricalDistribution(tuple(options) if _are_plain(options) else tuple(map(repr, options)))
+        case Int(low=low, high=high, log=log, size=size) if size > 1:
+            step = domain.step or 1
+            return IntDistribution(low, high if log else low + (size - 1) * step, log=log, step=step)
+        case Float(low=low, high=high, log=log, size=None):
+            return FloatDistribution(low, high, log=log)
+        case Float(low=low, step=step, size=int() as size) if size > 1:
+            return FloatDistribution(low, domain.at(size - 1), step=step)
+        case _:
+            return None
+
+
+def optuna_value(value: Any, distribution: BaseDistribution) -> Any:
+    """Returns a value as its distribution has it: what Optuna's dashboard cannot show is a text."""
+    if not isinstance(distribution, CategoricalDistribution):
+        return value
+    # Options are all themselves, or all texts.
+    return repr(value) if repr(value) in distribution.choices else value
+
+
+def _are_plain(options: Sequence[Value]) -> bool:
+    """Returns whether options are scalars that Python tells apart: for it, 1 and True are equal."""
+    return not any(isinstance(option, tuple) for option in options) and len(set(options)) == len(options)
