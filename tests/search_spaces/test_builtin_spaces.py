@@ -103,6 +103,8 @@ ARCHITECTURE = {
         "dropout",
     },
 }
+#: The spaces whose variants are validated with a running average of their weights.
+AVERAGED = {"cnn-small"}
 
 
 def header(name: str) -> str:
@@ -119,7 +121,9 @@ def test_built_in_space_has_exactly_these_parameters_and_its_family_understands_
     space = space_from_mapping(name)
     (family,) = space.families
     has_sgd = "sgd" in space.parameter("optimizer").domain.values()
-    assert set(space.names) == {"family"} | ARCHITECTURE[name] | TRAINING | ({"momentum"} if has_sgd else set())
+    averages = {"ema_momentum"} if name in AVERAGED else set()
+    wanted = {"family"} | ARCHITECTURE[name] | TRAINING | averages | ({"momentum"} if has_sgd else set())
+    assert set(space.names) == wanted
     assert ARCHITECTURE[name] <= FAMILIES[family].parameters.keys()
     assert not has_sgd or space.parameter("momentum").when == {"optimizer": ("sgd",)}
 
