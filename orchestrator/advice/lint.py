@@ -14,6 +14,8 @@ WIDE = 100
 FILTERS_TOGETHER = 16
 #: Multiples of this leave at most half of the last filters' time unused.
 FILTERS_STEP = 8
+#: Parts of the names of metrics that are at most 1.
+_SHARES = ("accuracy", "auc", "precision", "recall", "iou", "f1")
 #: Values that a sentence lists at most.
 MOST_LISTED = 4
 #: Parameters of training that act beside some values of another one alone -> that one, and the values.
@@ -88,6 +90,9 @@ def _trials(spec: StudySpec) -> Iterator[str]:
             f"search.trials: {trials:,} of the grid's {size:,} variants are its first ones, in which {first} changes "
             "last; algorithm: sobol spreads as many over the whole space"
         )
+    metric, target = spec.objective.metric, spec.search.target
+    if target is not None and target > 1 and any(name in metric for name in _SHARES):
+        yield f"search.target: {number(target)} is never reached, as {metric} is at most 1; 95 % is 0.95"
 
 
 def _early_stopping(spec: StudySpec) -> Iterator[str]:

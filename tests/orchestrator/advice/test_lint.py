@@ -73,6 +73,11 @@ RANGE = {"float": [0.1, 0.9]}
             "space.params.warmup_epochs",
             "5 of 4 epochs (schedule.max_epochs): the learning rate never reaches its height",
         ),
+        (
+            {"space": params(), "search": {"target": 95}},
+            "search.target",
+            "95 is never reached, as val_accuracy is at most 1; 95 % is 0.95",
+        ),
         ({"space": params(patience=6), "schedule": {"max_epochs": 6}}, "space.params.patience", "it never acts"),
         (
             {"space": params(), "schedule": {"algorithm": "asha", "max_epochs": 6, "grace_epochs": 6}},
@@ -105,7 +110,8 @@ def test_it_names_the_place_what_is_wrong_and_the_change(study, place, words):
         {"space": params(learning_rate={"float": [1e-5, 0.1], "log": True})},
         {"space": params(filters={"choice": [8, 12, 16, 24, 32]})},
         {"space": params(filters={"choice": [16, 17]}), "resources": {"gpus_per_trial": 1}},
-        {"space": params(), "search": {"algorithm": "grid"}},
+        {"space": params(), "search": {"algorithm": "grid", "target": 1}},
+        {"space": params(), "search": {"target": 3}, "objective": {"metric": "val_loss"}},
         {"space": params(warmup_epochs=2), "schedule": {"algorithm": "none", "max_epochs": 9}},
     ],
 )
