@@ -145,7 +145,7 @@ def _work(
             # They follow from the journal, and may have been damaged or lost since.
             TableWriter(folder, recorder=session.recorder).write()
         session.write_report()
-        write_optuna_journal(folder, state=state, space=session.spec.space)
+        _write_for_optuna(session)
         _check_any_result(list(state.trials.values()), folder)
         if failed_exports is not None:
             failed_exports.run = folder.root
@@ -172,6 +172,14 @@ def _train_and_export(session: Session) -> ExportError | None:
         session.references.finish(notify=session.notify)
         session.recorder.append(StudyFinished(reason=reason, at=session.recorder.now()))
     return failed_exports
+
+
+def _write_for_optuna(session: Session) -> None:
+    """Writes the trials for Optuna's tools; nothing else rests on that file, so a run is whole without it."""
+    try:
+        write_optuna_journal(session.folder, state=session.recorder.state, space=session.spec.space)
+    except Exception as exc:  # noqa: BLE001 - Optuna's own errors are of many kinds
+        session.notify(f"{session.folder.optuna.name} is not written: {exc}")
 
 
 def _exports(session: Session, prepared: Prepared) -> Exports:
