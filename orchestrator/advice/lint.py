@@ -18,6 +18,8 @@ FILTERS_STEP = 8
 _SHARES = ("accuracy", "auc", "precision", "recall", "iou", "f1")
 #: Values that a sentence lists at most.
 MOST_LISTED = 4
+#: A range of more values is looked at by its ends.
+MOST_VALUES = 4096
 #: Parameters of training that act beside some values of another one alone -> that one, and the values.
 _ACTS_BESIDE: dict[str, tuple[str, Callable[[object], bool], str]] = {
     "momentum": ("optimizer", lambda value: value == "sgd", "sgd"),
@@ -133,9 +135,7 @@ _RULES: tuple[Callable[[StudySpec], Iterator[str]], ...] = (
 def values_of(domain: Domain) -> list[object]:
     """Returns the values of a domain, both ends where they are uncountable."""
     match domain:
-        case Float(low=low, high=high) if domain.size is None:
-            return [low, high]
-        case Int(low=low, high=high) if domain.size > FILTERS_TOGETHER**3:
+        case Float(low=low, high=high) | Int(low=low, high=high) if domain.size is None or domain.size > MOST_VALUES:
             return [low, high]
         case _:
             return list(domain.values())

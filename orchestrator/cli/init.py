@@ -1,8 +1,6 @@
 """The command that drafts a study file for images that lie somewhere."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,8 +15,6 @@ if TYPE_CHECKING:
     from orchestrator.study.spec import StudySpec
 
 _TO_STDOUT = Path("-")
-#: What runs a study, with Ray: most of a second of importing.
-_DRIVER = "orchestrator.driver.runner"
 
 
 def init(
@@ -75,7 +71,7 @@ def drafted(data: Path, *, minutes: float, label: str | None, base: Path) -> "Dr
 def study_or_draft(
     study: str, *, overrides: Sequence[str], minutes: float | None, label: str | None
 ) -> "tuple[StudySpec, Draft | None]":
-    """Returns the study of a file or a packaged one, or a draft for a folder or a file of images, to be run at once.
+    """Returns the study of a file or a packaged one, or a draft for a folder or a file of images.
 
     Args:
         study: What the user names.
@@ -90,10 +86,7 @@ def study_or_draft(
         from orchestrator.draft.drafting import MINUTES, overridden
 
         wanted = MINUTES if minutes is None else minutes
-        # Other processes look at the images; this one has nothing to do until they have.
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            pool.submit(import_module, _DRIVER)
-            draft = drafted(Path(study), minutes=wanted, label=label, base=Path.cwd())
+        draft = drafted(Path(study), minutes=wanted, label=label, base=Path.cwd())
         return overridden(draft, overrides=overrides), draft
     if label is not None:
         raise InputError(f"--label {label}: is for folders and files of images, got the study {study!r}")

@@ -22,7 +22,6 @@ from orchestrator.runs.paths import RunFolder
 from orchestrator.study.loading import load_study
 from orchestrator.study.sections import Export
 from orchestrator.study.spec import StudySpec
-from orchestrator.tuning.budgets import Budgets
 from orchestrator.views.terminal.progress import Progress
 from trainables.specs.export import ExportResult
 
@@ -160,10 +159,7 @@ def _train_and_export(session: Session) -> ExportError | None:
         TableWriter(session.folder, recorder=session.recorder),
         _keeper(session, prepared.spec),
     ):
-        session.train(prepared)
-        cpus = prepared.spec.resources.cpus_per_trial
-        reason = Budgets(session.recorder, prepared.spec.search, cpus_per_trial=cpus).in_words()
-        if reason:
+        if reason := session.train(prepared):
             session.notify(reason)
         try:
             _exports(session, prepared).make(prepared.spec.export)

@@ -116,11 +116,14 @@ class Session:
             self._decide(prepared.study)
             yield prepared
 
-    def train(self, prepared: Prepared) -> None:
+    def train(self, prepared: Prepared) -> str:
         """Runs all trials that have not ended.
 
         Args:
             prepared: What `prepare` yields.
+
+        Returns:
+            Why the study has fewer trials or epochs than planned; an empty text if its budgets were enough.
 
         Raises:
             StudyFailedError: If the study cannot go on.
@@ -154,6 +157,7 @@ class Session:
             finally:
                 tuning.wait(_STOP_SECONDS)
             raise
+        return tuning.why_short()
 
     def write_report(self) -> None:
         """Writes report.html.

@@ -19,6 +19,7 @@ from optuna.trial import TrialState as OptunaState
 from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.runs.paths import RunFolder
+from orchestrator.study.sections import budget_of
 from search_spaces import Choice, Domain, Float, Int, SearchSpace, Value
 from trainables.files.whole import write_whole
 
@@ -63,7 +64,9 @@ def _trials(state: StudyState, *, space: SearchSpace) -> Iterator[FrozenTrial]:
     distributions = {item.name: found for item in space.parameters if (found := optuna_distribution_of(item.domain))}
     for number, trial in enumerate(trial for trial in state.trials.values() if trial.has_ended):
         best = trial.best_report(metric=metric, mode=mode)
-        is_complete = trial.state is TrialState.COMPLETED and best is not None
+        # What the study's budget ended was not weak: only early stopping prunes.
+        is_cut = trial.stop is not None and budget_of(trial.stop.reason) != ""
+        is_complete = best is not None and (is_cut or trial.state is TrialState.COMPLETED)
         values = {"family": trial.variant.family, **trial.variant.params}
         params = {name: optuna_value(values[name], found) for name, found in distributions.items() if name in values}
         ended_at = trial.ended_at or trial.proposed_at
@@ -108,8 +111,9 @@ def optuna_distribution_of(domain: Domain) -> BaseDistribution | None:
             return IntDistribution(low, high if log else low + (size - 1) * step, log=log, step=step)
         case Float(low=low, high=high, log=log, size=None):
             return FloatDistribution(low, high, log=log)
-        case Float(low=low, step=step, size=int() as size) if size > 1:
-            return FloatDistribution(low, domain.at(size - 1), step=step)
+        case Float(low=low, size=int() as size) if size > 1:
+            # Without the step: Optuna refuses values of a step that is small beside them.
+            return FloatDistribution(low, domain.at(size - 1))
         case _:
             return None
 

@@ -90,9 +90,9 @@ def value_at(domain: Domain, place: float) -> Value:
         case Float(low=low, high=high, log=True) if domain.size is None:
             return domain.normalise(min(max(low * (high / low) ** place, low), high))
         case Float(low=low, high=high) if domain.size is None:
-            return domain.normalise(min(low + place * (high - low), high))
-        case Int(low=low, high=high, log=True):
-            return min(int(low * ((high + 1) / low) ** place), high)
+            return domain.normalise(min(max(low * (1 - place) + high * place, low), high))
+        case Int(low=low, high=high, log=True) if (high + 1) / low > 1:
+            return max(low, min(int(low * ((high + 1) / low) ** place), high))
         case Choice():
             return domain.at(_order(domain)[_index(place, size=domain.size)])
         case _:
@@ -109,8 +109,8 @@ def place_of(domain: Domain, value: Any) -> float:
         case Float(low=low, high=high, log=True) if domain.size is None:
             return math.log(value / low) / math.log(high / low)
         case Float(low=low, high=high) if domain.size is None:
-            return (value - low) / (high - low)
-        case Int(low=low, high=high, log=True):
+            return (value / 2 - low / 2) / (high / 2 - low / 2)
+        case Int(low=low, high=high, log=True) if (high + 1) / low > 1:
             return (math.log(value / low) + math.log((value + 1) / low)) / 2 / math.log((high + 1) / low)
         case Choice():
             return (_order(domain).index(domain.index(value)) + 0.5) / domain.size
@@ -128,7 +128,7 @@ def is_number(value: object) -> TypeGuard[int | float]:
 def _snapped(domain: Domain, places: Array) -> Array:
     """Returns `place_of(domain, value_at(domain, place))` of places."""
     match domain:
-        case Int(low=low, high=high, log=True):
+        case Int(low=low, high=high, log=True) if (high + 1) / low > 1:
             values = np.clip(np.floor(low * ((high + 1) / low) ** places), low, high)
             return (np.log(values / low) + np.log((values + 1) / low)) / 2 / math.log((high + 1) / low)
         case _ if domain.size is None:

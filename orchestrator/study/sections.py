@@ -91,6 +91,15 @@ BUDGETS = ("search.target", "search.minutes", "search.core_hours", "search.epoch
 STARTUP_TRIALS = 8
 
 
+def budget_of(reason: str) -> str:
+    """Returns the key of the budget that ended a trial for this reason; empty if none did.
+
+    >>> budget_of("search.epochs: stopped after epoch 3, as the 40 epochs of the study were trained")
+    'search.epochs'
+    """
+    return next((key for key in BUDGETS if reason.startswith(f"{key}: ")), "")
+
+
 class Section(BaseModel):
     """A section: unknown keys are refused, values do not change."""
 

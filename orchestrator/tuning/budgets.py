@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import Trial
-from orchestrator.study.sections import BUDGETS, Search
+from orchestrator.study.sections import Search, budget_of
 from orchestrator.text import number
 
 
@@ -21,13 +21,13 @@ class _Budget:
     Attributes:
         key: Its key in the study file.
         is_over: Whether the study has had as much.
-        words: What happened, for example "the 10 minutes were over".
+        words: Says what happened, for example "the 10 minutes of the study were over".
         ends_trials: Whether the trials under way stop after their next epoch; else they go on to their end.
     """
 
     key: str
     is_over: Callable[[], bool]
-    words: str
+    words: Callable[[], str]
     ends_trials: bool = True
 
 
@@ -37,51 +37,52 @@ class Budgets:
     Args:
         recorder: Holds the study's state and the clock.
         search: The study's section.
-        cpus_per_trial: CPUs that each second of training counts as.
     """
 
-    def __init__(self, recorder: Recorder, search: Search, *, cpus_per_trial: float = 1.0) -> None:
+    def __init__(self, recorder: Recorder, search: Search) -> None:
         self._recorder = recorder
-        self._spent = _Spent(recorder.state, cpus_per_trial=cpus_per_trial)
+        self._spent = _Spent(recorder.state)
         self._budgets = list(self._of(search))
-        self._ended_by: _Budget | None = None
+        #: In the order in which they were found used up.
+        self._over: list[_Budget] = []
 
     @property
     def is_over(self) -> bool:
         """Whether the study has had enough, so that no trial begins."""
-        return self._first_over() is not None
+        return bool(self._used_up())
 
     def ends(self, trial: Trial) -> bool:
         """Returns whether a trial stops now: no trial stops before its first report, nor one that has ended."""
         if not trial.reports or trial.has_ended:
             return False
-        budget = self._first_over()
-        return budget is not None and budget.ends_trials
+        return any(budget.ends_trials for budget in self._used_up())
 
     def stop(self, trial: Trial) -> None:
         """Records that a budget ends a trial."""
-        budget = self._first_over()
-        if budget is not None:
-            reason = f"{budget.key}: {budget.words} at epoch {trial.epoch}"
-            self._recorder.stop_trial(trial.name, epoch=trial.epoch, reason=reason)
+        budget = next(budget for budget in self._used_up() if budget.ends_trials)
+        reason = f"{budget.key}: stopped after epoch {trial.epoch}, as {budget.words()}"
+        self._recorder.stop_trial(trial.name, epoch=trial.epoch, reason=reason)
 
     def in_words(self) -> str:
         """Returns why the study has fewer trials or epochs than planned; an empty text if its budgets were enough."""
-        state, budget = self._recorder.state, self._first_over()
-        num_stopped = sum(map(is_stopped_by_budget, state.trials.values()))
-        is_short = num_stopped or len(state.trials) < state.header.num_trials
-        if not is_short or budget is None:
+        state, used_up = self._recorder.state, self._used_up()
+        has_stopped = any(map(is_stopped_by_budget, state.trials.values()))
+        if not used_up or not (has_stopped or len(state.trials) < state.header.num_trials):
             return ""
+        budget = used_up[0]
+        num_stopped = sum(
+            trial.stop is not None and budget_of(trial.stop.reason) == budget.key for trial in state.trials.values()
+        )
         way = "another" if budget.key == "search.target" else "a larger"
         return (
-            f"{budget.key}: {budget.words} after {len(state.trials)} of {state.header.num_trials} "
+            f"{budget.key}: {budget.words()} after {len(state.trials)} of {state.header.num_trials} "
             f"trials, {num_stopped} of them stopped for it; resume with {way} {budget.key} to go on"
         )
 
-    def _first_over(self) -> _Budget | None:
-        if self._ended_by is None:
-            self._ended_by = next((budget for budget in self._budgets if budget.is_over()), None)
-        return self._ended_by
+    def _used_up(self) -> list[_Budget]:
+        """Returns the budgets that are used up, the first one first; what is used up once is so for this session."""
+        self._over += [budget for budget in self._budgets if budget not in self._over and budget.is_over()]
+        return self._over
 
     def _of(self, search: Search) -> Iterator[_Budget]:
         state, spent, recorder = self._recorder.state, self._spent, self._recorder
@@ -90,31 +91,31 @@ class Budgets:
             yield _Budget(
                 key="search.target",
                 is_over=lambda: spent.reaches(target),
-                words=f"{metric} {number(target)} was reached",
+                words=lambda: f"{spent.best_name} reached {metric} {number(target)}",
             )
         if (minutes := search.minutes) is not None:
             yield _Budget(
                 key="search.minutes",
                 is_over=lambda: state.clock.seconds(recorder.now()) >= 60 * minutes,
-                words=f"the {minutes:g} minutes of the study were over",
+                words=lambda: f"the {minutes:g} minutes of the study were over",
             )
         if (hours := search.core_hours) is not None:
             yield _Budget(
                 key="search.core_hours",
                 is_over=lambda: spent.core_hours() >= hours,
-                words=f"the {hours:g} core-hours of the study were used up",
+                words=lambda: f"the {hours:g} core-hours of the study were used up",
             )
         if (epochs := search.epochs) is not None:
             yield _Budget(
                 key="search.epochs",
                 is_over=lambda: spent.epochs() >= epochs,
-                words=f"the {epochs:,} epochs of the study were trained",
+                words=lambda: f"the {epochs:,} epochs of the study were trained",
             )
         if (patience := search.patience) is not None:
             yield _Budget(
                 key="search.patience",
                 is_over=lambda: spent.trials_since_best() >= patience,
-                words=f"{patience:,} trials had ended without a better one",
+                words=lambda: f"{patience:,} trials had ended without a better one",
                 ends_trials=False,
             )
 
@@ -122,9 +123,8 @@ class Budgets:
 class _Spent:
     """What the journal's reports cost and brought, read once each; results taken over from another run cost nothing."""
 
-    def __init__(self, state: StudyState, *, cpus_per_trial: float) -> None:
+    def __init__(self, state: StudyState) -> None:
         self._state = state
-        self._cpus = cpus_per_trial
         self._begin()
 
     def epochs(self) -> int:
@@ -135,7 +135,12 @@ class _Spent:
     def core_hours(self) -> float:
         """Returns how long trials trained, by their own clocks, times their CPUs."""
         self._read()
-        return self._train_seconds * self._cpus / 3600
+        return self._core_seconds / 3600
+
+    @property
+    def best_name(self) -> str:
+        """The name of the best trial; empty if there is none."""
+        return self._best.name if self._best is not None else ""
 
     def reaches(self, target: float) -> bool:
         """Returns whether a report is as good as a target."""
@@ -157,7 +162,7 @@ class _Spent:
 
     def _begin(self) -> None:
         self._num_read = self._num_epochs = 0
-        self._train_seconds = 0.0
+        self._core_seconds = 0.0
         self._best: Trial | None = None
         self._best_value = -math.inf
 
@@ -169,9 +174,10 @@ class _Spent:
         for name, epoch in order[self._num_read :]:
             trial = self._state.trials[name]
             report = trial.reports[epoch - 1]
-            if not trial.reused_from:
+            # A reused trial may have been trained further here, where the study was extended.
+            if not trial.reused_from or trial.reported_at[epoch - 1] > trial.proposed_at:
                 self._num_epochs += 1
-                self._train_seconds += report.train_seconds
+                self._core_seconds += report.train_seconds * float(trial.worker.get("cpus") or 1)
             if metric in report.metrics and trial.failure is None:
                 self._compare(trial, self._sign * report.metrics[metric])
         self._num_read = len(order)
@@ -185,4 +191,4 @@ class _Spent:
 
 def is_stopped_by_budget(trial: Trial) -> bool:
     """Returns whether a trial ended because the study had had enough."""
-    return trial.stop is not None and trial.stop.reason.startswith(tuple(f"{key}: " for key in BUDGETS))
+    return trial.stop is not None and budget_of(trial.stop.reason) != ""

@@ -53,8 +53,8 @@ class Tuning:
         self._error: BaseException | None = None
         self._has_ended = threading.Event()
         # Before the proposer and the searcher read the trials: the scheduler's replay of a rung may end some.
-        budgets = Budgets(recorder, spec.search, cpus_per_trial=spec.resources.cpus_per_trial)
-        listener = TuneListener(recorder, budgets=budgets)
+        self._budgets = Budgets(recorder, spec.search)
+        listener = TuneListener(recorder, budgets=self._budgets)
         scheduler = make_scheduler(spec, listener)
         proposer = Proposer(spec)
         proposer.remember(recorder.state.trials.values())
@@ -86,6 +86,10 @@ class Tuning:
     def start(self) -> None:
         """Starts the first trials."""
         self._thread.start()
+
+    def why_short(self) -> str:
+        """Returns why the study has fewer trials or epochs than planned; an empty text if its budgets were enough."""
+        return self._budgets.in_words()
 
     def wait(self, timeout_seconds: float) -> bool:
         """Returns whether all trials have ended, after waiting at most `timeout_seconds`.

@@ -43,7 +43,7 @@ def test_a_target_ends_a_study(joined):
         export={"top": 1, "formats": ["keras"]},
     )
     said = joined.run("run", study)
-    assert "search.target: val_accuracy 0.5 was reached after " in said
+    assert " reached val_accuracy 0.5 after " in said
     values = [record["report"]["metrics"]["val_accuracy"] for record in joined.records("target", "epoch_reported")]
     (reached,) = [number for number, value in enumerate(values) if value >= 0.5][:1]
     # Those under way had their next epoch.

@@ -112,6 +112,7 @@ def test_it_names_the_place_what_is_wrong_and_the_change(study, place, words):
         {"space": params(filters={"choice": [16, 17]}), "resources": {"gpus_per_trial": 1}},
         {"space": params(), "search": {"algorithm": "grid", "target": 1}},
         {"space": params(), "search": {"target": 3}, "objective": {"metric": "val_loss"}},
+        {"space": params(dropout={"float": [0, 0.9], "step": 1e-9})},
         {"space": params(warmup_epochs=2), "schedule": {"algorithm": "none", "max_epochs": 9}},
     ],
 )

@@ -1,5 +1,6 @@
 """A run's file for Optuna's tools: what Optuna reads from it is what the run's own journal has."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -130,6 +131,25 @@ def test_every_value_of_every_space_is_one_of_its_distribution(space: SearchSpac
 )
 def test_options_that_optuna_cannot_tell_apart_or_show_are_texts(domain, choices):
     assert optuna_distribution_of(domain).choices == choices
+
+
+def test_trials_that_a_budget_ended_are_complete_and_may_be_the_best(tmp_path) -> None:
+    state = state_of(SPACE, count=8)
+    cut = list(state.trials.values())[5]
+    cut.stop = replace(cut.stop, reason="search.target: stopped after epoch 1, as t0005 reached val_accuracy 0.5")
+    add_report(cut, replace(cut.reports[0], epoch=2, metrics={"val_accuracy": 0.99}), at=1020.0)
+    write_optuna_journal(RunFolder(tmp_path), state=state, space=SPACE)
+    study = read(tmp_path)
+    assert study.best_trial.user_attrs["trial"] == "t0005"
+    assert study.best_value == 0.99
+
+
+def test_values_of_a_step_that_is_small_beside_them_are_written(tmp_path) -> None:
+    fine = space_from_mapping({"family": "sequential", "params": {"learning_rate": {"float": [0, 100], "step": 1e-6}}})
+    state = state_of(fine, count=8)
+    write_optuna_journal(RunFolder(tmp_path), state=state, space=fine)
+    for trial in read(tmp_path).trials:
+        assert trial.params["learning_rate"] == state.trials[trial.user_attrs["trial"]].variant.params["learning_rate"]
 
 
 def test_steps_end_at_their_last_value() -> None:

@@ -51,3 +51,13 @@ def test_a_logarithmic_axis_has_equal_shares_for_equal_ratios() -> None:
     values = [value_at(Int(1, 15, log=True), place) for place in (np.arange(4000) + 0.5) / 4000]
     counts = [sum(low <= value < 2 * low for value in values) for low in (1, 2, 4, 8)]
     assert counts == [1000] * 4
+
+
+@pytest.mark.parametrize(
+    "domain", [Float(-1e308, 1e308), Int(2**60 + 1, 2**60 + 9, log=True), Int(2**53, 2**53 + 10**6, log=True)]
+)
+def test_ranges_at_the_end_of_what_numbers_hold_have_their_values(domain):
+    for place in (0.0, 0.3, 0.5, 0.9999, 1.0):
+        value = value_at(domain, place)
+        assert domain.contains(value)
+        assert 0 <= place_of(domain, value) <= 1

@@ -9,7 +9,14 @@ from open_journals import WORKER, proposed
 from ray.tune.search import Searcher
 
 from orchestrator.journal.recorder import Recorder
-from orchestrator.journal.records import EpochReported, SessionStarted, StudyPaused, TrialReused, TrialStopped
+from orchestrator.journal.records import (
+    EpochReported,
+    SessionStarted,
+    StudyExtended,
+    StudyPaused,
+    TrialReused,
+    TrialStopped,
+)
 from orchestrator.journal.trial import TrialState
 from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.study.sections import BUDGETS, Search
@@ -48,8 +55,8 @@ def began(seconds_ago: float) -> SessionStarted:
     return SessionStarted(driver_pid=1, slots=1, began_at=100.0 - seconds_ago, minutes=MINUTES, at=100.0)
 
 
-def budgets_of(recorder: Recorder, *, cpus_per_trial: float = 1.0, **budgets: Any) -> Budgets:
-    return Budgets(recorder, Search.model_validate(budgets), cpus_per_trial=cpus_per_trial)
+def budgets_of(recorder: Recorder, **budgets: Any) -> Budgets:
+    return Budgets(recorder, Search.model_validate(budgets))
 
 
 def listener_of(recorder: Recorder, **budgets: Any) -> TuneListener:
@@ -73,7 +80,7 @@ def test_trial_stops_after_its_next_epoch_once_the_time_is_over(
     if is_over:
         trial = rig.recorder.trial("t0000")
         assert (trial.state, trial.epoch) == (TrialState.STOPPED, 1)
-        assert trial.reason == "search.minutes: the 1 minutes of the study were over at epoch 1"
+        assert trial.reason == "search.minutes: stopped after epoch 1, as the 1 minutes of the study were over"
 
 
 def test_trial_that_ends_by_itself_is_completed_and_a_study_without_minutes_never_stops_one(
@@ -138,13 +145,13 @@ def test_trial_that_the_time_stopped_stands_in_the_same_rungs_after_a_resume(rig
     assert [rung.recorded for rung in rungs_of(replayed)] == [rung.recorded for rung in rungs_of(live)]
 
 
-def reported(trial: str, *values: float, epoch: int = 0, seconds: float = 1800.0) -> list[EpochReported]:
+def reported(trial: str, *values: float, epoch: int = 0, cpus: float = 1.0) -> list[EpochReported]:
     """Returns a trial's reports of these accuracies from the epoch after `epoch` on, each of half an hour."""
     numbers = range(epoch + 1, epoch + 1 + len(values))
     found = []
     for number, value in zip(numbers, values, strict=True):
-        report = {**result(number)["report"], "metrics": {"val_accuracy": value}, "train_seconds": seconds}
-        found.append(EpochReported(trial=trial, report=report, worker=WORKER, at=200.0))
+        report = {**result(number)["report"], "metrics": {"val_accuracy": value}, "train_seconds": 1800.0}
+        found.append(EpochReported(trial=trial, report=report, worker={**WORKER, "cpus": cpus}, at=200.0))
     return found
 
 
@@ -153,30 +160,31 @@ def reported(trial: str, *values: float, epoch: int = 0, seconds: float = 1800.0
     [
         ({"epochs": 3}, "search.epochs: the 3 epochs of the study were trained"),
         ({"core_hours": 3.0}, "search.core_hours: the 3 core-hours of the study were used up"),
-        ({"target": 0.8}, "search.target: val_accuracy 0.8 was reached"),
+        ({"target": 0.8}, "search.target: t0000 reached val_accuracy 0.8"),
     ],
 )
 def test_what_is_used_up_or_reached_ends_trials_after_their_next_epoch(rig: open_journals.Rig, budget, words) -> None:
     recorder = rig.recorder
     recorder.append(proposed(1))
-    budgets = budgets_of(recorder, cpus_per_trial=2.0, **budget)
-    for record in (*reported("t0000", 0.5), *reported("t0001", 0.7)):
+    budgets = budgets_of(recorder, **budget)
+    for record in (*reported("t0000", 0.5, cpus=2.0), *reported("t0001", 0.7, cpus=2.0)):
         recorder.append(record)
         assert not budgets.is_over
         assert not budgets.ends(recorder.trial(record.trial))
-    (last,) = reported("t0000", 0.8, epoch=1)
+    (last,) = reported("t0000", 0.8, epoch=1, cpus=2.0)
     recorder.append(last)
     assert budgets.is_over
     for name, epoch in (("t0000", 2), ("t0001", 1)):
         trial = recorder.trial(name)
         assert budgets.ends(trial)
         budgets.stop(trial)
-        assert trial.reason == f"{words} at epoch {epoch}"
+        key, _, why = words.partition(": ")
+        assert trial.reason == f"{key}: stopped after epoch {epoch}, as {why}"
         assert is_stopped_by_budget(trial)
     assert budgets.in_words().startswith(f"{words} after 2 of 3 trials, 2 of them stopped for it; resume with a")
     # A later session reads the same from the journal.
-    assert budgets_of(recorder, cpus_per_trial=2.0, **budget).in_words() == budgets.in_words()
-    assert not budgets_of(recorder, cpus_per_trial=2.0, **{key: 2 * value for key, value in budget.items()}).is_over
+    assert budgets_of(recorder, **budget).in_words() == budgets.in_words()
+    assert not budgets_of(recorder, **{key: 2 * value for key, value in budget.items()}).is_over
 
 
 def test_a_target_of_a_metric_that_falls_is_reached_from_above(rig: open_journals.Rig) -> None:
@@ -206,6 +214,38 @@ def test_without_progress_no_trial_begins_and_those_under_way_go_on(rig: open_jo
     for record in reported("t0004", 0.2):
         recorder.append(record)
     assert not budgets.ends(recorder.trial("t0004"))
+
+
+def test_without_progress_the_other_budgets_still_end_what_is_under_way(rig: open_journals.Rig) -> None:
+    recorder = rig.recorder
+    recorder.state.opened = replace(recorder.state.header, num_trials=9)
+    for number in (1, 2):
+        recorder.append(proposed(number))
+    budgets = budgets_of(recorder, patience=1, target=0.9)
+    for record in (*reported("t0000", 0.5, 0.5, 0.5), *reported("t0001", 0.4, 0.4, 0.4), *reported("t0002", 0.45)):
+        recorder.append(record)
+    assert budgets.is_over
+    assert not budgets.ends(recorder.trial("t0002"))
+    for record in reported("t0002", 0.95, epoch=1):
+        recorder.append(record)
+    trial = recorder.trial("t0002")
+    assert budgets.ends(trial)
+    budgets.stop(trial)
+    assert trial.reason == "search.target: stopped after epoch 2, as t0002 reached val_accuracy 0.9"
+    # What came first is named, also where a trial under way is the best by now.
+    assert budgets.in_words() == (
+        "search.patience: 1 trials had ended without a better one after 3 of 9 trials, 0 of them stopped for it; "
+        "resume with a larger search.patience to go on"
+    )
+
+
+def test_core_seconds_stay_what_they_were_where_later_sessions_give_a_trial_more_cpus(rig: open_journals.Rig) -> None:
+    recorder = rig.recorder
+    recorder.append(proposed(1))
+    for record in (*reported("t0000", 0.5, 0.5, 0.5, cpus=1.0), *reported("t0001", 0.5, cpus=16.0)):
+        recorder.append(record)
+    assert not budgets_of(recorder, core_hours=9.6).is_over
+    assert budgets_of(recorder, core_hours=9.5).is_over
 
 
 def test_a_trial_that_fails_was_not_the_best(rig: open_journals.Rig) -> None:
@@ -239,6 +279,12 @@ def test_results_taken_over_from_another_run_cost_nothing_but_may_reach_the_targ
         )
     )
     assert not budgets_of(recorder, epochs=1, core_hours=0.1).is_over
+    # After an extension it goes on here, at a cost.
+    extended = {"study_id": "", "num_trials": 3, "change": "", "study": "", "replaces": ""}
+    recorder.append(StudyExtended(**extended, max_epochs=5, at=250.0))
+    recorder.append(EpochReported(trial="t0001", report=result(4)["report"], worker=WORKER, at=300.0))
+    assert budgets_of(recorder, epochs=1).is_over
+    assert not budgets_of(recorder, epochs=2).is_over
     assert budgets_of(recorder, target=0.9).is_over
 
 
