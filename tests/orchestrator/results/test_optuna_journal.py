@@ -5,11 +5,11 @@ from pathlib import Path
 
 import optuna
 import pytest
-from helpers.random_spaces import spaces
 from hypothesis import given, settings
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState as OptunaState
+from random_spaces import spaces
 
 from orchestrator.journal.records import StudyOpened, TrialFailed, TrialStopped
 from orchestrator.journal.study_state import StudyState

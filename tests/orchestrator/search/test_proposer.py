@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from helpers.random_spaces import spaces
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from optuna.samplers._tpe.sampler import _split_trials
 from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import TrialState as OptunaState
+from random_spaces import spaces
 
 from orchestrator.journal.records import TrialFailed, TrialStopped
 from orchestrator.journal.trial import Trial

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from helpers.random_spaces import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_spaces import spaces
 
 from orchestrator.search.unit_cube import UnitCube, place_of, value_at
 from search_spaces import Choice, Float, Int, SearchSpace
