@@ -7,6 +7,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from orchestrator.journal.trial import Trial, TrialState
@@ -14,6 +15,9 @@ from orchestrator.search.distributions import EncodedSpace
 from orchestrator.study.sections import Objective
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+#: Of many trials a sampler learns from so many of the last ones, and up to WINDOW_STEP more, and from the best before.
+WINDOW, WINDOW_STEP, WINDOW_BEST = 1000, 500, 100
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,7 +40,8 @@ class History:
     """Keeps Optuna's study of the trials so far.
 
     The study is a function of the journal's facts alone: of each trial's values, in the order of proposals, and of how
-    the trial ended. What a sampler leaves at a trial that it draws for is part of no later draw.
+    the trial ended. Of many trials it has the last ones, and the best of the others, as a draw's cost grows with them.
+    What a sampler leaves at a trial that it draws for is part of no later draw.
 
     Args:
         space: How Optuna sees the search space.
@@ -56,13 +61,24 @@ class History:
         self.is_kept = is_kept
         #: How many trials have ended, and in how many of them each parameter was active.
         self.num_ended, self._num_active = 0, Counter[str]()
+        #: Optuna's trials that have ended, by the number of ours.
+        self._ended: dict[int, FrozenTrial] = {}
+        #: The first trial of the window, and whether a trial before it has ended since.
+        self._first, self._is_stale = 0, False
         self._space = space
         self._objective = objective
 
-    def begin(self) -> None:
-        """Makes room for the next proposal where nothing is learned from those before."""
+    def begin(self, number: int) -> None:
+        """Prepares the proposal of the study's trial `number`: Optuna's study holds what it learns from.
+
+        Which trials these are follows from the number and from how trials ended, so a resumed study has the same.
+        """
         if not self.is_kept:
             self.study = _empty_study(self._objective.mode)
+            return
+        first = max(0, number // WINDOW_STEP - WINDOW // WINDOW_STEP) * WINDOW_STEP
+        if first != self._first or self._is_stale:
+            self._look_from(first)
 
     def draw(self, sampler: optuna.samplers.BaseSampler) -> dict[str, Any]:
         """Returns the values of the active parameters that a sampler proposes, the family's among them."""
@@ -84,14 +100,11 @@ class History:
 
     def accept(self, number: int, values: Mapping[str, Any]) -> dict[str, Any]:
         """Adds a running trial of these values, the study's trial `number`, and returns them as the space has them."""
-        # A sampler without notes of its own; the values are given, so it draws none.
-        self.study.sampler = optuna.samplers.RandomSampler(seed=0)
-        self.study.enqueue_trial(self._space.encode(values))
-        asked = self.study.ask()
-        accepted = self._space.suggest(asked)
-        if self.is_kept:
-            self.running[number] = asked
-            self.tried[number] = Tried(values=accepted)
+        if not self.is_kept:
+            self.study = _empty_study(self._objective.mode)
+            return self._run(values)[1]
+        self.running[number], accepted = self._run(values)
+        self.tried[number] = Tried(values=accepted)
         return accepted
 
     def end(self, trial: Trial) -> None:
@@ -99,6 +112,7 @@ class History:
         if not self.is_kept:
             return
         asked = self.running.pop(trial.number)
+        self._is_stale |= trial.number < self._first
         self.num_ended += 1
         self._num_active.update(list(asked.params))
         best = trial.best_report(metric=self._objective.metric, mode=self._objective.mode)
@@ -109,7 +123,7 @@ class History:
             tried.value = sign * best.metrics[self._objective.metric]
         if trial.state is TrialState.COMPLETED and best is not None:
             self.num_with_values += 1
-            self.study.tell(asked, best.metrics[self._objective.metric])
+            self._ended[trial.number] = self.study.tell(asked, best.metrics[self._objective.metric])
             return
         # Values at epochs are added at the end only: the estimator ranks what was stopped by them, a later epoch first,
         # and what failed after some good epochs must not be among the good ones.
@@ -117,7 +131,26 @@ class History:
             self.num_with_values += bool(trial.reports)
             for report in trial.reports:
                 asked.report(report.metrics[self._objective.metric], report.epoch)
-        self.study.tell(asked, state=OptunaState.PRUNED)
+        self._ended[trial.number] = self.study.tell(asked, state=OptunaState.PRUNED)
+
+    def _run(self, values: Mapping[str, Any]) -> tuple[optuna.Trial, dict[str, Any]]:
+        """Adds a running trial to Optuna's study, and returns it with its values as the space has them."""
+        # A sampler without notes of its own; the values are given, so it draws none.
+        self.study.sampler = optuna.samplers.RandomSampler(seed=0)
+        self.study.enqueue_trial(self._space.encode(values))
+        asked = self.study.ask()
+        return asked, self._space.suggest(asked)
+
+    def _look_from(self, first: int) -> None:
+        """Makes Optuna's study anew: the trials from a number on, the best ones before it, and all that still run."""
+        early = [number for number in self._ended if number < first and self.tried[number].value is not None]
+        best = set(sorted(early, key=lambda number: (-(self.tried[number].value or 0.0), number))[:WINDOW_BEST])
+        self.study, self._first, self._is_stale = _empty_study(self._objective.mode), first, False
+        for number, tried in self.tried.items():
+            if number in self.running:
+                self.running[number], _ = self._run(tried.values)
+            elif number >= first or number in best:
+                self.study.add_trial(self._ended[number])
 
 
 def _empty_study(mode: str) -> optuna.Study:

@@ -53,7 +53,7 @@ class Proposer:
 
     def propose(self, number: int) -> Variant | None:
         """Returns the variant of the study's trial `number`, one never proposed before; None if there is none left."""
-        self._history.begin()
+        self._history.begin(number)
         if number < len(self._first) and (first := self._complete(self._first[number])):
             return self._accept(number, first)
         for attempt in range(MAX_REDRAWS):
@@ -78,7 +78,6 @@ class Proposer:
 
     def _remember(self, trial: Trial) -> None:
         self._proposed.add(trial.variant.variant_id)
-        self._history.begin()
         self._history.accept(trial.number, {"family": trial.variant.family, **trial.variant.params})
         if trial.has_ended:
             self.end_trial(trial)
