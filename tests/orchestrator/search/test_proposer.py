@@ -169,7 +169,7 @@ def test_proposals_that_learn_nothing_are_those_of_a_proposer_that_keeps_every_t
 ) -> None:
     spec = spec_of(space_from_mapping(space), algorithm=algorithm)
     variants = [trial.variant for trial in run(spec, 40)]
-    monkeypatch.setattr(History, "begin", lambda self: setattr(self, "is_kept", True))
+    monkeypatch.setattr(History, "begin", lambda self, number: setattr(self, "is_kept", True))
     assert [trial.variant for trial in run(spec, 40)] == variants
 
 
