@@ -1,5 +1,7 @@
 """A study ends when its budget is used up or its target is reached, and a larger one goes on, in real runs."""
 
+from typing import Any
+
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -10,16 +12,16 @@ SPACE = {
 }
 #: Trials at a time, which are under way when a budget is used up.
 AT_ONCE = 2
+SECTIONS = {"space": SPACE, "resources": {"max_concurrent": AT_ONCE}, "export": {"top": 1, "formats": ["keras"]}}
+
+
+def schedule(max_epochs: int) -> dict[str, Any]:
+    return {"algorithm": "none", "max_epochs": max_epochs}
 
 
 def test_epochs_end_a_study_and_more_of_them_go_on(joined):
     study = joined.write_study(
-        "epochs",
-        space=SPACE,
-        search={"algorithm": "sobol", "trials": 12, "epochs": 5},
-        schedule={"algorithm": "none", "max_epochs": 2},
-        resources={"max_concurrent": AT_ONCE},
-        export={"top": 1, "formats": ["keras"]},
+        "epochs", **SECTIONS, search={"algorithm": "sobol", "trials": 12, "epochs": 5}, schedule=schedule(2)
     )
     said = joined.run("run", study)
     first = joined.reports("epochs")
@@ -35,12 +37,7 @@ def test_epochs_end_a_study_and_more_of_them_go_on(joined):
 
 def test_a_target_ends_a_study(joined):
     study = joined.write_study(
-        "target",
-        space=SPACE,
-        search={"algorithm": "gp", "trials": 40, "target": 0.5},
-        schedule={"algorithm": "none", "max_epochs": 8},
-        resources={"max_concurrent": AT_ONCE},
-        export={"top": 1, "formats": ["keras"]},
+        "target", **SECTIONS, search={"algorithm": "gp", "trials": 40, "target": 0.5}, schedule=schedule(8)
     )
     said = joined.run("run", study)
     assert " reached val_accuracy 0.5 after " in said

@@ -2,28 +2,24 @@
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import optuna
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from optuna.samplers._tpe.sampler import _split_trials
-from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import TrialState as OptunaState
+from played_studies import COUNTABLE, MIXED, play, score, spec_of
 from random_spaces import spaces
 
 from orchestrator.journal.records import TrialFailed, TrialStopped
 from orchestrator.journal.trial import Trial
 from orchestrator.runs.paths import trial_name
-from orchestrator.search import history as history_module
 from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.search.algorithms.tpe import tpe_sampler
 from orchestrator.search.distributions import EncodedSpace
 from orchestrator.search.history import History
-from orchestrator.search.unit_cube import UnitCube
 from orchestrator.study.sections import STARTUP_TRIALS
 from orchestrator.study.spec import StudySpec
 from search_spaces import (
@@ -34,71 +30,11 @@ from search_spaces import (
 )
 from trainables.reports import EpochReport
 
-MAX_EPOCHS = 3
 ALGORITHMS = ("random", "sobol", "tpe", "grid")
-MIXED = {
-    "family": {"choice": ["sequential", "residual"]},
-    "params": {
-        "num_blocks": {"int": [1, 3], "when": {"family": "sequential"}},
-        "num_stages": {"choice": [1, 2], "when": {"family": "residual"}},
-        "filters": {"int": [8, 32], "step": 8},
-        "optimizer": {"choice": ["adam", "sgd"]},
-        "learning_rate": {"float": [1e-4, 1e-1], "log": True},
-        "momentum": {"float": [0.8, 0.99], "when": {"optimizer": "sgd"}},
-        "dropout": {"float": [0, 0.5], "step": 0.1},
-        "batch_size": {"int": [16, 256], "log": True},
-        "stride": 1,
-    },
-}
-COUNTABLE = {
-    "family": {"choice": ["sequential", "residual"]},
-    "params": {
-        "num_blocks": {"int": [1, 3], "when": {"family": "sequential"}},
-        "dropout": {"float": [0, 0.3], "step": 0.1},
-        "filters": {"choice": [8, 16]},
-    },
-}
-
-
-def spec_of(space: SearchSpace, *, algorithm: str, seed: int = 7, mode: str = "max") -> StudySpec:
-    return StudySpec.model_validate(
-        {
-            "name": "s",
-            "seed": seed,
-            "data": {"source": "digits"},
-            "space": space,
-            "objective": {"metric": "val_accuracy" if mode == "max" else "val_loss"},
-            "search": {"algorithm": algorithm},
-            "schedule": {"max_epochs": MAX_EPOCHS},
-        }
-    )
 
 
 def values_of(variant: Variant) -> dict[str, Any]:
     return {"family": variant.family, **variant.params}
-
-
-def play(number: int, variant: Variant, *, value: Callable[[Variant], float], metric: str = "val_accuracy") -> Trial:
-    """Returns a trial that ended: one in three stopped early, one in seven failed, the others completed."""
-    trial = Trial(name=trial_name(number), number=number, variant=variant, proposed_at=0.0)
-    num_epochs = 1 if number % 3 == 1 else number % 2 if number % 7 == 4 else MAX_EPOCHS
-    for epoch in range(1, num_epochs + 1):
-        metrics = {metric: value(variant) * (1 - 0.5**epoch)}
-        is_last = epoch == MAX_EPOCHS
-        report = EpochReport(epoch=epoch, metrics=metrics, train_seconds=1.0, images_per_second=1.0, is_last=is_last)
-        trial.reports.append(report)
-        trial.reported_at.append(1.0)
-    if num_epochs < MAX_EPOCHS and number % 7 == 4:
-        trial.failure = TrialFailed(trial=trial.name, kind="diverged", reason="nan", at=2.0)
-    elif num_epochs < MAX_EPOCHS:
-        trial.stop = TrialStopped(trial=trial.name, epoch=num_epochs, reason="weak", at=2.0)
-    assert trial.has_ended
-    return trial
-
-
-def score(variant: Variant) -> float:
-    numbers = [float(value) for value in variant.params.values() if isinstance(value, int | float)]
-    return math.cos(sum(numbers)) / (1 + len(variant.params))
 
 
 def run(spec: StudySpec, num_trials: int) -> list[Trial]:
@@ -363,61 +299,3 @@ def test_another_seed_proposes_other_variants() -> None:
     variants = (Proposer(spec_of(space, algorithm="tpe", seed=seed)).propose(0) for seed in (1, 2, 1))
     first, other, again = (variant.params for variant in variants if variant is not None)
     assert first == again != other
-
-
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
-@given(space=spaces(), seed=st.integers(0, 1000))
-def test_parameters_that_all_ended_trials_had_are_those_that_optuna_finds(space: SearchSpace, seed: int) -> None:
-    encoded = EncodedSpace(space)
-    history = History(encoded, objective=spec_of(space, algorithm="tpe").objective, is_kept=True)
-    cube, draws = UnitCube(space), np.random.default_rng(seed)
-    for number in range(12):
-        values = cube.values_at(draws.random(len(cube.names)))
-        history.accept(number, values)
-        assert history.common() == IntersectionSearchSpace(include_pruned=True).calculate(history.study)
-        # Trials end in another order than they begin, and some not at all.
-        if number % 4 != 1:
-            history.end(play(number, make_variant(space, values, seed=0), value=score))
-        assert history.common() == IntersectionSearchSpace(include_pruned=True).calculate(history.study)
-        history.draw(optuna.samplers.RandomSampler(seed=number))
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_a_window_on_many_trials_is_the_same_after_a_resume_at_any_of_them(monkeypatch, seed):
-    monkeypatch.setattr(history_module, "WINDOW", 12)
-    monkeypatch.setattr(history_module, "WINDOW_STEP", 6)
-    monkeypatch.setattr(history_module, "WINDOW_BEST", 4)
-    spec = spec_of(space_from_mapping(MIXED), algorithm="tpe", seed=seed)
-    live, trials = Proposer(spec), []
-    # One trial runs on while the window passes over it.
-    slow, ends_at = 5 + seed, 33 + seed
-    for number in range(46):
-        resumed = Proposer(spec)
-        resumed.remember(trials)
-        variant = live.propose(number)
-        assert resumed.propose(number) == variant, f"after {number} trials"
-        trials.append(Trial(name=trial_name(number), number=number, variant=variant, proposed_at=0.0))
-        due = {number - 2, number - 1 if number % 5 == 0 else number - 2}
-        due = {item for item in due if item >= 0 and item != slow and not trials[item].has_ended}
-        for item in sorted(due | ({slow} if number == ends_at else set())):
-            trials[item] = play(item, trials[item].variant, value=score)
-            live.end_trial(trials[item])
-
-
-def test_of_many_trials_the_last_and_the_best_before_them_are_learned_from(monkeypatch) -> None:
-    monkeypatch.setattr(history_module, "WINDOW", 12)
-    monkeypatch.setattr(history_module, "WINDOW_STEP", 6)
-    monkeypatch.setattr(history_module, "WINDOW_BEST", 4)
-    spec = spec_of(space_from_mapping(MIXED), algorithm="tpe")
-    proposer, values = Proposer(spec), {}
-    for number in range(31):
-        variant = proposer.propose(number)
-        trial = play(number, variant, value=score)
-        if trial.failure is None:
-            values[number] = max(report.metrics["val_accuracy"] for report in trial.reports)
-        proposer.end_trial(trial)
-    # Proposing trial 30 began a window at 30 // 6 - 12 // 6 = 3 steps of 6.
-    known = [item for item in proposer._history.study.trials if item.state is not OptunaState.FAIL]
-    best = sorted(sorted((number for number in values if number < 18), key=lambda number: -values[number])[:4])
-    encoded = [proposer._history._ended[number].params for number in [*best, *range(18, 31)]]
-    assert [item.params for item in known] == encoded

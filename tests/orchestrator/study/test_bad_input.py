@@ -393,22 +393,3 @@ def test_all_mistakes_of_a_file_are_told_at_once(convfleet: Convfleet, folder: P
         "space.params.kernel_size.int",
         "space.params.stride",
     ]
-
-
-def test_path_with_glob_characters_and_a_missing_cache_folder_are_left_to_the_reader(
-    convfleet: Convfleet, folder: Path
-) -> None:
-    text = data("{source: parquet, train: 'part-*.parquet', cache_dir: not-yet}")
-    (folder / "glob.yaml").write_text(text, encoding="utf-8")
-    assert convfleet("validate", "glob.yaml")[0] == 0
-
-
-def test_data_path_starts_at_the_study_file_and_an_override_at_the_current_folder(
-    convfleet: Convfleet, folder: Path
-) -> None:
-    (folder / "half").mkdir()
-    (folder / "half" / "npz.yaml").write_text(data("{source: npz, path: here.npz}"), encoding="utf-8")
-    (folder / "half" / "here.npz").touch()
-    assert convfleet("validate", "half/npz.yaml")[0] == 0
-    assert convfleet("validate", "half/npz.yaml", "--set", "data.path=digits.npz")[0] == 0
-    assert convfleet("validate", "half/npz.yaml", "--set", "data.path=here.npz")[0] == 2
