@@ -8,7 +8,7 @@ import typer
 
 from orchestrator.cli.ask import doctor, families, spaces
 from orchestrator.cli.init import init
-from orchestrator.cli.look import report, status
+from orchestrator.cli.look import analyze, report, status
 from orchestrator.cli.options import EXIT_FAILED, EXIT_INPUT, EXIT_PAUSED
 from orchestrator.cli.run import export, repair, resume, run, validate
 from orchestrator.errors import InputError, OrchestratorError, StudyPausedError
@@ -28,6 +28,7 @@ for _command, _example in (
     (init, "init flowers --minutes 10"),
     (resume, "resume runs/quickstart --set search.trials=60"),
     (status, "status runs/quickstart --json"),
+    (analyze, "analyze runs/quickstart"),
     (repair, "repair runs/quickstart"),
     (validate, "validate my-study.yaml --set search.trials=50"),
     (spaces, "spaces cnn-small"),

@@ -1,4 +1,4 @@
-"""Commands that look at a run: status, report."""
+"""Commands that look at a run: status, analyze, report."""
 
 import time
 from typing import TYPE_CHECKING
@@ -46,6 +46,22 @@ def _over_folds(run_folder: "RunFolder", state: "StudyState", *, others: list[st
     folders = [open_run_folder(local_run(other)) for other in others]
     demand_folds_of_one_study([run_folder, *folders])
     return variants_over_folds([state, *map(load_state, folders)])
+
+
+def analyze(run: RunArgument, as_json: JsonOption = False) -> None:
+    """Show which parameters mattered, what their values did, and what stopping early saved; also while it runs."""
+    from orchestrator.analysis.analysis import analysis_json, analysis_of
+    from orchestrator.journal.reading import load_state
+    from orchestrator.results.image_shares import image_shares
+    from orchestrator.runs.folder import open_run_folder
+    from orchestrator.views.terminal.analysis_view import print_analysis
+
+    run_folder = open_run_folder(local_run(run))
+    analysis = analysis_of(load_state(run_folder), shares=image_shares(run_folder))
+    if as_json:
+        print_json(analysis_json(analysis))
+        return
+    print_analysis(make_console(), analysis)
 
 
 def report(run: RunArgument) -> None:

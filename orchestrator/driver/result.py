@@ -7,10 +7,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from orchestrator.analysis.analysis import Analysis, analysis_json, analysis_of
+from orchestrator.analysis.tables import effects_table, importance_table
 from orchestrator.errors import RunFolderError
 from orchestrator.journal.study_state import StudyState
 from orchestrator.results.from_state import export_path
 from orchestrator.results.from_tables import leaderboard
+from orchestrator.results.image_shares import image_shares
 from orchestrator.results.references import read_references
 from orchestrator.results.tables import epochs_table, trials_table
 from orchestrator.runs.paths import RunFolder
@@ -65,6 +68,35 @@ class StudyResult:
         """
         header = self.state.header
         return leaderboard(self.trials, **header.ranking, k=k)
+
+    def analysis(self) -> dict[str, Any]:
+        """Returns what the run says about its parameters and about stopping early, as `convfleet analyze --json` does.
+
+        Examples:
+            Prints what stopping trials early saved::
+
+                import convfleet
+
+                savings = convfleet.open_run("runs/quickstart").analysis()["savings"]
+                print(savings["epochs"], savings["core_seconds"])
+        """
+        return analysis_json(self._analysis())
+
+    def importance(self) -> pa.Table:
+        """Returns the share of the differences between trials that each parameter explains, most important first.
+
+        One row a parameter whose values differ: its share with an interval of 95 %, the trials that it rests on,
+        whether it is inactive in others, and the reason where it has no share. No row with fewer than 20 trials with a
+        value, or where these do not differ; `analysis()["importance"]["reason"]` says so.
+        """
+        return importance_table(self._analysis())
+
+    def effects(self) -> pa.Table:
+        """Returns the mean of the objective for each value or range of a parameter, most important parameter first."""
+        return effects_table(self._analysis())
+
+    def _analysis(self) -> Analysis:
+        return analysis_of(self.state, shares=image_shares(self.folder))
 
     def export(self, *, top: int | None = None, formats: Sequence[str] = ()) -> list[Path]:
         """Exports the best models, also those that the run has, and returns their folders, best first.

@@ -67,6 +67,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "draft",
         "search",
         "search/algorithms",
+        "analysis",
         "disk",
         "mirror",
         "cluster",
@@ -107,6 +108,7 @@ DOORS = {
     "optuna": ("orchestrator/search", "orchestrator/search/algorithms", "orchestrator/results/optuna_journal.py"),
     "pyarrow": (
         "orchestrator/results",
+        "orchestrator/analysis/tables.py",
         "orchestrator/views/report",
         "orchestrator/driver/result.py",
         "trainables/data/sources",
@@ -119,6 +121,7 @@ DOORS = {
         "trainables/data/sources/digits.py",
         "trainables/references",
         "orchestrator/search/algorithms/surrogate.py",
+        "orchestrator/analysis/held_out.py",
     ),
     "plotly": ("orchestrator/views/report",),
     "rich": ("orchestrator/views/terminal", "orchestrator/cli"),

@@ -11,6 +11,7 @@ from orchestrator.results.tables import epochs_table, trials_table
 from orchestrator.runs.paths import RunFolder
 from orchestrator.text import moment
 from orchestrator.views.report import sections
+from orchestrator.views.report.analysis_section import analysis_sections
 from orchestrator.views.report.certainty import advice_section
 from orchestrator.views.report.data_section import data_section
 from orchestrator.views.report.markup import text
@@ -24,6 +25,7 @@ _SECTIONS = (
     sections.metrics_section,
     sections.curves_section,
     sections.parameters_section,
+    analysis_sections,
     data_section,
     sections.augmentation_section,
     sections.exports_section,

@@ -48,7 +48,7 @@ th.number, td.number { text-align: right; white-space: nowrap; }
 .stack { display: flex; height: 26px; border-radius: 6px; overflow: hidden; gap: 1px; margin: 4px 0 14px; }
 .swatch { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 8px; }
 .picture { display: block; max-width: 100%; }
-.figure { min-height: 440px; min-width: 560px; }
+.figure { min-height: 120px; min-width: 560px; }
 footer { margin-top: 24px; font-size: 13px; }
 """
 
@@ -71,13 +71,11 @@ DRAW = """
         hoverlabel: {bgcolor: colour("--card"), bordercolor: colour("--line"), font: {color: colour("--ink")}},
         ...figure.layout,
       };
-      for (const axis of ["xaxis", "yaxis"]) {
-        if (layout[axis]) {
-          layout[axis] = {
-            gridcolor: colour("--line"), linecolor: colour("--line"), zeroline: false, automargin: true,
-            ...layout[axis],
-          };
-        }
+      for (const axis of Object.keys(layout).filter(name => /^[xy]axis/.test(name))) {
+        layout[axis] = {
+          gridcolor: colour("--line"), linecolor: colour("--line"), zeroline: false, automargin: true,
+          ...layout[axis],
+        };
       }
       const place = document.getElementById(source.dataset.figure);
       if (layout.width) layout.width = Math.max(layout.width, place.clientWidth);

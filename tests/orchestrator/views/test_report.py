@@ -156,7 +156,7 @@ def test_study_whose_trials_all_failed_is_reported(write, make_sweep):
 
 
 def test_figures_are_valid_to_plotly(page):
-    assert set(page.figures) == {"curves", "parameters"}
+    assert set(page.figures) == {"curves", "parameters", "progress"}
     for figure in page.figures.values():
         go.Figure(figure)
 

@@ -1,0 +1,1 @@
+"""What a run says about its parameters, and about stopping early."""
