@@ -19,7 +19,7 @@ import numpy as np
 
 from orchestrator.analysis.held_out import MOST_FOR_PROCESS, by_forest, by_gaussian_process
 from orchestrator.analysis.parameters import Column, features_of
-from orchestrator.analysis.values import MIN_TRIALS, Compared, too_few
+from orchestrator.analysis.values import MIN_TRIALS, Compared, do_differ, too_few
 
 Array = np.ndarray
 
@@ -132,7 +132,7 @@ def _groups(columns: Sequence[Column]) -> list[tuple[Array, list[Column]]]:
 
 
 def _is_enough(rows: Array, compared: Compared) -> bool:
-    return len(rows) >= MIN_TRIALS and bool(np.ptp(compared.scores[rows]) > 0)
+    return len(rows) >= MIN_TRIALS and do_differ(compared.scores[rows])
 
 
 def _of(column: Column, *, rows: Array, compared: Compared, judgement: _Judgement | None) -> ParameterImportance:
@@ -159,7 +159,8 @@ def _judge(rows: Array, scores: Array, *, columns: Sequence[Column], seed: int) 
     if len(rows) > _MOST_TRIALS:
         rows = np.sort(rng.choice(rows, _MOST_TRIALS, replace=False))
     features = [column for column in columns if column.varies_among(rows)]
-    places, own = np.stack([column.places[rows] for column in features], axis=1), scores[rows]
+    places = np.stack([column.places[rows] for column in features], axis=1)
+    own = (scores[rows] - scores[rows].mean()) / scores[rows].std()
     versions = np.stack([features_of(features, version) for version in _versions(places, rng=rng)])
     models = [("forest", by_forest)]
     if len(rows) <= MOST_FOR_PROCESS:
@@ -168,7 +169,7 @@ def _judge(rows: Array, scores: Array, *, columns: Sequence[Column], seed: int) 
     name, best = min(errors, key=lambda item: item[1][0].mean())
     # The growth of each trial's squared error, (parameters, trials).
     growth = (best[1:].reshape(len(features), -1, len(rows)).mean(axis=1) - best[0]) / 2
-    explained = 1 - float(best[0].mean() / own.var())
+    explained = 1 - float(best[0].mean())
     shares = dict(zip((column.name for column in features), _intervals(growth, own, rng=rng), strict=True))
     return _Judgement(explained=explained, model=name, shares=shares)
 
@@ -187,12 +188,17 @@ def _versions(places: Array, *, rng: np.random.Generator) -> list[Array]:
 
 
 def _intervals(growth: Array, scores: Array, *, rng: np.random.Generator) -> list[tuple[float, float, float]]:
-    """Returns the low end, the share and the high end of each parameter, by drawing trials again with replacement."""
+    """Returns the low end, the share and the high end of each parameter, by drawing trials again with replacement.
+
+    Args:
+        growth: By parameter and trial.
+        scores: Of variance 1.
+    """
     count = len(scores)
-    shares = growth.mean(axis=1) / scores.var()
+    shares = growth.mean(axis=1)
     drawn = rng.multinomial(count, np.full(count, 1 / count), size=_NUM_RESAMPLES) / count
     variances = drawn @ scores**2 - (drawn @ scores) ** 2
-    kept = variances > 1e-12 * scores.var()
+    kept = variances > 1e-12
     resampled = (drawn @ growth.T)[kept] / variances[kept, None]
     low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
     ends = shares - _STRETCH * (shares - low), shares, shares + _STRETCH * (high - shares)

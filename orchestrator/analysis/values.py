@@ -45,7 +45,7 @@ class Compared:
         """Why no numbers follow from these trials, in words; empty if some do."""
         if len(self.trials) < MIN_TRIALS:
             return too_few(len(self.trials))
-        if np.ptp(self.scores) == 0:
+        if not do_differ(self.scores):
             return f"all {len(self.trials)} trials have the same value, {number(self.sign * float(self.scores[0]))}"
         return ""
 
@@ -129,10 +129,19 @@ def kept_order(courses: Sequence[Sequence[float]], *, epoch: int) -> float:
     agreed = 0.0
     for place in range(1, len(courses)):
         last = np.minimum(lengths[place], lengths[:place]) - 1
-        early = values[place, epoch - 1] - values[:place, epoch - 1]
-        late = values[place, last] - values[np.arange(place), last]
-        agreed += float(np.where(early * late == 0, 0.5, (early > 0) == (late > 0)).sum())
+        early = np.sign(values[place, epoch - 1] - values[:place, epoch - 1])
+        late = np.sign(values[place, last] - values[np.arange(place), last])
+        agreed += float(np.where(early * late == 0, 0.5, early == late).sum())
     return agreed / (len(courses) * (len(courses) - 1) / 2)
+
+
+def do_differ(scores: Array) -> bool:
+    """Returns whether scores differ by more than rounding.
+
+    >>> do_differ(np.array([0.1, 0.1])), do_differ(np.array([0.3, 0.1 + 0.2])), do_differ(np.array([0.1, 0.2]))
+    (False, False, True)
+    """
+    return bool(np.ptp(scores) > 1e-12 * np.abs(scores).max()) and bool(scores.std() > 0)
 
 
 def too_few(count: int) -> str:
