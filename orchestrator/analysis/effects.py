@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -85,14 +86,12 @@ def effects_of(compared: Compared, columns: Sequence[Column], *, importance: Imp
 
 
 def pair_of(compared: Compared, columns: Sequence[Column], *, importance: Importance) -> Pair | None:
-    """Returns the two most important parameters together; None if fewer than two have a share above 0."""
+    """Returns the two most important parameters that enough trials have, together; None without two."""
     by_name = {column.name: column for column in columns}
-    names = [item.name for item in importance.parameters if item.share][:2]
-    if len(names) < 2:
-        return None
-    first, second = (by_name[name] for name in names)
-    rows = np.flatnonzero(first.is_active & second.is_active)
-    if len(rows) < MIN_TRIALS:
+    known = [by_name[item.name] for item in importance.parameters if item.share]
+    pairs = ((one, other, np.flatnonzero(one.is_active & other.is_active)) for one, other in combinations(known, 2))
+    first, second, rows = next((pair for pair in pairs if len(pair[2]) >= MIN_TRIALS), (None, None, None))
+    if first is None or second is None or rows is None:
         return None
     row_of, row_ends = _dealt(first, rows, num_bins=_NUM_PAIR_BINS)
     column_of, column_ends = _dealt(second, rows, num_bins=_NUM_PAIR_BINS)

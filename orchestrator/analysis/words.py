@@ -25,13 +25,14 @@ def basis_in_words(analysis: Analysis) -> str:
 
 
 def trials_in_words(item: ParameterImportance) -> str:
-    """Returns how many trials the importance of a parameter rests on."""
-    return f"{item.num_trials}, where active" if item.is_conditional else str(item.num_trials)
+    """Returns how many trials the importance of a parameter rests on, and why it has none."""
+    count = f"{item.num_trials}, where active" if item.is_conditional else str(item.num_trials)
+    return f"{count}: {item.reason.partition(':')[0]}" if item.reason else count
 
 
 def share_in_words(item: ParameterImportance) -> str:
-    """Returns the share of a parameter, or why it has none."""
-    return item.reason if item.share is None else f"{item.share:.2f}"
+    """Returns the share of a parameter; an empty text without one."""
+    return "" if item.share is None else f"{item.share:.2f}"
 
 
 def share_interval(item: ParameterImportance) -> str:
@@ -51,7 +52,8 @@ def model_in_words(importance: Importance) -> str:
     if importance.explained <= 0:
         return "no model expects a trial that it has not seen better than the mean does: all of it may be chance"
     share = f"{100 * importance.explained:.0f} %"
-    return f"a {importance.model} explains {share} of the differences between trials that it has not seen"
+    model = f"a {importance.model} of the parameters that all trials have"
+    return f"{model} explains {share} of the differences between trials that it has not seen"
 
 
 def savings_in_words(savings: Savings) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 from known_effects import by_learning_rate, curves_of, made, made_records
 from made_studies import Curve
 
-from orchestrator.analysis.values import compared_trials
+from orchestrator.analysis.values import compared_trials, kept_order
 from orchestrator.journal.records import TrialStopped
 from orchestrator.journal.study_state import fold
 
@@ -72,6 +72,11 @@ def test_early_values_that_say_nothing_of_later_ones_count_for_nothing():
     assert note.startswith(
         "1 trials that the scheduler stopped do not count: values at epoch 1 say too little of later"
     )
+
+
+def test_pairs_that_are_equal_say_nothing_of_their_order():
+    assert kept_order([[0.5, 0.6], [0.5, 0.7], [0.6, 0.6], [0.4, 0.65]], epoch=1) == pytest.approx(1 / 4)
+    assert kept_order([[0.5, 0.6], [0.5, 0.7]], epoch=1) is None
 
 
 def test_the_share_of_pairs_that_kept_their_order_is_said():
