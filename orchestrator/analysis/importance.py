@@ -6,7 +6,7 @@ by random search and by TPE:
 - Held-out permutation by a random forest finds sharp steps and many-valued options; of two parameters that matter only
   together it finds next to nothing (shares 0.29 and 0.15 of true 0.94 and 0.75 at 60 trials).
 - The same by a Gaussian process finds these (0.90 and 0.74), and blurs steps (0.71 of 0.86, the forest 0.84).
-- PED-ANOVA named the strongest parameter in fewer than half of the studies and gave each parameter without effect a
+- PED-ANOVA named the strongest parameter in half of the studies at most, and gave each parameter without effect a
   share of about 0.1; the variance of a forest over the whole space gave shares only, and no interval.
 
 So both models are asked, and the one that expects trials better which it has not seen is believed.
@@ -68,7 +68,7 @@ class Importance:
         parameters: Those whose values differ, most important first.
         explained: The share of the variance that the model of all trials explains in trials it has not seen; None
             without numbers.
-        model: The model of all trials: forest or gaussian process; empty without numbers.
+        model: The model of all trials: forest or Gaussian process; empty without numbers.
         reason: Why there are no numbers; else empty.
     """
 
@@ -164,7 +164,7 @@ def _judge(rows: Array, scores: Array, *, columns: Sequence[Column], seed: int) 
     versions = np.stack([features_of(features, version) for version in _versions(places, rng=rng)])
     models = [("forest", by_forest)]
     if len(rows) <= MOST_FOR_PROCESS:
-        models.append(("gaussian process", by_gaussian_process))
+        models.append(("Gaussian process", by_gaussian_process))
     errors = [(name, (own - expect(versions, own, rng=rng)) ** 2) for name, expect in models]
     name, best = min(errors, key=lambda item: item[1][0].mean())
     # The growth of each trial's squared error, (parameters, trials).

@@ -82,9 +82,9 @@ class _Clock:
 
     def __init__(self, state: StudyState) -> None:
         self._begins = [session.began_at or session.at for session in list(state.sessions)]
-        moments = sorted(
-            [*state.closed_at, *(at for trial in list(state.trials.values()) for at in list(trial.reported_at))]
-        )
+        trials = list(state.trials.values())
+        reported = [at for trial in trials for at in list(trial.reported_at) if is_own(trial, at=at)]
+        moments = sorted([*state.closed_at, *reported])
         #: The seconds of all sessions before each.
         self._before = [0.0]
         for begin, following in pairwise(self._begins):

@@ -51,24 +51,30 @@ def effect_plots(effects: Sequence[Effect], *, metric: str) -> dict[str, Any] | 
     if not shown:
         return None
     num_rows = -(-len(shown) // _NUM_COLUMNS)
-    traces, axes = [], {}
+    traces: list[dict[str, Any]] = []
+    axes: dict[str, Any] = {}
+    titles: list[dict[str, Any]] = []
     for place, effect in enumerate(shown):
         suffix = "" if place == 0 else str(place + 1)
         traces.append(_effect(effect, suffix=suffix))
-        axes[f"xaxis{suffix}"] = {"title": {"text": escape(effect.parameter)}, "type": "category"}
-        axes[f"yaxis{suffix}"] = {"matches": "y"} if place else {"title": {"text": escape(f"mean {metric}")}}
+        titles.append(_title(effect.parameter, suffix=suffix))
+        axes[f"xaxis{suffix}"] = {"type": "category", "tickangle": 0, "tickfont": {"size": 10.5}}
+        axes[f"yaxis{suffix}"] = {} if place % _NUM_COLUMNS else {"title": {"text": escape(f"mean {metric}")}}
+        if place:
+            axes[f"yaxis{suffix}"]["matches"] = "y"
     layout = {
         "height": 60 + _ROW_PIXELS * num_rows,
-        "margin": {"l": 60, "r": 20, "t": 20, "b": 60},
+        "margin": {"l": 60, "r": 20, "t": 50, "b": 50},
+        "annotations": titles,
         "showlegend": False,
-        "grid": {"rows": num_rows, "columns": min(len(shown), _NUM_COLUMNS), "pattern": "independent", "ygap": 0.4},
+        "grid": {"rows": num_rows, "columns": min(len(shown), _NUM_COLUMNS), "pattern": "independent", "ygap": 0.45},
         **axes,
     }
     return {"data": traces, "layout": layout}
 
 
-def pair_map(pair: Pair, *, metric: str) -> dict[str, Any]:
-    """Returns the means of two parameters together as a map of colours."""
+def pair_map(pair: Pair, *, metric: str, mode: str) -> dict[str, Any]:
+    """Returns the means of two parameters together as a map of colours, the best the lightest."""
     first, second = pair.parameters
     trace = {
         "type": "heatmap",
@@ -77,6 +83,7 @@ def pair_map(pair: Pair, *, metric: str) -> dict[str, Any]:
         "z": [list(row) for row in pair.means],
         "customdata": [list(row) for row in pair.num_trials],
         "colorscale": "Viridis",
+        "reversescale": mode == "min",
         "colorbar": {"title": {"text": escape(f"mean {metric}")}},
         "hovertemplate": "%{y}, %{x}: %{z:.4f}, %{customdata} trials<extra></extra>",
         "hoverongaps": False,
@@ -124,12 +131,20 @@ def progress_steps(steps: Sequence[Improvement], *, metric: str) -> dict[str, An
     return {"data": [trace], "layout": layout}
 
 
+def _title(parameter: str, *, suffix: str) -> dict[str, Any]:
+    """Returns the name of a parameter above its plot."""
+    place = {"xref": f"x{suffix} domain", "yref": f"y{suffix} domain", "x": 0.5, "y": 1.0, "yanchor": "bottom"}
+    return {"text": f"<b>{escape(parameter)}</b>", "showarrow": False, **place}
+
+
 def _effect(effect: Effect, *, suffix: str) -> dict[str, Any]:
     means = [item.mean for item in effect.bins]
+    labels = [escape(item.label) for item in effect.bins]
     return {
         "type": "scatter",
         "mode": "lines+markers" if effect.is_ordered else "markers",
-        "x": [escape(item.label) for item in effect.bins],
+        # Ranges on several lines, so that they have room.
+        "x": [label.replace(" to ", "<br>to<br>") for label in labels] if effect.is_ordered else labels,
         "y": means,
         "xaxis": f"x{suffix}",
         "yaxis": f"y{suffix}",

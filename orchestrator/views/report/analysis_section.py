@@ -47,7 +47,7 @@ def _effects(analysis: Analysis) -> Markup:
     ]
     parts = [figure("effects", plot)]
     if analysis.pair is not None:
-        parts.append(figure("pair", figures.pair_map(analysis.pair, metric=analysis.metric)))
+        parts.append(figure("pair", figures.pair_map(analysis.pair, metric=analysis.metric, mode=analysis.mode)))
     return section("Effects", *parts, table(headings, rows, numeric=headings[2:]), note=words.EFFECTS_NOTE)
 
 

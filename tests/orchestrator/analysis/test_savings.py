@@ -7,7 +7,14 @@ from made_studies import Curve, records_of, study_of
 
 from orchestrator.analysis.analysis import analysis_of
 from orchestrator.analysis.progress import best_so_far_steps
-from orchestrator.journal.records import EpochReported, SessionStarted, StudyPaused, TrialFailed, TrialStopped
+from orchestrator.journal.records import (
+    EpochReported,
+    SessionStarted,
+    StudyPaused,
+    TrialFailed,
+    TrialReused,
+    TrialStopped,
+)
 from orchestrator.journal.study_state import fold
 from orchestrator.results.from_state import best_so_far
 from orchestrator.results.image_shares import ImageShares
@@ -131,3 +138,32 @@ def test_an_empty_study_saved_nothing_and_has_no_best():
     analysis = analysis_of(study_of([]))
     assert analysis.steps == []
     assert (analysis.savings.num_stopped, analysis.savings.epochs, analysis.savings.best_trial) == (0, 0, "")
+
+
+def test_what_another_run_trained_cost_nothing_and_is_no_saving():
+    opened, session, *_ = records_of([])
+    own = [replace(item, trial="t0001") for item in records_of(CURVES[:1])[2:]]
+    own[0] = replace(own[0], number=1)
+    reports = [{**item.report, "metrics": {"val_accuracy": 0.55}} for item in own if isinstance(item, EpochReported)][
+        :2
+    ]
+    reused = TrialReused(
+        trial="t0000",
+        number=0,
+        variant=own[0].variant,
+        source="runs/old",
+        source_trial="t0005",
+        reports=[reports[0], {**reports[1], "is_last": True}],
+        reported_at=[2.0, 3.0],
+        started_at=[1.5],
+        worker={"cpus": 4.0},
+        at=5.0,
+    )
+    analysis = analysis_of(fold([replace(opened, max_epochs=4, num_trials=2), session, reused, *own]))
+    assert [(step.value, step.num_epochs, step.num_trials, step.core_seconds) for step in analysis.steps] == [
+        (0.55, 0, 1, 0.0),
+        (0.6, 2, 2, 2.0),
+        (0.7, 4, 2, 4.0),
+    ]
+    assert analysis.steps[0].seconds == 4.0
+    assert analysis.savings.patience_epochs == 0
