@@ -1,5 +1,7 @@
 """Models that say what the objective is at parameters, always of trials that a model has not seen."""
 
+import warnings
+
 import numpy as np
 
 Array = np.ndarray
@@ -57,6 +59,9 @@ def by_gaussian_process(features: Array, scores: Array, *, rng: np.random.Genera
         tests, others = part_of == part, part_of != part
         mean, deviation = scores[others].mean(), scores[others].std() or 1.0
         model = Surrogate(features[0, others].astype(float), (scores[others] - mean) / deviation)
-        means, _ = model.expect(features[:, tests].reshape(-1, width).astype(float))
+        with warnings.catch_warnings():
+            # Of deviations, which do not count here: rounding may make a variance negative.
+            warnings.simplefilter("ignore")
+            means, _ = model.expect(features[:, tests].reshape(-1, width).astype(float))
         expected[:, tests] = mean + deviation * means.reshape(versions, -1)
     return expected
