@@ -1,5 +1,6 @@
 """What stopping trials early saved, and how many of them may have been good."""
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,7 +64,9 @@ def savings_of(state: StudyState, *, shares: ImageShares) -> Savings:
     return Savings(
         num_stopped=len(stopped),
         epochs=sum(_left(trial, max_epochs=max_epochs) for trial in stopped),
-        core_seconds=sum(_left(trial, max_epochs=max_epochs) * _core_seconds_per_epoch(trial) for trial in stopped),
+        core_seconds=math.fsum(
+            _left(trial, max_epochs=max_epochs) * _core_seconds_per_epoch(trial) for trial in stopped
+        ),
         patience_epochs=sum(_left(trial, max_epochs=max_epochs) for trial in ended),
         best_trial=best[0].name if best is not None else "",
         num_compared=len(rivals),

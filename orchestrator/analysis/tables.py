@@ -1,8 +1,11 @@
 """An analysis as Arrow tables."""
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 from orchestrator.analysis.analysis import Analysis
+from orchestrator.analysis.progress import Improvement
 
 
 def importance_table(analysis: Analysis) -> pa.Table:
@@ -33,5 +36,20 @@ def effects_table(analysis: Analysis) -> pa.Table:
             "low": pa.array([item.low for _, item in rows], pa.float64()),
             "high": pa.array([item.high for _, item in rows], pa.float64()),
             "best": pa.array([item.best for _, item in rows], pa.float64()),
+        }
+    )
+
+
+def progress_table(steps: Sequence[Improvement]) -> pa.Table:
+    """Returns one row for each improvement of the best value."""
+    return pa.table(
+        {
+            "trial": pa.array([step.trial for step in steps], pa.string()),
+            "epoch": pa.array([step.epoch for step in steps], pa.int64()),
+            "value": pa.array([step.value for step in steps], pa.float64()),
+            "trials": pa.array([step.num_trials for step in steps], pa.int64()),
+            "epochs": pa.array([step.num_epochs for step in steps], pa.int64()),
+            "seconds": pa.array([step.seconds for step in steps], pa.float64()),
+            "core_seconds": pa.array([step.core_seconds for step in steps], pa.float64()),
         }
     )

@@ -8,7 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from orchestrator.analysis.analysis import Analysis, analysis_json, analysis_of
-from orchestrator.analysis.tables import effects_table, importance_table
+from orchestrator.analysis.progress import best_so_far_steps
+from orchestrator.analysis.savings import Savings, savings_of
+from orchestrator.analysis.tables import effects_table, importance_table, progress_table
 from orchestrator.errors import RunFolderError
 from orchestrator.journal.study_state import StudyState
 from orchestrator.results.from_state import export_path
@@ -73,12 +75,12 @@ class StudyResult:
         """Returns what the run says about its parameters and about stopping early, as `convfleet analyze --json` does.
 
         Examples:
-            Prints what stopping trials early saved::
+            Prints why a run has no importance of parameters, if it has none::
 
                 import convfleet
 
-                savings = convfleet.open_run("runs/quickstart").analysis()["savings"]
-                print(savings["epochs"], savings["core_seconds"])
+                analysis = convfleet.open_run("runs/quickstart").analysis()
+                print(analysis["importance"]["reason"])
         """
         return analysis_json(self._analysis())
 
@@ -94,6 +96,14 @@ class StudyResult:
     def effects(self) -> pa.Table:
         """Returns the mean of the objective for each value or range of a parameter, most important parameter first."""
         return effects_table(self._analysis())
+
+    def best_so_far(self) -> pa.Table:
+        """Returns each report that was better than all before it, and what the study had spent by then."""
+        return progress_table(best_so_far_steps(self.state))
+
+    def savings(self) -> Savings:
+        """Returns what stopping trials early saved, and how many of them were then as good as the best trial."""
+        return savings_of(self.state, shares=image_shares(self.folder))
 
     def _analysis(self) -> Analysis:
         return analysis_of(self.state, shares=image_shares(self.folder))

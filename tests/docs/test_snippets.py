@@ -160,7 +160,7 @@ def test_the_first_study_trains_and_shows_a_leaderboard(run_of_first_study):
 @pytest.mark.parametrize(
     ("name", "printed"),
     [
-        ("analyze.py", r"(?s)parameter: .*value: .*'num_stopped': \d+"),
+        ("analyze.py", r"(?s)parameter: .*value: .*'core_seconds': .*\n\d+ \d"),
         ("load_export.py", r"\(None, 8, 8, 1\)"),
         ("load_saved_model.py", r"\(2, 10\)"),
         ("open_run.py", r"\['t0\d+', .*\n\['trial', 'epoch'"),

@@ -138,6 +138,7 @@ def test_an_empty_study_saved_nothing_and_has_no_best():
     analysis = analysis_of(study_of([]))
     assert analysis.steps == []
     assert (analysis.savings.num_stopped, analysis.savings.epochs, analysis.savings.best_trial) == (0, 0, "")
+    assert isinstance(analysis.savings.core_seconds, float)
 
 
 def test_what_another_run_trained_cost_nothing_and_is_no_saving():

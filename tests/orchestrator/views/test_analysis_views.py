@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import asdict
 from html import unescape
 
 import plotly.graph_objects as go
@@ -101,6 +102,11 @@ def test_python_has_the_numbers_of_json(state, told, tmp_path):
     assert result.analysis() == told
     shares = [(row["parameter"], row["share"], row["low"]) for row in result.importance().to_pylist()]
     assert shares == [(item["name"], item["share"], item["low"]) for item in told["importance"]["parameters"]]
+    assert asdict(result.savings()) == told["savings"]
+    steps = [{**step, "trials": step["num_trials"], "epochs": step["num_epochs"]} for step in told["best_so_far"]]
+    for step in steps:
+        del step["num_trials"], step["num_epochs"]
+    assert result.best_so_far().to_pylist() == steps
     means = [(row["parameter"], row["value"], row["mean"], row["trials"]) for row in result.effects().to_pylist()]
     assert means == [
         (effect["parameter"], part["label"], part["mean"], part["num_trials"])
