@@ -38,20 +38,25 @@ def state(request):
 
 
 @pytest.fixture(scope="module")
-def told(state):
-    return analysis_json(analysis_of(state))
+def analysis(state):
+    return analysis_of(state)
+
+
+@pytest.fixture(scope="module")
+def told(analysis):
+    return analysis_json(analysis)
 
 
 @pytest.fixture
-def terminal(state, monkeypatch, capsys):
+def terminal(analysis, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
-    print_analysis(make_console(), analysis_of(state))
+    print_analysis(make_console(), analysis)
     return capsys.readouterr().out
 
 
-@pytest.fixture
-def page(state, tmp_path):
-    html = write_report(RunFolder(tmp_path), state=state).read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def page(state, tmp_path_factory):
+    html = write_report(RunFolder(tmp_path_factory.mktemp("run")), state=state).read_text(encoding="utf-8")
     figures = {name: json.loads(data) for name, data in FIGURES.findall(html)}
     text = unescape(re.sub(r"<[^>]*>", " ", re.sub(r"<(script|style)\b.*?</\1>", "", html, flags=re.DOTALL)))
     return " ".join(text.split()), figures
