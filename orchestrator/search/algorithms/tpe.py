@@ -4,6 +4,7 @@ Source: Bergstra et al. 2011, "Algorithms for Hyper-Parameter Optimization", Neu
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import optuna
@@ -14,6 +15,16 @@ from orchestrator.search.history import History
 from orchestrator.search.optuna_internals import choose_number_of_good_trials
 from orchestrator.study.sections import STARTUP_TRIALS
 from orchestrator.study.spec import StudySpec
+
+#: All of the sampler's arguments beside its seed that Optuna does not deprecate: its defaults change between versions,
+#: and a study that is resumed with another version must go on with the same proposals.
+ARGUMENTS: Mapping[str, Any] = {
+    "n_startup_trials": STARTUP_TRIALS,
+    "n_ei_candidates": 24,
+    "multivariate": True,
+    "group": False,
+    "constant_liar": True,
+}
 
 
 class Tpe:
@@ -54,7 +65,7 @@ class _Tpe(optuna.samplers.TPESampler):
     """Optuna's sampler, which counts anew over all trials for each draw what the history knows."""
 
     def __init__(self, history: History, *, seed: int) -> None:
-        super().__init__(seed=seed, n_startup_trials=STARTUP_TRIALS)
+        super().__init__(seed=seed, **ARGUMENTS)
         self._history = history
 
     def infer_relative_search_space(
