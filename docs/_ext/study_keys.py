@@ -94,7 +94,7 @@ def type_in_words(annotation: Any) -> str:
     elif origin is Annotated:
         words = type_in_words(inner[0])
     elif origin is dict:
-        words = "mapping of names to mappings"
+        words = f"mapping of names to {'values' if _model_in(inner[1]) is None else 'mappings'}"
     elif _model_in(annotation) is not None:
         words = "mapping"
     else:

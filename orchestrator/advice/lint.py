@@ -92,6 +92,12 @@ def _trials(spec: StudySpec) -> Iterator[str]:
             f"search.trials: {trials:,} of the grid's {size:,} variants are its first ones, in which {first} changes "
             "last; algorithm: sobol spreads as many over the whole space"
         )
+    if spec.search.algorithm == "grid" and spec.search.prior:
+        names = " and ".join(spec.search.prior)
+        yield (
+            f"search.prior: a grid goes through its variants in their order, whatever is guessed of {names}; drop it, "
+            "or search by tpe"
+        )
     metric, target = spec.objective.metric, spec.search.target
     if target is not None and target > 1 and any(name in metric for name in _SHARES):
         yield f"search.target: {number(target)} is never reached, as {metric} is at most 1; 95 % is 0.95"

@@ -30,7 +30,7 @@ def with_numbers(spec: StudySpec, dataset: DatasetInfo) -> tuple[StudySpec, Sequ
 
     Where a schedule has an `auto`, options of `batch_size` that leave fewer than LEAST_STEPS_AN_EPOCH steps an epoch
     are left out of the space, all but the smallest, and so are those that leave more than MOST_STEPS_AN_EPOCH, all but
-    the largest.
+    the largest, unless `search.start_with` or `search.prior` names them.
 
     Args:
         spec: The study.
@@ -45,7 +45,7 @@ def with_numbers(spec: StudySpec, dataset: DatasetInfo) -> tuple[StudySpec, Sequ
             _demand_repeats(spec, dataset)
         spec, said = _with_first_trials(spec, num_train=num_train)
         return spec, [*said, *_small_epochs(spec.space, num_train=num_train)]
-    space, said = _fitting(spec.space, num_train=num_train)
+    space, said = _fitting(spec, num_train=num_train)
     steps = math.ceil(num_train / largest_batch(space))
     schedule = spec.schedule
     grace, rivals, repeats = schedule.grace_epochs, schedule.min_rivals, schedule.repeats
@@ -159,16 +159,19 @@ def _grace(epochs: int, *, steps: int, num_validation: int) -> tuple[int, str]:
     return grace, f"early stopping judges no trial before {grace * steps:,} steps"
 
 
-def _fitting(space: SearchSpace, *, num_train: int) -> tuple[SearchSpace, list[str]]:
-    """Returns a space without the batch sizes that are too large, and a sentence about them."""
+def _fitting(spec: StudySpec, *, num_train: int) -> tuple[SearchSpace, list[str]]:
+    """Returns a study's space without the batch sizes that are too large, and a sentence about them."""
+    space = spec.space
     domain = space.parameter(_BATCH_SIZE).domain if _BATCH_SIZE in space.names else None
     # A condition on an option would be on none.
     if not isinstance(domain, Choice) or any(_BATCH_SIZE in parameter.when for parameter in space.parameters):
         return space, []
     sizes = _sizes(domain)
-    steps = {size: math.ceil(num_train / size) for size in sizes}
-    large = [size for size in sizes[1:] if steps[size] < LEAST_STEPS_AN_EPOCH]
-    small = [size for size in sizes[:-1] if steps[size] > MOST_STEPS_AN_EPOCH]
+    named = [values[_BATCH_SIZE] for values in (*spec.search.first_values, spec.search.prior) if _BATCH_SIZE in values]
+    wanted = [domain.normalise(value) for value in named]
+    steps = {size: math.ceil(num_train / size) for size in sizes if size not in wanted}
+    large = [size for size in sizes[1:] if steps.get(size, math.inf) < LEAST_STEPS_AN_EPOCH]
+    small = [size for size in sizes[:-1] if steps.get(size, 0) > MOST_STEPS_AN_EPOCH]
     if not large and not small:
         return space, []
     kept = Choice([size for size in domain.values() if size not in (*large, *small)])

@@ -1,11 +1,11 @@
 """Checks that the sections of a study fit together: families, parameters, targets, objective."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from orchestrator.study.custom_parameters import is_own_parameter, own_parameter_problem
 from orchestrator.study.overridden_parameters import idle_setting_problems, replaced_parameter_problems
 from orchestrator.study.spec import StudySpec
-from search_spaces import Choice, Fixed, Float, Int, Parameter, Problem, SearchSpace, nearest
+from search_spaces import Choice, Fixed, Float, Int, Parameter, Problem, SearchSpace, SpaceError, Value, nearest
 from trainables.catalog.families import FAMILIES
 from trainables.catalog.parameter import ParameterInfo
 from trainables.catalog.training import TRAINING
@@ -125,7 +125,41 @@ def _search_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:
         for number, values in enumerate(spec.search.first_values)
         for problem in space.validate(_with_fixed(values, space))
     ]
+    guesses = ((name, _guess_problem(name, spec.search.prior, space)) for name in spec.search.prior)
+    problems += [Problem(path=f"search.prior.{name}", message=message) for name, message in guesses if message]
     return [*problems, *_grid_problems(spec, space)]
+
+
+def _guess_problem(name: str, prior: Mapping[str, object], space: SearchSpace) -> str:
+    """Returns what is wrong with a guess at a parameter's good value; an empty text if nothing is."""
+    if name not in space.names:
+        known = nearest(name, space.names) or f"; it has {', '.join(space.names)}"
+        return f"the space has no parameter of this name, got {prior[name]!r}{known}"
+    parameter = space.parameter(name)
+    try:
+        parameter.domain.normalise(prior[name])
+    except SpaceError as exc:
+        return f"{exc}; guess a value that the parameter may take, or drop it"
+    if isinstance(parameter.domain, Fixed):
+        return f"the parameter is always {parameter.domain}, got a guess for it; drop the guess, or let it vary"
+    for parent, wanted in _conditions_above(parameter, space):
+        domain = space.parameter(parent).domain
+        if parent not in prior or not domain.contains(prior[parent]):
+            continue
+        # By their texts: for Python, 1 and True are equal.
+        if repr(domain.normalise(prior[parent])) not in map(repr, wanted):
+            return (
+                f"the parameter is active with {parent} {' or '.join(map(repr, wanted))} alone, got the guess "
+                f"{prior[parent]!r} for {parent}; drop one of the two guesses"
+            )
+    return ""
+
+
+def _conditions_above(parameter: Parameter, space: SearchSpace) -> Iterator[tuple[str, Sequence[Value]]]:
+    """Yields (parent, its values) of all conditions that a parameter's being active rests on."""
+    for parent, wanted in parameter.when.items():
+        yield parent, wanted
+        yield from _conditions_above(space.parameter(parent), space)
 
 
 def _grid_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:

@@ -62,6 +62,12 @@ def _start(value: object) -> object:
     raise ValueError("must be auto, portfolio, none, or a list of values by parameter")
 
 
+def _by_name(value: object) -> object:
+    if isinstance(value, dict) and all(isinstance(name, str) for name in value):
+        return value
+    raise ValueError("must be a mapping of values by parameter")
+
+
 def _number(value: int | Literal["auto"], name: str) -> int:
     if value == "auto":
         raise ValueError(f"schedule.{name} is auto: the images are not counted yet")
@@ -140,6 +146,8 @@ class Search(Section):
         start_with: What the first trials try before the search goes on from it: portfolio (variants of the built-in
             space that were good elsewhere, those for so many images), none, or a list of values by parameter. auto:
             portfolio where the schedule has an auto as well, else none.
+        prior: A good guess by parameter. Half of the first eight trials are drawn near it, then ever fewer (of trial 80
+            one in twenty); parameters that it does not name are left to the algorithm. A grid has its own order.
         minutes: How long the study searches, over all its sessions and with the preparation of the data. Then no trial
             begins, and those under way stop after their next epoch; exports come on top. None: as long as it takes.
             Whichever of this and the next four comes first ends the search.
@@ -154,6 +162,9 @@ class Search(Section):
     start_with: Annotated[
         Literal["auto", "portfolio", "none"] | tuple[dict[str, Any], ...], BeforeValidator(_start)
     ] = Field(default="auto", examples=["portfolio", "[{filters: 16, learning_rate: 0.001}]"])
+    prior: Annotated[dict[str, Any], BeforeValidator(_by_name)] = Field(
+        default_factory=dict, examples=["{learning_rate: 0.003, filters: 32}"]
+    )
     minutes: Number | None = Field(default=None, gt=0, le=1_000_000, allow_inf_nan=False, examples=[10])
     core_hours: Number | None = Field(default=None, gt=0, le=1e9, allow_inf_nan=False, examples=[8])
     epochs: Count | None = Field(default=None, ge=1, le=1_000_000_000, examples=[500])

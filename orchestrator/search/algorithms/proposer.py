@@ -13,6 +13,7 @@ from orchestrator.search.algorithms.searchers import SEARCHERS
 from orchestrator.search.distributions import EncodedSpace
 from orchestrator.search.draw import Draw
 from orchestrator.search.history import History
+from orchestrator.search.prior import Prior
 from orchestrator.study.spec import StudySpec
 from search_spaces import Fixed, SpaceError, Variant, make_variant
 
@@ -30,6 +31,7 @@ class Proposer:
     def __init__(self, spec: StudySpec) -> None:
         self._spec = spec
         self._searcher = SEARCHERS[spec.search.algorithm](spec)
+        self._prior = Prior(spec)
         self._history = History(EncodedSpace(spec.space), objective=spec.objective, is_kept=type(self._searcher).learns)
         #: Values of the first trials, by their numbers.
         self._first = spec.search.first_values
@@ -61,6 +63,7 @@ class Proposer:
             values = self._searcher.ask(self._history, draw)
             if values is None:
                 break
+            values = self._prior.moved(values, draw)
             if self._variant_of(values).variant_id not in self._proposed:
                 return self._accept(number, values)
         return self._untried(number)

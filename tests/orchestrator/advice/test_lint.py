@@ -69,6 +69,11 @@ RANGE = {"float": [0.1, 0.9]}
             "3 of the grid's 6 variants are its first ones, in which filters changes last",
         ),
         (
+            {"space": params(), "search": {"algorithm": "grid", "prior": {"filters": 8}}},
+            "search.prior",
+            "a grid goes through its variants in their order, whatever is guessed of filters; drop it",
+        ),
+        (
             {"space": params(warmup_epochs={"float": [1, 5]}, schedule="cosine"), "schedule": {"max_epochs": 4}},
             "space.params.warmup_epochs",
             "5 of 4 epochs (schedule.max_epochs): the learning rate never reaches its height",
@@ -111,6 +116,7 @@ def test_it_names_the_place_what_is_wrong_and_the_change(study, place, words):
         {"space": params(filters={"choice": [8, 12, 16, 24, 32]})},
         {"space": params(filters={"choice": [16, 17]}), "resources": {"gpus_per_trial": 1}},
         {"space": params(), "search": {"algorithm": "grid", "target": 1}},
+        {"space": params(), "search": {"algorithm": "sobol", "prior": {"filters": 8}}},
         {"space": params(), "search": {"target": 3}, "objective": {"metric": "val_loss"}},
         {"space": params(dropout={"float": [0, 0.9], "step": 1e-9})},
         {"space": params(warmup_epochs=2), "schedule": {"algorithm": "none", "max_epochs": 9}},

@@ -134,3 +134,15 @@ def test_a_portfolio_that_is_asked_for_and_does_not_exist_is_told(tmp_path):
     found, said = with_numbers(study(tmp_path, start_with="portfolio"), IMAGES)
     assert found.search.start_with == "none"
     assert "search.start_with: there is no portfolio that fits this space" in said
+
+
+@pytest.mark.parametrize("key", ["start_with", "prior"])
+def test_a_batch_size_that_is_named_stays_although_it_leaves_few_steps(tmp_path, key):
+    sizes = {"family": "sequential", "params": {"batch_size": {"choice": [16, 64, 128]}, "filters": {"int": [8, 64]}}}
+    named = {"batch_size": 128, "filters": 8}
+    found, _ = with_numbers(study(tmp_path, space=sizes, **{key: [named] if key == "start_with" else named}), IMAGES)
+    assert found.space.parameter("batch_size").domain.values() == [16, 128]
+    path = tmp_path / "run.yaml"
+    path.write_text(found.to_yaml(), encoding="utf-8")
+    assert load_study(path).search == found.search
+    assert len(proposed(found, 3)) == 3

@@ -1,0 +1,143 @@
+"""What is wrong with the keys of `search` is told in one line: where, what was received, how to mend it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from orchestrator.cli import app as cli
+from orchestrator.errors import InputError, StudyFileError
+from orchestrator.study.loading import load_study
+
+SPACE: dict[str, Any] = {
+    "family": {"choice": ["sequential", "residual"]},
+    "params": {
+        "num_blocks": {"int": [1, 3], "when": {"family": "sequential"}},
+        "filters": {"choice": [8, 16, 32]},
+        "learning_rate": {"float": [0.0001, 0.1], "log": True},
+        "optimizer": {"choice": ["adam", "sgd", "rmsprop"]},
+        "momentum": {"float": [0.5, 0.9], "when": {"optimizer": ["sgd", "rmsprop"]}},
+        "nesterov": {"choice": [True, False], "when": {"optimizer": "sgd"}},
+        "batch_size": 32,
+    },
+}
+KNOWN = "it has family, num_blocks, filters, learning_rate, optimizer, momentum, nesterov, batch_size"
+MAPPING = "must be a mapping of values by parameter"
+
+
+def study(space: Any = SPACE, **search: Any) -> Mapping[str, Any]:
+    return {"name": "demo", "data": {"source": "digits"}, "space": space, "search": search}
+
+
+# id, search, place, received, fix
+PRIOR = [
+    ("a list", {"prior": [0.1]}, "prior", "got [0.1]", MAPPING),
+    ("a number", {"prior": 0.1}, "prior", "got 0.1", "for example prior: {learning_rate: 0.003, filters: 32}"),
+    ("nothing", {"prior": None}, "prior", "got None", MAPPING),
+    ("a number for a name", {"prior": {3: 0.1}}, "prior", "got {3: 0.1}", MAPPING),
+    ("an unknown name", {"prior": {"learning_rat": 0.1}}, "prior.learning_rat", "got 0.1", "mean 'learning_rate'?"),
+    ("a far name", {"prior": {"zebra": 3}}, "prior.zebra", "got 3", KNOWN),
+    ("below the range", {"prior": {"learning_rate": 1e-5}}, "prior.learning_rate", "got 1e-05", "from 0.0001 to 0.1"),
+    ("above the range", {"prior": {"num_blocks": 4}}, "prior.num_blocks", "got 4", "a whole number from 1 to 3"),
+    ("half a block", {"prior": {"num_blocks": 1.5}}, "prior.num_blocks", "got 1.5", "a whole number from 1 to 3"),
+    ("no option", {"prior": {"filters": 9}}, "prior.filters", "got 9", "one of 8, 16, 32"),
+    ("a near option", {"prior": {"optimizer": "adm"}}, "prior.optimizer", "got 'adm'", "did you mean 'adam'?"),
+    ("text", {"prior": {"learning_rate": "fast"}}, "prior.learning_rate", "got 'fast'", "or drop it"),
+    ("a domain", {"prior": {"filters": {"choice": [8]}}}, "prior.filters", "got {'choice': [8]}", "or drop it"),
+    ("several", {"prior": {"filters": [8, 16]}}, "prior.filters", "got [8, 16]", "one of 8, 16, 32"),
+    ("yes", {"prior": {"learning_rate": True}}, "prior.learning_rate", "got True", "a number from"),
+    ("no number", {"prior": {"learning_rate": float("nan")}}, "prior.learning_rate", "got nan", "a number from"),
+    ("endless", {"prior": {"momentum": float("inf")}}, "prior.momentum", "got inf", "from 0.5 to 0.9"),
+    ("a fixed one", {"prior": {"batch_size": 32}}, "prior.batch_size", "always 32", "drop the guess, or let it vary"),
+    ("a fixed one's other value", {"prior": {"batch_size": 2}}, "prior.batch_size", "got 2", "or drop it"),
+    ("a family", {"prior": {"family": "resnet"}}, "prior.family", "got 'resnet'", "one of 'sequential', 'residual'"),
+    (
+        "inactive beside another guess",
+        {"prior": {"optimizer": "adam", "momentum": 0.6}},
+        "prior.momentum",
+        "got the guess 'adam' for optimizer",
+        "active with optimizer 'sgd' or 'rmsprop' alone",
+    ),
+    (
+        "inactive in a family",
+        {"prior": {"family": "residual", "num_blocks": 2}},
+        "prior.num_blocks",
+        "got the guess 'residual' for family",
+        "drop one of the two guesses",
+    ),
+]
+OTHERS = [
+    ("a misspelled key", {"piror": {}}, "piror", "got {}", "did you mean 'prior'?"),
+    ("trials in words", {"trials": "many"}, "trials", "got 'many'", "for example trials: 24"),
+    ("half a trial", {"trials": 2.5}, "trials", "got 2.5", "valid integer"),
+    ("no algorithm", {"algorithm": None}, "algorithm", "got None", "must be one of"),
+    ("two algorithms", {"algorithm": ["tpe", "gp"]}, "algorithm", "got ['tpe', 'gp']", "must be one of"),
+    ("another spelling", {"algorithm": "TPE"}, "algorithm", "got 'TPE'", "must be one of"),
+    ("minutes below none", {"minutes": -3}, "minutes", "got -3", "greater than 0"),
+    ("minutes yes", {"minutes": True}, "minutes", "got True", "for example minutes: 10"),
+]
+
+
+@pytest.mark.parametrize(
+    ("search", "place", "received", "fix"), [pytest.param(*row[1:], id=row[0]) for row in [*PRIOR, *OTHERS]]
+)
+def test_one_mistake_is_one_line_with_place_value_and_fix(
+    search: Mapping[str, Any], place: str, received: str, fix: str
+) -> None:
+    with pytest.raises(InputError) as hit:
+        load_study(study(**search))
+    lines = str(hit.value).splitlines()
+    assert [line.startswith(f"study: search.{place}: ") for line in lines] == [True], lines
+    assert received in lines[0]
+    assert fix in lines[0]
+
+
+def test_all_wrong_guesses_are_told_at_once_with_what_else_is_wrong(tmp_path, monkeypatch, capsys) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(
+        "name: demo\ndata: {source: digits}\nspace: {family: sequential, params: {filters: {choice: [8, 16]}, stride: "
+        "1}}\nsearch: {start_with: [{filters: 9}], prior: {filters: 64, stride: 1, filtres: 8}}\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setattr("sys.argv", ["convfleet", "validate", str(path)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    places = [line.split(": ")[2] for line in capsys.readouterr().err.splitlines()]
+    assert places == [
+        "search.start_with.0.variant.params.filters",
+        "search.prior.filters",
+        "search.prior.stride",
+        "search.prior.filtres",
+    ]
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        {"momentum": 0.6},
+        {"optimizer": "rmsprop", "momentum": 0.6},
+        {"optimizer": "sgd", "nesterov": True, "filters": 16.0},
+        {"family": "sequential", "num_blocks": 3, "learning_rate": "1e-3"},
+    ],
+)
+def test_guesses_that_can_hold_together_are_taken_and_written_out(tmp_path, prior: Mapping[str, Any]) -> None:
+    spec = load_study(study(prior=prior))
+    path = tmp_path / "study.yaml"
+    path.write_text(spec.to_yaml(), encoding="utf-8")
+    assert load_study(path).search == spec.search
+    assert load_study(path).study_id == spec.study_id != load_study(study()).study_id
+
+
+def test_a_guess_of_false_counts_like_any_other() -> None:
+    space = {
+        "family": "sequential",
+        "params": {
+            "filters": {"choice": [8, 16]},
+            "batch_norm": {"choice": [True, False]},
+            "dropout": {"float": [0, 0.5], "when": {"batch_norm": False}},
+        },
+    }
+    assert load_study(study(space, prior={"batch_norm": False, "dropout": 0.1})).search.prior["dropout"] == 0.1
+    with pytest.raises(StudyFileError, match=r"search\.prior\.dropout: .* got the guess True for batch_norm"):
+        load_study(study(space, prior={"batch_norm": True, "dropout": 0.1}))
