@@ -14,8 +14,14 @@ if TYPE_CHECKING:
 _PIPED_WIDTH = 150
 
 
-def study_description(study: str, spec: "StudySpec", *, overrides: Sequence[str], advice: Sequence[str] = ()) -> str:
-    """Returns what a valid study would do, advice on it, and the command that runs it."""
+def study_description(
+    study: str, spec: "StudySpec", *, overrides: Sequence[str], search: str, advice: Sequence[str] = ()
+) -> str:
+    """Returns what a valid study would do, advice on it, and the command that runs it.
+
+    Args:
+        search: The search algorithm, and why it is the one if the study leaves that open.
+    """
     settings = "".join(f" --set {shlex.quote(override)}" for override in overrides)
     size = "uncountable" if spec.space.size is None else f"{spec.space.size:,} variants"
     names = ", ".join(spec.space.names[1:])
@@ -29,7 +35,7 @@ def study_description(study: str, spec: "StudySpec", *, overrides: Sequence[str]
             f"  data       {spec.data.source}",
             f"  space      {' or '.join(spec.space.families)}; {size}; {names}",
             f"  objective  {spec.objective.metric}, {spec.objective.mode}",
-            f"  search     {spec.num_trials} trials by {spec.search.algorithm}",
+            f"  search     {spec.num_trials} trials by {search}",
             f"  schedule   {_epochs(schedule.max_epochs)}{ends}",
             f"  resources  {spec.resources.in_words}",
             *(f"  reuse      {folder}" for folder in spec.reuse),

@@ -84,15 +84,16 @@ def repair(
 def validate(study: StudyArgument, overrides: SetOption = None, as_json: JsonOption = False) -> None:
     """Check a study without running it: all mistakes at once, what it would do, and what it would do for nothing."""
     from orchestrator.advice.lint import lint
+    from orchestrator.search.auto_algorithm import with_algorithm
     from orchestrator.study.loading import load_study
 
-    spec = load_study(study, overrides=overrides or ())
-    advice = lint(spec)
+    spec, chosen = with_algorithm(load_study(study, overrides=overrides or ()))
+    advice, search = lint(spec), chosen or spec.search.algorithm
     if as_json:
         numbers = {"space_size": spec.space.size, "trials": spec.num_trials}
-        print_json({"study": spec.name, "is_valid": True, **numbers, "advice": advice})
+        print_json({"study": spec.name, "is_valid": True, **numbers, "search": search, "advice": advice})
         return
-    print(study_description(study, spec, overrides=overrides or (), advice=advice))
+    print(study_description(study, spec, overrides=overrides or (), search=search, advice=advice))
 
 
 def export(

@@ -19,6 +19,7 @@ from orchestrator.results.optuna_journal import write_optuna_journal
 from orchestrator.results.writer import TableWriter
 from orchestrator.runs.folder import new_run_folder, open_run_folder
 from orchestrator.runs.paths import RunFolder
+from orchestrator.search.auto_algorithm import with_algorithm
 from orchestrator.study.loading import load_study
 from orchestrator.study.sections import Export
 from orchestrator.study.spec import StudySpec
@@ -40,10 +41,11 @@ def start_run(spec: StudySpec, *, runs: Path, address: str | None, progress: Pro
         InputError: If the data or the study are wrong.
         StudyFailedError: If the study cannot work.
     """
+    spec, chosen = with_algorithm(spec)
     is_taken = taken_elsewhere(spec.storage.uri)
     folder = new_run_folder(runs, name=spec.name, study_yaml=spec.to_yaml(), is_taken=is_taken)
     try:
-        _work(folder, spec, overrides=(), address=address, progress=progress)
+        _work(folder, spec, chosen=chosen, address=address, progress=progress)
     except OrchestratorError:
         discard_if_unused(folder)
         raise
@@ -130,11 +132,20 @@ def discard_if_unused(folder: RunFolder) -> None:
         shutil.rmtree(folder.root, ignore_errors=True)
 
 
-def _work(
-    folder: RunFolder, spec: StudySpec, *, overrides: Sequence[str], address: str | None, progress: Progress | None
+def _work(  # noqa: PLR0913 - what starts a study, and what resumes one
+    folder: RunFolder,
+    spec: StudySpec,
+    *,
+    overrides: Sequence[str] = (),
+    chosen: str = "",
+    address: str | None,
+    progress: Progress | None,
 ) -> None:
     """Trains what has not ended, exports the best, writes tables and report."""
     with open_session(folder, spec, address=address, progress=progress) as session:
+        session.chosen = chosen
+        if chosen:
+            session.notify(f"search: {chosen}")
         session.open_study(overrides=overrides)
         state, failed_exports = session.recorder.state, None
         is_done = state.finished is not None and not state.unfinished

@@ -42,6 +42,7 @@ class Session:
         interrupt: The driver's signals.
         address: A Ray cluster to join; None: a Ray of this machine alone.
         progress: Shows the user what the driver does; None: nothing is shown.
+        chosen: Which search algorithm an auto became, and why; empty: the study names one, or has begun before.
         mirror: Uploads the run to its storage; None: the run lies in its folder alone.
         started: When the preparation began, in seconds from any start.
         began_at: When the preparation began, in seconds since 1970.
@@ -53,6 +54,7 @@ class Session:
     interrupt: OneInterrupt
     address: str | None
     progress: Progress | None
+    chosen: str = ""
     mirror: Mirror | None = None
     started: float = 0.0
     began_at: float = 0.0
@@ -230,5 +232,6 @@ class Session:
             max_epochs=spec.schedule.epochs,
             num_trials=spec.num_trials,
             ties=spec.objective.tie_metric,
+            search=self.chosen,
             at=self.recorder.now(),
         )

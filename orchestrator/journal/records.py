@@ -24,6 +24,7 @@ class StudyOpened:
 
     Args:
         ties: The metric whose lower value decides between equal ones; empty: the earlier epoch does.
+        search: Which algorithm `search.algorithm: auto` became, and why; empty: the study names one.
     """
 
     schema: int
@@ -35,6 +36,7 @@ class StudyOpened:
     max_epochs: int
     num_trials: int
     ties: str = ""
+    search: str = ""
     at: float
 
     @property

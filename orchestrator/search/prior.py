@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from orchestrator.search.axes import is_ordered, varies
 from orchestrator.search.draw import Draw
-from orchestrator.search.unit_cube import UnitCube, is_ordered, place_of, varies
+from orchestrator.search.unit_cube import UnitCube, place_of
 from orchestrator.study.sections import STARTUP_TRIALS
 from orchestrator.study.spec import StudySpec
 from search_spaces import Domain

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 
+from orchestrator.search.axes import is_number, varies
 from search_spaces import Choice, Domain, Float, Int, SearchSpace, Value
 
 Array = np.ndarray
@@ -68,16 +69,6 @@ class UnitCube:
         return np.isclose(snapped[:, self._axis_of[parent], None], places, atol=1e-9).any(axis=1)
 
 
-def varies(domain: Domain) -> bool:
-    """Returns whether a domain has more than one value."""
-    return domain.size is None or domain.size > 1
-
-
-def is_ordered(domain: Domain) -> bool:
-    """Returns whether neighbours on a domain's axis are neighbours in value: numbers are, named options are not."""
-    return not isinstance(domain, Choice) or all(is_number(option) for option in domain.options)
-
-
 def value_at(domain: Domain, place: float) -> Value:
     """Returns the value of a domain at a place on its axis; each of countable values has an equal share of the axis.
 
@@ -118,11 +109,6 @@ def place_of(domain: Domain, value: Any) -> float:
             return (round((value - low) / (step or 1)) + 0.5) / (domain.size or 1)
         case _:
             return 0.5
-
-
-def is_number(value: object) -> TypeGuard[int | float]:
-    """Returns whether a value is a number, which True is not."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _snapped(domain: Domain, places: Array) -> Array:

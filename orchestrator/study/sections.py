@@ -140,7 +140,8 @@ class Search(Section):
     Attributes:
         algorithm: random, sobol (points that fill the space more evenly than random ones), grid (every variant of a
             countable space, in order), tpe (Optuna's tree-structured Parzen estimator, which learns from finished
-            trials) or gp (Bayesian optimisation with a Gaussian process, which learns from them as well).
+            trials), gp (Bayesian optimisation with a Gaussian process, which learns from them as well) or auto (one of
+            these, by the number of trials and the space; the run says which and why, and keeps to it).
         trials: How many trials at most; None: as many as the space has variants, or 20 if it is
             not countable.
         start_with: What the first trials try before the search goes on from it: portfolio (variants of the built-in
@@ -157,7 +158,7 @@ class Search(Section):
         patience: No trial begins once so many that were proposed after the best one have ended; those under way go on.
     """
 
-    algorithm: Literal["random", "sobol", "grid", "tpe", "gp"] = "tpe"
+    algorithm: Literal["random", "sobol", "grid", "tpe", "gp", "auto"] = "tpe"
     trials: Count | None = Field(default=None, ge=1, le=1_000_000, examples=[24])
     start_with: Annotated[
         Literal["auto", "portfolio", "none"] | tuple[dict[str, Any], ...], BeforeValidator(_start)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from orchestrator.search.unit_cube import is_ordered, varies
+from orchestrator.search.axes import is_ordered, varies
 from search_spaces import Choice, SearchSpace
 
 Array = np.ndarray

@@ -51,6 +51,7 @@ def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: 
         "objective": {"metric": header.metric, "mode": header.mode, "split": words.split_of(header.metric)},
         "num_trials": header.num_trials,
         "max_epochs": header.max_epochs,
+        "search": header.search,
         "minutes": state.sessions[-1].minutes or None if state.sessions else None,
         "ended_early": state.finished.reason if state.finished is not None else "",
         "trials": {trial_state.value: count for trial_state, count in counts.items()},

@@ -89,6 +89,8 @@ def _print_outcome(console: Console, state: StudyState, *, folder: RunFolder, is
         print_fact(console, "chance", note, style="yellow")
     counts = count_states(list(state.trials.values()), is_alive=is_alive)
     print_fact(console, "trials", f"{words.state_counts_in_words(counts)} (of {state.header.num_trials})")
+    if state.header.search:
+        print_fact(console, "search", state.header.search)
     if state.finished is not None and state.finished.reason:
         print_fact(console, "time", state.finished.reason, style="yellow")
     _print_failure_kinds(console, state)

@@ -112,8 +112,15 @@ def test_packaged_studies_are_valid(convfleet: Convfleet, name: str) -> None:
 def test_validate_tells_scripts_size_and_trials(convfleet: Convfleet) -> None:
     code, text, _ = convfleet("validate", "quickstart", "--json", "--set", "search.trials=3")
     assert code == 0
-    told = {"study": "quickstart", "is_valid": True, "space_size": None, "trials": 3, "advice": []}
+    told = {"study": "quickstart", "is_valid": True, "space_size": None, "trials": 3, "search": "tpe", "advice": []}
     assert json.loads(text) == told
+
+
+def test_validate_tells_which_search_auto_is_and_why(convfleet: Convfleet) -> None:
+    chosen = ("validate", "quickstart", "--set", "search.algorithm=auto", "--set", "search.trials=9")
+    why = "sobol, as 9 trials are too few to learn from, and its points fill the space evenly"
+    assert json.loads(convfleet(*chosen, "--json")[1])["search"] == why
+    assert f"  search     9 trials by {why}\n" in convfleet(*chosen)[1]
 
 
 def test_validate_counts_a_space_that_is_smaller_than_the_study(convfleet: Convfleet, tmp_path: Path) -> None:

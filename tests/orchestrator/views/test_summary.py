@@ -67,6 +67,16 @@ def test_summary_of_a_paused_study_without_results_says_how_to_go_on(begin):
     assert "load_model" not in printed(target)
 
 
+def test_the_search_that_auto_became_is_told_with_its_reason(make_opened, tmp_path):
+    folder, target, plain = RunFolder(tmp_path), console(), console()
+    state = fold([make_opened(search="gp, as it finds most")])
+    print_summary(target, state, folder=folder)
+    assert re.search(r"search +gp, as it finds most\n", printed(target))
+    assert status_json(state, folder=folder, is_alive=False)["search"] == "gp, as it finds most"
+    print_summary(plain, fold([make_opened()]), folder=folder)
+    assert not re.search(r"^search ", printed(plain), re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     ("is_alive", "told", "not_told"),
     [(True, ["running", "t0000", "4000"], "resume"), (False, ["interrupted", "2 paused"], "2 running")],
