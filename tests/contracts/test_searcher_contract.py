@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from orchestrator.journal.records import TrialStopped
+from orchestrator.journal.records import TrialFailed, TrialStopped
 from orchestrator.journal.trial import Trial
 from orchestrator.runs.paths import trial_name
 from orchestrator.search.algorithms.proposer import Proposer
@@ -133,3 +133,96 @@ def test_a_resumed_search_goes_on_alike_beside_running_trials_of_other_parameter
         if done >= NUM_FIRST:
             trials[done] = ended(done, trials[done].variant)
             live.end_trial(trials[done])
+
+
+#: A good guess of some of CONDITIONAL's parameters.
+GUESS = {"filters": 32, "optimizer": "sgd", "momentum": 0.9}
+NUM_PLAYED = 60
+
+
+def played(number: int, variant: Variant, *, epochs: int, failure: str = "") -> Trial:
+    """Returns a trial after so many of three epochs; it runs on, has completed, or failed."""
+    trial = Trial(name=trial_name(number), number=number, variant=variant, proposed_at=0.0)
+    away = abs(variant.params["filters"] - 40) / 60 + abs(variant.params.get("momentum", 0.5) - 0.9)  # type: ignore[operator, arg-type]
+    for epoch in range(1, epochs + 1):
+        metrics = {"val_accuracy": 0.9 - 0.4 * away - 0.3 / epoch}
+        report = EpochReport(
+            epoch=epoch, metrics=metrics, train_seconds=1.0, images_per_second=1.0, is_last=epoch == 3 and not failure
+        )
+        trial.reports.append(report)
+        trial.reported_at.append(float(epoch))
+    if failure:
+        trial.failure = TrialFailed(trial=trial.name, kind=failure, reason="why", at=9.0)
+    return trial
+
+
+def ending(number: int, variant: Variant) -> Trial:
+    """Returns how a trial ends: most complete or are stopped, some fail before or after their first epochs."""
+    if number % 11 == 3:
+        return played(number, variant, epochs=0, failure="infeasible")
+    if number % 13 == 6:
+        return played(number, variant, epochs=2, failure="diverged")
+    trial = played(number, variant, epochs=3 if number % 5 in (0, 2) else 1 + number % 2)
+    if len(trial.reports) < 3:
+        trial.stop = TrialStopped(trial=trial.name, epoch=len(trial.reports), reason="weak", at=9.0)
+    return trial
+
+
+def seen(spec: StudySpec, num_trials: int) -> Iterator[tuple[int, list[Trial], Variant | None]]:
+    """Yields (number, what the journal has of all trials before, what is proposed) of a study with four at a time.
+
+    They end in another order than they began: of those that run, each turn ends the last, the first or one between.
+    """
+    live, trials, running = Proposer(spec), [], []
+    for number in range(num_trials):
+        variant = live.propose(number)
+        yield number, list(trials), variant
+        if variant is None:
+            return
+        trials.append(played(number, variant, epochs=number % 3))
+        running.append(number)
+        while len(running) > number % 4:
+            done = running.pop((number * 7) % len(running))
+            trials[done] = ending(done, trials[done].variant)
+            live.end_trial(trials[done])
+
+
+@pytest.mark.parametrize("prior", [{}, GUESS], ids=["no guess", "guess"])
+def test_a_study_of_sixty_trials_goes_on_alike_from_each_of_them(algorithm, prior):
+    search = {"algorithm": algorithm, "prior": prior}
+    spec, variants = spec_of(algorithm, space=space_from_mapping(CONDITIONAL), search=search), set()
+    for number, before, variant in seen(spec, NUM_PLAYED):
+        assert spec.space.validate({"family": variant.family, **variant.params}) == []
+        assert variant.variant_id not in variants, f"trial {number} comes a second time"
+        variants.add(variant.variant_id)
+        # A proposal of a model takes a while: every sixth is made again.
+        if algorithm != "gp" or number % 6 == 0:
+            resumed = Proposer(spec)
+            resumed.remember(before)
+            assert resumed.propose(number) == variant, f"after {number} trials"
+    assert len(variants) == NUM_PLAYED
+
+
+#: 15 variants.
+SMALL = {
+    "family": "sequential",
+    "params": {
+        "filters": {"int": [8, 24], "step": 8},
+        "optimizer": {"choice": ["adam", "sgd"]},
+        "momentum": {"float": [0.6, 0.9], "step": 0.1, "when": {"optimizer": "sgd"}},
+    },
+}
+
+
+@pytest.mark.parametrize("prior", [{}, {"filters": 8, "optimizer": "adam"}], ids=["no guess", "guess"])
+def test_a_study_ends_when_its_space_is_spent_also_after_a_resume(algorithm, prior):
+    search = {"algorithm": algorithm, "prior": prior, "trials": 40}
+    spec, proposed = spec_of(algorithm, space=space_from_mapping(SMALL), search=search), []
+    for number, before, variant in seen(spec, 40):
+        proposed.append(variant)
+        resumed = Proposer(spec)
+        resumed.remember(before)
+        assert resumed.propose(number) == variant, f"after {number} trials"
+    assert proposed.pop() is None
+    assert len({variant.variant_id for variant in proposed}) == len(proposed) == spec.space.size == spec.num_trials
+    assert resumed.propose(spec.num_trials + 1) is None
