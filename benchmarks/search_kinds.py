@@ -52,6 +52,8 @@ SPACES: dict[str, dict[str, Any]] = {
     },
 }
 SHOWN = (9, 16, 30, 60, 120, 200)
+#: Standard deviations on each axis, of the whole axis, by which a good guess misses the best place.
+MISSED = 0.15
 NOISE, STOPPED_NOISE, STOPPED_LOSS = 0.01, 0.03, 0.03
 
 
@@ -61,6 +63,7 @@ def main() -> None:
     parser.add_argument("--spaces", default=",".join(SPACES))
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--guess", choices=("none", "good", "wrong"), default="none", help="What search.prior says.")
     parser.add_argument("--json", type=Path, help="Written after each search.")
     options = parser.parse_args()
     names, algorithms = options.spaces.split(","), options.algorithms.split(",")
@@ -68,14 +71,14 @@ def main() -> None:
     for seed in range(options.seeds):
         for name in names:
             for algorithm in algorithms:
-                curves[name, algorithm, seed] = searched(name, algorithm, seed, options.trials)
+                curves[name, algorithm, seed] = searched(name, algorithm, seed, options.trials, guess=options.guess)
                 if options.json:
                     told = [[*key, values] for key, values in sorted(curves.items())]
                     options.json.write_text(json.dumps(told), encoding="utf-8")
     show(curves, names=names, algorithms=algorithms)
 
 
-def searched(name: str, algorithm: str, seed: int, num_trials: int) -> list[float]:
+def searched(name: str, algorithm: str, seed: int, num_trials: int, *, guess: str = "none") -> list[float]:
     """Returns, after each trial of a search, the true value of the one that looked best so far."""
     from orchestrator.journal.records import TrialStopped
     from orchestrator.journal.trial import Trial
@@ -84,15 +87,19 @@ def searched(name: str, algorithm: str, seed: int, num_trials: int) -> list[floa
     from orchestrator.search.axes import is_ordered
     from orchestrator.search.unit_cube import UnitCube
     from orchestrator.study.loading import load_study
+    from search_spaces import space_from_mapping
     from trainables.reports import EpochReport
 
-    search = {"algorithm": algorithm, "trials": num_trials}
-    spec = load_study(
-        {"name": "s", "seed": seed, "data": {"source": "digits"}, "space": SPACES[name], "search": search}
+    space = space_from_mapping(SPACES[name])
+    cube = UnitCube(space)
+    objective = Objective([is_ordered(space.parameter(axis).domain) for axis in cube.names], seed=seed)
+    noise = np.random.default_rng([seed, 2])
+    values = cube.values_at(objective.guess(guess, seed=seed))
+    prior = {axis: values[axis] for axis in cube.names if axis in values} if guess != "none" else {}
+    search = {"algorithm": algorithm, "trials": num_trials, "prior": prior}
+    proposer = Proposer(
+        load_study({"name": "s", "seed": seed, "data": {"source": "digits"}, "space": SPACES[name], "search": search})
     )
-    cube, proposer = UnitCube(spec.space), Proposer(spec)
-    has_order = [is_ordered(spec.space.parameter(name).domain) for name in cube.names]
-    objective, noise = Objective(has_order, seed=seed), np.random.default_rng([seed, 2])
     seen: list[float] = []
     best, curve = (-np.inf, 0.0), []
     for number in range(num_trials):
@@ -139,6 +146,11 @@ class Objective:
         away = np.where(self._has_order, np.abs(point - self._centre), heights)
         away = np.where(np.isnan(point), 0.0, away)
         return float(0.95 - self._weight @ away - abs(away @ self._together @ away))
+
+    def guess(self, kind: str, *, seed: int) -> np.ndarray:
+        """Returns a point near the best one, or far from it; named options have none, and are guessed at random."""
+        missed = np.random.default_rng([seed, 9]).normal(0, MISSED, len(self._centre))
+        return np.where(self._centre < 0.5, 0.97, 0.03) if kind == "wrong" else np.clip(self._centre + missed, 0, 1)
 
 
 def show(curves: dict[tuple[str, str, int], list[float]], *, names: list[str], algorithms: list[str]) -> None:
