@@ -39,7 +39,8 @@ def sobol_point(draw: Draw, *, num_axes: int) -> np.ndarray:
 
     if draw.attempt or num_axes == 0 or num_axes > qmc.Sobol.MAXDIM:
         return np.random.default_rng(draw.seed).random(num_axes)
-    sequence = qmc.Sobol(num_axes, scramble=True, rng=draw.study_seed)
+    # The library's defaults as well: a study that is resumed with another version must go on alike.
+    sequence = qmc.Sobol(d=num_axes, scramble=True, bits=30, rng=draw.study_seed, optimization=None)
     with warnings.catch_warnings():
         # Points are taken one by one, so there is never a power of two of them.
         warnings.simplefilter("ignore", UserWarning)

@@ -65,7 +65,10 @@ class Surrogate:
         width = features.shape[1]
         kernel = ConstantKernel(1.0, (0.05, 20.0)) * Matern(np.full(width, 0.5), (0.05, 20.0), nu=2.5)
         kernel += WhiteKernel(1e-2, (1e-5, 1.0))
-        self._model = GaussianProcessRegressor(kernel, optimizer=_likeliest)
+        # The library's defaults as well: a study that is resumed with another version must go on alike.
+        self._model = GaussianProcessRegressor(
+            kernel=kernel, alpha=1e-10, optimizer=_likeliest, n_restarts_optimizer=0, normalize_y=False
+        )
         self._features, self._scores = features, scores
         with warnings.catch_warnings():
             # A length at the end of its bounds is a parameter without effect.

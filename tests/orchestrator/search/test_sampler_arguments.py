@@ -1,12 +1,17 @@
-"""Nothing that the estimator's proposals depend on is left to the defaults of the installed Optuna."""
+"""Nothing that proposals depend on is left to the defaults of the installed libraries."""
 
+import ast
 import inspect
+from types import ModuleType
 
 import numpy as np
 import optuna
 import pytest
 from played_studies import MIXED, play, score, spec_of
+from scipy.stats import qmc
+from sklearn.gaussian_process import GaussianProcessRegressor
 
+from orchestrator.search.algorithms import sobol, surrogate
 from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.search.algorithms.tpe import ARGUMENTS
 from search_spaces import space_from_mapping
@@ -25,8 +30,8 @@ DEPRECATED = {
 }
 
 
-def arguments_of(sampler: type[optuna.samplers.BaseSampler]) -> set[str]:
-    return set(inspect.signature(sampler.__init__).parameters) - {"self"}
+def arguments_of(made: type) -> set[str]:
+    return set(inspect.signature(made).parameters)
 
 
 def test_every_argument_of_the_estimator_is_passed_or_deprecated() -> None:
@@ -42,6 +47,24 @@ def test_the_sampler_of_random_draws_has_nothing_but_a_seed() -> None:
 def test_an_argument_that_is_not_passed_is_one_that_optuna_warns_of(name: str) -> None:
     with pytest.warns(FutureWarning, match=name):
         optuna.samplers.TPESampler(**{name: DEPRECATED[name]})
+
+
+@pytest.mark.parametrize(
+    ("module", "made", "without_effect"),
+    [
+        # The old name of rng.
+        (sobol, qmc.Sobol, {"seed"}),
+        # Whether memory is shared, how many columns nothing has before a fit, and luck where the optimizer restarts.
+        (surrogate, GaussianProcessRegressor, {"copy_X_train", "n_targets", "random_state"}),
+    ],
+)
+def test_every_argument_of_the_other_libraries_is_passed(
+    module: ModuleType, made: type, without_effect: set[str]
+) -> None:
+    calls = [node for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.Call)]
+    (call,) = [node for node in calls if ast.unparse(node.func).rpartition(".")[2] == made.__name__]
+    assert not call.args
+    assert {keyword.arg for keyword in call.keywords} | without_effect == arguments_of(made)
 
 
 #: What the estimator proposed beside two running trials when its arguments were Optuna 5.0's defaults, by the number.
