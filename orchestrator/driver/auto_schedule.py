@@ -62,7 +62,7 @@ def with_numbers(spec: StudySpec, dataset: DatasetInfo) -> tuple[StudySpec, Sequ
     else:
         said.append(f"schedule.max_epochs: auto is {epochs}: an epoch has {steps:,} steps")
     if rivals == "auto":
-        rivals = math.ceil(schedule.reduction_factor) if grace == "auto" else 1
+        rivals = max(schedule.rivals, math.ceil(schedule.reduction_factor) if grace == "auto" else 1)
     if grace == "auto":
         grace, why = _grace(epochs, steps=steps, num_validation=num_validation * repeats)
         if schedule.algorithm != "none":

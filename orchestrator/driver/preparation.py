@@ -181,7 +181,7 @@ def _worker_spec(spec: StudySpec, *, folder: RunFolder, dataset: DatasetInfo) ->
             study_dir=spec.study_dir,
             code=spec.code,
             callbacks=spec.callbacks,
-            judged_after=spec.schedule.grace if spec.schedule.algorithm == "asha" else 0,
+            judged_after=spec.schedule.grace if spec.schedule.algorithm != "none" else 0,
             repeats=spec.schedule.num_splits,
             ties=spec.objective.tie_metric,
         ),

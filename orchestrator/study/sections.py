@@ -93,6 +93,8 @@ def _storage_uri(value: str) -> str:
 
 #: Keys of what a study spends or reaches until no trial begins.
 BUDGETS = ("search.target", "search.minutes", "search.core_hours", "search.epochs", "search.patience")
+#: Fewer trials have no median worth the name.
+MEDIAN_RIVALS = 3
 #: Trials that end before a search algorithm that learns from them has anything to learn from.
 STARTUP_TRIALS = 8
 
@@ -182,20 +184,24 @@ class Schedule(Section):
     """How long trials train, and when the scheduler stops weak ones early.
 
     Attributes:
-        algorithm: none, or asha (asynchronous successive halving).
+        algorithm: none; asha (asynchronous successive halving); hyperband (several of them, each with another grace);
+            pasha (asha on a ladder of rungs that grows only while longer training changes who is best); or median (a
+            trial stops that is worse than the median of the others' means).
         max_epochs: Epochs of a trial that nothing stops; auto: as many as make a thousand steps of the largest batch
             size, at most 60, or ten thousand, at most 27, whichever are more; at least 9.
-        grace_epochs: asha: the scheduler stops no trial before this many epochs; auto: 200 steps, at most a third of
+        grace_epochs: The scheduler stops no trial before this many epochs; auto: 200 steps, at most a third of
             max_epochs, and all of them where there are fewer than 100 validation images.
-        reduction_factor: asha: about one trial in this many goes on at each rung.
-        min_rivals: asha: the scheduler stops no trial at a rung that fewer trials have reached before; auto: 1, and
-            reduction_factor where grace_epochs is auto.
+        reduction_factor: asha, hyperband, pasha: about one trial in this many goes on at each rung.
+        min_rivals: The scheduler stops no trial at an epoch that fewer others have reached before; auto: 1, with median
+            3, and reduction_factor where grace_epochs is auto.
+        brackets: hyperband: how many halvings run side by side, each of which begins to judge reduction_factor times as
+            late as the one before.
         repeats: Splits of the images that each trial trains and validates on, one after another in every epoch; its
             metrics are their means, and the model of the first one is exported. auto: 1; with another auto above and
             fewer than 100 validation images, as many as validate on 100 together, at most 3.
     """
 
-    algorithm: Literal["none", "asha"] = "asha"
+    algorithm: Literal["none", "asha", "hyperband", "pasha", "median"] = "asha"
     max_epochs: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1, most=100_000))] = Field(
         default="auto", examples=["auto", 9]
     )
@@ -206,6 +212,7 @@ class Schedule(Section):
     min_rivals: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1))] = Field(
         default="auto", examples=["auto", 1]
     )
+    brackets: Count = Field(default=3, ge=1, le=10, examples=[3])
     repeats: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1, most=100))] = Field(
         default="auto", examples=["auto", 1]
     )
@@ -235,8 +242,10 @@ class Schedule(Section):
 
     @property
     def rivals(self) -> int:
-        """The trials that must have reached a rung before it stops one; as ever 1 where the study has no number."""
-        return 1 if self.min_rivals == "auto" else self.min_rivals
+        """The trials that one is compared with at least; as ever 1, the median's 3, where the study has no number."""
+        if self.min_rivals != "auto":
+            return self.min_rivals
+        return MEDIAN_RIVALS if self.algorithm == "median" else 1
 
     @property
     def num_splits(self) -> int:

@@ -1,152 +1,102 @@
-"""Makes Ray Tune's schedulers from the spec, records their decisions with reasons, and replays the journal in them."""
+"""Lets a study's decider speak to Ray Tune: replays the journal in it, and records its stops with their reasons.
 
-from collections.abc import Callable, Mapping
+Ray Tune's own rules of early stopping keep their state in objects that a resume loses, and give no reasons: its part is
+to run what waits, in order.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
 from ray.tune.experiment import Trial as TuneTrial
-from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from orchestrator.journal.study_state import StudyState
+from orchestrator.early_stopping.decider import Decider, Reported, rules_of
+from orchestrator.early_stopping.deciders import make_decider
 from orchestrator.study.spec import StudySpec
-from orchestrator.text import told_apart
 from orchestrator.tuning.budgets import is_stopped_by_budget
 from orchestrator.tuning.listener import TuneListener
-from orchestrator.tuning.tune_internals import Unsaved, rungs_of, tend
+from orchestrator.tuning.tune_internals import Unsaved, tend
 
 
-class _KnownAs:
-    """A trial under its convfleet name instead of Ray Tune's id, so that a resumed study finds it in the same rung."""
+class RecordedScheduler(Unsaved, FIFOScheduler):
+    """Runs trials in the order Ray Tune adds them, and stops those that the decider stops.
 
-    def __init__(self, name: str) -> None:
-        self.trial_id = name
+    Args:
+        decider: Has no reports yet.
+        metric: The objective's name.
+        listener: Receives the cause of each worker's death; its recorder has the journal, and writes the stops.
+    """
 
+    def __init__(self, decider: Decider, *, metric: str, listener: TuneListener) -> None:
+        super().__init__()
+        self.decider = decider
+        self._metric = metric
+        self._listener = listener
+        #: By trial: the last epoch that the decider knows.
+        self._known: dict[str, int] = {}
 
-class _Forgetful(FIFOScheduler):
-    """Runs trials in the order Ray Tune adds them, and makes the controller drop trials that have ended."""
+    def replay(self) -> None:
+        """Passes every report of the journal to the decider, in the order of the journal."""
+        state = self._listener.recorder.state
+        for name, epoch in state.report_order:
+            trial = state.trials[name]
+            report = trial.reports[epoch - 1]
+            if report.is_last or (epoch == trial.epoch and is_stopped_by_budget(trial)):
+                self._complete(name, epoch=epoch, value=report.metrics[self._metric])
+                continue
+            reason = self._reason_to_stop(name, epoch=epoch, value=report.metrics[self._metric])
+            if not reason or epoch != trial.epoch:
+                continue
+            # As Ray Tune does: it completes a stopped trial too.
+            self._complete(name, epoch=epoch, value=report.metrics[self._metric])
+            if not trial.has_ended:
+                # The driver died between a report and the stop that follows from it: the stop is recorded now.
+                self._listener.recorder.stop_trial(name, epoch=epoch, reason=reason)
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
         """Returns the first waiting trial, after `tend`: Ray Tune calls this method at every step."""
         tend(tune_controller)
         return super().choose_trial_to_run(tune_controller)
 
+    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> str:
+        """Returns whether a trial continues after an epoch, and records a stop."""
+        if "epoch" not in result:
+            return TrialScheduler.CONTINUE
+        name, epoch = trial.config["trial"], result["epoch"]
+        reason = self._reason_to_stop(name, epoch=epoch, value=result[self._metric])
+        if not reason:
+            return TrialScheduler.CONTINUE
+        self._listener.recorder.stop_trial(name, epoch=epoch, reason=reason)
+        return TrialScheduler.STOP
 
-class RecordedFifo(Unsaved, _Forgetful):
-    """Runs every trial to its end.
-
-    Args:
-        listener: Receives the cause of each worker's death.
-    """
-
-    def __init__(self, listener: TuneListener) -> None:
-        super().__init__()
-        self._listener = listener
+    def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> None:
+        """Passes the last report of an ended trial to the decider."""
+        if "epoch" in result:
+            self._complete(trial.config["trial"], epoch=result["epoch"], value=result[self._metric])
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
         """Passes the cause of a worker's death to the listener, before Ray Tune calls any callback."""
         self._listener.note_cause(trial)
 
+    def _reason_to_stop(self, name: str, *, epoch: int, value: float) -> str:
+        # A trial that continues from an older checkpoint reports epochs twice.
+        if epoch <= self._known.get(name, 0):
+            return ""
+        self._known[name] = epoch
+        return self.decider.judge(self._reported(name, epoch=epoch, value=value)).reason
 
-class RecordedAsha(Unsaved, _Forgetful, AsyncHyperBandScheduler):
-    """Asynchronous successive halving by epoch, each stop recorded with its reason.
+    def _complete(self, name: str, *, epoch: int, value: float) -> None:
+        if epoch >= self._known.get(name, 0):
+            self._known[name] = epoch
+            self.decider.complete(self._reported(name, epoch=epoch, value=value))
 
-    Source: Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", arXiv:1810.05934; Ray Tune's
-    implementation, which stops trials instead of pausing them.
-
-    Args:
-        spec: The study.
-        listener: Receives the cause of each worker's death; its recorder writes the stops.
-    """
-
-    def __init__(self, spec: StudySpec, *, listener: TuneListener) -> None:
-        super().__init__(
-            time_attr="epoch",
-            metric=spec.objective.metric,
-            mode=spec.objective.mode,
-            max_t=spec.schedule.epochs,
-            grace_period=spec.schedule.grace,
-            reduction_factor=spec.schedule.reduction_factor,
-        )
-        self._listener = listener
-        self._spec = spec
-        self._replay(listener.recorder.state)
-
-    def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """Adds a trial under its convfleet name."""
-        super().on_trial_add(tune_controller, _KnownAs(trial.config["trial"]))
-
-    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> str:
-        """Returns whether a trial continues after an epoch, and records a stop."""
-        if "epoch" not in result:
-            return TrialScheduler.CONTINUE
-        decision, reason = self._judge(trial.config["trial"], result)
-        if decision == TrialScheduler.STOP:
-            self._listener.recorder.stop_trial(trial.config["trial"], epoch=result["epoch"], reason=reason)
-        return decision
-
-    def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> None:
-        """Adds a finished trial to the last rung it reached."""
-        super().on_trial_complete(tune_controller, _KnownAs(trial.config["trial"]), result)
-
-    def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """Passes the cause of a worker's death to the listener; the trial's reports stay in its rungs."""
-        self._listener.note_cause(trial)
-
-    def on_trial_remove(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """Does nothing: the reports of a removed trial stay in its rungs."""
-
-    def _judge(self, name: str, result: Mapping[str, Any]) -> tuple[str, str]:
-        rung = self._open_rung(name, epoch=result["epoch"])
-        decision = super().on_trial_result(None, _KnownAs(name), result)
-        if decision != TrialScheduler.STOP or rung is None:
-            return decision, ""
-        cutoff, num_before = rung
-        if num_before < self._spec.schedule.rivals:
-            # Too few to be judged against; the report stays in its rung.
-            return TrialScheduler.CONTINUE, ""
-        metric, share = self._spec.objective.metric, f"1/{self._spec.schedule.reduction_factor:g}"
-        value, limit = told_apart(result[metric], cutoff)
-        return decision, (
-            f"asha: {metric} {value} at epoch {result['epoch']} is outside the best {share} of the "
-            f"{num_before} trials that got there before (cut-off {limit})"
-        )
-
-    def _open_rung(self, name: str, *, epoch: int) -> tuple[float, int] | None:
-        """Returns (cut-off, trials so far) of the rung that judges this report, if one does.
-
-        Ray Tune judges a report at the highest rung that the report reaches and that does not hold its trial yet.
-        """
-        for rung in rungs_of(self):
-            if epoch >= rung.milestone and name not in rung.recorded:
-                return None if rung.cutoff is None else (rung.cutoff, len(rung.recorded))
-        return None
-
-    def _replay(self, state: StudyState) -> None:
-        """Passes every report of the journal to the scheduler, in the order of the journal."""
-        for trial in state.trials.values():
-            super().on_trial_add(None, _KnownAs(trial.name))
-        for name, epoch in state.report_order:
-            trial = state.trials[name]
-            report = trial.reports[epoch - 1]
-            result = {"epoch": epoch, **report.metrics}
-            if report.is_last or (epoch == trial.epoch and is_stopped_by_budget(trial)):
-                super().on_trial_complete(None, _KnownAs(name), result)
-                continue
-            decision, reason = self._judge(name, result)
-            if decision != TrialScheduler.STOP or epoch != trial.epoch:
-                continue
-            # As Ray Tune does: it completes a stopped trial too, and so adds it to a lower rung that it had skipped.
-            super().on_trial_complete(None, _KnownAs(name), result)
-            if not trial.has_ended:
-                # The driver died between a report and the stop that follows from it: the stop is recorded now.
-                self._listener.recorder.stop_trial(name, epoch=epoch, reason=reason)
+    def _reported(self, name: str, *, epoch: int, value: float) -> Reported:
+        number = self._listener.recorder.trial(name).number
+        return Reported(trial=name, number=number, epoch=epoch, value=value)
 
 
-SCHEDULERS: dict[str, Callable[[StudySpec, TuneListener], TrialScheduler]] = {
-    "none": lambda spec, listener: RecordedFifo(listener),
-    "asha": lambda spec, listener: RecordedAsha(spec, listener=listener),
-}
-
-
-def make_scheduler(spec: StudySpec, listener: TuneListener) -> TrialScheduler:
+def make_scheduler(spec: StudySpec, listener: TuneListener) -> RecordedScheduler:
     """Returns the study's scheduler, in the state that follows from the journal."""
-    return SCHEDULERS[spec.schedule.algorithm](spec, listener)
+    scheduler = RecordedScheduler(make_decider(rules_of(spec)), metric=spec.objective.metric, listener=listener)
+    scheduler.replay()
+    return scheduler

@@ -1,6 +1,6 @@
 """Holds every use of Ray Tune's private parts, as they are in Ray 2.60.
 
-The module uses them to drop ended trials, to count a worker's death once, and to read the rungs of ASHA.
+The module uses them to drop ended trials, and to count a worker's death once.
 
 Ray Tune keeps every trial for its snapshots and its own result, which convfleet does not use: some 80 kB each, a scan
 of all at every step, and at the end a snapshot of all. It processes the death of a worker twice where the controller is
@@ -9,15 +9,12 @@ behaves as this module says.
 """
 
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ray.exceptions import RayActorError
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.progress_reporter import TrialProgressCallback
-from ray.tune.schedulers import AsyncHyperBandScheduler
 
 
 class Unsaved:
@@ -44,7 +41,7 @@ def tend(controller: Any) -> None:
     """Replaces the controller's class and drops its ended trials, between two of its steps.
 
     `tune.Tuner` has no argument for either. The scheduler's `choose_trial_to_run` is the one hook that Ray Tune 2.60
-    calls at every step with its controller, so the schedulers call this function from it.
+    calls at every step with its controller, so the scheduler calls this function from it.
 
     Args:
         controller: What Ray Tune passes to schedulers: a wrapper of its `TuneController`.
@@ -98,31 +95,3 @@ def count_deaths_once(controller: Any) -> None:
     """
     if type(controller) is TuneController:
         controller.__class__ = DeathsCountedOnce
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rung:
-    """A rung of ASHA before it judges one more report.
-
-    Args:
-        milestone: The epoch from which it judges.
-        recorded: The values of the trials in it, by trial, as the scheduler compares them.
-        cutoff: The metric's value that a trial must reach; None while the rung has too few trials.
-    """
-
-    milestone: float
-    recorded: Mapping[str, float]
-    cutoff: float | None
-
-
-def rungs_of(scheduler: AsyncHyperBandScheduler) -> Iterator[Rung]:
-    """Yields the rungs of a scheduler's only bracket, the highest first."""
-    bracket = scheduler._brackets[0]
-    for milestone, recorded in bracket._rungs:
-        cutoff = bracket.cutoff(recorded)
-        # The scheduler turns the sign of metrics that are to be small.
-        yield Rung(
-            milestone=milestone,
-            recorded=recorded,
-            cutoff=None if cutoff is None else float(scheduler._metric_op * cutoff),
-        )

@@ -241,13 +241,18 @@ def test_the_source_of_the_guide_hands_over_images_and_labels():
     assert list(split.labels["label"][:4]) == [0, 1, 2, 0]
 
 
-@pytest.mark.slow
-def test_the_scheduler_of_the_guide_is_one_of_the_schedulers(monkeypatch):
-    from orchestrator.tuning import schedulers
+def test_the_scheduler_of_the_guide_stops_what_is_at_most_half_as_good(monkeypatch):
+    from orchestrator.early_stopping import deciders
+    from orchestrator.early_stopping.decider import Reported, Rules
+    from orchestrator.study.sections import Schedule
 
-    monkeypatch.setattr(schedulers, "SCHEDULERS", dict(schedulers.SCHEDULERS))
+    monkeypatch.setattr(deciders, "DECIDERS", dict(deciders.DECIDERS))
     runpy.run_path(str(SNIPPETS / "contributing" / "scheduler.py"))
-    assert isinstance(schedulers.SCHEDULERS["patient"](None, None), schedulers.RecordedFifo)
+    rules = Rules(schedule=Schedule(max_epochs=9, grace_epochs=1), metric="val_accuracy", mode="max", seed=0)
+    decider = deciders.DECIDERS["floor"](rules)
+    reports = [Reported(trial=f"t{number}", number=number, epoch=1, value=0.8 / 2**number) for number in range(2)]
+    reasons = [decider.judge(report).reason for report in reports]
+    assert reasons == ["", "floor: val_accuracy 0.4000 is at most half of the best, 0.8000"]
 
 
 @pytest.mark.slow

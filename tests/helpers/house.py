@@ -62,6 +62,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "runs",
         "journal",
         "study",
+        "early_stopping",
         "results",
         "advice",
         "draft",

@@ -357,11 +357,11 @@ def test_no_rung_judges_a_trial_twice_however_often_the_study_is_extended(seed: 
         assert state.unfinished == []
         with recording(records) as recorder:
             scheduler: Any = make_scheduler(spec, TuneListener(recorder))
-            for milestone, recorded in scheduler._brackets[0]._rungs:
-                for name, value in recorded.items():
+            for rung in scheduler.decider.rungs:
+                for name, value in rung.values.items():
                     trial = recorder.state.trials[name]
                     # What it reported when it came to the rung, not anything later.
-                    assert value == trial.reports[int(milestone) - 1].metrics["val_accuracy"]
+                    assert value == trial.reports[int(rung.milestone) - 1].metrics["val_accuracy"]
             # Replaying ends no trial that had not ended.
             assert list(read_journal(recorder._journal.path)) == records
     # Each stop has its report right before it, and nothing came after.

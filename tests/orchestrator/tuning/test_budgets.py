@@ -8,6 +8,7 @@ import pytest
 from open_journals import WORKER, proposed
 from ray.tune.search import Searcher
 
+from orchestrator.early_stopping.asha import Asha
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import (
     EpochReported,
@@ -23,9 +24,8 @@ from orchestrator.study.sections import BUDGETS, Search
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.budgets import Budgets, is_stopped_by_budget
 from orchestrator.tuning.listener import TuneListener
-from orchestrator.tuning.schedulers import RecordedAsha
+from orchestrator.tuning.schedulers import make_scheduler
 from orchestrator.tuning.searcher import VariantSearcher
-from orchestrator.tuning.tune_internals import rungs_of
 from search_spaces import space_from_mapping
 
 #: The rig's clock shows 101 at the first look, and a second more at each.
@@ -130,7 +130,7 @@ def test_trial_that_the_time_stopped_stands_in_the_same_rungs_after_a_resume(rig
     recorder = rig.recorder
     recorder.append(proposed(1))
     listener = listener_of(recorder, minutes=MINUTES)
-    live = RecordedAsha(spec(), listener=listener)
+    live = make_scheduler(spec(), listener)
     recorder.append(began(0))
     for name in ("t0000", "t0001"):
         live.on_trial_add(None, _tune_trial(name))
@@ -141,8 +141,11 @@ def test_trial_that_the_time_stopped_stands_in_the_same_rungs_after_a_resume(rig
     weak = result(1, trial="t0001", value=0.1) | {"val_accuracy": 0.1}
     assert listener("b", weak) is True
     live.on_trial_complete(None, _tune_trial("t0001"), weak)
-    replayed = RecordedAsha(spec(), listener=listener_of(recorder, minutes=MINUTES))
-    assert [rung.recorded for rung in rungs_of(replayed)] == [rung.recorded for rung in rungs_of(live)]
+    replayed = make_scheduler(spec(), listener_of(recorder, minutes=MINUTES))
+    assert isinstance(live.decider, Asha)
+    assert isinstance(replayed.decider, Asha)
+    assert live.decider.rungs[-1].values == {"t0000": 0.9, "t0001": 0.1}
+    assert replayed.decider.rungs == live.decider.rungs
 
 
 def reported(trial: str, *values: float, epoch: int = 0, cpus: float = 1.0) -> list[EpochReported]:

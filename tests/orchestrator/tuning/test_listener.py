@@ -15,6 +15,7 @@ from ray.tune.execution.tune_controller import TuneController
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
+from orchestrator.early_stopping.deciders import DECIDERS
 from orchestrator.errors import StudyFailedError, StudyPausedError
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import (
@@ -34,7 +35,7 @@ from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.study.sections import Resources
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.listener import TuneListener
-from orchestrator.tuning.schedulers import RecordedAsha, make_scheduler
+from orchestrator.tuning.schedulers import RecordedScheduler, make_scheduler
 from orchestrator.tuning.searcher import VariantSearcher
 from orchestrator.tuning.worker_generations import GROWTH_MB, WorkerGenerations
 from search_spaces import space_from_mapping
@@ -194,7 +195,7 @@ def test_pause_ends_ray_tunes_loop_at_its_next_step(rig: Rig) -> None:
         rig.listener.on_step_begin(1, [])
 
 
-@pytest.mark.parametrize("algorithm", ["asha", "none"])
+@pytest.mark.parametrize("algorithm", DECIDERS)
 def test_what_ray_tune_pickles_carries_no_content(rig: Rig, algorithm: str) -> None:
     study = spec(algorithm=algorithm)
     searcher = VariantSearcher(Proposer(study), listener=rig.listener, num_trials=3)
@@ -259,7 +260,7 @@ def test_trial_that_a_replayed_rung_ends_is_told_to_the_proposer_as_ended(
     assert recorder.trial("t0001").state is TrialState.STOPPED
     assert ended == ["t0001"]
     config = made._tuner.tune_config
-    assert isinstance(config.scheduler, RecordedAsha)
+    assert isinstance(config.scheduler, RecordedScheduler)
     handed_out = config.search_alg.suggest("a")
     assert handed_out["trial"] == "t0000"
     assert TrialScheduler.STOP not in handed_out

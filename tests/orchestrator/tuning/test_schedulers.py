@@ -2,180 +2,17 @@
 
 import itertools
 import re
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from copy import deepcopy
-from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
-from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
+from judged_reports import CONTINUE, STOP, Settings, Stream, plans, play, rig, tune_trial
+from ray.tune.schedulers import AsyncHyperBandScheduler
 
-from orchestrator.journal.file import Journal, read_journal
-from orchestrator.journal.recorder import Recorder
-from orchestrator.journal.records import EpochReported, Record, StudyOpened, TrialProposed, TrialStarted, TrialStopped
-from orchestrator.journal.study_state import fold
+from orchestrator.journal.file import read_journal
+from orchestrator.journal.records import EpochReported, TrialStopped
 from orchestrator.journal.trial import TrialState
-from orchestrator.runs.paths import RunFolder
-from orchestrator.study.spec import StudySpec
-from orchestrator.tuning.listener import TuneListener
-from orchestrator.tuning.schedulers import RecordedAsha, make_scheduler
 from trainables.reports import FailureKind
-
-CONTINUE, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP
-#: (trial, value) of one epoch after another.
-Stream = list[tuple[str, float]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    max_epochs: int = 9
-    grace_epochs: int = 1
-    reduction_factor: float = 3
-    min_rivals: int | str = "auto"
-    mode: str = "max"
-    algorithm: str = "asha"
-    #: Epochs at which some trials end by themselves, out of patience.
-    own_ends: Mapping[str, int] = field(default_factory=dict)
-
-    def is_last(self, name: str, *, epoch: int) -> bool:
-        return epoch >= min(self.max_epochs, self.own_ends.get(name, self.max_epochs))
-
-    @property
-    def metric(self) -> str:
-        return "val_accuracy" if self.mode == "max" else "val_loss"
-
-    def spec(self) -> StudySpec:
-        return StudySpec.model_validate(
-            {
-                "name": "s",
-                "data": {"source": "digits"},
-                "space": _space(),
-                "objective": {"metric": self.metric},
-                "schedule": {
-                    "algorithm": self.algorithm,
-                    "max_epochs": self.max_epochs,
-                    "grace_epochs": self.grace_epochs,
-                    "reduction_factor": self.reduction_factor,
-                    "min_rivals": self.min_rivals,
-                },
-            }
-        )
-
-    def opening(self, names: Sequence[str]) -> list[Record]:
-        opened = StudyOpened(
-            schema=2,
-            study="s",
-            seed=0,
-            metric=self.metric,
-            mode=self.mode,
-            max_epochs=self.max_epochs,
-            num_trials=len(names),
-            at=0.0,
-        )
-        variant = {"family": "sequential", "params": {}, "seed": 0}
-        return [
-            opened,
-            *(TrialProposed(trial=name, number=n, variant=variant, at=0.0) for n, name in enumerate(names)),
-            *(TrialStarted(trial=name, at=0.0) for name in names),
-        ]
-
-
-def _space() -> Any:
-    from search_spaces import space_from_mapping
-
-    return space_from_mapping({"family": "sequential", "params": {"dropout": {"float": [0, 0.5]}}})
-
-
-@dataclass(kw_only=True)
-class Rig:
-    """A driver without Ray: a recorder on a real journal, its scheduler, and what Ray Tune would tell them."""
-
-    settings: Settings
-    listener: TuneListener
-    scheduler: Any
-
-    @property
-    def recorder(self) -> Recorder:
-        return self.listener.recorder
-
-    def report(self, name: str, value: float, *, epoch: int | None = None) -> str:
-        """Returns the decision about a trial's next epoch, told in the order in which Ray Tune tells it."""
-        epoch = self.recorder.trial(name).epoch + 1 if epoch is None else epoch
-        is_last = self.settings.is_last(name, epoch=epoch)
-        metrics = {self.settings.metric: value}
-        report = {
-            "epoch": epoch,
-            "metrics": metrics,
-            "train_seconds": 1.0,
-            "images_per_second": 1.0,
-            "is_last": is_last,
-        }
-        result = {"trial": name, "worker": {}, **metrics, "epoch": epoch, "report": report, "done": is_last}
-        self.listener(f"tune-{name}", result)
-        if is_last:
-            self.scheduler.on_trial_complete(None, tune_trial(name), result)
-            return STOP
-        decision: str = self.scheduler.on_trial_result(None, tune_trial(name), result)
-        if decision == STOP:
-            self.scheduler.on_trial_complete(None, tune_trial(name), result)
-        return decision
-
-    @property
-    def rungs(self) -> list[tuple[float, dict[str, float]]]:
-        return deepcopy(self.scheduler._brackets[0]._rungs)
-
-
-def tune_trial(name: str) -> Any:
-    return SimpleNamespace(config={"trial": name}, trial_id=f"tune-{name}", error_file=None)
-
-
-@contextmanager
-def rig(settings: Settings, records: Sequence[Record]) -> Iterator[Rig]:
-    """Yields a driver that found these records in its journal."""
-    with tempfile.TemporaryDirectory() as folder:
-        place = RunFolder(Path(folder))
-        with Journal(place.journal) as journal:
-            for record in records:
-                journal.append(record)
-            recorder = Recorder(journal, state=fold(read_journal(place.journal)), folder=place, clock=lambda: 1.0)
-            scheduler = make_scheduler(settings.spec(), listener := TuneListener(recorder))
-            for trial in recorder.state.unfinished:
-                scheduler.on_trial_add(None, tune_trial(trial.name))
-            yield Rig(settings=settings, listener=listener, scheduler=scheduler)
-
-
-@st.composite
-def plans(draw: st.DrawFn) -> tuple[Settings, list[str], Stream]:
-    """Returns settings, trials and reports in any order; who ended is passed over when the plan is played."""
-    max_epochs = draw(st.integers(1, 12))
-    names = [f"t{number:04d}" for number in range(draw(st.integers(1, 6)))]
-    chosen = Settings(
-        max_epochs=max_epochs,
-        grace_epochs=draw(st.integers(1, max_epochs)),
-        reduction_factor=draw(st.sampled_from([1.2, 1.5, 2, 2.5, 3, 4])),
-        min_rivals=draw(st.sampled_from(["auto", 1, 2, 3])),
-        mode=draw(st.sampled_from(["max", "min"])),
-        own_ends=draw(st.dictionaries(st.sampled_from(names), st.integers(1, 12), max_size=2)),
-    )
-    values = st.integers(0, 20).map(lambda number: number / 20)
-    return chosen, names, draw(st.lists(st.tuples(st.sampled_from(names), values), max_size=40))
-
-
-def play(driver: Rig, stream: Stream) -> list[tuple[str, int, str]]:
-    """Returns (trial, epoch, decision) of every report that a trial which has not ended could make."""
-    decisions = []
-    for name, value in stream:
-        trial = driver.recorder.trial(name)
-        if not trial.has_ended:
-            decision = driver.report(name, value)
-            decisions.append((name, trial.epoch, decision))
-    return decisions
 
 
 @settings(max_examples=80, deadline=None)
@@ -355,7 +192,6 @@ def test_schedule_none_never_stops_a_trial() -> None:
 def test_result_without_an_epoch_is_not_judged() -> None:
     chosen = Settings()
     with rig(chosen, chosen.opening(["t0000"])) as driver:
-        assert isinstance(driver.scheduler, RecordedAsha)
         failure = {"trial": "t0000", "failure": {}, "done": True}
         assert driver.scheduler.on_trial_result(None, tune_trial("t0000"), failure) == CONTINUE
         driver.scheduler.on_trial_complete(None, tune_trial("t0000"), failure)

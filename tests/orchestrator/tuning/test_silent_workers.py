@@ -18,7 +18,7 @@ from orchestrator.runs.paths import RunFolder
 from orchestrator.tuning import silent_workers as late_workers
 from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.lost_workers import why_lost
-from orchestrator.tuning.schedulers import RecordedFifo
+from orchestrator.tuning.schedulers import RecordedScheduler
 from orchestrator.tuning.silent_workers import SilentWorkers
 
 RETRIES = 2
@@ -58,7 +58,8 @@ class Rig:
         """Fails the trial as `TuneController._process_trial_failure` does."""
         self.trial.num_failures += 1
         (self.folder / "error.txt").write_text(f"Failure # 9 (...)\nolder\nFailure # {self.trial.num_failures} {text}")
-        RecordedFifo(self.listener).on_trial_error(None, self.trial)
+        scheduler = RecordedScheduler(None, metric="val_accuracy", listener=self.listener)  # type: ignore[arg-type]
+        scheduler.on_trial_error(None, self.trial)
         goes_on = TuneTrial.should_recover(
             SimpleNamespace(run_metadata=self.trial, max_failures=self.trial.max_failures)  # type: ignore[arg-type]
         )

@@ -1,0 +1,65 @@
+"""Asynchronous successive halving, which stops trials and does not pause them."""
+
+from orchestrator.early_stopping.decider import GO_ON, Reported, Rules, Verdict
+from orchestrator.early_stopping.rungs import Ladder, Rung, halving_milestones
+from orchestrator.text import told_apart
+
+
+class Asha:
+    """Lets a trial go on at each rung if it is among the best 1/reduction_factor of those that got there before it.
+
+    Rungs stand at grace_epochs, times reduction_factor, times that again. A trial is compared when it arrives, and with
+    those before it alone: nobody waits. Its own value does not move the cut-off, and a value equal to it goes on. As in
+    Ray Tune, a report is judged at the highest rung that it reaches and that does not hold its trial yet; where rungs
+    are closer than an epoch, the last report of a trial fills the next lower one that it skipped.
+
+    Source: Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", MLSys, arXiv:1810.05934; stopping
+    instead of promotion as in Ray Tune.
+
+    Args:
+        rules: The study's.
+        said: The name of the rule in its reasons.
+        rivals: What its reasons call the trials that it compares.
+        skipped: How many of the lowest rungs are left out.
+    """
+
+    def __init__(self, rules: Rules, *, said: str = "asha", rivals: str = "trials", skipped: int = 0) -> None:
+        schedule = rules.schedule
+        self._rules, self._said, self._rivals = rules, said, rivals
+        milestones = halving_milestones(
+            grace=schedule.grace, max_epochs=schedule.epochs, factor=schedule.reduction_factor, skipped=skipped
+        )
+        self._ladder = Ladder(list(milestones))
+
+    @property
+    def rungs(self) -> list[Rung]:
+        """The rungs, the highest first."""
+        return self._ladder.rungs
+
+    def judge(self, report: Reported) -> Verdict:
+        """Returns whether the trial is among the best of the rung that it arrives at."""
+        rung = self._ladder.open_rung(report.trial, epoch=report.epoch)
+        if rung is None:
+            return GO_ON
+        verdict = outside_best(rung, report, rules=self._rules, said=self._said, rivals=self._rivals)
+        rung.enter(report.trial, self._rules.sign * report.value)
+        return verdict
+
+    def complete(self, report: Reported) -> None:
+        """Adds the trial to the rung that it arrived at."""
+        if rung := self._ladder.open_rung(report.trial, epoch=report.epoch):
+            rung.enter(report.trial, self._rules.sign * report.value)
+
+
+def outside_best(rung: Rung, report: Reported, *, rules: Rules, said: str, rivals: str) -> Verdict:
+    """Returns whether a trial stops at a rung that it has not entered yet, as it is outside the best of it."""
+    factor, num_before = rules.schedule.reduction_factor, len(rung.values)
+    cutoff = rung.cutoff(factor)
+    # Too few to be judged against stop nobody.
+    if cutoff is None or num_before < rules.schedule.rivals or not rules.sign * report.value < cutoff:
+        return GO_ON
+    value, limit = told_apart(report.value, rules.sign * cutoff)
+    return Verdict(
+        reason=f"{said}: {rules.metric} {value} at epoch {report.epoch} is outside the best 1/{factor:g} of the "
+        f"{num_before} {rivals} that got there before (cut-off {limit})"
+    )

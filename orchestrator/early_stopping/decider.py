@@ -1,0 +1,97 @@
+"""The seam of early stopping: reports go into a decider, verdicts with reasons come out.
+
+A decider's state follows from the reports that it was given, in their order, and from nothing else. So a resumed study
+replays its journal in a fresh one, and a simulation gives it reports that nobody trained for:
+
+>>> from orchestrator.early_stopping.deciders import make_decider
+>>> from orchestrator.study.sections import Schedule
+>>> schedule = Schedule(algorithm="asha", max_epochs=9, grace_epochs=1)
+>>> decider = make_decider(Rules(schedule=schedule, metric="val_accuracy", mode="max", seed=7))
+>>> decider.judge(Reported(trial="t0000", number=0, epoch=1, value=0.9)).stops
+False
+>>> decider.judge(Reported(trial="t0001", number=1, epoch=1, value=0.4)).reason
+'asha: val_accuracy 0.4000 at epoch 1 is outside the best 1/3 of the 1 trials that got there before (cut-off 0.9000)'
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from orchestrator.study.sections import Schedule
+from orchestrator.study.spec import StudySpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """One epoch's news, as far as early stopping is concerned.
+
+    Attributes:
+        trial: The trial's name.
+        number: Its number in the order of proposals, from 0.
+        epoch: The epoch, from 1; a trial reports its epochs one after another.
+        value: The objective's value, finite.
+    """
+
+    trial: str
+    number: int
+    epoch: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What becomes of a trial after a report.
+
+    Attributes:
+        reason: Why it stops, in words; empty where it goes on.
+    """
+
+    reason: str = ""
+
+    @property
+    def stops(self) -> bool:
+        """Whether the trial stops."""
+        return bool(self.reason)
+
+
+GO_ON = Verdict()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a decider needs to know of a study.
+
+    Attributes:
+        schedule: Its section, with numbers for every auto.
+        metric: The objective's name, for reasons.
+        mode: max or min.
+        seed: The study's seed.
+    """
+
+    schedule: Schedule
+    metric: str
+    mode: str
+    seed: int
+
+    @property
+    def sign(self) -> float:
+        """1, or -1 where small values are good: deciders compare values times this, the larger the better."""
+        return 1.0 if self.mode == "max" else -1.0
+
+
+def rules_of(spec: StudySpec) -> Rules:
+    """Returns the rules of a study."""
+    return Rules(schedule=spec.schedule, metric=spec.objective.metric, mode=spec.objective.mode, seed=spec.seed)
+
+
+class Decider(Protocol):
+    """Decides which trials stop early.
+
+    Both methods take a report into the state alike, and a report that is there already is not taken twice. A trial that
+    fails keeps what it reported: nothing takes a report back.
+    """
+
+    def judge(self, report: Reported) -> Verdict:
+        """Returns whether a trial goes on after an epoch that is not its last."""
+
+    def complete(self, report: Reported) -> None:
+        """Takes the last report of a trial: one that ended by itself or for a budget, or that `judge` stopped."""
