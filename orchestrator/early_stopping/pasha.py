@@ -38,8 +38,7 @@ class Pasha:
     once. The published algorithm compares all trials at the top; with stopping, many more get there, and some two of a
     hundred always change places, so that only the best count here.
 
-    Source: Bohdal et al. 2023, "PASHA: Efficient HPO and NAS with Progressive Resource Allocation", ICLR,
-    arXiv:2207.06940.
+    Source: Bohdal et al. 2023, "PASHA: Efficient HPO and NAS with Progressive Resource Allocation", ICLR.
 
     Args:
         rules: The study's.
