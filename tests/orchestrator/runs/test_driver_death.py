@@ -253,6 +253,9 @@ STUDIES = {
     "asha": make_spec(schedule="asha", trials=7, max_epochs=5),
     "grid asha": make_spec(search="grid", schedule="asha", trials=9),
     "tpe": make_spec(search="tpe", trials=12, max_epochs=2),
+    "median": make_spec(schedule="median", trials=10, max_epochs=4),
+    "hyperband": make_spec(schedule="hyperband", trials=10, max_epochs=6),
+    "pasha": make_spec(schedule="pasha", trials=10, max_epochs=6),
     "tpe asha": make_spec(search="tpe", schedule="asha", trials=12, max_epochs=3),
 }
 
