@@ -63,7 +63,8 @@ class Median:
         self.complete(report)
         median, num_others = others
         schedule, sign, best = self._rules.schedule, self._rules.sign, self._courses[report.trial].best
-        if report.epoch < schedule.grace or num_others < schedule.rivals or median is None or best >= median:
+        # Before the grace there are no means.
+        if num_others < schedule.rivals or median is None or best >= median:
             return GO_ON
         value, limit = told_apart(sign * best, sign * median)
         return Verdict(
