@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, nargs="+", default=[100, 1000, 10_000])
     parser.add_argument("--search", choices=("random", "tpe"), default="random")
-    parser.add_argument("--schedule", choices=("none", "asha"), default="none")
+    parser.add_argument("--schedule", choices=("none", "asha", "hyperband", "pasha", "median"), default="none")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)

@@ -1,7 +1,10 @@
 """Advice on a study before it runs: what its space and schedule hold that costs trials and brings nothing."""
 
+import math
 from collections.abc import Callable, Iterator
 
+from orchestrator.early_stopping.pasha import FIRST_RUNGS
+from orchestrator.early_stopping.rungs import halving_milestones
 from orchestrator.study.spec import StudySpec
 from orchestrator.text import number
 from search_spaces import Domain, Fixed, Float, Int, Parameter
@@ -103,6 +106,26 @@ def _trials(spec: StudySpec) -> Iterator[str]:
         yield f"search.target: {number(target)} is never reached, as {metric} is at most 1; 95 % is 0.95"
 
 
+def _ladders(spec: StudySpec) -> Iterator[str]:
+    schedule = spec.schedule
+    if "auto" in (schedule.max_epochs, schedule.grace_epochs) or schedule.grace >= schedule.epochs:
+        return
+    first = list(halving_milestones(grace=schedule.grace, max_epochs=schedule.epochs, factor=schedule.reduction_factor))
+    num_judging = sum(milestone < schedule.epochs for milestone in first)
+    # Hyperband's last bracket may stop nobody: it is there for what learns slowly.
+    if schedule.algorithm == "hyperband" and schedule.brackets > num_judging + 1:
+        yield (
+            f"schedule.brackets: {schedule.brackets - num_judging} of {schedule.brackets} stop no trial, as they would "
+            f"begin to judge at epoch {schedule.epochs} or later (schedule.max_epochs); make it {num_judging + 1}"
+        )
+    if schedule.algorithm == "pasha" and len({math.ceil(milestone) for milestone in first}) <= FIRST_RUNGS:
+        yield (
+            f"schedule.algorithm: pasha's ladder begins with {FIRST_RUNGS} rungs, and {schedule.epochs} epochs have no "
+            "more of them, so that it does as asha; more max_epochs, fewer grace_epochs or a smaller reduction_factor "
+            "give it some to save"
+        )
+
+
 def _early_stopping(spec: StudySpec) -> Iterator[str]:
     schedule = spec.schedule
     if schedule.max_epochs == "auto":
@@ -135,6 +158,7 @@ _RULES: tuple[Callable[[StudySpec], Iterator[str]], ...] = (
     _filters,
     _trials,
     _early_stopping,
+    _ladders,
 )
 
 

@@ -10,6 +10,8 @@ from orchestrator.early_stopping.decider import GO_ON, Reported, Rules, Verdict
 from orchestrator.early_stopping.rungs import Ladder, Rung, halving_milestones, percentile
 from orchestrator.text import told_apart
 
+#: The ladder begins with so many rungs.
+FIRST_RUNGS = 2
 #: The order of no more than so many best trials is compared.
 MOST_RANKED = 16
 #: Of the differences between trials that overtake each other again and again, this percentile counts as noise.
@@ -54,7 +56,7 @@ class Pasha:
         #: By trial: its values, epoch by epoch, the larger the better.
         self._courses: dict[str, list[float]] = {}
         #: The position of the top among the rungs; 0 once the ladder has every rung.
-        self._top = max(0, len(self.rungs) - 2)
+        self._top = max(0, len(self.rungs) - FIRST_RUNGS)
         self._standings = self._standings_of_top()
 
     @property

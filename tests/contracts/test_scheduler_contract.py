@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 from hypothesis import given, settings
-from judged_reports import STOP, Settings, Stream, plans, play, rig, tune_trial
+from judged_reports import CONTINUE, STOP, Settings, Stream, plans, play, rig, tune_trial
 
 from orchestrator.early_stopping.decider import Decider, Reported, Rules
 from orchestrator.early_stopping.deciders import DECIDERS, make_decider
@@ -162,6 +162,23 @@ def test_what_a_failed_trial_reported_stays(algorithm: str) -> None:
         decisions.append(play(resumed, later))
     assert decisions[0] == decisions[1] == decisions[2]
     assert algorithm in ("none", "hyperband") or any(decision == STOP for _, _, decision in decisions[0])
+
+
+@pytest.mark.parametrize("algorithm", DECIDERS)
+def test_epochs_that_are_trained_again_from_an_older_checkpoint_are_not_judged_again(algorithm: str) -> None:
+    # Rungs closer than an epoch, some of which a trial skips.
+    chosen = Settings(algorithm=algorithm, max_epochs=9, reduction_factor=1.2, min_rivals=1)
+    names = [f"t{number:04d}" for number in range(4)]
+    better = [(name, 0.9) for name in names[1:] for _ in range(4)]
+    further = [(name, value) for name, value in zip(names, (0.9, 0.9, 0.2, 0.9), strict=True) for _ in range(2)]
+    journals = []
+    for again in ([], [2, 3, 4]):
+        with rig(chosen, chosen.opening(names)) as driver:
+            play(driver, [("t0000", 0.5)] * 4 + better)
+            assert [driver.report("t0000", 0.1, epoch=epoch) for epoch in again] == [CONTINUE] * len(again)
+            play(driver, further)
+            journals.append(list(map(repr, read_journal(driver.recorder._folder.journal))))
+    assert journals[0] == journals[1]
 
 
 @pytest.mark.parametrize("algorithm", DECIDERS)

@@ -90,6 +90,24 @@ RANGE = {"float": [0.1, 0.9]}
             "6 of 6 epochs: asha stops no trial",
         ),
         (
+            {"space": params(), "schedule": {"algorithm": "median", "max_epochs": 6, "grace_epochs": 6}},
+            "schedule.grace_epochs",
+            "6 of 6 epochs: median stops no trial",
+        ),
+        (
+            {
+                "space": params(),
+                "schedule": {"algorithm": "hyperband", "max_epochs": 9, "grace_epochs": 3, "brackets": 4},
+            },
+            "schedule.brackets",
+            "3 of 4 stop no trial, as they would begin to judge at epoch 9 or later (schedule.max_epochs); make it 2",
+        ),
+        (
+            {"space": params(), "schedule": {"algorithm": "pasha", "max_epochs": 8, "grace_epochs": 1}},
+            "schedule.algorithm",
+            "pasha's ladder begins with 2 rungs, and 8 epochs have no more of them, so that it does as asha",
+        ),
+        (
             {
                 "space": params(warmup_epochs=2, schedule="cosine"),
                 "schedule": {"algorithm": "asha", "max_epochs": 9, "grace_epochs": 2},
@@ -120,6 +138,9 @@ def test_it_names_the_place_what_is_wrong_and_the_change(study, place, words):
         {"space": params(), "search": {"target": 3}, "objective": {"metric": "val_loss"}},
         {"space": params(dropout={"float": [0, 0.9], "step": 1e-9})},
         {"space": params(warmup_epochs=2), "schedule": {"algorithm": "none", "max_epochs": 9}},
+        {"space": params(), "schedule": {"algorithm": "hyperband", "max_epochs": 9, "grace_epochs": 1}},
+        {"space": params(), "schedule": {"algorithm": "pasha", "max_epochs": 9, "grace_epochs": 1}},
+        {"space": params(), "schedule": {"algorithm": "hyperband"}},
     ],
 )
 def test_it_says_nothing_of_what_is_as_it_should_be(study):
