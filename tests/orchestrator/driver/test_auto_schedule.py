@@ -107,6 +107,21 @@ def test_batch_sizes_that_leave_few_steps_are_left_out_of_a_choice(options, num_
     assert found.schedule.epochs == 10
 
 
+@pytest.mark.parametrize(
+    ("schedule", "rivals"),
+    [
+        ({"reduction_factor": 2}, 3),
+        ({"reduction_factor": 4}, 4),
+        ({"grace_epochs": 1}, 3),
+        ({"grace_epochs": 1, "min_rivals": 1}, 1),
+        ({"grace_epochs": 1, "algorithm": "hyperband"}, 1),
+    ],
+)
+def test_median_is_that_of_three_others_at_least(schedule, rivals):
+    found, _ = with_numbers(study(**{"algorithm": "median"} | schedule), images(45_000, 5_000))
+    assert found.schedule.rivals == found.schedule.min_rivals == rivals
+
+
 def test_a_grace_of_more_epochs_than_auto_has_makes_them_as_many() -> None:
     found, said = with_numbers(study(grace_epochs=30), images(45_000, 5_000))
     assert (found.schedule.epochs, found.schedule.grace, found.schedule.rivals) == (30, 30, 1)
