@@ -86,7 +86,7 @@ class Pasha:
         return Verdict(
             reason=f"pasha: {self._rules.metric} {value} at epoch {report.epoch}, where the ladder ends so far, is not "
             f"the best ({limit}); the order of the best {self._standings.num_ranked} of the {num_before + 1} trials "
-            f"there is that of epoch {below.milestone:g}"
+            f"there is, but for noise, that of epoch {below.milestone:g}"
         )
 
     def complete(self, report: Reported) -> None:

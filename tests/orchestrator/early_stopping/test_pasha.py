@@ -33,7 +33,7 @@ def test_ladder_ends_at_its_second_rung_while_the_order_is_sure() -> None:
     assert train(decider, 6, [0.45] * 20) == (
         3,
         "pasha: score 0.4500 at epoch 3, where the ladder ends so far, is not the best (0.5000); the order of the best "
-        "3 of the 7 trials there is that of epoch 1",
+        "3 of the 7 trials there is, but for noise, that of epoch 1",
     )
     # ASHA lets it go on: the same reports, and no end.
     asha = Asha(rules())
