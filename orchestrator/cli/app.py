@@ -10,6 +10,7 @@ from orchestrator.cli.ask import doctor, families, spaces
 from orchestrator.cli.init import init
 from orchestrator.cli.look import analyze, report, status
 from orchestrator.cli.options import EXIT_FAILED, EXIT_INPUT, EXIT_PAUSED
+from orchestrator.cli.replay import replay
 from orchestrator.cli.run import export, repair, resume, run, validate
 from orchestrator.errors import InputError, OrchestratorError, StudyPausedError
 
@@ -29,6 +30,7 @@ for _command, _example in (
     (resume, "resume runs/quickstart --set search.trials=60"),
     (status, "status runs/quickstart --json"),
     (analyze, "analyze runs/quickstart"),
+    (replay, "replay runs/quickstart --schedule none --schedule asha"),
     (repair, "repair runs/quickstart"),
     (validate, "validate my-study.yaml --set search.trials=50"),
     (spaces, "spaces cnn-small"),

@@ -14,7 +14,7 @@ from orchestrator.study.input_paths import path_problems, resolved, reuse_proble
 from orchestrator.study.messages import problems_of
 from orchestrator.study.own_code import with_code, with_source
 from orchestrator.study.pretrained_weights import with_weights_files
-from orchestrator.study.spec import StudySpec
+from orchestrator.study.spec import Policy, StudySpec
 from orchestrator.study.yaml_file import apply_overrides, mapping_as_yaml, read_study_file
 from orchestrator.text import printable, shown
 from search_spaces import Problem, SearchSpace, nearest, parse_space
@@ -63,6 +63,26 @@ def load_study(source: str | Path | Mapping[str, Any], *, overrides: Sequence[st
     # A run has its reused trials already; the runs that they came from may be gone when it goes on.
     is_run = Path(source).name == RunFolder(Path()).study.name and RunFolder(Path(source).parent).journal.is_file()
     return parse_study(mapping, base=base, where=where, study_dir=study_dir, is_run=is_run)
+
+
+def load_policy(study: Path, *, overrides: Sequence[str] = ()) -> Policy:
+    """Returns how the study of a run spends; neither its data nor code of a user's own need to be there.
+
+    Args:
+        study: The run's study.yaml.
+        overrides: `key=value` texts such as `schedule.algorithm=asha`.
+
+    Raises:
+        StudyFileError: With all mistakes, one a line.
+        InputError: If an override cannot be set.
+    """
+    mapping = apply_overrides(read_study_file(study), overrides, where=str(study))
+    try:
+        return Policy.model_validate(mapping)
+    except ValidationError as exc:
+        raise StudyFileError(
+            "\n".join(f"{study}: {printable(str(problem))}" for problem in problems_of(exc, Policy))
+        ) from exc
 
 
 def parse_study(

@@ -93,3 +93,19 @@ class StudySpec(BaseModel):
             **mapping,
         }
         return yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True, width=120)
+
+
+class Policy(BaseModel):
+    """How a study spends: the sections that decide which trials begin and which of them go on.
+
+    Attributes:
+        search: Its budgets.
+        schedule: Its early stopping.
+        resources: What runs at the same time.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    search: Search = Field(default_factory=Search)
+    schedule: Schedule = Field(default_factory=Schedule)
+    resources: Resources = Field(default_factory=Resources)

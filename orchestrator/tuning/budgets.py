@@ -6,8 +6,8 @@ All follows from the journal and the driver's clock: a resumed study neither for
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
-from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import Trial
 from orchestrator.study.sections import Search, budget_of
@@ -31,6 +31,22 @@ class _Budget:
     ends_trials: bool = True
 
 
+class Recording(Protocol):
+    """A study that time passes in: a recorder's, or a simulated one.
+
+    Attributes:
+        state: The journal's.
+    """
+
+    state: StudyState
+
+    def now(self) -> float:
+        """Returns the time that records carry."""
+
+    def stop_trial(self, name: str, *, epoch: int, reason: str) -> None:
+        """Records that a trial ends."""
+
+
 class Budgets:
     """All budgets of a study; the one that is used up first ends the search.
 
@@ -39,7 +55,7 @@ class Budgets:
         search: The study's section.
     """
 
-    def __init__(self, recorder: Recorder, search: Search) -> None:
+    def __init__(self, recorder: Recording, search: Search) -> None:
         self._recorder = recorder
         self._spent = _Spent(recorder.state)
         self._budgets = list(self._of(search))

@@ -73,6 +73,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "mirror",
         "cluster",
         "tuning",
+        "planning",
         "export",
         ("views/terminal", "views/report"),
         "driver",

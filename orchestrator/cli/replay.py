@@ -1,0 +1,90 @@
+"""The command that asks what other rules would have made of a run."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli.console import make_console, print_json
+from orchestrator.cli.options import JsonOption, RunArgument, SetOption
+from orchestrator.cli.runs import local_run
+from orchestrator.errors import InputError
+
+if TYPE_CHECKING:
+    from orchestrator.runs.paths import RunFolder
+    from orchestrator.study.spec import Policy
+
+ScheduleOption = Annotated[
+    list[str] | None,
+    typer.Option("--schedule", metavar="NAME", help="A rule of early stopping; repeatable. Default: all."),
+]
+
+
+def replay(
+    run: RunArgument, schedule: ScheduleOption = None, settings: SetOption = None, as_json: JsonOption = False
+) -> None:
+    """Show what other early stopping, budgets or fewer trials would have cost and found, from the run's own journal."""
+    from orchestrator.early_stopping.deciders import DECIDERS
+    from orchestrator.journal.reading import load_state
+    from orchestrator.planning.replay import as_it_was
+    from orchestrator.planning.replay import replay as replayed
+    from orchestrator.runs.folder import open_run_folder
+    from orchestrator.study.loading import load_policy
+    from orchestrator.views.terminal.replay_view import print_replay, replay_json
+
+    run_folder = open_run_folder(local_run(run))
+    state = load_state(run_folder)
+    if not state.report_order:
+        raise InputError(f"{run_folder.root}: no trial has reported an epoch yet, so that there is nothing to replay")
+    overrides = list(settings or [])
+    asked = [override.partition("=")[2].strip() for override in overrides if _key(override) == "schedule.algorithm"]
+    names = schedule or asked or list(DECIDERS)
+    policies = [_policy(run_folder, [*overrides, f"schedule.algorithm={name}"]) for name in names]
+    was = as_it_was(state, schedule=load_policy(run_folder.study).schedule.algorithm)
+    slots = state.sessions[-1].slots if state.sessions else 1
+    found = [
+        replayed(state, policy, slots=_slots(policy, slots, overrides=overrides), seed=state.header.seed)
+        for policy in policies
+    ]
+    if as_json:
+        print_json(replay_json(was, found))
+        return
+    print_replay(make_console(), was, found, metric=state.header.metric)
+
+
+def _policy(run_folder: "RunFolder", overrides: Sequence[str]) -> "Policy":
+    """Returns the run's policy with what the user changes.
+
+    Raises:
+        InputError: If a key is none that a replay can change.
+    """
+    from orchestrator.planning.replay import REPLAYABLE
+    from orchestrator.study.loading import load_policy
+    from search_spaces import nearest
+
+    for override in overrides:
+        key = _key(override)
+        if key not in REPLAYABLE:
+            hint = nearest(key, REPLAYABLE) or f"; a replay can change {', '.join(REPLAYABLE)}"
+            raise InputError(
+                f"--set {override}: other values of {key} would have led to other trials or numbers, which the run "
+                f"cannot tell{hint}"
+            )
+    policy = load_policy(run_folder.study, overrides=overrides)
+    schedule, search = policy.schedule, policy.search
+    if schedule.grace_epochs == "auto":
+        # Only a study without early stopping leaves it to the images.
+        schedule = schedule.model_copy(update={"grace_epochs": 1})
+    if "search.trials" not in map(_key, overrides):
+        search = search.model_copy(update={"trials": None})
+    return policy.model_copy(update={"schedule": schedule, "search": search})
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].strip()
+
+
+def _slots(policy: "Policy", slots: int, *, overrides: Sequence[str]) -> int:
+    """Returns how many trials run at the same time: as many as in the run, where the user says nothing else."""
+    given = policy.resources.max_concurrent
+    return given if "resources.max_concurrent" in map(_key, overrides) and isinstance(given, int) else slots

@@ -1,0 +1,1 @@
+"""What other rules would have made of a run: its trials, simulated without training."""

@@ -1,0 +1,184 @@
+"""A study simulated event by event: real rules of early stopping and real budgets over courses that are known before.
+
+The simulation writes a journal of its own, in memory: what is asked of a run can be asked of it.
+"""
+
+import heapq
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from orchestrator.early_stopping.decider import Reported, Rules
+from orchestrator.early_stopping.deciders import make_decider
+from orchestrator.journal.records import (
+    EpochReported,
+    Record,
+    SessionStarted,
+    StudyFinished,
+    StudyOpened,
+    TrialFailed,
+    TrialProposed,
+    TrialStarted,
+    TrialStopped,
+)
+from orchestrator.journal.study_state import StudyState
+from orchestrator.planning.courses import Beyond, Course, unknown_report, values_of
+from orchestrator.study.sections import Search
+from orchestrator.tuning.budgets import Budgets
+from trainables.reports import EpochReport
+
+#: Why a trial ends whose further epochs are not known and not supposed either.
+NOT_KNOWN = "the run has no more epochs of this trial"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """The rules of a simulated study.
+
+    Attributes:
+        header: The first record of the run whose trials are simulated.
+        rules: Of early stopping.
+        search: Its budgets.
+        num_trials: How many trials begin at most.
+        slots: How many trials run at the same time.
+    """
+
+    header: StudyOpened
+    rules: Rules
+    search: Search
+    num_trials: int
+    slots: int
+
+
+class Simulation:
+    """A study whose trials take no time.
+
+    Args:
+        setup: Its rules.
+        courses: How its trials go, in the order in which they are proposed.
+        beyond: How they go on where that is not known.
+
+    Attributes:
+        state: The journal's state so far.
+        open: The names of the trials that went on after their last known epoch.
+    """
+
+    def __init__(self, setup: Setup, courses: Sequence[Course], *, beyond: Beyond = Beyond.ENDS) -> None:
+        self.state, self.open = StudyState(), set[str]()
+        self._setup, self._courses, self._beyond = setup, courses, beyond
+        self._now = 0.0
+        self._decider = make_decider(setup.rules)
+        self._waiting = list(reversed(courses[: setup.num_trials]))
+        #: (time of its next event, order of entry, course) of each running trial.
+        self._events: list[tuple[float, int, Course]] = []
+        self._order = itertools.count()
+        self._append(replace(setup.header, max_epochs=setup.rules.schedule.epochs, num_trials=setup.num_trials, at=0.0))
+        self._append(SessionStarted(driver_pid=0, slots=setup.slots, at=0.0))
+        self._budgets = Budgets(self, setup.search)
+        self._unknown = self._unknown_value()
+
+    def run(self) -> StudyState:
+        """Runs all trials to their ends, and returns the state."""
+        while len(self._events) < self._setup.slots and self._start_next():
+            pass
+        while self._events:
+            self._now, _, course = heapq.heappop(self._events)
+            if self._happen(course):
+                self._wait(course)
+            else:
+                self._start_next()
+        self._append(StudyFinished(at=self._now))
+        return self.state
+
+    def now(self) -> float:
+        """Returns the seconds since the simulated study began."""
+        return self._now
+
+    def stop_trial(self, name: str, *, epoch: int, reason: str) -> None:
+        """Records that a trial ends."""
+        self._append(TrialStopped(trial=name, epoch=epoch, reason=reason, at=self._now))
+
+    def _append(self, record: Record) -> None:
+        self.state.apply(record)
+
+    def _start_next(self) -> bool:
+        """Starts the next trial; returns False where there is none or the budgets are used up."""
+        if not self._waiting or (self.state.trials and self._budgets.is_over):
+            return False
+        course = self._waiting.pop()
+        trial = course.trial
+        self._append(
+            TrialProposed(trial=trial.name, number=trial.number, variant=trial.variant.to_json(), at=self._now)
+        )
+        self._append(TrialStarted(trial=trial.name, at=self._now))
+        self._wait(course)
+        return True
+
+    def _wait(self, course: Course) -> None:
+        epoch = self.state.trials[course.trial.name].epoch
+        if epoch < course.num_known:
+            seconds = course.seconds[epoch]
+        else:
+            seconds = course.failing_seconds if course.failure is not None else course.later_seconds
+        heapq.heappush(self._events, (self._now + seconds, next(self._order), course))
+
+    def _happen(self, course: Course) -> bool:
+        """Lets a trial report its next epoch or fail; returns whether it goes on."""
+        name, epoch = course.trial.name, self.state.trials[course.trial.name].epoch + 1
+        if epoch > course.num_known and course.failure is not None:
+            failure, worker = course.failure, course.trial.worker
+            self._append(TrialFailed(trial=name, kind=failure.kind, reason=failure.reason, worker=worker, at=self._now))
+            return False
+        if epoch > course.num_known and self._beyond is Beyond.ENDS:
+            # A trial without any report.
+            self.stop_trial(name, epoch=0, reason=NOT_KNOWN)
+            self.open.add(name)
+            return False
+        report = self._report(course, epoch=epoch)
+        self._append(EpochReported(trial=name, report=report.to_json(), worker=dict(course.trial.worker), at=self._now))
+        return self._goes_on(course, report)
+
+    def _report(self, course: Course, *, epoch: int) -> EpochReport:
+        reports, metric = course.trial.reports, self._setup.rules.metric
+        is_horizon = epoch >= self._setup.rules.schedule.epochs
+        if epoch <= len(reports):
+            known = reports[epoch - 1]
+            ends_itself = epoch == len(reports) and bool(known.reason)
+            return replace(known, is_last=is_horizon or ends_itself)
+        self.open.add(course.trial.name)
+        return replace(unknown_report(course, epoch=epoch, metric=metric, value=self._unknown), is_last=is_horizon)
+
+    def _goes_on(self, course: Course, report: EpochReport) -> bool:
+        trial = self.state.trials[course.trial.name]
+        news = Reported(
+            trial=trial.name,
+            number=trial.number,
+            epoch=report.epoch,
+            value=report.metrics[self._setup.rules.metric],
+        )
+        # In the order of the driver: the budgets first, then the rule of early stopping.
+        if self._budgets.ends(trial):
+            self._budgets.stop(trial)
+        elif not report.is_last:
+            verdict = self._decider.judge(news)
+            if not verdict.stops:
+                return self._has_more(course, epoch=report.epoch)
+            self.stop_trial(trial.name, epoch=report.epoch, reason=verdict.reason)
+        self._decider.complete(news)
+        return False
+
+    def _has_more(self, course: Course, *, epoch: int) -> bool:
+        """Returns whether a trial that may go on does so; where it would, but is not known to, it is open."""
+        if epoch < course.num_known or course.failure is not None or self._beyond is not Beyond.ENDS:
+            return True
+        self.stop_trial(course.trial.name, epoch=epoch, reason=NOT_KNOWN)
+        self.open.add(course.trial.name)
+        return False
+
+    def _unknown_value(self) -> float:
+        """Returns what an epoch beyond the known ones is taken for."""
+        known = list(values_of((course.trial for course in self._courses), metric=self._setup.rules.metric)) or [0.0]
+        low, high = min(known), max(known)
+        margin = max(high - low, 1.0)
+        is_high = (self._beyond is Beyond.BEST) == (self._setup.rules.mode == "max")
+        return high + margin if is_high else low - margin
