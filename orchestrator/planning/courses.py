@@ -12,11 +12,12 @@ from trainables.reports import EpochReport
 
 
 class Beyond(StrEnum):
-    """What a simulation takes for granted of a trial after its last known epoch."""
+    """What a simulation takes for granted of a trial that would go on after its last known epoch."""
 
-    ENDS = "ends"  # it goes no further
-    WORST = "worst"  # it goes on, and each epoch is worse than any known one
-    BEST = "best"  # it goes on, and each epoch is better than any known one
+    SHORT = "short"  # it goes no further, and the others are judged as if it had, better than all of them
+    LONG = (
+        "long"  # it goes on to the study's last epoch, and the others are judged as if it were worse than all of them
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

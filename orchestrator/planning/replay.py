@@ -1,7 +1,8 @@
 """What other early stopping, budgets or fewer trials would have made of a run, from its own journal.
 
-Where a trial would have gone on beyond what the run knows of it, nothing is guessed. The study is simulated three times:
-as if such trials ended there, as if they went on and became worse than all others, and as if they became better.
+Where trials would have gone on beyond what the run knows of them, nothing is guessed. The study is simulated twice:
+once as if they ended there and were better than all others, which costs least, and once as if they trained to their
+ends and were worse than all others, which costs most.
 """
 
 from collections.abc import Iterable, Sequence
@@ -146,7 +147,9 @@ def _summary(schedule: str, ways: Sequence[tuple[StudyState, frozenset[str]]], *
     return Replayed(
         schedule=schedule,
         num_trials=Range.of(len(state.trials) for state, _ in ways),
-        num_stopped=Range.of(sum(map(_is_stopped_early, state.trials.values())) for state, _ in ways),
+        num_stopped=Range.of(
+            number for state, open_trials in ways for number in _num_stopped(state, num_open=len(open_trials))
+        ),
         epochs=Range.of(len(state.report_order) for state, _ in ways),
         core_seconds=Range.of(core_seconds(state) for state, _ in ways),
         wall_seconds=Range.of(state.clock.seconds(state.last_at) for state, _ in ways),
@@ -176,6 +179,12 @@ def _best(state: StudyState, *, run: StudyState) -> tuple[float, str] | None:
 
 def _trained_to_their_ends(state: StudyState) -> list[str]:
     return [trial.name for trial in state.trials.values() if trial.state is TrialState.COMPLETED]
+
+
+def _num_stopped(state: StudyState, *, num_open: int) -> tuple[int, int]:
+    """Returns how many trials the rule of early stopping ended, without and with all open ones."""
+    number = sum(map(_is_stopped_early, state.trials.values()))
+    return number, number + num_open
 
 
 def _is_stopped_early(trial: Trial) -> bool:

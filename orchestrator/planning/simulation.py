@@ -63,7 +63,7 @@ class Simulation:
         open: The names of the trials that went on after their last known epoch.
     """
 
-    def __init__(self, setup: Setup, courses: Sequence[Course], *, beyond: Beyond = Beyond.ENDS) -> None:
+    def __init__(self, setup: Setup, courses: Sequence[Course], *, beyond: Beyond = Beyond.SHORT) -> None:
         self.state, self.open = StudyState(), set[str]()
         self._setup, self._courses, self._beyond = setup, courses, beyond
         self._now = 0.0
@@ -129,10 +129,9 @@ class Simulation:
             failure, worker = course.failure, course.trial.worker
             self._append(TrialFailed(trial=name, kind=failure.kind, reason=failure.reason, worker=worker, at=self._now))
             return False
-        if epoch > course.num_known and self._beyond is Beyond.ENDS:
+        if epoch > course.num_known and self._beyond is Beyond.SHORT:
             # A trial without any report.
-            self.stop_trial(name, epoch=0, reason=NOT_KNOWN)
-            self.open.add(name)
+            self._leave(course, epoch=0)
             return False
         report = self._report(course, epoch=epoch)
         self._append(EpochReported(trial=name, report=report.to_json(), worker=dict(course.trial.worker), at=self._now))
@@ -149,36 +148,47 @@ class Simulation:
         return replace(unknown_report(course, epoch=epoch, metric=metric, value=self._unknown), is_last=is_horizon)
 
     def _goes_on(self, course: Course, report: EpochReport) -> bool:
-        trial = self.state.trials[course.trial.name]
-        news = Reported(
-            trial=trial.name,
-            number=trial.number,
-            epoch=report.epoch,
-            value=report.metrics[self._setup.rules.metric],
-        )
+        trial, value = self.state.trials[course.trial.name], report.metrics[self._setup.rules.metric]
         # In the order of the driver: the budgets first, then the rule of early stopping.
         if self._budgets.ends(trial):
             self._budgets.stop(trial)
         elif not report.is_last:
-            verdict = self._decider.judge(news)
+            if report.epoch > course.num_known:
+                # It goes on, whatever it reaches.
+                self._complete(course, epoch=report.epoch, value=value)
+                return True
+            verdict = self._decider.judge(_news(course, epoch=report.epoch, value=value))
             if not verdict.stops:
                 return self._has_more(course, epoch=report.epoch)
             self.stop_trial(trial.name, epoch=report.epoch, reason=verdict.reason)
-        self._decider.complete(news)
+        self._complete(course, epoch=report.epoch, value=value)
         return False
+
+    def _complete(self, course: Course, *, epoch: int, value: float) -> None:
+        self._decider.complete(_news(course, epoch=epoch, value=value))
 
     def _has_more(self, course: Course, *, epoch: int) -> bool:
         """Returns whether a trial that may go on does so; where it would, but is not known to, it is open."""
-        if epoch < course.num_known or course.failure is not None or self._beyond is not Beyond.ENDS:
+        if epoch < course.num_known or course.failure is not None or self._beyond is Beyond.LONG:
             return True
+        self._leave(course, epoch=epoch)
+        return False
+
+    def _leave(self, course: Course, *, epoch: int) -> None:
+        """Ends an open trial; the others meet it at each later epoch."""
         self.stop_trial(course.trial.name, epoch=epoch, reason=NOT_KNOWN)
         self.open.add(course.trial.name)
-        return False
+        for later in range(epoch + 1, self._setup.rules.schedule.epochs + 1):
+            self._complete(course, epoch=later, value=self._unknown)
 
     def _unknown_value(self) -> float:
         """Returns what an epoch beyond the known ones is taken for."""
         known = list(values_of((course.trial for course in self._courses), metric=self._setup.rules.metric)) or [0.0]
         low, high = min(known), max(known)
         margin = max(high - low, 1.0)
-        is_high = (self._beyond is Beyond.BEST) == (self._setup.rules.mode == "max")
+        is_high = (self._beyond is Beyond.SHORT) == (self._setup.rules.mode == "max")
         return high + margin if is_high else low - margin
+
+
+def _news(course: Course, *, epoch: int, value: float) -> Reported:
+    return Reported(trial=course.trial.name, number=course.trial.number, epoch=epoch, value=value)

@@ -41,9 +41,8 @@ def print_replay(console: Console, was: Replayed, policies: Sequence[Replayed], 
     if any(item.open for item in policies):
         console.print(
             Text(
-                "from a to b: some trials would have gone on after their last known epoch; the numbers hold if they "
-                "ended there, and if they went on and became worse, or better, than all others. The best is of known "
-                "epochs.",
+                "a to b: some trials would have gone on after their last known epoch. a holds if they ended there and "
+                "beat the others, b if they trained to their ends and were beaten. The best is of known epochs.",
                 style="dim",
             )
         )
