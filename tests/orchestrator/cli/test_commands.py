@@ -87,7 +87,19 @@ def test_quick_commands_import_no_heavy_library(command: str, is_light: bool) ->
 def test_help_names_every_command_and_every_command_gives_an_example(convfleet: Convfleet) -> None:
     code, text, _ = convfleet("--help")
     assert code == 0
-    commands = ["run", "resume", "status", "analyze", "validate", "spaces", "families", "doctor", "report", "export"]
+    commands = [
+        "run",
+        "resume",
+        "status",
+        "analyze",
+        "replay",
+        "validate",
+        "spaces",
+        "families",
+        "doctor",
+        "report",
+        "export",
+    ]
     for command in commands:
         assert f"\n  {command} " in text
         code, inner, _ = convfleet(command, "-h")
