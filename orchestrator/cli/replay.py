@@ -26,8 +26,7 @@ def replay(
     """Show what other early stopping, budgets or fewer trials would have cost and found, from the run's own journal."""
     from orchestrator.early_stopping.deciders import DECIDERS
     from orchestrator.journal.reading import load_state
-    from orchestrator.planning.replay import as_it_was
-    from orchestrator.planning.replay import replay as replayed
+    from orchestrator.planning.replay import as_it_was, replay_run
     from orchestrator.runs.folder import open_run_folder
     from orchestrator.study.loading import load_policy
     from orchestrator.views.terminal.replay_view import print_replay, replay_json
@@ -43,7 +42,7 @@ def replay(
     was = as_it_was(state, schedule=load_policy(run_folder.study).schedule.algorithm)
     slots = state.sessions[-1].slots if state.sessions else 1
     found = [
-        replayed(state, policy, slots=_slots(policy, slots, overrides=overrides), seed=state.header.seed)
+        replay_run(state, policy, slots=_slots(policy, slots, overrides=overrides), seed=state.header.seed)
         for policy in policies
     ]
     if as_json:

@@ -84,7 +84,7 @@ class Replayed:
     open: tuple[str, ...]
 
 
-def replay(state: StudyState, policy: Policy, *, slots: int, seed: int) -> Replayed:
+def replay_run(state: StudyState, policy: Policy, *, slots: int, seed: int) -> Replayed:
     """Returns what a policy would have made of a run's trials.
 
     Args:

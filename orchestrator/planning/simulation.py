@@ -12,7 +12,6 @@ from orchestrator.early_stopping.decider import Reported, Rules
 from orchestrator.early_stopping.deciders import make_decider
 from orchestrator.journal.records import (
     EpochReported,
-    Record,
     SessionStarted,
     StudyFinished,
     StudyOpened,
@@ -22,7 +21,7 @@ from orchestrator.journal.records import (
     TrialStopped,
 )
 from orchestrator.journal.study_state import StudyState
-from orchestrator.planning.courses import Beyond, Course, unknown_report, values_of
+from orchestrator.planning.courses import Beyond, Course, known_values, unknown_report
 from orchestrator.study.sections import Search
 from orchestrator.tuning.budgets import Budgets
 from trainables.reports import EpochReport
@@ -72,10 +71,12 @@ class Simulation:
         #: (time of its next event, order of entry, course) of each running trial.
         self._events: list[tuple[float, int, Course]] = []
         self._order = itertools.count()
-        self._append(replace(setup.header, max_epochs=setup.rules.schedule.epochs, num_trials=setup.num_trials, at=0.0))
-        self._append(SessionStarted(driver_pid=0, slots=setup.slots, at=0.0))
+        self.state.apply(
+            replace(setup.header, max_epochs=setup.rules.schedule.epochs, num_trials=setup.num_trials, at=0.0)
+        )
+        self.state.apply(SessionStarted(driver_pid=0, slots=setup.slots, at=0.0))
         self._budgets = Budgets(self, setup.search)
-        self._unknown = self._unknown_value()
+        self._unknown = _unknown_value(setup, courses, beyond=beyond)
 
     def run(self) -> StudyState:
         """Runs all trials to their ends, and returns the state."""
@@ -87,7 +88,7 @@ class Simulation:
                 self._wait(course)
             else:
                 self._start_next()
-        self._append(StudyFinished(at=self._now))
+        self.state.apply(StudyFinished(at=self._now))
         return self.state
 
     def now(self) -> float:
@@ -96,10 +97,7 @@ class Simulation:
 
     def stop_trial(self, name: str, *, epoch: int, reason: str) -> None:
         """Records that a trial ends."""
-        self._append(TrialStopped(trial=name, epoch=epoch, reason=reason, at=self._now))
-
-    def _append(self, record: Record) -> None:
-        self.state.apply(record)
+        self.state.apply(TrialStopped(trial=name, epoch=epoch, reason=reason, at=self._now))
 
     def _start_next(self) -> bool:
         """Starts the next trial; returns False where there is none or the budgets are used up."""
@@ -107,10 +105,10 @@ class Simulation:
             return False
         course = self._waiting.pop()
         trial = course.trial
-        self._append(
+        self.state.apply(
             TrialProposed(trial=trial.name, number=trial.number, variant=trial.variant.to_json(), at=self._now)
         )
-        self._append(TrialStarted(trial=trial.name, at=self._now))
+        self.state.apply(TrialStarted(trial=trial.name, at=self._now))
         self._wait(course)
         return True
 
@@ -127,14 +125,18 @@ class Simulation:
         name, epoch = course.trial.name, self.state.trials[course.trial.name].epoch + 1
         if epoch > course.num_known and course.failure is not None:
             failure, worker = course.failure, course.trial.worker
-            self._append(TrialFailed(trial=name, kind=failure.kind, reason=failure.reason, worker=worker, at=self._now))
+            self.state.apply(
+                TrialFailed(trial=name, kind=failure.kind, reason=failure.reason, worker=worker, at=self._now)
+            )
             return False
         if epoch > course.num_known and self._beyond is Beyond.SHORT:
             # A trial without any report.
             self._leave(course, epoch=0)
             return False
         report = self._report(course, epoch=epoch)
-        self._append(EpochReported(trial=name, report=report.to_json(), worker=dict(course.trial.worker), at=self._now))
+        self.state.apply(
+            EpochReported(trial=name, report=report.to_json(), worker=dict(course.trial.worker), at=self._now)
+        )
         return self._goes_on(course, report)
 
     def _report(self, course: Course, *, epoch: int) -> EpochReport:
@@ -181,13 +183,14 @@ class Simulation:
         for later in range(epoch + 1, self._setup.rules.schedule.epochs + 1):
             self._complete(course, epoch=later, value=self._unknown)
 
-    def _unknown_value(self) -> float:
-        """Returns what an epoch beyond the known ones is taken for."""
-        known = list(values_of((course.trial for course in self._courses), metric=self._setup.rules.metric)) or [0.0]
-        low, high = min(known), max(known)
-        margin = max(high - low, 1.0)
-        is_high = (self._beyond is Beyond.SHORT) == (self._setup.rules.mode == "max")
-        return high + margin if is_high else low - margin
+
+def _unknown_value(setup: Setup, courses: Sequence[Course], *, beyond: Beyond) -> float:
+    """Returns what an epoch beyond the known ones is taken for."""
+    known = list(known_values((course.trial for course in courses), metric=setup.rules.metric)) or [0.0]
+    low, high = min(known), max(known)
+    margin = max(high - low, 1.0)
+    is_high = (beyond is Beyond.SHORT) == (setup.rules.mode == "max")
+    return high + margin if is_high else low - margin
 
 
 def _news(course: Course, *, epoch: int, value: float) -> Reported:

@@ -9,7 +9,7 @@ from orchestrator.errors import InputError
 from orchestrator.journal.records import TrialFailed, TrialStopped
 from orchestrator.journal.trial import TrialState
 from orchestrator.planning.courses import core_seconds
-from orchestrator.planning.replay import Range, Replayed, as_it_was, replay
+from orchestrator.planning.replay import Range, Replayed, as_it_was, replay_run
 from orchestrator.study.spec import Policy
 
 SEEDS = range(8)
@@ -25,7 +25,7 @@ def numbers(item: Replayed) -> dict[str, Range]:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_replay_under_the_runs_own_rules_is_the_run(seed: int, algorithm: str) -> None:
     run = run_under(full_run(seed), algorithm)
-    replayed = replay(run, policy(algorithm), slots=3, seed=seed)
+    replayed = replay_run(run, policy(algorithm), slots=3, seed=seed)
     assert not replayed.open
     assert numbers(replayed) == numbers(as_it_was(run, schedule=""))
     assert replayed.best_value == as_it_was(run, schedule="").best_value
@@ -35,7 +35,7 @@ def test_a_replay_under_the_runs_own_rules_is_the_run(seed: int, algorithm: str)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_full_run_tells_exactly_what_a_rule_would_have_made_of_it(seed: int, algorithm: str) -> None:
     full = full_run(seed)
-    truth, told = run_under(full, algorithm), replay(full, policy(algorithm), slots=3, seed=seed)
+    truth, told = run_under(full, algorithm), replay_run(full, policy(algorithm), slots=3, seed=seed)
     assert not told.open
     assert told.epochs == Range(low=len(truth.report_order), high=len(truth.report_order))
     assert told.survivors == tuple(trial.name for trial in truth.trials.values() if trial.state is TrialState.COMPLETED)
@@ -47,8 +47,8 @@ def test_ranges_hold_what_the_run_does_not_tell() -> None:
     for seed in SEEDS:
         full = full_run(seed)
         for had, wanted in permutations(ALGORITHMS, 2):
-            told = replay(run_under(full, had), policy(wanted), slots=3, seed=seed)
-            truth = replay(full, policy(wanted), slots=3, seed=seed)
+            told = replay_run(run_under(full, had), policy(wanted), slots=3, seed=seed)
+            truth = replay_run(full, policy(wanted), slots=3, seed=seed)
             num_replays, num_open = num_replays + 1, num_open + bool(told.open)
             for name, known in numbers(truth).items():
                 given = numbers(told)[name]
@@ -61,15 +61,15 @@ def test_ranges_hold_what_the_run_does_not_tell() -> None:
 
 def test_an_objective_that_is_small_where_it_is_good_is_the_mirror_of_one_that_is_large() -> None:
     for algorithm in ALGORITHMS:
-        high = replay(run_under(full_run(3), "asha"), policy(algorithm), slots=3, seed=3)
-        low = replay(run_under(full_run(3, mode="min"), "asha"), policy(algorithm), slots=3, seed=3)
+        high = replay_run(run_under(full_run(3), "asha"), policy(algorithm), slots=3, seed=3)
+        low = replay_run(run_under(full_run(3, mode="min"), "asha"), policy(algorithm), slots=3, seed=3)
         assert numbers(high) == numbers(low)
         assert (high.open, high.survivors, high.best_trials) == (low.open, low.survivors, low.best_trials)
 
 
 def test_slots_change_the_wall_time_and_not_the_cost_of_trials_that_nothing_stops() -> None:
     full = full_run(1)
-    one, four = (replay(full, policy("none"), slots=slots, seed=1) for slots in (1, 4))
+    one, four = (replay_run(full, policy("none"), slots=slots, seed=1) for slots in (1, 4))
     assert one.core_seconds == four.core_seconds
     # A trial holds two cores, and one slot has no gaps.
     assert one.wall_seconds.low == pytest.approx(one.core_seconds.low / 2)
@@ -78,13 +78,13 @@ def test_slots_change_the_wall_time_and_not_the_cost_of_trials_that_nothing_stop
 
 def test_budgets_end_a_replay_as_they_end_a_study() -> None:
     full = full_run(2)
-    assert replay(full, policy("none", trials=5), slots=3, seed=2).epochs.high == 5 * MAX_EPOCHS
-    by_epochs = replay(full, policy("none", epochs=20), slots=1, seed=2)
+    assert replay_run(full, policy("none", trials=5), slots=3, seed=2).epochs.high == 5 * MAX_EPOCHS
+    by_epochs = replay_run(full, policy("none", epochs=20), slots=1, seed=2)
     # Two whole trials, and two epochs of the third.
     assert by_epochs.epochs == Range(low=20, high=20)
     assert by_epochs.num_trials == Range(low=3, high=3)
     assert by_epochs.num_stopped == Range(low=0, high=0)
-    by_minutes = replay(full, policy("none", minutes=0.5), slots=1, seed=2)
+    by_minutes = replay_run(full, policy("none", minutes=0.5), slots=1, seed=2)
     assert 30 <= by_minutes.wall_seconds.low < 30 + 7
 
 
@@ -93,7 +93,7 @@ def test_a_trial_that_failed_fails_where_it_did_if_it_gets_there() -> None:
     trial = run.trials["t0002"]
     del trial.reports[4:], trial.reported_at[4:]
     trial.failure = TrialFailed(trial="t0002", kind="diverged", reason="the loss is nan", at=7.0)
-    told = replay(run, policy("none"), slots=2, seed=4)
+    told = replay_run(run, policy("none"), slots=2, seed=4)
     assert not told.open
     assert told.epochs.low == 3 * MAX_EPOCHS + 4
     assert told.survivors == ("t0000", "t0001", "t0003")
@@ -105,14 +105,14 @@ def test_a_trial_whose_patience_ended_goes_no_further() -> None:
     del trial.reports[3:], trial.reported_at[3:]
     last = trial.reports[-1]
     trial.reports[-1] = type(last)(**{**last.to_json(), "is_last": True, "reason": "patience: no better epoch"})
-    told = replay(run, policy("none"), slots=2, seed=5)
+    told = replay_run(run, policy("none"), slots=2, seed=5)
     assert not told.open
     assert told.epochs.high == 2 * MAX_EPOCHS + 3
 
 
 def test_more_trials_than_the_run_has_are_refused() -> None:
     with pytest.raises(InputError, match=r"search.trials: must be at most 16, .* got 17"):
-        replay(full_run(0), policy("asha", trials=17), slots=3, seed=0)
+        replay_run(full_run(0), policy("asha", trials=17), slots=3, seed=0)
 
 
 def test_another_horizon_is_refused_where_learning_rates_depend_on_it() -> None:
@@ -122,9 +122,9 @@ def test_another_horizon_is_refused_where_learning_rates_depend_on_it() -> None:
         update={"schedule": policy("none").schedule.model_copy(update={"max_epochs": 5})}
     )
     with pytest.raises(InputError, match=r"schedule.max_epochs: must be 9 .* got 5.*cosine"):
-        replay(run, shorter, slots=1, seed=0)
+        replay_run(run, shorter, slots=1, seed=0)
     del run.trials["t0001"].variant.params["schedule"]
-    assert replay(run, shorter, slots=1, seed=0).epochs.high == 10
+    assert replay_run(run, shorter, slots=1, seed=0).epochs.high == 10
 
 
 def test_the_others_meet_an_open_trial_as_the_best_and_as_the_worst() -> None:
@@ -135,7 +135,7 @@ def test_the_others_meet_an_open_trial_as_the_best_and_as_the_worst() -> None:
     late = Policy.model_validate(
         {"schedule": {"algorithm": "asha", "max_epochs": MAX_EPOCHS, "grace_epochs": 3, "reduction_factor": 2}}
     )
-    told = replay(run, late, slots=1, seed=6)
+    told = replay_run(run, late, slots=1, seed=6)
     # One epoch and three, where the first would have beaten the second at epoch 3; else both train to their ends.
     assert told.epochs == Range(low=1 + 3, high=2 * MAX_EPOCHS)
     assert told.open == ("t0000",)
