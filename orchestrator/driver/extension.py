@@ -22,7 +22,7 @@ from trainables.files.whole import write_whole
 
 #: What may change whenever a run goes on: results do not depend on it.
 _FREE = frozenset({"resources", "storage", "export", "references"})
-_TRIALS, _EPOCHS = "search.trials", "schedule.max_epochs"
+_TRIALS, _EPOCHS, _PRICE = "search.trials", "schedule.max_epochs", "search.price_per_hour"
 #: Why earlier results could not be compared with later ones; sections or keys, the first that fits counts.
 _REASONS = {
     "name": "it names the run's folder",
@@ -121,7 +121,7 @@ def _problems(changes: dict[str, tuple[Any, Any]], wanted: StudySpec, *, state: 
                 yield f"{key}: must be at least {len(state.trials)}, as many trials exist, got {after!r}"
         elif key == _EPOCHS:
             yield from _horizon_problems(before, after, wanted=wanted, state=state)
-        elif section not in _FREE and key not in BUDGETS:
+        elif section not in _FREE and key not in (*BUDGETS, _PRICE):
             reason = _REASONS.get(key) or _REASONS.get(section) or "results depend on it"
             yield f"{key}: cannot change from {shown(before)} to {shown(after)}: {reason}"
 

@@ -30,8 +30,11 @@ REPLAYABLE = (
     "search.target",
     "search.minutes",
     "search.core_hours",
+    "search.money",
+    "search.price_per_hour",
     "search.epochs",
     "search.patience",
+    "search.min_gain",
     "resources.max_concurrent",
 )
 

@@ -92,7 +92,15 @@ def _storage_uri(value: str) -> str:
 
 
 #: Keys of what a study spends or reaches until no trial begins.
-BUDGETS = ("search.target", "search.minutes", "search.core_hours", "search.epochs", "search.patience")
+BUDGETS = (
+    "search.target",
+    "search.minutes",
+    "search.core_hours",
+    "search.money",
+    "search.epochs",
+    "search.patience",
+    "search.min_gain",
+)
 #: Fewer trials have no median worth the name.
 MEDIAN_RIVALS = 3
 #: Trials that end before a search algorithm that learns from them has anything to learn from.
@@ -153,11 +161,15 @@ class Search(Section):
             one in twenty); parameters that it does not name are left to the algorithm. A grid has its own order.
         minutes: How long the study searches, over all its sessions and with the preparation of the data. Then no trial
             begins, and those under way stop after their next epoch; exports come on top. None: as long as it takes.
-            Whichever of this and the next four comes first ends the search.
+            Whichever of this and the next six comes first ends the search.
         core_hours: The same once trials have trained so long, by their own clocks, times `cpus_per_trial`.
+        money: The same once the study has cost so much: `price_per_hour` times the hours that `minutes` counts.
+        price_per_hour: What all machines of the study cost an hour together, in the currency of `money`.
         epochs: The same once so many epochs were trained, over all trials.
         target: The same once a report's objective is as good.
         patience: No trial begins once so many that were proposed after the best one have ended; those under way go on.
+        min_gain: The same once another trial is expected to raise the best value by less than this, by the values of
+            the trials that have ended, of which there are at least ten.
     """
 
     algorithm: Literal["random", "sobol", "grid", "tpe", "gp", "auto"] = "tpe"
@@ -170,9 +182,21 @@ class Search(Section):
     )
     minutes: Number | None = Field(default=None, gt=0, le=1_000_000, allow_inf_nan=False, examples=[10])
     core_hours: Number | None = Field(default=None, gt=0, le=1e9, allow_inf_nan=False, examples=[8])
+    money: Number | None = Field(default=None, gt=0, le=1e9, allow_inf_nan=False, examples=[20])
+    price_per_hour: Number | None = Field(default=None, gt=0, le=1e9, allow_inf_nan=False, examples=[1.5])
     epochs: Count | None = Field(default=None, ge=1, le=1_000_000_000, examples=[500])
     target: Number | None = Field(default=None, allow_inf_nan=False, examples=[0.95])
     patience: Count | None = Field(default=None, ge=1, le=1_000_000, examples=[20])
+    min_gain: Number | None = Field(default=None, gt=0, allow_inf_nan=False, examples=[0.001])
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.money is not None and self.price_per_hour is None:
+            raise ValueError(
+                "price_per_hour: is required beside money, got nothing; say what the machines cost an hour, or drop "
+                f"money ({self.money:g})"
+            )
+        return self
 
     @property
     def first_values(self) -> tuple[dict[str, Any], ...]:

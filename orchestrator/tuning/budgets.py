@@ -1,4 +1,4 @@
-"""Decides when a study has had enough: its time, its epochs, its core-hours, its target, or no progress.
+"""Decides when a study has had enough: its time, epochs, core-hours or money, its target, or no progress to expect.
 
 All follows from the journal and the driver's clock: a resumed study neither forgets what it spent nor counts it twice.
 """
@@ -12,6 +12,7 @@ from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import Trial
 from orchestrator.study.sections import Search, budget_of
 from orchestrator.text import number
+from orchestrator.tuning.expected_gain import expected_gain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ class Budgets:
         num_stopped = sum(
             trial.stop is not None and budget_of(trial.stop.reason) == budget.key for trial in state.trials.values()
         )
-        way = "another" if budget.key == "search.target" else "a larger"
+        way = {"search.target": "another", "search.min_gain": "a smaller"}.get(budget.key, "a larger")
         return (
             f"{budget.key}: {budget.words()} after {len(state.trials)} of {state.header.num_trials} "
             f"trials, {num_stopped} of them stopped for it; resume with {way} {budget.key} to go on"
@@ -121,6 +122,12 @@ class Budgets:
                 is_over=lambda: spent.core_hours() >= hours,
                 words=lambda: f"the {hours:g} core-hours of the study were used up",
             )
+        if (money := search.money) is not None and (price := search.price_per_hour) is not None:
+            yield _Budget(
+                key="search.money",
+                is_over=lambda: state.clock.seconds(recorder.now()) / 3600 * price >= money,
+                words=lambda: f"the {money:g} that the study may cost at {price:g} an hour were spent",
+            )
         if (epochs := search.epochs) is not None:
             yield _Budget(
                 key="search.epochs",
@@ -134,6 +141,13 @@ class Budgets:
                 words=lambda: f"{patience:,} trials had ended without a better one",
                 ends_trials=False,
             )
+        if (least := search.min_gain) is not None:
+            yield _Budget(
+                key="search.min_gain",
+                is_over=lambda: spent.gain_of_another() < least,
+                words=lambda: f"another trial was expected to raise the best by less than {least:g}",
+                ends_trials=False,
+            )
 
 
 class _Spent:
@@ -141,6 +155,8 @@ class _Spent:
 
     def __init__(self, state: StudyState) -> None:
         self._state = state
+        #: The expected gain when so many trials had ended.
+        self._gain, self._num_judged = math.inf, 0
         self._begin()
 
     def epochs(self) -> int:
@@ -171,6 +187,19 @@ class _Spent:
         number = self._best.number
         later = len(self._state.trials) - number - 1
         return later - sum(trial.number > number for trial in self._state.open_trials.values())
+
+    def gain_of_another(self) -> float:
+        """Returns by how much another trial is expected to raise the best value; infinite of few ended trials."""
+        if self._state.num_ended != self._num_judged:
+            metric, mode = self._state.header.metric, self._state.header.mode
+            bests = [
+                trial.best_report(metric=metric, mode=mode)
+                for trial in self._state.trials.values()
+                if trial.has_ended and trial.failure is None
+            ]
+            self._gain = expected_gain([self._sign * best.metrics[metric] for best in bests if best is not None])
+            self._num_judged = self._state.num_ended
+        return self._gain
 
     @property
     def _sign(self) -> int:

@@ -242,6 +242,45 @@ def test_without_progress_the_other_budgets_still_end_what_is_under_way(rig: ope
     )
 
 
+def test_money_is_time_at_a_price(rig: open_journals.Rig) -> None:
+    recorder = rig.recorder
+    recorder.append(began(seconds_ago=60))
+    for record in reported("t0000", 0.5):
+        recorder.append(record)
+    assert not budgets_of(recorder, money=0.07, price_per_hour=3).is_over
+    budgets = budgets_of(recorder, money=0.05, price_per_hour=3)
+    assert budgets.ends(recorder.trial("t0000"))
+    budgets.stop(recorder.trial("t0000"))
+    assert budgets.in_words() == (
+        "search.money: the 0.05 that the study may cost at 3 an hour were spent after 1 of 3 trials, 1 of them stopped "
+        "for it; resume with a larger search.money to go on"
+    )
+
+
+def test_no_trial_begins_that_is_expected_to_bring_little_and_those_under_way_go_on(rig: open_journals.Rig) -> None:
+    recorder = rig.recorder
+    recorder.state.opened = replace(recorder.state.header, num_trials=30)
+    for number in range(1, 12):
+        recorder.append(proposed(number))
+    patient, eager = budgets_of(recorder, min_gain=0.002), budgets_of(recorder, min_gain=0.2)
+    for number in range(9):
+        for record in reported(f"t{number:04d}", 0.1, 0.5 + 0.03 * number, 0.2):
+            recorder.append(record)
+        # Fewer than ten tell nothing.
+        assert not eager.is_over
+    for record in reported("t0009", 0.1, 0.77, 0.2):
+        recorder.append(record)
+    assert eager.is_over
+    assert not patient.is_over
+    for record in reported("t0010", 0.3):
+        recorder.append(record)
+    assert not eager.ends(recorder.trial("t0010"))
+    assert eager.in_words().startswith("search.min_gain: another trial was expected to raise the best by less than 0.2")
+    assert eager.in_words().endswith("resume with a smaller search.min_gain to go on")
+    # A later session reads the same from the journal.
+    assert budgets_of(recorder, min_gain=0.2).in_words() == eager.in_words()
+
+
 def test_core_seconds_stay_what_they_were_where_later_sessions_give_a_trial_more_cpus(rig: open_journals.Rig) -> None:
     recorder = rig.recorder
     recorder.append(proposed(1))
