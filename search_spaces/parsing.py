@@ -48,14 +48,19 @@ class _Section:
     half_inherited: frozenset[str]
 
 
-def parse_space(raw: object, path: str = "space") -> tuple[SearchSpace | None, list[Problem]]:
+def parse_space(
+    raw: object, path: str = "space", *, inherited: Mapping[str, object] | None = None
+) -> tuple[SearchSpace | None, list[Problem]]:
     """Returns the space that a section declares, or None and every problem it has.
 
     >>> space, problems = parse_space({"family": "sequential", "params": {"filters": {"int": [16, 8]}}})
     >>> print(space, *problems)
     None space.params.filters.int: the low end must not exceed the high end, got [16, 8]; swap the ends
+
+    Args:
+        inherited: Entries of parameters that the section changes as it changes a built-in space's.
     """
-    section, problems = _read_section(raw, path=path)
+    section, problems = _read_section(raw, path=path, inherited=inherited or {})
     if section is None:
         return None, problems
     entries = {FAMILY: section.family, **section.params}
@@ -116,7 +121,7 @@ def space_to_mapping(space: SearchSpace) -> dict[str, object]:
     return {FAMILY: family, "params": dict(zip(space.names[1:], params, strict=True)), **limits}
 
 
-def _read_section(raw: object, *, path: str) -> tuple[_Section | None, list[Problem]]:
+def _read_section(raw: object, *, path: str, inherited: Mapping[str, object]) -> tuple[_Section | None, list[Problem]]:
     base_path = path if isinstance(raw, str) else f"{path}.base"
     if isinstance(raw, str):
         raw = {"base": raw}
@@ -129,7 +134,7 @@ def _read_section(raw: object, *, path: str) -> tuple[_Section | None, list[Prob
         for key in raw
         if key not in KEYS
     ]
-    base: Mapping[str, Any] = {}
+    base: Mapping[str, Any] = {"params": inherited}
     if "base" in raw:
         try:
             base = yaml.safe_load(builtin_text(raw["base"]))

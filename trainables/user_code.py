@@ -6,7 +6,7 @@ import importlib
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -78,7 +78,7 @@ def importable(folder: Path) -> Iterator[None]:
             sys.path.remove(str(folder))
 
 
-def load_function(reference: str, *, folder: Path) -> tuple[ModuleType, Callable[..., Any]]:
+def load_function(reference: str, *, folder: Path) -> tuple[ModuleType, Any]:
     """Returns the module and the function that `module:function` names; call it while its folder is importable.
 
     Args:
@@ -91,8 +91,8 @@ def load_function(reference: str, *, folder: Path) -> tuple[ModuleType, Callable
     with importable(folder):
         _forget_other_folders(folder)
         module = importlib.import_module(module_name)
-    function = getattr(module, function_name, None)
-    if not callable(function):
+    function: Any = getattr(module, function_name, None)
+    if not (callable(function) or callable(getattr(function, "build", None))):
         names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
         raise UserCodeError(f"{module.__file__} has no function {function_name!r}; it has {names[:5]}")
     return module, function

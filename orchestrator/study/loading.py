@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from orchestrator.errors import StudyFileError
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.checks import check_study, task_problems
+from orchestrator.study.custom_parameters import found_parameters
 from orchestrator.study.input_paths import path_problems, resolved, reuse_problems
 from orchestrator.study.messages import problems_of
 from orchestrator.study.own_code import with_code, with_source
@@ -195,7 +196,10 @@ def _parse_space(content: Mapping[str, Any], *, folder: Path) -> tuple[SearchSpa
     if "space" not in content:
         message = "is required, got nothing; name a built-in space such as cnn-small, or write one"
         return None, [Problem(path="space", message=message)]
-    space, problems = parse_space(content["space"])
+    found, problems = found_parameters(content["space"], folder=folder)
+    if problems:
+        return None, problems
+    space, problems = parse_space(content["space"], inherited=found)
     if space is None:
         return None, problems
     return with_weights_files(*with_source(space, folder=folder), folder=folder)

@@ -66,7 +66,9 @@ def idle_setting_problems(data: DataSpec, space: SearchSpace) -> list[Problem]:
         data: The data section, with the targets.
         space: Its families are known.
     """
-    parameters = {parameter.name: parameter for parameter in space.parameters}
+    # What every family hands over to a user's code is none of the training's.
+    own = frozenset.intersection(*(FAMILIES[name].hands_over for name in space.families))
+    parameters = {parameter.name: parameter for parameter in space.parameters if parameter.name not in own}
     return [
         Problem(path=f"space.params.{name}", message=message)
         for name, message in _messages(data, space, parameters)

@@ -42,6 +42,7 @@ class _Role:
 _BUILDER = _Role(
     takes=("params", "input_shape", "targets"), example="'my_nets:build' for build in my_nets.py", is_function=True
 )
+_HYPERMODEL = _Role(takes=("hp",), example="'my_nets:build' for build in my_nets.py")
 _LOSS = _Role(takes=("y_true", "y_pred"), example="'my_losses:focal' for focal in my_losses.py")
 _METRIC = _Role(takes=("y_true", "y_pred"), example="'my_metrics:Kappa' for Kappa in my_metrics.py")
 _CALLBACK = _Role(takes=(), example="'my_callbacks:Stop' for Stop in my_callbacks.py")
@@ -66,6 +67,15 @@ def with_source(space: SearchSpace, *, folder: Path) -> tuple[SearchSpace, list[
     except (OSError, ValueError) as exc:
         return space, [Problem(path=_FUNCTION, message=f"a file that it imports cannot be read ({exc}); mend it")]
     return _with_parameter(space, source, families=families, folder=folder)
+
+
+def hypermodel_problem(reference: str, *, folder: Path) -> str:
+    """Returns what is wrong with a hypermodel, as far as its file shows without running it, or an empty string.
+
+    Args:
+        folder: The folder of its module.
+    """
+    return _problem(reference, _HYPERMODEL, folder=folder)
 
 
 def with_code(spec: StudySpec, *, space: SearchSpace, folder: Path) -> tuple[StudySpec, list[Problem]]:
@@ -122,7 +132,8 @@ def _references(space: SearchSpace, family: str, *, folder: Path) -> tuple[list[
     references = [reference for reference in function.domain.values() if isinstance(reference, str)]
     if len(references) < (function.domain.size or 0):
         return [], []  # `check_study` has the problem, as for other parameters of a wrong type
-    complaints = [_problem(reference, _BUILDER, folder=folder) for reference in references]
+    role = _HYPERMODEL if FAMILIES[family].finds_parameters else _BUILDER
+    complaints = [_problem(reference, role, folder=folder) for reference in references]
     return references, [Problem(path=_FUNCTION, message=message) for message in complaints if message]
 
 

@@ -50,6 +50,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "data/batches",
         "data/augment",
         "own_code",
+        "hypermodels",
         "families/parts",
         "families",
         "steps",
@@ -96,6 +97,7 @@ DOORS = {
     ),
     "keras": (
         "trainables/own_code",
+        "trainables/hypermodels",
         "trainables/families",
         "trainables/families/parts",
         "trainables/steps",
@@ -106,6 +108,7 @@ DOORS = {
         "orchestrator/driver/result.py",  # load_model only, for its caller
         "orchestrator/studies",  # packaged models of users' kind, imported in workers
     ),
+    "keras_tuner": ("trainables/hypermodels",),
     "ray": ("orchestrator/cluster", "orchestrator/tuning", "orchestrator/export", "trainables/worker/adapter.py"),
     "optuna": ("orchestrator/search", "orchestrator/search/algorithms", "orchestrator/results/optuna_journal.py"),
     "pyarrow": (

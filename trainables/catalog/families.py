@@ -5,17 +5,18 @@ process that trains.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from trainables.catalog.custom import CUSTOM
 from trainables.catalog.functional import FUNCTIONAL
+from trainables.catalog.keras_tuner import KERAS_TUNER
 from trainables.catalog.multitask import MULTITASK
 from trainables.catalog.parameter import ParameterInfo
 from trainables.catalog.residual import RESIDUAL
 from trainables.catalog.sequential import SEQUENTIAL
 from trainables.catalog.subclassed import SUBCLASSED
-from trainables.catalog.training import TRAINING
+from trainables.catalog.training import MODEL, OPTIMIZER_SETTINGS, TRAINING
 from trainables.catalog.transfer import TRANSFER
 from trainables.catalog.unet import UNET
 from trainables.specs.targets import TargetKind
@@ -39,6 +40,8 @@ class Family:
         kinds: The kinds of targets that it predicts.
         hands_over: Training parameters that the user's code receives as parameters of its own.
         ignores: Training parameters without effect on the family; loading refuses a study that gives one.
+        finds_parameters: Whether loading calls the user's code to find the parameters that it takes.
+        defaults: Values of training parameters that are not given, where they are not those of all families.
     """
 
     name: str
@@ -50,11 +53,14 @@ class Family:
     kinds: frozenset[TargetKind] = OF_IMAGES
     hands_over: frozenset[str] = frozenset()
     ignores: frozenset[str] = frozenset()
+    finds_parameters: bool = False
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def with_defaults(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the architecture's and the training's parameters, defaults filled in."""
         known = {**TRAINING, **self.parameters}
         given = {name: value for name, value in params.items() if name not in self.hands_over}
+        given = {**self.defaults, **given}
         return {name: info.normalised(given.get(name, info.default)) for name, info in known.items()}
 
     def own_parameters(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,6 +127,18 @@ FAMILIES: dict[str, Family] = {
             kinds=OF_IMAGES | {"mask"},
             hands_over=frozenset({"image_size"}),
             ignores=frozenset({"normalization"}),
+        ),
+        Family(
+            name="keras_tuner",
+            summary="What a build(hp) or HyperModel of Keras Tuner's makes; its parameters are found by calling it.",
+            parameters=KERAS_TUNER,
+            module="trainables.families.keras_tuner",
+            takes_several=True,
+            has_own_parameters=True,
+            kinds=OF_IMAGES | {"mask"},
+            hands_over=frozenset({"optimizer", *OPTIMIZER_SETTINGS, "label_smoothing", "image_size"}),
+            finds_parameters=True,
+            defaults={"optimizer": MODEL, "loss": MODEL},
         ),
     )
 }

@@ -7,6 +7,8 @@ from typing import Any, Literal
 NORMALIZATIONS = ("scale", "standardize", "symmetric")
 #: The scaling that a pretrained backbone was trained with; only its family offers it and has the constants.
 BACKBONE = "backbone"
+#: What a family of users' models offers besides: the model scales its pixels itself; that, or `scale` if it does not.
+OWN, AUTO = "model", "auto"
 
 #: What is done with a TIFF of several pages: refused, the first one read, or three read as the channels of one image.
 Pages = Literal["refuse", "first", "channels"]
@@ -39,7 +41,7 @@ class PixelScaling:
 
 
 def pixel_scaling(normalization: str, statistics: PixelStatistics | None = None) -> PixelScaling:
-    """Returns the scaling that one of NORMALIZATIONS means; BACKBONE leaves the pixels unchanged for the family.
+    """Returns the scaling that one of NORMALIZATIONS means; BACKBONE and OWN leave the pixels unchanged.
 
     >>> pixel_scaling("standardize", PixelStatistics(means=(100.0,), deviations=(50.0,)))
     PixelScaling(scale=[0.02], offset=[-2.0])
@@ -48,9 +50,9 @@ def pixel_scaling(normalization: str, statistics: PixelStatistics | None = None)
         ValueError: If the scaling needs statistics and got none.
     """
     match normalization:
-        case "scale":
+        case "scale" | "auto":
             return PixelScaling()
-        case "backbone":
+        case "backbone" | "model":
             return PixelScaling(scale=1.0)
         case "symmetric":
             return PixelScaling(scale=1.0 / 127.5, offset=-1.0)
