@@ -47,8 +47,7 @@ def build(params: Mapping[str, Any], *, task: Task, context: BuildContext) -> ke
     with importable(folder), files.noted():
         hypermodel = HyperModelOfUser(params["function"], OwnCode(folder=str(folder), source=params["source"]))
         model, _ = hypermodel.built(lambda asked: _value(asked, values, where=where))
-        _demand_compiled(model, where=where)
-        given = compiled_with(model) or {}
+        given = _given(model, where=where)
         model = _scaled(model, params["normalization"], task=task, context=context, where=where)
         check_model(model, task, where=where, folder=folder)
         arguments = guarded(
@@ -69,12 +68,17 @@ def _value(asked: Asked, values: Mapping[str, Any], *, where: str) -> Any:
     )
 
 
-def _demand_compiled(model: Any, *, where: str) -> None:
-    if isinstance(model, keras.Model) and not model.compiled:
+def _given(model: Any, *, where: str) -> Mapping[str, Any]:
+    """Returns what a model was compiled with; `check_model` says in words what is no model."""
+    if not isinstance(model, keras.Model):
+        return {}
+    given = compiled_with(model)
+    if given is None:
         raise UserCodeError(
             f"{where}: expected a compiled model, as Keras Tuner does, got one without optimizer and loss; call "
             "model.compile(optimizer=..., loss=..., metrics=[...]) in it"
         )
+    return given
 
 
 def _scaled(model: Any, normalization: str, *, task: Task, context: BuildContext, where: str) -> Any:

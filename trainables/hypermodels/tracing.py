@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from search_spaces import SearchSpace
+from trainables.errors import UserCodeError
 from trainables.hypermodels.asked import Asked, Trace, domain_of
 from trainables.hypermodels.exploring import Explorer
 from trainables.hypermodels.loading import HyperModelOfUser
@@ -41,9 +42,9 @@ def trace_of(hypermodel: HyperModelOfUser, values: Mapping[str, Any]) -> Trace:
     error = ""
     try:
         hypermodel.build_with(parameters)
-    except Exception as exc:
-        if not parameters.asked:
-            raise
+    except UserCodeError as exc:
+        error = str(exc).partition("\n")[0]
+    except Exception as exc:  # noqa: BLE001 - a user's build may raise anything, and asked for what it asked for
         error = user_error(exc, folder=hypermodel.folder).partition("\n")[0] or in_words(exc)
     return Trace(asked=tuple(parameters.asked), values=chosen, error=error)
 
