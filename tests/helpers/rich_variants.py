@@ -62,6 +62,14 @@ RICH = {
         "dropout": 0.1,
     },
     "custom": {"function": "custom_model:build", "width": 12, "depth": 2, "dropout": 0.1},
+    "keras_tuner": {
+        "function": "small_hypermodel:build",
+        "num_blocks": 2,
+        "filters_0": 4,
+        "filters_1": 12,
+        "dropout": 0.1,
+        "learning_rate": 0.01,
+    },
     "transfer": {
         "backbone": "MobileNet",
         "alpha": 0.1,

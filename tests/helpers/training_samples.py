@@ -35,6 +35,8 @@ SMALL = {
     "multitask": {"num_blocks": 2, "filters": 4, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
     "subclassed": {"num_blocks": 2, "filters": 12, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
     "custom": {"function": "custom_model:build", "width": 4, "dropout": 0.3, "batch_size": 32},
+    "keras_tuner": {"function": "small_hypermodel:build", "num_blocks": 1, "filters_0": 4, "dropout": 0.3}
+    | {"learning_rate": 0.01, "batch_size": 32},
     "unet": {"depth": 2, "filters": 4, "dropout": 0.3, "batch_norm": True, "batch_size": 32},
     # The backbone with the fewest layers; a graph of all their gradients takes seconds to make.
     "transfer": {"backbone": "MobileNet", "alpha": 0.1, "image_side": 32, "fine_tune_from": 0.9, "dropout": 0.3}

@@ -48,7 +48,7 @@ def build(params: Mapping[str, Any], *, task: Task, context: BuildContext) -> ke
         hypermodel = HyperModelOfUser(params["function"], OwnCode(folder=str(folder), source=params["source"]))
         model, _ = hypermodel.built(lambda asked: _value(asked, values, where=where))
         given = _given(model, where=where)
-        model = _scaled(model, params["normalization"], task=task, context=context, where=where)
+        model = _scaled(model, params["normalization"], given=given, task=task, context=context, where=where)
         check_model(model, task, where=where, folder=folder)
         arguments = guarded(
             lambda: for_class_numbers(given, task), where=where, own=OwnCode(folder=str(folder)), takes="(hp)"
@@ -81,7 +81,9 @@ def _given(model: Any, *, where: str) -> Mapping[str, Any]:
     return given
 
 
-def _scaled(model: Any, normalization: str, *, task: Task, context: BuildContext, where: str) -> Any:
+def _scaled(  # noqa: PLR0913 - the surroundings of one build
+    model: Any, normalization: str, *, given: Mapping[str, Any], task: Task, context: BuildContext, where: str
+) -> Any:
     """Returns the model behind a layer that scales pixels of 0-255, or itself where its pixels stay as they are."""
     if not isinstance(model, keras.Model) or normalization == OWN or len(task.inputs) > 1:
         return model
@@ -100,5 +102,7 @@ def _scaled(model: Any, normalization: str, *, task: Task, context: BuildContext
         # `check_model` says in words what the model does not take.
         return model
     outer = keras.Model(image, outputs, name=f"scaled_{model.name}")
-    outer.compile(**(compiled_with(model) or {}))
+    outer.compile(**given)
+    # Else its optimizer, which never takes a step, is in every file of the model.
+    model.compiled, model.optimizer = False, None
     return outer

@@ -125,7 +125,7 @@ def test_every_call_of_a_layer_counts_wherever_it_stands(make, expected):
     assert not any("call" in vars(layer) for layer in model._flatten_layers())
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", WIDTHS)
 def test_the_estimate_grows_with_batch_model_and_optimizer(family, variant_of):
     small, large = ({name: factor * value for name, value in WIDTHS[family].items()} for factor in (1, 2))
 

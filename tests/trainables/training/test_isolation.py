@@ -43,7 +43,7 @@ def test_kernels_are_dropped_where_users_code_may_draw_from_them(family, trainin
     dropped = []
     monkeypatch.setattr(pywrap_tfe, "TFE_ContextClearCaches", dropped.append)
     training_of(variant_of(family), max_epochs=1)
-    assert bool(dropped) == (family == "custom")
+    assert bool(dropped) == FAMILIES[family].has_own_parameters
     keras.utils.set_random_seed(1)
     assert dropped
 
