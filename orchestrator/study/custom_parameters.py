@@ -7,11 +7,11 @@ from typing import Any
 from orchestrator.study.own_code import hypermodel_problem
 from search_spaces import Domain, Parameter, Problem, SearchSpace, nearest
 from search_spaces.declarations import parse_domain
+from trainables.catalog.custom import SHARED
 from trainables.catalog.families import FAMILIES
-from trainables.catalog.keras_tuner import SHARED
 from trainables.catalog.training import TRAINING
 from trainables.errors import DataError
-from trainables.hypermodels.finding import find_in_process
+from trainables.hypermodels.finding import find_space_in_process
 
 #: How alike two names must be, from 0 to 1, to count as a slip of the pen: batch_norm is not one of batch_size.
 _ALIKE = 0.85
@@ -79,7 +79,7 @@ def found_parameters(raw: object, *, folder: Path) -> tuple[dict[str, Any], list
     if problems:
         return {}, problems
     try:
-        found = dict(find_in_process(own["function"], folder=folder))
+        found = dict(find_space_in_process(own["function"], folder=folder))
     except DataError as exc:
         return {}, [Problem(path=_FUNCTION, message=" ".join(str(exc).split("\n")))]
     return found, [*_clashes(found, family), *_narrowing_problems(own, found, family)]

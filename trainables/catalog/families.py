@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainables.catalog.custom import CUSTOM
+from trainables.catalog.custom import CUSTOM, KERAS_TUNER
 from trainables.catalog.functional import FUNCTIONAL
-from trainables.catalog.keras_tuner import KERAS_TUNER
 from trainables.catalog.multitask import MULTITASK
 from trainables.catalog.parameter import ParameterInfo
 from trainables.catalog.residual import RESIDUAL

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from trainables.catalog.keras_tuner import SHARED
+from trainables.catalog.custom import SHARED
 from trainables.errors import UserCodeError
 from trainables.families.parts.blocks import scaled_input
 from trainables.families.parts.build_files import BuildFiles

@@ -15,7 +15,7 @@ from trainables.user_code import in_words, user_error
 MISSING = "needs Keras Tuner, which is not installed; pip install 'convfleet[keras-tuner]'"
 
 
-def find_in_process(reference: str, *, folder: Path) -> Mapping[str, Any]:
+def find_space_in_process(reference: str, *, folder: Path) -> Mapping[str, Any]:
     """Returns the parameters that a hypermodel asks for, as `params` of a study file declares them.
 
     Args:
@@ -37,7 +37,7 @@ def find_in_process(reference: str, *, folder: Path) -> Mapping[str, Any]:
 
 
 def main() -> int:
-    """Answers one request of `find_in_process`."""
+    """Answers one request of `find_space_in_process`."""
     return answer_caller(_find)
 
 

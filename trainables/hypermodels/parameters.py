@@ -1,7 +1,7 @@
 """Keras Tuner's HyperParameters with values of ours: it notes what a build asks for, and answers from a variant.
 
 It overrides `_retrieve`, through which every call of `hp.Int`, `Float`, `Choice`, `Boolean` and `Fixed` passes, private
-in Keras Tuner and seen in 1.4.8; tests/trainables/hypermodels/test_parameters.py says when it is gone.
+in Keras Tuner and seen in Keras Tuner 1.4; tests/trainables/hypermodels says when it is gone.
 """
 
 import traceback
