@@ -203,3 +203,36 @@ def test_a_model_trains_by_its_own_optimizer_and_goes_on_exactly(case, tmp_path,
     resumed.load_state(state, history=[first])
     assert resumed.run_epoch().metrics == second.metrics
     same_state(resumed.state(), whole.state())
+
+
+SEEDED = MODEL.format(**PLAIN).replace("    model = ", "    keras.utils.set_random_seed(11)\n    model = ")
+
+
+def test_a_variant_ends_where_keras_tuners_own_loop_ends(tmp_path, variant_of, training_of, splits):
+    # All images in one batch, so that their order does not matter; the weights are the build's own.
+    import keras_tuner
+
+    train, validation = splits
+    images, labels = (np.asarray(array) for array in (train.images, train.labels["label"]))
+    training = training_of(variant_of(SEEDED, batch_size=100), max_epochs=5, study_dir=str(tmp_path))
+    ours = [training.run_epoch().metrics for _ in range(5)]
+    namespace = {}
+    exec(HEADER + SEEDED, namespace)
+    goal = keras_tuner.Objective("val_accuracy", "max")
+    tuner = keras_tuner.RandomSearch(
+        namespace["build"], objective=goal, max_trials=1, directory=str(tmp_path), overwrite=True
+    )
+    rows, held = np.asarray(train.indices), np.asarray(validation.indices)
+    tuner.search(
+        images[rows] / 255,
+        labels[rows],
+        validation_data=(images[held] / 255, labels[held]),
+        epochs=5,
+        batch_size=100,
+        verbose=0,
+    )
+    (trial,) = tuner.oracle.get_best_trials(1)
+    best = max(ours, key=lambda metrics: metrics["val_accuracy"])
+    assert best["val_accuracy"] == pytest.approx(trial.score, abs=1e-3)
+    theirs = trial.metrics.get_history("val_loss")[0].value[0]
+    assert ours[trial.best_step]["val_loss"] == pytest.approx(theirs, abs=1e-3)
