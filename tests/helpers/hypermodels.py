@@ -67,6 +67,11 @@ if a or b:
 if a and b:
     hp.Int("both", 1, 9)
 """,
+    "one of two": """
+a, b = hp.Boolean("a"), hp.Boolean("b")
+if a or b:
+    hp.Int("either", 1, 9)
+""",
     "names of scopes and words": """
 with hp.name_scope("stem"):
     hp.Int("conv filters", 8, 64)

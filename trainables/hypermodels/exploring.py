@@ -117,19 +117,7 @@ class Explorer:
         waiting = self._findings.found.keys() - self._findings.when.keys()
         if waiting:
             return max(self._traces, key=lambda trace: len(waiting & trace.values.keys()))
-        return self._opened_scope() or self._contradiction()
-
-    def _opened_scope(self) -> Trace | None:
-        """Returns a trace inside explicit scopes that were closed until now: they may need several values at once."""
-        for trace in list(self._traces):
-            for asked in trace.asked:
-                values = {parent: values[0] for parent, values in asked.conditions}
-                if asked.name in self._findings.found or not all(map(self._findings.can_be, values, values.values())):
-                    continue
-                opened = self._called({**trace.values, **values})
-                if asked.name in opened.values:
-                    return opened
-        return None
+        return self._contradiction()
 
     def _contradiction(self) -> Trace | None:
         """Returns a trace that asked for more than the space has under its values, which has it from now on."""

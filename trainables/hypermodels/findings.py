@@ -91,10 +91,6 @@ class Findings:
         size = self.domains[name].size
         return size is not None and size <= MANY
 
-    def can_be(self, name: str, value: Any) -> bool:
-        """Returns whether a parameter is found and may have a value."""
-        return name in self.domains and self.domains[name].contains(value)
-
     def in_order(self, name: str, values: Sequence[Any]) -> list[Any]:
         """Returns values of a countable parameter in the order of its domain, each once."""
         domain = self.domains[name]

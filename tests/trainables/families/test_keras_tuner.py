@@ -100,6 +100,11 @@ SCALED = {
         {},
         None,
     ),
+    "unless the study says how": (
+        GUIDE.replace("keras.Input((8, 8, 1))", "keras.Input((8, 8, 1)), layers.Rescaling(1 / 255)"),
+        {"normalization": "symmetric"},
+        1.0,
+    ),
     "as the study says": (GUIDE, {"normalization": "symmetric"}, 1.0),
     "or not at all": (GUIDE, {"normalization": "model"}, None),
 }

@@ -135,6 +135,7 @@ CONDITIONS = {
     "one name in two scopes": {"units": {"model": ["a", "b"]}},
     "nested branches": {"momentum": {"with_momentum": True}, "learning_rate": None},
     "either of two": {"either": None, "both": {"a": True, "b": True}},
+    "one of two": {"a": None, "b": None, "either": None},
     "names of scopes and words": {"stem_conv_filters": None, "_2nd_kernel": None},
     "a large range in a loop": {"last_28": {"depth": [29, 30]}, "last_29": {"depth": 30}},
     "a number as a condition": {"where": None},
