@@ -15,6 +15,7 @@ from trainables.families.parts.context import BuildContext
 from trainables.families.parts.keras_internals import all_layers, compiled_with
 from trainables.families.parts.model_checks import check_model
 from trainables.hypermodels.asked import Asked
+from trainables.hypermodels.finding import MISSING
 from trainables.hypermodels.labels import for_class_numbers
 from trainables.own_code.loading import guarded
 from trainables.specs.pixels import AUTO, OWN
@@ -37,9 +38,11 @@ def build(params: Mapping[str, Any], *, task: Task, context: BuildContext) -> ke
             variant does not have.
         DataError: Its code has changed since the study began. Errors of the user's own lines pass unchanged.
     """
-    # Late, because a machine without Keras Tuner imports this module to test the contract of families.
-    from trainables.hypermodels.loading import HyperModelOfUser
-
+    try:
+        # Late, because a node of a cluster may lack Keras Tuner.
+        from trainables.hypermodels.loading import HyperModelOfUser
+    except ImportError as exc:
+        raise UserCodeError(f"family 'keras_tuner' {MISSING}") from exc
     folder = Path(context.study_dir or ".").absolute()
     values = {**{name: params[name] for name in SHARED}, **context.own_parameters}
     where = f"function {params['function']!r}"

@@ -1,5 +1,6 @@
 """Studies of the family `keras_tuner`: loading finds their parameters, which stay what a run began with."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,14 @@ def test_what_does_not_fit_the_parameters_found_is_said_together(tmp_path: Path)
 def test_an_error_of_the_users_is_said_with_its_line(tmp_path: Path) -> None:
     words = complaint(write(tmp_path, "function: 'nets:build'", text=f"{HEADER}def build(hp):\n    return 1 / 0\n"))
     assert words.endswith("s.yaml: space.params.function: nets.py:6: ZeroDivisionError: division by zero")
+
+
+def test_without_keras_tuner_the_way_to_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keras_tuner", None)
+    assert complaint(write(tmp_path, "function: 'nets:build'")).endswith(
+        "s.yaml: space.params.function: family 'keras_tuner' needs Keras Tuner, which is not installed; "
+        "pip install 'convfleet[keras-tuner]'"
+    )
 
 
 #: Said without calling anything.

@@ -1,5 +1,6 @@
 """The family `keras_tuner`: a hypermodel gets a variant's values, and its compiled model is what is trained."""
 
+import sys
 import textwrap
 
 import numpy as np
@@ -72,8 +73,6 @@ def test_a_hypermodel_gets_the_values_of_its_variant(build):
 def test_a_hypermodel_may_ask_for_what_the_training_has_too(build):
     text = MODEL.format(**PLAIN).replace("    return", "    seen.append(hp.Int('batch_size', 16, 64))\n    return")
     build(f"seen = []\n{text}", batch_size=48)
-    import sys
-
     assert sys.modules["nets"].seen == [48]
 
 
@@ -84,6 +83,16 @@ def test_a_value_that_the_variant_lacks_is_said_with_its_line(build):
         "function 'nets:build': nets.py:19: hp.Float('learning_rate', 0.001, 0.1, sampling='log'): the space has no "
         "value of 'learning_rate' for this variant"
     )
+
+
+def test_a_node_without_keras_tuner_says_so(build, monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras_tuner", None)
+    for name in ("parameters", "loading"):
+        monkeypatch.delitem(sys.modules, f"trainables.hypermodels.{name}", raising=False)
+    with pytest.raises(
+        UserCodeError, match=r"needs Keras Tuner, which is not installed; pip install 'convfleet\[keras"
+    ):
+        build(GUIDE, **VALUES)
 
 
 def test_other_code_than_the_study_began_with_is_refused(build, tmp_path, variant_of):
