@@ -5,6 +5,9 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
+#: What a variant costs, as a trial's first report has it.
+COSTS = ("parameters", "multiply_adds", "memory_mb", "latency_ms")
+
 
 class FailureKind(StrEnum):
     """Why a trial ended without a usable result."""

@@ -22,6 +22,7 @@ _COLUMNS = {
     "latency_ms": "Median of nine compiled predictions of one image in the trial's worker, while other trials run.",
     "epochs": "Epochs trained.",
     "best_epoch": "The epoch of the best objective.",
+    "pareto_rank": "With several objectives: the number of the trial's front, 1 where no trial is better.",
     "best_val_accuracy": "The best objective; the column is called `best_<objective>`.",
     "accuracy": "A training metric. Trials: of the last epoch. Epochs: of this one.",
     "val_accuracy": "A validation metric, likewise; one column a metric.",
@@ -66,11 +67,21 @@ def markdown(argument: str) -> str:
 
 
 def sample_state() -> StudyState:
-    """Returns a study of one trial with one report."""
+    """Returns a study of two objectives and one trial with one report."""
     report = EpochReport(epoch=1, metrics=_METRICS, train_seconds=1.0, images_per_second=100.0)
     state = StudyState()
     for record in (
-        StudyOpened(schema=2, study="s", seed=7, metric="val_accuracy", mode="max", max_epochs=1, num_trials=1, at=0.0),
+        StudyOpened(
+            schema=2,
+            study="s",
+            seed=7,
+            metric="val_accuracy",
+            mode="max",
+            max_epochs=1,
+            num_trials=1,
+            objectives=[{"metric": "val_accuracy", "mode": "max"}, {"metric": "parameters", "mode": "min"}],
+            at=0.0,
+        ),
         TrialProposed(
             trial="t0000",
             number=0,

@@ -34,7 +34,7 @@ def study_description(
             f"{study}: valid",
             f"  data       {spec.data.source}",
             f"  space      {' or '.join(spec.space.families)}; {size}; {names}",
-            f"  objective  {spec.objective.metric}, {spec.objective.mode}",
+            f"  objective  {'; '.join(f'{goal.metric}, {goal.mode}' for goal in spec.objective.goals)}",
             f"  search     {spec.num_trials} trials by {search}",
             f"  schedule   {_epochs(schedule.max_epochs)}{ends}",
             f"  resources  {spec.resources.in_words}",

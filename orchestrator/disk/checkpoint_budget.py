@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.journal.study_state import StudyState
-from orchestrator.results.ranking import ranked_trials
+from orchestrator.results.ranking import placed_trials
 
 
 class Role(StrEnum):
@@ -92,12 +92,14 @@ def roles(state: StudyState, *, top: int) -> list[CheckpointRole]:
 
     Args:
         top: How many of the best trials the study exports. The best one, and each trial that was exported, is a leader
-            in any case.
+            in any case, and so is each trial on the front of several objectives.
     """
     header, trials = state.header, list(state.trials.values())
-    ranked = {trial.name: None for trial, _ in ranked_trials(trials, **header.ranking)}
+    board = placed_trials(trials, header=header)
+    ranked = {item.trial.name: None for item in board}
+    front = [item.trial.name for item in board if len(header.goals) > 1 and item.front == 1]
     unranked = [trial.name for trial in trials if trial.has_ended and trial.name not in ranked]
-    leaders = {*list(ranked)[: max(1, top)], *(item.trial for item in state.exports)}
+    leaders = {*list(ranked)[: max(1, top)], *front, *(item.trial for item in state.exports)}
     going_on = {trial.name: Role.RESUMABLE for trial in trials if not trial.has_ended}
     ended = {name: Role.LEADER if name in leaders else Role.LOSER for name in (*ranked, *unranked)}
     return [_role(state, name, role=role) for name, role in {**going_on, **ended}.items()]

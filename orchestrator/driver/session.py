@@ -233,5 +233,6 @@ class Session:
             num_trials=spec.num_trials,
             ties=spec.objective.tie_metric,
             search=self.chosen,
+            objectives=[goal.to_json() for goal in goals] if len(goals := spec.objective.goals) > 1 else [],
             at=self.recorder.now(),
         )

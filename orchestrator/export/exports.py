@@ -7,12 +7,12 @@ from pathlib import Path
 
 from orchestrator.disk.space_watch import SpaceWatch
 from orchestrator.errors import DiskSpaceError, ExportError
-from orchestrator.export.selection import has_formats, select_exports
+from orchestrator.export.selection import chosen_trials, has_formats, select_exports
 from orchestrator.export.tasks import run_exports
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import ModelExported
 from orchestrator.journal.study_state import StudyState
-from orchestrator.results.from_state import export_path
+from orchestrator.results.from_state import export_path, placed
 from orchestrator.runs.folder import remove_export_drafts
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.sections import Export
@@ -73,6 +73,7 @@ class Exports:
             return []
         requests = self._requests(export, always=always)
         if not requests:
+            self._notify_of_none(export)
             return []
         self.notify(f"exporting {len(requests)} models and evaluating them on the test split")
         remove_export_drafts(self.folder)
@@ -93,9 +94,15 @@ class Exports:
             raise ExportError("\n".join(errors), made=sorted(results, key=_rank))
         return sorted(results, key=_rank)
 
+    def _notify_of_none(self, export: Export) -> None:
+        """Notifies the user if trials have a result, and none is as the study's rule asks for."""
+        state = self.recorder.state
+        if placed(state, k=1) and not chosen_trials(state, choose=export.choose):
+            self.notify(f"export.choose: no trial keeps to {export.choose!r}, so none is exported; change the rule")
+
     def _requests(self, export: Export, *, always: bool) -> list[ExportRequest]:
         state = self.recorder.state
-        requests = select_exports(state, top=export.top, formats=export.formats, folder=self.folder, worker=self.worker)
+        requests = select_exports(state, export=export, folder=self.folder, worker=self.worker)
         if always:
             return requests
         damaged = damaged_exports(state, folder=self.folder, notify=self.notify)

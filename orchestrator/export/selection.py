@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.journal.study_state import StudyState
-from orchestrator.results.from_tables import leaderboard
-from orchestrator.results.tables import trials_table
+from orchestrator.pareto.choice import FRONT, KNEE, knee_order, parse_rule
+from orchestrator.results.from_state import placed
+from orchestrator.results.ranking import Placed, known_values, whole_losses
 from orchestrator.runs.paths import RunFolder
+from orchestrator.study.sections import Export
 from trainables.reports import NoteKind
 from trainables.specs.export import FILES, ExportRequest
 from trainables.specs.worker import WorkerSpec
@@ -22,36 +24,48 @@ def has_formats(folder: Path, formats: Sequence[str]) -> bool:
     return all((folder / FILES[name]).exists() for name in formats)
 
 
-def select_exports(
-    state: StudyState, *, top: int, formats: Sequence[str], folder: RunFolder, worker: WorkerSpec
-) -> list[ExportRequest]:
-    """Returns requests for the k best trials of the leaderboard, best first.
+def chosen_trials(state: StudyState, *, choose: str) -> list[Placed]:
+    """Returns the trials that a study exports, best first.
 
     Args:
         state: What the journal says.
-        top: How many.
-        formats: Of `keras` and `saved_model`.
+        choose: front, knee or a rule, as `export.choose`.
+    """
+    board, goals = placed(state), state.header.goals
+    front = board if len(goals) == 1 else [item for item in board if item.front == 1]
+    if choose == FRONT:
+        return front
+    if choose == KNEE:
+        points = [losses for item in front if (losses := whole_losses(item.values, goals=goals)) is not None]
+        return [front[at] for at in knee_order(points)] if len(goals) > 1 else front
+    rule = parse_rule(choose)
+    found = [(known_values(item.trial, item.report), item) for item in board]
+    kept = [(rule.key(values), item) for values, item in found if rule.takes(values)]
+    return [item for _, item in sorted(kept, key=lambda entry: entry[0])]
+
+
+def select_exports(state: StudyState, *, export: Export, folder: RunFolder, worker: WorkerSpec) -> list[ExportRequest]:
+    """Returns requests for the trials that a study exports, best first.
+
+    Args:
+        state: What the journal says.
+        export: How many, which of them, and in which formats.
         folder: The run folder.
         worker: What the workers received that trained the models.
     """
-    header = state.header
-    board = leaderboard(trials_table(state), **header.ranking, k=top)
-    requests = []
-    for rank, name in enumerate(board["trial"].to_pylist(), start=1):
-        trial = state.trials[name]
-        best = trial.best_report(**header.ranking)
-        if best is None:
-            continue
+    header, requests = state.header, []
+    for rank, item in enumerate(chosen_trials(state, choose=export.choose)[: export.top], start=1):
+        trial, best = item.trial, item.report
         requests.append(
             ExportRequest(
                 study=header.study,
                 rank=rank,
-                trial=name,
+                trial=trial.name,
                 variant=trial.variant,
                 epoch=best.epoch,
                 metrics=dict(best.metrics),
-                formats=tuple(dict.fromkeys(formats)),
-                folder=str(folder.export(rank=rank, trial=name).absolute()),
+                formats=tuple(dict.fromkeys(export.formats)),
+                folder=str(folder.export(rank=rank, trial=trial.name).absolute()),
                 worker=worker,
                 evicted=next(
                     (note.text for note in reversed(trial.notes) if note.kind == NoteKind.CHECKPOINT_EVICTED), ""

@@ -27,7 +27,7 @@ from orchestrator.runs.paths import trial_name
 _LATEST = 253_402_300_799.0
 #: The largest whole number that a column of the tables holds.
 _LARGEST = 2**63 - 1
-_MAX_TRIALS = 1_000_000
+_MAX_TRIALS, _MAX_OBJECTIVES = 1_000_000, 3
 #: One visible folder directly below the run's exports.
 _EXPORT = re.compile(r"exports/[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -43,6 +43,7 @@ def check_record(record: Record) -> None:
     match record:
         case StudyOpened():
             _demand(record.mode in ("max", "min"), "mode", "max or min", record.mode)
+            _check_objectives(record)
             _demand(record.max_epochs >= 1, "max_epochs", "at least 1", record.max_epochs)
             _demand(0 <= record.num_trials <= _MAX_TRIALS, "num_trials", "a number of trials", record.num_trials)
         case SessionStarted():
@@ -65,6 +66,25 @@ def check_record(record: Record) -> None:
             _demand(_are_numbers(record.test_metrics), "test_metrics", "numbers by name", record.test_metrics)
     if worker := getattr(record, "worker", None):
         _check_worker(worker)
+
+
+def _check_objectives(record: StudyOpened) -> None:
+    expected = "two objectives or three, the first as in metric and mode, each with a metric and a mode"
+    objectives = record.objectives
+    is_right = not objectives or (
+        len(objectives) <= _MAX_OBJECTIVES
+        and all(map(_is_objective, objectives))
+        and (objectives[0]["metric"], objectives[0]["mode"]) == (record.metric, record.mode)
+        and 1 < len({item["metric"] for item in objectives}) == len(objectives)
+    )
+    _demand(is_right, "objectives", expected, objectives)
+
+
+def _is_objective(item: object) -> bool:
+    if not isinstance(item, Mapping) or not item.keys() <= {"metric", "mode", "reference"}:
+        return False
+    is_named = _is_text(item.get("metric")) and item.get("mode") in ("max", "min")
+    return is_named and _is_number(item.get("reference", 0))
 
 
 def _check_reused(record: TrialReused) -> None:

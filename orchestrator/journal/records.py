@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypedDict
 
 from orchestrator.errors import JournalError
+from orchestrator.pareto.goals import Goal
 
 #: The version of the journals that this package writes and reads.
 JOURNAL_SCHEMA = 2
@@ -25,6 +26,7 @@ class StudyOpened:
     Args:
         ties: The metric whose lower value decides between equal ones; empty: the earlier epoch does.
         search: Which algorithm `search.algorithm: auto` became, and why; empty: the study names one.
+        objectives: All objectives, the main one first, where there are several: metric, mode, and perhaps reference.
     """
 
     schema: int
@@ -37,7 +39,14 @@ class StudyOpened:
     num_trials: int
     ties: str = ""
     search: str = ""
+    objectives: Sequence[Mapping[str, Any]] = field(default_factory=list)
     at: float
+
+    @property
+    def goals(self) -> tuple[Goal, ...]:
+        """All objectives, the main one first."""
+        several = tuple(Goal.from_json(item) for item in self.objectives)
+        return several or (Goal(metric=self.metric, mode=self.mode),)
 
     @property
     def ranking(self) -> Ranking:
@@ -249,7 +258,11 @@ def record_to_json(record: Record) -> dict[str, Any]:
     >>> record_to_json(StudyFinished(at=1.0))
     {'type': 'study_finished', 'reason': '', 'at': 1.0}
     """
-    return {"type": _NAMES[type(record)], **asdict(record)}
+    content = {"type": _NAMES[type(record)], **asdict(record)}
+    if isinstance(record, StudyOpened) and not record.objectives:
+        # One objective has `metric` and `mode` alone, as in the journals of earlier versions.
+        del content["objectives"]
+    return content
 
 
 def record_from_json(mapping: object) -> Record:

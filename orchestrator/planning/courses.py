@@ -73,7 +73,7 @@ def core_seconds(state: StudyState) -> float:
     )
 
 
-def known_values(trials: Iterable[Trial], *, metric: str) -> Iterator[float]:
+def metric_values(trials: Iterable[Trial], *, metric: str) -> Iterator[float]:
     """Yields every known value of a metric."""
     return (report.metrics[metric] for trial in trials for report in trial.reports if metric in report.metrics)
 

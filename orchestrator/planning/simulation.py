@@ -21,7 +21,7 @@ from orchestrator.journal.records import (
     TrialStopped,
 )
 from orchestrator.journal.study_state import StudyState
-from orchestrator.planning.courses import Beyond, Course, known_values, unknown_report
+from orchestrator.planning.courses import Beyond, Course, metric_values, unknown_report
 from orchestrator.study.sections import Search
 from orchestrator.tuning.budgets import Budgets
 from trainables.reports import EpochReport
@@ -186,7 +186,7 @@ class Simulation:
 
 def _unknown_value(setup: Setup, courses: Sequence[Course], *, beyond: Beyond) -> float:
     """Returns what an epoch beyond the known ones is taken for."""
-    known = list(known_values((course.trial for course in courses), metric=setup.rules.metric)) or [0.0]
+    known = list(metric_values((course.trial for course in courses), metric=setup.rules.metric)) or [0.0]
     low, high = min(known), max(known)
     margin = max(high - low, 1.0)
     is_high = (beyond is Beyond.SHORT) == (setup.rules.mode == "max")

@@ -6,12 +6,14 @@ for some moment during the call.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.journal.records import ModelExported
 from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import Trial, TrialState
-from orchestrator.results.ranking import rank_key, ranked_trials
+from orchestrator.pareto.hypervolume import reference_point, volumes_so_far
+from orchestrator.results.ranking import Placed, placed_trials, rank_key, ranked_trials, whole_losses
 from orchestrator.runs.paths import RunFolder
 from trainables.patience import tie_value
 from trainables.reports import EpochReport
@@ -67,12 +69,57 @@ def best_so_far(state: StudyState) -> tuple[Trial, EpochReport] | None:
 
 
 def leaders(state: StudyState, *, k: int) -> list[tuple[Trial, EpochReport]]:
-    """Returns the k best trials that completed or were stopped, best first, each with its best report.
+    """Returns the k best trials by the main objective that completed or were stopped, each with its best report.
 
-    The trials of `from_tables.leaderboard`, without Arrow, whose import takes longer than all else that `status` does.
+    With one objective these are the trials of `from_tables.leaderboard`, without Arrow, whose import takes longer than
+    all else that `status` does.
     """
     header = state.header
     return ranked_trials(list(state.trials.values()), **header.ranking, k=k)
+
+
+def placed(state: StudyState, *, k: int | None = None) -> list[Placed]:
+    """Returns the k first trials of the leaderboard, best first: with one objective those of `leaders`."""
+    return placed_trials(list(state.trials.values()), header=state.header)[:k]
+
+
+def front_of(state: StudyState) -> list[Placed]:
+    """Returns the trials of the first front, best first by the main objective; none with one objective."""
+    return [] if len(state.header.goals) == 1 else [item for item in placed(state) if item.front == 1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volumes:
+    """How much of the objectives' room was dominated, as trials ended.
+
+    Attributes:
+        trials: Those with a value of every objective, in the order in which they ended.
+        volumes: The hypervolume after each of them; the last one is that of the study.
+        reference: The value of each objective from which it is measured.
+    """
+
+    trials: list[str]
+    volumes: list[float]
+    reference: tuple[float, ...]
+
+
+def hypervolumes(state: StudyState) -> Volumes | None:
+    """Returns the hypervolume over the trials; None with one objective, and before the first result."""
+    goals = state.header.goals
+    found = [
+        (item.trial.ended_at or 0.0, item.trial.name, losses)
+        for item in placed(state)
+        if (losses := whole_losses(item.values, goals=goals)) is not None
+    ]
+    if len(goals) == 1 or not found:
+        return None
+    points = [losses for _, _, losses in sorted(found)]
+    corner = reference_point(points, goals)
+    return Volumes(
+        trials=[name for _, name, _ in sorted(found)],
+        volumes=list(volumes_so_far(points, reference=corner)),
+        reference=tuple(goal.sign * loss for goal, loss in zip(goals, corner, strict=True)),
+    )
 
 
 def spent(state: StudyState) -> tuple[float, int, int]:

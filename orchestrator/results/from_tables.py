@@ -8,9 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.journal.trial import TrialState
-from orchestrator.results.ranking import RANKED_STATES, rank_key
+from orchestrator.results.ranking import RANKED_STATES, front_key, rank_key
 
 PARAMETER_PREFIX = "param."
+#: Only in the tables of studies with several objectives.
+FRONT_COLUMN = "pareto_rank"
 OVERHEAD_PREFIX = "overhead_seconds."
 _FAILED = (TrialState.INFEASIBLE, TrialState.FAILED)
 
@@ -35,7 +37,8 @@ class Cost:
 def leaderboard(trials: pa.Table, *, metric: str, mode: str, ties: str = "", k: int | None = None) -> pa.Table:
     """Returns the k best trials that completed or were stopped, best first; all of them without k.
 
-    `ranking` has the order. The columns are those of `trials`, after a `rank` from 1.
+    `ranking` has the order; trials of several objectives have a `pareto_rank`, by which they stand first. The columns
+    are those of `trials`, after a `rank` from 1.
 
     >>> trials = pa.table({"trial": ["t0", "t1"], "state": ["completed", "stopped"], "epochs": [9, 3],
     ...                    "best_val_loss": [0.5, 0.2]})
@@ -52,6 +55,9 @@ def leaderboard(trials: pa.Table, *, metric: str, mode: str, ties: str = "", k: 
         for value, epochs, name, tie in zip(*columns, tied, strict=True)
     ]
     order = sorted(range(len(keys)), key=keys.__getitem__)
+    if FRONT_COLUMN in ranked.column_names:
+        fronts = ranked[FRONT_COLUMN].to_pylist()
+        order.sort(key=lambda at: front_key(fronts[at]))
     board = ranked.take(pa.array(order[:k], pa.int64()))
     return board.add_column(0, "rank", pa.array(range(1, board.num_rows + 1), pa.int32()))
 

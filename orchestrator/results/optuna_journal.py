@@ -18,6 +18,8 @@ from optuna.trial import TrialState as OptunaState
 
 from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import Trial, TrialState
+from orchestrator.pareto.goals import Goal
+from orchestrator.results.ranking import objective_values
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.sections import budget_of
 from search_spaces import Choice, Domain, Float, Int, SearchSpace, Value
@@ -42,31 +44,36 @@ def write_optuna_journal(folder: RunFolder, *, state: StudyState, space: SearchS
     """
     with TemporaryDirectory(prefix="convfleet-optuna-") as temporary:
         path = Path(temporary) / folder.optuna.name
-        study = _empty_study(path, name=state.header.study, mode=state.header.mode)
+        study = _empty_study(path, name=state.header.study, goals=state.header.goals)
         study.set_user_attr("metric", state.header.metric)
+        if state.header.objectives:
+            study.set_user_attr("objectives", [goal.metric for goal in state.header.goals])
         study.add_trials(list(_trials(state, space=space)))
         write_whole(folder.optuna, path.read_text(encoding="utf-8"))
 
 
-def _empty_study(path: Path, *, name: str, mode: str) -> optuna.Study:
+def _empty_study(path: Path, *, name: str, goals: Sequence[Goal]) -> optuna.Study:
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        direction = "maximize" if mode == "max" else "minimize"
+        directions = ["maximize" if goal.mode == "max" else "minimize" for goal in goals]
         storage = JournalStorage(JournalFileBackend(str(path)))
-        return optuna.create_study(study_name=name, storage=storage, direction=direction)
+        return optuna.create_study(study_name=name, storage=storage, directions=directions)
     finally:
         optuna.logging.set_verbosity(verbosity)
 
 
 def _trials(state: StudyState, *, space: SearchSpace) -> Iterator[FrozenTrial]:
-    metric, mode = state.header.metric, state.header.mode
+    metric, mode, goals = state.header.metric, state.header.mode, state.header.goals
     distributions = {item.name: found for item in space.parameters if (found := optuna_distribution_of(item.domain))}
     for number, trial in enumerate(trial for trial in state.trials.values() if trial.has_ended):
         best = trial.best_report(metric=metric, mode=mode)
         # What the study's budget ended was not weak: only early stopping prunes.
         is_cut = trial.stop is not None and budget_of(trial.stop.reason) != ""
-        is_complete = best is not None and (is_cut or trial.state is TrialState.COMPLETED)
+        known = (
+            [] if best is None else [value for value in objective_values(trial, best, goals=goals) if value is not None]
+        )
+        is_complete = len(known) == len(goals) and (is_cut or trial.state is TrialState.COMPLETED)
         values = {"family": trial.variant.family, **trial.variant.params}
         params = {name: optuna_value(values[name], found) for name, found in distributions.items() if name in values}
         ended_at = trial.ended_at or trial.proposed_at
@@ -74,7 +81,8 @@ def _trials(state: StudyState, *, space: SearchSpace) -> Iterator[FrozenTrial]:
             number=number,
             trial_id=number,
             state=OptunaState.COMPLETE if is_complete else _STATES.get(trial.state, OptunaState.FAIL),
-            value=best.metrics[metric] if is_complete and best is not None else None,
+            value=known[0] if is_complete and len(goals) == 1 else None,
+            values=known if is_complete and len(goals) > 1 else None,
             params=params,
             distributions={name: distributions[name] for name in params},
             intermediate_values={

@@ -1,9 +1,17 @@
-"""The order of trials, the only one: best value first; of equals the lower loss, fewer epochs, then the name."""
+"""The order of trials, the only one: best value first; of equals the lower loss, fewer epochs, then the name.
+
+With several objectives trials stand by their fronts, and within a front in that order of the main objective.
+"""
 
 import heapq
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
+from orchestrator.journal.records import StudyOpened
 from orchestrator.journal.trial import Trial, TrialState
+from orchestrator.pareto.fronts import front_ranks
+from orchestrator.pareto.goals import Goal, Losses, losses_of
 from trainables.patience import tie_value
 from trainables.reports import EpochReport
 
@@ -47,3 +55,78 @@ def ranked_trials(
             found.append((key, trial, report))
     best = heapq.nsmallest(len(found) if k is None else k, found, key=lambda entry: entry[0])
     return [(trial, report) for _, trial, report in best]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A ranked trial.
+
+    Attributes:
+        trial: The trial.
+        report: Its best report by the main objective.
+        values: Its values of all objectives, the main one first; None for one that it lacks.
+        front: The number of its front, 1 where no trial is better; None where it lacks a value.
+    """
+
+    trial: Trial
+    report: EpochReport
+    values: tuple[float | None, ...]
+    front: int | None
+
+
+def placed_trials(trials: Iterable[Trial], *, header: StudyOpened) -> list[Placed]:
+    """Returns the trials that completed or were stopped, best first: by front, then by the main objective.
+
+    With one objective every value is a front of its own. Trials that lack a value, such as a cost, come last.
+
+    Args:
+        trials: Of one study.
+        header: The study's.
+    """
+    ranked = ranked_trials(trials, **header.ranking)
+    values = [objective_values(trial, report, goals=header.goals) for trial, report in ranked]
+    placed = [
+        Placed(trial=trial, report=report, values=found, front=front)
+        for (trial, report), found, front in zip(ranked, values, fronts_of(values, goals=header.goals), strict=True)
+    ]
+    return placed if len(header.goals) == 1 else sorted(placed, key=lambda item: front_key(item.front))
+
+
+def objective_values(trial: Trial, report: EpochReport, *, goals: Sequence[Goal]) -> tuple[float | None, ...]:
+    """Returns a trial's values of all objectives; None for one that it lacks.
+
+    Args:
+        trial: Its first report has the costs.
+        report: Its best report by the main objective, which has the metrics.
+        goals: The objectives.
+    """
+    known = known_values(trial, report)
+    return tuple(known.get(goal.metric) for goal in goals)
+
+
+def known_values(trial: Trial, report: EpochReport) -> Mapping[str, float]:
+    """Returns the metrics of a report and the costs of its trial, by name."""
+    return {**trial.reports[0].cost, **report.metrics}
+
+
+def fronts_of(values: Sequence[Sequence[float | None]], *, goals: Sequence[Goal]) -> list[int | None]:
+    """Returns the front of each row of values, from 1; None for a row that lacks one.
+
+    >>> goals = Goal(metric="val_accuracy", mode="max"), Goal(metric="latency_ms", mode="min")
+    >>> fronts_of([(0.9, 3.0), (0.8, 2.0), (0.8, 4.0), (0.7, None)], goals=goals)
+    [1, 1, 2, None]
+    """
+    points = [whole_losses(row, goals=goals) for row in values]
+    ranks = iter(front_ranks([point for point in points if point is not None]))
+    return [None if point is None else next(ranks) for point in points]
+
+
+def whole_losses(values: Sequence[float | None], *, goals: Sequence[Goal]) -> Losses | None:
+    """Returns values as numbers of which smaller ones are better; None where one is missing."""
+    known = [value for value in values if value is not None]
+    return losses_of(known, goals) if len(known) == len(goals) else None
+
+
+def front_key(front: int | None) -> float:
+    """Returns what fronts are sorted by: trials without one come last."""
+    return math.inf if front is None else front

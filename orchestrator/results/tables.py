@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 from orchestrator.journal.records import StudyOpened
 from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import Trial
+from orchestrator.pareto.goals import Goal
+from orchestrator.results.ranking import RANKED_STATES, fronts_of
 from orchestrator.runs.paths import RunFolder
 from orchestrator.text import encodable
 from trainables.files.whole import write_whole
@@ -28,7 +30,12 @@ _SCHEMA_KEY = b"convfleet.schema"
 #: Kinds of overhead, in the order in which they happen.
 OVERHEAD_KINDS = ("start", "import", "data", "build", "trace", "validate", "checkpoint", "report", "idle", "other")
 #: What a variant costs, with the columns' types.
-COSTS = {"parameters": pa.int64(), "multiply_adds": pa.int64(), "memory_mb": pa.float64(), "latency_ms": pa.float64()}
+COST_TYPES = {
+    "parameters": pa.int64(),
+    "multiply_adds": pa.int64(),
+    "memory_mb": pa.float64(),
+    "latency_ms": pa.float64(),
+}
 _TIME = pa.timestamp("us", tz="UTC")
 _AVERAGES = json.dumps({kind: dict(averages) for kind, averages in AVERAGES.items()})
 
@@ -79,15 +86,18 @@ def epoch_rows(trials: Sequence[Trial]) -> Rows:
     return Rows(count=len(rows), groups=(key, metrics, rest))
 
 
-def joined_trials(blocks: Sequence[Rows], *, num_records: int) -> pa.Table:
+def joined_trials(blocks: Sequence[Rows], *, num_records: int, goals: Sequence[Goal] = ()) -> pa.Table:
     """Returns the trials' table from one block of `trial_rows` or more.
 
     Args:
         num_records: How many records of the journal the table holds.
+        goals: The objectives; several of them add `pareto_rank`, which depends on all trials.
     """
     identity, outcome, metrics, circumstances = (_joined(blocks, group=at) for at in range(4))
     params = {f"param.{name}": _param(blocks, name) for name in _ordered_union(block.params for block in blocks)}
-    return _table({**identity, **params, **outcome, **_by_split(metrics), **circumstances}, num_records=num_records)
+    fronts = _fronts(identity["state"].to_pylist(), outcome, goals=goals) if len(goals) > 1 else {}
+    columns = {**identity, **params, **outcome, **fronts, **_by_split(metrics), **circumstances}
+    return _table(columns, num_records=num_records)
 
 
 def joined_epochs(blocks: Sequence[Rows], *, num_records: int) -> pa.Table:
@@ -103,7 +113,7 @@ def joined_epochs(blocks: Sequence[Rows], *, num_records: int) -> pa.Table:
 def trials_table(state: StudyState) -> pa.Table:
     """Returns one row a trial, in the order they were proposed (columns: see `docs/reference/tables`)."""
     rows = trial_rows(list(state.trials.values()), header=state.header)
-    return joined_trials([rows], num_records=state.num_records)
+    return joined_trials([rows], num_records=state.num_records, goals=state.header.goals)
 
 
 def epochs_table(state: StudyState) -> pa.Table:
@@ -176,14 +186,26 @@ def _identity(trials: Sequence[Trial]) -> dict[str, pa.Array]:
 def _outcome(trials: Sequence[Trial], *, header: StudyOpened) -> dict[str, pa.Array]:
     best = [trial.best_report(**header.ranking) for trial in trials]
     return {
-        **{name: _costs(trials, name) for name in COSTS},
+        **{name: _costs(trials, name) for name in COST_TYPES},
         "epochs": pa.array([trial.epoch for trial in trials], pa.int32()),
         "best_epoch": pa.array([report.epoch if report else None for report in best], pa.int32()),
         **{
             f"best_{name}": _floats(report.metrics.get(name) if report else None for report in best)
-            for name in dict.fromkeys(filter(None, (header.metric, header.ties)))
+            for name in dict.fromkeys(filter(None, (*_metrics(header.goals), header.ties)))
         },
     }
+
+
+def _metrics(goals: Sequence[Goal]) -> list[str]:
+    """Returns the metrics of the objectives, the main one first; costs have columns of their own."""
+    return [goal.metric for goal in goals if goal.metric not in COST_TYPES]
+
+
+def _fronts(states: Sequence[str], outcome: Mapping[str, Any], *, goals: Sequence[Goal]) -> dict[str, pa.Array]:
+    names = [goal.metric if goal.metric in COST_TYPES else f"best_{goal.metric}" for goal in goals]
+    values = zip(*(outcome[name].to_pylist() for name in names), strict=True)
+    rows = [row if state in RANKED_STATES else [None] for state, row in zip(states, values, strict=True)]
+    return {"pareto_rank": pa.array(fronts_of(rows, goals=goals), pa.int32())}
 
 
 def _circumstances(trials: Sequence[Trial]) -> dict[str, pa.Array]:
@@ -241,8 +263,8 @@ def _by_split_then_name(metric: str) -> tuple[bool, str]:
 
 def _costs(trials: Sequence[Trial], name: str) -> pa.Array:
     values = [trial.reports[0].cost.get(name) if trial.reports else None for trial in trials]
-    is_count = pa.types.is_integer(COSTS[name])
-    return pa.array([int(value) if is_count and value is not None else value for value in values], COSTS[name])
+    is_count = pa.types.is_integer(COST_TYPES[name])
+    return pa.array([int(value) if is_count and value is not None else value for value in values], COST_TYPES[name])
 
 
 def _strings(values: Iterable[str | None]) -> pa.Array:

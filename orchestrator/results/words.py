@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestrator.journal.trial import TrialState
+from orchestrator.pareto.goals import Goal
 from orchestrator.text import number, size_in_words
+from trainables.reports import COSTS
 from trainables.specs.task import Task
 
 _MODES = {"max": "highest", "min": "lowest"}
@@ -38,12 +40,21 @@ def with_split(metric: str) -> str:
 
 
 def objective(*, metric: str, mode: str) -> str:
-    """Returns the study's objective as text.
+    """Returns one objective as text.
 
-    >>> objective(metric="val_loss", mode="min")
-    'lowest val_loss (validation)'
+    >>> objective(metric="val_loss", mode="min"), objective(metric="latency_ms", mode="min")
+    ('lowest val_loss (validation)', 'lowest latency_ms')
     """
-    return f"{_MODES[mode]} {with_split(metric)}"
+    return f"{_MODES[mode]} {metric if metric in COSTS else with_split(metric)}"
+
+
+def objectives(goals: Iterable[Goal]) -> str:
+    """Returns all objectives of a study as text.
+
+    >>> objectives([Goal(metric="val_loss", mode="min"), Goal(metric="parameters", mode="min")])
+    'lowest val_loss (validation) and lowest parameters'
+    """
+    return " and ".join(objective(metric=goal.metric, mode=goal.mode) for goal in goals)
 
 
 def parameters(params: Mapping[str, object], *, names: Iterable[str] | None = None) -> str:

@@ -1,6 +1,7 @@
 """Keeps trials.parquet and epochs.parquet current while a study runs."""
 
 import logging
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 from orchestrator.errors import StudyPausedError
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.study_state import StudyState
+from orchestrator.pareto.goals import Goal
 from orchestrator.results.tables import Rows, epoch_rows, joined_epochs, joined_trials, trial_rows, write_tables
 from orchestrator.runs.paths import RunFolder
 from orchestrator.runs.periodic import Periodic
@@ -95,6 +97,7 @@ class GrowingTables:
     def __init__(self, *, block_trials: int = BLOCK_TRIALS) -> None:
         self._block_trials = block_trials
         self._num_records = -1
+        self._goals: Sequence[Goal] = ()
         self._num_changes = 0
         #: Each trial's place in the tables, in the order the trials were proposed.
         self._places: dict[str, int] = {}
@@ -111,6 +114,7 @@ class GrowingTables:
         """
         if state.num_records == self._num_records:
             return False
+        self._goals = state.header.goals
         trials = list(state.trials.values())
         for trial in trials[len(self._places) :]:
             self._places[trial.name] = len(self._places)
@@ -126,6 +130,6 @@ class GrowingTables:
     def tables(self) -> tuple[pa.Table, pa.Table]:
         """Returns the trials and the epochs as of the last update."""
         return (
-            joined_trials(self._trials, num_records=self._num_records),
+            joined_trials(self._trials, num_records=self._num_records, goals=self._goals),
             joined_epochs(self._epochs, num_records=self._num_records),
         )

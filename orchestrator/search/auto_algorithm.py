@@ -35,6 +35,8 @@ def _chosen(spec: StudySpec) -> tuple[str, str]:
         return "grid", f"the {trials:,} trials are all variants that the space has"
     if trials < FEWEST_LEARNING:
         return "sobol", f"{trials:,} trials are too few to learn from, and its points fill the space evenly"
+    if len(spec.objective.goals) > 1:
+        return "tpe", f"there are {len(spec.objective.goals)} objectives, for which its fronts were the best"
     domains = [item.domain for item in spec.space.parameters if varies(item.domain)]
     num_named = sum(not is_ordered(domain) for domain in domains)
     if 2 * num_named > len(domains):

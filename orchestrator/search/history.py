@@ -1,7 +1,7 @@
 """The study's trials so far as Optuna knows them."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,11 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from orchestrator.journal.trial import Trial, TrialState
+from orchestrator.pareto.fronts import front_ranks
+from orchestrator.pareto.goals import Goal, Losses, losses_of
 from orchestrator.search.distributions import EncodedSpace
-from orchestrator.study.sections import Objective
+from orchestrator.study.objectives import Objective
+from trainables.reports import EpochReport
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -27,13 +30,15 @@ class Tried:
     Attributes:
         values: Of its active parameters.
         has_ended: Whether it trains no more.
-        value: Its best value of the objective, larger is better, also where it was stopped; None while it runs, and
-            where it failed.
+        value: Its best value of the main objective, larger is better, also where it was stopped; None while it runs,
+            and where it failed.
+        losses: With several objectives its number for each, smaller is better; None where `value` is, or one lacks.
     """
 
     values: Mapping[str, Any]
     has_ended: bool = False
     value: float | None = None
+    losses: Losses | None = None
 
 
 class History:
@@ -51,7 +56,7 @@ class History:
     """
 
     def __init__(self, space: EncodedSpace, *, objective: Objective, is_kept: bool) -> None:
-        self.study = _empty_study(objective.mode)
+        self.study = _empty_study(objective.goals)
         #: Ended trials that have a value; the others count as worse than all of them.
         self.num_with_values = 0
         #: Optuna's trials by the number of ours, until they have ended.
@@ -74,7 +79,7 @@ class History:
         Which trials these are follows from the number and from how trials ended, so a resumed study has the same.
         """
         if not self.is_kept:
-            self.study = _empty_study(self._objective.mode)
+            self.study = _empty_study(self._objective.goals)
             return
         first = max(0, number // WINDOW_STEP - WINDOW // WINDOW_STEP) * WINDOW_STEP
         if first != self._first or self._is_stale:
@@ -101,7 +106,7 @@ class History:
     def accept(self, number: int, values: Mapping[str, Any]) -> dict[str, Any]:
         """Adds a running trial of these values, the study's trial `number`, and returns them as the space has them."""
         if not self.is_kept:
-            self.study = _empty_study(self._objective.mode)
+            self.study = _empty_study(self._objective.goals)
             return self._run(values)[1]
         self.running[number], accepted = self._run(values)
         self.tried[number] = Tried(values=accepted)
@@ -121,6 +126,9 @@ class History:
         if trial.failure is None and best is not None:
             sign = 1 if self._objective.mode == "max" else -1
             tried.value = sign * best.metrics[self._objective.metric]
+        if len(self._objective.goals) > 1:
+            self._ended[trial.number] = self._end_of_several(trial, best, asked=asked)
+            return
         if trial.state is TrialState.COMPLETED and best is not None:
             self.num_with_values += 1
             self._ended[trial.number] = self.study.tell(asked, best.metrics[self._objective.metric])
@@ -133,6 +141,22 @@ class History:
                 asked.report(report.metrics[self._objective.metric], report.epoch)
         self._ended[trial.number] = self.study.tell(asked, state=OptunaState.PRUNED)
 
+    def _end_of_several(self, trial: Trial, best: EpochReport | None, *, asked: optuna.Trial) -> FrozenTrial:
+        """Adds how a trial of several objectives ended: its values also where it was stopped, else it is worst.
+
+        Optuna takes no values at epochs with several objectives, and a stopped trial's costs are as true as others'.
+        """
+        goals, tried = self._objective.goals, self.tried[trial.number]
+        if trial.failure is None and best is not None:
+            known = {**trial.reports[0].cost, **best.metrics}
+            if all(goal.metric in known for goal in goals):
+                values = [known[goal.metric] for goal in goals]
+                tried.losses = losses_of(values, goals)
+                self.num_with_values += 1
+                return self.study.tell(asked, values)
+        tried.value = None
+        return self.study.tell(asked, state=OptunaState.PRUNED)
+
     def _run(self, values: Mapping[str, Any]) -> tuple[optuna.Trial, dict[str, Any]]:
         """Adds a running trial to Optuna's study, and returns it with its values as the space has them."""
         # A sampler without notes of its own; the values are given, so it draws none.
@@ -144,8 +168,10 @@ class History:
     def _look_from(self, first: int) -> None:
         """Makes Optuna's study anew: the trials from a number on, the best ones before it, and all that still run."""
         early = [number for number in self._ended if number < first and self.tried[number].value is not None]
-        best = set(sorted(early, key=lambda number: (-(self.tried[number].value or 0.0), number))[:WINDOW_BEST])
-        self.study, self._first, self._is_stale = _empty_study(self._objective.mode), first, False
+        fronts = dict(zip(early, front_ranks([self.tried[number].losses or () for number in early]), strict=True))
+        order = sorted(early, key=lambda number: (fronts[number], -(self.tried[number].value or 0.0), number))
+        best = set(order[:WINDOW_BEST])
+        self.study, self._first, self._is_stale = _empty_study(self._objective.goals), first, False
         for number, tried in self.tried.items():
             if number in self.running:
                 self.running[number], _ = self._run(tried.values)
@@ -153,7 +179,7 @@ class History:
                 self.study.add_trial(self._ended[number])
 
 
-def _empty_study(mode: str) -> optuna.Study:
+def _empty_study(goals: Sequence[Goal]) -> optuna.Study:
     # The sampler is never asked: each draw brings its own.
-    direction = "maximize" if mode == "max" else "minimize"
-    return optuna.create_study(direction=direction, sampler=optuna.samplers.RandomSampler(seed=0))
+    directions = ["maximize" if goal.mode == "max" else "minimize" for goal in goals]
+    return optuna.create_study(directions=directions, sampler=optuna.samplers.RandomSampler(seed=0))

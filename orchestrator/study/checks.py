@@ -2,15 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from orchestrator.pareto.choice import FRONT, KNEE, parse_rule
 from orchestrator.study.custom_parameters import is_own_parameter, own_parameter_problem
+from orchestrator.study.objectives import may_measure_more, metric_problems
 from orchestrator.study.overridden_parameters import idle_setting_problems, replaced_parameter_problems
 from orchestrator.study.spec import StudySpec
 from search_spaces import Choice, Fixed, Float, Int, Parameter, Problem, SearchSpace, SpaceError, Value, nearest
 from trainables.catalog.families import FAMILIES
 from trainables.catalog.parameter import ParameterInfo
 from trainables.catalog.training import TRAINING
+from trainables.reports import COSTS
 from trainables.specs.data import DataSpec
-from trainables.specs.targets import is_own, metric_modes, usual_mode
+from trainables.specs.targets import metric_modes
 
 _LARGEST_GRID = 100_000
 
@@ -23,7 +26,7 @@ def check_study(spec: StudySpec | None, *, space: SearchSpace) -> list[Problem]:
     problems = problems or replaced_parameter_problems(space)
     if spec is None:
         return problems
-    return [*problems, *_precision_problems(spec), *_search_problems(spec, space)]
+    return [*problems, *_precision_problems(spec), *_search_problems(spec, space), *_choice_problems(spec, space)]
 
 
 def task_problems(data: DataSpec, objective: object, *, space: SearchSpace | None) -> list[Problem]:
@@ -32,7 +35,7 @@ def task_problems(data: DataSpec, objective: object, *, space: SearchSpace | Non
     Args:
         objective: The section as the user wrote it; without a text as its metric, `messages` has its problems.
     """
-    problems = _metric_problems(data, objective, space=space)
+    problems = metric_problems(objective, data, space=space)
     if space is None:
         return problems
     is_known = not _family_problems(space)
@@ -119,6 +122,22 @@ def _precision_problems(spec: StudySpec) -> list[Problem]:
     return [Problem(path="space.params.precision", message=message)]
 
 
+def _choice_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:
+    """Returns a problem for each name in the rule of `export.choose` that no trial has a value of."""
+    choose = spec.export.choose
+    if choose in (FRONT, KNEE) or may_measure_more(spec.data, space):
+        return []
+    known = (*metric_modes(spec.data.target_specs), *COSTS)
+    return [
+        Problem(
+            path="export.choose",
+            message=f"may name {', '.join(known)}, got {name!r} in {choose!r}{nearest(name, known)}",
+        )
+        for name in parse_rule(choose).metrics
+        if name not in known
+    ]
+
+
 def _search_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:
     problems = [
         Problem(path=f"search.start_with.{number}.{problem.path}", message=problem.message)
@@ -185,39 +204,6 @@ def _with_fixed(values: Mapping[str, object], space: SearchSpace) -> dict[str, o
     """Returns values with those of parameters that have one value alone."""
     fixed = {item.name: item.domain.value for item in space.parameters if isinstance(item.domain, Fixed)}
     return {**fixed, **values}
-
-
-def _metric_problems(data: DataSpec, objective: object, *, space: SearchSpace | None) -> list[Problem]:
-    metric = objective.get("metric") if isinstance(objective, Mapping) else None
-    mode = objective.get("mode") if isinstance(objective, Mapping) else None
-    known = metric_modes(data.target_specs)
-    if not isinstance(metric, str) or metric.startswith("test_"):
-        return []
-    hint = nearest(metric, known)
-    if metric in known:
-        return _mode_problems(metric, mode, better=known[metric])
-    if not _may_measure_more(data, space):
-        text = f"must be one of {', '.join(known)}, got {metric!r}{hint or '; name others in data.targets'}"
-        return [Problem(path="objective.metric", message=text)]
-    # A model or a metric of the user's may measure it: the worker that builds the first one knows.
-    is_clear = mode in ("max", "min") or (usual_mode(metric) == "min" and not hint)
-    text = f"which is better of {metric}, a number of your own? write mode: max or mode: min{hint}"
-    return [] if is_clear else [Problem(path="objective.mode", message=text)]
-
-
-def _mode_problems(metric: str, mode: object, *, better: str) -> list[Problem]:
-    if mode != "max" or better == "max":
-        return []
-    text = f"{metric} is better when it is smaller, got {mode!r}: the study would look for the worst variant; drop it"
-    return [Problem(path="objective.mode", message=text)]
-
-
-def _may_measure_more(data: DataSpec, space: SearchSpace | None) -> bool:
-    """Returns whether a target has a metric of a user's, or every variant of a space is a user's own model."""
-    if any(is_own(name) for target in data.target_specs.values() for name in target.metric_names):
-        return True
-    families = () if space is None else space.families
-    return bool(families) and all(name in FAMILIES and FAMILIES[name].has_own_parameters for name in families)
 
 
 def _target_problems(data: DataSpec, space: SearchSpace) -> list[Problem]:

@@ -13,6 +13,7 @@ from orchestrator.study.checks import check_study, task_problems
 from orchestrator.study.custom_parameters import found_parameters
 from orchestrator.study.input_paths import path_problems, resolved, reuse_problems
 from orchestrator.study.messages import problems_of
+from orchestrator.study.objectives import list_problems, with_usual_metric
 from orchestrator.study.own_code import with_code, with_source
 from orchestrator.study.pretrained_weights import with_weights_files
 from orchestrator.study.spec import Policy, StudySpec
@@ -20,7 +21,6 @@ from orchestrator.study.yaml_file import apply_overrides, mapping_as_yaml, read_
 from orchestrator.text import printable, shown
 from search_spaces import Problem, SearchSpace, nearest, parse_space
 from trainables.specs.data import DataSpec
-from trainables.specs.targets import metric_modes
 
 #: What a study that is no file is called in errors.
 _MAPPING = "study"
@@ -107,11 +107,16 @@ def parse_study(
         )
     content: dict[str, Any] = {str(key): value for key, value in mapping.items()}
     data = _data_alone(content)
-    content = _with_objective(content, data)
+    if data is not None:
+        content["objective"] = with_usual_metric(content.get("objective", {}), data)
+    objective = content.get("objective")
     # A packaged study's paths start at the current folder, but its modules come with the package.
     folder = _study_folder(content, study_dir or base)
     space, problems = _parse_space(content, folder=folder)
     checkable = space or _without_broken_params(content.get("space"), problems)
+    if found := list_problems(objective):
+        problems += found
+        del content["objective"]
     spec: StudySpec | None = None
     try:
         # With a stand-in, pydantic checks the other sections although the space is wrong.
@@ -121,7 +126,7 @@ def parse_study(
     if checkable is not None:
         problems += check_study(spec if space else None, space=checkable)
     if data is not None:
-        problems += task_problems(data, content.get("objective"), space=checkable) + path_problems(data, base=base)
+        problems += task_problems(data, objective, space=checkable) + path_problems(data, base=base)
     if spec is not None and checkable is not None:
         spec, found = with_code(spec, space=checkable, folder=folder)
         problems += found
@@ -141,14 +146,6 @@ def _with_function_dir(data: DataSpec, *, base: Path, folder: Path) -> DataSpec:
     module = (data.function or "").partition(":")[0].partition(".")[0]
     is_in_base = (base / f"{module}.py").is_file() or (base / module).is_dir()
     return data if is_in_base else data.model_copy(update={"function_dir": str(folder)})
-
-
-def _with_objective(content: Mapping[str, Any], data: DataSpec | None) -> dict[str, Any]:
-    """Returns the content with the usual objective of its targets, if its own objective names no metric."""
-    objective = content.get("objective", {})
-    if data is None or not isinstance(objective, Mapping) or "metric" in objective:
-        return dict(content)
-    return {**content, "objective": {"metric": next(iter(metric_modes(data.target_specs))), **objective}}
 
 
 def _find_study(source: str | Path) -> tuple[str, Path, str, Path | None]:

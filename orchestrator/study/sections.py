@@ -6,20 +6,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from orchestrator.pareto.choice import EXAMPLE, FRONT, KNEE, RuleError, parse_rule
 from orchestrator.text import shown
 from search_spaces import nearest
 from trainables.files.uris import uri_problem
 from trainables.specs.numbers import Count, Number
-from trainables.specs.targets import usual_mode
 
 _FORMATS: tuple[Literal["keras"], Literal["saved_model"]] = ("keras", "saved_model")
 _MOST_EXPORTS, _LONGEST_NUMBER = 1000, 10
-
-
-def _not_test(value: object) -> object:
-    if isinstance(value, str) and value.startswith("test_"):
-        raise ValueError("must not be a test metric: the test split is read at export only and never steers a study")
-    return value
 
 
 def _whole_or_fraction(value: float) -> float:
@@ -85,6 +79,16 @@ def _auto_or_number_from(low: float) -> Callable[[object], object]:
     return check
 
 
+def _choice(value: object) -> object:
+    if value in (FRONT, KNEE) or not isinstance(value, str):
+        return value
+    try:
+        parse_rule(value)
+    except RuleError as exc:
+        raise ValueError(f"must be {FRONT}, {KNEE} or a rule: it {exc}") from exc
+    return value
+
+
 def _storage_uri(value: str) -> str:
     if problem := uri_problem(value):
         raise ValueError(problem)
@@ -122,36 +126,15 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Objective(Section):
-    """The metric that the study makes as large or as small as possible.
-
-    Attributes:
-        metric: A metric of the reports; `val_*` come from the validation split. Default: the first metric of the first
-            target.
-        mode: max or min. Default: whichever fits the metric.
-        ties: Which of equal values is better: loss (the lower val_loss, which counts no label smoothing), or earliest
-            (of a trial the earlier epoch, of trials that with fewer epochs). auto: loss where the schedule has an auto
-            as well, else earliest.
-    """
-
-    metric: Annotated[str, BeforeValidator(_not_test)] = Field(default="val_accuracy", examples=["val_accuracy"])
-    mode: Literal["max", "min"] = Field(default_factory=lambda data: usual_mode(data.get("metric", "")))
-    ties: Literal["auto", "loss", "earliest"] = "auto"
-
-    @property
-    def tie_metric(self) -> str:
-        """The metric whose lower value decides between equal ones; empty where the earlier epoch does."""
-        return "val_loss" if self.ties == "loss" else ""
-
-
 class Search(Section):
     """How the search proposes variants.
 
     Attributes:
         algorithm: random, sobol (points that fill the space more evenly than random ones), grid (every variant of a
             countable space, in order), tpe (Optuna's tree-structured Parzen estimator, which learns from finished
-            trials), gp (Bayesian optimisation with a Gaussian process, which learns from them as well) or auto (one of
-            these, by the number of trials and the space; the run says which and why, and keeps to it).
+            trials), gp (Bayesian optimisation with a Gaussian process, which learns from them as well), nsga2 (a
+            genetic algorithm, for several objectives) or auto (one of the others, by the trials and the space; the run
+            says which and why, and keeps to it).
         trials: How many trials at most; None: as many as the space has variants, or 20 if it is
             not countable.
         start_with: What the first trials try before the search goes on from it: portfolio (variants of the built-in
@@ -172,7 +155,7 @@ class Search(Section):
             the trials that have ended, of which there are at least ten.
     """
 
-    algorithm: Literal["random", "sobol", "grid", "tpe", "gp", "auto"] = "tpe"
+    algorithm: Literal["random", "sobol", "grid", "tpe", "gp", "nsga2", "auto"] = "tpe"
     trials: Count | None = Field(default=None, ge=1, le=1_000_000, examples=[24])
     start_with: Annotated[
         Literal["auto", "portfolio", "none"] | tuple[dict[str, Any], ...], BeforeValidator(_start)
@@ -368,12 +351,16 @@ class Export(Section):
     Attributes:
         top: How many of the best; 0: none.
         formats: keras (`model.keras`) and saved_model (`saved_model/`).
+        choose: front (the leaderboard's first trials, with several objectives those on the front alone), knee (of the
+            front, those first from which any gain in one objective costs most in others), or a rule such as
+            `val_accuracy >= 0.9 then least latency_ms`.
     """
 
     top: Count = Field(default=3, ge=0, le=_MOST_EXPORTS, examples=[3])
     formats: tuple[Literal["keras", "saved_model"], ...] = Field(
         default=_FORMATS, min_length=1, examples=["[keras, saved_model]"]
     )
+    choose: Annotated[str, BeforeValidator(_choice)] = Field(default=FRONT, examples=[FRONT, KNEE, f'"{EXAMPLE}"'])
 
     @staticmethod
     def top_problem(value: object) -> str:

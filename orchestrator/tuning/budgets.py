@@ -59,7 +59,7 @@ class Budgets:
     def __init__(self, recorder: Recording, search: Search) -> None:
         self._recorder = recorder
         self._spent = _Spent(recorder.state)
-        self._budgets = list(self._of(search))
+        self._budgets = [*self._target(search), *self._costs(search), *self._progress(search)]
         #: In the order in which they were found used up.
         self._over: list[_Budget] = []
 
@@ -101,15 +101,17 @@ class Budgets:
         self._over += [budget for budget in self._budgets if budget not in self._over and budget.is_over()]
         return self._over
 
-    def _of(self, search: Search) -> Iterator[_Budget]:
-        state, spent, recorder = self._recorder.state, self._spent, self._recorder
+    def _target(self, search: Search) -> Iterator[_Budget]:
+        spent, metric = self._spent, self._recorder.state.header.metric
         if (target := search.target) is not None:
-            metric = state.header.metric
             yield _Budget(
                 key="search.target",
                 is_over=lambda: spent.reaches(target),
                 words=lambda: f"{spent.best_name} reached {metric} {number(target)}",
             )
+
+    def _costs(self, search: Search) -> Iterator[_Budget]:
+        state, spent, recorder = self._recorder.state, self._spent, self._recorder
         if (minutes := search.minutes) is not None:
             yield _Budget(
                 key="search.minutes",
@@ -134,6 +136,9 @@ class Budgets:
                 is_over=lambda: spent.epochs() >= epochs,
                 words=lambda: f"the {epochs:,} epochs of the study were trained",
             )
+
+    def _progress(self, search: Search) -> Iterator[_Budget]:
+        spent = self._spent
         if (patience := search.patience) is not None:
             yield _Budget(
                 key="search.patience",

@@ -53,7 +53,12 @@ def ended(number: int, variant: Variant) -> Trial:
     value = sum(map(ord, variant.variant_id)) % 97 / 97
     is_last = number % 3 != 0
     report = EpochReport(
-        epoch=1, metrics={"val_accuracy": value}, train_seconds=1.0, images_per_second=1.0, is_last=is_last
+        epoch=1,
+        metrics={"val_accuracy": value},
+        train_seconds=1.0,
+        images_per_second=1.0,
+        is_last=is_last,
+        cost={"parameters": 100.0 * len(variant.params) + 10 * value},
     )
     trial.reports.append(report)
     trial.reported_at.append(1.0)
@@ -85,6 +90,29 @@ def test_equal_seeds_give_equal_variants(algorithm):
     ]
 
 
+TWO_OBJECTIVES = {"objective": [{"metric": "val_accuracy"}, {"metric": "parameters"}]}
+
+
+@functools.cache
+def undisturbed_with_two_objectives(algorithm: str) -> tuple[Trial, ...]:
+    return tuple(trials_of(spec_of(algorithm, **TWO_OBJECTIVES)))
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 13, NUM_TRIALS - 1])
+def test_a_resumed_search_of_two_objectives_goes_on_as_the_undisturbed_one(algorithm, count):
+    trials = undisturbed_with_two_objectives(algorithm)
+    resumed = Proposer(spec_of(algorithm, **TWO_OBJECTIVES))
+    resumed.remember(trials[:count])
+    assert resumed.propose(count) == trials[count].variant
+
+
+def test_a_second_objective_changes_what_is_proposed_only_where_a_search_learns(algorithm):
+    one = [trial.variant for trial in undisturbed(algorithm)]
+    two = [trial.variant for trial in undisturbed_with_two_objectives(algorithm)]
+    assert (one != two) is SEARCHERS[algorithm](spec_of(algorithm)).learns
+    assert len({item.variant_id for item in two}) == NUM_TRIALS
+
+
 @pytest.mark.parametrize("count", [0, 1, 9, 13, NUM_TRIALS - 1])
 def test_a_resumed_search_goes_on_as_the_undisturbed_one(algorithm, count):
     trials = undisturbed(algorithm)
@@ -114,9 +142,10 @@ NUM_FIRST = 8
 AT_ONCE = 3
 
 
+@pytest.mark.parametrize("changes", [{}, TWO_OBJECTIVES], ids=["one objective", "two objectives"])
 @pytest.mark.parametrize("seed", range(4))
-def test_a_resumed_search_goes_on_alike_beside_running_trials_of_other_parameters(algorithm, seed):
-    spec = spec_of(algorithm, seed=seed, space=space_from_mapping(CONDITIONAL))
+def test_a_resumed_search_goes_on_alike_beside_running_trials_of_other_parameters(algorithm, seed, changes):
+    spec = spec_of(algorithm, seed=seed, space=space_from_mapping(CONDITIONAL), **changes)
     live, trials = Proposer(spec), []
     for number in range(NUM_FIRST):
         values = {"num_blocks": 1, "filters": 4 + 4 * number, "optimizer": "sgd", "momentum": 0.5 + 0.02 * number}

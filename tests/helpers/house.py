@@ -60,6 +60,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
     ],
     "orchestrator": [
         ("errors", "text", "studies"),
+        "pareto",
         "runs",
         "journal",
         "study",

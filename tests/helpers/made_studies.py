@@ -28,12 +28,14 @@ class Curve:
 
     Attributes:
         is_stopped: Whether the scheduler ended it; else it completes with its last value.
+        cost: What its variant costs.
     """
 
     validation: Sequence[float]
     training: Sequence[float] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
     is_stopped: bool = False
+    cost: Mapping[str, float] = field(default_factory=dict)
 
 
 def records_of(curves: Sequence[Curve], *, name: str = "accuracy", **header: Any) -> list[Record]:
@@ -66,6 +68,7 @@ def records_of(curves: Sequence[Curve], *, name: str = "accuracy", **header: Any
                 "images_per_second": 1.0,
                 "overhead_seconds": {},
                 "is_last": epoch == len(curve.validation) and not curve.is_stopped,
+                "cost": dict(curve.cost) if epoch == 1 else {},
             }
             records.append(EpochReported(trial=trial, report=report, worker={}, at=at + epoch / 1000))
         if curve.is_stopped:

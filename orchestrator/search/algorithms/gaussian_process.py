@@ -3,14 +3,16 @@
 Source: Jones, Schonlau and Welch 1998, "Efficient Global Optimization of Expensive Black-Box Functions", J. Global
 Optimization 13; Snoek, Larochelle and Adams 2012, arXiv:1206.2944 (the Matern kernel, a length for each axis);
 Ginsbourger, Le Riche and Carraro 2010, "Kriging Is Well-Suited to Parallelize Optimization" (running trials are taken
-to end as the model expects).
+to end as the model expects). Knowles 2006, ParEGO: with several objectives each proposal weighs them otherwise.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
+from orchestrator.pareto.scalarised import scalarised
 from orchestrator.search.algorithms.sobol import sobol_point
 from orchestrator.search.algorithms.surrogate import Features, Surrogate, expected_improvement, scores_of
 from orchestrator.search.draw import Draw
@@ -47,7 +49,7 @@ class GaussianProcess:
 
     def ask(self, history: History, draw: Draw) -> dict[str, Any]:
         """Returns values of a large expected improvement."""
-        tried = list(history.tried.values())
+        tried = _weighed(list(history.tried.values()), seed=draw.seed)
         num_known = sum(item.value is not None for item in tried)
         if not self._cube.names or num_known < STARTUP_TRIALS or draw.attempt >= MODEL_ATTEMPTS:
             return self._cube.values_at(sobol_point(draw, num_axes=len(self._cube.names)))
@@ -76,6 +78,15 @@ class GaussianProcess:
             stays = random.random(around.shape) < 0.5
             points.append(np.where(stays, around, drawn))
         return np.concatenate(points)
+
+
+def _weighed(tried: list[Tried], *, seed: int) -> list[Tried]:
+    """Returns trials of several objectives with one value each, of weights of this draw's own; others as they are."""
+    known = [item for item in tried if item.losses is not None]
+    if not known:
+        return tried
+    values = iter(scalarised([item.losses or () for item in known], seed=seed))
+    return [item if item.losses is None else replace(item, value=next(values)) for item in tried]
 
 
 def _ranked(tried: Sequence[Tried]) -> list[Tried]:

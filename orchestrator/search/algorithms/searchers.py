@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Protocol
 
 from orchestrator.search.algorithms.gaussian_process import GaussianProcess
 from orchestrator.search.algorithms.grid import Grid
+from orchestrator.search.algorithms.nsga2 import Nsga2
 from orchestrator.search.algorithms.random_draws import RandomDraws
 from orchestrator.search.algorithms.sobol import Sobol
 from orchestrator.search.algorithms.tpe import Tpe
@@ -37,6 +38,7 @@ SEARCHERS: dict[str, Callable[[StudySpec], Searcher]] = {
     "random": RandomDraws,
     "tpe": Tpe,
     "gp": GaussianProcess,
+    "nsga2": Nsga2,
     "sobol": Sobol,
     "grid": Grid,
 }

@@ -14,6 +14,7 @@ from orchestrator.views.report import sections
 from orchestrator.views.report.analysis_section import analysis_sections
 from orchestrator.views.report.certainty import advice_section
 from orchestrator.views.report.data_section import data_section
+from orchestrator.views.report.front_section import front_section
 from orchestrator.views.report.markup import text
 from orchestrator.views.report.style import CSS, DRAW
 from trainables.files.whole import write_whole
@@ -21,6 +22,7 @@ from trainables.files.whole import write_whole
 _SECTIONS = (
     sections.page_header,
     sections.leaderboard_section,
+    front_section,
     lambda findings: advice_section(findings.advice),
     sections.metrics_section,
     sections.curves_section,

@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from orchestrator.advice.advice import Advice
 from orchestrator.journal.study_state import StudyState
+from orchestrator.pareto.goals import Goal
 from orchestrator.results import from_tables, words
 from orchestrator.results.from_state import count_states, elapsed_seconds, export_path, study_status
 from orchestrator.results.image_shares import ImageShares, interval_in_words
@@ -15,6 +16,7 @@ from orchestrator.text import duration, moment, number
 from orchestrator.views.report import figures
 from orchestrator.views.report.certainty import INTERVAL, TIED_NOTE, certainty_parts, verdict_line
 from orchestrator.views.report.markup import Cell, Markup, empty, figure, link, picture, pill, section, table, text
+from trainables.reports import COSTS
 
 _WHOLE_STUDY = "All trials together, in the workers; waiting for a free slot is not counted."
 _AUGMENTATION_NOTE = (
@@ -55,7 +57,7 @@ class Findings:
 def page_header(findings: Findings) -> Markup:
     """Returns the top of the page: study, state, objective and the most important numbers."""
     state, header = findings.state, findings.state.header
-    wanted = words.objective(metric=header.metric, mode=header.mode)
+    wanted = words.objectives(header.goals)
     size = f"{header.num_trials} trials of at most {header.max_epochs} epochs"
     lead = f"Looks for the {wanted} in {size}, seed {header.seed}."
     counts = words.state_counts_in_words(count_states(list(state.trials.values())))
@@ -90,7 +92,10 @@ def leaderboard_section(findings: Findings) -> Markup:
     values = board[f"best_{metric}"].to_pylist()
     intervals = [findings.shares.interval(metric, value) for value in values]
     shown = [INTERVAL] if any(intervals) else []
-    headings = ["rank", "trial", "state", best, *shown, "best epoch", "epochs", "train seconds", "family", *names]
+    others = {goal.metric: _column(goal) for goal in findings.state.header.goals[1:]}
+    labels = _fronts(board) if others else findings.shares.rank_labels(metric, values)
+    numbers = [best, *shown, *others, "best epoch", "epochs", "train seconds"]
+    headings = ["rank", "trial", "state", *numbers, "family", *names]
     rows: list[list[Cell]] = [
         [
             rank,
@@ -98,21 +103,33 @@ def leaderboard_section(findings: Findings) -> Markup:
             pill(row["state"]),
             row[f"best_{metric}"],
             *([interval_in_words(interval)] if shown else []),
+            *(row[column] for column in others.values()),
             row["best_epoch"],
             row["epochs"],
             f"{row['train_seconds']:.1f}",
             row["family"],
             *(row[name] for name in varying),
         ]
-        for rank, interval, row in zip(
-            findings.shares.rank_labels(metric, values), intervals, board.to_pylist(), strict=True
-        )
+        for rank, interval, row in zip(labels, intervals, board.to_pylist(), strict=True)
     ]
-    numeric = ["rank", best, *shown, "best epoch", "epochs", "train seconds"]
+    numeric = ["rank", *numbers]
     note = "Trials that completed or were stopped; of equals, the one with fewer epochs first."
-    note += TIED_NOTE if shown else ""
+    if others:
+        note = f"Trials that completed or were stopped, by front, then by {metric}; those on the front have a star."
+    note += TIED_NOTE if shown and not others else ""
     below = certainty_parts(findings.state, findings.references, shares=findings.shares)
     return section("Leaderboard", table(headings, rows, numeric=numeric), _common(findings, varying), *below, note=note)
+
+
+def _column(goal: Goal) -> str:
+    """Returns the column of the tables that has an objective's value."""
+    return goal.metric if goal.metric in COSTS else f"best_{goal.metric}"
+
+
+def _fronts(board: pa.Table) -> list[str]:
+    """Returns the ranks of a leaderboard of several objectives, trials on the front marked."""
+    fronts = board[from_tables.FRONT_COLUMN].to_pylist()
+    return [f"{rank}{'*' if front == 1 else ''}" for rank, front in enumerate(fronts, start=1)]
 
 
 def metrics_section(findings: Findings) -> Markup:

@@ -43,7 +43,7 @@ def live_view(state: StudyState, *, console: Console, now: float, elapsed_second
 
 def headline(header: StudyOpened) -> Text:
     """Returns the study's name and its objective."""
-    wanted = words.objective(metric=header.metric, mode=header.mode)
+    wanted = words.objectives(header.goals)
     return Text.assemble((one_line(header.study), "bold"), "  ", (wanted, "dim"))
 
 

@@ -1,13 +1,13 @@
 """The status of a study as one JSON document for scripts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.advice.advice import advice_of
 from orchestrator.journal.records import ModelExported
 from orchestrator.journal.study_state import StudyState
-from orchestrator.journal.trial import TrialState
+from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.results import words
 from orchestrator.results.from_state import (
     best_so_far,
@@ -23,6 +23,7 @@ from orchestrator.results.references import read_references, verdict
 from orchestrator.runs.environment_file import data_notes
 from orchestrator.runs.owner import Owner
 from orchestrator.runs.paths import RunFolder
+from orchestrator.views.terminal.front_view import front_json
 
 if TYPE_CHECKING:
     from orchestrator.results.from_tables import Cost
@@ -58,11 +59,7 @@ def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: 
         "num_reused": sum(bool(trial.reused_from) for trial in trials),
         "extensions": [item.change for item in state.extensions],
         "best": _best_json(state, shares=shares),
-        "running": [
-            {"trial": trial.name, "epoch": trial.epoch, "worker": dict(trial.worker)}
-            for trial in trials
-            if state_of(trial, is_alive=is_alive) is TrialState.RUNNING
-        ],
+        "running": _running_json(trials, is_alive=is_alive),
         "cost": _cost_json(taken, elapsed=elapsed_seconds(state)),
         "num_sessions": len(state.sessions),
         "started_at": _iso(header.at),
@@ -73,8 +70,17 @@ def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: 
         ],
         "data_notes": data_notes(folder),
         "folder": str(folder.root),
+        **front_json(state),
         **_certainty_json(state, folder=folder, shares=shares),
     }
+
+
+def _running_json(trials: Iterable[Trial], *, is_alive: bool) -> list[dict[str, Any]]:
+    return [
+        {"trial": trial.name, "epoch": trial.epoch, "worker": dict(trial.worker)}
+        for trial in trials
+        if state_of(trial, is_alive=is_alive) is TrialState.RUNNING
+    ]
 
 
 def _cost_json(taken: "Cost", *, elapsed: float) -> dict[str, Any]:

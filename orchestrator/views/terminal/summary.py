@@ -16,19 +16,20 @@ from orchestrator.results.from_state import (
     count_states,
     elapsed_seconds,
     export_path,
-    leaders,
+    placed,
     spent,
     study_status,
     varying_parameters,
 )
 from orchestrator.results.image_shares import ImageShares, chance_notes, image_shares, interval_in_words
+from orchestrator.results.ranking import Placed
 from orchestrator.runs.owner import Owner
 from orchestrator.runs.paths import RunFolder
 from orchestrator.text import duration, number, one_line
 from orchestrator.views.terminal.facts import print_fact
+from orchestrator.views.terminal.front_view import plain_ranks, print_front
 from orchestrator.views.terminal.live_view import STATE_STYLES, WIDE, headline, running_table
 from orchestrator.views.terminal.reference_rows import print_references, print_verdict
-from trainables.reports import EpochReport
 
 _STATUS_STYLES = {"finished": "green", "running": "cyan", "paused": "yellow", "interrupted": "yellow"}
 
@@ -76,7 +77,7 @@ def _print_headline(console: Console, state: StudyState, *, is_alive: bool) -> N
 
 
 def _print_outcome(console: Console, state: StudyState, *, folder: RunFolder, is_alive: bool, k: int) -> None:
-    board, shares = leaders(state, k=k), image_shares(folder)
+    board, shares = placed(state, k=k), image_shares(folder)
     console.print()
     if board:
         console.print(_board_table(board, state=state, shares=shares, is_wide=console.width >= WIDE))
@@ -85,6 +86,7 @@ def _print_outcome(console: Console, state: StudyState, *, folder: RunFolder, is
     print_references(console, state, folder=folder)
     console.print()
     _print_other_metrics(console, state, shares=shares)
+    print_front(console, state)
     for note in chance_notes(state, shares):
         print_fact(console, "chance", note, style="yellow")
     counts = count_states(list(state.trials.values()), is_alive=is_alive)
@@ -101,23 +103,23 @@ def _print_outcome(console: Console, state: StudyState, *, folder: RunFolder, is
     print_fact(console, "cost", f"{elapsed} elapsed, {trained} in training steps; {epochs}")
 
 
-def _board_table(
-    board: Sequence[tuple[Trial, EpochReport]], *, state: StudyState, shares: ImageShares, is_wide: bool
-) -> Table:
+def _board_table(board: Sequence[Placed], *, state: StudyState, shares: ImageShares, is_wide: bool) -> Table:
     header = state.header
-    values = [best.metrics[header.metric] for _, best in board]
-    labels = shares.rank_labels(header.metric, values)
+    values = [item.report.metrics[header.metric] for item in board]
+    labels = shares.rank_labels(header.metric, values) if not header.objectives else plain_ranks(board)
     has_intervals = any(shares.interval(header.metric, value) for value in values)
     varying = varying_parameters(list(state.trials.values()))
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", expand=True)
     table.add_column("rank", justify="right", no_wrap=True)
     for heading in ("trial", "state"):
         table.add_column(heading, no_wrap=True)
-    headings = [f"best {header.metric}", *(["95 %"] if has_intervals else []), "at epoch"]
+    others = [goal.metric for goal in header.goals[1:]]
+    headings = [f"best {header.metric}", *(["95 %"] if has_intervals else []), *others, "at epoch"]
     for heading in [*headings, *(["epochs", "train time"] if is_wide else [])]:
         table.add_column(heading, justify="right")
     table.add_column("variant", ratio=1)
-    for rank, (label, value, (trial, best)) in enumerate(zip(labels, values, board, strict=True), start=1):
+    for rank, (label, value, item) in enumerate(zip(labels, values, board, strict=True), start=1):
+        trial, best = item.trial, item.report
         train_seconds = sum(report.train_seconds for report in trial.reports)
         times = [str(trial.epoch), duration(train_seconds)] if is_wide else []
         intervals = [interval_in_words(shares.interval(header.metric, value))] if has_intervals else []
@@ -127,6 +129,7 @@ def _board_table(
             Text(trial.state.value, style=STATE_STYLES[trial.state]),
             Text(number(value), style="bold green" if rank == 1 else ""),
             *intervals,
+            *(number(other) for other in item.values[1:]),
             str(best.epoch),
             *times,
             Text(f"{trial.variant.family} {words.parameters(trial.variant.params, names=varying)}", style="dim"),

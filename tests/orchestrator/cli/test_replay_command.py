@@ -49,6 +49,7 @@ def write_run(tmp_path):
 def replay(tmp_path, monkeypatch, capsys):
     def call(*arguments):
         monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("COLUMNS", "150")
         monkeypatch.setattr(sys, "argv", ["convfleet", "replay", *arguments])
         with pytest.raises(SystemExit) as ended:
             cli.main()

@@ -12,6 +12,7 @@ from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.search.auto_algorithm import MOST_MODELLED, with_algorithm
 from orchestrator.study.checks import check_study
 from orchestrator.study.loading import load_study
+from orchestrator.study.objectives import Objective
 from orchestrator.study.spec import StudySpec
 from search_spaces import SearchSpace
 
@@ -31,6 +32,11 @@ def study(params: Any = None, **search: Any) -> StudySpec:
     )
 
 
+def several(spec: StudySpec) -> StudySpec:
+    mapping = [{"metric": "val_accuracy"}, {"metric": "parameters"}]
+    return spec.model_copy(update={"objective": Objective.model_validate(mapping)})
+
+
 @pytest.mark.parametrize(
     ("spec", "told"),
     [
@@ -48,6 +54,8 @@ def study(params: Any = None, **search: Any) -> StudySpec:
         (study(), "gp, as "),
         (study(trials=120), "gp, as "),
         (study(trials=121), "tpe, as gp learns from 120 trials at most, and there may be 121"),
+        (several(study(trials=24)), "tpe, as there are 2 objectives, for which its fronts were the best"),
+        (several(study(trials=9)), "sobol, as 9 trials are too few"),
         (study(NAMED, trials=24), "tpe, as 2 of 3 parameters choose among named options, where gp finds no more"),
     ],
 )

@@ -1,0 +1,89 @@
+"""A genetic algorithm that keeps a front of trials: children of the best trials so far, crossed and changed.
+
+It has no generations to wait for: each child has its parents among the best trials that have ended by then.
+
+Source: Deb, Pratap, Agarwal and Meyarivan 2002, "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II", IEEE
+Transactions on Evolutionary Computation 6; Durillo, Nebro, Luna and Alba 2009, "On the Effect of the Steady-State
+Selection Scheme in Multi-Objective Genetic Algorithms", EMO (one child at a time).
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from orchestrator.pareto.fronts import crowding_distances, front_ranks
+from orchestrator.pareto.goals import Losses
+from orchestrator.search.algorithms.sobol import sobol_point
+from orchestrator.search.draw import Draw
+from orchestrator.search.history import History, Tried
+from orchestrator.search.unit_cube import UnitCube
+from orchestrator.study.sections import STARTUP_TRIALS
+from orchestrator.study.spec import StudySpec
+
+#: Trials that may be parents, the best so far.
+POPULATION = 10
+#: How often a child has two parents, and how far a changed axis moves, in standard deviations of its whole length.
+CROSSOVER, MOVE = 0.9, 0.1
+
+
+class Nsga2:
+    """Draws children of good trials.
+
+    Until enough trials have ended with a value, a Sobol sequence draws.
+
+    Args:
+        spec: The study.
+    """
+
+    learns: ClassVar[bool] = True
+
+    def __init__(self, spec: StudySpec) -> None:
+        self._cube = UnitCube(spec.space)
+
+    def ask(self, history: History, draw: Draw) -> dict[str, Any]:
+        """Returns the values of a child."""
+        known = [item for item in history.tried.values() if item.value is not None]
+        num_axes = len(self._cube.names)
+        if not num_axes or len(known) < STARTUP_TRIALS:
+            return self._cube.values_at(sobol_point(draw, num_axes=num_axes))
+        random = np.random.default_rng(draw.seed)
+        parents = best_first([item.losses or (-(item.value or 0.0),) for item in known])[:POPULATION]
+        mother, father = (self._point(known[_tournament(parents, random=random)], random=random) for _ in range(2))
+        is_crossed = random.random() < CROSSOVER
+        child = np.where(is_crossed & (random.random(num_axes) < 0.5), father, mother)
+        return self._cube.values_at(_changed(child, random=random))
+
+    def _point(self, item: Tried, *, random: np.random.Generator) -> np.ndarray:
+        """Returns a trial's point; an inactive parameter may become active in the child, so it lies anywhere."""
+        point = self._cube.point_of(item.values)
+        return np.where(np.isnan(point), random.random(point.shape), point)
+
+
+def best_first(points: Sequence[Losses]) -> list[int]:
+    """Returns the places of points, best first: by front, then by how far others are, then in their order.
+
+    >>> best_first([(5, 5), (0, 4), (1, 1), (4, 0)])
+    [1, 3, 2, 0]
+    """
+    ranks = front_ranks(points)
+    order: list[int] = []
+    for rank in sorted(set(ranks)):
+        front = [at for at, found in enumerate(ranks) if found == rank]
+        distances = crowding_distances([points[at] for at in front])
+        order += [at for _, at in sorted(zip((-distance for distance in distances), front, strict=True))]
+    return order
+
+
+def _tournament(parents: Sequence[int], *, random: np.random.Generator) -> int:
+    """Returns the better of two random parents."""
+    return parents[int(random.integers(len(parents), size=2).min())]
+
+
+def _changed(point: np.ndarray, *, random: np.random.Generator) -> np.ndarray:
+    """Returns a point with one axis in the mean, and at least one, moved a little or drawn anew."""
+    num_axes = len(point)
+    is_moved = random.random(num_axes) < 1 / num_axes
+    is_moved[random.integers(num_axes)] |= not is_moved.any()
+    near = np.clip(point + random.normal(0, MOVE, num_axes), 0, 1)
+    return np.where(is_moved, np.where(random.random(num_axes) < 0.5, near, random.random(num_axes)), point)
