@@ -2,6 +2,7 @@
 
 from orchestrator.early_stopping.decider import GO_ON, Reported, Rules, Verdict
 from orchestrator.early_stopping.rungs import Ladder, Rung, halving_milestones
+from orchestrator.pareto.fronts import front_ranks
 from orchestrator.text import told_apart
 
 
@@ -12,6 +13,8 @@ class Asha:
     those before it alone: nobody waits. Its own value does not move the cut-off, and a value equal to it goes on. As in
     Ray Tune, a report is judged at the highest rung that it reaches and that does not hold its trial yet; where rungs
     are closer than an epoch, the last report of a trial fills the next lower one that it skipped.
+
+    With several objectives a trial stops where at least 1/reduction_factor of those before it are on better fronts.
 
     Source: Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", MLSys, arXiv:1810.05934; stopping
     instead of promotion as in Ray Tune.
@@ -41,14 +44,37 @@ class Asha:
         rung = self._ladder.open_rung(report.trial, epoch=report.epoch)
         if rung is None:
             return GO_ON
-        verdict = outside_best(rung, report, rules=self._rules, said=self._said, rivals=self._rivals)
-        rung.enter(report.trial, self._rules.sign * report.value)
+        judged = behind_fronts if report.losses else outside_best
+        verdict = judged(rung, report, rules=self._rules, said=self._said, rivals=self._rivals)
+        self._enter(rung, report)
         return verdict
 
     def complete(self, report: Reported) -> None:
         """Adds the trial to the rung that it arrived at."""
         if rung := self._ladder.open_rung(report.trial, epoch=report.epoch):
-            rung.enter(report.trial, self._rules.sign * report.value)
+            self._enter(rung, report)
+
+    def _enter(self, rung: Rung, report: Reported) -> None:
+        rung.enter(report.trial, self._rules.sign * report.value, losses=report.losses)
+
+
+def behind_fronts(rung: Rung, report: Reported, *, rules: Rules, said: str, rivals: str) -> Verdict:
+    """Returns whether a trial of several objectives stops at a rung that it has not entered yet.
+
+    It does where at least 1/factor of those that got there before stand on better fronts.
+
+    Source: Schmucker et al. 2021, "Multi-objective Asynchronous Successive Halving", arXiv:2106.12639, which ranks by
+    non-dominated sorting, and trials of one front by how they spread; here whoever is on a front that counts goes on.
+    """
+    factor, num_before = rules.schedule.reduction_factor, len(rung.points)
+    *ranks, own = front_ranks([*rung.points, report.losses])
+    num_better = sum(rank < own for rank in ranks)
+    if num_before < rules.schedule.rivals or num_better == 0 or num_better < num_before / factor:
+        return GO_ON
+    return Verdict(
+        reason=f"{said}: at epoch {report.epoch}, {num_better} of the {num_before} {rivals} that got there before are "
+        f"on better fronts of {' and '.join(rules.objectives)}, at least 1/{factor:g} of them"
+    )
 
 
 def outside_best(rung: Rung, report: Reported, *, rules: Rules, said: str, rivals: str) -> Verdict:

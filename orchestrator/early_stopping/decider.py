@@ -16,6 +16,7 @@ False
 from dataclasses import dataclass
 from typing import Protocol
 
+from orchestrator.pareto.goals import Losses
 from orchestrator.study.sections import Schedule
 from orchestrator.study.spec import StudySpec
 
@@ -28,13 +29,15 @@ class Reported:
         trial: The trial's name.
         number: Its number in the order of proposals, from 0.
         epoch: The epoch, from 1; a trial reports its epochs one after another.
-        value: The objective's value, finite.
+        value: The main objective's value, finite.
+        losses: With several objectives its number for each, the smaller the better; empty with one.
     """
 
     trial: str
     number: int
     epoch: int
     value: float
+    losses: Losses = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +65,17 @@ class Rules:
 
     Attributes:
         schedule: Its section, with numbers for every auto.
-        metric: The objective's name, for reasons.
-        mode: max or min.
+        metric: The main objective's name, for reasons.
+        mode: Its mode, max or min.
         seed: The study's seed.
+        objectives: The names of all objectives, for reasons; empty where there is one.
     """
 
     schedule: Schedule
     metric: str
     mode: str
     seed: int
+    objectives: tuple[str, ...] = ()
 
     @property
     def sign(self) -> float:
@@ -80,7 +85,15 @@ class Rules:
 
 def rules_of(spec: StudySpec) -> Rules:
     """Returns the rules of a study."""
-    return Rules(schedule=spec.schedule, metric=spec.objective.metric, mode=spec.objective.mode, seed=spec.seed)
+    objective = spec.objective
+    names = tuple(goal.metric for goal in objective.goals)
+    return Rules(
+        schedule=spec.schedule,
+        metric=objective.metric,
+        mode=objective.mode,
+        seed=spec.seed,
+        objectives=names if len(names) > 1 else (),
+    )
 
 
 class Decider(Protocol):

@@ -5,6 +5,8 @@ from bisect import insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from orchestrator.pareto.goals import Losses
+
 
 @dataclass(slots=True, kw_only=True)
 class Rung:
@@ -13,17 +15,21 @@ class Rung:
     Attributes:
         milestone: The rung judges the first report from this epoch on; a trial stands in it once.
         values: By trial, in the order of arrival.
+        points: With several objectives the numbers of each trial that has all of them, the smaller the better.
     """
 
     milestone: float
     values: dict[str, float] = field(default_factory=dict)
+    points: list[Losses] = field(default_factory=list)
     #: The values alone, ascending, so that a cut-off needs no sorting.
     _ascending: list[float] = field(default_factory=list)
 
-    def enter(self, trial: str, value: float) -> None:
+    def enter(self, trial: str, value: float, *, losses: Losses = ()) -> None:
         """Adds a trial that is not in the rung."""
         self.values[trial] = value
         insort(self._ascending, value)
+        if losses:
+            self.points.append(losses)
 
     def cutoff(self, factor: float) -> float | None:
         """Returns what a trial must reach to be among the best 1/factor; None for a rung without trials."""

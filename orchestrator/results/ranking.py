@@ -104,6 +104,11 @@ def objective_values(trial: Trial, report: EpochReport, *, goals: Sequence[Goal]
     return tuple(known.get(goal.metric) for goal in goals)
 
 
+def losses_at(trial: Trial, *, epoch: int, goals: Sequence[Goal]) -> Losses | None:
+    """Returns a trial's numbers after an epoch, of which smaller ones are better; None where it lacks a value."""
+    return whole_losses(objective_values(trial, trial.reports[epoch - 1], goals=goals), goals=goals)
+
+
 def known_values(trial: Trial, report: EpochReport) -> Mapping[str, float]:
     """Returns the metrics of a report and the costs of its trial, by name."""
     return {**trial.reports[0].cost, **report.metrics}

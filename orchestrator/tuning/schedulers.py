@@ -12,6 +12,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from orchestrator.early_stopping.decider import Decider, Reported, rules_of
 from orchestrator.early_stopping.deciders import make_decider
+from orchestrator.results.ranking import losses_at
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.budgets import is_stopped_by_budget
 from orchestrator.tuning.listener import TuneListener
@@ -91,8 +92,9 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
             self.decider.complete(self._reported(name, epoch=epoch, value=value))
 
     def _reported(self, name: str, *, epoch: int, value: float) -> Reported:
-        number = self._listener.recorder.trial(name).number
-        return Reported(trial=name, number=number, epoch=epoch, value=value)
+        trial, goals = self._listener.recorder.trial(name), self._listener.recorder.state.header.goals
+        losses = losses_at(trial, epoch=epoch, goals=goals) if len(goals) > 1 else None
+        return Reported(trial=name, number=trial.number, epoch=epoch, value=value, losses=losses or ())
 
 
 def make_scheduler(spec: StudySpec, listener: TuneListener) -> RecordedScheduler:

@@ -36,6 +36,8 @@ class Settings:
     algorithm: str = "asha"
     #: Epochs at which some trials end by themselves, out of patience.
     own_ends: Mapping[str, int] = field(default_factory=dict)
+    #: By trial, where these are a second objective.
+    parameters: Mapping[str, int] = field(default_factory=dict)
 
     def is_last(self, name: str, *, epoch: int) -> bool:
         return epoch >= min(self.max_epochs, self.own_ends.get(name, self.max_epochs))
@@ -50,7 +52,7 @@ class Settings:
                 "name": "s",
                 "data": {"source": "digits"},
                 "space": space_from_mapping({"family": "sequential", "params": {"dropout": {"float": [0, 0.5]}}}),
-                "objective": {"metric": self.metric},
+                "objective": [{"metric": self.metric}, *([{"metric": "parameters"}] if self.parameters else [])],
                 "schedule": {
                     "algorithm": self.algorithm,
                     "max_epochs": self.max_epochs,
@@ -62,6 +64,7 @@ class Settings:
         )
 
     def opening(self, names: Sequence[str]) -> list[Record]:
+        objectives = [{"metric": self.metric, "mode": self.mode}, {"metric": "parameters", "mode": "min"}]
         opened = StudyOpened(
             schema=2,
             study="s",
@@ -70,6 +73,7 @@ class Settings:
             mode=self.mode,
             max_epochs=self.max_epochs,
             num_trials=len(names),
+            objectives=objectives if self.parameters else [],
             at=0.0,
         )
         variant = {"family": "sequential", "params": {}, "seed": 0}
@@ -103,6 +107,7 @@ class Rig:
             "train_seconds": 1.0,
             "images_per_second": 1.0,
             "is_last": is_last,
+            "cost": {"parameters": self.settings.parameters[name]} if self.settings.parameters and epoch == 1 else {},
         }
         result = {"trial": name, "worker": {}, **metrics, "epoch": epoch, "report": report, "done": is_last}
         self.listener(f"tune-{name}", result)
