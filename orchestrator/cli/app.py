@@ -10,6 +10,7 @@ from orchestrator.cli.ask import doctor, families, spaces
 from orchestrator.cli.init import init
 from orchestrator.cli.look import analyze, report, status
 from orchestrator.cli.options import EXIT_FAILED, EXIT_INPUT, EXIT_PAUSED
+from orchestrator.cli.plan import plan
 from orchestrator.cli.replay import replay
 from orchestrator.cli.run import export, repair, resume, run, validate
 from orchestrator.errors import InputError, OrchestratorError, StudyPausedError
@@ -27,6 +28,7 @@ app = typer.Typer(
 for _command, _example in (
     (run, "run quickstart --set search.trials=12"),
     (init, "init flowers --minutes 10"),
+    (plan, "plan quickstart --slots 8"),
     (resume, "resume runs/quickstart --set search.trials=60"),
     (status, "status runs/quickstart --json"),
     (analyze, "analyze runs/quickstart"),

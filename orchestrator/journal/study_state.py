@@ -1,7 +1,8 @@
 """Folds the records of a journal into the state of the study."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from orchestrator.errors import JournalError
 from orchestrator.journal.record_checks import check_record
@@ -229,6 +230,28 @@ def _let_go_on(trial: Trial, *, header: StudyOpened) -> None:
             trial.reports, metric=header.metric, mode=header.mode, patience=patience, min_delta=min_delta
         )
         trial.reports[-1] = replace(trial.reports[-1], is_last=bool(reason), reason=reason)
+
+
+def take_report(state: StudyState, name: str, report: EpochReport, *, worker: Mapping[str, Any], at: float) -> None:
+    """Applies a report that no file holds and nothing needs to check, as an `EpochReported` of it would be applied.
+
+    Args:
+        state: A simulation's.
+        name: Of a trial that is at work.
+        report: The trial's next one, with the objective.
+        worker: Its worker's facts.
+        at: When it comes.
+    """
+    trial = state.trials[name]
+    since = trial.silent_since
+    add_report(trial, report, at=at)
+    trial.worker = dict(worker)
+    state._changed(trial)
+    state.report_order.append((name, report.epoch))
+    if since is not None:
+        state.longest_report_seconds = max(state.longest_report_seconds or 0.0, at - since)
+    state.num_records += 1
+    state.last_at = at
 
 
 def fold(records: Iterable[Record]) -> StudyState:

@@ -104,7 +104,13 @@ def replay_run(state: StudyState, policy: Policy, *, slots: int, seed: int) -> R
     header = state.header
     setup = Setup(
         header=header,
-        rules=Rules(schedule=policy.schedule, metric=header.metric, mode=header.mode, seed=seed),
+        rules=Rules(
+            schedule=policy.schedule,
+            metric=header.metric,
+            mode=header.mode,
+            seed=seed,
+            objectives=tuple(goal.metric for goal in header.goals) if header.objectives else (),
+        ),
         search=policy.search,
         num_trials=policy.search.trials or len(courses),
         slots=slots,

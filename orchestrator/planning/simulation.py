@@ -5,13 +5,14 @@ The simulation writes a journal of its own, in memory: what is asked of a run ca
 
 import heapq
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from orchestrator.early_stopping.decider import Reported, Rules
 from orchestrator.early_stopping.deciders import make_decider
 from orchestrator.journal.records import (
-    EpochReported,
     SessionStarted,
     StudyFinished,
     StudyOpened,
@@ -20,8 +21,10 @@ from orchestrator.journal.records import (
     TrialStarted,
     TrialStopped,
 )
-from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.study_state import StudyState, take_report
+from orchestrator.pareto.goals import Goal, Losses
 from orchestrator.planning.courses import Beyond, Course, metric_values, unknown_report
+from orchestrator.results.ranking import losses_at
 from orchestrator.study.sections import Search
 from orchestrator.tuning.budgets import Budgets
 from trainables.reports import EpochReport
@@ -76,7 +79,8 @@ class Simulation:
         )
         self.state.apply(SessionStarted(driver_pid=0, slots=setup.slots, at=0.0))
         self._budgets = Budgets(self, setup.search)
-        self._unknown = _unknown_value(setup, courses, beyond=beyond)
+        self._unknown = _unknown_value(courses, rules=setup.rules, beyond=beyond)
+        self._losses = partial(_losses, goals=setup.header.goals, beyond=beyond)
 
     def run(self) -> StudyState:
         """Runs all trials to their ends, and returns the state."""
@@ -134,9 +138,7 @@ class Simulation:
             self._leave(course, epoch=0)
             return False
         report = self._report(course, epoch=epoch)
-        self.state.apply(
-            EpochReported(trial=name, report=report.to_json(), worker=dict(course.trial.worker), at=self._now)
-        )
+        take_report(self.state, name, report, worker=course.trial.worker, at=self._now)
         return self._goes_on(course, report)
 
     def _report(self, course: Course, *, epoch: int) -> EpochReport:
@@ -145,7 +147,8 @@ class Simulation:
         if epoch <= len(reports):
             known = reports[epoch - 1]
             ends_itself = epoch == len(reports) and bool(known.reason)
-            return replace(known, is_last=is_horizon or ends_itself)
+            is_last = is_horizon or ends_itself
+            return known if known.is_last == is_last else replace(known, is_last=is_last)
         self.open.add(course.trial.name)
         return replace(unknown_report(course, epoch=epoch, metric=metric, value=self._unknown), is_last=is_horizon)
 
@@ -159,7 +162,8 @@ class Simulation:
                 # It goes on, whatever it reaches.
                 self._complete(course, epoch=report.epoch, value=value)
                 return True
-            verdict = self._decider.judge(_news(course, epoch=report.epoch, value=value))
+            news = _news(course, epoch=report.epoch, value=value, losses=self._losses(course, report.epoch))
+            verdict = self._decider.judge(news)
             if not verdict.stops:
                 return self._has_more(course, epoch=report.epoch)
             self.stop_trial(trial.name, epoch=report.epoch, reason=verdict.reason)
@@ -167,7 +171,8 @@ class Simulation:
         return False
 
     def _complete(self, course: Course, *, epoch: int, value: float) -> None:
-        self._decider.complete(_news(course, epoch=epoch, value=value))
+        losses = self._losses(course, epoch)
+        self._decider.complete(_news(course, epoch=epoch, value=value, losses=losses))
 
     def _has_more(self, course: Course, *, epoch: int) -> bool:
         """Returns whether a trial that may go on does so; where it would, but is not known to, it is open."""
@@ -184,14 +189,23 @@ class Simulation:
             self._complete(course, epoch=later, value=self._unknown)
 
 
-def _unknown_value(setup: Setup, courses: Sequence[Course], *, beyond: Beyond) -> float:
+def _unknown_value(courses: Sequence[Course], *, rules: Rules, beyond: Beyond) -> float:
     """Returns what an epoch beyond the known ones is taken for."""
-    known = list(metric_values((course.trial for course in courses), metric=setup.rules.metric)) or [0.0]
+    known = list(metric_values((course.trial for course in courses), metric=rules.metric)) or [0.0]
     low, high = min(known), max(known)
     margin = max(high - low, 1.0)
-    is_high = (beyond is Beyond.SHORT) == (setup.rules.mode == "max")
+    is_high = (beyond is Beyond.SHORT) == (rules.mode == "max")
     return high + margin if is_high else low - margin
 
 
-def _news(course: Course, *, epoch: int, value: float) -> Reported:
-    return Reported(trial=course.trial.name, number=course.trial.number, epoch=epoch, value=value)
+def _losses(course: Course, epoch: int, *, goals: Sequence[Goal], beyond: Beyond) -> Losses:
+    """Returns a trial's numbers for several objectives, beyond its known epochs the best or the worst ones."""
+    if len(goals) == 1:
+        return ()
+    if epoch > course.num_known:
+        return (-math.inf if beyond is Beyond.SHORT else math.inf,) * len(goals)
+    return losses_at(course.trial, epoch=epoch, goals=goals) or ()
+
+
+def _news(course: Course, *, epoch: int, value: float, losses: Losses) -> Reported:
+    return Reported(trial=course.trial.name, number=course.trial.number, epoch=epoch, value=value, losses=losses)

@@ -19,9 +19,16 @@ def policy(algorithm: str, **search: object) -> Policy:
     return Policy.model_validate({"schedule": schedule, "search": search})
 
 
-def full_run(seed: int, *, num_trials: int = 16, slots: int = 3, mode: str = "max") -> StudyState:
-    """Returns a run in which every trial trained to its end, on curves that cross."""
+def full_run(
+    seed: int, *, num_trials: int = 16, slots: int = 3, mode: str = "max", has_costs: bool = False
+) -> StudyState:
+    """Returns a run in which every trial trained to its end, on curves that cross.
+
+    Args:
+        has_costs: Whether the parameters of a variant are a second objective.
+    """
     draw, state = random.Random(seed), StudyState()
+    objectives = [{"metric": "val_accuracy", "mode": mode}, {"metric": "parameters", "mode": "min"}]
     state.apply(
         StudyOpened(
             schema=2,
@@ -31,6 +38,7 @@ def full_run(seed: int, *, num_trials: int = 16, slots: int = 3, mode: str = "ma
             mode=mode,
             max_epochs=MAX_EPOCHS,
             num_trials=num_trials,
+            objectives=objectives if has_costs else [],
             at=0.0,
         )
     )
@@ -51,6 +59,7 @@ def full_run(seed: int, *, num_trials: int = 16, slots: int = 3, mode: str = "ma
                 images_per_second=1.0,
                 overhead_seconds={"build": 2.0} if epoch == 1 else {},
                 is_last=epoch == MAX_EPOCHS,
+                cost={"parameters": float(draw.randint(1, 40))} if has_costs and epoch == 1 else {},
             )
             state.apply(EpochReported(trial=name, report=report.to_json(), worker={"cpus": 2.0}, at=1.0))
     return state
@@ -59,6 +68,8 @@ def full_run(seed: int, *, num_trials: int = 16, slots: int = 3, mode: str = "ma
 def run_under(full: StudyState, algorithm: str, *, slots: int = 3) -> StudyState:
     """Returns the run that a rule would have made of it."""
     header = full.header
-    rules = Rules(schedule=policy(algorithm).schedule, metric=header.metric, mode=header.mode, seed=header.seed)
+    names = tuple(goal.metric for goal in header.goals) if header.objectives else ()
+    schedule = policy(algorithm).schedule
+    rules = Rules(schedule=schedule, metric=header.metric, mode=header.mode, seed=header.seed, objectives=names)
     setup = Setup(header=header, rules=rules, search=policy(algorithm).search, num_trials=len(full.trials), slots=slots)
     return Simulation(setup, courses_of(full.trials.values())).run()

@@ -59,6 +59,22 @@ def test_ranges_hold_what_the_run_does_not_tell() -> None:
     assert num_open > num_replays / 4
 
 
+def test_several_objectives_are_replayed_by_their_fronts() -> None:
+    for seed in SEEDS:
+        full = full_run(seed, has_costs=True)
+        truth = run_under(full, "asha")
+        told = replay_run(full, policy("asha"), slots=3, seed=seed)
+        assert told.epochs == Range(low=len(truth.report_order), high=len(truth.report_order))
+        reasons = [trial.stop.reason for trial in truth.trials.values() if trial.stop is not None]
+        assert reasons
+        assert all("better fronts of val_accuracy and parameters" in reason for reason in reasons)
+        back = replay_run(truth, policy("none"), slots=3, seed=seed)
+        assert back.epochs == Range(low=len(truth.report_order), high=len(full.report_order))
+        ranged = replay_run(truth, policy("hyperband"), slots=3, seed=seed)
+        exact = replay_run(full, policy("hyperband"), slots=3, seed=seed)
+        assert ranged.epochs.low <= exact.epochs.low <= ranged.epochs.high
+
+
 def test_an_objective_that_is_small_where_it_is_good_is_the_mirror_of_one_that_is_large() -> None:
     for algorithm in ALGORITHMS:
         high = replay_run(run_under(full_run(3), "asha"), policy(algorithm), slots=3, seed=3)
