@@ -22,6 +22,8 @@ _FIELDS = {
     "mode": "max or min.",
     "max_epochs": "Epochs of a trial that nothing stops.",
     "num_trials": "How many trials there will be.",
+    "replicates": "How often the best variants are trained again at most.",
+    "leaders": "How many of the best variants are trained again.",
     "driver_pid": "The driver's process.",
     "slots": "Trials at the same time.",
     "dataset": "The fingerprint of the images.",

@@ -45,6 +45,7 @@ _COLUMNS = {
     "worker_memory_mb": "Memory that the worker held.",
     "workers_lost": "How many workers died under the trial.",
     "notes": "What a reader should know of the numbers, such as a checkpoint that was passed over.",
+    "replicate_of": "The trial whose variant a replicate trains with another seed.",
     "reused_from": "The run that a reused trial was trained in.",
     "started_at": "When a worker first took the trial up.",
     "ended_at": "When the trial ended.",

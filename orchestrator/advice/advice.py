@@ -14,7 +14,7 @@ from orchestrator.advice.curves import (
 from orchestrator.advice.edges import edges
 from orchestrator.advice.evidence import Evidence
 from orchestrator.errors import StudyFileError
-from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.results.image_shares import ImageShares, image_shares
 from orchestrator.results.references import Reference, read_references
 from orchestrator.runs.paths import RunFolder
@@ -65,7 +65,7 @@ def advise(
     """
     if not shares.images:
         return []
-    evidence = Evidence(state=state, shares=shares, references=references, space=space)
+    evidence = Evidence(state=search_alone(state), shares=shares, references=references, space=space)
     wrongness = evidence.wrongness(evidence.best_judged)
     if not evidence.is_enough or (wrongness is not None and wrongness <= GOOD):
         return []

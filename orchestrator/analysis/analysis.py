@@ -10,7 +10,7 @@ from orchestrator.analysis.parameters import columns_of
 from orchestrator.analysis.progress import Improvement, best_so_far_steps
 from orchestrator.analysis.savings import Savings, savings_of
 from orchestrator.analysis.values import compared_trials
-from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.results.image_shares import ImageShares
 from search_spaces.domains.values import plain
 
@@ -53,6 +53,7 @@ def analysis_of(state: StudyState, *, shares: ImageShares | None = None) -> Anal
     Raises:
         JournalError: If the study was never opened.
     """
+    state = search_alone(state)
     header, compared = state.header, compared_trials(state)
     columns = columns_of(compared.trials)
     importance = importance_of(compared, columns, seed=header.seed)

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import pairwise
 
-from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.journal.trial import Trial
 
 
@@ -34,6 +34,7 @@ def best_so_far_steps(state: StudyState) -> list[Improvement]:
 
     Reports of trials that failed later cost what they cost, and are no best.
     """
+    state = search_alone(state)
     header, clock = state.header, _Clock(state)
     sign = 1 if header.mode == "max" else -1
     steps: list[Improvement] = []

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from orchestrator.analysis.progress import cpus_of
 from orchestrator.analysis.values import course_of, is_stopped_as_weak
-from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.results.chance import do_overlap
 from orchestrator.results.from_state import best_so_far
@@ -54,6 +54,7 @@ def savings_of(state: StudyState, *, shares: ImageShares) -> Savings:
         state: The study, also while it runs.
         shares: The metrics that are shares of images; values whose intervals overlap are as good as each other.
     """
+    state = search_alone(state)
     own = [trial for trial in list(state.trials.values()) if not trial.reused_from and trial.failure is None]
     stopped = [trial for trial in own if is_stopped_as_weak(trial)]
     ended = [trial for trial in own if trial.state is TrialState.COMPLETED]

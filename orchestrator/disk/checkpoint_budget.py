@@ -91,15 +91,18 @@ def roles(state: StudyState, *, top: int) -> list[CheckpointRole]:
     """Returns all trials of a study: those that can go on, then the ended ones, best first.
 
     Args:
-        top: How many of the best trials the study exports. The best one, and each trial that was exported, is a leader
-            in any case, and so is each trial on the front of several objectives.
+        top: How many of the best trials the study exports. The best one, and each trial that was exported or is trained
+            again, is a leader in any case, and so is each trial on the front of several objectives.
     """
     header, trials = state.header, list(state.trials.values())
     board = placed_trials(trials, header=header)
     ranked = {item.trial.name: None for item in board}
     front = [item.trial.name for item in board if len(header.goals) > 1 and item.front == 1]
     unranked = [trial.name for trial in trials if trial.has_ended and trial.name not in ranked]
-    leaders = {*list(ranked)[: max(1, top)], *front, *(item.trial for item in state.exports)}
+    # Any of those that are trained again may turn out best.
+    num_leaders = max(1, top, header.leaders)
+    exported = (item.trial for item in state.exports)
+    leaders = {*list(ranked)[:num_leaders], *front, *state.replicates, *exported}
     going_on = {trial.name: Role.RESUMABLE for trial in trials if not trial.has_ended}
     ended = {name: Role.LEADER if name in leaders else Role.LOSER for name in (*ranked, *unranked)}
     return [_role(state, name, role=role) for name, role in {**going_on, **ended}.items()]

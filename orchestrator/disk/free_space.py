@@ -109,7 +109,7 @@ def estimated_need(spec: StudySpec, state: StudyState, *, folder: RunFolder, num
     """
     # Copied, because another thread may add trials.
     trials = list(state.trials.values())
-    num_open = max(0, spec.num_trials - sum(trial.has_ended for trial in trials))
+    num_open = max(0, spec.num_trials + spec.most_replicates - sum(trial.has_ended for trial in trials))
     at_work = min(num_concurrent, num_open)
     sizes = checkpoint_sizes(folder.checkpoints)
     every = [size for trial in sizes.values() for size in trial]

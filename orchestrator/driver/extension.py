@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.errors import InputError
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import StudyExtended
-from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.loading import load_study
 from orchestrator.study.sections import BUDGETS
@@ -23,6 +23,7 @@ from trainables.files.whole import write_whole
 #: What may change whenever a run goes on: results do not depend on it.
 _FREE = frozenset({"resources", "storage", "export", "references"})
 _TRIALS, _EPOCHS, _PRICE = "search.trials", "schedule.max_epochs", "search.price_per_hour"
+_REPLICATES, _LEADERS = "search.replicates", "search.leaders"
 #: Why earlier results could not be compared with later ones; sections or keys, the first that fits counts.
 _REASONS = {
     "name": "it names the run's folder",
@@ -86,6 +87,8 @@ def _extended(folder: RunFolder, spec: StudySpec, *, recorder: Recorder, overrid
             change=", ".join(f"{key} {shown(before)} -> {shown(after)}" for key, (before, after) in changes.items()),
             study=text,
             replaces=_digest(folder),
+            replicates=wanted.search.replicates,
+            leaders=wanted.search.num_leaders,
             at=recorder.now(),
         )
     )
@@ -117,11 +120,16 @@ def _problems(changes: dict[str, tuple[Any, Any]], wanted: StudySpec, *, state: 
     for key, (before, after) in changes.items():
         section = key.partition(".")[0]
         if key == _TRIALS:
-            if wanted.num_trials < len(state.trials):
-                yield f"{key}: must be at least {len(state.trials)}, as many trials exist, got {after!r}"
+            num_trials = len(search_alone(state).trials)
+            if wanted.num_trials < num_trials:
+                yield f"{key}: must be at least {num_trials}, as many trials exist, got {after!r}"
+        elif key == _REPLICATES:
+            most = max(map(len, state.replicates.values()), default=0)
+            if after < most:
+                yield f"{key}: must be at least {most}, as many replicates of a trial exist, got {after!r}"
         elif key == _EPOCHS:
             yield from _horizon_problems(before, after, wanted=wanted, state=state)
-        elif section not in _FREE and key not in (*BUDGETS, _PRICE):
+        elif section not in _FREE and key not in (*BUDGETS, _PRICE, _LEADERS):
             reason = _REASONS.get(key) or _REASONS.get(section) or "results depend on it"
             yield f"{key}: cannot change from {shown(before)} to {shown(after)}: {reason}"
 

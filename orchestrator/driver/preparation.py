@@ -77,7 +77,7 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
 
     def trials_waiting_for_data() -> int:
         # Once the data is decoded, Ray Tune is about to ask for workers, and would get others than those on their way.
-        return 0 if has_data else spec.num_trials - state.num_ended
+        return 0 if has_data else spec.num_trials + spec.most_replicates - state.num_ended
 
     def on_progress(stage: str, done: int, total: int) -> None:
         notify(f"{stage}: {done:,} of {total:,}")

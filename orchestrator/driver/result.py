@@ -13,6 +13,8 @@ from orchestrator.analysis.savings import Savings, savings_of
 from orchestrator.analysis.tables import effects_table, importance_table, progress_table
 from orchestrator.errors import RunFolderError
 from orchestrator.journal.study_state import StudyState
+from orchestrator.replicates.from_state import replicated
+from orchestrator.replicates.tables import with_intervals
 from orchestrator.results.from_state import export_path
 from orchestrator.results.from_tables import leaderboard
 from orchestrator.results.image_shares import image_shares
@@ -65,11 +67,16 @@ class StudyResult:
     def leaderboard(self, k: int | None = None) -> pa.Table:
         """Returns the k best trials that completed or were stopped, best first.
 
+        Where trials were trained again with other seeds, they come first, by the mean over their replicates, and the
+        columns `replicates`, `replicate_mean`, `replicate_low` and `replicate_high` say how many of these completed,
+        their mean, and its interval of 95 %, which is null for values that do not show their spread.
+
         Args:
             k: How many; None: all.
         """
         header = self.state.header
-        return leaderboard(self.trials, **header.ranking, k=k)
+        board = leaderboard(self.trials, **header.ranking, k=k)
+        return with_intervals(board, replicated(self.state))
 
     def analysis(self) -> dict[str, Any]:
         """Returns what the run says about its parameters and about stopping early, as `convfleet analyze --json` does.

@@ -44,14 +44,12 @@ def check_record(record: Record) -> None:
         case StudyOpened():
             _demand(record.mode in ("max", "min"), "mode", "max or min", record.mode)
             _check_objectives(record)
-            _demand(record.max_epochs >= 1, "max_epochs", "at least 1", record.max_epochs)
-            _demand(0 <= record.num_trials <= _MAX_TRIALS, "num_trials", "a number of trials", record.num_trials)
+            _check_numbers(record)
         case SessionStarted():
             _demand(0 <= record.began_at <= _LATEST, "began_at", "seconds since 1970", record.began_at)
             _demand(record.minutes >= 0, "minutes", "at least 0", record.minutes)
         case StudyExtended():
-            _demand(record.max_epochs >= 1, "max_epochs", "at least 1", record.max_epochs)
-            _demand(0 <= record.num_trials <= _MAX_TRIALS, "num_trials", "a number of trials", record.num_trials)
+            _check_numbers(record)
         case TrialProposed() | TrialReused():
             _demand(record.number >= 0, "number", "at least 0", record.number)
             _demand(record.trial == trial_name(record.number), "trial", trial_name(record.number), record.trial)
@@ -85,6 +83,14 @@ def _is_objective(item: object) -> bool:
         return False
     is_named = _is_text(item.get("metric")) and item.get("mode") in ("max", "min")
     return is_named and _is_number(item.get("reference", 0))
+
+
+def _check_numbers(record: StudyOpened | StudyExtended) -> None:
+    _demand(record.max_epochs >= 1, "max_epochs", "at least 1", record.max_epochs)
+    _demand(0 <= record.num_trials <= _MAX_TRIALS, "num_trials", "a number of trials", record.num_trials)
+    for name in ("replicates", "leaders"):
+        value = getattr(record, name)
+        _demand(0 <= value <= _MAX_TRIALS, name, "a number of trials", value)
 
 
 def _check_reused(record: TrialReused) -> None:

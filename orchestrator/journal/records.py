@@ -27,6 +27,8 @@ class StudyOpened:
         ties: The metric whose lower value decides between equal ones; empty: the earlier epoch does.
         search: Which algorithm `search.algorithm: auto` became, and why; empty: the study names one.
         objectives: All objectives, the main one first, where there are several: metric, mode, and perhaps reference.
+        replicates: How often the best variants are trained again at most; 0: none is.
+        leaders: How many of the best variants are trained again; 0: none is.
     """
 
     schema: int
@@ -40,6 +42,8 @@ class StudyOpened:
     ties: str = ""
     search: str = ""
     objectives: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    replicates: int = 0
+    leaders: int = 0
     at: float
 
     @property
@@ -79,7 +83,7 @@ class StudyExtended:
     """The study is larger from now on; all records before stay part of it.
 
     Args:
-        study_id: The id of the extended study; likewise max_epochs and num_trials.
+        study_id: The id of the extended study; likewise max_epochs, num_trials, replicates and leaders.
         change: What changed, in words.
         study: The expanded study file after the extension; the driver writes the file after this record.
         replaces: The sha256 of the study file before.
@@ -91,16 +95,23 @@ class StudyExtended:
     change: str
     study: str
     replaces: str
+    replicates: int = 0
+    leaders: int = 0
     at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialProposed:
-    """A trial exists from now on."""
+    """A trial exists from now on.
+
+    Args:
+        replicate_of: The trial whose variant this one trains with another seed; empty: the search proposed the trial.
+    """
 
     trial: str
     number: int
     variant: Mapping[str, Any]
+    replicate_of: str = ""
     at: float
 
 
@@ -249,6 +260,8 @@ _KINDS: dict[str, type[Record]] = {
     "model_exported": ModelExported,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
+#: Fields that records lack where they say nothing: journals of one objective without replicates are as ever.
+_LEFT_OUT: Mapping[str, object] = {"replicate_of": "", "replicates": 0, "leaders": 0, "objectives": []}
 _FIELDS = {name: frozenset(item.name for item in fields(kind)) for name, kind in _KINDS.items()}
 
 
@@ -258,11 +271,11 @@ def record_to_json(record: Record) -> dict[str, Any]:
     >>> record_to_json(StudyFinished(at=1.0))
     {'type': 'study_finished', 'reason': '', 'at': 1.0}
     """
-    content = {"type": _NAMES[type(record)], **asdict(record)}
-    if isinstance(record, StudyOpened) and not record.objectives:
-        # One objective has `metric` and `mode` alone, as in the journals of earlier versions.
-        del content["objectives"]
-    return content
+    content = asdict(record)
+    for name, nothing in _LEFT_OUT.items():
+        if content.get(name) == nothing:
+            content.pop(name, None)
+    return {"type": _NAMES[type(record)], **content}
 
 
 def record_from_json(mapping: object) -> Record:

@@ -38,7 +38,9 @@ class StudyState:
         open_trials: The trials that have not ended, by name, in the order they were proposed.
         changes: Names of trials, one for every record that changed one: a reader that keeps an earlier length of this
             list finds the trials changed since without reading all of them.
-        num_ended_before: How many trials had ended when the session began, or were copied from another run since.
+        num_ended_before: How many trials of the search had ended when the session began, or were copied from another
+            run since.
+        replicates: The names of each trial's replicates, in the order they were proposed.
         is_extended: Whether no session has begun since the last extension.
         is_active: Whether the last session ended neither paused nor finished (its driver may still have died).
         clock: How long drivers were at work on the study.
@@ -58,6 +60,7 @@ class StudyState:
     open_trials: dict[str, Trial] = field(default_factory=dict)
     changes: list[str] = field(default_factory=list)
     num_ended_before: int = 0
+    replicates: dict[str, list[str]] = field(default_factory=dict)
     is_extended: bool = False
     num_records: int = 0
     last_at: float = 0.0
@@ -160,11 +163,16 @@ class StudyState:
         self._take_trials_from_workers()
         for trial in self.trials.values():
             trial.num_losses_before = len(trial.losses)
-        self.num_ended_before = self.num_ended
+        self.num_ended_before = sum(trial.has_ended and not trial.replicate_of for trial in self.trials.values())
 
     def _extend(self, record: StudyExtended) -> None:
         self.opened = replace(
-            self.header, study_id=record.study_id, max_epochs=record.max_epochs, num_trials=record.num_trials
+            self.header,
+            study_id=record.study_id,
+            max_epochs=record.max_epochs,
+            num_trials=record.num_trials,
+            replicates=record.replicates,
+            leaders=record.leaders,
         )
         self.extensions.append(record)
         self.clock.end(self.last_at)
@@ -192,11 +200,18 @@ class StudyState:
     def _propose(self, record: TrialProposed) -> None:
         if record.trial in self.trials:
             raise JournalError(f"trial {record.trial} is proposed twice")
+        if of := record.replicate_of:
+            if of not in self.trials or self.trials[of].replicate_of:
+                raise JournalError(f"trial {record.trial} replicates {of!r}, which is no trial of the search")
+            self.replicates.setdefault(of, []).append(record.trial)
+        num_searched = len(self.trials) - sum(map(len, self.replicates.values())) + bool(record.replicate_of)
         trial = Trial(
             name=record.trial,
             number=record.number,
             variant=Variant.from_json(record.variant),
             proposed_at=record.at,
+            replicate_of=record.replicate_of,
+            num_replicates_before=record.number - num_searched,
         )
         self.trials[record.trial] = trial
         self._changed(trial)
@@ -215,6 +230,24 @@ class StudyState:
             self.open_trials[trial.name] = trial
         # Last: a reader on another thread that sees the name here also sees the whole change.
         self.changes.append(trial.name)
+
+
+def search_alone(state: StudyState) -> StudyState:
+    """Returns a study as it would be without its replicates; the study itself where it has none.
+
+    What the replicates took of the time stays in its clock. Another thread may add to the state meanwhile.
+    """
+    if not state.replicates:
+        return state
+    trials = {trial.name: trial for trial in list(state.trials.values()) if not trial.replicate_of}
+    return replace(
+        state,
+        trials=trials,
+        replicates={},
+        report_order=[entry for entry in list(state.report_order) if entry[0] in trials],
+        open_trials={name: trial for name, trial in list(state.open_trials.items()) if name in trials},
+        changes=[name for name in list(state.changes) if name in trials],
+    )
 
 
 def _let_go_on(trial: Trial, *, header: StudyOpened) -> None:

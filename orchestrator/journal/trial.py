@@ -37,6 +37,8 @@ class Trial:
         worker: The last worker that reported: node, worker_pid, cpus, gpus, gpu_ids.
         reused_from: Another run's folder and trial, `runs/old:t0007`, if that run trained it; empty otherwise.
         num_losses_before: How many of the losses happened in earlier sessions.
+        replicate_of: The trial whose variant this one trains with another seed; empty for a trial of the search.
+        num_replicates_before: How many replicates were proposed before it.
     """
 
     name: str
@@ -54,6 +56,13 @@ class Trial:
     is_with_worker: bool = False
     reused_from: str = ""
     num_losses_before: int = 0
+    replicate_of: str = ""
+    num_replicates_before: int = 0
+
+    @property
+    def place(self) -> int:
+        """Its number among the trials of the search, from 0: replicates do not count."""
+        return self.number - self.num_replicates_before
 
     @property
     def state(self) -> TrialState:

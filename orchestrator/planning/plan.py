@@ -25,9 +25,9 @@ PREDICTION_ERROR = 0.3
 #: By which share a machine is slower or faster at another time, at least and at most: where others work on it, epochs
 #: differed by more already as they were measured.
 _LEAST_SWING, _MOST_SWING = 0.1, 0.5
-#: What passes before the first trial begins, in imports of TensorFlow: Ray starts, then workers start and import it. On
-#: a busy machine it was 2.6 to 7.4 of them.
-_IMPORTS_BEFORE_TRIALS, _BEGIN_SWING = 4.0, 0.4
+#: What passes before the first trial begins, in imports of TensorFlow: Ray starts, then workers start and import it
+#: side by side. In nine runs on two busy cores it was 1.8 to 3.7 imports of theirs, 2.2 in the middle.
+_IMPORTS_BEFORE_TRIALS, _BEGIN_SWING = 2.3, 0.25
 #: Variants that are drawn to see how often a worker meets an architecture again.
 _MOST_DRAWN = 200
 _NAMES = ("parameters", "multiply_adds", "memory_mb")
@@ -155,12 +155,8 @@ def plan_study(
         on_progress=on_progress,
     )
     _demand_one(probe)
-    prices = prices_of(
-        variants,
-        probe,
-        num_images=(dataset.num_train, dataset.num_validation),
-        repeats=spec.schedule.num_splits,
-    )
+    num_images = dataset.num_train, dataset.num_validation
+    prices = prices_of(variants, probe, num_images=num_images, repeats=spec.schedule.num_splits)
     begin = _IMPORTS_BEFORE_TRIALS * probe.import_seconds
 
     def asked(algorithm: str, slots: int) -> Forecast:
@@ -244,7 +240,7 @@ def _question(spec: StudySpec, prices: Prices, *, slots: int, begin_seconds: flo
         mode=spec.objective.mode,
         cpus=spec.resources.cpus_per_trial,
         fresh_share=fresh_share(drawn, slots=slots),
-        is_whole=spec.search.algorithm == "random" and len(prices.of_variants) >= spec.num_trials,
+        is_whole=_is_whole(spec, num_sampled=len(prices.of_variants)),
         error=PREDICTION_ERROR,
         swing=min(_MOST_SWING, max(_LEAST_SWING, prices.unrest)),
     )
@@ -259,6 +255,12 @@ def _question(spec: StudySpec, prices: Prices, *, slots: int, begin_seconds: flo
         begin_swing=_BEGIN_SWING,
         budget_bytes=None if budget is None else budget * 1e9,
     )
+
+
+def _is_whole(spec: StudySpec, *, num_sampled: int) -> bool:
+    """Returns whether the study's trials are the sampled variants themselves."""
+    is_all = spec.num_trials == spec.space.size
+    return num_sampled >= spec.num_trials and (is_all or spec.search.algorithm == "random")
 
 
 def _measured(probe: Probe, prices: Sequence[Price]) -> tuple[Measured, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from orchestrator.early_stopping.decider import Rules
 from orchestrator.errors import InputError
-from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.planning.courses import Beyond, Course, core_seconds, courses_of
 from orchestrator.planning.simulation import NOT_KNOWN, Setup, Simulation
@@ -99,6 +99,7 @@ def replay_run(state: StudyState, policy: Policy, *, slots: int, seed: int) -> R
     Raises:
         InputError: If the policy needs trials or epochs that the run cannot tell of.
     """
+    state = search_alone(state)
     courses = courses_of(state.trials.values())
     _check(state, policy)
     header = state.header
@@ -123,7 +124,8 @@ def replay_run(state: StudyState, policy: Policy, *, slots: int, seed: int) -> R
 
 def as_it_was(state: StudyState, *, schedule: str) -> Replayed:
     """Returns the run itself in the form of a replay."""
-    return _summary(schedule, [(state, frozenset())], run=state)
+    searched = search_alone(state)
+    return _summary(schedule, [(searched, frozenset())], run=searched)
 
 
 def _simulated(setup: Setup, courses: Sequence[Course], *, beyond: Beyond) -> Simulation:

@@ -13,7 +13,15 @@ from orchestrator.journal.records import ModelExported
 from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.pareto.hypervolume import reference_point, volumes_so_far
-from orchestrator.results.ranking import Placed, placed_trials, rank_key, ranked_trials, whole_losses
+from orchestrator.results.ranking import (
+    Placed,
+    board_key,
+    placed_trials,
+    rank_key,
+    ranked_trials,
+    replicate_values,
+    whole_losses,
+)
 from orchestrator.runs.paths import RunFolder
 from trainables.patience import tie_value
 from trainables.reports import EpochReport
@@ -55,14 +63,20 @@ def state_of(trial: Trial, *, is_alive: bool) -> TrialState:
 
 
 def best_so_far(state: StudyState) -> tuple[Trial, EpochReport] | None:
-    """Returns the usable trial with the best report of the objective, and that report; None before the first."""
+    """Returns the usable trial with the best report of the objective, and that report; None before the first.
+
+    Where trials were trained again, it is the best of them by the mean over replicates.
+    """
     header, best, best_key = state.header, None, None
-    for trial in list(state.trials.values()):
+    trials = list(state.trials.values())
+    again = replicate_values(trials, metric=header.metric, mode=header.mode)
+    for trial in trials:
         report = trial.best_report(**header.ranking)
-        if report is None or trial.state in _UNUSABLE:
+        if report is None or trial.state in _UNUSABLE or trial.replicate_of:
             continue
         tie = tie_value(report, ties=header.ties)
-        key = rank_key(report.metrics[header.metric], epochs=trial.epoch, name=trial.name, mode=header.mode, tie=tie)
+        alone = rank_key(report.metrics[header.metric], epochs=trial.epoch, name=trial.name, mode=header.mode, tie=tie)
+        key = board_key(alone, again.get(trial.name, ()), mode=header.mode)
         if best_key is None or key < best_key:
             best, best_key = (trial, report), key
     return best

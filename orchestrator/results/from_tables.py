@@ -1,6 +1,7 @@
 """Answers from the tables: leaderboard, curves, cost. Tables in; tables and plain values out."""
 
 import math
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,12 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.journal.trial import TrialState
-from orchestrator.results.ranking import RANKED_STATES, front_key, rank_key
+from orchestrator.results.ranking import RANKED_STATES, board_key, front_key, rank_key
 
 PARAMETER_PREFIX = "param."
 #: Only in the tables of studies with several objectives.
 FRONT_COLUMN = "pareto_rank"
 OVERHEAD_PREFIX = "overhead_seconds."
+_ORIGINAL = "replicate_of"
 _FAILED = (TrialState.INFEASIBLE, TrialState.FAILED)
 
 
@@ -38,7 +40,8 @@ def leaderboard(trials: pa.Table, *, metric: str, mode: str, ties: str = "", k: 
     """Returns the k best trials that completed or were stopped, best first; all of them without k.
 
     `ranking` has the order; trials of several objectives have a `pareto_rank`, by which they stand first. The columns
-    are those of `trials`, after a `rank` from 1.
+    are those of `trials`, after a `rank` from 1; where trials were trained again, `replicates` and `replicate_mean`
+    follow it: how many values each one's replicates have, and their mean.
 
     >>> trials = pa.table({"trial": ["t0", "t1"], "state": ["completed", "stopped"], "epochs": [9, 3],
     ...                    "best_val_loss": [0.5, 0.2]})
@@ -46,12 +49,18 @@ def leaderboard(trials: pa.Table, *, metric: str, mode: str, ties: str = "", k: 
     [{'rank': 1, 'trial': 't1'}]
     """
     best = f"best_{metric}"
+    again = _replicate_values(trials, best)
     ranked = trials.filter(pc.and_(_has_state(trials, RANKED_STATES), pc.is_valid(trials[best])))
+    ranked = _searched(ranked)
     by = f"best_{ties}"
     tied = ranked[by].to_pylist() if ties and by in ranked.column_names else [0.0] * ranked.num_rows
     columns = (ranked[name].to_pylist() for name in (best, "epochs", "trial"))
     keys = [
-        rank_key(value, epochs=epochs, name=name, mode=mode, tie=math.inf if tie is None else tie)
+        board_key(
+            rank_key(value, epochs=epochs, name=name, mode=mode, tie=math.inf if tie is None else tie),
+            again.get(name, ()),
+            mode=mode,
+        )
         for value, epochs, name, tie in zip(*columns, tied, strict=True)
     ]
     order = sorted(range(len(keys)), key=keys.__getitem__)
@@ -59,6 +68,11 @@ def leaderboard(trials: pa.Table, *, metric: str, mode: str, ties: str = "", k: 
         fronts = ranked[FRONT_COLUMN].to_pylist()
         order.sort(key=lambda at: front_key(fronts[at]))
     board = ranked.take(pa.array(order[:k], pa.int64()))
+    if again:
+        found = [again.get(name, []) for name in board["trial"].to_pylist()]
+        means = [statistics.fmean(values) if len(values) > 1 else None for values in found]
+        board = board.add_column(0, "replicate_mean", pa.array(means, pa.float64()))
+        board = board.add_column(0, "replicates", pa.array(map(len, found), pa.int32()))
     return board.add_column(0, "rank", pa.array(range(1, board.num_rows + 1), pa.int32()))
 
 
@@ -118,6 +132,22 @@ def parameter_columns(trials: pa.Table) -> list[str]:
 def varying_columns(trials: pa.Table) -> list[str]:
     """Returns the parameter columns whose value is not the same in all trials, in order."""
     return [name for name in parameter_columns(trials) if len({str(value) for value in trials[name].to_pylist()}) > 1]
+
+
+def _searched(trials: pa.Table) -> pa.Table:
+    """Returns the trials that are no replicates."""
+    return trials.filter(pc.is_null(trials[_ORIGINAL])) if _ORIGINAL in trials.column_names else trials
+
+
+def _replicate_values(trials: pa.Table, best: str) -> dict[str, list[float]]:
+    """Returns the best values of the replicates that completed, by the trial that they train again."""
+    found: dict[str, list[float]] = {}
+    if _ORIGINAL in trials.column_names:
+        completed = trials.filter(_has_state(trials, (TrialState.COMPLETED,)))
+        for original, value in zip(completed[_ORIGINAL].to_pylist(), completed[best].to_pylist(), strict=True):
+            if original is not None and value is not None:
+                found.setdefault(original, []).append(value)
+    return found
 
 
 def _has_state(trials: pa.Table, states: tuple[TrialState, ...]) -> pa.ChunkedArray:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.results.chance import (
     CONFIDENCE,
     difference_p_value,
@@ -140,6 +140,7 @@ def chance_notes(state: StudyState, shares: ImageShares) -> list[str]:
 
 
 def _best_of(state: StudyState, shares: ImageShares) -> str:
+    state = search_alone(state)
     metric, count = state.header.metric, shares.count(state.header.metric)
     board = leaders(state, k=1)
     if not count or not board or state.header.mode != "max":

@@ -16,7 +16,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.pareto.goals import Goal
 from orchestrator.results.ranking import objective_values
@@ -66,7 +66,7 @@ def _empty_study(path: Path, *, name: str, goals: Sequence[Goal]) -> optuna.Stud
 def _trials(state: StudyState, *, space: SearchSpace) -> Iterator[FrozenTrial]:
     metric, mode, goals = state.header.metric, state.header.mode, state.header.goals
     distributions = {item.name: found for item in space.parameters if (found := optuna_distribution_of(item.domain))}
-    for number, trial in enumerate(trial for trial in state.trials.values() if trial.has_ended):
+    for number, trial in enumerate(trial for trial in search_alone(state).trials.values() if trial.has_ended):
         best = trial.best_report(metric=metric, mode=mode)
         # What the study's budget ended was not weak: only early stopping prunes.
         is_cut = trial.stop is not None and budget_of(trial.stop.reason) != ""

@@ -1,10 +1,12 @@
 """The order of trials, the only one: best value first; of equals the lower loss, fewer epochs, then the name.
 
-With several objectives trials stand by their fronts, and within a front in that order of the main objective.
+With several objectives trials stand by their fronts, and within a front in that order of the main objective. Trials
+that were trained again come before the others, the best mean over their replicates first.
 """
 
 import heapq
 import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,11 +17,13 @@ from orchestrator.pareto.goals import Goal, Losses, losses_of
 from trainables.patience import tie_value
 from trainables.reports import EpochReport
 
+#: What a trial is sorted by: its value, smaller is better, what decides between equal ones, its epochs and its name.
+Key = tuple[float, float, int, str]
 #: Trials with a result.
 RANKED_STATES = (TrialState.COMPLETED, TrialState.STOPPED)
 
 
-def rank_key(value: float, *, epochs: int, name: str, mode: str, tie: float = 0.0) -> tuple[float, float, int, str]:
+def rank_key(value: float, *, epochs: int, name: str, mode: str, tie: float = 0.0) -> Key:
     """Returns what a trial is sorted by; the smallest key is the best trial's.
 
     >>> rank_key(0.9, epochs=3, name="t0", mode="max") < rank_key(0.9, epochs=9, name="t1", mode="max")
@@ -34,10 +38,49 @@ def rank_key(value: float, *, epochs: int, name: str, mode: str, tie: float = 0.
     return (-value if mode == "max" else value), tie, epochs, name
 
 
+def board_key(key: Key, values: Sequence[float], *, mode: str) -> tuple[int, float, Key]:
+    """Returns what a trial is sorted by where some were trained again: one value is no mean.
+
+    >>> once, again = (rank_key(value, epochs=9, name="t", mode="max") for value in (0.9, 0.8))
+    >>> board_key(again, [0.7, 0.8], mode="max") < board_key(once, [], mode="max")
+    True
+
+    Args:
+        key: The trial's `rank_key`.
+        values: Of its replicates.
+        mode: `max` or `min`.
+    """
+    if len(values) < 2:
+        return 1, 0.0, key
+    mean = statistics.fmean(values)
+    return 0, (-mean if mode == "max" else mean), key
+
+
+def replicate_values(trials: Iterable[Trial], *, metric: str, mode: str) -> Mapping[str, list[float]]:
+    """Returns the best values of the replicates that completed, by the trial that they train again.
+
+    A replicate that a budget cut short does not count: its value is one of fewer epochs.
+
+    Args:
+        trials: Of one study.
+        metric: The objective's.
+        mode: `max` or `min`.
+    """
+    found: dict[str, list[float]] = {}
+    for trial in trials:
+        if not trial.replicate_of or trial.state is not TrialState.COMPLETED:
+            continue
+        if report := trial.best_report(metric=metric, mode=mode):
+            found.setdefault(trial.replicate_of, []).append(report.metrics[metric])
+    return found
+
+
 def ranked_trials(
     trials: Iterable[Trial], *, metric: str, mode: str, ties: str = "", k: int | None = None
 ) -> list[tuple[Trial, EpochReport]]:
     """Returns the k best trials that completed or were stopped, best first, each with its best report.
+
+    Replicates stand for the trials that they train again, and are no ranks of their own.
 
     Args:
         trials: Of one study.
@@ -46,13 +89,17 @@ def ranked_trials(
         ties: The metric whose lower value decides between equal ones; empty: none.
         k: How many at most; None for all.
     """
+    known = list(trials)
+    again = replicate_values(known, metric=metric, mode=mode)
     found = []
-    for trial in trials:
+    for trial in known:
+        if trial.replicate_of:
+            continue
         report = trial.best_report(metric=metric, mode=mode, ties=ties)
         if report is not None and trial.state in RANKED_STATES:
             tie = tie_value(report, ties=ties)
             key = rank_key(report.metrics[metric], epochs=trial.epoch, name=trial.name, mode=mode, tie=tie)
-            found.append((key, trial, report))
+            found.append((board_key(key, again.get(trial.name, ()), mode=mode), trial, report))
     best = heapq.nsmallest(len(found) if k is None else k, found, key=lambda entry: entry[0])
     return [(trial, report) for _, trial, report in best]
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.results.chance import CONFIDENCE, luck_p_value
 from orchestrator.results.from_state import leaders
 from orchestrator.results.image_shares import ImageShares, read_counts
@@ -76,6 +76,7 @@ def verdict(state: StudyState, references: Sequence[Reference], *, shares: Image
         references: Its reference rows.
         shares: Its metrics that are shares of images.
     """
+    state = search_alone(state)
     board = leaders(state, k=1)
     metric, mode = _compared(state, references, best=board[0][1].metrics if board else {})
     known = [row for row in references if metric in row.metrics]

@@ -116,12 +116,12 @@ class History:
         """Adds how a trial ended: its best value, or, where it was stopped, how far it came; a failed one is worst."""
         if not self.is_kept:
             return
-        asked = self.running.pop(trial.number)
-        self._is_stale |= trial.number < self._first
+        asked = self.running.pop(trial.place)
+        self._is_stale |= trial.place < self._first
         self.num_ended += 1
         self._num_active.update(list(asked.params))
         best = trial.best_report(metric=self._objective.metric, mode=self._objective.mode)
-        tried = self.tried[trial.number]
+        tried = self.tried[trial.place]
         tried.has_ended = True
         if trial.failure is None and best is not None:
             sign = 1 if self._objective.mode == "max" else -1
@@ -131,7 +131,7 @@ class History:
             return
         if trial.state is TrialState.COMPLETED and best is not None:
             self.num_with_values += 1
-            self._ended[trial.number] = self.study.tell(asked, best.metrics[self._objective.metric])
+            self._ended[trial.place] = self.study.tell(asked, best.metrics[self._objective.metric])
             return
         # Values at epochs are added at the end only: the estimator ranks what was stopped by them, a later epoch first,
         # and what failed after some good epochs must not be among the good ones.
@@ -139,7 +139,7 @@ class History:
             self.num_with_values += bool(trial.reports)
             for report in trial.reports:
                 asked.report(report.metrics[self._objective.metric], report.epoch)
-        self._ended[trial.number] = self.study.tell(asked, state=OptunaState.PRUNED)
+        self._ended[trial.place] = self.study.tell(asked, state=OptunaState.PRUNED)
 
     def _end_of_several(self, trial: Trial, best: EpochReport | None, *, asked: optuna.Trial) -> FrozenTrial:
         """Adds how a trial of several objectives ended: its values also where it was stopped, else it is worst.

@@ -48,6 +48,12 @@ def _auto_or_from(low: int, *, most: int | None = None) -> Callable[[object], ob
     return check
 
 
+def _none_or_several(value: int) -> int:
+    if value == 1:
+        raise ValueError("must be 0 or at least 2, as one replicate has no interval")
+    return value
+
+
 def _start(value: object) -> object:
     if value in ("auto", "portfolio", "none"):
         return value
@@ -96,14 +102,8 @@ def _storage_uri(value: str) -> str:
 
 
 #: Keys of what a study spends or reaches until no trial begins.
-BUDGETS = (
-    "search.target",
-    "search.minutes",
-    "search.core_hours",
-    "search.money",
-    "search.epochs",
-    "search.patience",
-    "search.min_gain",
+BUDGETS = tuple(
+    f"search.{name}" for name in ("target", "minutes", "core_hours", "money", "epochs", "patience", "min_gain")
 )
 #: Fewer trials have no median worth the name.
 MEDIAN_RIVALS = 3
@@ -153,6 +153,9 @@ class Search(Section):
         patience: No trial begins once so many that were proposed after the best one have ended; those under way go on.
         min_gain: The same once another trial is expected to raise the best value by less than this, by the values of
             the trials that have ended, of which there are at least ten.
+        replicates: How often each of the best variants is trained again at most, with other seeds, once the search has
+            ended; so the winner is not the luckiest seed. 0: none is; else at least 2, as one has no interval.
+        leaders: How many of the best variants are trained again.
     """
 
     algorithm: Literal["random", "sobol", "grid", "tpe", "gp", "nsga2", "auto"] = "tpe"
@@ -171,6 +174,8 @@ class Search(Section):
     target: Number | None = Field(default=None, allow_inf_nan=False, examples=[0.95])
     patience: Count | None = Field(default=None, ge=1, le=1_000_000, examples=[20])
     min_gain: Number | None = Field(default=None, gt=0, allow_inf_nan=False, examples=[0.001])
+    replicates: Annotated[Count, AfterValidator(_none_or_several)] = Field(default=0, ge=0, le=1000, examples=[3])
+    leaders: Count = Field(default=3, ge=1, le=1000, examples=[3])
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -180,6 +185,11 @@ class Search(Section):
                 f"money ({self.money:g})"
             )
         return self
+
+    @property
+    def num_leaders(self) -> int:
+        """How many of the best variants are trained again; 0 where none is."""
+        return self.leaders if self.replicates else 0
 
     @property
     def first_values(self) -> tuple[dict[str, Any], ...]:

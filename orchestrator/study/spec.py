@@ -130,6 +130,11 @@ class StudySpec(BaseModel):
         return wanted if size is None else min(wanted, size)
 
     @property
+    def most_replicates(self) -> int:
+        """How many replicates of its leaders the study trains at most."""
+        return self.search.replicates * min(self.search.leaders, self.num_trials)
+
+    @property
     def study_id(self) -> str:
         """12 hexadecimal digits of a hash of all that results depend on; resources and exports do not count."""
         mapping = counted(self, exclude={"space", "resources", "storage", "export", "reuse", "references", "study_dir"})

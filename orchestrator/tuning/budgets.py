@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.journal.trial import Trial
 from orchestrator.study.sections import Search, budget_of
 from orchestrator.text import number
@@ -24,12 +24,14 @@ class _Budget:
         is_over: Whether the study has had as much.
         words: Says what happened, for example "the 10 minutes of the study were over".
         ends_trials: Whether the trials under way stop after their next epoch; else they go on to their end.
+        leaves_room: Whether replicates of the best trials still begin and go on: nothing is used up.
     """
 
     key: str
     is_over: Callable[[], bool]
     words: Callable[[], str]
     ends_trials: bool = True
+    leaves_room: bool = False
 
 
 class Recording(Protocol):
@@ -68,21 +70,26 @@ class Budgets:
         """Whether the study has had enough, so that no trial begins."""
         return bool(self._used_up())
 
+    @property
+    def leaves_room(self) -> bool:
+        """Whether replicates of the best trials may begin, whether or not the search is over."""
+        return all(budget.leaves_room for budget in self._used_up())
+
     def ends(self, trial: Trial) -> bool:
         """Returns whether a trial stops now: no trial stops before its first report, nor one that has ended."""
         if not trial.reports or trial.has_ended:
             return False
-        return any(budget.ends_trials for budget in self._used_up())
+        return any(self._ending(trial))
 
     def stop(self, trial: Trial) -> None:
         """Records that a budget ends a trial."""
-        budget = next(budget for budget in self._used_up() if budget.ends_trials)
+        budget = next(self._ending(trial))
         reason = f"{budget.key}: stopped after epoch {trial.epoch}, as {budget.words()}"
         self._recorder.stop_trial(trial.name, epoch=trial.epoch, reason=reason)
 
     def in_words(self) -> str:
         """Returns why the study has fewer trials or epochs than planned; an empty text if its budgets were enough."""
-        state, used_up = self._recorder.state, self._used_up()
+        state, used_up = search_alone(self._recorder.state), self._used_up()
         has_stopped = any(map(is_stopped_by_budget, state.trials.values()))
         if not used_up or not (has_stopped or len(state.trials) < state.header.num_trials):
             return ""
@@ -96,18 +103,25 @@ class Budgets:
             f"trials, {num_stopped} of them stopped for it; resume with {way} {budget.key} to go on"
         )
 
+    def _ending(self, trial: Trial) -> Iterator[_Budget]:
+        """Yields the used up budgets that end a trial."""
+        is_replicate = bool(trial.replicate_of)
+        return (b for b in self._used_up() if b.ends_trials and not (is_replicate and b.leaves_room))
+
     def _used_up(self) -> list[_Budget]:
         """Returns the budgets that are used up, the first one first; what is used up once is so for this session."""
         self._over += [budget for budget in self._budgets if budget not in self._over and budget.is_over()]
         return self._over
 
     def _target(self, search: Search) -> Iterator[_Budget]:
-        spent, metric = self._spent, self._recorder.state.header.metric
+        spent = self._spent
         if (target := search.target) is not None:
+            metric = self._recorder.state.header.metric
             yield _Budget(
                 key="search.target",
                 is_over=lambda: spent.reaches(target),
                 words=lambda: f"{spent.best_name} reached {metric} {number(target)}",
+                leaves_room=True,
             )
 
     def _costs(self, search: Search) -> Iterator[_Budget]:
@@ -145,6 +159,7 @@ class Budgets:
                 is_over=lambda: spent.trials_since_best() >= patience,
                 words=lambda: f"{patience:,} trials had ended without a better one",
                 ends_trials=False,
+                leaves_room=True,
             )
         if (least := search.min_gain) is not None:
             yield _Budget(
@@ -189,9 +204,10 @@ class _Spent:
         self._read()
         if self._best is None:
             return 0
-        number = self._best.number
-        later = len(self._state.trials) - number - 1
-        return later - sum(trial.number > number for trial in self._state.open_trials.values())
+        place, state = self._best.place, self._state
+        later = len(state.trials) - sum(map(len, state.replicates.values())) - place - 1
+        running = (trial for trial in state.open_trials.values() if not trial.replicate_of)
+        return later - sum(trial.place > place for trial in running)
 
     def gain_of_another(self) -> float:
         """Returns by how much another trial is expected to raise the best value; infinite of few ended trials."""
@@ -228,7 +244,7 @@ class _Spent:
             if not trial.reused_from or trial.reported_at[epoch - 1] > trial.proposed_at:
                 self._num_epochs += 1
                 self._core_seconds += report.train_seconds * float(trial.worker.get("cpus") or 1)
-            if metric in report.metrics and trial.failure is None:
+            if metric in report.metrics and trial.failure is None and not trial.replicate_of:
                 self._compare(trial, self._sign * report.metrics[metric])
         self._num_read = len(order)
 

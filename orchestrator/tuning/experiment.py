@@ -58,6 +58,8 @@ class Tuning:
         scheduler = make_scheduler(spec, listener)
         proposer = Proposer(spec)
         proposer.remember(recorder.state.trials.values())
+        # Leaders of an earlier session go on beside those of this one.
+        most_replicates = spec.most_replicates + spec.search.replicates * len(recorder.state.replicates)
         resources = spec.resources
         generations = WorkerGenerations(resources, num_concurrent=num_concurrent)
         searcher = VariantSearcher(proposer, listener=listener, num_trials=spec.num_trials, generations=generations)
@@ -72,7 +74,7 @@ class Tuning:
             trained,
             # Two more than needed: Ray Tune counts only trials it created, and ends when the searcher has no more.
             tune_config=tune.TuneConfig(
-                num_samples=spec.num_trials + 2,
+                num_samples=spec.num_trials + most_replicates + 2,
                 search_alg=searcher,
                 scheduler=scheduler,
                 max_concurrent_trials=num_concurrent,

@@ -41,6 +41,8 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
         state = self._listener.recorder.state
         for name, epoch in state.report_order:
             trial = state.trials[name]
+            if trial.replicate_of:
+                continue
             report = trial.reports[epoch - 1]
             if report.is_last or (epoch == trial.epoch and is_stopped_by_budget(trial)):
                 self._complete(name, epoch=epoch, value=report.metrics[self._metric])
@@ -61,7 +63,7 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> str:
         """Returns whether a trial continues after an epoch, and records a stop."""
-        if "epoch" not in result:
+        if "epoch" not in result or self._is_replicate(trial):
             return TrialScheduler.CONTINUE
         name, epoch = trial.config["trial"], result["epoch"]
         reason = self._reason_to_stop(name, epoch=epoch, value=result[self._metric])
@@ -72,12 +74,16 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
 
     def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> None:
         """Passes the last report of an ended trial to the decider."""
-        if "epoch" in result:
+        if "epoch" in result and not self._is_replicate(trial):
             self._complete(trial.config["trial"], epoch=result["epoch"], value=result[self._metric])
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
         """Passes the cause of a worker's death to the listener, before Ray Tune calls any callback."""
         self._listener.note_cause(trial)
+
+    def _is_replicate(self, trial: TuneTrial) -> bool:
+        # Replicates measure what training to the end brings; in the rungs, the leaders would count twice.
+        return bool(self._listener.recorder.trial(trial.config["trial"]).replicate_of)
 
     def _reason_to_stop(self, name: str, *, epoch: int, value: float) -> str:
         # A trial that continues from an older checkpoint reports epochs twice.
@@ -94,7 +100,7 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
     def _reported(self, name: str, *, epoch: int, value: float) -> Reported:
         trial, goals = self._listener.recorder.trial(name), self._listener.recorder.state.header.goals
         losses = losses_at(trial, epoch=epoch, goals=goals) if len(goals) > 1 else None
-        return Reported(trial=name, number=trial.number, epoch=epoch, value=value, losses=losses or ())
+        return Reported(trial=name, number=trial.place, epoch=epoch, value=value, losses=losses or ())
 
 
 def make_scheduler(spec: StudySpec, listener: TuneListener) -> RecordedScheduler:

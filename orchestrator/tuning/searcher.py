@@ -1,4 +1,7 @@
-"""Makes the proposer a Ray Tune searcher: unfinished trials first, then new ones, each written to the journal first."""
+"""Makes the proposer a Ray Tune searcher: unfinished trials first, then new ones, then replicates of the best.
+
+Each is written to the journal first.
+"""
 
 from typing import Any
 
@@ -6,12 +9,15 @@ from ray.tune.search import Searcher
 
 from orchestrator.journal.records import TrialProposed
 from orchestrator.journal.trial import Trial
+from orchestrator.replicates.from_state import standing_of
+from orchestrator.replicates.seeds import replicate_of
 from orchestrator.runs.paths import trial_name
 from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.study.sections import Resources
 from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.tune_internals import Unsaved
 from orchestrator.tuning.worker_generations import WorkerGenerations
+from search_spaces import Variant
 
 
 class VariantSearcher(Unsaved, Searcher):
@@ -40,10 +46,17 @@ class VariantSearcher(Unsaved, Searcher):
         self._generations = generations or WorkerGenerations(Resources(), num_concurrent=1)
         self._unfinished = list(listener.recorder.state.unfinished)
         self._names: dict[str, str] = {}
+        #: Whether the space has no variant left that was not proposed.
+        self._is_spent = False
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """Returns the next trial's configuration, or `Searcher.FINISHED` after the last."""
+        """Returns the next trial's configuration, None if others have to end first, or `Searcher.FINISHED`."""
         trial = self._next_unfinished() or self._new_trial()
+        if trial is None and self._recorder.state.header.replicates and self._listener.budgets.leaves_room:
+            race = standing_of(self._recorder.state)
+            if not race.next and not race.is_over:
+                return None
+            trial = self._replicate(race.next) if race.next else None
         if trial is None:
             return Searcher.FINISHED
         self._names[trial_id] = trial.name
@@ -85,13 +98,28 @@ class VariantSearcher(Unsaved, Searcher):
         return None
 
     def _new_trial(self) -> Trial | None:
-        number = len(self._recorder.state.trials)
+        state = self._recorder.state
+        place = len(state.trials) - sum(map(len, state.replicates.values()))
         # However small its budgets are, a study has a trial.
-        if number >= self._num_trials or (number and self._listener.budgets.is_over):
+        if place >= self._num_trials or (place and self._listener.budgets.is_over) or self._is_spent:
             return None
-        variant = self._proposer.propose(number)
+        variant = self._proposer.propose(place)
         if variant is None:
+            self._is_spent = True
             return None
-        name, now = trial_name(number), self._recorder.now()
-        self._recorder.append(TrialProposed(trial=name, number=number, variant=variant.to_json(), at=now))
+        return self._propose(variant)
+
+    def _replicate(self, original: str) -> Trial:
+        """Returns a new trial of an earlier one's variant with another seed."""
+        state = self._recorder.state
+        number = len(state.replicates.get(original, ()))
+        variant = replicate_of(state.trials[original].variant, number=number, seed=state.header.seed)
+        return self._propose(variant, original=original)
+
+    def _propose(self, variant: Variant, *, original: str = "") -> Trial:
+        number, now = len(self._recorder.state.trials), self._recorder.now()
+        name = trial_name(number)
+        self._recorder.append(
+            TrialProposed(trial=name, number=number, variant=variant.to_json(), replicate_of=original, at=now)
+        )
         return self._recorder.trial(name)

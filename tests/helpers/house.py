@@ -66,6 +66,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "study",
         "early_stopping",
         "results",
+        "replicates",
         "advice",
         "draft",
         "search",
@@ -115,6 +116,7 @@ DOORS = {
     "pyarrow": (
         "orchestrator/results",
         "orchestrator/analysis/tables.py",
+        "orchestrator/replicates/tables.py",
         "orchestrator/views/report",
         "orchestrator/driver/result.py",
         "trainables/data/sources",

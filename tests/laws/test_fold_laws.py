@@ -4,6 +4,7 @@ import itertools
 import tempfile
 import threading
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,7 +30,7 @@ from orchestrator.journal.records import (
     TrialStopped,
     WorkerLost,
 )
-from orchestrator.journal.study_state import StudyState, fold
+from orchestrator.journal.study_state import StudyState, fold, search_alone
 from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.results.from_state import (
     VaryingParameters,
@@ -76,13 +77,19 @@ def study_record(draw: Any, kind: type, state: StudyState, *, at: float) -> Reco
             study_id=f"i{at}",
             max_epochs=max_epochs + draw(st.integers(0, 2)),
             num_trials=9 + number,
+            replicates=draw(st.sampled_from([0, 2, 3])),
+            leaders=2,
             change="longer",
             study="name: s",
             replaces="0",
             at=at,
         ),
         TrialProposed: TrialProposed(
-            trial=f"t{number:04d}", number=number, variant=variant(number, patience=draw(st.integers(0, 2))), at=at
+            trial=f"t{number:04d}",
+            number=number,
+            variant=variant(number, patience=draw(st.integers(0, 2))),
+            replicate_of=draw(st.sampled_from(["", *(t.name for t in state.trials.values() if not t.replicate_of)])),
+            at=at,
         ),
         TrialReused: TrialReused(
             trial=f"t{number:04d}",
@@ -203,9 +210,40 @@ def test_tables_of_any_prefix_agree_with_each_other(records: list[Record]) -> No
         taken = cost(trials_table(state), max_epochs=state.header.max_epochs)
         assert spent(state) == (taken.train_seconds, taken.trial_epochs, taken.epochs_saved)
         usable = [row for row in trials if row["state"] not in {"failed", "infeasible"} and row["epochs"]]
-        found = best_so_far(state)
+        usable = [row for row in usable if row["replicate_of"] is None]
+        found = best_so_far(search_alone(state))
         top = max((row["best_val_accuracy"] for row in usable), default=None)
         assert (found[1].metrics["val_accuracy"] if found else None) == top
+
+
+@settings(max_examples=60, deadline=None)
+@given(records=journals())
+def test_search_of_any_prefix_is_the_journal_without_its_replicates(records: list[Record]) -> None:
+    replicates: set[str] = set()
+    state, alone = StudyState(), StudyState()
+    numbers: dict[str, str] = {}
+    for record in records:
+        state.apply(record)
+        if isinstance(record, TrialProposed) and record.replicate_of:
+            replicates.add(record.trial)
+        name = getattr(record, "trial", "")
+        if name in replicates:
+            continue
+        if isinstance(record, TrialProposed | TrialReused):
+            number = len(alone.trials)
+            numbers[name] = f"t{number:04d}"
+            alone.apply(replace(record, trial=numbers[name], number=number))
+        else:
+            alone.apply(replace(record, trial=numbers[name]) if name else record)
+        searched = search_alone(state)
+        told = [seen_of(trial) for trial in searched.trials.values()]
+        assert [text.replace(name, "") for text, name in zip(told, searched.trials, strict=True)] == [
+            seen_of(trial).replace(trial.name, "") for trial in alone.trials.values()
+        ]
+        assert [numbers[trial] for trial, _ in searched.report_order] == [trial for trial, _ in alone.report_order]
+        assert [trial.place for trial in searched.unfinished] == [trial.place for trial in alone.unfinished]
+        assert searched.num_ended == alone.num_ended
+        assert state.num_ended_before == alone.num_ended_before
 
 
 @settings(max_examples=60, deadline=None)
@@ -235,6 +273,7 @@ def seen_of(trial: Trial) -> str:
         trial.started_at,
         trial.worker,
         trial.reused_from,
+        trial.place,
     )
     return repr((*facts, trial.stop, trial.failure, trial.losses, trial.notes, trial.ended_at, trial.silent_since))
 

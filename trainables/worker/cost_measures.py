@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MEASURED_SECONDS, MOST_EPOCHS = 2.0, 12
 #: What is taken for granted of a call before anything is measured.
 _CALL_SECONDS = 1e-5
+_LEAST_SHARE = 1e-3
 #: So small that no training diverges; the seconds of a step do not depend on it.
 _LEARNING_RATE = 1e-6
 
@@ -57,12 +58,25 @@ def main() -> int:
 
 def _probe(request: Any, progress: OnProgress) -> Any:
     with busy_beside(request["num_beside"]):
-        began = time.perf_counter()
+        clock = _Clock()
         import_tensorflow()
-        import_seconds = time.perf_counter() - began
-    bench = _bench_of(request)
-    variants = [Variant.from_json(variant) for variant in request["variants"]]
-    found = _all_built(variants, bench, progress)
+        imported = clock.since_begin()
+        bench = _bench_of(request)
+        variants = [Variant.from_json(variant) for variant in request["variants"]]
+        found = _all_built(variants, bench, progress)
+        measured = _all_measured(variants, found, bench, count=request["num_measured"], progress=progress)
+        whole = clock.since_begin()
+    if bench.device.gpus == 0 and bench.device.num_threads == 1:
+        # All of it computes on one core: where others work on the machine, a minute tells more of it than a second.
+        imported = imported.at(whole.cpu_share)
+        measured = [evened(item, cpu_share=whole.cpu_share) for item in measured]
+    return Probe(import_seconds=imported.seconds, variants=tuple(found), measured=tuple(measured)).to_json()
+
+
+def _all_measured(
+    variants: list[Variant], found: list[ProbedVariant], bench: "_Bench", *, count: int, progress: OnProgress
+) -> list[MeasuredVariant]:
+    """Returns how long some variants train; one that fails gets its reason among those that were found."""
     expected = {
         number: _expected_seconds(
             loads_of(item, num_images=bench.train.num_images, batch_size=batch_size_of(variants[number]))
@@ -70,17 +84,62 @@ def _probe(request: Any, progress: OnProgress) -> Any:
         for number, item in enumerate(found)
         if not item.problem
     }
-    chosen, measured = evenly_spread(expected, count=request["num_measured"]), []
-    with busy_beside(request["num_beside"]):
-        for place, number in enumerate(chosen):
-            progress("measuring variants", place, len(chosen))
-            try:
-                measured.append(_measured(number, variants[number], bench, seconds=expected[number]))
-            except Exception as exc:  # noqa: BLE001 - whatever a variant raises is its result, as in a trial
-                found[number] = _problem(exc, variants[number], bench)
-            _forget_models()
+    chosen, measured = evenly_spread(expected, count=count), []
+    for place, number in enumerate(chosen):
+        progress("measuring variants", place, len(chosen))
+        try:
+            measured.append(_measured(number, variants[number], bench, seconds=expected[number]))
+        except Exception as exc:  # noqa: BLE001 - whatever a variant raises is its result, as in a trial
+            found[number] = _problem(exc, variants[number], bench)
+        _forget_models()
     progress("measuring variants", len(chosen), len(chosen))
-    return Probe(import_seconds=import_seconds, variants=tuple(found), measured=tuple(measured)).to_json()
+    return measured
+
+
+def evened(item: MeasuredVariant, *, cpu_share: float) -> MeasuredVariant:
+    """Returns what a variant would have taken, had its process got that share of a core meanwhile."""
+    factor = item.cpu_share / cpu_share
+    return replace(
+        item,
+        train_seconds=item.train_seconds * factor,
+        validate_seconds=item.validate_seconds * factor,
+        start_seconds=item.start_seconds * factor,
+        cpu_share=cpu_share,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Span:
+    """A time of this process.
+
+    Attributes:
+        seconds: Its length.
+        cpu_seconds: What the process computed in it.
+    """
+
+    seconds: float
+    cpu_seconds: float
+
+    @property
+    def cpu_share(self) -> float:
+        """How much of a core the process got."""
+        return max(_LEAST_SHARE, self.cpu_seconds / max(_LEAST_SHARE, self.seconds))
+
+    def at(self, cpu_share: float) -> "_Span":
+        """Returns the time that it would have taken at another share of a core."""
+        return replace(self, seconds=self.cpu_seconds / cpu_share)
+
+
+class _Clock:
+    """Measures spans from its making on."""
+
+    def __init__(self) -> None:
+        self._began, self._cpu_began = time.perf_counter(), time.process_time()
+
+    def since_begin(self) -> _Span:
+        """Returns the time since the clock was made."""
+        now, cpu_now = time.perf_counter(), time.process_time()
+        return _Span(seconds=now - self._began, cpu_seconds=cpu_now - self._cpu_began)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,9 +250,9 @@ def _measured(number: int, variant: Variant, bench: _Bench, *, seconds: float) -
     calm = _with_low_rate(variant)
     training: Training = bench.training(calm, num_train=num_used, num_validation=num_validated)
     training.run_epoch()
-    since = time.perf_counter()
+    since, clock = time.perf_counter(), _Clock()
     reports = [training.run_epoch()]
-    while time.perf_counter() - since < MEASURED_SECONDS and len(reports) < MOST_EPOCHS:
+    while clock.since_begin().seconds < MEASURED_SECONDS and len(reports) < MOST_EPOCHS:
         reports.append(training.run_epoch())
     # Means, as a study's time is a sum: where others work on the machine as well, slow epochs count in full.
     each = [report.train_seconds for report in reports]
@@ -205,6 +264,7 @@ def _measured(number: int, variant: Variant, bench: _Bench, *, seconds: float) -
         validate_seconds=validated * num_held / num_validated,
         start_seconds=max(0.0, since - began - trained - validated),
         unrest=statistics.pstdev(each) / trained,
+        cpu_share=clock.since_begin().cpu_share,
         num_steps=num_steps * len(reports),
         is_reusable=training.is_reusable,
     )

@@ -47,6 +47,7 @@ class MeasuredVariant:
         validate_seconds: Of its validation.
         start_seconds: From the begin of its building to the end of the first epoch, without what an epoch takes.
         unrest: By which share of their mean its epochs differed, as a standard deviation.
+        cpu_share: How much of a core its process got meanwhile.
         num_steps: Over how many training steps it was measured.
         is_reusable: Whether variants of the same architecture can begin without being built and traced.
     """
@@ -56,6 +57,7 @@ class MeasuredVariant:
     validate_seconds: float
     start_seconds: float
     unrest: float
+    cpu_share: float
     num_steps: int
     is_reusable: bool
 

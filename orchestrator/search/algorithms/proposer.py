@@ -39,12 +39,12 @@ class Proposer:
         self._proposed: set[str] = set()
 
     def remember(self, trials: Iterable[Trial]) -> None:
-        """Takes over trials from a journal, in the order they were proposed.
+        """Takes over trials from a journal, in the order they were proposed; replicates teach the search nothing.
 
         Raises:
             JournalError: If one of them is none of the study's.
         """
-        for trial in sorted(trials, key=lambda item: item.number):
+        for trial in sorted((trial for trial in trials if not trial.replicate_of), key=lambda item: item.place):
             try:
                 self._remember(trial)
             except (SpaceError, KeyError, TypeError, ValueError) as exc:
@@ -69,8 +69,9 @@ class Proposer:
         return self._untried(number)
 
     def end_trial(self, trial: Trial) -> None:
-        """Learns how a trial ended."""
-        self._history.end(trial)
+        """Learns how a trial of the search ended."""
+        if not trial.replicate_of:
+            self._history.end(trial)
 
     def _complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the values of a first trial with those that cannot vary; empty if its variant was proposed."""
@@ -81,7 +82,7 @@ class Proposer:
 
     def _remember(self, trial: Trial) -> None:
         self._proposed.add(trial.variant.variant_id)
-        self._history.accept(trial.number, {"family": trial.variant.family, **trial.variant.params})
+        self._history.accept(trial.place, {"family": trial.variant.family, **trial.variant.params})
         if trial.has_ended:
             self.end_trial(trial)
 

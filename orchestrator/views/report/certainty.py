@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from orchestrator.advice.advice import Advice
 from orchestrator.journal.study_state import StudyState
+from orchestrator.replicates.words import replicate_notes
 from orchestrator.results import words
 from orchestrator.results.image_shares import ImageShares, chance_notes
 from orchestrator.results.references import Reference, shown_metrics, verdict
@@ -13,6 +14,12 @@ INTERVAL = "95 % interval"
 TIED_NOTE = (
     " The interval is Wilson's, by the number of images; trials whose intervals overlap with that of the first are "
     "tied with it (1=)."
+)
+MEAN = "replicates' mean"
+AGAIN_NOTE = (
+    " Trials that were trained again with other seeds come first, by the mean over their replicates, with Student's "
+    "interval of 95 % and the number of replicates; those whose intervals overlap with that of the first are tied with "
+    "it (1=)."
 )
 _REFERENCES_NOTE = "What simple guesses reach on the same data; they look at no image, or at small pixels alone."
 
@@ -27,7 +34,7 @@ def verdict_line(state: StudyState, references: Sequence[Reference], *, shares: 
 
 def certainty_parts(state: StudyState, references: Sequence[Reference], *, shares: ImageShares) -> list[Markup]:
     """Returns what stands below the leaderboard; nothing for runs of versions that kept nothing of it."""
-    notes = chance_notes(state, shares)
+    notes = [*replicate_notes(state), *chance_notes(state, shares)]
     parts = [bullets(notes)] if notes else []
     names = shown_metrics(references, metric=state.header.metric)
     if names:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from orchestrator.advice.advice import Advice
-from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.pareto.goals import Goal
+from orchestrator.replicates.from_state import board_labels, replicated
+from orchestrator.replicates.words import mean_in_words, progress_in_words
 from orchestrator.results import from_tables, words
 from orchestrator.results.from_state import count_states, elapsed_seconds, export_path, study_status
 from orchestrator.results.image_shares import ImageShares, interval_in_words
@@ -14,7 +16,7 @@ from orchestrator.results.references import Reference
 from orchestrator.runs.paths import RunFolder
 from orchestrator.text import duration, moment, number
 from orchestrator.views.report import figures
-from orchestrator.views.report.certainty import INTERVAL, TIED_NOTE, certainty_parts, verdict_line
+from orchestrator.views.report.certainty import AGAIN_NOTE, INTERVAL, MEAN, TIED_NOTE, certainty_parts, verdict_line
 from orchestrator.views.report.markup import Cell, Markup, empty, figure, link, picture, pill, section, table, text
 from trainables.reports import COSTS
 
@@ -22,6 +24,10 @@ _WHOLE_STUDY = "All trials together, in the workers; waiting for a free slot is 
 _AUGMENTATION_NOTE = (
     "Some images of the training split, the original on the left, then as the first epochs show them at strength 1. "
     "Each variant draws from its own seed; validation and test images are never changed."
+)
+_BOARD_NOTE = "Trials that completed or were stopped; of equals, the one with fewer epochs first."
+_FRONTS_NOTE = (
+    "Trials that completed or were stopped, by front, then by the main objective; those on the front have a star."
 )
 _EXPORTS_NOTE = (
     "Test metrics come from the test split. They were computed once, at export, and steered nothing in this study."
@@ -60,7 +66,9 @@ def page_header(findings: Findings) -> Markup:
     wanted = words.objectives(header.goals)
     size = f"{header.num_trials} trials of at most {header.max_epochs} epochs"
     lead = f"Looks for the {wanted} in {size}, seed {header.seed}."
-    counts = words.state_counts_in_words(count_states(list(state.trials.values())))
+    trials = search_alone(state).trials
+    counts = words.state_counts_in_words(count_states(list(trials.values())))
+    counts = f"{counts}; {header.num_trials} planned{f'; {again}' if (again := progress_in_words(state)) else ''}"
     closing = state.finished or state.paused
     elapsed = duration(elapsed_seconds(state))
     ended = f"ended {moment(closing.at)}" if closing else "not ended"
@@ -69,7 +77,7 @@ def page_header(findings: Findings) -> Markup:
         lead = f"{lead} {state.finished.reason}."
     cards = [
         _best_card(findings),
-        ("trials", str(len(state.trials)), f"{counts}; {header.num_trials} planned"),
+        ("trials", str(len(trials)), counts),
         ("time in training steps", duration(cost.train_seconds), f"{cost.trial_epochs} epochs trained"),
         ("epochs saved", str(cost.epochs_saved), "by stopping trials early"),
         ("elapsed", elapsed, f"started {moment(header.at)}, {ended}"),
@@ -91,9 +99,11 @@ def leaderboard_section(findings: Findings) -> Markup:
     best = f"best {words.with_split(metric)}"
     values = board[f"best_{metric}"].to_pylist()
     intervals = [findings.shares.interval(metric, value) for value in values]
-    shown = [INTERVAL] if any(intervals) else []
+    again = {item.trial: item for item in replicated(findings.state)}
+    ranked = dict(zip(board["trial"].to_pylist(), values, strict=True))
+    shown = [*([INTERVAL] if any(intervals) else []), *([MEAN] if again else [])]
     others = {goal.metric: _column(goal) for goal in findings.state.header.goals[1:]}
-    labels = _fronts(board) if others else findings.shares.rank_labels(metric, values)
+    alone = board_labels(ranked, again=list(again.values()), metric=metric, shares=findings.shares)
     numbers = [best, *shown, *others, "best epoch", "epochs", "train seconds"]
     headings = ["rank", "trial", "state", *numbers, "family", *names]
     rows: list[list[Cell]] = [
@@ -102,7 +112,8 @@ def leaderboard_section(findings: Findings) -> Markup:
             row["trial"],
             pill(row["state"]),
             row[f"best_{metric}"],
-            *([interval_in_words(interval)] if shown else []),
+            *([interval_in_words(interval)] if any(intervals) else []),
+            *([mean_in_words(again.get(row["trial"]))] if again else []),
             *(row[column] for column in others.values()),
             row["best_epoch"],
             row["epochs"],
@@ -110,15 +121,13 @@ def leaderboard_section(findings: Findings) -> Markup:
             row["family"],
             *(row[name] for name in varying),
         ]
-        for rank, interval, row in zip(labels, intervals, board.to_pylist(), strict=True)
+        for rank, interval, row in zip(_fronts(board) if others else alone, intervals, board.to_pylist(), strict=True)
     ]
-    numeric = ["rank", *numbers]
-    note = "Trials that completed or were stopped; of equals, the one with fewer epochs first."
-    if others:
-        note = f"Trials that completed or were stopped, by front, then by {metric}; those on the front have a star."
-    note += TIED_NOTE if shown and not others else ""
+    note = _FRONTS_NOTE if others else _BOARD_NOTE + (AGAIN_NOTE if again else TIED_NOTE if shown else "")
     below = certainty_parts(findings.state, findings.references, shares=findings.shares)
-    return section("Leaderboard", table(headings, rows, numeric=numeric), _common(findings, varying), *below, note=note)
+    return section(
+        "Leaderboard", table(headings, rows, numeric=["rank", *numbers]), _common(findings, varying), *below, note=note
+    )
 
 
 def _column(goal: Goal) -> str:

@@ -8,8 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.journal.records import StudyOpened
-from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.journal.trial import Trial, TrialState
+from orchestrator.replicates.words import progress_in_words
 from orchestrator.results import words
 from orchestrator.results.from_state import best_so_far, count_states, seconds_left, varying_parameters
 from orchestrator.text import duration, number, one_line
@@ -35,7 +36,7 @@ def live_view(state: StudyState, *, console: Console, now: float, elapsed_second
     return Group(
         headline(state.header),
         _bar(state, elapsed_seconds=elapsed_seconds),
-        counts_line(count_states(trials), num_trials=state.header.num_trials),
+        counts_line(count_states(search_alone(state).trials.values()), num_trials=state.header.num_trials),
         best_line(state),
         running_table(console, trials, header=state.header, now=now, num_rows=max(3, console.height - _LINES_AROUND)),
     )
@@ -119,14 +120,16 @@ def _running_row(trial: Trial, *, header: StudyOpened, now: float, varying: Sequ
 
 
 def _bar(state: StudyState, *, elapsed_seconds: float) -> RenderableType:
-    header = state.header
+    header, again = state.header, progress_in_words(state)
+    state = search_alone(state)
     num_ended = state.num_ended
     under_way = sum(trial.epoch / header.max_epochs for trial in state.unfinished)
-    left = seconds_left(state, elapsed=elapsed_seconds)
+    # Nobody knows how many replicates follow.
+    left = None if again else seconds_left(state, elapsed=elapsed_seconds)
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_row(
         ProgressBar(total=max(1, header.num_trials), completed=num_ended + under_way, width=40),
-        Text(f"{num_ended} of {header.num_trials} trials ended"),
+        Text(f"{num_ended} of {header.num_trials} trials ended{f', {again}' if again else ''}"),
         Text(f"{duration(elapsed_seconds)} elapsed"),
         Text(f"about {duration(left)} left" if left is not None else "", style="dim"),
     )

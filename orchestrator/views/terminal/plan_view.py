@@ -36,8 +36,8 @@ def print_plan(console: Console, plan: CostPlan) -> None:
     console.print(_costs((*plan.forecasts, *plan.others), own=len(plan.forecasts), with_gpus=_has_gpus(plan)))
     first = plan.forecasts[0]
     for note in (
-        f"a / b: half of the simulated studies took at most a, nine of ten at most b. {first.num_studies} studies of "
-        f"{first.schedule}; curves are made up, as nobody knows how variants learn.",
+        f"a / b: half of {first.num_studies} simulated studies took at most a, nine of ten at most b",
+        "curves of trials are made up, as nobody knows how variants learn",
         *plan.notes,
     ):
         console.print(Text(note, style="dim"))

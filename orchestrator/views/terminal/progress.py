@@ -12,7 +12,8 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.study_state import StudyState, search_alone
+from orchestrator.replicates.words import progress_in_words
 from orchestrator.results.from_state import seconds_left
 from orchestrator.text import duration, one_line
 from orchestrator.views.terminal.events import Events
@@ -161,11 +162,14 @@ class PlainProgress:
         for event in events:
             self._print(event.text)
         if any(event.is_end for event in events):
-            num_ended = state.num_ended
-            left = seconds_left(state, elapsed=elapsed_seconds)
+            again = progress_in_words(state)
+            searched = search_alone(state)
+            # Nobody knows how many replicates follow.
+            left = None if again else seconds_left(searched, elapsed=elapsed_seconds)
             estimate = f", about {duration(left)} left" if left else ""
             total, elapsed = state.header.num_trials, duration(elapsed_seconds)
-            self._print(f"{num_ended} of {total} trials ended after {elapsed}{estimate}")
+            ended = f"{searched.num_ended} of {total} trials ended{f', {again},' if again else ''}"
+            self._print(f"{ended} after {elapsed}{estimate}")
 
     def _print(self, text: str) -> None:
         # A log with a narrow encoding gets question marks; a study must not end over one letter.

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.advice.advice import advice_of
 from orchestrator.journal.records import ModelExported
-from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.journal.trial import Trial, TrialState
+from orchestrator.replicates.from_state import board_labels, replicated
+from orchestrator.replicates.words import replicates_json
 from orchestrator.results import words
 from orchestrator.results.from_state import (
     best_so_far,
@@ -40,7 +42,7 @@ def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: 
     from orchestrator.results.from_tables import cost
     from orchestrator.results.tables import outcomes_table
 
-    header, trials = state.header, list(state.trials.values())
+    header, trials = state.header, list(search_alone(state).trials.values())
     taken = cost(outcomes_table(state), max_epochs=header.max_epochs)
     closing = state.finished or state.paused
     counts = count_states(trials, is_alive=is_alive)
@@ -59,7 +61,7 @@ def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: 
         "num_reused": sum(bool(trial.reused_from) for trial in trials),
         "extensions": [item.change for item in state.extensions],
         "best": _best_json(state, shares=shares),
-        "running": _running_json(trials, is_alive=is_alive),
+        "running": _running_json(list(state.trials.values()), is_alive=is_alive),
         "cost": _cost_json(taken, elapsed=elapsed_seconds(state)),
         "num_sessions": len(state.sessions),
         "started_at": _iso(header.at),
@@ -95,10 +97,12 @@ def _cost_json(taken: "Cost", *, elapsed: float) -> dict[str, Any]:
 
 def _certainty_json(state: StudyState, *, folder: RunFolder, shares: ImageShares) -> dict[str, Any]:
     """Returns what is known of the results' certainty; nothing for runs of versions that kept nothing of it."""
-    found: dict[str, Any] = {}
+    has_race = state.header.replicates or state.replicates
+    found: dict[str, Any] = {"replicates": replicates_json(state)} if has_race else {}
     if shares.metrics:
         board, metric = leaders(state, k=len(state.trials)), state.header.metric
-        labels = shares.rank_labels(metric, [best.metrics[metric] for _, best in board])
+        values = {trial.name: best.metrics[metric] for trial, best in board}
+        labels = board_labels(values, again=replicated(state), metric=metric, shares=shares)
         found["tied"] = [trial.name for label, (trial, _) in zip(labels, board, strict=True) if label == "1="]
         found["chance_notes"] = chance_notes(state, shares)
     if shares.images:

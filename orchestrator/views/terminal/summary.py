@@ -8,8 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.advice.advice import advice_of
-from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.journal.trial import Trial
+from orchestrator.replicates.from_state import board_labels, replicated
+from orchestrator.replicates.words import mean_in_words, progress_in_words, replicate_notes
 from orchestrator.results import words
 from orchestrator.results.from_state import (
     best_so_far,
@@ -85,12 +87,16 @@ def _print_outcome(console: Console, state: StudyState, *, folder: RunFolder, is
         console.print(Text("no trial has ended with a result yet", style="dim"))
     print_references(console, state, folder=folder)
     console.print()
+    for note in replicate_notes(state):
+        print_fact(console, "again", note, style="yellow")
     _print_other_metrics(console, state, shares=shares)
     print_front(console, state)
     for note in chance_notes(state, shares):
         print_fact(console, "chance", note, style="yellow")
-    counts = count_states(list(state.trials.values()), is_alive=is_alive)
+    counts = count_states(list(search_alone(state).trials.values()), is_alive=is_alive)
     print_fact(console, "trials", f"{words.state_counts_in_words(counts)} (of {state.header.num_trials})")
+    if again := progress_in_words(state):
+        print_fact(console, "again", again)
     if state.header.search:
         print_fact(console, "search", state.header.search)
     if state.finished is not None and state.finished.reason:
@@ -106,15 +112,18 @@ def _print_outcome(console: Console, state: StudyState, *, folder: RunFolder, is
 def _board_table(board: Sequence[Placed], *, state: StudyState, shares: ImageShares, is_wide: bool) -> Table:
     header = state.header
     values = [item.report.metrics[header.metric] for item in board]
-    labels = shares.rank_labels(header.metric, values) if not header.objectives else plain_ranks(board)
+    again = {item.trial: item for item in replicated(state)}
+    ranked = {item.trial.name: value for value, item in zip(values, board, strict=True)}
+    labels = board_labels(ranked, again=list(again.values()), metric=header.metric, shares=shares)
+    labels = plain_ranks(board) if header.objectives else labels
     has_intervals = any(shares.interval(header.metric, value) for value in values)
     varying = varying_parameters(list(state.trials.values()))
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", expand=True)
     table.add_column("rank", justify="right", no_wrap=True)
     for heading in ("trial", "state"):
         table.add_column(heading, no_wrap=True)
-    others = [goal.metric for goal in header.goals[1:]]
-    headings = [f"best {header.metric}", *(["95 %"] if has_intervals else []), *others, "at epoch"]
+    others, means = [goal.metric for goal in header.goals[1:]], ["replicates' mean"] if again else []
+    headings = [f"best {header.metric}", *(["95 %"] if has_intervals else []), *means, *others, "at epoch"]
     for heading in [*headings, *(["epochs", "train time"] if is_wide else [])]:
         table.add_column(heading, justify="right")
     table.add_column("variant", ratio=1)
@@ -129,6 +138,7 @@ def _board_table(board: Sequence[Placed], *, state: StudyState, shares: ImageSha
             Text(trial.state.value, style=STATE_STYLES[trial.state]),
             Text(number(value), style="bold green" if rank == 1 else ""),
             *intervals,
+            *([mean_in_words(again.get(trial.name))] if again else []),
             *(number(other) for other in item.values[1:]),
             str(best.epoch),
             *times,

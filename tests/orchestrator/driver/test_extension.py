@@ -100,6 +100,8 @@ def snapshot(folder: RunFolder) -> tuple[bytes, bytes]:
     [
         ("search.trials=60", "search.trials 4 -> 60", 60, 3),
         ("search.trials=2", "search.trials 4 -> 2", 2, 3),
+        ("search.replicates=5", "search.replicates 0 -> 5", 4, 3),
+        ("search.leaders=2", "search.leaders 3 -> 2", 4, 3),
         ("search.minutes=2", "search.minutes None -> 2.0", 4, 3),
         ("schedule.max_epochs=30", "schedule.max_epochs 3 -> 30", 4, 30),
         ("export.top=5", "export.top 3 -> 5", 4, 3),
@@ -161,6 +163,23 @@ def test_change_that_makes_results_incomparable_is_refused_with_its_reason(
     with pytest.raises(InputError, match=rf"run: {message}.*; run the changed study in a new folder; `reuse: "):
         resume(folder, override.replace("<run>", str(folder.root)))
     assert snapshot(folder) == before
+
+
+def test_no_fewer_replicates_than_a_trial_has(make_run: Any) -> None:
+    folder = make_run(search={"algorithm": "random", "trials": 4, "replicates": 4})
+    variant = {"family": "sequential", "params": {"num_blocks": 1}, "seed": 9}
+    with Journal(folder.journal) as journal:
+        for number in (2, 3, 4):
+            name = f"t{number:04d}"
+            journal.append(TrialProposed(trial=name, number=number, variant=variant, replicate_of="t0000", at=3.0))
+    before = snapshot(folder)
+    with pytest.raises(
+        InputError, match=r"search\.replicates: must be at least 3, as many replicates of a trial exist"
+    ):
+        resume(folder, "search.replicates=2")
+    assert snapshot(folder) == before
+    # Replicates are no trials of the search: the two of it may be all.
+    assert resume(folder, "search.replicates=3", "search.trials=2").num_trials == 2
 
 
 def test_all_refusals_are_told_at_once(make_run: Any) -> None:

@@ -7,7 +7,7 @@ import pytest
 from orchestrator.planning.fitting import non_negative_fit, weighed
 from orchestrator.planning.prices import prices_of
 from search_spaces import Variant
-from trainables.worker.cost_measures import evenly_spread
+from trainables.worker.cost_measures import evened, evenly_spread
 from trainables.worker.cost_probe import MeasuredVariant, Probe, ProbedVariant, loads_of
 
 IMAGES = 640, 256
@@ -24,8 +24,16 @@ def probed(number: int) -> ProbedVariant:
 
 def measured(number: int, **fields: Any) -> MeasuredVariant:
     calls, work = loads_of(probed(number), num_images=IMAGES[0], batch_size=64)
-    given = {"train_seconds": 1e-4 * calls + 3 * work, "validate_seconds": 0.5, "start_seconds": 2.0}
-    return MeasuredVariant(number=number, unrest=0.1, num_steps=10, is_reusable=True, **{**given, **fields})
+    given = {
+        "train_seconds": 1e-4 * calls + 3 * work,
+        "validate_seconds": 0.5,
+        "start_seconds": 2.0,
+        "unrest": 0.1,
+        "cpu_share": 0.5,
+        "num_steps": 10,
+        "is_reusable": True,
+    }
+    return MeasuredVariant(number=number, **{**given, **fields})
 
 
 def prices(probe: Probe, *, repeats: int = 1):  # type: ignore[no-untyped-def]
@@ -71,9 +79,7 @@ def test_architectures_are_met_again_only_where_every_measured_one_can_be() -> N
     variants_, one = (probed(0), probed(1)), measured(0)
     both = Probe(import_seconds=4.0, variants=variants_, measured=(one, measured(1)))
     assert prices(both).is_reusable
-    own = MeasuredVariant(
-        number=1, train_seconds=1.0, validate_seconds=1.0, start_seconds=1.0, unrest=0.3, num_steps=1, is_reusable=False
-    )
+    own = measured(1, unrest=0.3, is_reusable=False)
     mixed = prices(Probe(import_seconds=4.0, variants=variants_, measured=(one, own)))
     assert not mixed.is_reusable
     assert mixed.unrest == pytest.approx(0.2)
@@ -90,6 +96,13 @@ def test_measured_variants_lie_between_the_cheapest_and_the_dearest() -> None:
     found = [seconds[number] for number in chosen]
     assert found == sorted(found)
     assert (found[0], found[-1], len(set(chosen))) == (0.0, 6.0, 5)
+
+
+def test_a_variant_that_was_measured_while_the_machine_was_free_counts_as_slower() -> None:
+    lucky = measured(0, train_seconds=3.0, cpu_share=0.8)
+    even = evened(lucky, cpu_share=0.4)
+    assert (even.train_seconds, even.validate_seconds, even.start_seconds) == (6.0, 1.0, 4.0)
+    assert evened(even, cpu_share=0.4) == even
 
 
 def test_a_probe_is_the_same_after_its_way_from_the_child() -> None:

@@ -71,6 +71,7 @@ TRIAL_COLUMNS: dict[str, pa.DataType] = {
     "worker_memory_mb": pa.float64(),
     "workers_lost": pa.int32(),
     "notes": pa.list_(pa.string()),
+    "replicate_of": pa.string(),
     "reused_from": pa.string(),
     "started_at": TIME,
     "ended_at": TIME,

@@ -74,6 +74,14 @@ OTHERS = [
     ("two algorithms", {"algorithm": ["tpe", "gp"]}, "algorithm", "got ['tpe', 'gp']", "must be one of"),
     ("another spelling", {"algorithm": "TPE"}, "algorithm", "got 'TPE'", "must be one of"),
     ("minutes below none", {"minutes": -3}, "minutes", "got -3", "greater than 0"),
+    ("one replicate", {"replicates": 1}, "replicates", "got 1", "must be 0 or at least 2"),
+    ("replicates below none", {"replicates": -2}, "replicates", "got -2", "for example replicates: 3"),
+    ("replicates in words", {"replicates": "three"}, "replicates", "got 'three'", "for example replicates: 3"),
+    ("half a replicate", {"replicates": 2.5}, "replicates", "got 2.5", "valid integer"),
+    ("replicates without end", {"replicates": 100_000}, "replicates", "got 100000", "less than or equal to 1000"),
+    ("no leaders", {"replicates": 3, "leaders": 0}, "leaders", "got 0", "for example leaders: 3"),
+    ("leaders yes", {"leaders": True}, "leaders", "got True", "for example leaders: 3"),
+    ("a near key", {"replicas": 3}, "replicas", "got 3", "did you mean 'replicates'?"),
     ("minutes yes", {"minutes": True}, "minutes", "got True", "for example minutes: 10"),
 ]
 
