@@ -167,6 +167,7 @@ class Budgets:
                 is_over=lambda: spent.gain_of_another() < least,
                 words=lambda: f"another trial was expected to raise the best by less than {least:g}",
                 ends_trials=False,
+                leaves_room=True,
             )
 
 
@@ -216,7 +217,7 @@ class _Spent:
             bests = [
                 trial.best_report(metric=metric, mode=mode)
                 for trial in self._state.trials.values()
-                if trial.has_ended and trial.failure is None
+                if trial.has_ended and trial.failure is None and not trial.replicate_of
             ]
             self._gain = expected_gain([self._sign * best.metrics[metric] for best in bests if best is not None])
             self._num_judged = self._state.num_ended

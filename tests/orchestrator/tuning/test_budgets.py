@@ -275,6 +275,13 @@ def test_no_trial_begins_that_is_expected_to_bring_little_and_those_under_way_go
     for record in reported("t0010", 0.3):
         recorder.append(record)
     assert not eager.ends(recorder.trial("t0010"))
+    # One that trains the best again is no trial of the search, and may begin.
+    again = proposed(12)
+    recorder.append(replace(again, replicate_of="t0009"))
+    for record in reported("t0012", 0.1, 5.0, 0.2):
+        recorder.append(record)
+    assert budgets_of(recorder, min_gain=0.05).is_over
+    assert eager.leaves_room
     assert eager.in_words().startswith("search.min_gain: another trial was expected to raise the best by less than 0.2")
     assert eager.in_words().endswith("resume with a smaller search.min_gain to go on")
     # A later session reads the same from the journal.
