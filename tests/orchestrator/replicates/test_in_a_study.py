@@ -120,6 +120,11 @@ def test_lucky_replicate_neither_reaches_the_target_nor_is_progress(tmp_path: Pa
     value = lambda variant: 0.99 if variant.seed != 7 else 0.5 + float(variant.params["dropout"]) / 9  # noqa: E731
     records = drive(tmp_path / "first", spec, value=value)
     best = leaders(search_alone(fold(records)), k=1)[0][0]
+    for count in range(1, len(records)):
+        state = fold(records[:count])
+        told = [best_so_far(state)[0].name] if state.report_order else []
+        assert not any(state.trials[name].replicate_of for name in told)
+        assert not any(state.trials[step.trial].replicate_of for step in best_so_far_steps(state))
     for budget in ({"target": 0.9}, {"patience": 6 - best.place}):
         more = spec_of(replicates=2, leaders=1, trials=30, **budget)
         folder = tmp_path / next(iter(budget))
