@@ -8,12 +8,12 @@ from typing import get_args
 
 import pytest
 from hypothesis import given, settings
-from judged_reports import CONTINUE, STOP, Settings, Stream, plans, play, rig, tune_trial
+from judged_reports import CONTINUE, STOP, Settings, Stream, demand_undisturbed, plans, play, rig, tune_trial
 
 from orchestrator.early_stopping.decider import Decider, Reported, Rules
 from orchestrator.early_stopping.deciders import DECIDERS, make_decider
 from orchestrator.journal.file import read_journal
-from orchestrator.journal.records import EpochReported, StudyExtended, TrialStopped
+from orchestrator.journal.records import StudyExtended, TrialStopped
 from orchestrator.journal.trial import TrialState
 from orchestrator.study.sections import Schedule
 from trainables.reports import FailureKind
@@ -69,21 +69,8 @@ def made_up(seed: int, *, num_trials: int = 30, max_epochs: int = 12) -> list[Re
 def test_from_every_prefix_of_the_journal_it_goes_on_undisturbed(
     algorithm: str, plan: tuple[Settings, list[str], Stream]
 ) -> None:
-    chosen, names, stream = dataclasses.replace(plan[0], algorithm=algorithm), *plan[1:]
-    opening = chosen.opening(names)
-    with rig(chosen, opening) as driver:
-        decisions, used = [], [0]
-        for position, report in enumerate(stream, start=1):
-            if told := play(driver, [report]):
-                decisions += told
-                used.append(position)
-        records = list(read_journal(driver.recorder._journal.path))
-    for length in range(len(opening), len(records) + 1):
-        count = sum(isinstance(record, EpochReported) for record in records[:length])
-        with rig(chosen, records[:length]) as resumed:
-            assert play(resumed, stream[used[count] :]) == decisions[count:]
-            told = list(read_journal(resumed.recorder._journal.path))
-            assert sorted(map(repr, told)) == sorted(map(repr, records))
+    chosen, names, stream = plan
+    demand_undisturbed(dataclasses.replace(chosen, algorithm=algorithm), names, stream)
 
 
 @pytest.mark.parametrize("algorithm", STOPPING)

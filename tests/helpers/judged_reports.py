@@ -13,7 +13,7 @@ from ray.tune.schedulers import TrialScheduler
 
 from orchestrator.journal.file import Journal, read_journal
 from orchestrator.journal.recorder import Recorder
-from orchestrator.journal.records import Record, StudyOpened, TrialProposed, TrialStarted
+from orchestrator.journal.records import EpochReported, Record, StudyOpened, TrialProposed, TrialStarted
 from orchestrator.journal.study_state import fold
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.spec import StudySpec
@@ -170,3 +170,21 @@ def play(driver: Rig, stream: Stream) -> list[tuple[str, int, str]]:
             decision = driver.report(name, value)
             decisions.append((name, trial.epoch, decision))
     return decisions
+
+
+def demand_undisturbed(chosen: Settings, names: Sequence[str], stream: Stream) -> None:
+    """Asserts that a scheduler resumed from any prefix of a journal decides, and records, as the undisturbed one."""
+    opening = chosen.opening(names)
+    with rig(chosen, opening) as driver:
+        decisions, used = [], [0]
+        for position, report in enumerate(stream, start=1):
+            if told := play(driver, [report]):
+                decisions += told
+                used.append(position)
+        records = list(read_journal(driver.recorder._journal.path))
+    for length in range(len(opening), len(records) + 1):
+        count = sum(isinstance(record, EpochReported) for record in records[:length])
+        with rig(chosen, records[:length]) as resumed:
+            assert play(resumed, stream[used[count] :]) == decisions[count:]
+            told_again = list(read_journal(resumed.recorder._journal.path))
+            assert sorted(map(repr, told_again)) == sorted(map(repr, records))

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from judged_reports import Settings, play, rig
+from judged_reports import Settings, demand_undisturbed, rig
 
 from orchestrator.early_stopping.asha import Asha
 from orchestrator.early_stopping.decider import Reported, Rules
 from orchestrator.early_stopping.deciders import make_decider
 from orchestrator.journal.file import read_journal
-from orchestrator.journal.records import EpochReported, TrialStopped
+from orchestrator.journal.records import TrialStopped
 from orchestrator.pareto.fronts import dominates
 from orchestrator.study.sections import Schedule
 
@@ -108,18 +108,7 @@ def test_from_every_prefix_of_the_journal_it_goes_on_undisturbed(algorithm: str,
     )
     values = st.integers(0, 10).map(lambda number: number / 10)
     stream = data.draw(st.lists(st.tuples(st.sampled_from(names), values), max_size=25))
-    opening = chosen.opening(names)
-    with rig(chosen, opening) as driver:
-        decisions, used = [], [0]
-        for position, report in enumerate(stream, start=1):
-            if told := play(driver, [report]):
-                decisions += told
-                used.append(position)
-        records = list(read_journal(driver.recorder._journal.path))
-    for length in range(len(opening), len(records) + 1):
-        count = sum(isinstance(record, EpochReported) for record in records[:length])
-        with rig(chosen, records[:length]) as resumed:
-            assert play(resumed, stream[used[count] :]) == decisions[count:]
+    demand_undisturbed(chosen, names, stream)
 
 
 def test_the_driver_tells_costs_of_the_first_report_at_every_rung() -> None:
