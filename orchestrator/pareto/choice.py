@@ -82,7 +82,7 @@ def parse_rule(text: str) -> Rule:
     before, then, last = text.strip().rpartition("then ")
     way = _LAST.fullmatch(last.strip())
     if way is None:
-        raise RuleError(f"must end with least or most of a metric, got {last.strip()!r}")
+        raise RuleError(f"must end with least or most of a metric, and not with {last.strip()!r}")
     if then and not before.strip():
         raise RuleError("must name a condition before 'then'")
     parts = [part.strip() for part in re.split(r"\band\b", before)] if then else []
@@ -116,5 +116,5 @@ def _condition(text: str) -> Condition:
     except ValueError:
         limit = math.nan
     if found is None or not math.isfinite(limit):
-        raise RuleError(f"must have conditions such as val_accuracy >= 0.9 joined by and, got {text!r}")
+        raise RuleError(f"must have conditions such as val_accuracy >= 0.9 joined by and, not {text!r}")
     return Condition(metric=found["metric"], sign=found["sign"], limit=limit)
