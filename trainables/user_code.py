@@ -203,7 +203,11 @@ def module_file(module: str, *, folder: Path) -> Path | None:
     """Returns the file of a module such as `nets.small` in a folder; None if the folder has no such module."""
     path = folder.joinpath(*module.split("."))
     candidates = (path.with_name(f"{path.name}.py"), path / "__init__.py")
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
+    try:
+        return next((candidate for candidate in candidates if candidate.is_file()), None)
+    except OSError:
+        # A name that is too long for a file is none of one.
+        return None
 
 
 def source_of(modules: Iterable[str], *, folder: Path) -> str:

@@ -8,6 +8,7 @@ from orchestrator.study.objectives import may_measure_more, metric_problems
 from orchestrator.study.overridden_parameters import idle_setting_problems, replaced_parameter_problems
 from orchestrator.study.spec import StudySpec
 from search_spaces import Choice, Fixed, Float, Int, Parameter, Problem, SearchSpace, SpaceError, Value, nearest
+from search_spaces.domains.choices import named_values
 from trainables.catalog.families import FAMILIES
 from trainables.catalog.parameter import ParameterInfo
 from trainables.catalog.training import TRAINING
@@ -113,7 +114,7 @@ def _extremes(parameter: Parameter) -> Iterable[object]:
 def _precision_problems(spec: StudySpec) -> list[Problem]:
     if "precision" not in spec.space.names or spec.resources.gpus_per_trial:
         return []
-    if "mixed_float16" not in spec.space.parameter("precision").domain.values():
+    if "mixed_float16" not in named_values(spec.space.parameter("precision").domain):
         return []
     message = (
         "mixed_float16 needs a GPU, got resources.gpus_per_trial 0; give trials a share of a GPU, or use "

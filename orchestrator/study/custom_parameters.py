@@ -91,7 +91,9 @@ def _finding_family(raw: object) -> str:
     if isinstance(families, Mapping):
         families = families.get("choice", families.get("fixed"))
     named = families if isinstance(families, list | tuple) else [families]
-    return next((name for name in named if name in FAMILIES and FAMILIES[name].finds_parameters), "")
+    # `parse_space` has the problem of a name that is none.
+    known = (name for name in named if isinstance(name, str) and name in FAMILIES)
+    return next((name for name in known if FAMILIES[name].finds_parameters), "")
 
 
 def _shape_problems(raw: Mapping[str, Any], family: str, own: Mapping[str, Any]) -> list[Problem]:

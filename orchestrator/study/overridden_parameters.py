@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from search_spaces import Float, Int, Parameter, Problem, SearchSpace, Value, nearest
+from search_spaces import Domain, Float, Int, Parameter, Problem, SearchSpace, Value, nearest
 from trainables.catalog.families import FAMILIES
 from trainables.catalog.training import MODEL, OPTIMIZER_SETTINGS, TARGETS, TRAINING
 from trainables.specs.data import DataSpec
 from trainables.specs.targets import LOSSES, is_own
 
 _FAMILY = "family"
+#: A range of more values is known by its ends.
+_MOST_VALUES = 10_000
 
 
 def replaced_parameter_problems(space: SearchSpace) -> list[Problem]:
@@ -47,9 +49,16 @@ def _message(parameter: Parameter, family: str, *, space: SearchSpace) -> str:
     return f"family {family!r} ignores it where {other.name} is {shown!r}, got both; {way_out}"
 
 
+def _some_values(domain: Domain) -> Sequence[Value]:
+    """Returns all values of a domain, or the ends of a range that has many."""
+    if isinstance(domain, Float | Int) and (domain.size is None or domain.size > _MOST_VALUES):
+        return domain.low, domain.high
+    return domain.values()
+
+
 def _values_beside(parameter: Parameter, other: Parameter, *, family: str, space: SearchSpace) -> Sequence[Value]:
     """Returns the values that another parameter can have while the parameter is active under a family."""
-    allowed: dict[str, Sequence[Value]] = {_FAMILY: (family,), other.name: other.domain.values()}
+    allowed: dict[str, Sequence[Value]] = {_FAMILY: (family,), other.name: _some_values(other.domain)}
     waiting = [parameter, other]
     while waiting:
         for parent, wanted in waiting.pop().when.items():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from orchestrator.study.spec import StudySpec
 from search_spaces import Fixed, Parameter, Problem, SearchSpace, nearest
+from search_spaces.domains.choices import named_values
 from trainables.catalog.families import FAMILIES
 from trainables.specs.targets import is_own
 from trainables.user_code import changed_modules, module_file, source_of, split_reference
@@ -115,7 +116,7 @@ def _named(spec: StudySpec, space: SearchSpace) -> Iterator[tuple[str, str, _Rol
             yield f"data.targets.{name}.loss", target.loss, _LOSS
         yield from ((f"data.targets.{name}.metrics", own, _METRIC) for own in target.metrics or () if is_own(own))
     if "loss" in space.names:
-        losses = space.parameter("loss").domain.values()
+        losses = named_values(space.parameter("loss").domain)
         yield from (("space.params.loss", loss, _LOSS) for loss in losses if isinstance(loss, str) and is_own(loss))
     yield from (("callbacks", reference, _CALLBACK) for reference in spec.callbacks)
 
@@ -129,8 +130,9 @@ def _references(space: SearchSpace, family: str, *, folder: Path) -> tuple[list[
     if conditions := [name for name in function.when if name != "family"]:
         message = f"every variant of family {family!r} needs it, got a condition on {conditions[0]}; drop the condition"
         return [], [Problem(path=f"{_FUNCTION}.when", message=message)]
-    references = [reference for reference in function.domain.values() if isinstance(reference, str)]
-    if len(references) < (function.domain.size or 0):
+    named = named_values(function.domain)
+    references = [reference for reference in named if isinstance(reference, str)]
+    if len(references) < len(named) or not named:
         return [], []  # `check_study` has the problem, as for other parameters of a wrong type
     role = _HYPERMODEL if FAMILIES[family].finds_parameters else _BUILDER
     complaints = [_problem(reference, role, folder=folder) for reference in references]
@@ -145,10 +147,11 @@ def _with_parameter(
         return SearchSpace(
             (*space.parameters, Parameter(name="source", domain=Fixed(source), when=when)), space.limits
         ), []
-    given = space.parameter("source").domain.values()
+    domain = space.parameter("source").domain
+    given = named_values(domain)
     if given == [source]:
         return space, []
-    return space, [Problem(path=_SOURCE, message=_changed(str(given[0]), source, folder=folder))]
+    return space, [Problem(path=_SOURCE, message=_changed(str(given[0] if given else domain), source, folder=folder))]
 
 
 def _changed(expected: str, found: str, *, folder: Path) -> str:

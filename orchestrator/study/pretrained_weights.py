@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.study.input_paths import path_problem
 from search_spaces import Choice, Fixed, Parameter, Problem, SearchSpace, Value
+from search_spaces.domains.choices import named_values
 from trainables.catalog.backbones import BACKBONES, PretrainedBackbone
 from trainables.catalog.families import FAMILIES
 from trainables.catalog.transfer import IMAGENET, NO_WEIGHTS, WEIGHTS_SHA256
@@ -110,8 +111,9 @@ def _problem(name: str, *, folder: Path) -> str:
 
 
 def _changes(space: SearchSpace, hashes: Sequence[str], *, files: Sequence[str]) -> list[Problem]:
-    known = space.parameter(WEIGHTS_SHA256).domain.values()
-    if list(known) == [tuple(hashes)]:
+    domain = space.parameter(WEIGHTS_SHA256).domain
+    known = named_values(domain) or [str(domain)]
+    if known == [tuple(hashes)]:
         return []
     now = ", ".join(hashes)
     then = " or ".join(", ".join(map(str, value)) if isinstance(value, tuple) else str(value) for value in known)

@@ -141,3 +141,15 @@ class Fixed:
 
     def _choice(self) -> Choice:
         return Choice((self.value,))
+
+
+def named_values(domain: object) -> list[Value]:
+    """Returns the values that a domain names one by one; none of a range, which may have more than fit into memory.
+
+    >>> named_values(Choice(["relu", "elu"])), named_values(Fixed("relu"))
+    (['relu', 'elu'], ['relu'])
+
+    Args:
+        domain: Of any kind.
+    """
+    return domain.values() if isinstance(domain, Choice | Fixed) else []

@@ -266,6 +266,13 @@ SPACES = [
     ("base", space("{base: 3}"), "space.base", "called 3", f"there are {BUILT_IN}"),
     ("not a space", space("[1]"), "space", "got [1]", f"a built-in space ({BUILT_IN})"),
     ("no family", space("{params: {filters: 8}}"), "space.family", "got nothing", "write family: sequential"),
+    (
+        "a mapping among families",
+        params("filters: 8", family="{choice: [{a: 1}, sequential]}"),
+        "space.family.choice",
+        "got {'a': 1}",
+        "a flat list of these",
+    ),
     ("family", params("filters: 8", family="sequental"), "space.family", "'sequental'", "mean 'sequential'?"),
     ("parameter", params("filter: 8"), "space.params.filter", "no parameter 'filter'", "mean 'filters'?"),
     ("far parameter", params("zebra: 8"), "space.params.zebra", "no parameter 'zebra'", "it has optimizer"),
