@@ -84,10 +84,24 @@ OTHERS = [
     ("a near key", {"replicas": 3}, "replicas", "got 3", "did you mean 'replicates'?"),
     ("minutes yes", {"minutes": True}, "minutes", "got True", "for example minutes: 10"),
 ]
+BUDGETS = [
+    ("a target of none", {"target": float("nan")}, "target", "got nan", "for example target: 0.95"),
+    ("target in words", {"target": "high"}, "target", "got 'high'", "must be a valid number"),
+    ("no hours", {"core_hours": 0}, "core_hours", "got 0", "for example core_hours: 8"),
+    ("hours for ever", {"core_hours": float("inf")}, "core_hours", "got inf", "core_hours: 8"),
+    ("no price", {"money": 5}, "price_per_hour", "got nothing", "or drop money (5)"),
+    ("a free machine", {"money": 5, "price_per_hour": 0}, "price_per_hour", "got 0", "1.5"),
+    ("no money", {"money": 0, "price_per_hour": 1}, "money", "got 0", "for example money: 20"),
+    ("no gain", {"min_gain": 0}, "min_gain", "got 0", "for example min_gain: 0.001"),
+    ("half an epoch", {"epochs": 2.5}, "epochs", "got 2.5", "for example epochs: 500"),
+    ("no epochs at all", {"epochs": 0}, "epochs", "got 0", "greater than or equal to 1"),
+    ("impatience", {"patience": -1}, "patience", "got -1", "for example patience: 20"),
+    ("patience yes", {"patience": True}, "patience", "got True", "for example patience: 20"),
+]
 
 
 @pytest.mark.parametrize(
-    ("search", "place", "received", "fix"), [pytest.param(*row[1:], id=row[0]) for row in [*PRIOR, *OTHERS]]
+    ("search", "place", "received", "fix"), [pytest.param(*row[1:], id=row[0]) for row in [*PRIOR, *OTHERS, *BUDGETS]]
 )
 def test_one_mistake_is_one_line_with_place_value_and_fix(
     search: Mapping[str, Any], place: str, received: str, fix: str
