@@ -15,7 +15,7 @@ MANY = 1000
 
 
 def study(job: Job, *, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the study file of a job: a grid where it lists variants, else a search with ASHA.
+    """Returns the study file of a job: a grid where it lists variants, else a search with the defaults.
 
     Nothing is exported or compared with reference rows, because no peer does either: all keep the best epoch's
     checkpoint of every trial. params: the grid.
@@ -38,7 +38,7 @@ def study(job: Job, *, params: Mapping[str, Any]) -> dict[str, Any]:
         **common,
         "space": family_space(SEARCH_SPACE),
         "search": {"algorithm": "tpe", "trials": MANY},
-        "schedule": {"algorithm": "asha", "max_epochs": job.epochs, "grace_epochs": 1, "reduction_factor": 3},
+        "schedule": {"max_epochs": job.epochs},
     }
 
 

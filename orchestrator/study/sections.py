@@ -138,8 +138,8 @@ class Search(Section):
         trials: How many trials at most; None: as many as the space has variants, or 20 if it is
             not countable.
         start_with: What the first trials try before the search goes on from it: portfolio (variants of the built-in
-            space that were good elsewhere, those for so many images), none, or a list of values by parameter. auto:
-            portfolio where the schedule has an auto as well, else none.
+            space, or of the one whose family the space shares, that were good elsewhere with so many images), none, or a
+            list of values by parameter. auto: portfolio where the schedule has an auto as well, else none.
         prior: A good guess by parameter. Half of the first eight trials are drawn near it, then ever fewer (of trial 80
             one in twenty); parameters that it does not name are left to the algorithm. A grid has its own order.
         minutes: How long the study searches, over all its sessions and with the preparation of the data. Then no trial

@@ -58,10 +58,32 @@ def test_variants_that_become_equal_come_once():
     assert len(portfolio_of(space, num_train=100)) == 1
 
 
-def test_other_spaces_have_none():
+def test_a_space_written_out_in_full_has_the_portfolio_of_the_built_in_one():
     space = space_from_mapping("cnn-small")
-    assert portfolio_of(space_from_mapping(space_to_mapping(space)), num_train=100) == []
+    written = space_from_mapping(space_to_mapping(space))
+    assert portfolio_of(written, num_train=100) == portfolio_of(space, num_train=100) != []
+
+
+def test_a_space_of_a_users_own_has_the_variants_of_its_family_in_its_own_parameters():
+    params = {
+        "kernel_size": {"choice": [3, 5]},
+        "filters": {"choice": [8, 24]},
+        "learning_rate": {"float": [1e-5, 1e-2], "log": True},
+        "batch_size": 64,
+    }
+    family = {"choice": ["residual", "sequential"]}
+    found = portfolio_of(space_from_mapping({"family": family, "params": params}), num_train=5000)
+    learning_rates = [0.0013, 0.0038, 0.0093]
+    assert found == [
+        {"family": "sequential", "kernel_size": 3, "filters": filters, "learning_rate": rate, "batch_size": 64}
+        for filters, rate in zip([8, 24, 24], learning_rates, strict=True)
+    ]
+
+
+def test_other_families_and_other_built_in_spaces_have_none():
+    assert portfolio_of(space_from_mapping({"family": "residual"}), num_train=100) == []
     assert portfolio_of(space_from_mapping("resnet-small"), num_train=100) == []
+    assert portfolio_of(space_from_mapping("cnn-deep"), num_train=100) == []
 
 
 def test_a_parameter_that_the_portfolio_does_not_know_leaves_none():
