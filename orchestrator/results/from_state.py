@@ -94,7 +94,7 @@ def leaders(state: StudyState, *, k: int) -> list[tuple[Trial, EpochReport]]:
 
 def placed(state: StudyState, *, k: int | None = None) -> list[Placed]:
     """Returns the k first trials of the leaderboard, best first: with one objective those of `leaders`."""
-    return placed_trials(list(state.trials.values()), header=state.header)[:k]
+    return placed_trials(list(state.trials.values()), header=state.header, k=k)
 
 
 def front_of(state: StudyState) -> list[Placed]:
@@ -120,12 +120,14 @@ class Volumes:
 def hypervolumes(state: StudyState) -> Volumes | None:
     """Returns the hypervolume over the trials; None with one objective, and before the first result."""
     goals = state.header.goals
+    if len(goals) == 1:
+        return None
     found = [
         (item.trial.ended_at or 0.0, item.trial.name, losses)
         for item in placed(state)
         if (losses := whole_losses(item.values, goals=goals)) is not None
     ]
-    if len(goals) == 1 or not found:
+    if not found:
         return None
     points = [losses for _, _, losses in sorted(found)]
     corner = reference_point(points, goals)

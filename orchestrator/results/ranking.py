@@ -121,22 +121,24 @@ class Placed:
     front: int | None
 
 
-def placed_trials(trials: Iterable[Trial], *, header: StudyOpened) -> list[Placed]:
-    """Returns the trials that completed or were stopped, best first: by front, then by the main objective.
+def placed_trials(trials: Iterable[Trial], *, header: StudyOpened, k: int | None = None) -> list[Placed]:
+    """Returns the k best trials that completed or were stopped, best first: by front, then by the main objective.
 
     With one objective every value is a front of its own. Trials that lack a value, such as a cost, come last.
 
     Args:
         trials: Of one study.
         header: The study's.
+        k: How many at most; None for all.
     """
-    ranked = ranked_trials(trials, **header.ranking)
+    # With several objectives, any trial may be on the first front.
+    ranked = ranked_trials(trials, **header.ranking, k=k if len(header.goals) == 1 else None)
     values = [objective_values(trial, report, goals=header.goals) for trial, report in ranked]
     placed = [
         Placed(trial=trial, report=report, values=found, front=front)
         for (trial, report), found, front in zip(ranked, values, fronts_of(values, goals=header.goals), strict=True)
     ]
-    return placed if len(header.goals) == 1 else sorted(placed, key=lambda item: front_key(item.front))
+    return placed if len(header.goals) == 1 else sorted(placed, key=lambda item: front_key(item.front))[:k]
 
 
 def objective_values(trial: Trial, report: EpochReport, *, goals: Sequence[Goal]) -> tuple[float | None, ...]:

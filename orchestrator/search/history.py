@@ -20,7 +20,7 @@ from trainables.reports import EpochReport
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 #: Of many trials a sampler learns from so many of the last ones, and up to WINDOW_STEP more, and from the best before.
-WINDOW, WINDOW_STEP, WINDOW_BEST = 1000, 500, 100
+WINDOW, WINDOW_STEP, WINDOW_BEST = 300, 100, 100
 
 
 @dataclass(slots=True, kw_only=True)
