@@ -127,11 +127,17 @@ class LoadedModels:
         return sum(_size(model.version, form) for (_, _, form), model in self._models.items())
 
     def known(self, name: str, version: int, form: str | None) -> LoadedModel | None:
-        """Returns a model that is in memory, and notes its use; None if it is not."""
-        for key in reversed(self._models):
-            if key[:2] == (name, version) and form in (None, key[2]):
+        """Returns a model that is in memory, and notes its use; None if it is not.
+
+        Args:
+            name: The model's name.
+            version: Its number.
+            form: Its format; None: the one that is loaded unless another is asked for.
+        """
+        for key, model in self._models.items():
+            if key == (name, version, form or model.version.formats[0]):
                 self._models.move_to_end(key)
-                return self._models[key]
+                return model
         return None
 
     def get(self, version: ModelVersion, form: str) -> LoadedModel:
