@@ -1,5 +1,6 @@
 """Commands for finished models by name: registry add, list, show, compare, promote, rollback, remove, gc."""
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from orchestrator.cli.console import print_json
 from orchestrator.cli.options import JsonOption
 from orchestrator.cli.runs import local_run
+from orchestrator.errors import InputError, RegistryError
 
 if TYPE_CHECKING:
     from orchestrator.registry.registry import Registry
@@ -26,7 +28,7 @@ def add(
     ],
     *,
     name: Annotated[str, typer.Option(metavar="NAME", help="The model's name; a new one begins with version 1.")],
-    rank: Annotated[int | None, typer.Option(metavar="INTEGER", help="Which export of a run; default: 1.")] = None,
+    rank: Annotated[str | None, typer.Option(metavar="INTEGER", help="Which export of a run; default: 1.")] = None,
     alias: Annotated[
         str | None, typer.Option(metavar="ALIAS", help="Points to the version from the moment on that it is there.")
     ] = None,
@@ -38,7 +40,7 @@ def add(
     from orchestrator.text import size_in_words
 
     opened = _opened(registry)
-    version = opened.add(local_run(source, with_files=True), name=name, rank=rank, alias=alias)
+    version = opened.add(local_run(source, with_files=True), name=name, rank=_rank(rank), alias=alias)
     if as_json:
         print_json(version_json(opened.model(name), version))
         return
@@ -49,7 +51,6 @@ def add(
 
 def list_models(*, registry: RegistryOption = _FOLDER, as_json: JsonOption = False) -> None:
     """List all models, their versions and aliases."""
-    from orchestrator.errors import RegistryError
     from orchestrator.registry.tables import list_lines, model_json
 
     opened = _opened(registry)
@@ -170,6 +171,15 @@ def gc(*, registry: RegistryOption = _FOLDER, as_json: JsonOption = False) -> No
         print_json({"files": count, "size_bytes": size})
     else:
         print(f"{count} files deleted, {size_in_words(size)}")
+
+
+def _rank(text: str | None) -> int | None:
+    # As a text: typer does not say what it received.
+    if text is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) == 0:
+        raise InputError(f"--rank: must be a whole number from 1, got {text!r}; 1 is the best model of a run")
+    return int(text)
 
 
 def _opened(registry: str) -> "Registry":

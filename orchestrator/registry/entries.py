@@ -100,6 +100,7 @@ _KINDS: Mapping[str, type[VersionAdded] | type[AliasMoved] | type[VersionRemoved
     "version_removed": VersionRemoved,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
+_FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in (ModelVersion, *_NAMES)}
 
 
 def entry_to_json(entry: Entry) -> dict[str, Any]:
@@ -117,7 +118,7 @@ def entry_from_json(raw: Any) -> Entry:
         raise RegistryError("describes nothing that this convfleet knows; a later one may have written it")
     kind = _KINDS[raw["type"]]
     try:
-        content = {field.name: raw[field.name] for field in fields(kind)}
+        content = {name: raw[name] for name in _FIELDS[kind]}
         if kind is VersionAdded:
             content["version"] = _version_from_json(content["version"])
         return kind(**content)
@@ -126,7 +127,7 @@ def entry_from_json(raw: Any) -> Entry:
 
 
 def _version_from_json(raw: Mapping[str, Any]) -> ModelVersion:
-    version = ModelVersion(**{field.name: raw[field.name] for field in fields(ModelVersion)})
+    version = ModelVersion(**{name: raw[name] for name in _FIELDS[ModelVersion]})
     for name, file in version.files.items():
         # Both become paths.
         if not is_plain_path(name) or not is_sha256(file["sha256"]) or type(file["size_bytes"]) is not int:

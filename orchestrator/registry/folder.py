@@ -25,6 +25,8 @@ REGISTRY = Path("registry")
 SCHEMA_VERSION = 1
 #: A writer holds the lock while it renames files and adds an entry, or looks for files that no version has.
 LOCK_TIMEOUT_SECONDS = 60.0
+#: The lock is held for milliseconds.
+_POLL_SECONDS = 0.005
 _LARGEST_BYTES = 100_000
 
 
@@ -73,11 +75,20 @@ class RegistryFolder:
         >>> RegistryFolder(Path("registry")).entry("digits", 7).as_posix()
         'registry/models/digits/history/00000007.json'
         """
-        return self.history(name) / f"{number:08d}.json"
+        return self.history(name) / entry_name(number)
 
     def blob(self, sha256: str) -> Path:
         """Returns where a file of this content lies."""
         return self.blobs / sha256[:2] / sha256
+
+
+def entry_name(number: int) -> str:
+    """Returns the name of the file of a model's n-th entry.
+
+    >>> entry_name(7)
+    '00000007.json'
+    """
+    return f"{number:08d}.json"
 
 
 def registry_folder(path: Path | str) -> RegistryFolder:
@@ -155,7 +166,7 @@ def one_writer(folder: RegistryFolder) -> Iterator[None]:
 
     lock = FileLock(folder.lock, timeout=LOCK_TIMEOUT_SECONDS, mode=0o600)
     try:
-        lock.acquire()
+        lock.acquire(poll_interval=_POLL_SECONDS)
     except Timeout as exc:
         raise RegistryError(
             f"{folder.root}: another process has been writing to it for {LOCK_TIMEOUT_SECONDS:.0f} s; try again, or "

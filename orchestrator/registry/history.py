@@ -14,7 +14,7 @@ from pathlib import Path
 from orchestrator.errors import RegistryError
 from orchestrator.journal.checksums import checksum_of, is_right, with_checksum
 from orchestrator.registry.entries import Entry, entry_from_json, entry_to_json
-from orchestrator.registry.folder import RegistryFolder
+from orchestrator.registry.folder import RegistryFolder, entry_name
 from orchestrator.registry.names import what_there_is
 from orchestrator.registry.state import NamedModel
 from trainables.files.folders import sync, write_new
@@ -41,17 +41,16 @@ def read_model(folder: RegistryFolder, name: str) -> NamedModel:
     Raises:
         RegistryError: If a file of the history is damaged or missing.
     """
-    model, before = NamedModel(name=name), 0
+    model, before, history = NamedModel(name=name), 0, str(folder.history(name))
     for number in range(1, _count_entries(folder, name) + 1):
-        path = folder.entry(name, number)
-        line = _line(path)
-        if line is None or not is_right(line, before=before):
-            raise RegistryError(f"{path}: is not as it was written, or one before it is not; {_way_out(folder, name)}")
-        before = checksum_of(line) or 0
+        line = _line(f"{history}/{entry_name(number)}")
         try:
+            if line is None or not is_right(line, before=before):
+                raise RegistryError("is not as it was written, or one before it is not")
+            before = checksum_of(line) or 0
             model.apply(entry_from_json(json.loads(line)))
         except (RegistryError, ValueError, RecursionError) as exc:
-            raise RegistryError(f"{path}: {exc}; {_way_out(folder, name)}") from exc
+            raise RegistryError(f"{folder.entry(name, number)}: {exc}; {_way_out(folder, name)}") from exc
     return model
 
 
@@ -76,7 +75,7 @@ def append_entry(folder: RegistryFolder, model: NamedModel, entry: Entry) -> Non
         FileExistsError: If another writer has written the entry of that number; nothing was changed.
         OSError: If the system refuses the file.
     """
-    last = _line(folder.entry(model.name, model.num_entries)) if model.num_entries else b""
+    last = _line(str(folder.entry(model.name, model.num_entries))) if model.num_entries else b""
     content = json.dumps(entry_to_json(entry), separators=(",", ":")).encode()
     line, _ = with_checksum(content, before=checksum_of(last or b"") or 0)
     target = folder.entry(model.name, model.num_entries + 1)
@@ -124,17 +123,19 @@ def _count_entries(folder: RegistryFolder, name: str) -> int:
 def _numbers(history: Path) -> list[int]:
     try:
         with os.scandir(history) as entries:
-            return [int(found[1]) for entry in entries if (found := _ENTRY.fullmatch(entry.name))]
+            # Opening a pipe would wait for a writer.
+            return [int(found[1]) for entry in entries if (found := _ENTRY.fullmatch(entry.name)) and entry.is_file()]
     except (FileNotFoundError, NotADirectoryError):
         return []
 
 
-def _line(path: Path) -> bytes | None:
-    """Returns the one line of an entry, without its break; None if the file is none or cannot be read."""
+def _line(path: str) -> bytes | None:
+    """Returns the one line of an entry, without its break; None if the file is no entry or cannot be read."""
     try:
-        if not path.is_file() or path.stat().st_size > _LARGEST_ENTRY_BYTES:
-            return None
-        content = path.read_bytes()
+        with open(path, "rb") as file:  # noqa: PTH123 - thousands of paths take their time
+            if os.fstat(file.fileno()).st_size > _LARGEST_ENTRY_BYTES:
+                return None
+            content = file.read()
     except OSError:
         return None
     return content[:-1] if content.endswith(b"\n") and content.count(b"\n") == 1 else None

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from pathlib import PurePosixPath
 
 from orchestrator.errors import RegistryError
 from orchestrator.text import shown
@@ -67,10 +66,9 @@ def is_plain_path(name: object) -> bool:
     >>> is_plain_path("saved_model/saved_model.pb"), is_plain_path("../model.keras"), is_plain_path("/etc/passwd")
     (True, False, False)
     """
-    if not isinstance(name, str) or not name or "\0" in name or "\\" in name:
+    if not isinstance(name, str) or "\0" in name or "\\" in name:
         return False
-    path = PurePosixPath(name)
-    return not path.is_absolute() and ".." not in path.parts and path.as_posix() == name and name != "."
+    return not {"", ".", ".."} & set(name.split("/"))
 
 
 def is_sha256(text: object) -> bool:

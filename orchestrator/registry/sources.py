@@ -59,10 +59,10 @@ def export_folder(source: Path, *, rank: int | None) -> Path:
         RegistryError: If there is none.
     """
     if rank is not None and rank < 1:
-        raise RegistryError(f"--rank: must be 1 or more, got {rank}; 1 is the best model of a run")
+        raise RegistryError(f"rank: must be 1 or more, got {rank}; 1 is the best model of a run")
     if (source / MANIFEST).is_file():
         if rank is not None:
-            raise RegistryError(f"--rank: {source} is one export; leave --rank out, or give its run folder")
+            raise RegistryError(f"rank: {source} is one export; leave the rank out, or give its run folder")
         return source
     if RunFolder(source).study.is_file():
         return _export_of_run(source, rank=1 if rank is None else rank)

@@ -154,6 +154,6 @@ def _pointed(version: int | None) -> str:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    plain = [[one_line(cell) for cell in row] for row in rows]
+    plain = [[cell if cell.isprintable() else one_line(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*plain, strict=True)]
     return [_GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in plain]
