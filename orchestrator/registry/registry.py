@@ -170,7 +170,7 @@ class Registry:
         """Returns several models as one object, each loaded when it is first needed.
 
         Args:
-            models: By name, a text such as digits (its production), digits@candidate or digits@3, or a function that
+            models: By name, a text such as `digits` (its production), `digits@candidate` or `digits@3`, or a function that
                 returns anything with a `predict`.
 
         Raises:
