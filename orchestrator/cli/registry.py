@@ -37,7 +37,7 @@ def add(
 ) -> None:
     """Add an export as the next version of a model; a registry is made where none lies."""
     from orchestrator.registry.tables import version_json
-    from orchestrator.text import size_in_words
+    from orchestrator.text import one_line, size_in_words
 
     opened = _opened(registry)
     version = opened.add(local_run(source, with_files=True), name=name, rank=_rank(rank), alias=alias)
@@ -46,7 +46,7 @@ def add(
         return
     pointed = f", {alias} points to it" if alias else ""
     files = f"{len(version.files)} files, {size_in_words(version.size_bytes)}"
-    print(f"{name} version {version.version}: trial {version.trial} of {version.study}, {files}{pointed}")
+    print(one_line(f"{name} version {version.version}: trial {version.trial} of {version.study}, {files}{pointed}"))
 
 
 def list_models(*, registry: RegistryOption = _FOLDER, as_json: JsonOption = False) -> None:

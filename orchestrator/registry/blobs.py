@@ -10,6 +10,7 @@ from typing import Any
 from orchestrator.errors import RegistryError
 from orchestrator.registry.entries import ModelVersion
 from orchestrator.registry.folder import RegistryFolder
+from orchestrator.text import one_line
 from trainables.files.folders import remove_abandoned, sync
 
 _BLOCK_BYTES = 2**20
@@ -79,7 +80,8 @@ def check_blob(folder: RegistryFolder, version: ModelVersion, *, name: str, targ
         what = "is missing" if found is None else "is not as it was added"
         raise RegistryError(
             f"{blob}: {what}; it is {name} of {version.name} version {version.version}; restore it from a backup, or "
-            f"add the export of {version.study}, trial {version.trial}, once more, which writes the file anew"
+            f"add the export of trial {one_line(version.trial)} of {one_line(version.study)} once more, which writes the "
+            "file anew"
         )
 
 

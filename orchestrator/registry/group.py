@@ -19,8 +19,8 @@ class ModelGroup(Mapping[str, Any]):
     and is loaded again when it is next needed; what a function returned stays.
 
     Args:
-        models: By name, a text such as `digits`, `digits@candidate` or `digits@3`, or a function that returns anything with
-            a `predict`.
+        models: By name, a text such as `digits`, `digits@candidate` or `digits@3`, or a function that returns anything
+            with a `predict`.
         find: Returns the name and the version that a text stands for.
         load: Returns the model of a name and a version.
     """

@@ -15,7 +15,7 @@ from orchestrator.errors import RegistryError
 from orchestrator.journal.checksums import checksum_of, is_right, with_checksum
 from orchestrator.registry.entries import Entry, entry_from_json, entry_to_json
 from orchestrator.registry.folder import RegistryFolder, entry_name
-from orchestrator.registry.names import what_there_is
+from orchestrator.registry.names import is_model_name, what_there_is
 from orchestrator.registry.state import NamedModel
 from trainables.files.folders import sync, write_new
 
@@ -29,7 +29,7 @@ def model_names(folder: RegistryFolder) -> list[str]:
     """Returns the names of the models that have a history."""
     try:
         with os.scandir(folder.models) as entries:
-            names = [entry.name for entry in entries if not entry.name.startswith(".")]
+            names = [entry.name for entry in entries if is_model_name(entry.name)]
     except FileNotFoundError:
         return []
     return sorted(name for name in names if _numbers(folder.history(name)))

@@ -14,6 +14,15 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MOST_NAMED = 12
 
 
+def is_model_name(name: str) -> bool:
+    """Returns whether a model may have a name.
+
+    >>> is_model_name("digits-v2"), is_model_name("digits/2"), is_model_name("-v")
+    (True, False, False)
+    """
+    return _NAME.fullmatch(name) is not None
+
+
 def check_model_name(name: str) -> str:
     """Returns a name that a model may have.
 
@@ -23,7 +32,7 @@ def check_model_name(name: str) -> str:
     Raises:
         RegistryError: If it may not have it.
     """
-    if not _NAME.fullmatch(name):
+    if not is_model_name(name):
         raise RegistryError(
             "name: must be 1 to 100 letters, digits, '_', '-' or '.', not beginning with '-' or '.', "
             f"got {shown(name)}; for example digits"

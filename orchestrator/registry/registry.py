@@ -170,8 +170,8 @@ class Registry:
         """Returns several models as one object, each loaded when it is first needed.
 
         Args:
-            models: By name, a text such as `digits` (its production), `digits@candidate` or `digits@3`, or a function that
-                returns anything with a `predict`.
+            models: By name, a text such as `digits` (its production), `digits@candidate` or `digits@3`, or a function
+                that returns anything with a `predict`.
 
         Raises:
             InputError: If a name cannot be an attribute, or a value is neither a text nor a function.

@@ -1,5 +1,6 @@
 """Models in memory leave within a budget, least recently used first; several models answer for one input."""
 
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,18 @@ def test_two_versions_at_once_share_nothing(registry: Registry) -> None:
     assert np.allclose(one.predict(IMAGES), 0.1)
     # Another registry object has models of its own.
     assert not np.allclose(Registry(registry.path).load("digits", version=1).predict(IMAGES), 0.1)
+
+
+@pytest.mark.slow
+def test_a_model_that_leaves_gives_its_memory_back(registry: Registry) -> None:
+    one, two = (registry.model("digits").versions[number] for number in (1, 2))
+    sizes = [version.files["model.keras"]["size_bytes"] for version in (one, two)]
+    reader = Registry(registry.path, memory_mb=(sum(sizes) - 1) / 1e6)
+    # A traced function and its model refer to each other.
+    reader.load("digits", version=1).predict(IMAGES)
+    gone = weakref.ref(reader.load("digits", version=1).model)
+    reader.load("digits", version=2)
+    assert gone() is None
 
 
 @pytest.mark.slow
