@@ -165,7 +165,10 @@ def judge(folder: Path, *, found: Found) -> list[str]:
         json.loads(line) for path in sorted((folder / "notes").iterdir()) for line in path.read_text().splitlines()
     ]
     problems = [f"a writer found: {note['text']}" for note in notes if note["kind"] == "damage"]
-    models = {name: registry.model(name) for name in registry.names()}
+    try:
+        models = {name: registry.model(name) for name in registry.names()}
+    except RegistryError as exc:
+        return [*problems, str(exc)]
     for name, model in models.items():
         problems += standing(model) + half_versions(registry, model)
         asked = {note["version"] for note in notes if note["kind"] == "remove" and note["name"] == name}
