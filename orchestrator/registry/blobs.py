@@ -80,8 +80,8 @@ def check_blob(folder: RegistryFolder, version: ModelVersion, *, name: str, targ
         what = "is missing" if found is None else "is not as it was added"
         raise RegistryError(
             f"{blob}: {what}; it is {name} of {version.name} version {version.version}; restore it from a backup, or "
-            f"add the export of trial {one_line(version.trial)} of {one_line(version.study)} once more, which writes it "
-            "anew"
+            f"add the export of trial {one_line(version.trial)} of {one_line(version.study)} once more, which writes "
+            "it anew"
         )
 
 

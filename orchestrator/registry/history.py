@@ -8,6 +8,7 @@ not.
 import json
 import os
 import re
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -123,8 +124,7 @@ def _count_entries(folder: RegistryFolder, name: str) -> int:
 def _numbers(history: Path) -> list[int]:
     try:
         with os.scandir(history) as entries:
-            # Opening a pipe would wait for a writer.
-            return [int(found[1]) for entry in entries if (found := _ENTRY.fullmatch(entry.name)) and entry.is_file()]
+            return [int(found[1]) for entry in entries if (found := _ENTRY.fullmatch(entry.name))]
     except (FileNotFoundError, NotADirectoryError):
         return []
 
@@ -132,13 +132,19 @@ def _numbers(history: Path) -> list[int]:
 def _line(path: str) -> bytes | None:
     """Returns the one line of an entry, without its break; None if the file is no entry or cannot be read."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - thousands of paths take their time
-            if os.fstat(file.fileno()).st_size > _LARGEST_ENTRY_BYTES:
+        with open(path, "rb", opener=_at_once) as file:
+            facts = os.fstat(file.fileno())
+            if not stat.S_ISREG(facts.st_mode) or facts.st_size > _LARGEST_ENTRY_BYTES:
                 return None
             content = file.read()
     except OSError:
         return None
     return content[:-1] if content.endswith(b"\n") and content.count(b"\n") == 1 else None
+
+
+def _at_once(path: str, flags: int) -> int:
+    # Otherwise opening a pipe waits for a writer.
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _way_out(folder: RegistryFolder, name: str) -> str:

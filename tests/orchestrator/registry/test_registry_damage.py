@@ -1,6 +1,7 @@
 """What became of a registry's files is found when they are read, named, and refused; other models are not touched."""
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -22,6 +23,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "is emptied": lambda path: path.write_bytes(b""),
     "is cut": lambda path: path.write_bytes(path.read_bytes()[:-3]),
     "has a bit that fell over": lambda path: path.write_bytes(flipped(path.read_bytes())),
+    "is a pipe": lambda path: (path.unlink(), os.mkfifo(path)),
     "is a folder": lambda path: (path.unlink(), path.mkdir()),
     "is another one's": lambda path: path.write_bytes(b'{"type":"alias_moved","alias":"x","version":1,"at":0}\n'),
 }
