@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orchestrator import (
         InputError,
         OrchestratorError,
+        Registry,
         StudyFailedError,
         StudyPausedError,
         StudyResult,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "InputError",
     "OrchestratorError",
+    "Registry",
     "StudyFailedError",
     "StudyPausedError",
     "StudyResult",

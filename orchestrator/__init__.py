@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from orchestrator.driver.api import export_study, open_run, resume_study, run_study
     from orchestrator.driver.result import StudyResult
     from orchestrator.errors import InputError, OrchestratorError, StudyFailedError, StudyPausedError
+    from orchestrator.registry.registry import Registry
     from orchestrator.study.loading import load_study
     from orchestrator.study.spec import StudySpec
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "InputError": "orchestrator.errors",
     "OrchestratorError": "orchestrator.errors",
+    "Registry": "orchestrator.registry.registry",
     "StudyFailedError": "orchestrator.errors",
     "StudyPausedError": "orchestrator.errors",
     "StudyResult": "orchestrator.driver.result",
@@ -35,6 +37,7 @@ _HOMES = {
 __all__ = [
     "InputError",
     "OrchestratorError",
+    "Registry",
     "StudyFailedError",
     "StudyPausedError",
     "StudyResult",

@@ -3,7 +3,8 @@
 OrchestratorError
 ├── InputError            what the user gave is wrong: exit code 2
 │   ├── StudyFileError    a study file, all its mistakes at once
-│   └── RunFolderError    a run folder that is missing, taken, or not one
+│   ├── RunFolderError    a run folder that is missing, taken, or not one
+│   └── RegistryError     a registry, a model or a version that is missing, refused or damaged
 ├── StudyFailedError      the study cannot work: exit code 1
 │   ├── ResourceError     a trial asks for what this machine or cluster can never give
 │   ├── DiskSpaceError    too little room is left to go on; resumable
@@ -56,6 +57,10 @@ class StudyFileError(InputError):
 
 class RunFolderError(InputError):
     """A run folder that is missing, taken, or not a run folder."""
+
+
+class RegistryError(InputError):
+    """A registry, a model or a version that is missing, refused or damaged."""
 
 
 class StudyFailedError(OrchestratorError):

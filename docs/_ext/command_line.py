@@ -18,9 +18,20 @@ def markdown(argument: str) -> str:
 
 
 def commands() -> dict[str, Any]:
-    """Returns every command by its name, in the order of `convfleet --help`."""
-    found: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    """Returns every command by its name, such as `registry add`, in the order of `convfleet --help`."""
+    top: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    found = {}
+    for name, command in top.items():
+        inner = getattr(command, "commands", {"": command})
+        found.update({f"{name} {part}".strip(): item for part, item in inner.items()})
     return found
+
+
+def command_of(words: list[str]) -> tuple[str, list[str]]:
+    """Returns the name of the command that words begin with, and the words behind it; an empty name for none."""
+    names = (" ".join(words[:count]) for count in (2, 1))
+    name = next((name for name in names if name in commands()), "")
+    return name, words[len(name.split()) :]
 
 
 def usage(name: str, command: Any) -> str:

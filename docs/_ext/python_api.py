@@ -6,14 +6,28 @@ from importlib.util import find_spec
 
 #: What a user's builder sees of a task, and how it refuses a variant.
 _BUILDER = (("trainables.specs.task", ("Target", "Task")), ("trainables.errors", ("InfeasibleError",)))
+#: What a registry returns.
+_REGISTRY = (
+    ("orchestrator.registry.loading", ("LoadedModel",)),
+    ("orchestrator.registry.group", ("ModelGroup",)),
+    ("orchestrator.registry.entries", ("ModelVersion",)),
+    ("orchestrator.registry.state", ("NamedModel", "AliasMove")),
+)
 #: Members that are shown of classes that have others, such as pydantic's; empty: none.
-_MEMBERS = {"StudySpec": "num_trials, study_id, to_yaml", "Target": "", "Task": "classification, has_one_target"}
+_MEMBERS = {
+    "StudySpec": "num_trials, study_id, to_yaml",
+    "Target": "",
+    "NamedModel": "aliases, aliases_of, before",
+    "AliasMove": "",
+    "Task": "classification, has_one_target",
+}
 
 
 def markdown(argument: str) -> str:
-    """Returns the entries of the face, or with `builder` of what a user's builder sees."""
-    pairs = [(module, name) for module, names in _BUILDER for name in names]
-    if argument != "builder":
+    """Returns the entries of the face, or those of what a user's `builder` sees, or of what a `registry` returns."""
+    listed = {"builder": _BUILDER, "registry": _REGISTRY}.get(argument, ())
+    pairs = [(module, name) for module, names in listed for name in names]
+    if not pairs:
         pairs = [(face(), name) for name in public_names()]
     lines = [line for module, name in pairs for line in _entry(module, name)]
     return "\n".join(["```{eval-rst}", *lines, "```"])

@@ -11,6 +11,7 @@ from orchestrator.cli.init import init
 from orchestrator.cli.look import analyze, report, status
 from orchestrator.cli.options import EXIT_FAILED, EXIT_INPUT, EXIT_PAUSED
 from orchestrator.cli.plan import plan
+from orchestrator.cli.registry import registry_app
 from orchestrator.cli.replay import replay
 from orchestrator.cli.run import export, repair, resume, run, validate
 from orchestrator.errors import InputError, OrchestratorError, StudyPausedError
@@ -42,6 +43,7 @@ for _command, _example in (
     (export, "export runs/quickstart --top 5 --format keras"),
 ):
     app.command(epilog=f"Example: convfleet {_example}")(_command)
+app.add_typer(registry_app, name="registry")
 
 
 def main() -> NoReturn:

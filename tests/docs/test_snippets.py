@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer.main
+from made_exports import REAL_RUN, write_export
 from typer.testing import CliRunner
 
 from orchestrator.cli.app import app
+from orchestrator.registry.registry import Registry
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -54,7 +56,7 @@ NOT_RUN = {
     "own-model.sh": "trains for minutes; the function is called below",
     "peers.sh": "takes hours",
 }
-RUN = {"look.sh"}
+RUN = {"look.sh", "registry.sh"}
 
 
 @pytest.fixture
@@ -110,6 +112,8 @@ def test_commands_of_a_shell_snippet_exist_with_their_options(path):
     commands = typer.main.get_command(app).commands
     for words in command_lines(path):
         match words:
+            case ["convfleet", "registry", name, *rest]:
+                commands["registry"].commands[name].make_context(name, rest)
             case ["convfleet", name, *rest]:
                 commands[name].make_context(name, rest)
             case ["python", script, *_] if script.endswith(".py"):
@@ -192,6 +196,52 @@ def test_commands_that_look_at_a_run_work_as_written(run_of_first_study, monkeyp
 
 
 DIGITS = (8, 8, 1)
+
+
+@pytest.fixture(scope="module")
+def registry_folder(tmp_path_factory):
+    """A folder with a run of two exports, and a registry of both and of a model that gives a number."""
+    import keras
+
+    folder = tmp_path_factory.mktemp("registry")
+    shutil.copytree(REAL_RUN, folder / "runs" / "quickstart")
+    layers = [keras.Input(DIGITS, name="image"), keras.layers.Flatten(), keras.layers.Dense(1, name="ink")]
+    (folder / "ink").mkdir()
+    keras.Sequential(layers).save(folder / "ink" / "model.keras")
+    outputs = [{"name": "output_0", "kind": "regression", "shape": [None, 1], "class_names": []}]
+    write_export(folder / "ink", files={}, outputs=outputs)
+    registry = Registry(folder / "registry")
+    for source, name, rank in (
+        ("runs/quickstart", "digits", 1),
+        ("runs/quickstart", "digits", 2),
+        ("ink", "ink", None),
+    ):
+        registry.add(folder / source, name=name, rank=rank, alias="production")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("registry_load.py", r"t0005 \['\d', '\d', '\d'\]"),
+        ("registry_by_name.py", r"digit \(3, 10\)\nink \(3, 1\)\n2\n"),
+        ("registry_by_function.py", r"\[7\. 7\.\]\n\(2, 10\)\n"),
+        ("registry_as_attributes.py", r"digit \d ink 0\.0\n"),
+    ],
+)
+def test_a_python_snippet_of_the_registry_runs(registry_folder, python, name, printed):
+    assert re.fullmatch(printed.removesuffix(r"\n") + r"\n", python(name, folder=registry_folder))
+
+
+def test_commands_of_the_registry_work_as_written(tmp_path, monkeypatch):
+    shutil.copytree(REAL_RUN, tmp_path / "runs" / "quickstart")
+    monkeypatch.chdir(tmp_path)
+    for _, *words in command_lines(SNIPPETS / "shell" / "registry.sh"):
+        result = CliRunner().invoke(app, words)
+        assert (result.exit_code, result.exception) == (0, None)
+    model = Registry("registry").model("digits")
+    assert (list(model.versions), model.aliases) == ([1], {"candidate": 1, "production": 1})
 
 
 @pytest.mark.slow

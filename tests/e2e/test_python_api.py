@@ -18,6 +18,7 @@ ORDER = [
     "open_run",
     "StudyResult",
     "export_study",
+    "Registry",
     "resume_study",
     "OrchestratorError",
     "StudyFailedError",
@@ -68,6 +69,10 @@ def test_a_run_and_its_leaderboard(outputs):
 def test_exports_and_extensions(outputs):
     assert outputs["export_study"].rstrip().endswith("model.keras")
     assert outputs["resume_study"] == "5\n"
+
+
+def test_a_model_by_name(outputs):
+    assert outputs["Registry"] == f"1 {[str(digit) for digit in range(10)]}\n"
 
 
 def test_errors_that_a_caller_catches(outputs):

@@ -78,6 +78,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "tuning",
         "planning",
         "export",
+        "registry",
         ("views/terminal", "views/report"),
         "driver",
         "cli",

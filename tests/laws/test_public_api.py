@@ -31,6 +31,7 @@ from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
 PUBLIC = [
     "InputError",
     "OrchestratorError",
+    "Registry",
     "StudyFailedError",
     "StudyPausedError",
     "StudyResult",
@@ -106,6 +107,7 @@ def test_error_tree_is_pinned_and_drawn_in_its_module() -> None:
         "InputError": "OrchestratorError",
         "StudyFileError": "InputError",
         "RunFolderError": "InputError",
+        "RegistryError": "InputError",
         "StudyFailedError": "OrchestratorError",
         "ResourceError": "StudyFailedError",
         "DiskSpaceError": "StudyFailedError",

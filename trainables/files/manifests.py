@@ -42,8 +42,8 @@ def damage_of(folder: Path) -> str:
     try:
         if not manifest.is_file() or manifest.stat().st_size > _LARGEST_MANIFEST_BYTES:
             return f"{MANIFEST} is missing, or no manifest"
-        content = json.loads(manifest.read_text(encoding="utf-8"))
-        if content.pop(OWN_HASH) != hash_of(content):
+        content, is_right = _content(manifest)
+        if not is_right:
             return f"{MANIFEST} has changed"
         for name, expected in content["files"].items():
             path = folder / name
@@ -53,6 +53,30 @@ def damage_of(folder: Path) -> str:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         return f"{MANIFEST} cannot be read ({type(exc).__name__})"
     return ""
+
+
+def content_of_manifest(path: Path) -> dict[str, Any]:
+    """Returns what a manifest holds, without its own hash.
+
+    Raises:
+        ValueError: If the manifest has changed, or is none.
+        OSError: If it cannot be read.
+    """
+    if path.stat().st_size > _LARGEST_MANIFEST_BYTES:
+        raise ValueError("is larger than any manifest")
+    try:
+        content, is_right = _content(path)
+    except (KeyError, TypeError, AttributeError, RecursionError) as exc:
+        raise ValueError("is no manifest") from exc
+    if not is_right:
+        raise ValueError("has changed")
+    return content
+
+
+def _content(path: Path) -> tuple[dict[str, Any], bool]:
+    """Returns what a manifest holds, and whether its own hash is right."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return content, content.pop(OWN_HASH) == hash_of(content)
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:

@@ -1,10 +1,15 @@
 """The request of the driver for one export, and the worker's answer."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from search_spaces import Variant
-from trainables.specs.worker import WorkerSpec
+if TYPE_CHECKING:
+    # What only knows the names of formats, such as a list of models, needs neither.
+    from search_spaces import Variant
+    from trainables.specs.worker import WorkerSpec
 
 #: The path of each format within an export.
 FILES = {"keras": "model.keras", "saved_model": "saved_model"}
