@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.cluster.auto_resources import device_spec, resolve_auto
 from orchestrator.cluster.connection import ray_session
@@ -19,7 +19,7 @@ from orchestrator.runs.paths import RunFolder
 from orchestrator.study.pretrained_weights import imagenet_backbones
 from orchestrator.study.spec import StudySpec
 from trainables.data.cache.dataset import contact_sheet
-from trainables.data.cache.in_process import insisted, prepare_in_process
+from trainables.data.cache.in_process import insisted, prepare_folds_in_process
 from trainables.data.cache.storage_choice import memory_budget_bytes
 from trainables.files.whole import write_whole
 from trainables.specs.dataset import DatasetInfo
@@ -90,7 +90,9 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
         pending = pool.submit(stack.enter_context, session)
         try:
             wanted_data = spec.data if _known_fingerprint(state) is None else insisted(spec.data)
-            dataset = prepare_in_process(wanted_data, spec.seed, verify=True, on_progress=on_progress)
+            dataset, *others = prepare_folds_in_process(
+                wanted_data, spec.seed, folds=spec.folds[1:], verify=True, on_progress=on_progress
+            )
             has_data = True
             _check_dataset(dataset, state=state)
             if on_dataset is not None:
@@ -106,6 +108,7 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
         spec = resolve_auto(study, dataset=dataset, nodes=nodes, is_local=not can_grow, notify=notify)
         num_concurrent = concurrent_trials(spec.resources, nodes=nodes, can_grow=can_grow)
         worker = _worker_spec(spec, folder=folder, dataset=dataset)
+        worker = replace(worker, folds=dict(zip(spec.folds[1:], others, strict=True)))
         prepared = Prepared(study=study, spec=spec, worker=worker, num_concurrent=num_concurrent, nodes=nodes)
         _describe_data(prepared, folder=folder, address=address, notify=notify)
         for sentence in said:

@@ -61,6 +61,21 @@ def standing_of(state: StudyState) -> Standing:
     return standing(contenders_of(state), most=state.header.replicates, mode=state.header.mode)
 
 
+def next_fold(state: StudyState, original: str) -> int:
+    """Returns the fold that the next replicate of a trial validates on; 0: the validation split of the search.
+
+    All leaders take the folds in one order, so that means over equally many replicates are over the same images. What a
+    budget cut short is trained again on its fold.
+
+    Args:
+        state: The study.
+        original: The trial of the search.
+    """
+    trials = [state.trials[name] for name in list(state.replicates.get(original, ()))]
+    taken = {trial.fold for trial in trials if trial.state is not TrialState.STOPPED}
+    return next((fold for fold in state.header.folds[1:] if fold not in taken), 0)
+
+
 def replicated(state: StudyState) -> list[Replicated]:
     """Returns what training variants again has shown, in the order of the leaderboard; empty if none was.
 

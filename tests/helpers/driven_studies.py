@@ -51,6 +51,7 @@ def opened_of(spec: StudySpec) -> StudyOpened:
         num_trials=spec.num_trials,
         replicates=spec.search.replicates,
         leaders=spec.search.num_leaders,
+        folds=spec.folds,
         at=0.0,
     )
 
