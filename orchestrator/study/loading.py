@@ -170,7 +170,7 @@ def _find_study(source: str | Path) -> tuple[str, Path, str, Path | None]:
 def _with_fold(content: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a study whose search validates on the first fold where it names none and replicates take the others."""
     data, search = content.get("data"), content.get("search")
-    takes_turns = isinstance(search, Mapping) and search.get("replicate_on") == "folds"
+    takes_turns = isinstance(search, Mapping) and search.get("replicate_on", "seeds") != "seeds"
     if takes_turns and isinstance(data, Mapping) and data.get("folds") is not None and data.get("fold") is None:
         return {**content, "data": {**data, "fold": 1}}
     return dict(content)
