@@ -24,14 +24,20 @@ WORKER = {"node": "n1", "worker_pid": 42, "cpus": 1.0, "gpus": 0.0, "gpu_ids": [
 
 
 def spec_of(
-    *, mode: str = "max", algorithm: str = "random", max_epochs: int = 3, schedule: str = "asha", **search: Any
+    *,
+    mode: str = "max",
+    algorithm: str = "random",
+    max_epochs: int = 3,
+    schedule: str = "asha",
+    folds: tuple[int, int] | None = None,
+    **search: Any,
 ) -> StudySpec:
     space = {"family": "sequential", "params": {"filters": {"choice": [4, 8, 16, 32]}, "dropout": {"float": [0, 0.5]}}}
     return StudySpec.model_validate(
         {
             "name": "s",
             "seed": 7,
-            "data": {"source": "digits"},
+            "data": {"source": "digits", **({} if folds is None else {"fold": folds[0], "folds": folds[1]})},
             "space": space_from_mapping(space),
             "objective": {"metric": "val_accuracy", "mode": mode},
             "search": {"algorithm": algorithm, "trials": 6, "replicates": 4, "leaders": 3, **search},
@@ -70,6 +76,7 @@ def drive(
     value: Callable[[Variant], float] = noisy,
     fails: Callable[[Variant], bool] = lambda _: False,
     images: int = 1_000_000,
+    ease: Callable[[int], float] = lambda _: 0.0,
 ) -> list[Record]:
     """Lets a session run a study to its end, one trial at a time, and returns its journal.
 
@@ -78,6 +85,7 @@ def drive(
         value: What a training comes to in the end.
         fails: Whether a training fails.
         images: What values are shares of.
+        ease: How much better a training comes out on a fold; 0: the validation split of the search.
     """
     run = RunFolder(folder)
     run.root.mkdir(parents=True, exist_ok=True)
@@ -94,7 +102,8 @@ def drive(
         searcher = VariantSearcher(proposer, listener=listener, num_trials=spec.num_trials)
         number = 0
         while isinstance(config := searcher.suggest(f"tune-{number}"), dict):
-            _train(config, listener=listener, scheduler=scheduler, value=value, fails=fails, images=images)
+            shifted = lambda variant, fold=config["fold"]: value(variant) + ease(fold)  # noqa: E731
+            _train(config, listener=listener, scheduler=scheduler, value=shifted, fails=fails, images=images)
             searcher.on_trial_complete(f"tune-{number}")
             number += 1
             assert number < MOST_TRIALS, "the study does not end"
