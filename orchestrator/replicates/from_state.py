@@ -10,7 +10,7 @@ from orchestrator.replicates.bounds import bounds_of
 from orchestrator.replicates.race import Contender, Leaving, RaceMeasure, Replicate, Standing, standing
 from orchestrator.results.chance import CONFIDENCE, do_overlap
 from orchestrator.results.image_shares import ImageShares
-from orchestrator.results.ranking import ranked_trials
+from orchestrator.results.ranking import placed_trials, ranked_trials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +43,17 @@ class Replicated:
 def contenders_of(state: StudyState) -> list[Contender]:
     """Returns the variants that are trained again: the best of the search, and those that were trained again before.
 
+    With several objectives the best are those on the front alone, best first by the main objective.
+
     Args:
         state: The study.
     """
     header = state.header
-    ranked = [trial.name for trial, _ in ranked_trials(search_alone(state).trials.values(), **header.ranking)]
-    earlier = [name for name in (*ranked[header.leaders :], *state.replicates) if name in state.replicates]
+    searched = search_alone(state).trials.values()
+    ranked = [trial.name for trial, _ in ranked_trials(searched, **header.ranking)]
+    if len(header.goals) > 1:
+        ranked = [item.trial.name for item in placed_trials(searched, header=header) if item.front == 1]
+    earlier = [name for name in (*ranked[header.leaders :], *list(state.replicates)) if name in state.replicates]
     names = dict.fromkeys([*ranked[: header.leaders], *earlier])
     return [Contender(trial=name, replicates=tuple(_replicates(state, name))) for name in names]
 

@@ -102,6 +102,11 @@ def _notes(state: StudyState) -> Iterator[str]:
             f"means are over replicates on folds {', '.join(map(str, others))}, one each; the search validated on fold "
             f"{own}, which counts in none; folds share training images, so 95 % is an approximation"
         )
+    if found and len(state.header.goals) > 1:
+        yield (
+            f"replicates are of the front's first trials and compared by {state.header.metric} alone; the fronts "
+            "themselves are of single trainings, with their luck"
+        )
     tied = [item.trial for item in found if item.is_tied]
     if len(tied) > 1:
         yield f"{' and '.join(tied)} are tied: the 95 % intervals of the means over replicates do not tell them apart"

@@ -147,12 +147,6 @@ def _search_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:
     ]
     guesses = ((name, _guess_problem(name, spec.search.prior, space)) for name in spec.search.prior)
     problems += [Problem(path=f"search.prior.{name}", message=message) for name, message in guesses if message]
-    if spec.search.replicates and len(spec.objective.goals) > 1:
-        message = (
-            f"means over replicates order the trials of one objective, got {spec.search.replicates} beside "
-            f"{len(spec.objective.goals)} objectives; drop it, or name one objective"
-        )
-        problems.append(Problem(path="search.replicates", message=message))
     return [*problems, *_fold_problems(spec), *_grid_problems(spec, space)]
 
 

@@ -1,7 +1,7 @@
 """Studies that are driven without Ray: the real searcher, scheduler and listener, and trainings that are made up."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ def spec_of(
     max_epochs: int = 3,
     schedule: str = "asha",
     folds: tuple[int, int] | None = None,
+    others: Sequence[Mapping[str, str]] = (),
     **search: Any,
 ) -> StudySpec:
     space = {"family": "sequential", "params": {"filters": {"choice": [4, 8, 16, 32]}, "dropout": {"float": [0, 0.5]}}}
@@ -39,7 +40,7 @@ def spec_of(
             "seed": 7,
             "data": {"source": "digits", **({} if folds is None else {"fold": folds[0], "folds": folds[1]})},
             "space": space_from_mapping(space),
-            "objective": {"metric": "val_accuracy", "mode": mode},
+            "objective": [{"metric": "val_accuracy", "mode": mode}, *others],
             "search": {"algorithm": algorithm, "trials": 6, "replicates": 4, "leaders": 3, **search},
             "schedule": {"algorithm": schedule, "max_epochs": max_epochs, "grace_epochs": 1},
         }
@@ -58,6 +59,7 @@ def opened_of(spec: StudySpec) -> StudyOpened:
         replicates=spec.search.replicates,
         leaders=spec.search.num_leaders,
         folds=spec.folds,
+        objectives=[goal.to_json() for goal in spec.objective.goals] if len(spec.objective.goals) > 1 else [],
         at=0.0,
     )
 
@@ -127,7 +129,12 @@ def _train(config: Any, *, listener: TuneListener, scheduler: Any, value: Any, f
     for epoch in range(config["first_epoch"], max_epochs + 1):
         metrics = {"val_accuracy": round(images * value(variant) * (1 - 0.3**epoch)) / images}
         is_last = epoch == max_epochs
-        report = {"epoch": epoch, "metrics": metrics, "train_seconds": 1.0, "images_per_second": 1.0}
+        cost = (
+            {"cost": {"parameters": float(variant.params["filters"])}}
+            if listener.recorder.state.header.objectives
+            else {}
+        )
+        report = {"epoch": epoch, "metrics": metrics, "train_seconds": 1.0, "images_per_second": 1.0, **cost}
         result = {"trial": name, "worker": WORKER, "epoch": epoch, **metrics, "report": {**report, "is_last": is_last}}
         if listener("", result) or is_last or scheduler.on_trial_result(None, Trial(), result) == "STOP":
             break
