@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from orchestrator.cluster.auto_resources import device_spec, resolve_auto
 from orchestrator.cluster.connection import ray_session
@@ -107,8 +107,7 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
         can_grow = address is not None
         spec = resolve_auto(study, dataset=dataset, nodes=nodes, is_local=not can_grow, notify=notify)
         num_concurrent = concurrent_trials(spec.resources, nodes=nodes, can_grow=can_grow)
-        worker = _worker_spec(spec, folder=folder, dataset=dataset)
-        worker = replace(worker, folds=dict(zip(spec.folds[1:], others, strict=True)))
+        worker = _worker_spec(spec, folder=folder, dataset=dataset, others=others)
         prepared = Prepared(study=study, spec=spec, worker=worker, num_concurrent=num_concurrent, nodes=nodes)
         _describe_data(prepared, folder=folder, address=address, notify=notify)
         for sentence in said:
@@ -170,7 +169,9 @@ def _known_fingerprint(state: StudyState) -> str | None:
     return next((session.dataset for session in state.sessions if session.dataset), None)
 
 
-def _worker_spec(spec: StudySpec, *, folder: RunFolder, dataset: DatasetInfo) -> WorkerSpec:
+def _worker_spec(
+    spec: StudySpec, *, folder: RunFolder, dataset: DatasetInfo, others: Sequence[DatasetInfo]
+) -> WorkerSpec:
     return WorkerSpec(
         dataset=dataset,
         data=spec.data,
@@ -193,4 +194,5 @@ def _worker_spec(spec: StudySpec, *, folder: RunFolder, dataset: DatasetInfo) ->
         picture=str(folder.augmented.absolute()),
         remote=None if spec.storage.uri is None else run_uri(folder, spec.storage.uri),
         formats=spec.export.formats if spec.export.top else (),
+        folds=dict(zip(spec.folds[1:], others, strict=True)),
     )

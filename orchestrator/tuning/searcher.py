@@ -120,6 +120,9 @@ class VariantSearcher(Unsaved, Searcher):
     def _propose(self, variant: Variant, *, original: str = "", fold: int = 0) -> Trial:
         number, now = len(self._recorder.state.trials), self._recorder.now()
         name = trial_name(number)
-        content = {"variant": variant.to_json(), "replicate_of": original, "fold": fold}
-        self._recorder.append(TrialProposed(trial=name, number=number, **content, at=now))
+        self._recorder.append(
+            TrialProposed(
+                trial=name, number=number, variant=variant.to_json(), replicate_of=original, fold=fold, at=now
+            )
+        )
         return self._recorder.trial(name)

@@ -248,7 +248,9 @@ def demand_whole_folds(
     labels = stratum(
         manifest["targets"], load=lambda name: load_array(entry, f"train_labels_{name}", manifest=manifest)
     )
-    names = next((target["class_names"] for target in manifest["targets"] if target["kind"] == "classification"), [])
+    names: Sequence[str] = next(
+        (target["class_names"] for target in manifest["targets"] if target["kind"] == "classification"), []
+    )
     for folder, spec in zip(rows, specs, strict=True):
         own = read_manifest(folder)
         train, held = (load_array(folder, f"{name}_indices", manifest=own) for name in ("train", "validation"))
