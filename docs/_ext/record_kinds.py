@@ -24,6 +24,7 @@ _FIELDS = {
     "num_trials": "How many trials there will be.",
     "replicates": "How often the best variants are trained again at most.",
     "leaders": "How many of the best variants are trained again.",
+    "folds": "Which folds validate: that of the search, then one for each replicate of a leader.",
     "driver_pid": "The driver's process.",
     "slots": "Trials at the same time.",
     "dataset": "The fingerprint of the images.",

@@ -46,6 +46,7 @@ _COLUMNS = {
     "workers_lost": "How many workers died under the trial.",
     "notes": "What a reader should know of the numbers, such as a checkpoint that was passed over.",
     "replicate_of": "The trial whose variant a replicate trains with another seed.",
+    "fold": "The fold that a replicate validates on; null: the validation split of the search.",
     "reused_from": "The run that a reused trial was trained in.",
     "started_at": "When a worker first took the trial up.",
     "ended_at": "When the trial ended.",

@@ -130,9 +130,8 @@ class CheckpointKeeper:
         logger.info("trial=%s epoch=%d checkpoint=%s", held.trial, held.epoch, eviction.step)
         if eviction.step is Step.REDUCE:
             try:
-                reduce_to_weights(
-                    trial, epoch=held.epoch, variant_id=self._recorder.trial(held.trial).variant.variant_id
-                )
+                owner = self._recorder.trial(held.trial).checkpoint_owner
+                reduce_to_weights(trial, epoch=held.epoch, variant_id=owner)
             except CheckpointError as exc:
                 logger.warning('trial=%s epoch=%d not reduced reason="%s"', held.trial, held.epoch, exc)
                 return False

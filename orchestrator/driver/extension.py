@@ -23,7 +23,7 @@ from trainables.files.whole import write_whole
 #: What may change whenever a run goes on: results do not depend on it.
 _FREE = frozenset({"resources", "storage", "export", "references"})
 _TRIALS, _EPOCHS, _PRICE = "search.trials", "schedule.max_epochs", "search.price_per_hour"
-_REPLICATES, _LEADERS = "search.replicates", "search.leaders"
+_REPLICATES, _REPLICATE_ON, _LEADERS = "search.replicates", "search.replicate_on", "search.leaders"
 #: Why earlier results could not be compared with later ones; sections or keys, the first that fits counts.
 _REASONS = {
     "name": "it names the run's folder",
@@ -89,6 +89,7 @@ def _extended(folder: RunFolder, spec: StudySpec, *, recorder: Recorder, overrid
             replaces=_digest(folder),
             replicates=wanted.search.replicates,
             leaders=wanted.search.num_leaders,
+            folds=wanted.folds,
             at=recorder.now(),
         )
     )
@@ -127,6 +128,9 @@ def _problems(changes: dict[str, tuple[Any, Any]], wanted: StudySpec, *, state: 
             most = max(map(len, state.replicates.values()), default=0)
             if after < most:
                 yield f"{key}: must be at least {most}, as many replicates of a trial exist, got {after!r}"
+        elif key == _REPLICATE_ON:
+            if state.replicates:
+                yield f"{key}: cannot change from {before!r} to {after!r}: a mean is over replicates of one kind"
         elif key == _EPOCHS:
             yield from _horizon_problems(before, after, wanted=wanted, state=state)
         elif section not in _FREE and key not in (*BUDGETS, _PRICE, _LEADERS):

@@ -19,7 +19,7 @@ from orchestrator.runs.paths import RunFolder
 from orchestrator.study.pretrained_weights import imagenet_backbones
 from orchestrator.study.spec import StudySpec
 from trainables.data.cache.dataset import contact_sheet
-from trainables.data.cache.in_process import insisted, prepare_in_process
+from trainables.data.cache.in_process import insisted, prepare_folds_in_process
 from trainables.data.cache.storage_choice import memory_budget_bytes
 from trainables.files.whole import write_whole
 from trainables.specs.dataset import DatasetInfo
@@ -90,7 +90,9 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
         pending = pool.submit(stack.enter_context, session)
         try:
             wanted_data = spec.data if _known_fingerprint(state) is None else insisted(spec.data)
-            dataset = prepare_in_process(wanted_data, spec.seed, verify=True, on_progress=on_progress)
+            dataset, *others = prepare_folds_in_process(
+                wanted_data, spec.seed, folds=spec.folds[1:], verify=True, on_progress=on_progress
+            )
             has_data = True
             _check_dataset(dataset, state=state)
             if on_dataset is not None:
@@ -105,7 +107,7 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
         can_grow = address is not None
         spec = resolve_auto(study, dataset=dataset, nodes=nodes, is_local=not can_grow, notify=notify)
         num_concurrent = concurrent_trials(spec.resources, nodes=nodes, can_grow=can_grow)
-        worker = _worker_spec(spec, folder=folder, dataset=dataset)
+        worker = _worker_spec(spec, folder=folder, dataset=dataset, others=others)
         prepared = Prepared(study=study, spec=spec, worker=worker, num_concurrent=num_concurrent, nodes=nodes)
         _describe_data(prepared, folder=folder, address=address, notify=notify)
         for sentence in said:
@@ -167,7 +169,9 @@ def _known_fingerprint(state: StudyState) -> str | None:
     return next((session.dataset for session in state.sessions if session.dataset), None)
 
 
-def _worker_spec(spec: StudySpec, *, folder: RunFolder, dataset: DatasetInfo) -> WorkerSpec:
+def _worker_spec(
+    spec: StudySpec, *, folder: RunFolder, dataset: DatasetInfo, others: Sequence[DatasetInfo]
+) -> WorkerSpec:
     return WorkerSpec(
         dataset=dataset,
         data=spec.data,
@@ -190,4 +194,5 @@ def _worker_spec(spec: StudySpec, *, folder: RunFolder, dataset: DatasetInfo) ->
         picture=str(folder.augmented.absolute()),
         remote=None if spec.storage.uri is None else run_uri(folder, spec.storage.uri),
         formats=spec.export.formats if spec.export.top else (),
+        folds=dict(zip(spec.folds[1:], others, strict=True)),
     )

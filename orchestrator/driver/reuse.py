@@ -125,6 +125,8 @@ def _difference(other: StudyState, *, worker: WorkerSpec) -> str:
 def _difference_of(trial: Trial, spec: StudySpec, *, other: StudyState, own: StudyState) -> str:
     """Returns why a trial of another run is no result of this study; an empty text if it is one."""
     metric, mode = spec.objective.metric, spec.objective.mode
+    if trial.fold:
+        return "on other folds"
     if trial.state is not TrialState.COMPLETED:
         return "did not complete"
     if any(metric not in report.metrics for report in trial.reports):
@@ -154,7 +156,7 @@ def _copy_checkpoints(trial: Trial, source: Path, *, to: Path, own: StudyState) 
     for epoch in sorted({best.epoch if best else 0, *saved_epochs(source)[-1:]}):
         folder = checkpoint_folder(source, epoch=epoch)
         try:
-            load_checkpoint(folder, variant_id=trial.variant.variant_id)
+            load_checkpoint(folder, variant_id=trial.checkpoint_owner)
         except CheckpointError:
             if best is not None and epoch == best.epoch:
                 return "whose best checkpoint is gone or damaged"

@@ -236,5 +236,6 @@ class Session:
             objectives=[goal.to_json() for goal in goals] if len(goals := spec.objective.goals) > 1 else [],
             replicates=spec.search.replicates,
             leaders=spec.search.num_leaders,
+            folds=spec.folds,
             at=self.recorder.now(),
         )

@@ -56,6 +56,8 @@ def check_record(record: Record) -> None:
             _demand(_is_plain(record.variant), "variant", "values of an ordinary size", record.variant)
             if isinstance(record, TrialReused):
                 _check_reused(record)
+            else:
+                _demand(0 <= record.fold <= _MAX_TRIALS, "fold", "a fold, from 1, or 0 for none", record.fold)
         case EpochReported():
             _check_report(record.report)
         case ModelExported():
@@ -91,6 +93,9 @@ def _check_numbers(record: StudyOpened | StudyExtended) -> None:
     for name in ("replicates", "leaders"):
         value = getattr(record, name)
         _demand(0 <= value <= _MAX_TRIALS, name, "a number of trials", value)
+    folds = record.folds
+    is_right = len(folds) != 1 and all(_is_whole(fold) and 1 <= fold <= _MAX_TRIALS for fold in folds)
+    _demand(is_right and len(set(folds)) == len(folds), "folds", "two different folds or more, from 1", folds)
 
 
 def _check_reused(record: TrialReused) -> None:

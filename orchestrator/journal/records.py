@@ -29,6 +29,8 @@ class StudyOpened:
         objectives: All objectives, the main one first, where there are several: metric, mode, and perhaps reference.
         replicates: How often the best variants are trained again at most; 0: none is.
         leaders: How many of the best variants are trained again; 0: none is.
+        folds: Which folds of the data validate: that of the search first, then one for each replicate of a leader, in
+            order; empty: replicates have the validation split of the search.
     """
 
     schema: int
@@ -44,6 +46,7 @@ class StudyOpened:
     objectives: Sequence[Mapping[str, Any]] = field(default_factory=list)
     replicates: int = 0
     leaders: int = 0
+    folds: Sequence[int] = field(default_factory=list)
     at: float
 
     @property
@@ -83,7 +86,7 @@ class StudyExtended:
     """The study is larger from now on; all records before stay part of it.
 
     Args:
-        study_id: The id of the extended study; likewise max_epochs, num_trials, replicates and leaders.
+        study_id: The id of the extended study; likewise max_epochs, num_trials, replicates, leaders and folds.
         change: What changed, in words.
         study: The expanded study file after the extension; the driver writes the file after this record.
         replaces: The sha256 of the study file before.
@@ -97,6 +100,7 @@ class StudyExtended:
     replaces: str
     replicates: int = 0
     leaders: int = 0
+    folds: Sequence[int] = field(default_factory=list)
     at: float
 
 
@@ -106,12 +110,14 @@ class TrialProposed:
 
     Args:
         replicate_of: The trial whose variant this one trains with another seed; empty: the search proposed the trial.
+        fold: The fold of the data that a replicate validates on, from 1; 0: the validation split of the search.
     """
 
     trial: str
     number: int
     variant: Mapping[str, Any]
     replicate_of: str = ""
+    fold: int = 0
     at: float
 
 
@@ -261,7 +267,9 @@ _KINDS: dict[str, type[Record]] = {
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 #: Fields that records lack where they say nothing: journals of one objective without replicates are as ever.
-_LEFT_OUT: Mapping[str, object] = {"replicate_of": "", "replicates": 0, "leaders": 0, "objectives": []}
+_LEFT_OUT: Mapping[str, object] = {
+    "replicate_of": "", "fold": 0, "replicates": 0, "leaders": 0, "folds": [], "objectives": [],
+}  # fmt: skip
 _FIELDS = {name: frozenset(item.name for item in fields(kind)) for name, kind in _KINDS.items()}
 
 

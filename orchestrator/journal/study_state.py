@@ -173,6 +173,7 @@ class StudyState:
             num_trials=record.num_trials,
             replicates=record.replicates,
             leaders=record.leaders,
+            folds=record.folds,
         )
         self.extensions.append(record)
         self.clock.end(self.last_at)
@@ -204,6 +205,8 @@ class StudyState:
             if of not in self.trials or self.trials[of].replicate_of:
                 raise JournalError(f"trial {record.trial} replicates {of!r}, which is no trial of the search")
             self.replicates.setdefault(of, []).append(record.trial)
+        if record.fold and (not of or record.fold not in self.header.folds[1:]):
+            raise JournalError(f"trial {record.trial} validates on fold {record.fold}, which is none of the study's")
         num_searched = len(self.trials) - sum(map(len, self.replicates.values())) + bool(record.replicate_of)
         trial = Trial(
             name=record.trial,
@@ -212,6 +215,7 @@ class StudyState:
             proposed_at=record.at,
             replicate_of=record.replicate_of,
             num_replicates_before=record.number - num_searched,
+            fold=record.fold,
         )
         self.trials[record.trial] = trial
         self._changed(trial)

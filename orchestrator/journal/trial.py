@@ -7,6 +7,7 @@ from typing import Any
 from orchestrator.errors import JournalError
 from orchestrator.journal.records import EpochReported, TrialFailed, TrialNoted, TrialStarted, TrialStopped, WorkerLost
 from search_spaces import Variant
+from trainables.checkpoints.checkpoint import checkpoint_owner
 from trainables.patience import report_key
 from trainables.reports import EpochReport, FailureKind
 
@@ -39,6 +40,7 @@ class Trial:
         num_losses_before: How many of the losses happened in earlier sessions.
         replicate_of: The trial whose variant this one trains with another seed; empty for a trial of the search.
         num_replicates_before: How many replicates were proposed before it.
+        fold: The fold of the data that a replicate validates on, from 1; 0: the validation split of the search.
     """
 
     name: str
@@ -58,6 +60,12 @@ class Trial:
     num_losses_before: int = 0
     replicate_of: str = ""
     num_replicates_before: int = 0
+    fold: int = 0
+
+    @property
+    def checkpoint_owner(self) -> str:
+        """What stands for its variant and its fold in its checkpoints."""
+        return checkpoint_owner(self.variant.variant_id, fold=self.fold)
 
     @property
     def place(self) -> int:

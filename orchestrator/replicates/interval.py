@@ -5,10 +5,16 @@ import statistics
 from collections.abc import Sequence
 from functools import cache
 
+Ends = tuple[float, float]
+
+#: The ends of values without limits.
+UNBOUNDED: Ends = (-math.inf, math.inf)
 _STEPS = 200
 
 
-def student_interval(values: Sequence[float], *, confidence: float = 0.95) -> tuple[float, float] | None:
+def student_interval(
+    values: Sequence[float], *, confidence: float = 0.95, overlap: float = 0.0, bounds: Ends = UNBOUNDED
+) -> Ends | None:
     """Returns the ends of Student's interval of a mean; None for values that do not show their spread.
 
     These are fewer than two values, and equal ones: that two trainings came to the same share of images does not make
@@ -19,18 +25,30 @@ def student_interval(values: Sequence[float], *, confidence: float = 0.95) -> tu
     '0.870 0.970'
     >>> student_interval([0.9]), student_interval([0.9, 0.9])
     (None, None)
+    >>> low, high = student_interval([0.95, 0.99], bounds=(0.0, 1.0))
+    >>> f"{low:.2f} {high:.2f}"
+    '0.72 1.00'
 
     Args:
-        values: Of independent trainings.
+        values: Of trainings, independent ones but for `overlap`.
         confidence: How often such intervals have the mean in them, in (0, 1).
+        overlap: How far trainings share images: validation images of each, divided by its training images, where they
+            validate on different ones; 0: all trainings have the same images, whose choice the mean is not about.
+        bounds: The least and the greatest value that there can be; an interval that leaves them ends there, which
+            takes no mean out of it.
 
-    Source: Student 1908, "The Probable Error of a Mean".
+    Source: Student 1908, "The Probable Error of a Mean"; with an overlap Nadeau and Bengio 2003, "Inference for the
+        Generalization Error", equation 9.
     """
     if len(values) < 2 or min(values) == max(values):
         return None
-    mean, error = statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values))
+    mean, error = statistics.fmean(values), statistics.stdev(values) * math.sqrt(1 / len(values) + overlap)
     half = student_quantile(0.5 + confidence / 2, freedom=len(values) - 1) * error
-    return mean - half, mean + half
+    low, high = bounds
+    if not low <= min(values) <= max(values) <= high:
+        # A metric of a user's own that has the name of another one.
+        return mean - half, mean + half
+    return max(low, mean - half), min(high, mean + half)
 
 
 @cache

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.replicates.interval import student_interval
+from orchestrator.replicates.interval import UNBOUNDED, Ends, student_interval
 
 #: Trainings of the first round: fewer have no interval.
 LEAST = 2
@@ -24,10 +24,12 @@ class Replicate:
     Attributes:
         value: The best value of the objective; None while it trains, and where it failed.
         has_ended: Whether it trains no more.
+        fold: That it validates on; 0: the validation split of the search.
     """
 
     value: float | None = None
     has_ended: bool = False
+    fold: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,25 @@ class Contender:
         """The mean of the values; None for fewer than two."""
         values = self.values()
         return statistics.fmean(values) if len(values) >= LEAST else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaceMeasure:
+    """What the values of a race are.
+
+    Attributes:
+        mode: `max` or `min`.
+        overlap: How far trainings share images, as in `student_interval`.
+        bounds: The least and the greatest value that there can be.
+    """
+
+    mode: str
+    overlap: float = 0.0
+    bounds: Ends = UNBOUNDED
+
+    def interval(self, values: Sequence[float], *, confidence: float) -> Ends | None:
+        """Returns the interval of the mean of values; None for those that do not show their spread."""
+        return student_interval(values, confidence=confidence, overlap=self.overlap, bounds=self.bounds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +109,7 @@ class Standing:
     left: tuple[Leaving, ...]
 
 
-def standing(contenders: Sequence[Contender], *, most: int, mode: str) -> Standing:
+def standing(contenders: Sequence[Contender], *, most: int, measure: RaceMeasure) -> Standing:
     """Returns how a race stands, from what has happened alone.
 
     A contender without rivals trains as often as allowed: nothing but its value is asked for. Contenders whose values
@@ -96,17 +117,17 @@ def standing(contenders: Sequence[Contender], *, most: int, mode: str) -> Standi
 
     >>> def made(trial, *values):
     ...     return Contender(trial=trial, replicates=tuple(Replicate(value=v, has_ended=True) for v in values))
-    >>> standing([made("t0", 0.90, 0.91), made("t1", 0.92)], most=5, mode="max").next
+    >>> standing([made("t0", 0.90, 0.91), made("t1", 0.92)], most=5, measure=RaceMeasure(mode="max")).next
     't1'
-    >>> standing([made("t0", 0.90, 0.91), made("t1", 0.92, 0.91)], most=5, mode="max").next
+    >>> standing([made("t0", 0.90, 0.91), made("t1", 0.92, 0.91)], most=5, measure=RaceMeasure(mode="max")).next
     't0'
-    >>> standing([made("t0", 0.900, 0.901), made("t1", 0.100, 0.101)], most=5, mode="max").is_over
+    >>> standing([made("t0", 0.900, 0.901), made("t1", 0.100, 0.101)], most=5, measure=RaceMeasure(mode="max")).is_over
     True
 
     Args:
         contenders: The best of the search first.
         most: Replicates of each at most.
-        mode: `max` or `min`.
+        measure: What their values are.
     """
     racing, left, count = list(contenders), list[Leaving](), min(LEAST, most)
     while racing and count:
@@ -117,7 +138,7 @@ def standing(contenders: Sequence[Contender], *, most: int, mode: str) -> Standi
             return Standing(next=slowest.trial, is_over=False, left=tuple(left))
         if not all(replicate.has_ended for item in racing for replicate in item.replicates[:count]):
             return Standing(next="", is_over=False, left=tuple(left))
-        left += _leaving(racing, count=count, mode=mode, num_contenders=len(contenders))
+        left += _leaving(racing, count=count, measure=measure, num_contenders=len(contenders))
         gone = {item.trial for item in left}
         racing = [item for item in racing if item.trial not in gone]
         if count >= most or (len(racing) == 1 and left):
@@ -138,15 +159,15 @@ def race_confidence(num_contenders: int) -> float:
     return 1 - 2 * RISK / max(2, num_contenders)
 
 
-def _leaving(racing: Sequence[Contender], *, count: int, mode: str, num_contenders: int) -> list[Leaving]:
+def _leaving(racing: Sequence[Contender], *, count: int, measure: RaceMeasure, num_contenders: int) -> list[Leaving]:
     """Returns the contenders whose intervals lie wholly on the worse side of the best one's."""
-    sign, confidence = (1 if mode == "max" else -1), race_confidence(num_contenders)
+    sign, confidence = (1 if measure.mode == "max" else -1), race_confidence(num_contenders)
     known = [item for item in racing if len(item.values(count)) >= LEAST]
     if not known:
         return []
     # Of equal means the one that the search found better.
     best = max(known, key=lambda item: sign * statistics.fmean(item.values(count)))
-    intervals = {item.trial: student_interval(item.values(count), confidence=confidence) for item in known}
+    intervals = {item.trial: measure.interval(item.values(count), confidence=confidence) for item in known}
     limit = intervals[best.trial]
     if limit is None:
         return []

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from orchestrator.journal.study_state import StudyState
-from orchestrator.replicates.from_state import Replicated, replicated, standing_of
+from orchestrator.replicates.from_state import Replicated, count_of, replicated, standing_of
 from orchestrator.replicates.race import Leaving
 from orchestrator.text import number
 
@@ -18,7 +18,7 @@ def mean_in_words(item: Replicated | None) -> str:
     if item is None or item.mean is None:
         return ""
     interval = f"{_ends(item.interval)}, " if item.interval is not None else ""
-    return f"{number(item.mean)} ({interval}of {len(item.values)})"
+    return f"{number(item.mean)} ({interval}of {len(item.values)}{' folds' if item.folds else ''})"
 
 
 def leaving_in_words(leaving: Leaving, *, mode: str) -> str:
@@ -55,8 +55,11 @@ def progress_in_words(state: StudyState) -> str:
     Args:
         state: The study.
     """
-    trials = [state.trials[name] for names in list(state.replicates.values()) for name in list(names)]
-    return f"{sum(trial.has_ended for trial in trials)} of {len(trials)} replicates ended" if trials else ""
+    if not state.replicates:
+        return ""
+    count = count_of(state)
+    most = "" if standing_of(state).is_over else "at most "
+    return f"{count.ended} of {most}{count.wanted} replicates ended"
 
 
 def replicates_json(state: StudyState) -> list[dict[str, Any]]:
@@ -70,6 +73,7 @@ def replicates_json(state: StudyState) -> list[dict[str, Any]]:
             "trial": item.trial,
             "replicates": list(state.replicates[item.trial]),
             "values": list(item.values),
+            **({"folds": list(item.folds)} if item.folds else {}),
             "mean": item.mean,
             "interval": None if item.interval is None else list(item.interval),
             "num_failed": item.num_failed,
@@ -92,6 +96,17 @@ def _ends(interval: tuple[float, float]) -> str:
 
 def _notes(state: StudyState) -> Iterator[str]:
     found = replicated(state)
+    if any(item.folds for item in found):
+        own, *others = state.header.folds
+        yield (
+            f"means are over replicates on folds {', '.join(map(str, others))}, one each; the search validated on fold "
+            f"{own}, which counts in none; folds share training images, so 95 % is an approximation"
+        )
+    if found and len(state.header.goals) > 1:
+        yield (
+            f"replicates are of the front's first trials and compared by {state.header.metric} alone; the fronts "
+            "themselves are of single trainings, with their luck"
+        )
     tied = [item.trial for item in found if item.is_tied]
     if len(tied) > 1:
         yield f"{' and '.join(tied)} are tied: the 95 % intervals of the means over replicates do not tell them apart"
@@ -99,7 +114,6 @@ def _notes(state: StudyState) -> Iterator[str]:
         if item.leaving is not None:
             yield leaving_in_words(item.leaving, mode=state.header.mode)
         if item.num_failed:
-            total = item.num_failed + len(item.values) + item.num_open
-            yield f"{item.num_failed} of {total} replicates of {item.trial} failed"
+            yield f"{item.num_failed} of {item.num_wanted} replicates of {item.trial} failed"
     if state.finished is not None and state.header.replicates and not standing_of(state).is_over:
         yield "replicates are missing, as a budget of the study was used up; resume with a larger one to train them"

@@ -15,6 +15,7 @@ from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.pareto.hypervolume import reference_point, volumes_so_far
 from orchestrator.results.ranking import (
     Placed,
+    are_on_folds,
     board_key,
     placed_trials,
     rank_key,
@@ -69,14 +70,14 @@ def best_so_far(state: StudyState) -> tuple[Trial, EpochReport] | None:
     """
     header, best, best_key = state.header, None, None
     trials = list(state.trials.values())
-    again = replicate_values(trials, metric=header.metric, mode=header.mode)
+    again, on_folds = replicate_values(trials, metric=header.metric, mode=header.mode), are_on_folds(trials)
     for trial in trials:
         report = trial.best_report(**header.ranking)
         if report is None or trial.state in _UNUSABLE or trial.replicate_of:
             continue
         tie = tie_value(report, ties=header.ties)
         alone = rank_key(report.metrics[header.metric], epochs=trial.epoch, name=trial.name, mode=header.mode, tie=tie)
-        key = board_key(alone, again.get(trial.name, ()), mode=header.mode)
+        key = board_key(alone, again.get(trial.name, ()), mode=header.mode, on_folds=on_folds)
         if best_key is None or key < best_key:
             best, best_key = (trial, report), key
     return best

@@ -15,7 +15,7 @@ PARAMETER_PREFIX = "param."
 #: Only in the tables of studies with several objectives.
 FRONT_COLUMN = "pareto_rank"
 OVERHEAD_PREFIX = "overhead_seconds."
-_ORIGINAL = "replicate_of"
+_ORIGINAL, _FOLD = "replicate_of", "fold"
 _FAILED = (TrialState.INFEASIBLE, TrialState.FAILED)
 
 
@@ -49,7 +49,10 @@ def leaderboard(trials: pa.Table, *, metric: str, mode: str, ties: str = "", k: 
     [{'rank': 1, 'trial': 't1'}]
     """
     best = f"best_{metric}"
-    again = _replicate_values(trials, best)
+    again, on_folds = (
+        _replicate_values(trials, best),
+        _FOLD in trials.column_names and trials[_FOLD].null_count < len(trials),
+    )
     ranked = trials.filter(pc.and_(_has_state(trials, RANKED_STATES), pc.is_valid(trials[best])))
     ranked = _searched(ranked)
     by = f"best_{ties}"
@@ -60,6 +63,7 @@ def leaderboard(trials: pa.Table, *, metric: str, mode: str, ties: str = "", k: 
             rank_key(value, epochs=epochs, name=name, mode=mode, tie=math.inf if tie is None else tie),
             again.get(name, ()),
             mode=mode,
+            on_folds=on_folds,
         )
         for value, epochs, name, tie in zip(*columns, tied, strict=True)
     ]

@@ -38,8 +38,11 @@ def rank_key(value: float, *, epochs: int, name: str, mode: str, tie: float = 0.
     return (-value if mode == "max" else value), tie, epochs, name
 
 
-def board_key(key: Key, values: Sequence[float], *, mode: str) -> tuple[int, float, Key]:
+def board_key(key: Key, values: Sequence[float], *, mode: str, on_folds: bool = False) -> tuple[int, int, float, Key]:
     """Returns what a trial is sorted by where some were trained again: one value is no mean.
+
+    Folds are harder and easier ones, and all trials take them in one order: means over fewer folds are not compared
+    with means over more, but come after them.
 
     >>> once, again = (rank_key(value, epochs=9, name="t", mode="max") for value in (0.9, 0.8))
     >>> board_key(again, [0.7, 0.8], mode="max") < board_key(once, [], mode="max")
@@ -49,11 +52,12 @@ def board_key(key: Key, values: Sequence[float], *, mode: str) -> tuple[int, flo
         key: The trial's `rank_key`.
         values: Of its replicates.
         mode: `max` or `min`.
+        on_folds: Whether each replicate validates on another fold.
     """
     if len(values) < 2:
-        return 1, 0.0, key
+        return 1, 0, 0.0, key
     mean = statistics.fmean(values)
-    return 0, (-mean if mode == "max" else mean), key
+    return 0, (-len(values) if on_folds else 0), (-mean if mode == "max" else mean), key
 
 
 def replicate_values(trials: Iterable[Trial], *, metric: str, mode: str) -> Mapping[str, list[float]]:
@@ -75,6 +79,11 @@ def replicate_values(trials: Iterable[Trial], *, metric: str, mode: str) -> Mapp
     return found
 
 
+def are_on_folds(trials: Iterable[Trial]) -> bool:
+    """Returns whether replicates validate on other folds than the search."""
+    return any(trial.fold for trial in trials)
+
+
 def ranked_trials(
     trials: Iterable[Trial], *, metric: str, mode: str, ties: str = "", k: int | None = None
 ) -> list[tuple[Trial, EpochReport]]:
@@ -90,7 +99,7 @@ def ranked_trials(
         k: How many at most; None for all.
     """
     known = list(trials)
-    again = replicate_values(known, metric=metric, mode=mode)
+    again, on_folds = replicate_values(known, metric=metric, mode=mode), are_on_folds(known)
     found = []
     for trial in known:
         if trial.replicate_of:
@@ -99,7 +108,7 @@ def ranked_trials(
         if report is not None and trial.state in RANKED_STATES:
             tie = tie_value(report, ties=ties)
             key = rank_key(report.metrics[metric], epochs=trial.epoch, name=trial.name, mode=mode, tie=tie)
-            found.append((board_key(key, again.get(trial.name, ()), mode=mode), trial, report))
+            found.append((board_key(key, again.get(trial.name, ()), mode=mode, on_folds=on_folds), trial, report))
     best = heapq.nsmallest(len(found) if k is None else k, found, key=lambda entry: entry[0])
     return [(trial, report) for _, trial, report in best]
 

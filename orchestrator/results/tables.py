@@ -95,7 +95,15 @@ def joined_trials(blocks: Sequence[Rows], *, num_records: int, goals: Sequence[G
     """
     identity, outcome, metrics, circumstances = (_joined(blocks, group=at) for at in range(4))
     params = {f"param.{name}": _param(blocks, name) for name in _ordered_union(block.params for block in blocks)}
-    fronts = _fronts(identity["state"].to_pylist(), outcome, goals=goals) if len(goals) > 1 else {}
+    fronts: dict[str, pa.Array] = {}
+    if len(goals) > 1:
+        originals = circumstances["replicate_of"].to_pylist()
+        # Replicates stand for the trials that they train again, and are on no front of their own.
+        states = [
+            state if original is None else ""
+            for state, original in zip(identity["state"].to_pylist(), originals, strict=True)
+        ]
+        fronts = _fronts(states, outcome, goals=goals)
     columns = {**identity, **params, **outcome, **fronts, **_by_split(metrics), **circumstances}
     return _table(columns, num_records=num_records)
 
@@ -226,6 +234,7 @@ def _circumstances(trials: Sequence[Trial]) -> dict[str, pa.Array]:
         "workers_lost": pa.array([len(trial.losses) for trial in trials], pa.int32()),
         "notes": pa.array([[note.text for note in trial.notes] for trial in trials], pa.list_(pa.string())),
         "replicate_of": _strings(trial.replicate_of or None for trial in trials),
+        "fold": pa.array([trial.fold or None for trial in trials], pa.int32()),
         "reused_from": _strings(trial.reused_from or None for trial in trials),
         "started_at": _times(trial.started_at[0] if trial.started_at else None for trial in trials),
         "ended_at": _times(trial.ended_at for trial in trials),

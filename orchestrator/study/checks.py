@@ -147,13 +147,27 @@ def _search_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:
     ]
     guesses = ((name, _guess_problem(name, spec.search.prior, space)) for name in spec.search.prior)
     problems += [Problem(path=f"search.prior.{name}", message=message) for name, message in guesses if message]
-    if spec.search.replicates and len(spec.objective.goals) > 1:
+    return [*problems, *_fold_problems(spec), *_grid_problems(spec, space)]
+
+
+def _fold_problems(spec: StudySpec) -> Iterator[Problem]:
+    """Yields what keeps replicates from validating on other folds than the search."""
+    replicates, folds = spec.search.replicates, spec.data.folds
+    if spec.search.replicate_on != "folds":
+        return
+    if not replicates:
+        message = "'folds' is about replicates, got 'folds' with replicates 0; add replicates: 4, or drop it"
+        yield Problem(path="search.replicate_on", message=message)
+    elif folds is None:
+        message = f"'folds' needs data.folds, got none; add data.folds: {replicates + 1}, or drop it"
+        yield Problem(path="search.replicate_on", message=message)
+    elif replicates >= folds:
+        fewer = f"{folds - 1} replicates, or " if folds > 2 else ""
         message = (
-            f"means over replicates order the trials of one objective, got {spec.search.replicates} beside "
-            f"{len(spec.objective.goals)} objectives; drop it, or name one objective"
+            f"the search has one of {folds} folds, so each leader has at most {folds - 1} on other folds, got "
+            f"{replicates}; use {fewer}data.folds: {replicates + 1}"
         )
-        problems.append(Problem(path="search.replicates", message=message))
-    return [*problems, *_grid_problems(spec, space)]
+        yield Problem(path="search.replicates", message=message)
 
 
 def _guess_problem(name: str, prior: Mapping[str, object], space: SearchSpace) -> str:

@@ -106,6 +106,7 @@ def parse_study(
             "runs an example"
         )
     content: dict[str, Any] = {str(key): value for key, value in mapping.items()}
+    content = _with_fold(content)
     data = _data_alone(content)
     if data is not None:
         content["objective"] = with_usual_metric(content.get("objective", {}), data)
@@ -164,6 +165,15 @@ def _find_study(source: str | Path) -> tuple[str, Path, str, Path | None]:
         f"{shown(str(source))}: {what}; give a YAML file, or one of the packaged studies {', '.join(known)}"
         f"{nearest(str(source), known)}"
     )
+
+
+def _with_fold(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a study whose search validates on the first fold where it names none and replicates take the others."""
+    data, search = content.get("data"), content.get("search")
+    takes_turns = isinstance(search, Mapping) and search.get("replicate_on", "seeds") != "seeds"
+    if takes_turns and isinstance(data, Mapping) and data.get("folds") is not None and data.get("fold") is None:
+        return {**content, "data": {**data, "fold": 1}}
+    return dict(content)
 
 
 def _data_alone(content: Mapping[str, Any]) -> DataSpec | None:

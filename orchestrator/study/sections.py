@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from orchestrator.pareto.choice import EXAMPLE, FRONT, KNEE, RuleError, parse_rule
 from orchestrator.text import shown
@@ -14,6 +14,7 @@ from trainables.specs.numbers import Count, Number
 
 _FORMATS: tuple[Literal["keras"], Literal["saved_model"]] = ("keras", "saved_model")
 _MOST_EXPORTS, _LONGEST_NUMBER = 1000, 10
+_Price = Annotated[Number, Field(gt=0, le=1e9, allow_inf_nan=False)]
 
 
 def _whole_or_fraction(value: float) -> float:
@@ -51,6 +52,13 @@ def _auto_or_from(low: int, *, most: int | None = None) -> Callable[[object], ob
 def _none_or_several(value: int) -> int:
     if value == 1:
         raise ValueError("must be 0 or at least 2, as one replicate has no interval")
+    return value
+
+
+def _beside_money(value: float | None, info: ValidationInfo) -> float | None:
+    if value is None and (money := info.data.get("money")) is not None:
+        fix = f"say what the machines cost an hour, or drop money ({money:g})"
+        raise ValueError(f"is required beside money, got nothing; {fix}")
     return value
 
 
@@ -155,6 +163,7 @@ class Search(Section):
             the trials that have ended, of which there are at least ten.
         replicates: How often each of the best variants is trained again at most, with other seeds, once the search has
             ended; so the winner is not the luckiest seed. 0: none is; else at least 2, as one has no interval.
+        replicate_on: seeds, or folds: each replicate of a leader validates on another of `data.folds` than the search.
         leaders: How many of the best variants are trained again.
     """
 
@@ -169,22 +178,16 @@ class Search(Section):
     minutes: Number | None = Field(default=None, gt=0, le=1_000_000, allow_inf_nan=False, examples=[10])
     core_hours: Number | None = Field(default=None, gt=0, le=1e9, allow_inf_nan=False, examples=[8])
     money: Number | None = Field(default=None, gt=0, le=1e9, allow_inf_nan=False, examples=[20])
-    price_per_hour: Number | None = Field(default=None, gt=0, le=1e9, allow_inf_nan=False, examples=[1.5])
+    price_per_hour: Annotated[_Price | None, AfterValidator(_beside_money)] = Field(
+        default=None, validate_default=True, examples=[1.5]
+    )
     epochs: Count | None = Field(default=None, ge=1, le=1_000_000_000, examples=[500])
     target: Number | None = Field(default=None, allow_inf_nan=False, examples=[0.95])
     patience: Count | None = Field(default=None, ge=1, le=1_000_000, examples=[20])
     min_gain: Number | None = Field(default=None, gt=0, allow_inf_nan=False, examples=[0.001])
     replicates: Annotated[Count, AfterValidator(_none_or_several)] = Field(default=0, ge=0, le=1000, examples=[3])
+    replicate_on: Literal["seeds", "folds"] = "seeds"
     leaders: Count = Field(default=3, ge=1, le=1000, examples=[3])
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.money is not None and self.price_per_hour is None:
-            raise ValueError(
-                "price_per_hour: is required beside money, got nothing; say what the machines cost an hour, or drop "
-                f"money ({self.money:g})"
-            )
-        return self
 
     @property
     def num_leaders(self) -> int:

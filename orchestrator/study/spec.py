@@ -135,6 +135,14 @@ class StudySpec(BaseModel):
         return self.search.replicates * min(self.search.leaders, self.num_trials)
 
     @property
+    def folds(self) -> list[int]:
+        """The folds that validate: that of the search, then one for each replicate of a leader; empty: one split."""
+        fold, count = self.data.fold, self.data.folds
+        if fold is None or count is None or not self.search.replicates or self.search.replicate_on != "folds":
+            return []
+        return [(fold + place - 1) % count + 1 for place in range(count)]
+
+    @property
     def study_id(self) -> str:
         """12 hexadecimal digits of a hash of all that results depend on; resources and exports do not count."""
         mapping = counted(self, exclude={"space", "resources", "storage", "export", "reuse", "references", "study_dir"})

@@ -9,7 +9,7 @@ from ray.tune.search import Searcher
 
 from orchestrator.journal.records import TrialProposed
 from orchestrator.journal.trial import Trial
-from orchestrator.replicates.from_state import standing_of
+from orchestrator.replicates.from_state import next_fold, standing_of
 from orchestrator.replicates.seeds import replicate_of
 from orchestrator.runs.paths import trial_name
 from orchestrator.search.algorithms.proposer import Proposer
@@ -21,7 +21,7 @@ from search_spaces import Variant
 
 
 class VariantSearcher(Unsaved, Searcher):
-    """Passes configurations `{"trial", "variant", "first_epoch", "generation"}` to Ray Tune.
+    """Passes configurations `{"trial", "variant", "fold", "first_epoch", "generation"}` to Ray Tune.
 
     Args:
         proposer: Proposes new variants; already holds all trials of the journal.
@@ -63,6 +63,7 @@ class VariantSearcher(Unsaved, Searcher):
         return {
             "trial": trial.name,
             "variant": trial.variant.to_json(),
+            "fold": trial.fold,
             "first_epoch": trial.epoch + 1,
             "generation": self._generations.next(),
         }
@@ -114,12 +115,14 @@ class VariantSearcher(Unsaved, Searcher):
         state = self._recorder.state
         number = len(state.replicates.get(original, ()))
         variant = replicate_of(state.trials[original].variant, number=number, seed=state.header.seed)
-        return self._propose(variant, original=original)
+        return self._propose(variant, original=original, fold=next_fold(state, original))
 
-    def _propose(self, variant: Variant, *, original: str = "") -> Trial:
+    def _propose(self, variant: Variant, *, original: str = "", fold: int = 0) -> Trial:
         number, now = len(self._recorder.state.trials), self._recorder.now()
         name = trial_name(number)
         self._recorder.append(
-            TrialProposed(trial=name, number=number, variant=variant.to_json(), replicate_of=original, at=now)
+            TrialProposed(
+                trial=name, number=number, variant=variant.to_json(), replicate_of=original, fold=fold, at=now
+            )
         )
         return self._recorder.trial(name)

@@ -1,7 +1,7 @@
 """Studies that are driven without Ray: the real searcher, scheduler and listener, and trainings that are made up."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,23 @@ WORKER = {"node": "n1", "worker_pid": 42, "cpus": 1.0, "gpus": 0.0, "gpu_ids": [
 
 
 def spec_of(
-    *, mode: str = "max", algorithm: str = "random", max_epochs: int = 3, schedule: str = "asha", **search: Any
+    *,
+    mode: str = "max",
+    algorithm: str = "random",
+    max_epochs: int = 3,
+    schedule: str = "asha",
+    folds: tuple[int, int] | None = None,
+    others: Sequence[Mapping[str, str]] = (),
+    **search: Any,
 ) -> StudySpec:
     space = {"family": "sequential", "params": {"filters": {"choice": [4, 8, 16, 32]}, "dropout": {"float": [0, 0.5]}}}
     return StudySpec.model_validate(
         {
             "name": "s",
             "seed": 7,
-            "data": {"source": "digits"},
+            "data": {"source": "digits", **({} if folds is None else {"fold": folds[0], "folds": folds[1]})},
             "space": space_from_mapping(space),
-            "objective": {"metric": "val_accuracy", "mode": mode},
+            "objective": [{"metric": "val_accuracy", "mode": mode}, *others],
             "search": {"algorithm": algorithm, "trials": 6, "replicates": 4, "leaders": 3, **search},
             "schedule": {"algorithm": schedule, "max_epochs": max_epochs, "grace_epochs": 1},
         }
@@ -51,6 +58,8 @@ def opened_of(spec: StudySpec) -> StudyOpened:
         num_trials=spec.num_trials,
         replicates=spec.search.replicates,
         leaders=spec.search.num_leaders,
+        folds=spec.folds,
+        objectives=[goal.to_json() for goal in spec.objective.goals] if len(spec.objective.goals) > 1 else [],
         at=0.0,
     )
 
@@ -69,6 +78,7 @@ def drive(
     value: Callable[[Variant], float] = noisy,
     fails: Callable[[Variant], bool] = lambda _: False,
     images: int = 1_000_000,
+    ease: Callable[[int], float] = lambda _: 0.0,
 ) -> list[Record]:
     """Lets a session run a study to its end, one trial at a time, and returns its journal.
 
@@ -77,6 +87,7 @@ def drive(
         value: What a training comes to in the end.
         fails: Whether a training fails.
         images: What values are shares of.
+        ease: How much better a training comes out on a fold; 0: the validation split of the search.
     """
     run = RunFolder(folder)
     run.root.mkdir(parents=True, exist_ok=True)
@@ -93,7 +104,8 @@ def drive(
         searcher = VariantSearcher(proposer, listener=listener, num_trials=spec.num_trials)
         number = 0
         while isinstance(config := searcher.suggest(f"tune-{number}"), dict):
-            _train(config, listener=listener, scheduler=scheduler, value=value, fails=fails, images=images)
+            shifted = lambda variant, fold=config["fold"]: value(variant) + ease(fold)  # noqa: E731
+            _train(config, listener=listener, scheduler=scheduler, value=shifted, fails=fails, images=images)
             searcher.on_trial_complete(f"tune-{number}")
             number += 1
             assert number < MOST_TRIALS, "the study does not end"
@@ -117,7 +129,12 @@ def _train(config: Any, *, listener: TuneListener, scheduler: Any, value: Any, f
     for epoch in range(config["first_epoch"], max_epochs + 1):
         metrics = {"val_accuracy": round(images * value(variant) * (1 - 0.3**epoch)) / images}
         is_last = epoch == max_epochs
-        report = {"epoch": epoch, "metrics": metrics, "train_seconds": 1.0, "images_per_second": 1.0}
+        cost = (
+            {"cost": {"parameters": float(variant.params["filters"])}}
+            if listener.recorder.state.header.objectives
+            else {}
+        )
+        report = {"epoch": epoch, "metrics": metrics, "train_seconds": 1.0, "images_per_second": 1.0, **cost}
         result = {"trial": name, "worker": WORKER, "epoch": epoch, **metrics, "report": {**report, "is_last": is_last}}
         if listener("", result) or is_last or scheduler.on_trial_result(None, Trial(), result) == "STOP":
             break

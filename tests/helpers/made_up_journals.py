@@ -46,6 +46,7 @@ def study_record(draw: Any, kind: type, state: StudyState, *, at: float) -> Reco
     number, max_epochs = len(state.trials), state.header.max_epochs
     values = draw(st.lists(VALUES, min_size=1, max_size=3))
     reports = [report(epoch, value, max_epochs=len(values)) for epoch, value in enumerate(values, start=1)]
+    original = draw(st.sampled_from(["", *(t.name for t in state.trials.values() if not t.replicate_of)]))
     made: dict[type, Record] = {
         SessionStarted: SessionStarted(
             driver_pid=1, slots=2, dataset="d", results_id="r", began_at=at - 1, minutes=5.0, at=at
@@ -58,6 +59,7 @@ def study_record(draw: Any, kind: type, state: StudyState, *, at: float) -> Reco
             num_trials=9 + number,
             replicates=draw(st.sampled_from([0, 2, 3])),
             leaders=2,
+            folds=state.header.folds,
             change="longer",
             study="name: s",
             replaces="0",
@@ -67,7 +69,8 @@ def study_record(draw: Any, kind: type, state: StudyState, *, at: float) -> Reco
             trial=f"t{number:04d}",
             number=number,
             variant=variant(number, patience=draw(st.integers(0, 2))),
-            replicate_of=draw(st.sampled_from(["", *(t.name for t in state.trials.values() if not t.replicate_of)])),
+            replicate_of=original,
+            fold=state.header.folds[1 + number % 2] if original and state.header.folds else 0,
             at=at,
         ),
         TrialReused: TrialReused(
@@ -114,14 +117,16 @@ def trial_record(draw: Any, kind: type, trial: Trial, *, max_epochs: int, at: fl
 @st.composite
 def journals(draw: st.DrawFn) -> list[Record]:
     """Returns records of every kind that may follow one another, trials ending and going on after extensions."""
+    max_epochs = draw(st.integers(1, 4))
     header = StudyOpened(
         schema=2,
         study="s",
         seed=0,
         metric="val_accuracy",
         mode="max",
-        max_epochs=draw(st.integers(1, 4)),
+        max_epochs=max_epochs,
         num_trials=9,
+        folds=[2, 3, 1] if max_epochs > 2 else [],
         at=0.0,
     )
     records: list[Record] = [header]

@@ -44,7 +44,7 @@ class Checkpoint:
     """A trial's state after an epoch.
 
     Args:
-        variant_id: The trial's variant.
+        variant_id: The trial's variant, with its fold (`checkpoint_owner`).
         state: Arrays by name, as `Training.state` returns them.
         history: The reports of all epochs up to this one.
         num_micro_batches: Pieces that each batch is trained in.
@@ -85,6 +85,19 @@ def checkpoint_folder(trial_folder: Path, *, epoch: int) -> Path:
     't0007/epoch-0003'
     """
     return trial_folder / f"{_PREFIX}{epoch:04d}"
+
+
+def checkpoint_owner(variant_id: str, *, fold: int = 0) -> str:
+    """Returns what stands for a trial's variant in its checkpoints: no training of one fold goes on with another.
+
+    >>> checkpoint_owner("a1b2"), checkpoint_owner("a1b2", fold=3)
+    ('a1b2', 'a1b2-fold-3')
+
+    Args:
+        variant_id: The variant's.
+        fold: The fold that the trial validates on; 0: the validation split of the study.
+    """
+    return f"{variant_id}-fold-{fold}" if fold else variant_id
 
 
 def save_checkpoint(trial_folder: Path, checkpoint: Checkpoint, *, is_durable: bool = True) -> Path:

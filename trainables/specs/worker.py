@@ -1,7 +1,7 @@
 """The study's settings that the driver sends to every worker; no TensorFlow."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from trainables.specs.augment import AugmentSpec
@@ -104,6 +104,8 @@ class WorkerSpec:
         session: The number of the driver's session, from 1; a worker of an earlier one ends itself. 0: none.
         remote: The URI of the run's copy in remote storage; None: no copy.
         formats: The formats that the best models will be exported in.
+        folds: The same images with each other fold as the validation split, by the fold's number; empty: no trial
+            validates on another fold.
     """
 
     dataset: DatasetInfo
@@ -116,3 +118,14 @@ class WorkerSpec:
     session: int = 0
     remote: str | None = None
     formats: Sequence[str] = ()
+    folds: Mapping[int, DatasetInfo] = field(default_factory=dict)
+
+    def on_fold(self, fold: int) -> "WorkerSpec":
+        """Returns the settings of a trial that validates on a fold.
+
+        Args:
+            fold: From 1; 0: the validation split of the study.
+        """
+        if not fold or fold == self.data.fold:
+            return self
+        return replace(self, dataset=self.folds[fold], data=self.data.model_copy(update={"fold": fold}))

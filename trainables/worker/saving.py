@@ -35,7 +35,7 @@ class TrialCheckpoints:
 
     Args:
         trial: The trial's name.
-        variant_id: Of its variant; checkpoints of another variant count as damaged.
+        variant_id: Of its variant, with its fold (`checkpoint_owner`); checkpoints of another count as damaged.
         spec: What all trials of the study share.
         on_note: Takes what readers should know.
     """

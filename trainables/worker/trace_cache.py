@@ -18,7 +18,7 @@ MAX_KEPT = 8
 class TracedTrainings:
     """The trainings that a process keeps; the one unused for longest is dropped first.
 
-    All of them are of one study: same data, same task, same epochs.
+    All of them are of one study: same images, same task, same epochs. Those of different folds have different splits.
     """
 
     def __init__(self) -> None:
@@ -28,16 +28,26 @@ class TracedTrainings:
         """Returns how many trainings are kept."""
         return len(self._kept)
 
-    def keep(self, training: "Training") -> None:
-        """Keeps an ended training, if it can be reused."""
+    def keep(self, training: "Training", *, fold: int = 0) -> None:
+        """Keeps an ended training, if it can be reused.
+
+        Args:
+            training: At its end.
+            fold: That it validates on; 0: the validation split of the study.
+        """
         if training.is_reusable:
-            self._kept[trace_key(training.variant)] = training
+            self._kept[fold, trace_key(training.variant)] = training
             if len(self._kept) > MAX_KEPT:
                 self._kept.popitem(last=False)
 
-    def take(self, variant: Variant) -> "Training | None":
-        """Returns a training of the variant at its beginning and keeps it no longer; None if none fits."""
-        training = self._kept.pop(trace_key(variant), None)
+    def take(self, variant: Variant, *, fold: int = 0) -> "Training | None":
+        """Returns a training of the variant at its beginning and keeps it no longer; None if none fits.
+
+        Args:
+            variant: To train.
+            fold: To validate on; 0: the validation split of the study.
+        """
+        training = self._kept.pop((fold, trace_key(variant)), None)
         if training is not None:
             training.begin_again(variant)
         return training

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search_spaces import Variant
+from trainables.checkpoints.checkpoint import checkpoint_owner
 from trainables.checkpoints.early_notes import leave_early_note
 from trainables.machine.imports import import_tensorflow
 from trainables.reports import EpochReport, Failure, FailureKind, Note, NoteKind
@@ -38,9 +39,10 @@ class TrialRun:
         first_epoch: The first epoch whose report is still wanted, from 1.
         spec: What all trials of the study share.
         traced: Trainings of earlier trials in this process.
+        fold: The fold that it validates on, from 1; 0: the validation split of the study.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what Ray Tune and the process give
         self,
         *,
         trial: str,
@@ -48,17 +50,20 @@ class TrialRun:
         first_epoch: int,
         spec: WorkerSpec,
         traced: TracedTrainings | None = None,
+        fold: int = 0,
     ) -> None:
         self.trial = trial
         self.variant = variant
-        self.spec = spec
+        self.spec = spec = spec.on_fold(fold)
+        self._fold = fold
         self._next_epoch = first_epoch
         self._training: Training | None = None
         self._traced = TracedTrainings() if traced is None else traced
         #: Whether the last epoch left nothing behind that could change another trial.
         self._is_sound = True
         self._notes: list[Note] = []
-        self._checkpoints = TrialCheckpoints(trial, variant_id=variant.variant_id, spec=spec, on_note=self._note)
+        owner = checkpoint_owner(variant.variant_id, fold=fold)
+        self._checkpoints = TrialCheckpoints(trial, variant_id=owner, spec=spec, on_note=self._note)
         self._micro_batches = MicroBatches(trial=trial, variant=variant, spec=spec, on_note=self._note)
 
     def take_notes(self) -> list[Note]:
@@ -94,7 +99,7 @@ class TrialRun:
         """Keeps the training for the next trial of this process, if it can be reused."""
         if self._training is not None and self._is_sound:
             self._training.on_trained = _nothing
-            self._traced.keep(self._training)
+            self._traced.keep(self._training, fold=self._fold)
         self._training = None
 
     def wait_for_uploads(self) -> None:
@@ -177,7 +182,7 @@ class TrialRun:
         has_checkpoint = self._checkpoints.fetch(is_needed=self._next_epoch > 1)
         # A checkpoint may be of a training in micro-batches, which is traced otherwise.
         is_new = self._micro_batches.count == self._next_epoch == 1 and not has_checkpoint
-        training = (self._traced.take(self.variant) if is_new else None) or Training(
+        training = (self._traced.take(self.variant, fold=self._fold) if is_new else None) or Training(
             TrainingRequest(
                 variant=self.variant,
                 train=train,

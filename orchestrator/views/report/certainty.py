@@ -17,7 +17,7 @@ TIED_NOTE = (
 )
 MEAN = "replicates' mean"
 AGAIN_NOTE = (
-    " Trials that were trained again with other seeds come first, by the mean over their replicates, with Student's "
+    " Trials that were trained again come first, by the mean over their replicates, with Student's "
     "interval of 95 % and the number of replicates; those whose intervals overlap with that of the first are tied with "
     "it (1=)."
 )

@@ -89,7 +89,8 @@ def _start_text(trial: Trial, *, at: float, is_first: bool, varying: Sequence[st
         num_epochs = sum(reported < at for reported in trial.reported_at)
         return f"{trial.name} goes on after epoch {num_epochs}"
     params = words.parameters(trial.variant.params, names=varying)
-    what = f", {trial.replicate_of} again with another seed" if trial.replicate_of else ""
+    where = f"on fold {trial.fold}" if trial.fold else "with another seed"
+    what = f", {trial.replicate_of} again {where}" if trial.replicate_of else ""
     return f"{trial.name} started{what}: {trial.variant.family} {params}"
 
 

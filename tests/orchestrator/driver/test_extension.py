@@ -182,6 +182,22 @@ def test_no_fewer_replicates_than_a_trial_has(make_run: Any) -> None:
     assert resume(folder, "search.replicates=3", "search.trials=2").num_trials == 2
 
 
+def test_replicates_take_other_folds_once_asked_for_and_stay_of_their_kind(make_run: Any) -> None:
+    folder = make_run(data={"source": "digits", "folds": 4, "fold": 2})
+    spec = resume(folder, "search.replicates=2", "search.replicate_on=folds")
+    assert spec.folds == [2, 3, 4, 1]
+    state = fold(read_journal(folder.journal))
+    assert state.header.folds == [2, 3, 4, 1]
+    with Journal(folder.journal) as journal:
+        variant = {"family": "sequential", "params": {"num_blocks": 1}, "seed": 9}
+        journal.append(TrialProposed(trial="t0002", number=2, variant=variant, replicate_of="t0000", fold=3, at=3.0))
+    with pytest.raises(
+        InputError, match=r"search\.replicate_on: cannot change from 'folds' to 'seeds': a mean is over"
+    ):
+        resume(folder, "search.replicate_on=seeds")
+    assert resume(folder, "search.replicates=3").folds == [2, 3, 4, 1]
+
+
 def test_all_refusals_are_told_at_once(make_run: Any) -> None:
     with pytest.raises(InputError) as caught:
         resume(make_run(), "seed=9", "search.trials=1", "resources.retries=9")

@@ -17,6 +17,7 @@ from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import (
     EpochReported,
     SessionStarted,
+    StudyExtended,
     StudyOpened,
     TrialProposed,
     TrialReused,
@@ -216,6 +217,26 @@ def test_completed_trials_of_the_same_study_are_taken_over_with_all_their_report
     assert table["reused_from"].to_pylist() == [f"{old.folder.root}:t0000", f"{old.folder.root}:t0001"]
     # They cost nothing here.
     assert cost(table, max_epochs=MAX_EPOCHS).trial_epochs == 0
+
+
+def test_replicates_on_other_folds_are_not_taken_over(old: OldRun, make_new: Any) -> None:
+    # Even one with the seed of the search, whose values are of other images.
+    variant = replace(old.state.trials["t0001"].variant, seed=3).to_json()
+    sizes = {"max_epochs": MAX_EPOCHS, "num_trials": 6, "replicates": 2, "leaders": 1, "folds": [1, 2, 3]}
+    said = {"study_id": "i", "change": "folds", "study": "name: s", "replaces": "0"}
+    report = old.reports["t0001"][-1]
+    with Journal(old.folder.journal) as journal:
+        journal.append(StudyExtended(**sizes, **said, at=50.0))
+        journal.append(TrialProposed(trial="t0004", number=4, variant=variant, replicate_of="t0001", fold=2, at=51.0))
+        for epoch in range(1, MAX_EPOCHS + 1):
+            told = {**report, "epoch": epoch, "is_last": epoch == MAX_EPOCHS}
+            journal.append(EpochReported(trial="t0004", report=told, worker={}, at=52.0))
+    new = make_new()
+    state = new.take_over()
+    assert new.told == [
+        f"reuse {old.folder.root}: 5 trials there, 2 taken over; 3 not: 2 did not complete, 1 on other folds"
+    ]
+    assert {trial.fold for trial in state.trials.values()} == {0}
 
 
 def test_best_and_newest_checkpoints_come_along_and_outlive_the_old_run(old: OldRun, make_new: Any) -> None:

@@ -27,7 +27,7 @@ def test_a_ray_of_our_own_shares_out_no_more_cpus_than_it_may_run_on(counted, us
 
 
 def test_workers_are_wanted_for_the_trials_that_are_left_until_the_data_is_there(tmp_path, monkeypatch):
-    asked, is_asked, prepare = [], threading.Event(), preparation.prepare_in_process
+    asked, is_asked, prepare = [], threading.Event(), preparation.prepare_folds_in_process
 
     @contextmanager
     def local_ray(resources, *, address, trials_left):
@@ -40,7 +40,7 @@ def test_workers_are_wanted_for_the_trials_that_are_left_until_the_data_is_there
         return prepare(*arguments, **named)
 
     monkeypatch.setattr(preparation, "ray_session", local_ray)
-    monkeypatch.setattr(preparation, "prepare_in_process", prepare_later)
+    monkeypatch.setattr(preparation, "prepare_folds_in_process", prepare_later)
     spec = load_study("quickstart")
     with open_session(
         make_run_folder(tmp_path / "run", study_yaml=spec.to_yaml()), spec, address=None, progress=None

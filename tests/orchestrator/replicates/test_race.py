@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from orchestrator.replicates.interval import student_interval
-from orchestrator.replicates.race import RISK, Contender, Replicate, Standing, race_confidence, standing
+from orchestrator.replicates.race import RISK, Contender, RaceMeasure, Replicate, Standing, race_confidence, standing
 
 OPEN = Replicate()
 FAILED = Replicate(has_ended=True)
@@ -27,7 +27,9 @@ def play(truths: dict[str, list[float]], *, most: int, mode: str = "max") -> tup
     """Returns how often each contender trained and how the race ended, given the values of their trainings."""
     found: dict[str, list[float]] = {name: [] for name in truths}
     while True:
-        now = standing([contender(name, *values) for name, values in found.items()], most=most, mode=mode)
+        now = standing(
+            [contender(name, *values) for name, values in found.items()], most=most, measure=RaceMeasure(mode=mode)
+        )
         if now.is_over:
             return {name: len(values) for name, values in found.items()}, now
         found[now.next].append(truths[now.next][len(found[now.next])])
@@ -71,27 +73,27 @@ def test_every_contender_trains_once_before_any_trains_twice() -> None:
     made = [contender("a"), contender("b"), contender("c")]
     order = []
     for _ in range(6):
-        now = standing(made, most=3, mode="max")
+        now = standing(made, most=3, measure=RaceMeasure(mode="max"))
         order.append(now.next)
         made = [
             Contender(trial=item.trial, replicates=(*item.replicates, *([OPEN] if item.trial == now.next else [])))
             for item in made
         ]
     assert order == ["a", "b", "c", "a", "b", "c"]
-    assert standing(made, most=3, mode="max") == Standing(next="", is_over=False, left=())
+    assert standing(made, most=3, measure=RaceMeasure(mode="max")) == Standing(next="", is_over=False, left=())
 
 
 def test_failed_replicates_are_not_tried_again_and_say_nothing_of_the_mean() -> None:
     # Without two values there is no interval: nobody can lie below it, nor above it.
     made = [contender("a", 0.9, FAILED), contender("b", FAILED, FAILED)]
-    assert standing(made, most=2, mode="max") == Standing(next="", is_over=True, left=())
-    assert standing(made, most=3, mode="max").next == "a"
+    assert standing(made, most=2, measure=RaceMeasure(mode="max")) == Standing(next="", is_over=True, left=())
+    assert standing(made, most=3, measure=RaceMeasure(mode="max")).next == "a"
     after = [
         contender("a", 0.900, FAILED, 0.901),
         contender("b", 0.1, 0.101, 0.1),
         contender("c", FAILED, FAILED, FAILED),
     ]
-    assert [item.trial for item in standing(after, most=3, mode="max").left] == ["b"]
+    assert [item.trial for item in standing(after, most=3, measure=RaceMeasure(mode="max")).left] == ["b"]
     assert made[1].mean is None
 
 
@@ -105,14 +107,14 @@ def test_who_leaves_does_not_depend_on_what_ends_first(order: tuple[int, ...]) -
         contender(name, *rounds[name], done(values[place]) if place in ended else OPEN)
         for place, name in enumerate("abcd")
     ]
-    assert standing(made, most=5, mode="max") == Standing(next="", is_over=False, left=())
+    assert standing(made, most=5, measure=RaceMeasure(mode="max")) == Standing(next="", is_over=False, left=())
 
 
 def test_higher_limit_goes_on_where_the_race_ended() -> None:
     counts, _ = play(CLOSE, most=3)
     made = [contender(name, *values[: counts[name]]) for name, values in CLOSE.items()]
-    assert standing(made, most=3, mode="max").is_over
-    assert standing(made, most=5, mode="max").next == "a"
+    assert standing(made, most=3, measure=RaceMeasure(mode="max")).is_over
+    assert standing(made, most=5, measure=RaceMeasure(mode="max")).next == "a"
     assert play(CLOSE, most=5)[0] == {"a": 5, "b": 5}
 
 

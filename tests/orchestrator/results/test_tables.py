@@ -72,6 +72,7 @@ TRIAL_COLUMNS: dict[str, pa.DataType] = {
     "workers_lost": pa.int32(),
     "notes": pa.list_(pa.string()),
     "replicate_of": pa.string(),
+    "fold": pa.int32(),
     "reused_from": pa.string(),
     "started_at": TIME,
     "ended_at": TIME,

@@ -81,6 +81,15 @@ OTHERS = [
     ("replicates without end", {"replicates": 100_000}, "replicates", "got 100000", "less than or equal to 1000"),
     ("no leaders", {"replicates": 3, "leaders": 0}, "leaders", "got 0", "for example leaders: 3"),
     ("leaders yes", {"leaders": True}, "leaders", "got True", "for example leaders: 3"),
+    (
+        "folds of no kind",
+        {"replicates": 3, "replicate_on": "fold"},
+        "replicate_on",
+        "got 'fold'",
+        "did you mean 'folds'",
+    ),
+    ("folds of no data", {"replicates": 3, "replicate_on": "folds"}, "replicate_on", "got none", "data.folds: 4"),
+    ("folds for nothing", {"replicate_on": "folds"}, "replicate_on", "with replicates 0", "add replicates: 4"),
     ("a near key", {"replicas": 3}, "replicas", "got 3", "did you mean 'replicates'?"),
     ("minutes yes", {"minutes": True}, "minutes", "got True", "for example minutes: 10"),
 ]
@@ -163,3 +172,50 @@ def test_a_guess_of_false_counts_like_any_other() -> None:
     assert load_study(study(space, prior={"batch_norm": False, "dropout": 0.1})).search.prior["dropout"] == 0.1
     with pytest.raises(StudyFileError, match=r"search\.prior\.dropout: .* got the guess True for batch_norm"):
         load_study(study(space, prior={"batch_norm": True, "dropout": 0.1}))
+
+
+@pytest.mark.parametrize(
+    ("folds", "replicates", "fix"),
+    [
+        (5, 5, "at most 4 on other folds, got 5; use 4 replicates, or data.folds: 6"),
+        (2, 2, "at most 1 on other folds, got 2; use data.folds: 3"),
+    ],
+)
+def test_more_replicates_than_other_folds_are_refused(folds: int, replicates: int, fix: str) -> None:
+    content = study(replicates=replicates, replicate_on="folds")
+    with pytest.raises(StudyFileError) as hit:
+        load_study({**content, "data": {"source": "digits", "folds": folds}})
+    assert str(hit.value) == (
+        f"study: search.replicates: the search has one of {folds} folds, so each leader has {fix}"
+    )
+
+
+def test_search_has_the_first_fold_where_replicates_take_the_others_and_the_study_names_none(tmp_path) -> None:
+    data = {"source": "digits", "folds": 4}
+    on_folds = load_study({**study(replicates=3, replicate_on="folds"), "data": data})
+    assert (on_folds.data.fold, on_folds.folds) == (1, [1, 2, 3, 4])
+    third = load_study({**study(replicates=3, replicate_on="folds"), "data": {**data, "fold": 3}})
+    assert third.folds == [3, 4, 1, 2]
+    path = tmp_path / "study.yaml"
+    path.write_text(third.to_yaml(), encoding="utf-8")
+    assert load_study(path).study_id == third.study_id != on_folds.study_id
+    with pytest.raises(StudyFileError, match=r"study: data.fold: folds needs it, got nothing"):
+        load_study({**study(replicates=3), "data": data})
+
+
+def test_study_without_folds_keeps_its_id() -> None:
+    assert load_study(study(replicates=3)).study_id == load_study(study(replicates=3, replicate_on="seeds")).study_id
+    assert load_study(study()).folds == []
+
+
+def test_fold_beside_a_validation_split_of_its_own_is_refused() -> None:
+    data = {"source": "npz", "train": "a.npz", "validation": "b.npz", "folds": 4}
+    with pytest.raises(StudyFileError, match=r"data.validation: a fold is the validation split, got 'b.npz' beside"):
+        load_study({**study(replicates=3, replicate_on="folds"), "data": data})
+
+
+def test_missing_price_is_told_with_all_else_that_is_wrong() -> None:
+    with pytest.raises(StudyFileError) as hit:
+        load_study(study(money=5, trials=0, algorithm="TPE"))
+    places = [line.split(": ")[1] for line in str(hit.value).splitlines()]
+    assert sorted(places) == ["search.algorithm", "search.price_per_hour", "search.trials"]

@@ -37,13 +37,6 @@ OBJECTIVES = [
         "space.limits bounds costs",
     ),
     ("twice", also(f"objective: [{ACCURACY}, {ACCURACY}]"), "objective[1].metric", "'val_accuracy'", "name each once"),
-    (
-        "replicates",
-        also(f"objective: [{ACCURACY}, {{metric: parameters}}]\nsearch: {{replicates: 3}}"),
-        "search.replicates",
-        "got 3 beside 2 objectives",
-        "name one objective",
-    ),
     ("cost alone", also("objective: {metric: latency_ms}"), "objective.metric", "'latency_ms'", "val_accuracy first"),
     (
         "cost first",

@@ -11,7 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from trainables.data.cache.array_folder import demand_space, load_array, write_array, write_manifest
+from trainables.data.cache.array_folder import (
+    demand_space,
+    load_array,
+    read_manifest,
+    write_array,
+    write_manifest,
+)
 from trainables.data.cache.dataset import CONTACT_SHEET, SAMPLE_WEIGHTS
 from trainables.data.cache.encoded import write_encoded
 from trainables.data.cache.looking import Pass, look_at_splits, seen_of
@@ -36,6 +42,7 @@ from trainables.data.look.weights import weight_facts
 from trainables.data.sources.base import SPLIT_NAMES, RawDataset, SplitName
 from trainables.data.splits.columns import row_numbers
 from trainables.data.splits.rows import TrainingRows, split_rows
+from trainables.data.splits.stratified import demand_classes_of_fold
 from trainables.errors import DataError
 from trainables.progress import OnProgress
 from trainables.specs.data import DataSpec
@@ -225,6 +232,29 @@ def build_splits(folder: Path, entry: Path, *, manifest: Mapping[str, Any], sett
             "arrays": arrays,
         },
     )
+
+
+def demand_whole_folds(
+    entry: Path, manifest: Mapping[str, Any], *, rows: Sequence[Path], specs: Sequence[DataSpec]
+) -> None:
+    """Raises DataError unless every fold trains and validates on images of every class.
+
+    Args:
+        entry: The cache entry.
+        manifest: Its manifest.
+        rows: The folders with the rows of each fold.
+        specs: The data section of each fold.
+    """
+    labels = stratum(
+        manifest["targets"], load=lambda name: load_array(entry, f"train_labels_{name}", manifest=manifest)
+    )
+    names: Sequence[str] = next(
+        (target["class_names"] for target in manifest["targets"] if target["kind"] == "classification"), []
+    )
+    for folder, spec in zip(rows, specs, strict=True):
+        own = read_manifest(folder)
+        train, held = (load_array(folder, f"{name}_indices", manifest=own) for name in ("train", "validation"))
+        demand_classes_of_fold(labels, train=train, held=held, names=names, folds=(spec.fold or 1, spec.folds or 1))
 
 
 def task_of(manifest: Mapping[str, Any], *, spec: DataSpec) -> Task:

@@ -2,7 +2,7 @@
 
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainables.data.cache.dataset import open_dataset
@@ -27,13 +27,31 @@ def prepare_in_process(
     Raises:
         DataError: If the preparation fails; with the child's message, or its last lines of output if it crashed.
     """
+    return prepare_folds_in_process(spec, seed, folds=(), storage=storage, verify=verify, on_progress=on_progress)[0]
+
+
+def prepare_folds_in_process(  # noqa: PLR0913 - what `prepare_in_process` takes, and the folds
+    spec: DataSpec,
+    seed: int,
+    *,
+    folds: Sequence[int],
+    storage: ImageStorage | None = None,
+    verify: bool = False,
+    on_progress: OnProgress | None = None,
+) -> list[DatasetInfo]:
+    """Returns the data set that a child process prepared, then the same with each of the folds; see `prepare_folds`.
+
+    Raises:
+        DataError: If the preparation fails; with the child's message, or its last lines of output if it crashed.
+    """
+    request = {"spec": spec.model_dump(mode="json"), "seed": seed, "storage": storage, "verify": verify}
     answer = ask_child(
         "trainables.data.cache.in_process",
-        {"spec": spec.model_dump(mode="json"), "seed": seed, "storage": storage, "verify": verify},
+        {**request, "folds": list(folds)},
         what="data: the process that prepares the data",
         on_progress=on_progress or no_progress,
     )
-    return DatasetInfo.from_json(answer)
+    return [DatasetInfo.from_json(item) for item in answer]
 
 
 def insisted(spec: DataSpec) -> DataSpec:
@@ -79,12 +97,11 @@ def main() -> int:
 
 def _prepare(request: Any, progress: OnProgress) -> Any:
     # Late: the caller imports this module too, and the sources are slow to import.
-    from trainables.data.cache.prepare import prepare_dataset
+    from trainables.data.cache.prepare import prepare_folds
 
     spec = DataSpec.model_validate(request["spec"])
-    return prepare_dataset(
-        spec, request["seed"], storage=request["storage"], verify=request["verify"], progress=progress
-    ).to_json()
+    settings = {name: request[name] for name in ("folds", "storage", "verify")}
+    return [info.to_json() for info in prepare_folds(spec, request["seed"], **settings, progress=progress)]
 
 
 if __name__ == "__main__":

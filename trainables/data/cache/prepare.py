@@ -7,7 +7,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
@@ -22,6 +22,7 @@ from trainables.data.cache.entry import (
     SourceSurvey,
     build_entry,
     build_splits,
+    demand_whole_folds,
     examine,
     fingerprint,
     own_splits,
@@ -49,7 +50,16 @@ from trainables.specs.data import DataSpec
 from trainables.specs.dataset import IMAGE_STORAGES, DatasetInfo, ImageStorage
 from trainables.specs.pixels import PixelRule
 
-__all__ = ["Dataset", "DatasetInfo", "Split", "cache_folder", "entry_key", "open_dataset", "prepare_dataset"]
+__all__ = [
+    "Dataset",
+    "DatasetInfo",
+    "Split",
+    "cache_folder",
+    "entry_key",
+    "open_dataset",
+    "prepare_dataset",
+    "prepare_folds",
+]
 
 #: The settings that determine the decoded arrays, together with the content.
 DECODING_FIELDS = (
@@ -86,41 +96,95 @@ def prepare_dataset(
     Raises:
         DataError: If the data is wrong or the cache cannot be written.
     """
+    return prepare_folds(spec, seed, folds=(), progress=progress, storage=storage, verify=verify)[0]
+
+
+def prepare_folds(  # noqa: PLR0913 - what `prepare_dataset` takes, and the folds
+    spec: DataSpec,
+    seed: int,
+    *,
+    folds: Sequence[int],
+    progress: OnProgress | None = None,
+    storage: ImageStorage | None = None,
+    verify: bool = False,
+) -> list[DatasetInfo]:
+    """Returns the prepared data set, then the same images with each of the folds as the validation split.
+
+    All of them share the decoded images; see `prepare_dataset`.
+
+    Args:
+        spec: The data section with absolute paths (`DataSpec.resolved`).
+        seed: Determines the rows of the splits that the source does not have; >= 0.
+        folds: Numbers from 1 to `spec.folds`; with any of them, each fold must train and validate on all classes.
+        progress: Receives each stage and how far it is.
+        storage: How images are kept; None: decided by `spec.memory_gb` or this machine's memory.
+        verify: Whether to compare the cached arrays with their hashes and to rebuild what differs.
+
+    Raises:
+        DataError: If the data is wrong or the cache cannot be written.
+    """
     progress = progress or no_progress
     cache = cache_folder(spec)
     opened = SOURCES[spec.source](spec, progress)
     key = entry_key(spec, opened)
+    specs = [spec, *(spec.model_copy(update={"fold": fold}) for fold in folds)]
     with _exclusive(cache, key, progress=progress):
         _remove_leftovers(cache, own_key=key)
+        entry, manifest = _ensure_entry(
+            cache, key, spec=spec, opened=opened, storage=storage, verify=verify, on=progress
+        )
+        rows = [_ensure_rows(entry, each, seed=seed, manifest=manifest, verify=verify) for each in specs]
+    if folds:
+        demand_whole_folds(entry, manifest, rows=[folder for folder, _ in rows], specs=specs)
+    found = []
+    for each, (folder, split_manifest) in zip(specs, rows, strict=True):
+        refuse_worthless(split_manifest["look"], spec=each)
+        info = _info(entry, spec=each, split_key=folder.name, manifest=manifest, split_manifest=split_manifest)
+        found.append(replace(info, notes=(*opened.notes, *info.notes)))
+    return found
 
-        @functools.cache
-        def source() -> SourceSurvey:
-            try:
-                return examine(opened.read(), spec=spec, progress=progress)
-            except OSError as exc:
-                raise DataError(
-                    f"data: the source cannot be read: {exc}; check its files, or write them again"
-                ) from exc
 
-        if storage is None:
-            size = _known_size(cache, key) or source().size
-            storage = chosen_storage(size, budget_bytes=memory_budget_bytes(spec))
-        entry = cache / entry_name(key, storage)
+def _ensure_entry(  # noqa: PLR0913 - what decides an entry, and how it is made
+    cache: Path,
+    key: str,
+    *,
+    spec: DataSpec,
+    opened: OpenedSource,
+    storage: ImageStorage | None,
+    verify: bool,
+    on: OnProgress,
+) -> tuple[Path, dict[str, Any]]:
+    """Returns the folder of the decoded images and its manifest, after decoding them where they are missing."""
 
-        def build(folder: Path) -> None:
-            build_entry(folder, source(), key=entry.name, storage=storage, progress=progress)
+    @functools.cache
+    def source() -> SourceSurvey:
+        try:
+            return examine(opened.read(), spec=spec, progress=on)
+        except OSError as exc:
+            raise DataError(f"data: the source cannot be read: {exc}; check its files, or write them again") from exc
 
-        manifest = _ensure(entry, build, verify=verify)
-        settings = split_settings(own_splits(manifest), spec=spec, seed=seed)
-        split_key = _hashed(settings)[:16]
+    if storage is None:
+        size = _known_size(cache, key) or source().size
+        storage = chosen_storage(size, budget_bytes=memory_budget_bytes(spec))
+    entry = cache / entry_name(key, storage)
 
-        def build_rows(folder: Path) -> None:
-            build_splits(folder, entry, manifest=manifest, settings=settings)
+    def build(folder: Path) -> None:
+        build_entry(folder, source(), key=entry.name, storage=storage, progress=on)
 
-        split_manifest = _ensure(entry / SPLITS_FOLDER / split_key, build_rows, verify=verify)
-    refuse_worthless(split_manifest["look"], spec=spec)
-    info = _info(entry, spec=spec, split_key=split_key, manifest=manifest, split_manifest=split_manifest)
-    return replace(info, notes=(*opened.notes, *info.notes))
+    return entry, _ensure(entry, build, verify=verify)
+
+
+def _ensure_rows(
+    entry: Path, spec: DataSpec, *, seed: int, manifest: dict[str, Any], verify: bool
+) -> tuple[Path, dict[str, Any]]:
+    """Returns the folder of the rows of each split and its manifest, after drawing them where they are missing."""
+    settings = split_settings(own_splits(manifest), spec=spec, seed=seed)
+    folder = entry / SPLITS_FOLDER / _hashed(settings)[:16]
+
+    def build(draft: Path) -> None:
+        build_splits(draft, entry, manifest=manifest, settings=settings)
+
+    return folder, _ensure(folder, build, verify=verify)
 
 
 def entry_key(spec: DataSpec, opened: OpenedSource) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from trainables.data.images.images import Array
@@ -83,3 +85,26 @@ def _quotas(sizes: Array, *, fraction: float, generator: np.random.Generator) ->
     order = np.lexsort((generator.random(len(sizes)), quotas - exact, sizes < 2))
     quotas[order[:left]] += 1
     return np.asarray(np.minimum(quotas, sizes - 1))
+
+
+def demand_classes_of_fold(
+    labels: Array, *, train: Array, held: Array, names: Sequence[str], folds: tuple[int, int]
+) -> None:
+    """Raises DataError if a fold's training or validation images lack a class that the other part has.
+
+    Args:
+        labels: The class numbers of all rows.
+        train: The rows that the fold trains on.
+        held: The rows that it validates on.
+        names: Of the classes, by number; empty where there are none.
+        folds: The number of the fold, and how many there are.
+    """
+    for part, rows, others in (("validates", held, train), ("trains", train, held)):
+        lacking = np.setdiff1d(labels[others], labels[rows])
+        if len(lacking) and names:
+            count = int(np.isin(labels[np.concatenate([train, held])], lacking[:1]).sum())
+            raise DataError(
+                f"data.folds: expected images of every class in every fold, got {count} of class "
+                f"{names[int(lacking[0])]!r} for {folds[1]} folds, so fold {folds[0]} {part} on none; use fewer folds, "
+                "give more images of it, or drop replicate_on: folds"
+            )

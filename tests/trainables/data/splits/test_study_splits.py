@@ -8,6 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
+from trainables.data.cache.dataset import open_dataset
+from trainables.data.cache.prepare import prepare_dataset, prepare_folds
 from trainables.errors import DataError
 from trainables.specs.data import DataSpec
 
@@ -137,6 +139,60 @@ def test_folds_of_one_study_share_the_decoded_images(tmp_path, made, prepare):
     assert first.info.key == second.info.key
     assert first.info.split_key != second.info.split_key
     assert note(first, "data.folds") == "data.folds: validation is fold 1 of 2"
+
+
+@WRITERS
+@pytest.mark.parametrize("group", [None, "patient"])
+def test_folds_of_a_leader_and_its_search_validate_every_image_once(write, group, tmp_path, made):
+    fields = {**write(tmp_path, made), **({"group": group} if group else {})}
+    spec = DataSpec(**fields, folds=4, fold=2, cache_dir=str(tmp_path / "cache"))
+    infos = prepare_folds(spec, 3, folds=(3, 4, 1))
+    opened = [rows_of(open_dataset(info)) for info in infos]
+    (test,) = {tuple(test) for _, _, test in opened}
+    assert sorted([*np.concatenate([held for _, held, _ in opened]), *test]) == list(range(COUNT))
+    for train, held, _ in opened:
+        assert sorted([*train, *held, *test]) == list(range(COUNT))
+        assert not group or not set(PATIENTS[train]) & set(PATIENTS[held])
+        counts = np.bincount(LABELS[held], minlength=3)
+        assert group or counts.max() - counts.min() <= 1
+    # All are rows of the same decoded images, and those that a study of this fold alone has.
+    assert len({(info.key, info.folder) for info in infos}) == 1
+    assert len({info.fingerprint for info in infos}) == 4
+    alone = prepare_dataset(spec.model_copy(update={"fold": 4}), 3)
+    assert (alone.split_key, alone.fingerprint, alone.statistics) == (
+        infos[2].split_key,
+        infos[2].fingerprint,
+        infos[2].statistics,
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "group", "message"),
+    [
+        (
+            np.where(np.arange(COUNT) < 3, 2, np.arange(COUNT) % 2),
+            None,
+            r"got \d of class '2' for 4 folds, so fold \d validates on none; use fewer folds, give more images of it",
+        ),
+        (
+            np.where(PATIENTS == "p03", 2, np.arange(COUNT) % 2),
+            "patient",
+            r"got 4 of class '2' for 4 folds, so fold \d (validates|trains) on none",
+        ),
+    ],
+)
+def test_class_that_some_fold_lacks_is_refused_where_all_folds_take_turns(labels, group, message, tmp_path, made):
+    pictures = made.pictures(COUNT)
+    # A test split of its own, which takes none of the class.
+    kept = {"x_test": pictures[:9], "y_test": np.arange(9) % 3, "patient_test": np.repeat("q", 9)}
+    np.savez(tmp_path / "few.npz", x_train=pictures, y_train=labels, patient_train=PATIENTS, **kept)
+    spec = DataSpec(
+        source="npz", path=str(tmp_path / "few.npz"), group=group, folds=4, fold=1, cache_dir=str(tmp_path / "cache"),
+        allow_overlap=True,
+    )  # fmt: skip
+    prepare_dataset(spec, 3)
+    with pytest.raises(DataError, match=r"data.folds: expected images of every class in every fold, " + message):
+        prepare_folds(spec, 3, folds=(2, 3, 4))
 
 
 def test_splits_without_these_settings_are_those_of_before(prepare):
