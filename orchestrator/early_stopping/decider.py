@@ -114,6 +114,15 @@ def rules_of(spec: StudySpec) -> Rules:
     )
 
 
+def rule_name(schedule: Schedule) -> str:
+    """Returns the name of a study's rule of early stopping, as readers see it.
+
+    >>> rule_name(Schedule(algorithm="asha")), rule_name(Schedule(algorithm="asha", promotion=True))
+    ('asha', 'asha with promotion')
+    """
+    return f"{schedule.algorithm} with promotion" if schedule.promotion else schedule.algorithm
+
+
 class Decider(Protocol):
     """Decides which trials stop early.
 

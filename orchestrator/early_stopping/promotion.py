@@ -124,9 +124,8 @@ class PromotingAsha:
                 if entry.trial in rung.waiting:
                     value = number(-self._rules.sign * entry.loss)
                     reason = (
-                        f"asha: goes on after epoch {rung.epoch}, as its {self._rules.metric} {value} is number "
-                        f"{place} of the {len(rung.entries)} trials that got there, of which the best {self._share} "
-                        "go on"
+                        f"asha: {self._rules.metric} {value} at epoch {rung.epoch} is number {place} of the "
+                        f"{len(rung.entries)} trials that got there, of which the best {self._share} go on"
                     )
                     return Promotion(trial=entry.trial, epoch=rung.epoch, reason=reason)
         return None

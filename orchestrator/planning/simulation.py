@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from orchestrator.early_stopping.decider import Reported, Rules
+from orchestrator.early_stopping.decider import Promoting, Reported, Rules
 from orchestrator.early_stopping.deciders import make_decider
 from orchestrator.journal.records import (
     SessionStarted,
     StudyFinished,
     StudyOpened,
     TrialFailed,
+    TrialHeld,
+    TrialPromoted,
     TrialProposed,
     TrialStarted,
     TrialStopped,
@@ -70,6 +72,8 @@ class Simulation:
         self._setup, self._courses, self._beyond = setup, courses, beyond
         self._now = 0.0
         self._decider = make_decider(setup.rules)
+        self._promoting = self._decider if isinstance(self._decider, Promoting) else None
+        self._by_name = {course.trial.name: course for course in courses}
         self._waiting = list(reversed(courses[: setup.num_trials]))
         #: (time of its next event, order of entry, course) of each running trial.
         self._events: list[tuple[float, int, Course]] = []
@@ -84,14 +88,13 @@ class Simulation:
 
     def run(self) -> StudyState:
         """Runs all trials to their ends, and returns the state."""
-        while len(self._events) < self._setup.slots and self._start_next():
-            pass
+        self._fill_slots()
         while self._events:
             self._now, _, course = heapq.heappop(self._events)
             if self._happen(course):
                 self._wait(course)
-            else:
-                self._start_next()
+            self._fill_slots()
+        self._end_waiting()
         self.state.apply(StudyFinished(at=self._now))
         return self.state
 
@@ -102,6 +105,31 @@ class Simulation:
     def stop_trial(self, name: str, *, epoch: int, reason: str) -> None:
         """Records that a trial ends."""
         self.state.apply(TrialStopped(trial=name, epoch=epoch, reason=reason, at=self._now))
+
+    def _fill_slots(self) -> None:
+        while len(self._events) < self._setup.slots and (self._promote_next() or self._start_next()):
+            pass
+
+    def _promote_next(self) -> bool:
+        """Lets the next trial that waits at a rung go on; returns False where there is none."""
+        while self._promoting is not None and (promotion := self._promoting.promotable()) is not None:
+            name, trial = promotion.trial, self.state.trials[promotion.trial]
+            self._promoting.promote(name)
+            if self._budgets.ends(trial):
+                self._budgets.stop(trial)
+                continue
+            self.state.apply(TrialPromoted(trial=name, epoch=promotion.epoch, reason=promotion.reason, at=self._now))
+            self.state.apply(TrialStarted(trial=name, at=self._now))
+            course = self._by_name[name]
+            if self._has_more(course, epoch=trial.epoch):
+                self._wait(course)
+            return True
+        return False
+
+    def _end_waiting(self) -> None:
+        for trial in self.state.unfinished:
+            if self._promoting is not None and trial.is_held:
+                self.stop_trial(trial.name, epoch=trial.epoch, reason=self._promoting.why_left(trial.name))
 
     def _start_next(self) -> bool:
         """Starts the next trial; returns False where there is none or the budgets are used up."""
@@ -164,6 +192,9 @@ class Simulation:
                 return True
             news = _news(course, epoch=report.epoch, value=value, losses=self._losses(course, report.epoch))
             verdict = self._decider.judge(news)
+            if verdict.waits:
+                self.state.apply(TrialHeld(trial=trial.name, epoch=report.epoch, reason=verdict.reason, at=self._now))
+                return False
             if not verdict.stops:
                 return self._has_more(course, epoch=report.epoch)
             self.stop_trial(trial.name, epoch=report.epoch, reason=verdict.reason)

@@ -62,7 +62,13 @@ class Tuning:
         most_replicates = spec.most_replicates + spec.search.replicates * len(recorder.state.replicates)
         resources = spec.resources
         generations = WorkerGenerations(resources, num_concurrent=num_concurrent)
-        searcher = VariantSearcher(proposer, listener=listener, num_trials=spec.num_trials, generations=generations)
+        searcher = VariantSearcher(
+            proposer,
+            listener=listener,
+            num_trials=spec.num_trials,
+            generations=generations,
+            promotions=scheduler.promotions,
+        )
         watch = SilentWorkers(listener, setting=resources.report_timeout_seconds, retries=resources.retries)
         trained = tune.with_resources(
             tune.with_parameters(trainable, spec=worker),
@@ -74,7 +80,7 @@ class Tuning:
             trained,
             # Two more than needed: Ray Tune counts only trials it created, and ends when the searcher has no more.
             tune_config=tune.TuneConfig(
-                num_samples=spec.num_trials + most_replicates + 2,
+                num_samples=spec.num_trials * scheduler.promotions.most_starts + most_replicates + 2,
                 search_alg=searcher,
                 scheduler=scheduler,
                 max_concurrent_trials=num_concurrent,

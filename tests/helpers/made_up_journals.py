@@ -14,7 +14,9 @@ from orchestrator.journal.records import (
     StudyOpened,
     StudyPaused,
     TrialFailed,
+    TrialHeld,
     TrialNoted,
+    TrialPromoted,
     TrialProposed,
     TrialReused,
     TrialStarted,
@@ -108,6 +110,10 @@ def trial_record(draw: Any, kind: type, trial: Trial, *, max_epochs: int, at: fl
         }
         if trial.reports:
             made[TrialStopped] = TrialStopped(trial=name, epoch=trial.epoch, reason="asha: weak", at=at)
+            made[TrialHeld] = TrialHeld(trial=name, epoch=trial.epoch, reason="asha: waits", at=at)
+        if trial.is_held:
+            promoted = TrialPromoted(trial=name, epoch=trial.epoch, reason="asha: good", at=at)
+            made |= {TrialPromoted: promoted, TrialHeld: promoted}
     return made.get(kind)
 
 

@@ -137,8 +137,7 @@ def test_trial_waits_until_enough_others_got_there_and_goes_on_with_its_reason()
     assert promotion is not None
     assert (promotion.trial, promotion.epoch) == ("t0000", 1)
     assert promotion.reason == (
-        "asha: goes on after epoch 1, as its val_accuracy 0.8 is number 1 of the 3 trials that got there, of which the "
-        "best 1/3 go on"
+        "asha: val_accuracy 0.8 at epoch 1 is number 1 of the 3 trials that got there, of which the best 1/3 go on"
     )
     decider.promote("t0000")
     assert decider.promotable() is None
