@@ -261,9 +261,6 @@ def export_path(item: ModelExported, *, folder: RunFolder) -> Path:
 
 
 def _moments(trial: Trial) -> list[float]:
-    ends = [
-        event.at
-        for event in (trial.stop, trial.held, trial.promoted, trial.failure, *list(trial.losses))
-        if event is not None
-    ]
+    events = (trial.stop, trial.held, trial.promoted, trial.failure, *list(trial.losses))
+    ends = [event.at for event in events if event is not None]
     return [trial.proposed_at, *list(trial.started_at), *list(trial.reported_at), *ends]

@@ -48,8 +48,8 @@ def promotion_fault(schedule: Schedule) -> str:
         )
     if "auto" not in (schedule.grace_epochs, schedule.max_epochs) and schedule.grace >= schedule.epochs:
         return (
-            f"grace_epochs: must be less than max_epochs ({schedule.epochs}) with promotion: true, as no trial waits at "
-            f"its last epoch, got {schedule.grace}; lower it, raise max_epochs, or say promotion: false"
+            f"grace_epochs: must be less than max_epochs ({schedule.epochs}) with promotion: true, as no trial waits "
+            f"at its last epoch, got {schedule.grace}; lower it, raise max_epochs, or say promotion: false"
         )
     return ""
 

@@ -9,8 +9,8 @@ from orchestrator.journal.trial import Trial
 class Promotions:
     """The trials that wait at rungs. A decider that lets nobody wait has none of them.
 
-    Ray Tune ends its own trial where one of the study's is held, which frees the worker. A promoted trial is a new one to
-    Ray Tune, which goes on from the checkpoint.
+    Ray Tune ends its own trial where one of the study's is held, which frees the worker. A promoted trial is a new one
+    to Ray Tune, which goes on from the checkpoint.
 
     Args:
         decider: In the state that follows from the journal; None: nobody waits.

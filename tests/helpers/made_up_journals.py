@@ -132,7 +132,7 @@ def journals(draw: st.DrawFn) -> list[Record]:
     )
     records: list[Record] = [header]
     state = fold(records)
-    kinds = [*get_args(Record)[1:], EpochReported, EpochReported, TrialStarted, TrialProposed]
+    kinds = [*get_args(Record)[1:], EpochReported, EpochReported, TrialStarted, TrialProposed, TrialHeld, TrialHeld]
     for step in range(draw(st.integers(0, 40))):
         kind, at = draw(st.sampled_from(kinds)), 10.0 + step
         record = study_record(draw, kind, state, at=at)
