@@ -24,7 +24,13 @@ WORKER = {"node": "n1", "worker_pid": 42, "cpus": 1.0, "gpus": 0.0, "gpu_ids": [
 
 
 def spec_of(
-    *, mode: str = "max", algorithm: str = "random", max_epochs: int = 3, schedule: str = "asha", **search: Any
+    *,
+    mode: str = "max",
+    algorithm: str = "random",
+    max_epochs: int = 3,
+    schedule: str = "asha",
+    promotion: bool = False,
+    **search: Any,
 ) -> StudySpec:
     space = {"family": "sequential", "params": {"filters": {"choice": [4, 8, 16, 32]}, "dropout": {"float": [0, 0.5]}}}
     return StudySpec.model_validate(
@@ -35,7 +41,12 @@ def spec_of(
             "space": space_from_mapping(space),
             "objective": {"metric": "val_accuracy", "mode": mode},
             "search": {"algorithm": algorithm, "trials": 6, "replicates": 4, "leaders": 3, **search},
-            "schedule": {"algorithm": schedule, "max_epochs": max_epochs, "grace_epochs": 1},
+            "schedule": {
+                "algorithm": schedule,
+                "max_epochs": max_epochs,
+                "grace_epochs": 1,
+                "promotion": promotion,
+            },
         }
     )
 
