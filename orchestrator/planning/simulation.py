@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from orchestrator.early_stopping.decider import Promoting, Reported, Rules
+from orchestrator.early_stopping.decider import Promoting, Promotion, Reported, Rules
 from orchestrator.early_stopping.deciders import make_decider
 from orchestrator.journal.records import (
     SessionStarted,
@@ -88,13 +88,17 @@ class Simulation:
 
     def run(self) -> StudyState:
         """Runs all trials to their ends, and returns the state."""
-        self._fill_slots()
-        while self._events:
+        while True:
+            while len(self._events) < self._setup.slots and self._start_next():
+                pass
+            if not self._events:
+                break
             self._now, _, course = heapq.heappop(self._events)
             if self._happen(course):
                 self._wait(course)
-            self._fill_slots()
-        self._end_waiting()
+        if self._promoting is not None:
+            for trial in self.state.unfinished:
+                self.stop_trial(trial.name, epoch=trial.epoch, reason=self._promoting.why_left(trial.name))
         self.state.apply(StudyFinished(at=self._now))
         return self.state
 
@@ -106,33 +110,15 @@ class Simulation:
         """Records that a trial ends."""
         self.state.apply(TrialStopped(trial=name, epoch=epoch, reason=reason, at=self._now))
 
-    def _fill_slots(self) -> None:
-        while len(self._events) < self._setup.slots and (self._promote_next() or self._start_next()):
-            pass
-
-    def _promote_next(self) -> bool:
-        """Lets the next trial that waits at a rung go on; returns False where there is none."""
-        while self._promoting is not None and (promotion := self._promoting.promotable()) is not None:
-            name, trial = promotion.trial, self.state.trials[promotion.trial]
-            self._promoting.promote(name)
-            if self._budgets.ends(trial):
-                self._budgets.stop(trial)
-                continue
-            self.state.apply(TrialPromoted(trial=name, epoch=promotion.epoch, reason=promotion.reason, at=self._now))
-            self.state.apply(TrialStarted(trial=name, at=self._now))
-            course = self._by_name[name]
-            if self._has_more(course, epoch=trial.epoch):
-                self._wait(course)
-            return True
-        return False
-
-    def _end_waiting(self) -> None:
-        for trial in self.state.unfinished:
-            if self._promoting is not None and trial.is_held:
-                self.stop_trial(trial.name, epoch=trial.epoch, reason=self._promoting.why_left(trial.name))
-
     def _start_next(self) -> bool:
-        """Starts the next trial; returns False where there is none or the budgets are used up."""
+        """Starts the next trial, or one that waits; returns False where there is none or the budgets are used up."""
+        if (promotion := _next_promotion(self._promoting, state=self.state, budgets=self._budgets)) is not None:
+            name, epoch = promotion.trial, promotion.epoch
+            self.state.apply(TrialPromoted(trial=name, epoch=epoch, reason=promotion.reason, at=self._now))
+            self.state.apply(TrialStarted(trial=name, at=self._now))
+            if self._has_more(self._by_name[name], epoch=epoch):
+                self._wait(self._by_name[name])
+            return True
         if not self._waiting or (self.state.trials and self._budgets.is_over):
             return False
         course = self._waiting.pop()
@@ -218,6 +204,17 @@ class Simulation:
         self.open.add(course.trial.name)
         for later in range(epoch + 1, self._setup.rules.schedule.epochs + 1):
             self._complete(course, epoch=later, value=self._unknown)
+
+
+def _next_promotion(decider: Promoting | None, *, state: StudyState, budgets: Budgets) -> Promotion | None:
+    """Returns which trial that waits at a rung goes on now; those that would, and may not for a budget, end."""
+    while decider is not None and (promotion := decider.promotable()) is not None:
+        decider.promote(promotion.trial)
+        trial = state.trials[promotion.trial]
+        if not budgets.ends(trial):
+            return promotion
+        budgets.stop(trial)
+    return None
 
 
 def _unknown_value(courses: Sequence[Course], *, rules: Rules, beyond: Beyond) -> float:

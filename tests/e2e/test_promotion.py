@@ -15,7 +15,8 @@ SECTIONS = {
     "space": SPACE,
     "search": {"algorithm": "random", "trials": 6},
     "resources": {"max_concurrent": 2},
-    "export": {"top": 1, "formats": ["keras"]},
+    "export": {"top": 0},
+    "references": False,
 }
 WAITING = {"algorithm": "asha", "promotion": True, "max_epochs": 4, "grace_epochs": 1, "reduction_factor": 2}
 WHOLE = {"algorithm": "none", "max_epochs": 4}
