@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from driven_studies import drive, spec_of
+from judged_reports import STOP, Settings, rig
 
 from orchestrator.journal.records import (
     EpochReported,
@@ -122,3 +123,20 @@ def test_leaders_train_again_after_the_last_one_has_waited(tmp_path: Path) -> No
     assert state.replicates
     for name in state.replicates:
         assert all(state.trials[other].epoch == 9 for other in state.replicates[name])
+
+
+def test_free_worker_waits_while_another_trial_may_yet_let_one_go_on() -> None:
+    settings = Settings(promotion=True, reduction_factor=2)
+    with rig(settings, settings.opening(["t0000", "t0001"])) as driver:
+        promotions = driver.scheduler.promotions
+        assert promotions.may_come
+        assert driver.report("t0000", 0.5) == STOP
+        assert promotions.may_come
+        assert promotions.first() is None
+        assert driver.report("t0001", 0.4) == STOP
+        assert not promotions.may_come
+        promotion = promotions.first()
+        assert promotion is not None
+        assert promotions.promote(promotion).name == "t0000"
+        assert promotions.may_come
+        assert [trial.name for trial in promotions.end()] == ["t0001"]
