@@ -118,6 +118,12 @@ def _ladders(spec: StudySpec) -> Iterator[str]:
             f"schedule.brackets: {schedule.brackets - num_judging} of {schedule.brackets} stop no trial, as they would "
             f"begin to judge at epoch {schedule.epochs} or later (schedule.max_epochs); make it {num_judging + 1}"
         )
+    if schedule.promotion and schedule.algorithm == "asha" and spec.num_trials < schedule.reduction_factor:
+        yield (
+            f"schedule.promotion: of {spec.num_trials} trials none is ever among the best "
+            f"1/{schedule.reduction_factor:g}, so that all of them end at epoch {schedule.grace}; more trials, or "
+            "promotion: false"
+        )
     if schedule.algorithm == "pasha" and len({math.ceil(milestone) for milestone in first}) <= FIRST_RUNGS:
         yield (
             f"schedule.algorithm: pasha's ladder begins with {FIRST_RUNGS} rungs, and {schedule.epochs} epochs have no "

@@ -24,6 +24,7 @@ def replay(
     run: RunArgument, schedule: ScheduleOption = None, settings: SetOption = None, as_json: JsonOption = False
 ) -> None:
     """Show what other early stopping, budgets or fewer trials would have cost and found, from the run's own journal."""
+    from orchestrator.early_stopping.decider import rule_name
     from orchestrator.early_stopping.deciders import DECIDERS
     from orchestrator.journal.reading import load_state
     from orchestrator.planning.replay import as_it_was, replay_run
@@ -37,9 +38,10 @@ def replay(
         raise InputError(f"{run_folder.root}: no trial has reported an epoch yet, so that there is nothing to replay")
     overrides = list(settings or [])
     asked = [override.partition("=")[2].strip() for override in overrides if _key(override) == "schedule.algorithm"]
-    names = schedule or asked or list(DECIDERS)
+    promotes = any(_key(override) == "schedule.promotion" for override in overrides)
+    names = schedule or asked or (["asha"] if promotes else list(DECIDERS))
     policies = [_policy(run_folder, [*overrides, f"schedule.algorithm={name}"]) for name in names]
-    was = as_it_was(state, schedule=load_policy(run_folder.study).schedule.algorithm)
+    was = as_it_was(state, schedule=rule_name(load_policy(run_folder.study).schedule))
     slots = state.sessions[-1].slots if state.sessions else 1
     found = [
         replay_run(state, policy, slots=_slots(policy, slots, overrides=overrides), seed=state.header.seed)
@@ -74,6 +76,9 @@ def _policy(run_folder: "RunFolder", overrides: Sequence[str]) -> "Policy":
     if schedule.grace_epochs == "auto":
         # Only a study without early stopping leaves it to the images.
         schedule = schedule.model_copy(update={"grace_epochs": 1})
+    if schedule.promotion and schedule.algorithm != "asha" and "schedule.promotion" not in map(_key, overrides):
+        # The run's own setting belongs to its own rule.
+        schedule = schedule.model_copy(update={"promotion": False})
     if "search.trials" not in map(_key, overrides):
         search = search.model_copy(update={"trials": None})
     return policy.model_copy(update={"schedule": schedule, "search": search})

@@ -1,7 +1,8 @@
 """The seam of early stopping: reports go into a decider, verdicts with reasons come out.
 
-A decider's state follows from the reports that it was given, in their order, and from nothing else. So a resumed study
-replays its journal in a fresh one, and a simulation gives it reports that nobody trained for:
+A decider's state follows from the reports that it was given, in their order, and, where trials may wait, from which of
+them were promoted. So a resumed study replays its journal in a fresh one, and a simulation gives it reports that nobody
+trained for:
 
 >>> from orchestrator.early_stopping.deciders import make_decider
 >>> from orchestrator.study.sections import Schedule
@@ -14,7 +15,7 @@ False
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from orchestrator.pareto.goals import Losses
 from orchestrator.study.sections import Schedule
@@ -42,21 +43,38 @@ class Reported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What becomes of a trial after a report.
+    """What becomes of a trial after a report: it goes on, it stops for good, or it waits and may go on later.
 
     Attributes:
-        reason: Why it stops, in words; empty where it goes on.
+        reason: Why it stops or waits, in words; empty where it goes on.
+        waits: Whether it waits: its worker is free for another trial, and its checkpoint stays.
     """
 
     reason: str = ""
+    waits: bool = False
 
     @property
     def stops(self) -> bool:
-        """Whether the trial stops."""
-        return bool(self.reason)
+        """Whether the trial stops for good."""
+        return bool(self.reason) and not self.waits
 
 
 GO_ON = Verdict()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """A waiting trial that goes on now.
+
+    Attributes:
+        trial: Its name.
+        epoch: The epoch after which it waits.
+        reason: Why it goes on, in words.
+    """
+
+    trial: str
+    epoch: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +114,15 @@ def rules_of(spec: StudySpec) -> Rules:
     )
 
 
+def rule_name(schedule: Schedule) -> str:
+    """Returns the name of a study's rule of early stopping, as readers see it.
+
+    >>> rule_name(Schedule(algorithm="asha")), rule_name(Schedule(algorithm="asha", promotion=True))
+    ('asha', 'asha with promotion')
+    """
+    return f"{schedule.algorithm} with promotion" if schedule.promotion else schedule.algorithm
+
+
 class Decider(Protocol):
     """Decides which trials stop early.
 
@@ -108,3 +135,28 @@ class Decider(Protocol):
 
     def complete(self, report: Reported) -> None:
         """Takes the last report of a trial: one that ended by itself or for a budget, or that `judge` stopped."""
+
+
+@runtime_checkable
+class Promoting(Decider, Protocol):
+    """A decider that lets trials wait, and says which of them goes on when a worker is free.
+
+    A trial that waits may go on at any later moment, exactly where it was. Whoever drives the decider asks `promotable`
+    before each new trial, records the answer, and then passes it to `promote`.
+
+    Attributes:
+        num_rungs: How often a trial can wait at most.
+    """
+
+    @property
+    def num_rungs(self) -> int:
+        """How often a trial can wait at most."""
+
+    def promotable(self) -> Promotion | None:
+        """Returns which waiting trial goes on first; None while none may. The question changes nothing."""
+
+    def promote(self, trial: str) -> None:
+        """Takes a trial out of those that wait: it goes on, or has ended."""
+
+    def why_left(self, trial: str) -> str:
+        """Returns why a trial that still waits ends, where nothing is left to train, in words."""

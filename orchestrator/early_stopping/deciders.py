@@ -8,6 +8,7 @@ from orchestrator.early_stopping.hyperband import Hyperband
 from orchestrator.early_stopping.median import Median
 from orchestrator.early_stopping.never import Never
 from orchestrator.early_stopping.pasha import Pasha
+from orchestrator.early_stopping.promotion import PromotingAsha
 
 DECIDERS: dict[str, Callable[[Rules], Decider]] = {
     "none": Never,
@@ -20,4 +21,4 @@ DECIDERS: dict[str, Callable[[Rules], Decider]] = {
 
 def make_decider(rules: Rules) -> Decider:
     """Returns the decider of a study that has no reports yet."""
-    return DECIDERS[rules.schedule.algorithm](rules)
+    return PromotingAsha(rules) if rules.schedule.promotion else DECIDERS[rules.schedule.algorithm](rules)

@@ -174,6 +174,26 @@ class TrialStopped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrialHeld:
+    """The scheduler lets a trial wait after an epoch, with its reason in words; its worker is free for another."""
+
+    trial: str
+    epoch: int
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialPromoted:
+    """The scheduler lets a trial go on that waited after an epoch, with its reason in words."""
+
+    trial: str
+    epoch: int
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialFailed:
     """A trial ended without a usable result."""
 
@@ -241,6 +261,8 @@ Record = (
     | TrialStarted
     | EpochReported
     | TrialStopped
+    | TrialHeld
+    | TrialPromoted
     | TrialFailed
     | WorkerLost
     | TrialNoted
@@ -258,6 +280,8 @@ _KINDS: dict[str, type[Record]] = {
     "trial_started": TrialStarted,
     "epoch_reported": EpochReported,
     "trial_stopped": TrialStopped,
+    "trial_held": TrialHeld,
+    "trial_promoted": TrialPromoted,
     "trial_failed": TrialFailed,
     "worker_lost": WorkerLost,
     "trial_noted": TrialNoted,

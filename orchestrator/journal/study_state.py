@@ -255,7 +255,12 @@ def search_alone(state: StudyState) -> StudyState:
 
 
 def _let_go_on(trial: Trial, *, header: StudyOpened) -> None:
-    """Makes a trial unfinished that ended only because it reached the study's last epoch before the extension."""
+    """Makes a trial unfinished that ended only because the study did before the extension.
+
+    It waited at a rung until nothing else was left to train, or it reached the study's last epoch.
+    """
+    if trial.held is not None:
+        trial.stop = None
     if not trial.reports or not trial.reports[-1].is_last or trial.reports[-1].reason:
         return
     if trial.epoch < header.max_epochs:

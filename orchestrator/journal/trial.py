@@ -5,13 +5,24 @@ from enum import StrEnum
 from typing import Any
 
 from orchestrator.errors import JournalError
-from orchestrator.journal.records import EpochReported, TrialFailed, TrialNoted, TrialStarted, TrialStopped, WorkerLost
+from orchestrator.journal.records import (
+    EpochReported,
+    TrialFailed,
+    TrialHeld,
+    TrialNoted,
+    TrialPromoted,
+    TrialStarted,
+    TrialStopped,
+    WorkerLost,
+)
 from search_spaces import Variant
 from trainables.checkpoints.checkpoint import checkpoint_owner
 from trainables.patience import report_key
 from trainables.reports import EpochReport, FailureKind
 
-TrialRecord = TrialStarted | EpochReported | TrialStopped | TrialFailed | WorkerLost | TrialNoted
+TrialRecord = (
+    TrialStarted | EpochReported | TrialStopped | TrialHeld | TrialPromoted | TrialFailed | WorkerLost | TrialNoted
+)
 
 
 class TrialState(StrEnum):
@@ -20,6 +31,7 @@ class TrialState(StrEnum):
     WAITING = "waiting"  # proposed, no worker has started it
     RUNNING = "running"  # with a worker
     PAUSED = "paused"  # not ended, and no driver is at work
+    HELD = "held"  # waits at a rung until the scheduler lets it go on
     COMPLETED = "completed"  # trained to its last epoch, or to the one at which its patience ended
     STOPPED = "stopped"  # ended early by the scheduler
     INFEASIBLE = "infeasible"  # cannot be built for these images
@@ -34,6 +46,8 @@ class Trial:
         reports: One an epoch, epochs ascending, each once.
         started_at: When each worker started it, seconds since 1970; ascending.
         stop: The scheduler's decision to end it; None without one.
+        held: The scheduler's decision to let it wait at its last epoch; None where it did not, or went on since.
+        promoted: The scheduler's last decision to let it go on; None without one.
         failure: Why it ended without a result; None if it did not.
         worker: The last worker that reported: node, worker_pid, cpus, gpus, gpu_ids.
         reused_from: Another run's folder and trial, `runs/old:t0007`, if that run trained it; empty otherwise.
@@ -51,6 +65,8 @@ class Trial:
     reported_at: list[float] = field(default_factory=list)
     started_at: list[float] = field(default_factory=list)
     stop: TrialStopped | None = None
+    held: TrialHeld | None = None
+    promoted: TrialPromoted | None = None
     failure: TrialFailed | None = None
     losses: list[WorkerLost] = field(default_factory=list)
     notes: list[TrialNoted] = field(default_factory=list)
@@ -84,6 +100,8 @@ class Trial:
             return TrialState.STOPPED
         if self.is_with_worker:
             return TrialState.RUNNING
+        if self.held is not None:
+            return TrialState.HELD
         return TrialState.PAUSED if self.started_at else TrialState.WAITING
 
     @property
@@ -91,6 +109,11 @@ class Trial:
         """Whether the trial has ended."""
         # The same condition as in `state`, written out because it is evaluated several times a record.
         return self.failure is not None or self.stop is not None or (bool(self.reports) and self.reports[-1].is_last)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the trial waits at a rung."""
+        return self.held is not None and not self.is_with_worker and not self.has_ended
 
     @property
     def epoch(self) -> int:
@@ -126,9 +149,11 @@ class Trial:
 
     @property
     def reason(self) -> str:
-        """Why the trial ended, in words; empty for a trial that is unfinished or trained to the study's last epoch."""
+        """Why the trial ended or waits, in words; empty where it is on its way or trained to the study's last epoch."""
         if self.failure is not None:
             return self.failure.reason
+        if self.held is not None and self.is_held:
+            return self.held.reason
         if self.state is TrialState.STOPPED and self.stop is not None:
             return self.stop.reason
         return self.reports[-1].reason if self.reports else ""
@@ -154,8 +179,14 @@ def apply_to_trial(trial: Trial, record: TrialRecord) -> None:
         case EpochReported():
             add_report(trial, EpochReport.from_json(record.report), at=record.at)
             trial.worker = dict(record.worker)
+            trial.held = None
         case TrialStopped():
             trial.stop = record
+        case TrialHeld():
+            trial.held = record
+            trial.is_with_worker = False
+        case TrialPromoted():
+            trial.held, trial.promoted = None, record
         case TrialFailed():
             trial.failure = record
             trial.worker = dict(record.worker) or trial.worker

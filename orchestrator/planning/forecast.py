@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.early_stopping.decider import Rules
+from orchestrator.early_stopping.decider import Rules, rule_name
 from orchestrator.journal.records import JOURNAL_SCHEMA, StudyOpened
 from orchestrator.journal.study_state import StudyState
 from orchestrator.planning.courses import Course
@@ -106,7 +106,7 @@ def forecast(question: Question, *, num_studies: int) -> Forecast:
     count = min(num_studies, max(_FEWEST_STUDIES, fitting))
     found = [_costs(question, np.random.default_rng([question.seed, number])) for number in range(count)]
     columns = {name: Spread.of([costs[name] for costs in found]) for name in found[0]}
-    return Forecast(schedule=question.schedule.algorithm, slots=question.slots, num_studies=count, **columns)
+    return Forecast(schedule=rule_name(question.schedule), slots=question.slots, num_studies=count, **columns)
 
 
 def _costs(question: Question, random: np.random.Generator) -> dict[str, float]:

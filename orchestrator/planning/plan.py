@@ -12,6 +12,7 @@ from orchestrator.planning.drawn_courses import Draws, fresh_share
 from orchestrator.planning.forecast import Forecast, Question, forecast
 from orchestrator.planning.prices import Price, Prices, prices_of
 from orchestrator.search.algorithms.proposer import Proposer
+from orchestrator.study.sections import Schedule
 from orchestrator.study.spec import StudySpec
 from search_spaces import Variant
 from trainables.machine.processes import usable_cpus
@@ -159,12 +160,12 @@ def plan_study(
     prices = prices_of(variants, probe, num_images=num_images, repeats=spec.schedule.num_splits)
     begin = _IMPORTS_BEFORE_TRIALS * probe.import_seconds
 
-    def asked(algorithm: str, slots: int) -> Forecast:
+    def asked(schedule: Schedule, slots: int) -> Forecast:
         question = _question(spec, prices, slots=slots, begin_seconds=begin)
-        schedule = spec.schedule.model_copy(update={"algorithm": algorithm})
         return forecast(replace(question, schedule=schedule), num_studies=extent.num_studies)
 
-    own, here = spec.schedule.algorithm, extent.slots[0]
+    own, here = spec.schedule, extent.slots[0]
+    plain = [own.model_copy(update={"algorithm": name, "promotion": False}) for name in DECIDERS]
     good = [(price, item) for price, item in zip(prices.of_variants, probe.variants, strict=True) if not price.problem]
     return CostPlan(
         study=spec.name,
@@ -178,7 +179,7 @@ def plan_study(
         measured=_measured(probe, prices.of_variants),
         begin_seconds=begin,
         forecasts=tuple(asked(own, slots) for slots in extent.slots),
-        others=tuple(asked(name, here) for name in DECIDERS if name != own),
+        others=tuple(asked(schedule, here) for schedule in plain if schedule != own),
         notes=tuple(_notes(spec)),
     )
 

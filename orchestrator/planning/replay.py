@@ -8,22 +8,26 @@ ends and were worse than all others, which costs most.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.early_stopping.decider import Rules
+from orchestrator.early_stopping.decider import Rules, rule_name
 from orchestrator.errors import InputError
 from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.planning.courses import Beyond, Course, core_seconds, courses_of
 from orchestrator.planning.simulation import NOT_KNOWN, Setup, Simulation
 from orchestrator.results.ranking import RANKED_STATES
+from orchestrator.study.checks import promotion_fault
 from orchestrator.study.spec import Policy
 from orchestrator.tuning.budgets import is_stopped_by_budget
 
+#: Trials that a message names at most.
+_MOST_NAMED = 4
 #: What an override may change; the rest would have led to other trials or other numbers.
 REPLAYABLE = (
     "schedule.algorithm",
     "schedule.max_epochs",
     "schedule.grace_epochs",
     "schedule.reduction_factor",
+    "schedule.promotion",
     "schedule.min_rivals",
     "schedule.brackets",
     "search.trials",
@@ -117,9 +121,11 @@ def replay_run(state: StudyState, policy: Policy, *, slots: int, seed: int) -> R
         slots=slots,
     )
     simulations = [_simulated(setup, courses, beyond=beyond) for beyond in Beyond]
+    if policy.schedule.promotion:
+        _demand_known(simulations)
     if not any(simulation.open for simulation in simulations):
         simulations = simulations[:1]
-    return _summary(policy.schedule.algorithm, [(item.state, frozenset(item.open)) for item in simulations], run=state)
+    return _summary(rule_name(policy.schedule), [(item.state, frozenset(item.open)) for item in simulations], run=state)
 
 
 def as_it_was(state: StudyState, *, schedule: str) -> Replayed:
@@ -134,8 +140,21 @@ def _simulated(setup: Setup, courses: Sequence[Course], *, beyond: Beyond) -> Si
     return simulation
 
 
+def _demand_known(simulations: Sequence[Simulation]) -> None:
+    """Raises InputError where trials would go on beyond what the run knows."""
+    names = sorted(set().union(*(simulation.open for simulation in simulations)))
+    if names:
+        raise InputError(
+            f"schedule.promotion: the run lacks later epochs of {', '.join(names[:_MOST_NAMED])}"
+            f"{' and others' if len(names) > _MOST_NAMED else ''}, which would have gone on, and who waits for whom "
+            "follows from their values; replay promotion from a run without early stopping, or set it to false"
+        )
+
+
 def _check(state: StudyState, policy: Policy) -> None:
     header, wanted = state.header, policy.schedule.epochs
+    if promotion_problem := promotion_fault(policy.schedule):
+        raise InputError(f"schedule.{promotion_problem}")
     if (trials := policy.search.trials) is not None and trials > len(state.trials):
         raise InputError(
             f"search.trials: must be at most {len(state.trials)}, the trials that the run has, got {trials}; nobody "

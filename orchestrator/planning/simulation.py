@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from orchestrator.early_stopping.decider import Reported, Rules
+from orchestrator.early_stopping.decider import Promoting, Promotion, Reported, Rules
 from orchestrator.early_stopping.deciders import make_decider
 from orchestrator.journal.records import (
     SessionStarted,
     StudyFinished,
     StudyOpened,
     TrialFailed,
+    TrialHeld,
+    TrialPromoted,
     TrialProposed,
     TrialStarted,
     TrialStopped,
@@ -70,6 +72,8 @@ class Simulation:
         self._setup, self._courses, self._beyond = setup, courses, beyond
         self._now = 0.0
         self._decider = make_decider(setup.rules)
+        self._promoting = self._decider if isinstance(self._decider, Promoting) else None
+        self._by_name = {course.trial.name: course for course in courses}
         self._waiting = list(reversed(courses[: setup.num_trials]))
         #: (time of its next event, order of entry, course) of each running trial.
         self._events: list[tuple[float, int, Course]] = []
@@ -84,14 +88,17 @@ class Simulation:
 
     def run(self) -> StudyState:
         """Runs all trials to their ends, and returns the state."""
-        while len(self._events) < self._setup.slots and self._start_next():
-            pass
-        while self._events:
+        while True:
+            while len(self._events) < self._setup.slots and self._start_next():
+                pass
+            if not self._events:
+                break
             self._now, _, course = heapq.heappop(self._events)
             if self._happen(course):
                 self._wait(course)
-            else:
-                self._start_next()
+        if self._promoting is not None:
+            for trial in self.state.unfinished:
+                self.stop_trial(trial.name, epoch=trial.epoch, reason=self._promoting.why_left(trial.name))
         self.state.apply(StudyFinished(at=self._now))
         return self.state
 
@@ -104,7 +111,14 @@ class Simulation:
         self.state.apply(TrialStopped(trial=name, epoch=epoch, reason=reason, at=self._now))
 
     def _start_next(self) -> bool:
-        """Starts the next trial; returns False where there is none or the budgets are used up."""
+        """Starts the next trial, or one that waits; returns False where there is none or the budgets are used up."""
+        if (promotion := _next_promotion(self._promoting, state=self.state, budgets=self._budgets)) is not None:
+            name, epoch = promotion.trial, promotion.epoch
+            self.state.apply(TrialPromoted(trial=name, epoch=epoch, reason=promotion.reason, at=self._now))
+            self.state.apply(TrialStarted(trial=name, at=self._now))
+            if self._has_more(self._by_name[name], epoch=epoch):
+                self._wait(self._by_name[name])
+            return True
         if not self._waiting or (self.state.trials and self._budgets.is_over):
             return False
         course = self._waiting.pop()
@@ -164,6 +178,9 @@ class Simulation:
                 return True
             news = _news(course, epoch=report.epoch, value=value, losses=self._losses(course, report.epoch))
             verdict = self._decider.judge(news)
+            if verdict.waits:
+                self.state.apply(TrialHeld(trial=trial.name, epoch=report.epoch, reason=verdict.reason, at=self._now))
+                return False
             if not verdict.stops:
                 return self._has_more(course, epoch=report.epoch)
             self.stop_trial(trial.name, epoch=report.epoch, reason=verdict.reason)
@@ -187,6 +204,17 @@ class Simulation:
         self.open.add(course.trial.name)
         for later in range(epoch + 1, self._setup.rules.schedule.epochs + 1):
             self._complete(course, epoch=later, value=self._unknown)
+
+
+def _next_promotion(decider: Promoting | None, *, state: StudyState, budgets: Budgets) -> Promotion | None:
+    """Returns which trial that waits at a rung goes on now; those that would, and may not for a budget, end."""
+    while decider is not None and (promotion := decider.promotable()) is not None:
+        decider.promote(promotion.trial)
+        trial = state.trials[promotion.trial]
+        if not budgets.ends(trial):
+            return promotion
+        budgets.stop(trial)
+    return None
 
 
 def _unknown_value(courses: Sequence[Course], *, rules: Rules, beyond: Beyond) -> float:

@@ -228,11 +228,15 @@ def seconds_left(state: StudyState, *, elapsed: float) -> float | None:
     """
     header, since = state.header, session_start(state)
     slots = max(1, state.sessions[-1].slots) if state.sessions else 1
-    num_ended = state.num_ended
-    num_ended_now = num_ended - state.num_ended_before
+    # One that waits at a rung probably ends there.
+    held = [trial.held for trial in state.unfinished if trial.is_held and trial.held is not None]
+    num_ended = state.num_ended + len(held)
+    num_ended_now = state.num_ended - state.num_ended_before + sum(item.at >= since for item in held)
     open_share = share_now = 0.0
     running: list[float] = []
     for trial in state.unfinished:
+        if trial.is_held:
+            continue
         share = min(1.0, trial.epoch / header.max_epochs)
         open_share += share
         if trial.state is TrialState.RUNNING:
@@ -260,5 +264,6 @@ def export_path(item: ModelExported, *, folder: RunFolder) -> Path:
 
 
 def _moments(trial: Trial) -> list[float]:
-    ends = [event.at for event in (trial.stop, trial.failure, *list(trial.losses)) if event is not None]
+    events = (trial.stop, trial.held, trial.promoted, trial.failure, *list(trial.losses))
+    ends = [event.at for event in events if event is not None]
     return [trial.proposed_at, *list(trial.started_at), *list(trial.reported_at), *ends]

@@ -6,6 +6,7 @@ from orchestrator.pareto.choice import FRONT, KNEE, parse_rule
 from orchestrator.study.custom_parameters import is_own_parameter, own_parameter_problem
 from orchestrator.study.objectives import may_measure_more, metric_problems
 from orchestrator.study.overridden_parameters import idle_setting_problems, replaced_parameter_problems
+from orchestrator.study.sections import Schedule
 from orchestrator.study.spec import StudySpec
 from search_spaces import Choice, Fixed, Float, Int, Parameter, Problem, SearchSpace, SpaceError, Value, nearest
 from search_spaces.domains.choices import named_values
@@ -27,7 +28,35 @@ def check_study(spec: StudySpec | None, *, space: SearchSpace) -> list[Problem]:
     problems = problems or replaced_parameter_problems(space)
     if spec is None:
         return problems
-    return [*problems, *_precision_problems(spec), *_search_problems(spec, space), *_choice_problems(spec, space)]
+    return [
+        *problems,
+        *_precision_problems(spec),
+        *_search_problems(spec, space),
+        *_promotion_problems(spec),
+        *_choice_problems(spec, space),
+    ]
+
+
+def promotion_fault(schedule: Schedule) -> str:
+    """Returns what keeps trials from waiting at rungs, with the key below `schedule`; an empty text if nothing does."""
+    if not schedule.promotion:
+        return ""
+    if schedule.algorithm != "asha":
+        return (
+            f"promotion: trials wait at rungs with algorithm asha alone, got true with {schedule.algorithm!r}; "
+            "say algorithm: asha, or promotion: false"
+        )
+    if "auto" not in (schedule.grace_epochs, schedule.max_epochs) and schedule.grace >= schedule.epochs:
+        return (
+            f"grace_epochs: must be less than max_epochs ({schedule.epochs}) with promotion: true, as no trial waits "
+            f"at its last epoch, got {schedule.grace}; lower it, raise max_epochs, or say promotion: false"
+        )
+    return ""
+
+
+def _promotion_problems(spec: StudySpec) -> list[Problem]:
+    key, _, message = promotion_fault(spec.schedule).partition(": ")
+    return [Problem(path=f"schedule.{key}", message=message)] if message else []
 
 
 def task_problems(data: DataSpec, objective: object, *, space: SearchSpace | None) -> list[Problem]:

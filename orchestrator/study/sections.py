@@ -212,6 +212,8 @@ class Schedule(Section):
         grace_epochs: The scheduler stops no trial before this many epochs; auto: 200 steps, at most a third of
             max_epochs, and all of them where there are fewer than 100 validation images.
         reduction_factor: asha, hyperband, pasha: about one trial in this many goes on at each rung.
+        promotion: asha: a trial waits at its rung, its worker trains another, and the best of a rung go on, exactly
+            where they were.
         min_rivals: The scheduler stops no trial at an epoch that fewer others have reached before; auto: 1, with median
             3, and reduction_factor where grace_epochs is auto.
         brackets: hyperband: how many halvings run side by side, each of which begins to judge reduction_factor times as
@@ -229,6 +231,7 @@ class Schedule(Section):
         default="auto", examples=["auto", 1]
     )
     reduction_factor: Number = Field(default=3, gt=1, le=100, examples=[3])
+    promotion: bool = Field(default=False, strict=True)
     min_rivals: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1))] = Field(
         default="auto", examples=["auto", 1]
     )

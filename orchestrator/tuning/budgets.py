@@ -201,26 +201,30 @@ class _Spent:
         return self._best is not None and self._best_value >= self._sign * target
 
     def trials_since_best(self) -> int:
-        """Returns how many trials that were proposed after the best one have ended."""
+        """Returns how many trials that were proposed after the best one have ended, or wait at a rung."""
         self._read()
         if self._best is None:
             return 0
         place, state = self._best.place, self._state
         later = len(state.trials) - sum(map(len, state.replicates.values())) - place - 1
-        running = (trial for trial in state.open_trials.values() if not trial.replicate_of)
+        running = (trial for trial in state.open_trials.values() if not trial.replicate_of and not trial.is_held)
         return later - sum(trial.place > place for trial in running)
 
     def gain_of_another(self) -> float:
-        """Returns by how much another trial is expected to raise the best value; infinite of few ended trials."""
-        if self._state.num_ended != self._num_judged:
+        """Returns by how much another trial is expected to raise the best value; infinite of few ended trials.
+
+        Trials that wait at a rung count as ended.
+        """
+        num_judged = self._state.num_ended + sum(trial.is_held for trial in self._state.open_trials.values())
+        if num_judged != self._num_judged:
             metric, mode = self._state.header.metric, self._state.header.mode
             bests = [
                 trial.best_report(metric=metric, mode=mode)
                 for trial in self._state.trials.values()
-                if trial.has_ended and trial.failure is None and not trial.replicate_of
+                if (trial.has_ended or trial.is_held) and trial.failure is None and not trial.replicate_of
             ]
             self._gain = expected_gain([self._sign * best.metrics[metric] for best in bests if best is not None])
-            self._num_judged = self._state.num_ended
+            self._num_judged = num_judged
         return self._gain
 
     @property

@@ -13,6 +13,7 @@ from ray.tune import TuneError
 from orchestrator.cluster.resources import trial_request
 from orchestrator.errors import OrchestratorError, StudyFailedError
 from orchestrator.journal.recorder import Recorder
+from orchestrator.journal.study_state import StudyState
 from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.budgets import Budgets
@@ -58,11 +59,15 @@ class Tuning:
         scheduler = make_scheduler(spec, listener)
         proposer = Proposer(spec)
         proposer.remember(recorder.state.trials.values())
-        # Leaders of an earlier session go on beside those of this one.
-        most_replicates = spec.most_replicates + spec.search.replicates * len(recorder.state.replicates)
         resources = spec.resources
         generations = WorkerGenerations(resources, num_concurrent=num_concurrent)
-        searcher = VariantSearcher(proposer, listener=listener, num_trials=spec.num_trials, generations=generations)
+        searcher = VariantSearcher(
+            proposer,
+            listener=listener,
+            num_trials=spec.num_trials,
+            generations=generations,
+            promotions=scheduler.promotions,
+        )
         watch = SilentWorkers(listener, setting=resources.report_timeout_seconds, retries=resources.retries)
         trained = tune.with_resources(
             tune.with_parameters(trainable, spec=worker),
@@ -72,9 +77,8 @@ class Tuning:
         )
         self._tuner = tune.Tuner(
             trained,
-            # Two more than needed: Ray Tune counts only trials it created, and ends when the searcher has no more.
             tune_config=tune.TuneConfig(
-                num_samples=spec.num_trials + most_replicates + 2,
+                num_samples=_most_samples(spec, state=recorder.state, most_starts=scheduler.promotions.most_starts),
                 search_alg=searcher,
                 scheduler=scheduler,
                 max_concurrent_trials=num_concurrent,
@@ -115,6 +119,20 @@ class Tuning:
             self._error = exc
         finally:
             self._has_ended.set()
+
+
+def _most_samples(spec: StudySpec, *, state: StudyState, most_starts: int) -> int:
+    """Returns how many trials Ray Tune may create: it ends when the searcher has no more.
+
+    Args:
+        spec: The study.
+        state: The journal's.
+        most_starts: How often a trial of the search is one of Ray Tune's at most.
+    """
+    # Leaders of an earlier session go on beside those of this one.
+    most_replicates = spec.most_replicates + spec.search.replicates * len(state.replicates)
+    # Two more than needed: Ray Tune counts only trials it created.
+    return spec.num_trials * most_starts + most_replicates + 2
 
 
 def _run_config(listener: TuneListener, *, watch: SilentWorkers, scratch: Path, retries: int) -> tune.RunConfig:

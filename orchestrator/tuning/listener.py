@@ -46,7 +46,8 @@ class TuneListener(Unsaved, tune.Stopper, tune.Callback):
     def give_up(self, name: str) -> None:
         """Records that a trial failed because its workers died too often."""
         trial = self.recorder.trial(name)
-        if not self.recorder.pause_requested.is_set() and not trial.has_ended:
+        # One that waits has left its worker, whatever becomes of that one.
+        if not self.recorder.pause_requested.is_set() and not trial.has_ended and not trial.is_held:
             reason = given_up_in_words(trial, retries=self.recorder.retries, why=self._causes.get(name, ""))
             self.recorder.fail(name, kind=FailureKind.WORKER_LOST, reason=reason)
 
@@ -109,7 +110,7 @@ class TuneListener(Unsaved, tune.Stopper, tune.Callback):
         trial = self.recorder.trial(result["trial"])
         # A trial that continues from an older checkpoint reports epochs twice. A trial that has ended reports once more
         # if its report was on the way while the driver ended its worker for silence.
-        return bool(result["report"]["epoch"] == trial.epoch + 1) and not trial.has_ended
+        return bool(result["report"]["epoch"] == trial.epoch + 1) and not trial.has_ended and not trial.is_held
 
 
 def last_error(trial: TuneTrial) -> str:

@@ -1,26 +1,29 @@
-"""Lets a study's decider speak to Ray Tune: replays the journal in it, and records its stops with their reasons.
+"""Lets a study's decider speak to Ray Tune: replays the journal in it, and records its verdicts with their reasons.
 
 Ray Tune's own rules of early stopping keep their state in objects that a resume loses, and give no reasons: its part is
 to run what waits, in order.
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from orchestrator.early_stopping.decider import Decider, Reported, rules_of
+from orchestrator.early_stopping.decider import GO_ON, Decider, Reported, Verdict, rules_of
 from orchestrator.early_stopping.deciders import make_decider
+from orchestrator.journal.trial import Trial
 from orchestrator.results.ranking import losses_at
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.budgets import is_stopped_by_budget
 from orchestrator.tuning.listener import TuneListener
+from orchestrator.tuning.promotions import Promotions
 from orchestrator.tuning.tune_internals import Unsaved, tend
 
 
 class RecordedScheduler(Unsaved, FIFOScheduler):
-    """Runs trials in the order Ray Tune adds them, and stops those that the decider stops.
+    """Runs trials in the order Ray Tune adds them, and ends those that the decider stops, or lets wait.
 
     Args:
         decider: Has no reports yet.
@@ -36,6 +39,11 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
         #: By trial: the last epoch that the decider knows.
         self._known: dict[str, int] = {}
 
+    @cached_property
+    def promotions(self) -> Promotions:
+        """The trials that wait, where the decider lets any."""
+        return Promotions(self.decider, self._listener.recorder)
+
     def replay(self) -> None:
         """Passes every report of the journal to the decider, in the order of the journal."""
         state = self._listener.recorder.state
@@ -47,14 +55,17 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
             if report.is_last or (epoch == trial.epoch and is_stopped_by_budget(trial)):
                 self._complete(name, epoch=epoch, value=report.metrics[self._metric])
                 continue
-            reason = self._reason_to_stop(name, epoch=epoch, value=report.metrics[self._metric])
-            if not reason or epoch != trial.epoch:
+            verdict = self._verdict(name, epoch=epoch, value=report.metrics[self._metric])
+            if epoch != trial.epoch:
                 continue
-            # As Ray Tune does: it completes a stopped trial too.
-            self._complete(name, epoch=epoch, value=report.metrics[self._metric])
-            if not trial.has_ended:
-                # The driver died between a report and the stop that follows from it: the stop is recorded now.
-                self._listener.recorder.stop_trial(name, epoch=epoch, reason=reason)
+            if verdict.waits and not trial.has_ended:
+                self._wait_again(trial, reason=verdict.reason)
+            elif verdict.reason:
+                # As Ray Tune does: it completes a stopped trial too.
+                self._complete(name, epoch=epoch, value=report.metrics[self._metric])
+                if not trial.has_ended:
+                    # The driver died between a report and the stop that follows from it: the stop is recorded now.
+                    self._listener.recorder.stop_trial(name, epoch=epoch, reason=verdict.reason)
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
         """Returns the first waiting trial, after `tend`: Ray Tune calls this method at every step."""
@@ -66,15 +77,18 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
         if "epoch" not in result or self._is_replicate(trial):
             return TrialScheduler.CONTINUE
         name, epoch = trial.config["trial"], result["epoch"]
-        reason = self._reason_to_stop(name, epoch=epoch, value=result[self._metric])
-        if not reason:
-            return TrialScheduler.CONTINUE
-        self._listener.recorder.stop_trial(name, epoch=epoch, reason=reason)
-        return TrialScheduler.STOP
+        verdict = self._verdict(name, epoch=epoch, value=result[self._metric])
+        if verdict.waits:
+            self.promotions.hold(name, epoch=epoch, reason=verdict.reason)
+        elif verdict.stops:
+            self._listener.recorder.stop_trial(name, epoch=epoch, reason=verdict.reason)
+        # A trial that waits leaves its worker, and is a new one to Ray Tune when it goes on.
+        return TrialScheduler.STOP if verdict.reason else TrialScheduler.CONTINUE
 
     def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> None:
-        """Passes the last report of an ended trial to the decider."""
-        if "epoch" in result and not self._is_replicate(trial):
+        """Passes the last report of an ended trial to the decider; one that waits has not ended."""
+        is_held = self._listener.recorder.trial(trial.config["trial"]).is_held
+        if "epoch" in result and not is_held and not self._is_replicate(trial):
             self._complete(trial.config["trial"], epoch=result["epoch"], value=result[self._metric])
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
@@ -85,12 +99,20 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
         # Replicates measure what training to the end brings; in the rungs, the leaders would count twice.
         return bool(self._listener.recorder.trial(trial.config["trial"]).replicate_of)
 
-    def _reason_to_stop(self, name: str, *, epoch: int, value: float) -> str:
+    def _wait_again(self, trial: Trial, *, reason: str) -> None:
+        """Makes the journal and the decider agree on a trial that got to a rung and reported nothing since."""
+        if trial.promoted is not None and trial.promoted.epoch == trial.epoch:
+            self.promotions.forget(trial.name)
+        elif not trial.is_held:
+            # The driver died between the report and the record that follows from it: it is written now.
+            self.promotions.hold(trial.name, epoch=trial.epoch, reason=reason)
+
+    def _verdict(self, name: str, *, epoch: int, value: float) -> Verdict:
         # A trial that continues from an older checkpoint reports epochs twice.
         if epoch <= self._known.get(name, 0):
-            return ""
+            return GO_ON
         self._known[name] = epoch
-        return self.decider.judge(self._reported(name, epoch=epoch, value=value)).reason
+        return self.decider.judge(self._reported(name, epoch=epoch, value=value))
 
     def _complete(self, name: str, *, epoch: int, value: float) -> None:
         if epoch >= self._known.get(name, 0):

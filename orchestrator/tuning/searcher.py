@@ -1,4 +1,4 @@
-"""Makes the proposer a Ray Tune searcher: unfinished trials first, then new ones, then replicates of the best.
+"""Makes the proposer a Ray Tune searcher: unfinished trials first, then promoted, new ones, and replicates of the best.
 
 Each is written to the journal first.
 """
@@ -15,6 +15,7 @@ from orchestrator.runs.paths import trial_name
 from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.study.sections import Resources
 from orchestrator.tuning.listener import TuneListener
+from orchestrator.tuning.promotions import Promotions
 from orchestrator.tuning.tune_internals import Unsaved
 from orchestrator.tuning.worker_generations import WorkerGenerations
 from search_spaces import Variant
@@ -28,6 +29,7 @@ class VariantSearcher(Unsaved, Searcher):
         listener: Gives up trials and has the study's budgets; its recorder writes new trials to the journal.
         num_trials: The number of trials of the whole study.
         generations: Counts generations of worker processes; None: workers are never replaced.
+        promotions: The trials that wait at rungs; None: nobody waits.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class VariantSearcher(Unsaved, Searcher):
         listener: TuneListener,
         num_trials: int,
         generations: WorkerGenerations | None = None,
+        promotions: Promotions | None = None,
     ) -> None:
         super().__init__(metric=listener.recorder.state.header.metric, mode=listener.recorder.state.header.mode)
         self._proposer = proposer
@@ -44,14 +47,19 @@ class VariantSearcher(Unsaved, Searcher):
         self._recorder = listener.recorder
         self._num_trials = num_trials
         self._generations = generations or WorkerGenerations(Resources(), num_concurrent=1)
-        self._unfinished = list(listener.recorder.state.unfinished)
+        self._promotions = promotions or Promotions(None, listener.recorder)
+        self._unfinished = [trial for trial in listener.recorder.state.unfinished if not trial.is_held]
         self._names: dict[str, str] = {}
         #: Whether the space has no variant left that was not proposed.
         self._is_spent = False
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Returns the next trial's configuration, None if others have to end first, or `Searcher.FINISHED`."""
-        trial = self._next_unfinished() or self._new_trial()
+        trial = self._next_unfinished() or self._promoted() or self._new_trial()
+        if trial is None:
+            if self._promotions.may_come:
+                return None
+            self._end_waiting()
         if trial is None and self._recorder.state.header.replicates and self._listener.budgets.leaves_room:
             race = standing_of(self._recorder.state)
             if not race.next and not race.is_over:
@@ -97,6 +105,21 @@ class VariantSearcher(Unsaved, Searcher):
             self._listener.budgets.stop(trial)
             self._proposer.end_trial(trial)
         return None
+
+    def _promoted(self) -> Trial | None:
+        """Returns the waiting trial that goes on; those that would go on, and may not for a budget, end."""
+        while (promotion := self._promotions.first()) is not None:
+            trial = self._recorder.trial(promotion.trial)
+            if not self._listener.budgets.ends(trial):
+                return self._promotions.promote(promotion)
+            self._listener.budgets.stop(trial)
+            self._promotions.forget(trial.name)
+            self._proposer.end_trial(trial)
+        return None
+
+    def _end_waiting(self) -> None:
+        for trial in self._promotions.end():
+            self._proposer.end_trial(trial)
 
     def _new_trial(self) -> Trial | None:
         state = self._recorder.state

@@ -73,6 +73,15 @@ def test_from_every_prefix_of_the_journal_it_goes_on_undisturbed(
     demand_undisturbed(dataclasses.replace(chosen, algorithm=algorithm), names, stream)
 
 
+@settings(max_examples=25, deadline=None)
+@given(plan=plans())
+def test_from_every_prefix_of_the_journal_the_same_trials_wait_and_go_on(
+    plan: tuple[Settings, list[str], Stream],
+) -> None:
+    chosen, names, stream = plan
+    demand_undisturbed(dataclasses.replace(chosen, promotion=True), names, stream)
+
+
 @pytest.mark.parametrize("algorithm", STOPPING)
 def test_many_trials_are_stopped_and_each_reason_names_the_rule_the_metric_and_the_epoch(algorithm: str) -> None:
     reasons = [item for seed in SEEDS for item in judged(make_decider(rules_of(algorithm)), made_up(seed))]

@@ -31,6 +31,7 @@ def spec_of(
     schedule: str = "asha",
     folds: tuple[int, int] | None = None,
     others: Sequence[Mapping[str, str]] = (),
+    promotion: bool = False,
     **search: Any,
 ) -> StudySpec:
     space = {"family": "sequential", "params": {"filters": {"choice": [4, 8, 16, 32]}, "dropout": {"float": [0, 0.5]}}}
@@ -42,7 +43,12 @@ def spec_of(
             "space": space_from_mapping(space),
             "objective": [{"metric": "val_accuracy", "mode": mode}, *others],
             "search": {"algorithm": algorithm, "trials": 6, "replicates": 4, "leaders": 3, **search},
-            "schedule": {"algorithm": schedule, "max_epochs": max_epochs, "grace_epochs": 1},
+            "schedule": {
+                "algorithm": schedule,
+                "max_epochs": max_epochs,
+                "grace_epochs": 1,
+                "promotion": promotion,
+            },
         }
     )
 
@@ -101,7 +107,9 @@ def drive(
         scheduler = make_scheduler(spec, listener)
         proposer = Proposer(spec)
         proposer.remember(recorder.state.trials.values())
-        searcher = VariantSearcher(proposer, listener=listener, num_trials=spec.num_trials)
+        searcher = VariantSearcher(
+            proposer, listener=listener, num_trials=spec.num_trials, promotions=scheduler.promotions
+        )
         number = 0
         while isinstance(config := searcher.suggest(f"tune-{number}"), dict):
             shifted = lambda variant, fold=config["fold"]: value(variant) + ease(fold)  # noqa: E731

@@ -34,6 +34,7 @@ class Settings:
     min_rivals: int | str = "auto"
     mode: str = "max"
     algorithm: str = "asha"
+    promotion: bool = False
     #: Epochs at which some trials end by themselves, out of patience.
     own_ends: Mapping[str, int] = field(default_factory=dict)
     #: By trial, where these are a second objective.
@@ -59,6 +60,7 @@ class Settings:
                     "grace_epochs": self.grace_epochs,
                     "reduction_factor": self.reduction_factor,
                     "min_rivals": self.min_rivals,
+                    "promotion": self.promotion,
                 },
             }
         )
@@ -162,11 +164,17 @@ def plans(draw: st.DrawFn) -> tuple[Settings, list[str], Stream]:
 
 
 def play(driver: Rig, stream: Stream) -> list[tuple[str, int, str]]:
-    """Returns (trial, epoch, decision) of every report that a trial which has not ended could make."""
+    """Returns (trial, epoch, decision) of every report that a trial could make that neither ended nor waits.
+
+    Before each report all waiting trials go on that may.
+    """
     decisions = []
     for name, value in stream:
         trial = driver.recorder.trial(name)
-        if not trial.has_ended:
+        promotions = driver.scheduler.promotions
+        while (promotion := promotions.first()) is not None:
+            promotions.promote(promotion)
+        if not trial.has_ended and not trial.is_held:
             decision = driver.report(name, value)
             decisions.append((name, trial.epoch, decision))
     return decisions

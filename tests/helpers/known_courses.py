@@ -14,8 +14,8 @@ MAX_EPOCHS = 9
 ALGORITHMS = ("none", "asha", "median", "hyperband", "pasha")
 
 
-def policy(algorithm: str, **search: object) -> Policy:
-    schedule = {"algorithm": algorithm, "max_epochs": MAX_EPOCHS, "grace_epochs": 1}
+def policy(algorithm: str, *, promotion: bool = False, **search: object) -> Policy:
+    schedule = {"algorithm": algorithm, "max_epochs": MAX_EPOCHS, "grace_epochs": 1, "promotion": promotion}
     return Policy.model_validate({"schedule": schedule, "search": search})
 
 
@@ -65,11 +65,11 @@ def full_run(
     return state
 
 
-def run_under(full: StudyState, algorithm: str, *, slots: int = 3) -> StudyState:
+def run_under(full: StudyState, algorithm: str, *, slots: int = 3, promotion: bool = False) -> StudyState:
     """Returns the run that a rule would have made of it."""
     header = full.header
     names = tuple(goal.metric for goal in header.goals) if header.objectives else ()
-    schedule = policy(algorithm).schedule
+    schedule = policy(algorithm, promotion=promotion).schedule
     rules = Rules(schedule=schedule, metric=header.metric, mode=header.mode, seed=header.seed, objectives=names)
     setup = Setup(header=header, rules=rules, search=policy(algorithm).search, num_trials=len(full.trials), slots=slots)
     return Simulation(setup, courses_of(full.trials.values())).run()

@@ -14,7 +14,9 @@ from orchestrator.journal.records import (
     StudyOpened,
     StudyPaused,
     TrialFailed,
+    TrialHeld,
     TrialNoted,
+    TrialPromoted,
     TrialProposed,
     TrialReused,
     TrialStarted,
@@ -111,6 +113,10 @@ def trial_record(draw: Any, kind: type, trial: Trial, *, max_epochs: int, at: fl
         }
         if trial.reports:
             made[TrialStopped] = TrialStopped(trial=name, epoch=trial.epoch, reason="asha: weak", at=at)
+            made[TrialHeld] = TrialHeld(trial=name, epoch=trial.epoch, reason="asha: waits", at=at)
+        if trial.is_held:
+            promoted = TrialPromoted(trial=name, epoch=trial.epoch, reason="asha: good", at=at)
+            made |= {TrialPromoted: promoted, TrialHeld: promoted}
     return made.get(kind)
 
 
@@ -131,7 +137,7 @@ def journals(draw: st.DrawFn) -> list[Record]:
     )
     records: list[Record] = [header]
     state = fold(records)
-    kinds = [*get_args(Record)[1:], EpochReported, EpochReported, TrialStarted, TrialProposed]
+    kinds = [*get_args(Record)[1:], EpochReported, EpochReported, TrialStarted, TrialProposed, TrialHeld, TrialHeld]
     for step in range(draw(st.integers(0, 40))):
         kind, at = draw(st.sampled_from(kinds)), 10.0 + step
         record = study_record(draw, kind, state, at=at)

@@ -82,7 +82,7 @@ def test_tables_of_any_prefix_agree_with_each_other(records: list[Record]) -> No
             best = max((line["val_accuracy"] for line in own), default=None)
             assert row["best_val_accuracy"] == best
             assert row.get("val_loss") == (own[-1]["val_loss"] if own else None)
-            assert (row["ended_at"] is None) == (row["state"] in {"waiting", "running", "paused"})
+            assert (row["ended_at"] is None) == (row["state"] in {"waiting", "running", "paused", "held"})
         by_state = Counter(row["state"] for row in trials)
         assert {name: count for name, count in count_states(state.trials.values()).items() if count} == by_state
         found_leaders = [(trial.name, report.epoch) for trial, report in leaders(state, k=3)]

@@ -33,6 +33,7 @@ class _Shown:
     num_starts: int = 0
     num_reports: int = 0
     num_losses: int = 0
+    held_epoch: int = 0
     has_ended: bool = False
 
 
@@ -77,6 +78,9 @@ class Events:
         for loss in trial.losses[shown.num_losses :]:
             shown.num_losses += 1
             yield Event(at=loss.at, text=f"{trial.name} lost its worker: {loss.reason}")
+        if (held := trial.held) is not None and held.epoch > shown.held_epoch:
+            shown.held_epoch = held.epoch
+            yield Event(at=held.at, text=f"{trial.name} waits after epoch {held.epoch}: {held.reason}")
         if ended_at is not None:
             shown.has_ended = True
             # A resumed session may stop a trial whose last report is of an earlier one: the decision is the event.
@@ -87,7 +91,9 @@ class Events:
 def _start_text(trial: Trial, *, at: float, is_first: bool, varying: Sequence[str]) -> str:
     if not is_first:
         num_epochs = sum(reported < at for reported in trial.reported_at)
-        return f"{trial.name} goes on after epoch {num_epochs}"
+        promoted = trial.promoted
+        why = f": {promoted.reason}" if promoted is not None and promoted.epoch == num_epochs else ""
+        return f"{trial.name} goes on after epoch {num_epochs}{why}"
     params = words.parameters(trial.variant.params, names=varying)
     where = f"on fold {trial.fold}" if trial.fold else "with another seed"
     what = f", {trial.replicate_of} again {where}" if trial.replicate_of else ""

@@ -19,6 +19,7 @@ STATE_STYLES = {
     TrialState.WAITING: "dim",
     TrialState.RUNNING: "cyan",
     TrialState.PAUSED: "yellow",
+    TrialState.HELD: "yellow",
     TrialState.COMPLETED: "green",
     TrialState.STOPPED: "blue",
     TrialState.INFEASIBLE: "magenta",
@@ -54,7 +55,7 @@ def counts_line(counts: dict[TrialState, int], *, num_trials: int) -> Text:
     shown = counts | {TrialState.WAITING: counts[TrialState.WAITING] + max(0, num_trials - known)}
     line = Text()
     for state, count in shown.items():
-        if count or state is not TrialState.PAUSED:
+        if count or state not in (TrialState.PAUSED, TrialState.HELD):
             line.append(f"{count} {state.value}  ", style=STATE_STYLES[state] if count else "dim")
     return line
 

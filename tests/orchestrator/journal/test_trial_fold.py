@@ -14,10 +14,13 @@ from orchestrator.journal.records import (
     ModelExported,
     Record,
     SessionStarted,
+    StudyExtended,
     StudyFinished,
     StudyOpened,
     StudyPaused,
     TrialFailed,
+    TrialHeld,
+    TrialPromoted,
     TrialProposed,
     TrialStarted,
     TrialStopped,
@@ -35,8 +38,12 @@ PAUSED = StudyPaused(reason="interrupted", at=50.0)
 STARTED = TrialStarted(trial="t0000", at=3.0)
 LOST = WorkerLost(trial="t0000", reason="killed", at=30.0)
 STOPPED = TrialStopped(trial="t0000", epoch=1, reason="asha: too weak", at=40.0)
+HELD = TrialHeld(trial="t0000", epoch=1, reason="asha: waits", at=20.0)
+PROMOTED = TrialPromoted(trial="t0000", epoch=1, reason="asha: good", at=21.0)
+LONGER = StudyExtended(study_id="", max_epochs=MAX_EPOCHS, num_trials=12, change="", study="", replaces="", at=60.0)
 FAILED = TrialFailed(trial="t0000", kind="diverged", reason="the loss is nan", at=41.0)
 INFEASIBLE = replace(FAILED, kind="infeasible", reason="no pixel is left")
+ACTIONS = ["propose", "start", "report", "report", "stop", "fail", "lose", "pause", "go", "hold", "let-go"]
 ENDED = {TrialState.COMPLETED, TrialState.STOPPED, TrialState.FAILED, TrialState.INFEASIBLE}
 
 
@@ -87,7 +94,11 @@ def histories(draw: st.DrawFn) -> list[tuple[Record, dict[str, TrialState]]]:
 
     for step in range(draw(st.integers(0, 30))):
         at = 10.0 + step
-        action = draw(st.sampled_from(["propose", "start", "report", "report", "stop", "fail", "lose", "pause", "go"]))
+        action = draw(
+            st.sampled_from(
+                ["propose", "start", "report", "report", "stop", "fail", "lose", "pause", "go", "hold", "let go"]
+            )
+        )
         name = draw(st.sampled_from(sorted(states))) if states else ""
         state = states.get(name)
         if action == "propose":
@@ -100,8 +111,12 @@ def histories(draw: st.DrawFn) -> list[tuple[Record, dict[str, TrialState]]]:
             send_home(SessionStarted(driver_pid=step, slots=1, at=at))
         elif action == "start" and state in {TrialState.WAITING, TrialState.PAUSED}:
             tell(TrialStarted(trial=name, at=at), **{name: TrialState.RUNNING})
-        elif state is not TrialState.RUNNING:
+        elif action == "let-go" and state is TrialState.HELD:
+            tell(TrialPromoted(trial=name, epoch=epochs[name], reason="good", at=at), **{name: TrialState.PAUSED})
+        elif state is not TrialState.RUNNING and not (action == "stop" and state is TrialState.HELD):
             continue
+        elif action == "hold" and epochs[name]:
+            tell(TrialHeld(trial=name, epoch=epochs[name], reason="waits", at=at), **{name: TrialState.HELD})
         elif action == "report":
             epochs[name] += 1
             after = TrialState.COMPLETED if epochs[name] == MAX_EPOCHS else TrialState.RUNNING
@@ -143,7 +158,9 @@ def test_states_are_as_the_facts_say_at_every_moment(history: list[tuple[Record,
         for trial in kept.trials.values():
             assert [report.epoch for report in trial.reports] == list(range(1, trial.epoch + 1))
             assert (trial.ended_at is not None) == trial.has_ended
-            assert bool(trial.reason) == (trial.has_ended and trial.state is not TrialState.COMPLETED)
+            has_reason = trial.has_ended or trial.is_held
+            assert bool(trial.reason) == (has_reason and trial.state is not TrialState.COMPLETED)
+            assert trial.is_held == (trial.state is TrialState.HELD)
 
 
 STATES = [
@@ -156,6 +173,17 @@ STATES = [
     ("study paused before it started", [PAUSED], TrialState.WAITING, ""),
     ("driver died, another came", [STARTED, SESSION], TrialState.PAUSED, ""),
     ("stopped", [STARTED, reported(1), STOPPED], TrialState.STOPPED, "asha: too weak"),
+    ("held", [STARTED, reported(1), HELD], TrialState.HELD, "asha: waits"),
+    ("held as the study pauses", [STARTED, reported(1), HELD, PAUSED], TrialState.HELD, "asha: waits"),
+    ("promoted", [STARTED, reported(1), HELD, PROMOTED], TrialState.PAUSED, ""),
+    ("goes on", [STARTED, reported(1), HELD, PROMOTED, STARTED], TrialState.RUNNING, ""),
+    ("ended as it waited", [STARTED, reported(1), HELD, STOPPED], TrialState.STOPPED, "asha: too weak"),
+    (
+        "ended as it waited, before more trials",
+        [STARTED, reported(1), HELD, STOPPED, LONGER],
+        TrialState.HELD,
+        "asha: waits",
+    ),
     ("stopped, then paused", [STARTED, reported(1), STOPPED, PAUSED], TrialState.STOPPED, "asha: too weak"),
     ("completed", [STARTED, reported(1), reported(2), reported(3)], TrialState.COMPLETED, ""),
     ("stopped at its last epoch", [reported(1), reported(2), reported(3), STOPPED], TrialState.COMPLETED, ""),

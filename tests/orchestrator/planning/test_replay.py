@@ -42,6 +42,37 @@ def test_a_full_run_tells_exactly_what_a_rule_would_have_made_of_it(seed: int, a
     assert told.core_seconds.low == told.core_seconds.high == core_seconds(truth)
 
 
+@pytest.mark.parametrize("has_costs", [False, True])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_replay_lets_trials_wait_and_go_on_as_the_run_did(seed: int, has_costs: bool) -> None:
+    full = full_run(seed, has_costs=has_costs)
+    run, wanted = run_under(full, "asha", promotion=True), policy("asha", promotion=True)
+    told, again = (replay_run(state, wanted, slots=3, seed=seed) for state in (full, run))
+    assert told.schedule == "asha with promotion"
+    assert not told.open
+    for replayed in (told, again):
+        assert numbers(replayed) == numbers(as_it_was(run, schedule=""))
+        assert replayed.best_trials == as_it_was(run, schedule="").best_trials
+    ended = {trial.state for trial in run.trials.values()}
+    assert ended == {TrialState.COMPLETED, TrialState.STOPPED}
+    assert has_costs or any(trial.promoted is not None for trial in run.trials.values())
+
+
+def test_who_would_wait_for_whom_in_a_run_that_stopped_trials_is_refused_in_words() -> None:
+    refusals = []
+    for seed in SEEDS:
+        try:
+            replay_run(run_under(full_run(seed), "asha"), policy("asha", promotion=True), slots=3, seed=seed)
+        except InputError as exc:
+            refusals.append(str(exc))
+    assert refusals
+    for refusal in refusals:
+        assert refusal.startswith("schedule.promotion: the run lacks later epochs of t00")
+        assert refusal.endswith("replay promotion from a run without early stopping, or set it to false")
+    with pytest.raises(InputError, match=r"^schedule\.promotion: trials wait at rungs with algorithm asha alone"):
+        replay_run(full_run(1), policy("median", promotion=True), slots=3, seed=1)
+
+
 def test_ranges_hold_what_the_run_does_not_tell() -> None:
     num_replays = num_open = 0
     for seed in SEEDS:

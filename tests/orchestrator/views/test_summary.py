@@ -98,6 +98,7 @@ def test_status_as_json_holds_the_facts(make_sweep):
         "waiting": 0,
         "running": 0,
         "paused": 0,
+        "held": 0,
         "completed": 4,
         "stopped": 8,
         "infeasible": 1,
