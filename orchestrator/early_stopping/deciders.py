@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from orchestrator.early_stopping.asha import Asha
+from orchestrator.early_stopping.constrained import Constrained
 from orchestrator.early_stopping.decider import Decider, Rules
 from orchestrator.early_stopping.hyperband import Hyperband
 from orchestrator.early_stopping.median import Median
@@ -20,4 +21,5 @@ DECIDERS: dict[str, Callable[[Rules], Decider]] = {
 
 def make_decider(rules: Rules) -> Decider:
     """Returns the decider of a study that has no reports yet."""
-    return DECIDERS[rules.schedule.algorithm](rules)
+    decider = DECIDERS[rules.schedule.algorithm](rules)
+    return Constrained(decider, rules) if rules.is_constrained and rules.schedule.algorithm != "none" else decider

@@ -24,7 +24,7 @@ from orchestrator.journal.records import (
 from orchestrator.journal.study_state import StudyState, take_report
 from orchestrator.pareto.goals import Goal, Losses
 from orchestrator.planning.courses import Beyond, Course, metric_values, unknown_report
-from orchestrator.results.ranking import losses_at
+from orchestrator.results.ranking import broken_costs, losses_at
 from orchestrator.study.sections import Search
 from orchestrator.tuning.budgets import Budgets
 from trainables.reports import EpochReport
@@ -162,7 +162,7 @@ class Simulation:
                 # It goes on, whatever it reaches.
                 self._complete(course, epoch=report.epoch, value=value)
                 return True
-            news = _news(course, epoch=report.epoch, value=value, losses=self._losses(course, report.epoch))
+            news = self._news(course, epoch=report.epoch, value=value)
             verdict = self._decider.judge(news)
             if not verdict.stops:
                 return self._has_more(course, epoch=report.epoch)
@@ -171,8 +171,12 @@ class Simulation:
         return False
 
     def _complete(self, course: Course, *, epoch: int, value: float) -> None:
-        losses = self._losses(course, epoch)
-        self._decider.complete(_news(course, epoch=epoch, value=value, losses=losses))
+        self._decider.complete(self._news(course, epoch=epoch, value=value))
+
+    def _news(self, course: Course, *, epoch: int, value: float) -> Reported:
+        trial, losses = course.trial, self._losses(course, epoch)
+        breaks = broken_costs(trial, conditions=self._setup.header.conditions) if trial.reports else ""
+        return Reported(trial=trial.name, number=trial.number, epoch=epoch, value=value, losses=losses, breaks=breaks)
 
     def _has_more(self, course: Course, *, epoch: int) -> bool:
         """Returns whether a trial that may go on does so; where it would, but is not known to, it is open."""
@@ -205,7 +209,3 @@ def _losses(course: Course, epoch: int, *, goals: Sequence[Goal], beyond: Beyond
     if epoch > course.num_known:
         return (-math.inf if beyond is Beyond.SHORT else math.inf,) * len(goals)
     return losses_at(course.trial, epoch=epoch, goals=goals) or ()
-
-
-def _news(course: Course, *, epoch: int, value: float, losses: Losses) -> Reported:
-    return Reported(trial=course.trial.name, number=course.trial.number, epoch=epoch, value=value, losses=losses)
