@@ -80,7 +80,7 @@ class Simulation:
         self.state.apply(SessionStarted(driver_pid=0, slots=setup.slots, at=0.0))
         self._budgets = Budgets(self, setup.search)
         self._unknown = _unknown_value(courses, rules=setup.rules, beyond=beyond)
-        self._losses = partial(_losses, goals=setup.header.goals, beyond=beyond)
+        self._reported = partial(_reported, header=setup.header, beyond=beyond)
 
     def run(self) -> StudyState:
         """Runs all trials to their ends, and returns the state."""
@@ -162,7 +162,7 @@ class Simulation:
                 # It goes on, whatever it reaches.
                 self._complete(course, epoch=report.epoch, value=value)
                 return True
-            news = self._news(course, epoch=report.epoch, value=value)
+            news = self._reported(course, epoch=report.epoch, value=value)
             verdict = self._decider.judge(news)
             if not verdict.stops:
                 return self._has_more(course, epoch=report.epoch)
@@ -171,12 +171,7 @@ class Simulation:
         return False
 
     def _complete(self, course: Course, *, epoch: int, value: float) -> None:
-        self._decider.complete(self._news(course, epoch=epoch, value=value))
-
-    def _news(self, course: Course, *, epoch: int, value: float) -> Reported:
-        trial, losses = course.trial, self._losses(course, epoch)
-        breaks = broken_costs(trial, conditions=self._setup.header.conditions) if trial.reports else ""
-        return Reported(trial=trial.name, number=trial.number, epoch=epoch, value=value, losses=losses, breaks=breaks)
+        self._decider.complete(self._reported(course, epoch=epoch, value=value))
 
     def _has_more(self, course: Course, *, epoch: int) -> bool:
         """Returns whether a trial that may go on does so; where it would, but is not known to, it is open."""
@@ -209,3 +204,9 @@ def _losses(course: Course, epoch: int, *, goals: Sequence[Goal], beyond: Beyond
     if epoch > course.num_known:
         return (-math.inf if beyond is Beyond.SHORT else math.inf,) * len(goals)
     return losses_at(course.trial, epoch=epoch, goals=goals) or ()
+
+
+def _reported(course: Course, *, epoch: int, value: float, header: StudyOpened, beyond: Beyond) -> Reported:
+    trial, losses = course.trial, _losses(course, epoch, goals=header.goals, beyond=beyond)
+    breaks = broken_costs(trial, conditions=header.conditions) if trial.reports else ""
+    return Reported(trial=trial.name, number=trial.number, epoch=epoch, value=value, losses=losses, breaks=breaks)

@@ -168,8 +168,8 @@ def _fit_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:
         return []
     has = f"only {names[0]}" if names else "none"
     message = (
-        "'cmaes' adapts a distribution of two or more parameters that are numbers and always active, of which the space "
-        f"has {has}; use tpe or gp"
+        "'cmaes' adapts a distribution of two or more parameters that are numbers and always active, of which the "
+        f"space has {has}; use tpe or gp"
     )
     return [Problem(path="search.algorithm", message=message)]
 

@@ -132,8 +132,7 @@ def leaderboard_section(findings: Findings) -> Markup:
         for rank, interval, row in zip(_fronts(board) if others else alone, intervals, board.to_pylist(), strict=True)
     ]
     note = _FRONTS_NOTE if others else _BOARD_NOTE + (AGAIN_NOTE if again else TIED_NOTE if shown else "")
-    if kept := constraints_in_words(findings.state):
-        note += f" Constraints: {kept}."
+    note += _kept_note(findings)
     below = certainty_parts(findings.state, findings.references, shares=findings.shares)
     return section(
         "Leaderboard", table(headings, rows, numeric=["rank", *numbers]), _common(findings, varying), *below, note=note
@@ -151,6 +150,11 @@ def _fronts(board: pa.Table) -> list[str]:
     broken, names = _broken(board), board["trial"].to_pylist()
     marks = [BROKEN if name in broken else "*" if front == 1 else "" for name, front in zip(names, fronts, strict=True)]
     return [f"{rank}{mark}" for rank, mark in enumerate(marks, start=1)]
+
+
+def _kept_note(findings: Findings) -> str:
+    kept = constraints_in_words(findings.state)
+    return f" Constraints: {kept}." if kept else ""
 
 
 def _broken(board: pa.Table) -> set[str]:
