@@ -84,10 +84,10 @@ def searched(name: str, algorithm: str, seed: int, num_trials: int, *, guess: st
     from orchestrator.journal.trial import Trial
     from orchestrator.runs.paths import trial_name
     from orchestrator.search.algorithms.proposer import Proposer
-    from orchestrator.search.axes import is_ordered
     from orchestrator.search.unit_cube import UnitCube
     from orchestrator.study.loading import load_study
     from search_spaces import space_from_mapping
+    from search_spaces.axes import is_ordered
     from trainables.reports import EpochReport
 
     space = space_from_mapping(SPACES[name])

@@ -22,6 +22,7 @@ _COLUMNS = {
     "latency_ms": "Median of nine compiled predictions of one image in the trial's worker, while other trials run.",
     "epochs": "Epochs trained.",
     "best_epoch": "The epoch of the best objective.",
+    "breaks": "With constraints: those that the trial does not keep to at its best epoch; empty where it keeps to all.",
     "pareto_rank": "With several objectives: the number of the trial's front, 1 where no trial is better.",
     "best_val_accuracy": "The best objective; the column is called `best_<objective>`.",
     "accuracy": "A training metric. Trials: of the last epoch. Epochs: of this one.",

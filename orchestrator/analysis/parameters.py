@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.journal.trial import Trial
-from orchestrator.search.axes import is_number
+from search_spaces.axes import is_number
 from search_spaces.domains.values import Value, identity
 
 Array = np.ndarray

@@ -6,6 +6,8 @@ from itertools import pairwise
 
 from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.journal.trial import Trial
+from orchestrator.pareto.constraints import broken_by
+from orchestrator.results.ranking import known_values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +34,10 @@ class Improvement:
 def best_so_far_steps(state: StudyState) -> list[Improvement]:
     """Returns each report that was better than all before it, in the order of the journal.
 
-    Reports of trials that failed later cost what they cost, and are no best.
+    Reports of trials that failed later, or that break a constraint, cost what they cost, and are no best.
     """
     state = search_alone(state)
-    header, clock = state.header, _Clock(state)
+    header, clock, conditions = state.header, _Clock(state), state.header.conditions
     sign = 1 if header.mode == "max" else -1
     steps: list[Improvement] = []
     seen: set[str] = set()
@@ -48,7 +50,9 @@ def best_so_far_steps(state: StudyState) -> list[Improvement]:
             num_epochs += 1
             core_seconds += report.train_seconds * cpus_of(trial)
         value = report.metrics.get(header.metric)
-        if value is None or trial.failure is not None or (steps and sign * value <= sign * steps[-1].value):
+        if value is None or trial.failure is not None or broken_by(known_values(trial, report), conditions):
+            continue
+        if steps and sign * value <= sign * steps[-1].value:
             continue
         steps.append(
             Improvement(

@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.pareto.constraints import in_words
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -35,6 +37,7 @@ def study_description(
             f"  data       {spec.data.source}",
             f"  space      {' or '.join(spec.space.families)}; {size}; {names}",
             f"  objective  {'; '.join(f'{goal.metric}, {goal.mode}' for goal in spec.objective.goals)}",
+            *(f"  keeps to   {in_words(condition)}" for condition in spec.conditions),
             f"  search     {spec.num_trials} trials by {search}",
             f"  schedule   {_epochs(schedule.max_epochs)}{ends}",
             f"  resources  {spec.resources.in_words}",

@@ -234,6 +234,7 @@ class Session:
             ties=spec.objective.tie_metric,
             search=self.chosen,
             objectives=[goal.to_json() for goal in goals] if len(goals := spec.objective.goals) > 1 else [],
+            constraints=list(spec.constraints),
             replicates=spec.search.replicates,
             leaders=spec.search.num_leaders,
             folds=spec.folds,

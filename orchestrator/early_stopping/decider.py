@@ -32,6 +32,7 @@ class Reported:
         epoch: The epoch, from 1; a trial reports its epochs one after another.
         value: The main objective's value, finite.
         losses: With several objectives its number for each, the smaller the better; empty with one.
+        breaks: The costs by which it breaks constraints of the study, in words; empty where it breaks none.
     """
 
     trial: str
@@ -39,6 +40,7 @@ class Reported:
     epoch: int
     value: float
     losses: Losses = ()
+    breaks: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,7 @@ class Rules:
         mode: Its mode, max or min.
         seed: The study's seed.
         objectives: The names of all objectives, for reasons; empty where there is one.
+        is_constrained: Whether the study has constraints.
     """
 
     schedule: Schedule
@@ -94,6 +97,7 @@ class Rules:
     mode: str
     seed: int
     objectives: tuple[str, ...] = ()
+    is_constrained: bool = False
 
     @property
     def sign(self) -> float:
@@ -111,6 +115,7 @@ def rules_of(spec: StudySpec) -> Rules:
         mode=objective.mode,
         seed=spec.seed,
         objectives=names if len(names) > 1 else (),
+        is_constrained=bool(spec.constraints),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from orchestrator.early_stopping.asha import Asha
+from orchestrator.early_stopping.constrained import Constrained, ConstrainedPromoting
 from orchestrator.early_stopping.decider import Decider, Rules
 from orchestrator.early_stopping.hyperband import Hyperband
 from orchestrator.early_stopping.median import Median
@@ -21,4 +22,8 @@ DECIDERS: dict[str, Callable[[Rules], Decider]] = {
 
 def make_decider(rules: Rules) -> Decider:
     """Returns the decider of a study that has no reports yet."""
-    return PromotingAsha(rules) if rules.schedule.promotion else DECIDERS[rules.schedule.algorithm](rules)
+    schedule = rules.schedule
+    if schedule.promotion:
+        return ConstrainedPromoting(PromotingAsha(rules), rules) if rules.is_constrained else PromotingAsha(rules)
+    decider = DECIDERS[schedule.algorithm](rules)
+    return Constrained(decider, rules) if rules.is_constrained and schedule.algorithm != "none" else decider

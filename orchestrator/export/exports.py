@@ -97,7 +97,10 @@ class Exports:
     def _notify_of_none(self, export: Export) -> None:
         """Notifies the user if trials have a result, and none is as the study's rule asks for."""
         state = self.recorder.state
-        if placed(state, k=1) and not chosen_trials(state, choose=export.choose):
+        board = placed(state)
+        if board and all(item.broken for item in board):
+            self.notify("constraints: no trial keeps to them, so none is exported; loosen them")
+        elif board and not chosen_trials(state, choose=export.choose):
             self.notify(f"export.choose: no trial keeps to {export.choose!r}, so none is exported; change the rule")
 
     def _requests(self, export: Export, *, always: bool) -> list[ExportRequest]:

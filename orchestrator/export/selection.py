@@ -25,13 +25,13 @@ def has_formats(folder: Path, formats: Sequence[str]) -> bool:
 
 
 def chosen_trials(state: StudyState, *, choose: str) -> list[Placed]:
-    """Returns the trials that a study exports, best first.
+    """Returns the trials that a study exports, best first: none that breaks a constraint.
 
     Args:
         state: What the journal says.
         choose: front, knee or a rule, as `export.choose`.
     """
-    board, goals = placed(state), state.header.goals
+    board, goals = [item for item in placed(state) if not item.broken], state.header.goals
     front = board if len(goals) == 1 else [item for item in board if item.front == 1]
     if choose == FRONT:
         return front

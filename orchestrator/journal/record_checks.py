@@ -21,6 +21,8 @@ from orchestrator.journal.records import (
     TrialProposed,
     TrialReused,
 )
+from orchestrator.pareto.choice import RuleError
+from orchestrator.pareto.constraints import EXAMPLE, parse_constraint
 from orchestrator.runs.paths import trial_name
 
 #: The end of the year 9999 in seconds since 1970: the largest year of Python's datetime.
@@ -44,6 +46,12 @@ def check_record(record: Record) -> None:
         case StudyOpened():
             _demand(record.mode in ("max", "min"), "mode", "max or min", record.mode)
             _check_objectives(record)
+            _demand(
+                all(map(_is_constraint, record.constraints)),
+                "constraints",
+                f"texts such as {EXAMPLE}",
+                record.constraints,
+            )
             _check_numbers(record)
         case SessionStarted():
             _demand(0 <= record.began_at <= _LATEST, "began_at", "seconds since 1970", record.began_at)
@@ -85,6 +93,13 @@ def _is_objective(item: object) -> bool:
         return False
     is_named = _is_text(item.get("metric")) and item.get("mode") in ("max", "min")
     return is_named and _is_number(item.get("reference", 0))
+
+
+def _is_constraint(item: object) -> bool:
+    try:
+        return isinstance(item, str) and bool(parse_constraint(item))
+    except RuleError:
+        return False
 
 
 def _check_numbers(record: StudyOpened | StudyExtended) -> None:

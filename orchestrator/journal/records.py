@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypedDict
 
 from orchestrator.errors import JournalError
+from orchestrator.pareto.choice import Condition
+from orchestrator.pareto.constraints import parse_constraint
 from orchestrator.pareto.goals import Goal
 
 #: The version of the journals that this package writes and reads.
@@ -27,6 +29,7 @@ class StudyOpened:
         ties: The metric whose lower value decides between equal ones; empty: the earlier epoch does.
         search: Which algorithm `search.algorithm: auto` became, and why; empty: the study names one.
         objectives: All objectives, the main one first, where there are several: metric, mode, and perhaps reference.
+        constraints: What a trial must keep to so that it may win, such as `parameters <= 1e6`.
         replicates: How often the best variants are trained again at most; 0: none is.
         leaders: How many of the best variants are trained again; 0: none is.
         folds: Which folds of the data validate: that of the search first, then one for each replicate of a leader, in
@@ -44,6 +47,7 @@ class StudyOpened:
     ties: str = ""
     search: str = ""
     objectives: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    constraints: Sequence[str] = field(default_factory=list)
     replicates: int = 0
     leaders: int = 0
     folds: Sequence[int] = field(default_factory=list)
@@ -54,6 +58,11 @@ class StudyOpened:
         """All objectives, the main one first."""
         several = tuple(Goal.from_json(item) for item in self.objectives)
         return several or (Goal(metric=self.metric, mode=self.mode),)
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The constraints, in their order."""
+        return tuple(map(parse_constraint, self.constraints))
 
     @property
     def ranking(self) -> Ranking:
@@ -292,7 +301,7 @@ _KINDS: dict[str, type[Record]] = {
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 #: Fields that records lack where they say nothing: journals of one objective without replicates are as ever.
 _LEFT_OUT: Mapping[str, object] = {
-    "replicate_of": "", "fold": 0, "replicates": 0, "leaders": 0, "folds": [], "objectives": [],
+    "replicate_of": "", "fold": 0, "replicates": 0, "leaders": 0, "folds": [], "objectives": [], "constraints": [],
 }  # fmt: skip
 _FIELDS = {name: frozenset(item.name for item in fields(kind)) for name, kind in _KINDS.items()}
 

@@ -13,7 +13,8 @@ FRONT, KNEE = "front", "knee"
 #: A rule that is right, for messages.
 EXAMPLE = "val_accuracy >= 0.9 then least latency_ms"
 
-_SIGNS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
+#: How a value may be compared with a limit.
+SIGNS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 _CONDITION = re.compile(r"(?P<metric>[A-Za-z_]\w*)\s*(?P<sign>>=|<=|>|<)\s*(?P<limit>[-+0-9.eE]+)")
 _LAST = re.compile(r"(?P<way>least|most)\s+(?P<metric>[A-Za-z_]\w*)")
 
@@ -38,7 +39,7 @@ class Condition:
 
     def holds(self, values: Mapping[str, float]) -> bool:
         """Returns whether a trial keeps to it; one without the value does not."""
-        return self.metric in values and bool(_SIGNS[self.sign](values[self.metric], self.limit))
+        return self.metric in values and bool(SIGNS[self.sign](values[self.metric], self.limit))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,25 @@ def parse_rule(text: str) -> Rule:
     if then and not before.strip():
         raise RuleError("must name a condition before 'then'")
     parts = [part.strip() for part in re.split(r"\band\b", before)] if then else []
-    return Rule(conditions=[_condition(part) for part in parts], metric=way["metric"], is_least=way["way"] == "least")
+    return Rule(
+        conditions=[parse_condition(part) for part in parts], metric=way["metric"], is_least=way["way"] == "least"
+    )
+
+
+def parse_condition(text: str) -> Condition:
+    """Returns the condition that a text says.
+
+    Raises:
+        RuleError: If it says none.
+    """
+    found = _CONDITION.fullmatch(text)
+    try:
+        limit = float(found["limit"]) if found else math.nan
+    except ValueError:
+        limit = math.nan
+    if found is None or not math.isfinite(limit):
+        raise RuleError(f"must have conditions such as val_accuracy >= 0.9 joined by and, not {text!r}")
+    return Condition(metric=found["metric"], sign=found["sign"], limit=limit)
 
 
 def knee_order(points: Sequence[Losses]) -> list[int]:
@@ -107,14 +126,3 @@ def knee_order(points: Sequence[Losses]) -> list[int]:
         )
 
     return sorted(range(len(points)), key=lambda at: (distance(at), at))
-
-
-def _condition(text: str) -> Condition:
-    found = _CONDITION.fullmatch(text)
-    try:
-        limit = float(found["limit"]) if found else math.nan
-    except ValueError:
-        limit = math.nan
-    if found is None or not math.isfinite(limit):
-        raise RuleError(f"must have conditions such as val_accuracy >= 0.9 joined by and, not {text!r}")
-    return Condition(metric=found["metric"], sign=found["sign"], limit=limit)

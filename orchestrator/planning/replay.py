@@ -115,6 +115,7 @@ def replay_run(state: StudyState, policy: Policy, *, slots: int, seed: int) -> R
             mode=header.mode,
             seed=seed,
             objectives=tuple(goal.metric for goal in header.goals) if header.objectives else (),
+            is_constrained=bool(header.constraints),
         ),
         search=policy.search,
         num_trials=policy.search.trials or len(courses),

@@ -26,7 +26,7 @@ from orchestrator.journal.records import (
 from orchestrator.journal.study_state import StudyState, take_report
 from orchestrator.pareto.goals import Goal, Losses
 from orchestrator.planning.courses import Beyond, Course, metric_values, unknown_report
-from orchestrator.results.ranking import losses_at
+from orchestrator.results.ranking import broken_costs, losses_at
 from orchestrator.study.sections import Search
 from orchestrator.tuning.budgets import Budgets
 from trainables.reports import EpochReport
@@ -84,7 +84,7 @@ class Simulation:
         self.state.apply(SessionStarted(driver_pid=0, slots=setup.slots, at=0.0))
         self._budgets = Budgets(self, setup.search)
         self._unknown = _unknown_value(courses, rules=setup.rules, beyond=beyond)
-        self._losses = partial(_losses, goals=setup.header.goals, beyond=beyond)
+        self._reported = partial(_reported, header=setup.header, beyond=beyond)
 
     def run(self) -> StudyState:
         """Runs all trials to their ends, and returns the state."""
@@ -176,7 +176,7 @@ class Simulation:
                 # It goes on, whatever it reaches.
                 self._complete(course, epoch=report.epoch, value=value)
                 return True
-            news = _news(course, epoch=report.epoch, value=value, losses=self._losses(course, report.epoch))
+            news = self._reported(course, epoch=report.epoch, value=value)
             verdict = self._decider.judge(news)
             if verdict.waits:
                 self.state.apply(TrialHeld(trial=trial.name, epoch=report.epoch, reason=verdict.reason, at=self._now))
@@ -188,8 +188,7 @@ class Simulation:
         return False
 
     def _complete(self, course: Course, *, epoch: int, value: float) -> None:
-        losses = self._losses(course, epoch)
-        self._decider.complete(_news(course, epoch=epoch, value=value, losses=losses))
+        self._decider.complete(self._reported(course, epoch=epoch, value=value))
 
     def _has_more(self, course: Course, *, epoch: int) -> bool:
         """Returns whether a trial that may go on does so; where it would, but is not known to, it is open."""
@@ -235,5 +234,7 @@ def _losses(course: Course, epoch: int, *, goals: Sequence[Goal], beyond: Beyond
     return losses_at(course.trial, epoch=epoch, goals=goals) or ()
 
 
-def _news(course: Course, *, epoch: int, value: float, losses: Losses) -> Reported:
-    return Reported(trial=course.trial.name, number=course.trial.number, epoch=epoch, value=value, losses=losses)
+def _reported(course: Course, *, epoch: int, value: float, header: StudyOpened, beyond: Beyond) -> Reported:
+    trial, losses = course.trial, _losses(course, epoch, goals=header.goals, beyond=beyond)
+    breaks = broken_costs(trial, conditions=header.conditions) if trial.reports else ""
+    return Reported(trial=trial.name, number=trial.number, epoch=epoch, value=value, losses=losses, breaks=breaks)

@@ -1,6 +1,6 @@
 """Contenders, their race and their results, as a study's state has them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.journal.records import StudyOpened
@@ -10,7 +10,7 @@ from orchestrator.replicates.bounds import bounds_of
 from orchestrator.replicates.race import Contender, Leaving, RaceMeasure, Replicate, Standing, standing
 from orchestrator.results.chance import CONFIDENCE, do_overlap
 from orchestrator.results.image_shares import ImageShares
-from orchestrator.results.ranking import placed_trials, ranked_trials
+from orchestrator.results.ranking import BROKEN, placed_trials, winners
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ def contenders_of(state: StudyState) -> list[Contender]:
     """
     header = state.header
     searched = search_alone(state).trials.values()
-    ranked = [trial.name for trial, _ in ranked_trials(searched, **header.ranking)]
+    ranked = [trial.name for trial, _ in winners(searched, header=header)]
     if len(header.goals) > 1:
         ranked = [item.trial.name for item in placed_trials(searched, header=header) if item.front == 1]
     earlier = [name for name in (*ranked[header.leaders :], *list(state.replicates)) if name in state.replicates]
@@ -129,7 +129,7 @@ def replicated(state: StudyState) -> list[Replicated]:
     if not state.replicates:
         return []
     header, trials = state.header, list(state.trials.values())
-    order = {trial.name: place for place, (trial, _) in enumerate(ranked_trials(trials, **header.ranking))}
+    order = {trial.name: place for place, (trial, _) in enumerate(winners(trials, header=header))}
     contenders = [item for item in contenders_of(state) if item.trial in state.replicates]
     contenders.sort(key=lambda item: order.get(item.trial, len(order)))
     race, measure = standing_of(state), measure_of(header)
@@ -158,9 +158,14 @@ def replicated(state: StudyState) -> list[Replicated]:
 
 
 def board_labels(
-    board: Mapping[str, float], *, again: Sequence[Replicated], metric: str, shares: ImageShares
+    board: Mapping[str, float],
+    *,
+    again: Sequence[Replicated],
+    metric: str,
+    shares: ImageShares,
+    broken: Collection[str] = (),
 ) -> list[str]:
-    """Returns the ranks of a leaderboard as text: `1=` for trials that may be the best as well.
+    """Returns the ranks of a leaderboard as text: `1=` for trials that may be the best as well, `9!` for broken ones.
 
     Where trials were trained again, their means decide that; else the intervals of the shares of images do.
 
@@ -169,7 +174,12 @@ def board_labels(
         again: What training some of them again has shown.
         metric: The objective's.
         shares: The metrics that are shares of images.
+        broken: The trials that break a constraint, the last ones of the board.
     """
+    if broken:
+        kept = {name: value for name, value in board.items() if name not in broken}
+        labels = board_labels(kept, again=again, metric=metric, shares=shares)
+        return [*labels, *(f"{rank}{BROKEN}" for rank in range(len(kept) + 1, len(board) + 1))]
     if not any(item.mean is not None for item in again):
         return shares.rank_labels(metric, list(board.values()))
     tied = {item.trial for item in again if item.is_tied}

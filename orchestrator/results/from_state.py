@@ -5,23 +5,26 @@ for some moment during the call.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.journal.records import ModelExported
 from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import Trial, TrialState
+from orchestrator.pareto.constraints import broken_by, excesses, in_words, shortest
 from orchestrator.pareto.hypervolume import reference_point, volumes_so_far
 from orchestrator.results.ranking import (
+    BROKEN,
     Placed,
     are_on_folds,
     board_key,
+    known_values,
     placed_trials,
     rank_key,
-    ranked_trials,
     replicate_values,
     whole_losses,
+    winners,
 )
 from orchestrator.runs.paths import RunFolder
 from trainables.patience import tie_value
@@ -66,14 +69,18 @@ def state_of(trial: Trial, *, is_alive: bool) -> TrialState:
 def best_so_far(state: StudyState) -> tuple[Trial, EpochReport] | None:
     """Returns the usable trial with the best report of the objective, and that report; None before the first.
 
+    It keeps to all constraints with that report.
+
     Where trials were trained again, it is the best of them by the mean over replicates.
     """
     header, best, best_key = state.header, None, None
-    trials = list(state.trials.values())
+    trials, conditions = list(state.trials.values()), header.conditions
     again, on_folds = replicate_values(trials, metric=header.metric, mode=header.mode), are_on_folds(trials)
     for trial in trials:
         report = trial.best_report(**header.ranking)
         if report is None or trial.state in _UNUSABLE or trial.replicate_of:
+            continue
+        if broken_by(known_values(trial, report), conditions):
             continue
         tie = tie_value(report, ties=header.ties)
         alone = rank_key(report.metrics[header.metric], epochs=trial.epoch, name=trial.name, mode=header.mode, tie=tie)
@@ -86,21 +93,43 @@ def best_so_far(state: StudyState) -> tuple[Trial, EpochReport] | None:
 def leaders(state: StudyState, *, k: int) -> list[tuple[Trial, EpochReport]]:
     """Returns the k best trials by the main objective that completed or were stopped, each with its best report.
 
-    With one objective these are the trials of `from_tables.leaderboard`, without Arrow, whose import takes longer than
+    Trials that break a constraint are none. With one objective these are the first trials of
+    `from_tables.leaderboard`, without Arrow, whose import takes longer than
     all else that `status` does.
     """
-    header = state.header
-    return ranked_trials(list(state.trials.values()), **header.ranking, k=k)
+    return winners(list(state.trials.values()), header=state.header, k=k)
 
 
 def placed(state: StudyState, *, k: int | None = None) -> list[Placed]:
-    """Returns the k first trials of the leaderboard, best first: with one objective those of `leaders`."""
+    """Returns the k first trials of the leaderboard, best first: with one objective those of `leaders` come first."""
     return placed_trials(list(state.trials.values()), header=state.header, k=k)
 
 
 def front_of(state: StudyState) -> list[Placed]:
     """Returns the trials of the first front, best first by the main objective; none with one objective."""
     return [] if len(state.header.goals) == 1 else [item for item in placed(state) if item.front == 1]
+
+
+def constraints_in_words(state: StudyState) -> str:
+    """Returns how many trials keep to the constraints; where none does, which one comes nearest. Empty without any."""
+    conditions, board = state.header.conditions, placed(state)
+    if not conditions or not board:
+        return ""
+    limits, num_kept = " and ".join(map(in_words, conditions)), sum(not item.broken for item in board)
+    if num_kept:
+        marked = "" if num_kept == len(board) else f"; the others, marked {BROKEN}, cannot win"
+        return f"{num_kept} of {len(board)} trials with a result keep to {limits}{marked}"
+    known = [(item, known_values(item.trial, item.report)) for item in board]
+    item, values = min(known, key=lambda entry: sum(max(0.0, share) for share in excesses(entry[1], conditions)))
+    has = " and ".join(_value_in_words(condition.metric, values) for condition in item.broken)
+    return (
+        f"none of {len(board)} trials with a result keeps to {limits}, so none is the best; {item.trial.name} "
+        f"comes nearest, with {has}; loosen the constraints, or let the space have variants that keep to them"
+    )
+
+
+def _value_in_words(metric: str, values: Mapping[str, float]) -> str:
+    return f"{metric} {shortest(values[metric])}" if metric in values else f"no {metric}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +155,7 @@ def hypervolumes(state: StudyState) -> Volumes | None:
     found = [
         (item.trial.ended_at or 0.0, item.trial.name, losses)
         for item in placed(state)
-        if (losses := whole_losses(item.values, goals=goals)) is not None
+        if not item.broken and (losses := whole_losses(item.values, goals=goals)) is not None
     ]
     if not found:
         return None

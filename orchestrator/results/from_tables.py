@@ -14,6 +14,8 @@ from orchestrator.results.ranking import RANKED_STATES, board_key, front_key, ra
 PARAMETER_PREFIX = "param."
 #: Only in the tables of studies with several objectives.
 FRONT_COLUMN = "pareto_rank"
+#: Only in the tables of studies with constraints: those that a trial does not keep to.
+BREAKS_COLUMN = "breaks"
 OVERHEAD_PREFIX = "overhead_seconds."
 _ORIGINAL, _FOLD = "replicate_of", "fold"
 _FAILED = (TrialState.INFEASIBLE, TrialState.FAILED)
@@ -39,7 +41,8 @@ class Cost:
 def leaderboard(trials: pa.Table, *, metric: str, mode: str, ties: str = "", k: int | None = None) -> pa.Table:
     """Returns the k best trials that completed or were stopped, best first; all of them without k.
 
-    `ranking` has the order; trials of several objectives have a `pareto_rank`, by which they stand first. The columns
+    `ranking` has the order; trials of several objectives have a `pareto_rank`, by which they stand first; those that
+    break a constraint come last. The columns
     are those of `trials`, after a `rank` from 1; where trials were trained again, `replicates` and `replicate_mean`
     follow it: how many values each one's replicates have, and their mean.
 
@@ -71,6 +74,9 @@ def leaderboard(trials: pa.Table, *, metric: str, mode: str, ties: str = "", k: 
     if FRONT_COLUMN in ranked.column_names:
         fronts = ranked[FRONT_COLUMN].to_pylist()
         order.sort(key=lambda at: front_key(fronts[at]))
+    if BREAKS_COLUMN in ranked.column_names:
+        breaks = ranked[BREAKS_COLUMN].to_pylist()
+        order.sort(key=lambda at: breaks[at] is not None)
     board = ranked.take(pa.array(order[:k], pa.int64()))
     if again:
         found = [again.get(name, []) for name in board["trial"].to_pylist()]

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.errors import InputError
 from orchestrator.journal.study_state import StudyState
-from orchestrator.results.ranking import ranked_trials
+from orchestrator.results.ranking import winners
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.yaml_file import apply_overrides
 from search_spaces import Variant
@@ -45,12 +45,13 @@ class FoldedVariant:
 def variants_over_folds(states: Sequence[StudyState]) -> list[FoldedVariant]:
     """Returns the variants with a result in every run, best mean first.
 
-    A trial's value is the one that its run ranks it by: its best report's, if it completed or was stopped.
+    A trial's value is the one that its run ranks it by: its best report's, if it completed or was stopped, and keeps to
+    the constraints.
     """
     header = states[0].header
     found: dict[str, list[tuple[int, Variant, float]]] = {}
     for place, state in enumerate(states):
-        for trial, report in ranked_trials(list(state.trials.values()), **header.ranking):
+        for trial, report in winners(list(state.trials.values()), header=state.header):
             entry = (place, trial.variant, report.metrics[header.metric])
             found.setdefault(trial.variant.variant_id, []).append(entry)
     whole = [

@@ -1,7 +1,8 @@
 """The order of trials, the only one: best value first; of equals the lower loss, fewer epochs, then the name.
 
 With several objectives trials stand by their fronts, and within a front in that order of the main objective. Trials
-that were trained again come before the others, the best mean over their replicates first.
+that were trained again come before the others, the best mean over their replicates first. Trials that break a
+constraint come last of all.
 """
 
 import heapq
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 
 from orchestrator.journal.records import StudyOpened
 from orchestrator.journal.trial import Trial, TrialState
+from orchestrator.pareto.choice import Condition
+from orchestrator.pareto.constraints import broken_by, in_words, shortest
 from orchestrator.pareto.fronts import front_ranks
 from orchestrator.pareto.goals import Goal, Losses, losses_of
 from trainables.patience import tie_value
@@ -19,6 +22,8 @@ from trainables.reports import EpochReport
 
 #: What a trial is sorted by: its value, smaller is better, what decides between equal ones, its epochs and its name.
 Key = tuple[float, float, int, str]
+#: The mark of a trial that breaks a constraint.
+BROKEN = "!"
 #: Trials with a result.
 RANKED_STATES = (TrialState.COMPLETED, TrialState.STOPPED)
 
@@ -84,8 +89,14 @@ def are_on_folds(trials: Iterable[Trial]) -> bool:
     return any(trial.fold for trial in trials)
 
 
-def ranked_trials(
-    trials: Iterable[Trial], *, metric: str, mode: str, ties: str = "", k: int | None = None
+def ranked_trials(  # noqa: PLR0913 - what trials are compared by, and how many are asked for
+    trials: Iterable[Trial],
+    *,
+    metric: str,
+    mode: str,
+    ties: str = "",
+    constraints: Sequence[Condition] = (),
+    k: int | None = None,
 ) -> list[tuple[Trial, EpochReport]]:
     """Returns the k best trials that completed or were stopped, best first, each with its best report.
 
@@ -96,6 +107,7 @@ def ranked_trials(
         metric: The objective's.
         mode: `max` or `min`.
         ties: The metric whose lower value decides between equal ones; empty: none.
+        constraints: Trials that break one come last.
         k: How many at most; None for all.
     """
     known = list(trials)
@@ -108,9 +120,24 @@ def ranked_trials(
         if report is not None and trial.state in RANKED_STATES:
             tie = tie_value(report, ties=ties)
             key = rank_key(report.metrics[metric], epochs=trial.epoch, name=trial.name, mode=mode, tie=tie)
-            found.append((board_key(key, again.get(trial.name, ()), mode=mode, on_folds=on_folds), trial, report))
+            is_broken = bool(broken_by(known_values(trial, report), constraints))
+            place = board_key(key, again.get(trial.name, ()), mode=mode, on_folds=on_folds)
+            found.append(((is_broken, place), trial, report))
     best = heapq.nsmallest(len(found) if k is None else k, found, key=lambda entry: entry[0])
     return [(trial, report) for _, trial, report in best]
+
+
+def winners(trials: Iterable[Trial], *, header: StudyOpened, k: int | None = None) -> list[tuple[Trial, EpochReport]]:
+    """Returns the k best ranked trials that keep to all constraints, best first, each with its best report.
+
+    Args:
+        trials: Of one study.
+        header: The study's.
+        k: How many at most; None for all.
+    """
+    conditions = header.conditions
+    ranked = ranked_trials(trials, **header.ranking, constraints=conditions, k=k)
+    return [entry for entry in ranked if not broken_by(known_values(*entry), conditions)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,33 +148,51 @@ class Placed:
         trial: The trial.
         report: Its best report by the main objective.
         values: Its values of all objectives, the main one first; None for one that it lacks.
-        front: The number of its front, 1 where no trial is better; None where it lacks a value.
+        front: The number of its front, 1 where no trial is better; None where it lacks a value or breaks a constraint.
+        broken: The constraints that it does not keep to.
     """
 
     trial: Trial
     report: EpochReport
     values: tuple[float | None, ...]
     front: int | None
+    broken: tuple[Condition, ...] = ()
 
 
 def placed_trials(trials: Iterable[Trial], *, header: StudyOpened, k: int | None = None) -> list[Placed]:
     """Returns the k best trials that completed or were stopped, best first: by front, then by the main objective.
 
-    With one objective every value is a front of its own. Trials that lack a value, such as a cost, come last.
+    With one objective every value is a front of its own. Trials that lack a value, such as a cost, come last, and
+    after them those that break a constraint.
 
     Args:
         trials: Of one study.
         header: The study's.
         k: How many at most; None for all.
     """
+    conditions, goals = header.conditions, header.goals
     # With several objectives, any trial may be on the first front.
-    ranked = ranked_trials(trials, **header.ranking, k=k if len(header.goals) == 1 else None)
-    values = [objective_values(trial, report, goals=header.goals) for trial, report in ranked]
+    ranked = ranked_trials(trials, **header.ranking, constraints=conditions, k=k if len(goals) == 1 else None)
+    values = [objective_values(trial, report, goals=goals) for trial, report in ranked]
+    broken = [tuple(broken_by(known_values(*entry), conditions)) for entry in ranked]
+    fronts = fronts_of([[None] if breaks else row for row, breaks in zip(values, broken, strict=True)], goals=goals)
     placed = [
-        Placed(trial=trial, report=report, values=found, front=front)
-        for (trial, report), found, front in zip(ranked, values, fronts_of(values, goals=header.goals), strict=True)
+        Placed(trial=trial, report=report, values=row, front=front, broken=breaks)
+        for (trial, report), row, front, breaks in zip(ranked, values, fronts, broken, strict=True)
     ]
     return placed if len(header.goals) == 1 else sorted(placed, key=lambda item: front_key(item.front))[:k]
+
+
+def broken_costs(trial: Trial, *, conditions: Sequence[Condition]) -> str:
+    """Returns the costs by which a trial breaks constraints whatever it learns, in words; empty where it does not.
+
+    Args:
+        trial: It has a report.
+        conditions: The constraints.
+    """
+    costs = trial.reports[0].cost
+    broken = broken_by(costs, [condition for condition in conditions if condition.metric in costs])
+    return " and ".join(f"{item.metric} {shortest(costs[item.metric])} (not {in_words(item)})" for item in broken)
 
 
 def objective_values(trial: Trial, report: EpochReport, *, goals: Sequence[Goal]) -> tuple[float | None, ...]:

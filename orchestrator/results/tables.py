@@ -13,11 +13,14 @@ import pyarrow.parquet as pq
 from orchestrator.journal.records import StudyOpened
 from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import Trial
+from orchestrator.pareto.constraints import broken_by, in_words
 from orchestrator.pareto.goals import Goal
-from orchestrator.results.ranking import RANKED_STATES, fronts_of
+from orchestrator.results.from_tables import BREAKS_COLUMN
+from orchestrator.results.ranking import RANKED_STATES, fronts_of, known_values
 from orchestrator.runs.paths import RunFolder
 from orchestrator.text import encodable
 from trainables.files.whole import write_whole
+from trainables.reports import EpochReport
 from trainables.specs.targets import AVERAGES
 
 SCHEMA_VERSION = 1
@@ -201,7 +204,18 @@ def _outcome(trials: Sequence[Trial], *, header: StudyOpened) -> dict[str, pa.Ar
             f"best_{name}": _floats(report.metrics.get(name) if report else None for report in best)
             for name in dict.fromkeys(filter(None, (*_metrics(header.goals), header.ties)))
         },
+        **({BREAKS_COLUMN: _breaks(trials, best, header=header)} if header.constraints else {}),
     }
+
+
+def _breaks(trials: Sequence[Trial], best: Sequence[EpochReport | None], *, header: StudyOpened) -> pa.Array:
+    """Returns the constraints that each trial breaks with its best report; null where it keeps to all."""
+    conditions = header.conditions
+    broken = (
+        broken_by(known_values(trial, report), conditions) if report is not None else []
+        for trial, report in zip(trials, best, strict=True)
+    )
+    return _strings("; ".join(map(in_words, found)) or None for found in broken)
 
 
 def _metrics(goals: Sequence[Goal]) -> list[str]:
@@ -212,7 +226,11 @@ def _metrics(goals: Sequence[Goal]) -> list[str]:
 def _fronts(states: Sequence[str], outcome: Mapping[str, Any], *, goals: Sequence[Goal]) -> dict[str, pa.Array]:
     names = [goal.metric if goal.metric in COST_TYPES else f"best_{goal.metric}" for goal in goals]
     values = zip(*(outcome[name].to_pylist() for name in names), strict=True)
-    rows = [row if state in RANKED_STATES else [None] for state, row in zip(states, values, strict=True)]
+    breaks = outcome[BREAKS_COLUMN].to_pylist() if BREAKS_COLUMN in outcome else [None] * len(states)
+    rows = [
+        row if state in RANKED_STATES and broken is None else [None]
+        for state, row, broken in zip(states, values, breaks, strict=True)
+    ]
     return {"pareto_rank": pa.array(fronts_of(rows, goals=goals), pa.int32())}
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from orchestrator.journal.records import StudyOpened
 from orchestrator.journal.trial import TrialState
+from orchestrator.pareto.constraints import in_words
 from orchestrator.pareto.goals import Goal
 from orchestrator.text import number, size_in_words
 from trainables.reports import COSTS
@@ -55,6 +57,12 @@ def objectives(goals: Iterable[Goal]) -> str:
     'lowest val_loss (validation) and lowest parameters'
     """
     return " and ".join(objective(metric=goal.metric, mode=goal.mode) for goal in goals)
+
+
+def wanted(header: StudyOpened) -> str:
+    """Returns what a study looks for as text: its objectives, and what a trial must keep to."""
+    limits = " and ".join(map(in_words, header.conditions))
+    return f"{objectives(header.goals)}{f' with {limits}' if limits else ''}"
 
 
 def parameters(params: Mapping[str, object], *, names: Iterable[str] | None = None) -> str:

@@ -3,9 +3,9 @@
 Source: the tables of docs/explain/search.md.
 """
 
-from orchestrator.search.axes import is_ordered, varies
 from orchestrator.study.sections import BUDGETS, STARTUP_TRIALS
 from orchestrator.study.spec import StudySpec
+from search_spaces.axes import is_ordered, varies
 
 #: With fewer trials, an algorithm that learns has one of its own at most.
 FEWEST_LEARNING = STARTUP_TRIALS + 2

@@ -1,5 +1,6 @@
 """The study's trials so far as Optuna knows them."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from orchestrator.journal.trial import Trial, TrialState
+from orchestrator.pareto.choice import Condition
+from orchestrator.pareto.constraints import excesses, in_words
 from orchestrator.pareto.fronts import front_ranks
 from orchestrator.pareto.goals import Goal, Losses, losses_of
 from orchestrator.search.distributions import EncodedSpace
@@ -33,12 +36,27 @@ class Tried:
         value: Its best value of the main objective, larger is better, also where it was stopped; None while it runs,
             and where it failed.
         losses: With several objectives its number for each, smaller is better; None where `value` is, or one lacks.
+        excesses: How far it is beyond each constraint, as shares of the limits; above 0 where it breaks one. Empty
+            without constraints, while it runs, and where it failed.
+        ended_at: When it ended, seconds since 1970; 0 while it runs.
     """
 
     values: Mapping[str, Any]
     has_ended: bool = False
     value: float | None = None
     losses: Losses | None = None
+    excesses: tuple[float, ...] = ()
+    ended_at: float = 0.0
+
+    @property
+    def excess(self) -> float:
+        """How far it is beyond all constraints together; 0 where it keeps to them."""
+        return sum(max(0.0, share) for share in self.excesses)
+
+    @property
+    def all_losses(self) -> Losses:
+        """Its numbers for the objectives, smaller is better; it has a value."""
+        return self.losses or (-(self.value or 0.0),)
 
 
 class History:
@@ -51,11 +69,14 @@ class History:
     Args:
         space: How Optuna sees the search space.
         objective: What a trial's value is.
+        conditions: What a trial must keep to so that it may win.
         is_kept: Whether the search learns from earlier trials; else each proposal is drawn from a study of its own, as
             Optuna walks through all trials that it knows whenever it is asked.
     """
 
-    def __init__(self, space: EncodedSpace, *, objective: Objective, is_kept: bool) -> None:
+    def __init__(
+        self, space: EncodedSpace, *, objective: Objective, is_kept: bool, conditions: Sequence[Condition] = ()
+    ) -> None:
         self.study = _empty_study(objective.goals)
         #: Ended trials that have a value; the others count as worse than all of them.
         self.num_with_values = 0
@@ -71,7 +92,7 @@ class History:
         #: The first trial of the window, and whether a trial before it has ended since.
         self._first, self._is_stale = 0, False
         self._space = space
-        self._objective = objective
+        self._objective, self._conditions = objective, conditions
 
     def begin(self, number: int) -> None:
         """Prepares the proposal of the study's trial `number`: Optuna's study holds what it learns from.
@@ -122,7 +143,8 @@ class History:
         self._num_active.update(list(asked.params))
         best = trial.best_report(metric=self._objective.metric, mode=self._objective.mode)
         tried = self.tried[trial.place]
-        tried.has_ended = True
+        tried.has_ended, tried.ended_at = True, trial.ended_at or 0.0
+        self._judge(trial, tried, asked=asked)
         if trial.failure is None and best is not None:
             sign = 1 if self._objective.mode == "max" else -1
             tried.value = sign * best.metrics[self._objective.metric]
@@ -140,6 +162,17 @@ class History:
             for report in trial.reports:
                 asked.report(report.metrics[self._objective.metric], report.epoch)
         self._ended[trial.place] = self.study.tell(asked, state=OptunaState.PRUNED)
+
+    def _judge(self, trial: Trial, tried: Tried, *, asked: optuna.Trial) -> None:
+        """Notes how far a trial is beyond each constraint; a failed one is for Optuna farther than all others."""
+        objective = self._objective
+        best = trial.best_report(metric=objective.metric, mode=objective.mode, ties=objective.tie_metric)
+        is_known = trial.failure is None and best is not None
+        if is_known and best is not None:
+            tried.excesses = excesses({**trial.reports[0].cost, **best.metrics}, self._conditions)
+        # Optuna adds up what is above 0, and takes trials that lack a constraint for ones that keep to it.
+        for at, condition in enumerate(self._conditions):
+            asked.set_constraint(in_words(condition), tried.excesses[at] if is_known else math.inf)
 
     def _end_of_several(self, trial: Trial, best: EpochReport | None, *, asked: optuna.Trial) -> FrozenTrial:
         """Adds how a trial of several objectives ended: its values also where it was stopped, else it is worst.
@@ -169,7 +202,10 @@ class History:
         """Makes Optuna's study anew: the trials from a number on, the best ones before it, and all that still run."""
         early = [number for number in self._ended if number < first and self.tried[number].value is not None]
         fronts = dict(zip(early, front_ranks([self.tried[number].losses or () for number in early]), strict=True))
-        order = sorted(early, key=lambda number: (fronts[number], -(self.tried[number].value or 0.0), number))
+        excess = {number: self.tried[number].excess for number in early}
+        order = sorted(
+            early, key=lambda number: (excess[number], fronts[number], -(self.tried[number].value or 0.0), number)
+        )
         best = set(order[:WINDOW_BEST])
         self.study, self._first, self._is_stale = _empty_study(self._objective.goals), first, False
         for number, tried in self.tried.items():

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.search.axes import is_ordered, varies
 from orchestrator.search.draw import Draw
 from orchestrator.search.unit_cube import UnitCube, place_of
 from orchestrator.study.sections import STARTUP_TRIALS
 from orchestrator.study.spec import StudySpec
 from search_spaces import Domain
+from search_spaces.axes import is_ordered, varies
 
 #: The share of the first STARTUP_TRIALS trials that are drawn near the guess; then it falls as one over the number.
 FIRST_SHARE = 0.5

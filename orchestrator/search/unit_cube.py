@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.search.axes import is_number, varies
 from search_spaces import Choice, Domain, Float, Int, SearchSpace, Value
+from search_spaces.axes import is_number, varies
 
 Array = np.ndarray
 
@@ -109,6 +109,19 @@ def place_of(domain: Domain, value: Any) -> float:
             return (round((value - low) / (step or 1)) + 0.5) / (domain.size or 1)
         case _:
             return 0.5
+
+
+def width_of(domain: Domain, value: Any) -> float:
+    """Returns how long a value's share of its domain's axis is; 0 for one of uncountable values.
+
+    >>> width_of(Float(0, 10), 2.5), width_of(Int(1, 4), 4), round(width_of(Int(1, 3, log=True), 1), 6)
+    (0.0, 0.25, 0.5)
+    """
+    match domain:
+        case Int(low=low, high=high, log=True) if (high + 1) / low > 1:
+            return math.log((value + 1) / value) / math.log((high + 1) / low)
+        case _:
+            return 1 / domain.size if domain.size else 0.0
 
 
 def _snapped(domain: Domain, places: Array) -> Array:

@@ -9,6 +9,7 @@ from orchestrator.study.overridden_parameters import idle_setting_problems, repl
 from orchestrator.study.sections import Schedule
 from orchestrator.study.spec import StudySpec
 from search_spaces import Choice, Fixed, Float, Int, Parameter, Problem, SearchSpace, SpaceError, Value, nearest
+from search_spaces.axes import drawn_together
 from search_spaces.domains.choices import named_values
 from trainables.catalog.families import FAMILIES
 from trainables.catalog.parameter import ParameterInfo
@@ -176,7 +177,7 @@ def _search_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:
     ]
     guesses = ((name, _guess_problem(name, spec.search.prior, space)) for name in spec.search.prior)
     problems += [Problem(path=f"search.prior.{name}", message=message) for name, message in guesses if message]
-    return [*problems, *_fold_problems(spec), *_grid_problems(spec, space)]
+    return [*problems, *_fold_problems(spec), *_grid_problems(spec, space), *_fit_problems(spec, space)]
 
 
 def _fold_problems(spec: StudySpec) -> Iterator[Problem]:
@@ -197,6 +198,23 @@ def _fold_problems(spec: StudySpec) -> Iterator[Problem]:
             f"{replicates}; use {fewer}data.folds: {replicates + 1}"
         )
         yield Problem(path="search.replicates", message=message)
+
+
+def _fit_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:
+    """Returns a problem for an algorithm that this space or these objectives leave nothing of its own to do."""
+    algorithm, num_objectives = spec.search.algorithm, len(spec.objective.goals)
+    if algorithm == "nsga3" and num_objectives == 1:
+        message = "'nsga3' spreads trials over a front, got one objective; name two or three, or use tpe or gp"
+        return [Problem(path="search.algorithm", message=message)]
+    names = drawn_together(space)
+    if algorithm != "cmaes" or len(names) > 1:
+        return []
+    has = f"only {names[0]}" if names else "none"
+    message = (
+        "'cmaes' adapts a distribution of two or more parameters that are numbers and always active, of which the "
+        f"space has {has}; use tpe or gp"
+    )
+    return [Problem(path="search.algorithm", message=message)]
 
 
 def _guess_problem(name: str, prior: Mapping[str, object], space: SearchSpace) -> str:

@@ -13,7 +13,7 @@ from orchestrator.study.checks import check_study, task_problems
 from orchestrator.study.custom_parameters import found_parameters
 from orchestrator.study.input_paths import path_problems, resolved, reuse_problems
 from orchestrator.study.messages import problems_of
-from orchestrator.study.objectives import list_problems, with_usual_metric
+from orchestrator.study.objectives import constraint_problems, list_problems, with_usual_metric
 from orchestrator.study.own_code import with_code, with_source
 from orchestrator.study.pretrained_weights import with_weights_files
 from orchestrator.study.spec import Policy, StudySpec
@@ -118,6 +118,9 @@ def parse_study(
     if found := list_problems(objective):
         problems += found
         del content["objective"]
+    if found := constraint_problems(content.get("constraints", ()), data, space=checkable):
+        problems += found
+        del content["constraints"]
     spec: StudySpec | None = None
     try:
         # With a stand-in, pydantic checks the other sections although the space is wrong.

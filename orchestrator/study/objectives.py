@@ -1,6 +1,6 @@
-"""The objectives of a study file: their sections, and what is wrong with them."""
+"""The objectives and constraints of a study file: their sections, and what is wrong with them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -15,6 +15,9 @@ from pydantic import (
     model_validator,
 )
 
+from orchestrator.pareto.choice import Condition, RuleError
+from orchestrator.pareto.constraints import EXAMPLE as CONSTRAINT
+from orchestrator.pareto.constraints import contradiction, in_words, is_upper, parse_constraint
 from orchestrator.pareto.goals import Goal
 from orchestrator.study.messages import problems_of
 from orchestrator.study.sections import Section
@@ -28,6 +31,8 @@ from trainables.specs.targets import is_own, metric_modes, usual_mode
 
 #: Objectives of a study at most: of more, nearly every trial is on the front.
 MOST_OBJECTIVES = 3
+#: Ends of the names of metrics that lie between 0 and 1.
+_SHARES = ("accuracy", "auc", "precision", "recall", "iou", "f1")
 
 
 def _not_test(value: object) -> object:
@@ -219,3 +224,72 @@ def may_measure_more(data: DataSpec, space: SearchSpace | None) -> bool:
         return True
     families = () if space is None else space.families
     return bool(families) and all(name in FAMILIES and FAMILIES[name].has_own_parameters for name in families)
+
+
+def constraint_problems(constraints: object, data: DataSpec | None, *, space: SearchSpace | None) -> list[Problem]:
+    """Returns what is wrong with the constraints: with each, with two of them, and beside the limits of the space."""
+    entries = [constraints] if isinstance(constraints, str) else constraints
+    if not isinstance(entries, list | tuple):
+        text = f"must be a list of texts such as {CONSTRAINT}, got {shown(constraints)}"
+        return [Problem(path="constraints", message=text)]
+    found: dict[int, Condition] = {}
+    problems: list[Problem] = []
+    for at, entry in enumerate(entries):
+        try:
+            found[at] = _constraint(entry)
+        except RuleError as exc:
+            problems.append(Problem(path=f"constraints[{at}]", message=f"{exc}, got {shown(entry)}"))
+    return [*problems, *_pair_problems(found), *_value_problems(found, data, space=space)]
+
+
+def _constraint(entry: object) -> Condition:
+    if not isinstance(entry, str):
+        raise RuleError(f"must be a text such as {CONSTRAINT}")
+    return parse_constraint(entry)
+
+
+def _pair_problems(found: Mapping[int, Condition]) -> Iterator[Problem]:
+    """Yields a problem for each constraint that bounds what an earlier one bounds, or leaves it no value."""
+    for at, one in found.items():
+        for before, other in found.items():
+            if before >= at or one.metric != other.metric:
+                continue
+            words = f"got {in_words(one)!r} beside {in_words(other)!r} of constraints[{before}]"
+            if contradiction(one, other):
+                yield Problem(path=f"constraints[{at}]", message=f"leaves no {one.metric}, {words}; change one of them")
+            elif is_upper(one) == is_upper(other):
+                yield Problem(
+                    path=f"constraints[{at}]", message=f"bounds {one.metric} again, {words}; keep one of them"
+                )
+
+
+def _value_problems(
+    found: Mapping[int, Condition], data: DataSpec | None, *, space: SearchSpace | None
+) -> Iterator[Problem]:
+    """Yields a problem for each constraint on what no trial has, and for each that none can keep to."""
+    for at, one in found.items():
+        path, metric = f"constraints[{at}]", one.metric
+        if metric.startswith("test_"):
+            text = "must not be on a test metric: the test split is read at export only and never steers a study"
+            yield Problem(path=path, message=f"{text}, got {metric!r}")
+            continue
+        known = (*(metric_modes(data.target_specs) if data is not None else ()), *COSTS)
+        if data is not None and metric not in known and not may_measure_more(data, space):
+            text = f"may be on {', '.join(known)}, got {metric!r}{nearest(metric, known)}"
+            yield Problem(path=path, message=text)
+        if not is_upper(one) and metric in (limits := {} if space is None else space.limits):
+            limit = parse_constraint(f"{metric} <= {limits[metric]}")
+            if contradiction(one, limit):
+                text = f"leaves no {metric} beside space.limits ({in_words(limit)}), got {in_words(one)!r}; change one"
+                yield Problem(path=path, message=text)
+        if any(contradiction(one, natural) for natural in _natural(metric)):
+            yield Problem(path=path, message=f"can hold for no {metric}, got {in_words(one)!r}; change its number")
+
+
+def _natural(metric: str) -> Iterator[Condition]:
+    """Yields what every value of a metric keeps to: no cost is 0, and no share is more than 1."""
+    if metric in COSTS:
+        yield Condition(metric=metric, sign=">", limit=0)
+    elif metric.rpartition("_")[2] in _SHARES:
+        yield Condition(metric=metric, sign=">=", limit=0)
+        yield Condition(metric=metric, sign="<=", limit=1)

@@ -140,13 +140,13 @@ class Search(Section):
     Attributes:
         algorithm: random, sobol (points that fill the space more evenly than random ones), grid (every variant of a
             countable space, in order), tpe (Optuna's tree-structured Parzen estimator, which learns from finished
-            trials), gp (Bayesian optimisation with a Gaussian process, which learns from them as well), nsga2 (a
-            genetic algorithm, for several objectives) or auto (one of the others, by the trials and the space; the run
-            says which and why, and keeps to it).
+            trials), gp (Bayesian optimisation with a Gaussian process), cmaes (a normal distribution of the numbers,
+            which adapts), nsga2 and nsga3 (genetic algorithms, for several objectives) or auto (one of the others, by
+            the trials and the space; the run says which and why, and keeps to it).
         trials: How many trials at most; None: as many as the space has variants, or 20 if it is
             not countable.
         start_with: What the first trials try before the search goes on from it: portfolio (variants of the built-in
-            space, or of the one whose family the space shares, that were good elsewhere with so many images), none, or a
+            space, or of the one of the same family, that were good elsewhere with so many images), none, or a
             list of values by parameter. auto: portfolio where the schedule has an auto as well, else none.
         prior: A good guess by parameter. Half of the first eight trials are drawn near it, then ever fewer (of trial 80
             one in twenty); parameters that it does not name are left to the algorithm. A grid has its own order.
@@ -167,7 +167,7 @@ class Search(Section):
         leaders: How many of the best variants are trained again.
     """
 
-    algorithm: Literal["random", "sobol", "grid", "tpe", "gp", "nsga2", "auto"] = "tpe"
+    algorithm: Literal["random", "sobol", "grid", "tpe", "gp", "cmaes", "nsga2", "nsga3", "auto"] = "tpe"
     trials: Count | None = Field(default=None, ge=1, le=1_000_000, examples=[24])
     start_with: Annotated[
         Literal["auto", "portfolio", "none"] | tuple[dict[str, Any], ...], BeforeValidator(_start)

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from orchestrator.pareto.choice import Condition
+from orchestrator.pareto.constraints import parse_constraint
 from orchestrator.study.objectives import Objective
 from orchestrator.study.sections import Export, Resources, Schedule, Search, Storage
 from search_spaces import SearchSpace, space_to_mapping
@@ -91,6 +93,9 @@ class StudySpec(BaseModel):
         name: The study's name, and the name of its run folder.
         seed: The seed of every random choice.
         space: What may vary.
+        constraints: What a trial must keep to so that it may win, such as `parameters <= 1e6`: a metric of its best
+            report or a cost, one of <=, >=, < and >, and a number. Trials that do not are trained, taught to the
+            search and shown last; `space.limits` refuses variants before they train.
         callbacks: Keras callbacks by `module:name` beside the study file; called for epochs and validation, not for
             batches.
         reuse: Folders of other runs; the driver takes over their completed trials of variants that this study proposes.
@@ -107,6 +112,9 @@ class StudySpec(BaseModel):
     data: DataSpec = Field(examples=["{source: digits}"])
     space: SearchSpace
     objective: Objective = Field(default_factory=Objective)
+    constraints: Annotated[tuple[str, ...], BeforeValidator(_one_or_several)] = Field(
+        default=(), examples=["[parameters <= 1e6, latency_ms <= 5]"]
+    )
     search: Search = Field(default_factory=Search)
     schedule: Schedule = Field(default_factory=Schedule)
     resources: Resources = Field(default_factory=Resources)
@@ -119,6 +127,11 @@ class StudySpec(BaseModel):
     references: bool = Field(default=True, strict=True)
     study_dir: str = ""
     code: str = ""
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The constraints, in their order."""
+        return tuple(map(parse_constraint, self.constraints))
 
     @property
     def num_trials(self) -> int:

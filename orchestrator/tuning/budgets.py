@@ -10,9 +10,12 @@ from typing import Protocol
 
 from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.journal.trial import Trial
+from orchestrator.pareto.constraints import broken_by
+from orchestrator.results.ranking import known_values
 from orchestrator.study.sections import Search, budget_of
 from orchestrator.text import number
 from orchestrator.tuning.expected_gain import expected_gain
+from trainables.reports import EpochReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,11 +222,12 @@ class _Spent:
         if num_judged != self._num_judged:
             metric, mode = self._state.header.metric, self._state.header.mode
             bests = [
-                trial.best_report(metric=metric, mode=mode)
+                best
                 for trial in self._state.trials.values()
                 if (trial.has_ended or trial.is_held) and trial.failure is None and not trial.replicate_of
+                if (best := trial.best_report(metric=metric, mode=mode)) is not None and self._keeps(trial, best)
             ]
-            self._gain = expected_gain([self._sign * best.metrics[metric] for best in bests if best is not None])
+            self._gain = expected_gain([self._sign * best.metrics[metric] for best in bests])
             self._num_judged = num_judged
         return self._gain
 
@@ -249,9 +253,18 @@ class _Spent:
             if not trial.reused_from or trial.reported_at[epoch - 1] > trial.proposed_at:
                 self._num_epochs += 1
                 self._core_seconds += report.train_seconds * float(trial.worker.get("cpus") or 1)
-            if metric in report.metrics and trial.failure is None and not trial.replicate_of:
+            if (
+                metric in report.metrics
+                and trial.failure is None
+                and not trial.replicate_of
+                and self._keeps(trial, report)
+            ):
                 self._compare(trial, self._sign * report.metrics[metric])
         self._num_read = len(order)
+
+    def _keeps(self, trial: Trial, report: EpochReport) -> bool:
+        """Returns whether a trial keeps to all constraints after a report."""
+        return not broken_by(known_values(trial, report), self._state.header.conditions)
 
     def _compare(self, trial: Trial, value: float) -> None:
         # Of equal ones the trial that was proposed first.

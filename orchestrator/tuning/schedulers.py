@@ -14,7 +14,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from orchestrator.early_stopping.decider import GO_ON, Decider, Reported, Verdict, rules_of
 from orchestrator.early_stopping.deciders import make_decider
 from orchestrator.journal.trial import Trial
-from orchestrator.results.ranking import losses_at
+from orchestrator.results.ranking import broken_costs, losses_at
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.budgets import is_stopped_by_budget
 from orchestrator.tuning.listener import TuneListener
@@ -120,9 +120,10 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
             self.decider.complete(self._reported(name, epoch=epoch, value=value))
 
     def _reported(self, name: str, *, epoch: int, value: float) -> Reported:
-        trial, goals = self._listener.recorder.trial(name), self._listener.recorder.state.header.goals
+        trial, header = self._listener.recorder.trial(name), self._listener.recorder.state.header
+        goals, breaks = header.goals, broken_costs(trial, conditions=header.conditions)
         losses = losses_at(trial, epoch=epoch, goals=goals) if len(goals) > 1 else None
-        return Reported(trial=name, number=trial.place, epoch=epoch, value=value, losses=losses or ())
+        return Reported(trial=name, number=trial.place, epoch=epoch, value=value, losses=losses or (), breaks=breaks)
 
 
 def make_scheduler(spec: StudySpec, listener: TuneListener) -> RecordedScheduler:

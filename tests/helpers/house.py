@@ -20,6 +20,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "conditions",
         "counting",
         "space",
+        "axes",
         "variant",
         "declarations",
         ("builtin", "portfolios"),

@@ -4,6 +4,8 @@ Source: Jones, Schonlau and Welch 1998, "Efficient Global Optimization of Expens
 Optimization 13; Snoek, Larochelle and Adams 2012, arXiv:1206.2944 (the Matern kernel, a length for each axis);
 Ginsbourger, Le Riche and Carraro 2010, "Kriging Is Well-Suited to Parallelize Optimization" (running trials are taken
 to end as the model expects). Knowles 2006, ParEGO: with several objectives each proposal weighs them otherwise.
+Gardner et al. 2014, "Bayesian Optimization with Inequality Constraints", ICML: it is weighed by the chance to keep to
+them.
 """
 
 from collections.abc import Sequence
@@ -14,7 +16,13 @@ import numpy as np
 
 from orchestrator.pareto.scalarised import scalarised
 from orchestrator.search.algorithms.sobol import sobol_point
-from orchestrator.search.algorithms.surrogate import Features, Surrogate, expected_improvement, scores_of
+from orchestrator.search.algorithms.surrogate import (
+    Features,
+    Surrogate,
+    chance_to_keep,
+    expected_improvement,
+    scores_of,
+)
 from orchestrator.search.draw import Draw
 from orchestrator.search.history import History, Tried
 from orchestrator.search.unit_cube import UnitCube
@@ -59,9 +67,24 @@ class GaussianProcess:
         if running := [item for item in tried if not item.has_ended]:
             model.believe(self._coordinates(running))
         points = self._candidates(_ranked(ended)[:NUM_BEST], random=random)
-        means, deviations = model.expect(self._features.of(self._cube.snapped(points)))
-        gains = expected_improvement(means, deviations, best=model.best)
+        gains = self._gains(ended, model, features=self._features.of(self._cube.snapped(points)))
         return self._cube.values_at(points[int(gains.argmax())])
+
+    def _gains(self, ended: Sequence[Tried], model: Surrogate, *, features: np.ndarray) -> np.ndarray:
+        """Returns the expected improvement at points, times how likely they keep to the constraints.
+
+        Only trials that keep to them are there to be improved on; until there is one, the likelihood alone counts.
+        """
+        means, deviations = model.expect(features)
+        known = [item for item in ended if item.excesses]
+        if not known:
+            return expected_improvement(means, deviations, best=model.best)
+        likely = chance_to_keep(self._coordinates(known), np.array([item.excesses for item in known]), features)
+        kept = [item for item in known if not item.excess]
+        if not kept:
+            return likely
+        best = float(model.expect(self._coordinates(kept))[0].max())
+        return likely * expected_improvement(means, deviations, best=best)
 
     def _coordinates(self, tried: Sequence[Tried]) -> np.ndarray:
         return self._features.of(np.array([self._cube.point_of(item.values) for item in tried]))
@@ -91,7 +114,7 @@ def _weighed(tried: list[Tried], *, seed: int) -> list[Tried]:
 
 def _ranked(tried: Sequence[Tried]) -> list[Tried]:
     """Returns trials that have ended, best first, those without a value last."""
-    return sorted(tried, key=lambda item: (item.value is None, -(item.value or 0.0)))
+    return sorted(tried, key=lambda item: (item.value is None, item.excess, -(item.value or 0.0)))
 
 
 def _kept(ended: Sequence[Tried]) -> list[Tried]:

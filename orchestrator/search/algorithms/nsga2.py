@@ -48,16 +48,23 @@ class Nsga2:
         if not num_axes or len(known) < STARTUP_TRIALS:
             return self._cube.values_at(sobol_point(draw, num_axes=num_axes))
         random = np.random.default_rng(draw.seed)
-        parents = best_first([item.losses or (-(item.value or 0.0),) for item in known])[:POPULATION]
-        mother, father = (self._point(known[_tournament(parents, random=random)], random=random) for _ in range(2))
-        is_crossed = random.random() < CROSSOVER
-        child = np.where(is_crossed & (random.random(num_axes) < 0.5), father, mother)
-        return self._cube.values_at(_changed(child, random=random))
+        parents = best_of(known, count=POPULATION)
+        mother, father = (parent_point(self._cube, tournament(parents, random=random), random=random) for _ in range(2))
+        return self._cube.values_at(child_of(mother, father, random=random))
 
-    def _point(self, item: Tried, *, random: np.random.Generator) -> np.ndarray:
-        """Returns a trial's point; an inactive parameter may become active in the child, so it lies anywhere."""
-        point = self._cube.point_of(item.values)
-        return np.where(np.isnan(point), random.random(point.shape), point)
+
+def best_of(known: Sequence[Tried], *, count: int) -> list[Tried]:
+    """Returns the best trials, best first; those that break a constraint come last, the least broken ones first.
+
+    Source: Deb et al. 2002, section VI (constrained domination).
+
+    Args:
+        known: Trials with a value.
+        count: How many at most.
+    """
+    kept = [item for item in known if not item.excess]
+    broken = sorted((item for item in known if item.excess), key=lambda item: item.excess)
+    return [*(kept[at] for at in best_first([item.all_losses for item in kept])), *broken][:count]
 
 
 def best_first(points: Sequence[Losses]) -> list[int]:
@@ -75,9 +82,22 @@ def best_first(points: Sequence[Losses]) -> list[int]:
     return order
 
 
-def _tournament(parents: Sequence[int], *, random: np.random.Generator) -> int:
-    """Returns the better of two random parents."""
+def tournament(parents: Sequence[Tried], *, random: np.random.Generator) -> Tried:
+    """Returns the better of two random parents; they come best first."""
     return parents[int(random.integers(len(parents), size=2).min())]
+
+
+def parent_point(cube: UnitCube, item: Tried, *, random: np.random.Generator) -> np.ndarray:
+    """Returns a trial's point; an inactive parameter may become active in the child, so it lies anywhere."""
+    point = cube.point_of(item.values)
+    return np.where(np.isnan(point), random.random(point.shape), point)
+
+
+def child_of(mother: np.ndarray, father: np.ndarray, *, random: np.random.Generator) -> np.ndarray:
+    """Returns the point of a child of two points: crossed, and changed a little."""
+    is_crossed = random.random() < CROSSOVER
+    child = np.where(is_crossed & (random.random(len(mother)) < 0.5), father, mother)
+    return _changed(child, random=random)
 
 
 def _changed(point: np.ndarray, *, random: np.random.Generator) -> np.ndarray:

@@ -32,7 +32,12 @@ class Proposer:
         self._spec = spec
         self._searcher = SEARCHERS[spec.search.algorithm](spec)
         self._prior = Prior(spec)
-        self._history = History(EncodedSpace(spec.space), objective=spec.objective, is_kept=type(self._searcher).learns)
+        self._history = History(
+            EncodedSpace(spec.space),
+            objective=spec.objective,
+            conditions=spec.conditions,
+            is_kept=type(self._searcher).learns,
+        )
         #: Values of the first trials, by their numbers.
         self._first = spec.search.first_values
         #: The ids of all variants that were proposed or remembered.

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
+from orchestrator.search.algorithms.cma_es import CmaEs
 from orchestrator.search.algorithms.gaussian_process import GaussianProcess
 from orchestrator.search.algorithms.grid import Grid
 from orchestrator.search.algorithms.nsga2 import Nsga2
+from orchestrator.search.algorithms.nsga3 import Nsga3
 from orchestrator.search.algorithms.random_draws import RandomDraws
 from orchestrator.search.algorithms.sobol import Sobol
 from orchestrator.search.algorithms.tpe import Tpe
@@ -38,7 +40,9 @@ SEARCHERS: dict[str, Callable[[StudySpec], Searcher]] = {
     "random": RandomDraws,
     "tpe": Tpe,
     "gp": GaussianProcess,
+    "cmaes": CmaEs,
     "nsga2": Nsga2,
+    "nsga3": Nsga3,
     "sobol": Sobol,
     "grid": Grid,
 }

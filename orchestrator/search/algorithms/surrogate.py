@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from orchestrator.search.axes import is_ordered, varies
 from search_spaces import Choice, SearchSpace
+from search_spaces.axes import is_ordered, varies
 
 Array = np.ndarray
 
@@ -127,6 +127,29 @@ def scores_of(values: Sequence[float | None]) -> Array:
     floor = max(known.min(), low - _FENCE * (high - low))
     filled = np.array([floor if value is None else max(value, floor) for value in values])
     return (filled - filled.mean()) / (filled.std() or 1.0)
+
+
+def chance_to_keep(features: Array, excesses: Array, wanted: Array) -> Array:
+    """Returns how likely points keep to all constraints, each of them modelled alone.
+
+    Source: Gardner et al. 2014, "Bayesian Optimization with Inequality Constraints", ICML.
+
+    Args:
+        features: The coordinates of trials, (count, width).
+        excesses: How far each trial is beyond each constraint, (count, constraints).
+        wanted: The coordinates of the points.
+    """
+    from scipy.stats import norm
+
+    chance = np.ones(len(wanted))
+    for column in excesses.T:
+        # Costs differ by powers of ten: what counts is on which side of the limit they are, and roughly how far.
+        shares = np.arcsinh(column / (np.median(np.abs(column)) or 1.0))
+        spread = shares.std()
+        if spread and (column > 0).any():
+            means, deviations = Surrogate(features, (shares - shares.mean()) / spread).expect(wanted)
+            chance *= norm.cdf((-shares.mean() / spread - means) / deviations)
+    return chance
 
 
 def expected_improvement(means: Array, deviations: Array, *, best: float) -> Array:

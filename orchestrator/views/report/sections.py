@@ -10,8 +10,15 @@ from orchestrator.pareto.goals import Goal
 from orchestrator.replicates.from_state import board_labels, replicated
 from orchestrator.replicates.words import mean_in_words, progress_in_words
 from orchestrator.results import from_tables, words
-from orchestrator.results.from_state import count_states, elapsed_seconds, export_path, study_status
+from orchestrator.results.from_state import (
+    constraints_in_words,
+    count_states,
+    elapsed_seconds,
+    export_path,
+    study_status,
+)
 from orchestrator.results.image_shares import ImageShares, interval_in_words
+from orchestrator.results.ranking import BROKEN
 from orchestrator.results.references import Reference
 from orchestrator.runs.paths import RunFolder
 from orchestrator.text import duration, moment, number
@@ -63,7 +70,7 @@ class Findings:
 def page_header(findings: Findings) -> Markup:
     """Returns the top of the page: study, state, objective and the most important numbers."""
     state, header = findings.state, findings.state.header
-    wanted = words.objectives(header.goals)
+    wanted = words.wanted(header)
     size = f"{header.num_trials} trials of at most {header.max_epochs} epochs"
     lead = f"Looks for the {wanted} in {size}, seed {header.seed}."
     trials = search_alone(state).trials
@@ -103,7 +110,8 @@ def leaderboard_section(findings: Findings) -> Markup:
     ranked = dict(zip(board["trial"].to_pylist(), values, strict=True))
     shown = [*([INTERVAL] if any(intervals) else []), *([MEAN] if again else [])]
     others = {goal.metric: _column(goal) for goal in findings.state.header.goals[1:]}
-    alone = board_labels(ranked, again=list(again.values()), metric=metric, shares=findings.shares)
+    broken = _broken(board)
+    alone = board_labels(ranked, again=list(again.values()), metric=metric, shares=findings.shares, broken=broken)
     numbers = [best, *shown, *others, "best epoch", "epochs", "train seconds"]
     headings = ["rank", "trial", "state", *numbers, "family", *names]
     rows: list[list[Cell]] = [
@@ -124,6 +132,7 @@ def leaderboard_section(findings: Findings) -> Markup:
         for rank, interval, row in zip(_fronts(board) if others else alone, intervals, board.to_pylist(), strict=True)
     ]
     note = _FRONTS_NOTE if others else _BOARD_NOTE + (AGAIN_NOTE if again else TIED_NOTE if shown else "")
+    note += _kept_note(findings)
     below = certainty_parts(findings.state, findings.references, shares=findings.shares)
     return section(
         "Leaderboard", table(headings, rows, numeric=["rank", *numbers]), _common(findings, varying), *below, note=note
@@ -138,7 +147,22 @@ def _column(goal: Goal) -> str:
 def _fronts(board: pa.Table) -> list[str]:
     """Returns the ranks of a leaderboard of several objectives, trials on the front marked."""
     fronts = board[from_tables.FRONT_COLUMN].to_pylist()
-    return [f"{rank}{'*' if front == 1 else ''}" for rank, front in enumerate(fronts, start=1)]
+    broken, names = _broken(board), board["trial"].to_pylist()
+    marks = [BROKEN if name in broken else "*" if front == 1 else "" for name, front in zip(names, fronts, strict=True)]
+    return [f"{rank}{mark}" for rank, mark in enumerate(marks, start=1)]
+
+
+def _kept_note(findings: Findings) -> str:
+    kept = constraints_in_words(findings.state)
+    return f" Constraints: {kept}." if kept else ""
+
+
+def _broken(board: pa.Table) -> set[str]:
+    """Returns the trials of a leaderboard that break a constraint."""
+    if from_tables.BREAKS_COLUMN not in board.column_names:
+        return set()
+    breaks = zip(board["trial"].to_pylist(), board[from_tables.BREAKS_COLUMN].to_pylist(), strict=True)
+    return {name for name, found in breaks if found is not None}
 
 
 def metrics_section(findings: Findings) -> Markup:
@@ -274,6 +298,8 @@ def _best_card(findings: Findings) -> tuple[str, str, str]:
     if not findings.board.num_rows:
         return name, "none yet", "no trial has ended with a result"
     best = findings.board.slice(0, 1).to_pylist()[0]
+    if best.get(from_tables.BREAKS_COLUMN) is not None:
+        return name, "none", "no trial keeps to the constraints"
     return name, number(best[f"best_{findings.metric}"]), f"{best['trial']} at epoch {best['best_epoch']}"
 
 

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from orchestrator.journal.study_state import StudyState
 from orchestrator.results.from_state import front_of, hypervolumes
-from orchestrator.results.ranking import Placed
+from orchestrator.results.ranking import BROKEN, Placed
 from orchestrator.text import number
 from orchestrator.views.terminal.facts import print_fact
 
@@ -18,8 +18,9 @@ ON_FRONT = "*"
 
 
 def plain_ranks(board: Sequence[Placed]) -> list[str]:
-    """Returns the ranks of a leaderboard as shown: trials on the front are marked."""
-    return [f"{rank}{ON_FRONT if item.front == 1 else ''}" for rank, item in enumerate(board, start=1)]
+    """Returns the ranks of a leaderboard as shown: trials on the front and those that break a constraint are marked."""
+    marks = [BROKEN if item.broken else ON_FRONT if item.front == 1 else "" for item in board]
+    return [f"{rank}{mark}" for rank, mark in enumerate(marks, start=1)]
 
 
 def print_front(console: Console, state: StudyState) -> None:

@@ -45,7 +45,7 @@ def live_view(state: StudyState, *, console: Console, now: float, elapsed_second
 
 def headline(header: StudyOpened) -> Text:
     """Returns the study's name and its objective."""
-    wanted = words.objectives(header.goals)
+    wanted = words.wanted(header)
     return Text.assemble((one_line(header.study), "bold"), "  ", (wanted, "dim"))
 
 
@@ -64,7 +64,9 @@ def best_line(state: StudyState) -> Text:
     """Returns the best usable trial so far."""
     best = best_so_far(state)
     if best is None:
-        return Text("best so far: no report yet", style="dim")
+        has_reports = any(trial.reports for trial in list(state.trials.values()))
+        why = "no trial keeps to the constraints yet" if state.header.constraints and has_reports else "no report yet"
+        return Text(f"best so far: {why}", style="dim")
     trial, report = best
     metric = state.header.metric
     varying = varying_parameters(list(state.trials.values()))

@@ -8,6 +8,7 @@ from orchestrator.advice.advice import advice_of
 from orchestrator.journal.records import ModelExported
 from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.journal.trial import Trial, TrialState
+from orchestrator.pareto.constraints import in_words
 from orchestrator.replicates.from_state import board_labels, replicated
 from orchestrator.replicates.words import replicates_json
 from orchestrator.results import words
@@ -17,6 +18,7 @@ from orchestrator.results.from_state import (
     elapsed_seconds,
     export_path,
     leaders,
+    placed,
     state_of,
     study_status,
 )
@@ -61,6 +63,7 @@ def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: 
         "num_reused": sum(bool(trial.reused_from) for trial in trials),
         "extensions": [item.change for item in state.extensions],
         "best": _best_json(state, shares=shares),
+        **_constraints_json(state),
         "running": _running_json(list(state.trials.values()), is_alive=is_alive),
         "cost": _cost_json(taken, elapsed=elapsed_seconds(state)),
         "num_sessions": len(state.sessions),
@@ -75,6 +78,14 @@ def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: 
         **front_json(state),
         **_certainty_json(state, folder=folder, shares=shares),
     }
+
+
+def _constraints_json(state: StudyState) -> dict[str, Any]:
+    """Returns the constraints, and which of them each ranked trial breaks; nothing for a study without any."""
+    if not state.header.constraints:
+        return {}
+    broken = {item.trial.name: list(map(in_words, item.broken)) for item in placed(state) if item.broken}
+    return {"constraints": list(map(in_words, state.header.conditions)), "breaks": broken}
 
 
 def _running_json(trials: Iterable[Trial], *, is_alive: bool) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from orchestrator.replicates.words import mean_in_words, progress_in_words, repl
 from orchestrator.results import words
 from orchestrator.results.from_state import (
     best_so_far,
+    constraints_in_words,
     count_states,
     elapsed_seconds,
     export_path,
@@ -91,6 +92,8 @@ def _print_outcome(console: Console, state: StudyState, *, folder: RunFolder, is
         print_fact(console, "again", note, style="yellow")
     _print_other_metrics(console, state, shares=shares)
     print_front(console, state)
+    if kept := constraints_in_words(state):
+        print_fact(console, "limits", kept, style="" if best_so_far(state) else "yellow")
     for note in chance_notes(state, shares):
         print_fact(console, "chance", note, style="yellow")
     counts = count_states(list(search_alone(state).trials.values()), is_alive=is_alive)
@@ -114,7 +117,8 @@ def _board_table(board: Sequence[Placed], *, state: StudyState, shares: ImageSha
     values = [item.report.metrics[header.metric] for item in board]
     again = {item.trial: item for item in replicated(state)}
     ranked = {item.trial.name: value for value, item in zip(values, board, strict=True)}
-    labels = board_labels(ranked, again=list(again.values()), metric=header.metric, shares=shares)
+    broken = {item.trial.name for item in board if item.broken}
+    labels = board_labels(ranked, again=list(again.values()), metric=header.metric, shares=shares, broken=broken)
     labels = plain_ranks(board) if header.objectives else labels
     has_intervals = any(shares.interval(header.metric, value) for value in values)
     varying = varying_parameters(list(state.trials.values()))
@@ -136,7 +140,7 @@ def _board_table(board: Sequence[Placed], *, state: StudyState, shares: ImageSha
             label,
             Text(trial.name, style="bold"),
             Text(trial.state.value, style=STATE_STYLES[trial.state]),
-            Text(number(value), style="bold green" if rank == 1 else ""),
+            Text(number(value), style="bold green" if rank == 1 and not item.broken else ""),
             *intervals,
             *([mean_in_words(again.get(trial.name))] if again else []),
             *(number(other) for other in item.values[1:]),

@@ -7,11 +7,12 @@ from types import ModuleType
 import numpy as np
 import optuna
 import pytest
+from cmaes import CMA
 from played_studies import MIXED, play, score, spec_of
 from scipy.stats import qmc
 from sklearn.gaussian_process import GaussianProcessRegressor
 
-from orchestrator.search.algorithms import sobol, surrogate
+from orchestrator.search.algorithms import cma_es, sobol, surrogate
 from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.search.algorithms.tpe import ARGUMENTS
 from search_spaces import space_from_mapping
@@ -54,6 +55,7 @@ def test_an_argument_that_is_not_passed_is_one_that_optuna_warns_of(name: str) -
     [
         # The old name of rng.
         (sobol, qmc.Sobol, {"seed"}),
+        (cma_es, CMA, set()),
         # Whether memory is shared, how many columns nothing has before a fit, and luck where the optimizer restarts.
         (surrogate, GaussianProcessRegressor, {"copy_X_train", "n_targets", "random_state"}),
     ],
