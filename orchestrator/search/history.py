@@ -1,7 +1,7 @@
 """The study's trials so far as Optuna knows them."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,12 +33,14 @@ class Tried:
         value: Its best value of the main objective, larger is better, also where it was stopped; None while it runs,
             and where it failed.
         losses: With several objectives its number for each, smaller is better; None where `value` is, or one lacks.
+        trial: Its reports so far, as the journal has them; None where the searcher was shown none.
     """
 
     values: Mapping[str, Any]
     has_ended: bool = False
     value: float | None = None
     losses: Losses | None = None
+    trial: Trial | None = None
 
 
 class History:
@@ -56,7 +58,7 @@ class History:
     """
 
     def __init__(self, space: EncodedSpace, *, objective: Objective, is_kept: bool) -> None:
-        self.study = _empty_study(objective.goals)
+        self.study = empty_study(objective.goals)
         #: Ended trials that have a value; the others count as worse than all of them.
         self.num_with_values = 0
         #: Optuna's trials by the number of ours, until they have ended.
@@ -79,11 +81,17 @@ class History:
         Which trials these are follows from the number and from how trials ended, so a resumed study has the same.
         """
         if not self.is_kept:
-            self.study = _empty_study(self._objective.goals)
+            self.study = empty_study(self._objective.goals)
             return
         first = max(0, number // WINDOW_STEP - WINDOW // WINDOW_STEP) * WINDOW_STEP
         if first != self._first or self._is_stale:
             self._look_from(first)
+
+    def observe(self, running: Iterable[Trial]) -> None:
+        """Takes over the reports so far of trials that run."""
+        for trial in running:
+            if tried := self.tried.get(trial.place):
+                tried.trial = trial
 
     def draw(self, sampler: optuna.samplers.BaseSampler) -> dict[str, Any]:
         """Returns the values of the active parameters that a sampler proposes, the family's among them."""
@@ -106,7 +114,7 @@ class History:
     def accept(self, number: int, values: Mapping[str, Any]) -> dict[str, Any]:
         """Adds a running trial of these values, the study's trial `number`, and returns them as the space has them."""
         if not self.is_kept:
-            self.study = _empty_study(self._objective.goals)
+            self.study = empty_study(self._objective.goals)
             return self._run(values)[1]
         self.running[number], accepted = self._run(values)
         self.tried[number] = Tried(values=accepted)
@@ -122,7 +130,7 @@ class History:
         self._num_active.update(list(asked.params))
         best = trial.best_report(metric=self._objective.metric, mode=self._objective.mode)
         tried = self.tried[trial.place]
-        tried.has_ended = True
+        tried.has_ended, tried.trial = True, trial
         if trial.failure is None and best is not None:
             sign = 1 if self._objective.mode == "max" else -1
             tried.value = sign * best.metrics[self._objective.metric]
@@ -171,7 +179,7 @@ class History:
         fronts = dict(zip(early, front_ranks([self.tried[number].losses or () for number in early]), strict=True))
         order = sorted(early, key=lambda number: (fronts[number], -(self.tried[number].value or 0.0), number))
         best = set(order[:WINDOW_BEST])
-        self.study, self._first, self._is_stale = _empty_study(self._objective.goals), first, False
+        self.study, self._first, self._is_stale = empty_study(self._objective.goals), first, False
         for number, tried in self.tried.items():
             if number in self.running:
                 self.running[number], _ = self._run(tried.values)
@@ -179,7 +187,8 @@ class History:
                 self.study.add_trial(self._ended[number])
 
 
-def _empty_study(goals: Sequence[Goal]) -> optuna.Study:
+def empty_study(goals: Sequence[Goal]) -> optuna.Study:
+    """Returns a study of Optuna's without trials."""
     # The sampler is never asked: each draw brings its own.
     directions = ["maximize" if goal.mode == "max" else "minimize" for goal in goals]
     return optuna.create_study(directions=directions, sampler=optuna.samplers.RandomSampler(seed=0))

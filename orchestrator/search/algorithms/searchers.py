@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
+from orchestrator.search.algorithms.bohb import Bohb
 from orchestrator.search.algorithms.gaussian_process import GaussianProcess
 from orchestrator.search.algorithms.grid import Grid
 from orchestrator.search.algorithms.nsga2 import Nsga2
@@ -37,6 +38,7 @@ class Searcher(Protocol):
 SEARCHERS: dict[str, Callable[[StudySpec], Searcher]] = {
     "random": RandomDraws,
     "tpe": Tpe,
+    "bohb": Bohb,
     "gp": GaussianProcess,
     "nsga2": Nsga2,
     "sobol": Sobol,
