@@ -1,4 +1,4 @@
-"""What a real run proposed beside running trials follows from its journal before each proposal, and from nothing else."""
+"""What a real run proposed beside running trials follows from its journal before each proposal alone."""
 
 import pytest
 

@@ -130,7 +130,7 @@ def test_a_failed_trial_is_none_of_the_good_ones_however_good_it_was() -> None:
 
 
 def test_one_draw_in_three_is_random_and_all_are_until_enough_trials_reported() -> None:
-    count = 150
+    count = 90
     drawn = [proposed([], seed=seed)[0] for seed in range(count)]
     few = [trial_of(number, variant_of(number), [0.5]) for number in range(ENOUGH - 1)]
     # A random draw depends on the number of the trial and on nothing else.
@@ -142,7 +142,7 @@ def test_one_draw_in_three_is_random_and_all_are_until_enough_trials_reported() 
             proposed(trials, seed=seed)[0] == Proposer(spec_of(SPACE, algorithm="random", seed=seed)).propose(number)
             for seed in range(count)
         ]
-        assert statistics.mean(same) == pytest.approx(share, abs=0.12 if share < 1 else 0)
+        assert statistics.mean(same) == pytest.approx(share, abs=0.15 if share < 1 else 0)
 
 
 def test_it_learns_from_trials_of_which_most_are_stopped_early() -> None:
