@@ -97,11 +97,13 @@ class CurveTable:
             trial.failure = TrialFailed(trial=name, kind=curve.failure, reason="as in the table", at=0.0)
         return Course(trial=trial, seconds=curve.seconds, failure=trial.failure)
 
-    def setup(self, *, algorithm: str, seed: int, slots: int, trainings: float, is_auto: bool = False) -> Setup:
+    def setup(
+        self, *, rule: Mapping[str, Any], seed: int, slots: int, trainings: float, is_auto: bool = False
+    ) -> Setup:
         """Returns the rules of a simulated study that may hold its slots for so many whole trainings together.
 
         Args:
-            algorithm: Of early stopping.
+            rule: The keys of a schedule that name it.
             seed: The study's.
             slots: How many trials run at the same time.
             trainings: Its budget, in trainings of the mean variant to its end, over all slots.
@@ -109,7 +111,7 @@ class CurveTable:
                 and as many as the factor; else one epoch, and the rule's own rivals.
         """
         numbers = {"grace_epochs": max(1, self.num_epochs // 3), "min_rivals": 3} if is_auto else {"grace_epochs": 1}
-        schedule = Schedule.model_validate({"algorithm": algorithm, "max_epochs": self.num_epochs, **numbers})
+        schedule = Schedule.model_validate({"max_epochs": self.num_epochs, **numbers, **rule})
         header = StudyOpened(
             schema=JOURNAL_SCHEMA,
             study="curves",

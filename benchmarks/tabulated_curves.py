@@ -11,6 +11,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from curve_table import METRIC, CurveTable, final_value, read_table
@@ -27,6 +28,8 @@ from orchestrator.search.history import History
 from orchestrator.search.unit_cube import UnitCube
 from orchestrator.study.loading import load_study
 
+#: Rules by their names, each the keys of a schedule.
+RULES: dict[str, dict[str, Any]] = {name: {"algorithm": name} for name in DECIDERS}
 #: How near the best final value of the table counts as there.
 NEAR = 0.01
 Choose = Callable[[StudyState], Course | None]
@@ -90,21 +93,19 @@ def _studies(
                 lambda seed, a=algorithm: searched(table, algorithm=a, schedule=options.schedule, seed=seed, **spent),
             )
         return
-    for algorithm in options.algorithms.split(",") if options.algorithms else DECIDERS:
+    for rule in options.algorithms.split(",") if options.algorithms else RULES:
         # What `auto` comes to where epochs have few steps; without a rule it changes nothing.
-        for is_auto in (False, True) if algorithm != "none" else (False,):
-            label = f"`{algorithm}`" + (", grace a third" if is_auto else "")
-            yield label, lambda seed, a=algorithm, b=is_auto: played(table, algorithm=a, seed=seed, is_auto=b, **spent)
+        for is_auto in (False, True) if rule != "none" else (False,):
+            label = f"`{rule}`" + (", grace a third" if is_auto else "")
+            yield label, lambda seed, a=rule, b=is_auto: played(table, rule=a, seed=seed, is_auto=b, **spent)
 
 
-def played(
-    table: CurveTable, *, algorithm: str, seed: int, slots: int, trainings: float, is_auto: bool = False
-) -> Found:
+def played(table: CurveTable, *, rule: str, seed: int, slots: int, trainings: float, is_auto: bool = False) -> Found:
     """Returns what a rule finds among the table's variants in random order.
 
     Args:
         table: The curves.
-        algorithm: The rule.
+        rule: Of early stopping, by its name.
         seed: Of the order.
         slots: How many trials run at the same time.
         trainings: The budget.
@@ -120,7 +121,7 @@ def played(
         rows.append(row)
         return table.course(row, number=number)
 
-    setup = table.setup(algorithm=algorithm, seed=seed, slots=slots, trainings=trainings, is_auto=is_auto)
+    setup = table.setup(rule=RULES[rule], seed=seed, slots=slots, trainings=trainings, is_auto=is_auto)
     return _found(table, Simulation(setup, [], choose=choose).run(), rows=rows, slots=slots)
 
 
@@ -136,7 +137,7 @@ def searched(table: CurveTable, *, algorithm: str, schedule: str, seed: int, slo
         trainings: The budget.
     """
     chooser = _Chooser(table, algorithm=algorithm, seed=seed)
-    setup = table.setup(algorithm=schedule, seed=seed, slots=slots, trainings=trainings)
+    setup = table.setup(rule=RULES[schedule], seed=seed, slots=slots, trainings=trainings)
     return _found(table, Simulation(setup, [], choose=chooser).run(), rows=chooser.rows, slots=slots)
 
 

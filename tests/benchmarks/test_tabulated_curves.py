@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tabulated_curves
 from curve_table import TABLES, CurveTable, final_value, read_table, write_table
+from tabulated_curves import RULES
 
-from orchestrator.early_stopping.deciders import DECIDERS
 from orchestrator.study.loading import load_study
 
 NAMES = sorted(path.stem for path in TABLES.glob("*.parquet"))
@@ -43,13 +43,12 @@ def test_a_table_that_is_written_is_read_back_alike(digits: CurveTable, monkeypa
     assert json.dumps([again.study, again.made]) == json.dumps([digits.study, digits.made])
 
 
-@pytest.mark.parametrize("algorithm", DECIDERS)
-def test_equal_seeds_give_equal_studies_whose_leaders_are_trials_of_the_table(digits, algorithm) -> None:
+@pytest.mark.parametrize("rule", RULES)
+def test_equal_seeds_give_equal_studies_whose_leaders_are_trials_of_the_table(digits, rule) -> None:
     finals = {final_value(curve) for curve in digits.curves}
     for seed in SEEDS:
         one, other = (
-            tabulated_curves.played(digits, algorithm=algorithm, seed=seed, slots=2, trainings=TRAININGS)
-            for _ in range(2)
+            tabulated_curves.played(digits, rule=rule, seed=seed, slots=2, trainings=TRAININGS) for _ in range(2)
         )
         assert one == other
         assert {value for _, value in one.leaders} <= finals
@@ -60,17 +59,16 @@ def test_equal_seeds_give_equal_studies_whose_leaders_are_trials_of_the_table(di
 @pytest.mark.parametrize("slots", [2, 8])
 def test_within_one_budget_every_rule_tries_more_variants_than_none_and_ends_fewer(digits, slots) -> None:
     found = {
-        algorithm: [
-            tabulated_curves.played(digits, algorithm=algorithm, seed=seed, slots=slots, trainings=TRAININGS)
-            for seed in SEEDS
+        rule: [
+            tabulated_curves.played(digits, rule=rule, seed=seed, slots=slots, trainings=TRAININGS) for seed in SEEDS
         ]
-        for algorithm in DECIDERS
+        for rule in RULES
     }
-    begun = {algorithm: np.mean([item.num_trials for item in items]) for algorithm, items in found.items()}
-    ended = {algorithm: np.mean([item.num_ended for item in items]) for algorithm, items in found.items()}
-    for algorithm in set(DECIDERS) - {"none"}:
-        assert begun[algorithm] > begun["none"], algorithm
-        assert ended[algorithm] < ended["none"], algorithm
+    begun = {rule: np.mean([item.num_trials for item in items]) for rule, items in found.items()}
+    ended = {rule: np.mean([item.num_ended for item in items]) for rule, items in found.items()}
+    for rule in set(RULES) - {"none"}:
+        assert begun[rule] > begun["none"], rule
+        assert ended[rule] < ended["none"], rule
     # Equal budgets: what ends of trials that none stops is what the budget pays for, and the trials under way.
     assert TRAININGS - slots <= ended["none"] <= begun["none"] <= TRAININGS + 2 * slots
 
@@ -78,7 +76,7 @@ def test_within_one_budget_every_rule_tries_more_variants_than_none_and_ends_few
 @pytest.mark.parametrize("algorithm", ["random", "tpe", "bohb"])
 def test_a_searcher_takes_each_variant_of_the_table_once(digits, algorithm) -> None:
     chooser = tabulated_curves._Chooser(digits, algorithm=algorithm, seed=3)
-    setup = digits.setup(algorithm="asha", seed=3, slots=4, trainings=TRAININGS)
+    setup = digits.setup(rule={"algorithm": "asha"}, seed=3, slots=4, trainings=TRAININGS)
     state = tabulated_curves.Simulation(setup, [], choose=chooser).run()
     assert len(set(chooser.rows)) == len(chooser.rows) == len(state.trials)
     assert [trial.variant for trial in state.trials.values()] == [digits.curves[row].variant for row in chooser.rows]
