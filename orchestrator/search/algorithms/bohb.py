@@ -3,8 +3,8 @@
 The estimator is Optuna's, which counts running trials as weak and draws a conditional parameter by itself, where the
 paper has kernel densities of its own and fills in what is inactive.
 
-Source: Falkner, Klein and Hutter 2018, "BOHB: Robust and Efficient Hyperparameter Optimization at Scale", ICML,
-arXiv:1807.01774, section 3.2 and algorithm 2.
+Source: Falkner, Klein and Hutter 2018, "BOHB: Robust and Efficient Hyperparameter Optimization at Scale",
+International Conference on Machine Learning, arXiv:1807.01774, section 3.2 and algorithm 2.
 """
 
 import math
