@@ -6,7 +6,7 @@ The simulation writes a journal of its own, in memory: what is asked of a run ca
 import heapq
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -61,20 +61,31 @@ class Simulation:
         setup: Its rules.
         courses: How its trials go, in the order in which they are proposed.
         beyond: How they go on where that is not known.
+        choose: Returns the course of the trial that begins next, by the state so far, and None once there is none; its
+            name and number are new. None: the courses begin in their order.
 
     Attributes:
         state: The journal's state so far.
         open: The names of the trials that went on after their last known epoch.
     """
 
-    def __init__(self, setup: Setup, courses: Sequence[Course], *, beyond: Beyond = Beyond.SHORT) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        courses: Sequence[Course],
+        *,
+        beyond: Beyond = Beyond.SHORT,
+        choose: Callable[[StudyState], Course | None] | None = None,
+    ) -> None:
         self.state, self.open = StudyState(), set[str]()
         self._setup, self._courses, self._beyond = setup, courses, beyond
         self._now = 0.0
         self._decider = make_decider(setup.rules)
         self._promoting = self._decider if isinstance(self._decider, Promoting) else None
-        self._by_name = {course.trial.name: course for course in courses}
-        self._waiting = list(reversed(courses[: setup.num_trials]))
+        #: The courses of the trials that have begun.
+        self._by_name: dict[str, Course] = {}
+        waiting = iter(courses)
+        self._choose = choose or (lambda state: next(waiting, None))
         #: (time of its next event, order of entry, course) of each running trial.
         self._events: list[tuple[float, int, Course]] = []
         self._order = itertools.count()
@@ -119,10 +130,14 @@ class Simulation:
             if self._has_more(self._by_name[name], epoch=epoch):
                 self._wait(self._by_name[name])
             return True
-        if not self._waiting or (self.state.trials and self._budgets.is_over):
+        num_begun = len(self.state.trials)
+        if num_begun >= self._setup.num_trials or (num_begun and self._budgets.is_over):
             return False
-        course = self._waiting.pop()
+        course = self._choose(self.state)
+        if course is None:
+            return False
         trial = course.trial
+        self._by_name[trial.name] = course
         self.state.apply(
             TrialProposed(trial=trial.name, number=trial.number, variant=trial.variant.to_json(), at=self._now)
         )

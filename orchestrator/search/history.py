@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,7 @@ class Tried:
         excesses: How far it is beyond each constraint, as shares of the limits; above 0 where it breaks one. Empty
             without constraints, while it runs, and where it failed.
         ended_at: When it ended, seconds since 1970; 0 while it runs.
+        trial: Its reports so far, as the journal has them; None where the searcher was shown none.
     """
 
     values: Mapping[str, Any]
@@ -47,6 +48,7 @@ class Tried:
     losses: Losses | None = None
     excesses: tuple[float, ...] = ()
     ended_at: float = 0.0
+    trial: Trial | None = None
 
     @property
     def excess(self) -> float:
@@ -77,7 +79,7 @@ class History:
     def __init__(
         self, space: EncodedSpace, *, objective: Objective, is_kept: bool, conditions: Sequence[Condition] = ()
     ) -> None:
-        self.study = _empty_study(objective.goals)
+        self.study = empty_study(objective.goals)
         #: Ended trials that have a value; the others count as worse than all of them.
         self.num_with_values = 0
         #: Optuna's trials by the number of ours, until they have ended.
@@ -100,11 +102,17 @@ class History:
         Which trials these are follows from the number and from how trials ended, so a resumed study has the same.
         """
         if not self.is_kept:
-            self.study = _empty_study(self._objective.goals)
+            self.study = empty_study(self._objective.goals)
             return
         first = max(0, number // WINDOW_STEP - WINDOW // WINDOW_STEP) * WINDOW_STEP
         if first != self._first or self._is_stale:
             self._look_from(first)
+
+    def observe(self, running: Iterable[Trial]) -> None:
+        """Takes over the reports so far of trials that run."""
+        for trial in running:
+            if tried := self.tried.get(trial.place):
+                tried.trial = trial
 
     def draw(self, sampler: optuna.samplers.BaseSampler) -> dict[str, Any]:
         """Returns the values of the active parameters that a sampler proposes, the family's among them."""
@@ -127,7 +135,7 @@ class History:
     def accept(self, number: int, values: Mapping[str, Any]) -> dict[str, Any]:
         """Adds a running trial of these values, the study's trial `number`, and returns them as the space has them."""
         if not self.is_kept:
-            self.study = _empty_study(self._objective.goals)
+            self.study = empty_study(self._objective.goals)
             return self._run(values)[1]
         self.running[number], accepted = self._run(values)
         self.tried[number] = Tried(values=accepted)
@@ -143,7 +151,7 @@ class History:
         self._num_active.update(list(asked.params))
         best = trial.best_report(metric=self._objective.metric, mode=self._objective.mode)
         tried = self.tried[trial.place]
-        tried.has_ended, tried.ended_at = True, trial.ended_at or 0.0
+        tried.has_ended, tried.ended_at, tried.trial = True, trial.ended_at or 0.0, trial
         self._judge(trial, tried, asked=asked)
         if trial.failure is None and best is not None:
             sign = 1 if self._objective.mode == "max" else -1
@@ -207,7 +215,7 @@ class History:
             early, key=lambda number: (excess[number], fronts[number], -(self.tried[number].value or 0.0), number)
         )
         best = set(order[:WINDOW_BEST])
-        self.study, self._first, self._is_stale = _empty_study(self._objective.goals), first, False
+        self.study, self._first, self._is_stale = empty_study(self._objective.goals), first, False
         for number, tried in self.tried.items():
             if number in self.running:
                 self.running[number], _ = self._run(tried.values)
@@ -215,7 +223,8 @@ class History:
                 self.study.add_trial(self._ended[number])
 
 
-def _empty_study(goals: Sequence[Goal]) -> optuna.Study:
+def empty_study(goals: Sequence[Goal]) -> optuna.Study:
+    """Returns a study of Optuna's without trials."""
     # The sampler is never asked: each draw brings its own.
     directions = ["maximize" if goal.mode == "max" else "minimize" for goal in goals]
     return optuna.create_study(directions=directions, sampler=optuna.samplers.RandomSampler(seed=0))

@@ -140,9 +140,10 @@ class Search(Section):
     Attributes:
         algorithm: random, sobol (points that fill the space more evenly than random ones), grid (every variant of a
             countable space, in order), tpe (Optuna's tree-structured Parzen estimator, which learns from finished
-            trials), gp (Bayesian optimisation with a Gaussian process), cmaes (a normal distribution of the numbers,
-            which adapts), nsga2 and nsga3 (genetic algorithms, for several objectives) or auto (one of the others, by
-            the trials and the space; the run says which and why, and keeps to it).
+            trials), bohb (the same at the last epoch that enough trials have come to, running ones among them), gp
+            (Bayesian optimisation with a Gaussian process), cmaes (a normal distribution of the numbers, which adapts),
+            nsga2 and nsga3 (genetic algorithms, for several objectives) or auto (one of the others, by the trials and
+            the space; the run says which and why, and keeps to it).
         trials: How many trials at most; None: as many as the space has variants, or 20 if it is
             not countable.
         start_with: What the first trials try before the search goes on from it: portfolio (variants of the built-in
@@ -167,7 +168,7 @@ class Search(Section):
         leaders: How many of the best variants are trained again.
     """
 
-    algorithm: Literal["random", "sobol", "grid", "tpe", "gp", "cmaes", "nsga2", "nsga3", "auto"] = "tpe"
+    algorithm: Literal["random", "sobol", "grid", "tpe", "bohb", "gp", "cmaes", "nsga2", "nsga3", "auto"] = "tpe"
     trials: Count | None = Field(default=None, ge=1, le=1_000_000, examples=[24])
     start_with: Annotated[
         Literal["auto", "portfolio", "none"] | tuple[dict[str, Any], ...], BeforeValidator(_start)

@@ -77,7 +77,7 @@ class VariantSearcher(Unsaved, Searcher):
         }
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Observes the worker's memory; the proposer learns only from trials that have ended."""
+        """Observes the worker's memory; the proposer reads reports from the journal's state."""
         # From the journal: findings/ray-tune-hands-searchers-flat-results.sh
         self._generations.observe(self._recorder.trial(self._names[trial_id]).worker)
 
@@ -127,7 +127,7 @@ class VariantSearcher(Unsaved, Searcher):
         # However small its budgets are, a study has a trial.
         if place >= self._num_trials or (place and self._listener.budgets.is_over) or self._is_spent:
             return None
-        variant = self._proposer.propose(place)
+        variant = self._proposer.propose(place, running=state.unfinished)
         if variant is None:
             self._is_spent = True
             return None

@@ -58,9 +58,15 @@ class Proposer:
                     "study.yaml belong to different runs, or one was changed; restore them from a backup"
                 ) from exc
 
-    def propose(self, number: int) -> Variant | None:
-        """Returns the variant of the study's trial `number`, one never proposed before; None if there is none left."""
+    def propose(self, number: int, *, running: Iterable[Trial] = ()) -> Variant | None:
+        """Returns the variant of the study's trial `number`, one never proposed before; None if there is none left.
+
+        Args:
+            number: The trial's place among those of the search.
+            running: The trials that have not ended, with their reports so far; only some algorithms learn from them.
+        """
         self._history.begin(number)
+        self._history.observe(trial for trial in running if not trial.replicate_of)
         if number < len(self._first) and (first := self._complete(self._first[number])):
             return self._accept(number, first)
         for attempt in range(MAX_REDRAWS):

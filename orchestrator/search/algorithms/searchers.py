@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
+from orchestrator.search.algorithms.bohb import Bohb
 from orchestrator.search.algorithms.cma_es import CmaEs
 from orchestrator.search.algorithms.gaussian_process import GaussianProcess
 from orchestrator.search.algorithms.grid import Grid
@@ -39,6 +40,7 @@ class Searcher(Protocol):
 SEARCHERS: dict[str, Callable[[StudySpec], Searcher]] = {
     "random": RandomDraws,
     "tpe": Tpe,
+    "bohb": Bohb,
     "gp": GaussianProcess,
     "cmaes": CmaEs,
     "nsga2": Nsga2,

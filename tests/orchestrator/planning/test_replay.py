@@ -5,11 +5,14 @@ from itertools import permutations
 import pytest
 from known_courses import ALGORITHMS, MAX_EPOCHS, full_run, policy, run_under
 
+from orchestrator.early_stopping.decider import Rules
 from orchestrator.errors import InputError
 from orchestrator.journal.records import TrialFailed, TrialStopped
+from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import TrialState
-from orchestrator.planning.courses import core_seconds
+from orchestrator.planning.courses import Course, core_seconds, courses_of
 from orchestrator.planning.replay import Range, Replayed, as_it_was, replay_run
+from orchestrator.planning.simulation import Setup, Simulation
 from orchestrator.study.spec import Policy
 
 SEEDS = range(8)
@@ -88,6 +91,22 @@ def test_ranges_hold_what_the_run_does_not_tell() -> None:
     assert num_replays == len(SEEDS) * 20
     # A law about runs of which everything is known would say nothing.
     assert num_open > num_replays / 4
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_courses_chosen_one_by_one_make_the_study_that_they_make_in_their_order(algorithm: str) -> None:
+    full = full_run(3)
+    courses, begun = courses_of(full.trials.values()), []
+
+    def choose(state: StudyState) -> Course | None:
+        begun.append(len(state.trials))
+        return courses[len(state.trials)] if len(state.trials) < 10 else None
+
+    rules = Rules(schedule=policy(algorithm).schedule, metric="val_accuracy", mode="max", seed=3)
+    setup = Setup(header=full.header, rules=rules, search=policy(algorithm).search, num_trials=16, slots=3)
+    assert Simulation(setup, [], choose=choose).run() == Simulation(setup, courses[:10]).run()
+    # It is asked when a slot is free, and after it had none left.
+    assert begun[:11] == list(range(11))
 
 
 def test_several_objectives_are_replayed_by_their_fronts() -> None:
