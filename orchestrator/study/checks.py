@@ -14,6 +14,7 @@ from trainables.catalog.parameter import ParameterInfo
 from trainables.catalog.training import TRAINING
 from trainables.reports import COSTS
 from trainables.specs.data import DataSpec
+from trainables.specs.export import missing_packages
 from trainables.specs.targets import metric_modes
 
 _LARGEST_GRID = 100_000
@@ -27,7 +28,8 @@ def check_study(spec: StudySpec | None, *, space: SearchSpace) -> list[Problem]:
     problems = problems or replaced_parameter_problems(space)
     if spec is None:
         return problems
-    return [*problems, *_precision_problems(spec), *_search_problems(spec, space), *_choice_problems(spec, space)]
+    problems += [*_precision_problems(spec), *_search_problems(spec, space), *_choice_problems(spec, space)]
+    return [*problems, *_format_problems(spec)]
 
 
 def task_problems(data: DataSpec, objective: object, *, space: SearchSpace | None) -> list[Problem]:
@@ -121,6 +123,16 @@ def _precision_problems(spec: StudySpec) -> list[Problem]:
         "mixed_bfloat16 or float32"
     )
     return [Problem(path="space.params.precision", message=message)]
+
+
+def _format_problems(spec: StudySpec) -> list[Problem]:
+    """Returns a problem for each format whose packages are missing; a study without exports needs none."""
+    formats = spec.export.formats if spec.export.top else ()
+    return [
+        Problem(path=f"export.formats[{place}]", message=message)
+        for place, name in enumerate(formats)
+        if (message := missing_packages(name))
+    ]
 
 
 def _choice_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:
