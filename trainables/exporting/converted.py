@@ -87,7 +87,7 @@ class ConvertedFormats:
                 conversion.convert(self._source, path)
         except (OSError, ModelExportError):
             raise
-        except Exception as exc:  # noqa: BLE001 - a converter raises anything for what it does not know
+        except Exception as exc:  # a converter raises anything for what it does not know
             raise ModelExportError(f"it cannot be converted: {in_words(exc)}") from exc
         job = {
             "format": name,

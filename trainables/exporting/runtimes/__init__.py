@@ -1,1 +1,1 @@
-"""Formats of runtimes other than TensorFlow: converted from a SavedModel, verified by their runtime in its own process."""
+"""Formats of other runtimes: converted from a SavedModel, each verified by its runtime in a process of its own."""

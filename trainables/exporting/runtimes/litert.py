@@ -4,7 +4,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from trainables.exporting.runtimes.conversion import Arrays, Conversion, OpenedModel, Source
-from trainables.exporting.runtimes.operators import RESIZING_WITH_FILTERS
+from trainables.exporting.runtimes.operators import RESIZING
 
 _SIGNATURE = "serving_default"
 
@@ -33,4 +33,4 @@ def _open(path: Path, threads: int) -> OpenedModel:
     return OpenedModel(predict=predict, version=version("ai-edge-litert"), settings={"threads": threads})
 
 
-LITERT = Conversion(runtime="ai-edge-litert", convert=_convert, open=_open, unknown=RESIZING_WITH_FILTERS)
+LITERT = Conversion(runtime="ai-edge-litert", convert=_convert, open=_open, unknown=RESIZING)

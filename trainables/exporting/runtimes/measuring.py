@@ -35,6 +35,12 @@ class _Absence:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
+def forbid_tensorflow() -> None:
+    """Makes each later import of TensorFlow and Keras in this process fail."""
+    absence: Any = _Absence()
+    sys.meta_path.insert(0, absence)
+
+
 def measure(job: Mapping[str, Any], *, folder: Path) -> dict[str, Any]:
     """Loads a file, predicts all images, and returns what that took.
 
@@ -102,8 +108,7 @@ def main(path: Path) -> None:
     Args:
         path: The job, a JSON file.
     """
-    absence: Any = _Absence()
-    sys.meta_path.insert(0, absence)
+    forbid_tensorflow()
     found = measure(json.loads(path.read_text(encoding="utf-8")), folder=path.parent)
     (path.parent / "found.json").write_text(json.dumps(found), encoding="utf-8")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from trainables.errors import ModelExportError
 from trainables.exporting.runtimes.conversion import Arrays, Conversion, OpenedModel, Source, check_names
-from trainables.exporting.runtimes.operators import COMPILED, RESIZING_WITH_FILTERS
+from trainables.exporting.runtimes.operators import COMPILED, RESIZING
 
 #: The newest that tf2onnx writes without gaps is 18; runtimes of 2022 and later read 17.
 _OPSET = 17
@@ -95,7 +95,7 @@ ONNX = Conversion(
     convert=_convert,
     open=_open,
     unknown={
-        **RESIZING_WITH_FILTERS,
+        **RESIZING,
         "ResizeArea": "resizing by area comes out one pixel of four in ONNX; resize by bilinear",
         "Expm1": "ONNX has no expm1, which celu consists of; use elu or gelu",
         COMPILED: "ONNX cannot hold grouped convolutions, which Keras compiles by XLA; use separable ones, or none",

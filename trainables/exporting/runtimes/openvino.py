@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from trainables.exporting.runtimes.conversion import Arrays, Conversion, OpenedModel, Source, check_names
-from trainables.exporting.runtimes.operators import RESIZING_WITH_FILTERS
+from trainables.exporting.runtimes.operators import RESIZING
 
 _FILE = "model.xml"
 #: CPUs that multiply in bfloat16 do so by default, which costs up to 2e-3.
@@ -36,7 +36,7 @@ def _without_telemetry() -> Any:
 
 def _named(ends: Any, name: str, names: tuple[str, ...]) -> Any:
     """Returns the input or output of a name, which then is the only one it has."""
-    found = next((end for end in ends if name in end.get_names()), None)
+    found: Any = next((end for end in ends if name in end.get_names()), None)
     if found is None:
         check_names([text for end in ends for text in end.get_names()], names)
     found.set_names({name})
@@ -64,8 +64,5 @@ OPENVINO = Conversion(
     runtime="openvino",
     convert=_convert,
     open=_open,
-    unknown={
-        **RESIZING_WITH_FILTERS,
-        "ResizeArea": "OpenVINO cannot resize by area; resize by bilinear",
-    },
+    unknown=RESIZING,
 )

@@ -1,14 +1,15 @@
 """TensorFlow's operations of a SavedModel, and which of them a format cannot express; TensorFlow is imported late."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
 #: What no format can express.
-RESIZING_WITH_FILTERS: Mapping[str, str] = {
-    "ScaleAndTranslate": "it cannot resize with antialias, nor by lanczos3, lanczos5 or area; resize by bilinear "
-    "without antialias",
-    "ResizeBicubic": "it cannot resize by bicubic; resize by bilinear",
+RESIZING: Mapping[str, str] = {
+    "ScaleAndTranslate": "the format cannot resize with antialias, nor by lanczos3 or lanczos5; resize by bilinear without "
+    "antialias",
+    "ResizeBicubic": "the format cannot resize by bicubic; resize by bilinear",
+    "ResizeArea": "the format cannot resize by area; resize by bilinear",
 }
 #: Stands for any function that XLA must compile; Keras makes one of each grouped convolution.
 COMPILED = "_XlaMustCompile"
@@ -37,7 +38,7 @@ def operations_of(graph: Any) -> set[str]:
     return found
 
 
-def unknown_operations(operations: Collection[str], unknown: Mapping[str, str]) -> str:
+def unknown_operations(operations: Set[str], unknown: Mapping[str, str]) -> str:
     """Returns what of a model a format cannot express, in words; an empty text for nothing.
 
     >>> unknown_operations({"Conv2D", "Expm1"}, {"Expm1": "it has no expm1"})
