@@ -55,7 +55,7 @@ def exported(make_joined: Any, tmp_path_factory: pytest.TempPathFactory) -> Simp
     study = joined.write_study(
         "formats",
         data=DATA,
-        space={"family": "residual", "params": {"filters": 4, "num_stages": 2, "activation": "gelu"}},
+        space={"family": "sequential", "params": {"filters": 4, "num_blocks": 1, "activation": "gelu"}},
         search={"algorithm": "random", "trials": 1},
     )
     joined.run("run", study)

@@ -6,8 +6,8 @@ from typing import Any
 
 #: What no format can express.
 RESIZING: Mapping[str, str] = {
-    "ScaleAndTranslate": "the format cannot resize with antialias, nor by lanczos3 or lanczos5; resize by bilinear without "
-    "antialias",
+    "ScaleAndTranslate": "the format cannot resize with antialias, nor by lanczos3 or lanczos5; resize by bilinear "
+    "without antialias",
     "ResizeBicubic": "the format cannot resize by bicubic; resize by bilinear",
     "ResizeArea": "the format cannot resize by area; resize by bilinear",
 }
