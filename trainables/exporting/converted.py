@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from trainables.exporting.runtimes.own_process import Found, run_in_own_process,
 from trainables.exporting.verify import agreement, check_outputs, largest_difference
 from trainables.families.parts.inputs import model_inputs
 from trainables.specs.export import FACTS, ExportRequest, missing_packages
+from trainables.specs.task import Task
 from trainables.steps.step_numbers import has_steps_of_users
 from trainables.user_code import in_words
 
@@ -63,6 +65,7 @@ class ConvertedFormats:
         self._folder = folder
         self._task = request.worker.dataset.task
         self._outputs = output_names(self._task)
+        self._num_images = _num_images(self._task, available=len(test.indices))
         self._has_half = bool(half_precision(model))
 
     def write(self, name: str, path: Path) -> VerifiedFile:
@@ -147,13 +150,6 @@ class ConvertedFormats:
         return operations_in(self._source.saved_model)
 
     @cached_property
-    def _num_images(self) -> int:
-        shapes = [self._task.output_shape(target) for target in self._task.targets]
-        height, width, _ = self._task.input_shape
-        image_bytes = 4 * (sum(map(int, map(np.prod, shapes))) + height * width * self._task.stored_channels)
-        return min(_MOST_IMAGES, len(self._test.indices), max(1, _MOST_BYTES // image_bytes))
-
-    @cached_property
     def _stored(self) -> np.ndarray:
         return np.asarray(self._test.images[self._test.indices[: self._num_images]])
 
@@ -179,6 +175,13 @@ class ConvertedFormats:
         images = model_inputs(self._stored.astype(np.float32), task=self._task)
         found = model.predict(images, batch_size=_BATCH, verbose=0)
         return dict(found) if isinstance(found, Mapping) else {self._task.targets[0].name: found}
+
+
+def _num_images(task: Task, *, available: int) -> int:
+    """Returns how many of the test images each file predicts."""
+    height, width, _ = task.input_shape
+    numbers = height * width * task.stored_channels + sum(prod(task.output_shape(target)) for target in task.targets)
+    return min(_MOST_IMAGES, available, max(1, _MOST_BYTES // (4 * numbers)))
 
 
 def size_of(path: Path) -> int:

@@ -3,6 +3,8 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,9 +62,7 @@ def export_model(request: ExportRequest) -> ExportResult:
     shipped = plain_model(model, task)
     compile_for_sharing(shipped, task=task)
     target = Path(request.folder)
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft, shared = (Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.")) for _ in range(2))
-    try:
+    with _folders(target) as (draft, shared):
         images = model_inputs(_images(test, limit=NUM_PARITY_IMAGES), task=task)
         evidence = Evidence(inputs=images, expected=model.predict(images, batch_size=_BATCH, verbose=0))
         converted = ConvertedFormats(
@@ -79,18 +79,12 @@ def export_model(request: ExportRequest) -> ExportResult:
         )
         if not written.parity:
             raise ModelExportError("\n".join(written.problems.values()))
-        num_parameters = int(shipped.count_params())
         findings = ExportFindings(
             test_metrics=test_metrics, parity=written.parity, problems=written.problems, runtimes=written.runtimes
         )
-        write_export_manifest(draft, request, num_parameters=num_parameters, findings=findings)
+        write_export_manifest(draft, request, num_parameters=int(shipped.count_params()), findings=findings)
         shutil.rmtree(target, ignore_errors=True)
         draft.rename(target)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-    finally:
-        shutil.rmtree(shared, ignore_errors=True)
     return ExportResult(
         rank=request.rank,
         trial=request.trial,
@@ -99,6 +93,18 @@ def export_model(request: ExportRequest) -> ExportResult:
         problems=tuple(written.problems.values()),
         runtimes=written.runtimes,
     )
+
+
+@contextmanager
+def _folders(target: Path) -> Iterator[tuple[Path, Path]]:
+    """Yields a folder that may become an export, and one for what its formats share; what is left of both goes."""
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft, shared = (Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.")) for _ in range(2))
+    try:
+        yield draft, shared
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(shared, ignore_errors=True)
 
 
 def _load_model(request: ExportRequest) -> Any:

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-import trainables
 from trainables.errors import ModelExportError
 from trainables.exporting.runtimes import measuring
 from trainables.exporting.runtimes.conversion import Arrays
@@ -83,7 +82,7 @@ def _outputs(folder: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
 
 def _environment() -> dict[str, str]:
     """Returns this process's environment, with this package where Python finds it."""
-    root = str(Path(trainables.__file__).parents[1])
+    root = str(Path(measuring.__file__).parents[3])
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
