@@ -368,9 +368,7 @@ class Export(Section):
     """
 
     top: Count = Field(default=3, ge=0, le=_MOST_EXPORTS, examples=[3])
-    formats: tuple[FormatName, ...] = Field(
-        default=FORMAT_NAMES[:2], min_length=1, examples=["[keras, saved_model, onnx]"]
-    )
+    formats: tuple[FormatName, ...] = Field(default=FORMAT_NAMES[:2], min_length=1, examples=["[keras, saved_model]"])
     choose: Annotated[str, BeforeValidator(_choice)] = Field(default=FRONT, examples=[FRONT, KNEE, f'"{EXAMPLE}"'])
 
     @staticmethod
