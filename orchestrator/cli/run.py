@@ -102,7 +102,8 @@ def export(
         str | None, typer.Option(metavar="INTEGER", help="How many of the best; default: the study's.")
     ] = None,
     formats: Annotated[
-        list[str] | None, typer.Option("--format", metavar="FORMAT", help="keras or saved_model; repeatable.")
+        list[str] | None,
+        typer.Option("--format", metavar="FORMAT", help="keras, saved_model, litert, onnx or openvino; repeatable."),
     ] = None,
     address: AddressOption = None,
     as_json: JsonOption = False,
@@ -138,6 +139,7 @@ def export(
 
 
 def _show_exports(results: "Sequence[ExportResult]", *, shares: "ImageShares", as_json: bool, has_failed: bool) -> None:
+    from orchestrator.export.runtime_lines import runtime_lines
     from orchestrator.results.image_shares import interval_in_words
     from orchestrator.results.words import named_test_metrics
 
@@ -146,7 +148,9 @@ def _show_exports(results: "Sequence[ExportResult]", *, shares: "ImageShares", a
         metrics = named_test_metrics(result.test_metrics)
         found = {name: interval for name, value in metrics.items() if (interval := shares.interval(name, value))}
         intervals = {"intervals": {name: list(interval) for name, interval in found.items()}} if found else {}
-        shown.append({"rank": result.rank, "trial": result.trial, "folder": result.folder, **metrics, **intervals})
+        runtimes = {"runtimes": dict(result.runtimes)} if result.runtimes else {}
+        entry = {"rank": result.rank, "trial": result.trial, "folder": result.folder, **metrics}
+        shown.append({**entry, **intervals, **runtimes})
         if not as_json:
             texts = (
                 f"{name.replace('_', ' ', 1)} {value:.4f}"
@@ -154,6 +158,8 @@ def _show_exports(results: "Sequence[ExportResult]", *, shares: "ImageShares", a
                 for name, value in metrics.items()
             )
             print(f"{result.rank}. {result.trial}: {', '.join(texts)}  {result.folder}")
+            for line in runtime_lines(result.runtimes):
+                print(f"   {line}")
     if as_json:
         print_json(shown)
         return

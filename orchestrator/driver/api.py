@@ -132,7 +132,7 @@ def export_study(
     Args:
         root: The run folder, or the URI of the run in a storage, which is fetched to `runs/<name>` first.
         top: How many models; None: as many as the study says, and at least one.
-        formats: Of `keras` and `saved_model`; empty: those of the study.
+        formats: As `export.formats`; empty: those of the study.
         address: A Ray cluster to join, `host:port` or `auto`; None: a Ray of this machine alone.
         progress: Shows what the driver does; None: nothing is shown.
 

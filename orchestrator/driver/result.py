@@ -120,7 +120,7 @@ class StudyResult:
 
         Args:
             top: How many; None: as many as the study says, and at least one.
-            formats: Of `keras` and `saved_model`; empty: those of the study.
+            formats: As `export.formats`; empty: those of the study.
 
         Raises:
             InputError: If `top` or `formats` are wrong, or the study or its data changed.

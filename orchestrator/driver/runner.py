@@ -87,7 +87,7 @@ def export_models(
     Args:
         root: The run folder, or the URI of the run in a storage, which is fetched to `runs/<name>` first.
         top: How many; None: as many as the study says, and at least one.
-        formats: Of `keras` and `saved_model`; empty: those of the study.
+        formats: As `export.formats`; empty: those of the study.
         address: A Ray cluster to join; None: a Ray of this machine alone.
         progress: Shows the user what the driver does; None: nothing is shown.
 

@@ -19,7 +19,7 @@ def has_formats(folder: Path, formats: Sequence[str]) -> bool:
 
     Args:
         folder: The export.
-        formats: Of `keras` and `saved_model`.
+        formats: As `export.formats`.
     """
     return all((folder / FILES[name]).exists() for name in formats)
 

@@ -16,6 +16,7 @@ from trainables.catalog.parameter import ParameterInfo
 from trainables.catalog.training import TRAINING
 from trainables.reports import COSTS
 from trainables.specs.data import DataSpec
+from trainables.specs.export import missing_packages
 from trainables.specs.targets import metric_modes
 
 _LARGEST_GRID = 100_000
@@ -35,6 +36,7 @@ def check_study(spec: StudySpec | None, *, space: SearchSpace) -> list[Problem]:
         *_search_problems(spec, space),
         *_promotion_problems(spec),
         *_choice_problems(spec, space),
+        *_format_problems(spec),
     ]
 
 
@@ -151,6 +153,16 @@ def _precision_problems(spec: StudySpec) -> list[Problem]:
         "mixed_bfloat16 or float32"
     )
     return [Problem(path="space.params.precision", message=message)]
+
+
+def _format_problems(spec: StudySpec) -> list[Problem]:
+    """Returns a problem for each format whose packages are missing; a study without exports needs none."""
+    formats = spec.export.formats if spec.export.top else ()
+    return [
+        Problem(path=f"export.formats[{place}]", message=message)
+        for place, name in enumerate(formats)
+        if (message := missing_packages(name))
+    ]
 
 
 def _choice_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:

@@ -10,9 +10,9 @@ from orchestrator.pareto.choice import EXAMPLE, FRONT, KNEE, RuleError, parse_ru
 from orchestrator.text import shown
 from search_spaces import nearest
 from trainables.files.uris import uri_problem
+from trainables.specs.export import FORMAT_NAMES, FormatName, missing_packages
 from trainables.specs.numbers import Count, Number
 
-_FORMATS: tuple[Literal["keras"], Literal["saved_model"]] = ("keras", "saved_model")
 _MOST_EXPORTS, _LONGEST_NUMBER = 1000, 10
 _Price = Annotated[Number, Field(gt=0, le=1e9, allow_inf_nan=False)]
 
@@ -367,16 +367,15 @@ class Export(Section):
 
     Attributes:
         top: How many of the best; 0: none.
-        formats: keras (`model.keras`) and saved_model (`saved_model/`).
+        formats: keras (`model.keras`), saved_model (`saved_model/`), litert (`model.tflite`), onnx (`model.onnx`) and
+            openvino (`openvino/`).
         choose: front (the leaderboard's first trials, with several objectives those on the front alone), knee (of the
             front, those first from which any gain in one objective costs most in others), or a rule such as
             `val_accuracy >= 0.9 then least latency_ms`.
     """
 
     top: Count = Field(default=3, ge=0, le=_MOST_EXPORTS, examples=[3])
-    formats: tuple[Literal["keras", "saved_model"], ...] = Field(
-        default=_FORMATS, min_length=1, examples=["[keras, saved_model]"]
-    )
+    formats: tuple[FormatName, ...] = Field(default=FORMAT_NAMES[:2], min_length=1, examples=["[keras, saved_model]"])
     choose: Annotated[str, BeforeValidator(_choice)] = Field(default=FRONT, examples=[FRONT, KNEE, f'"{EXAMPLE}"'])
 
     @staticmethod
@@ -399,6 +398,6 @@ class Export(Section):
         Args:
             name: The format.
         """
-        if name in _FORMATS:
-            return ""
-        return f"must be one of {', '.join(_FORMATS)}, got {name!r}{nearest(name, _FORMATS)}"
+        if name in FORMAT_NAMES:
+            return missing_packages(name)
+        return f"must be one of {', '.join(FORMAT_NAMES)}, got {name!r}{nearest(name, FORMAT_NAMES)}"

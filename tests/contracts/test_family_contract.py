@@ -160,9 +160,11 @@ def test_a_saved_model_predicts_what_it_predicted_before(family, built, tmp_path
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_rich_variant_survives_both_exports_after_training(family, tmp_path, digits, build_model, task_for):
+def test_a_rich_variant_survives_every_export_after_training(family, tmp_path, digits, build_model, task_for):
     from trainables.exporting.formats import FORMATS
     from trainables.exporting.loading import compile_for_sharing
+    from trainables.exporting.runtimes.conversion import Source
+    from trainables.exporting.runtimes.conversions import CONVERSIONS
 
     images, task = digits[0][:16].astype(np.float32), task_for(family)
     model = build_model(Variant(family=family, params=RICH[family], seed=1), task=task)
@@ -176,6 +178,13 @@ def test_a_rich_variant_survives_both_exports_after_training(family, tmp_path, d
         written.write(restored, tmp_path / written.file_name, task)
         found = written.predict(tmp_path / written.file_name, images)
         np.testing.assert_allclose(found, expected, atol=1e-6, err_msg=name)
+    source = Source(saved_model=tmp_path / "saved_model", inputs=("image",), outputs=("output_0",))
+    for name, conversion in CONVERSIONS.items():
+        conversion.convert(source, tmp_path / name)
+        opened = conversion.open(tmp_path / name, 1)
+        for count in (16, 3):
+            found = opened.predict({"image": images[:count]})["output_0"]
+            np.testing.assert_allclose(found, expected[:count], atol=5e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

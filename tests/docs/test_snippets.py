@@ -179,6 +179,26 @@ def test_a_python_snippet_runs_on_the_first_study(run_of_first_study, python, na
     assert re.search(printed, python(name, folder=folder))
 
 
+@pytest.fixture(scope="module")
+def exported_for_runtimes(run_of_first_study, python):
+    """The folder of the first study, its best model exported in all formats, and what that printed."""
+    folder, _ = run_of_first_study
+    return folder, python("export_for_runtimes.py", folder=folder)
+
+
+@pytest.mark.slow
+def test_the_best_model_is_exported_for_other_runtimes(exported_for_runtimes):
+    _, printed = exported_for_runtimes
+    assert printed == "['manifest.json', 'model.keras', 'model.onnx', 'model.tflite', 'openvino', 'saved_model']\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["load_litert.py", "load_onnx.py", "load_openvino.py"])
+def test_a_python_snippet_of_another_runtime_runs_on_the_first_study(exported_for_runtimes, python, name):
+    folder, _ = exported_for_runtimes
+    assert python(name, folder=folder) == "(2, 10)\n"
+
+
 @pytest.mark.slow
 def test_every_python_snippet_is_run():
     run = re.findall(r'"(\w+\.py)"', Path(__file__).read_text(encoding="utf-8"))

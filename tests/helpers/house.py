@@ -56,6 +56,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "families",
         "steps",
         "training",
+        "exporting/runtimes",
         "exporting",
         "worker",
     ],
@@ -97,6 +98,7 @@ DOORS = {
         "trainables/steps",
         "trainables/training",
         "trainables/exporting",
+        "trainables/exporting/runtimes",
         "trainables/machine/imports.py",
     ),
     "keras": (
@@ -143,6 +145,11 @@ DOORS = {
         "trainables/data/augment/picture.py",
     ),
     "simplejpeg": ("trainables/data/formats/jpeg.py",),
+    "ai_edge_litert": ("trainables/exporting/runtimes/litert.py",),
+    "onnx": ("trainables/exporting/runtimes/onnx.py",),
+    "tf2onnx": ("trainables/exporting/runtimes/onnx.py",),
+    "onnxruntime": ("trainables/exporting/runtimes/onnx.py",),
+    "openvino": ("trainables/exporting/runtimes/openvino.py",),
     "pydicom": ("trainables/data/formats/dicom.py",),
     "pydantic": ("trainables/specs", "orchestrator/study"),
     "yaml": (

@@ -3,6 +3,8 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from search_spaces import Variant
 from trainables.catalog.families import FAMILIES
 from trainables.checkpoints.checkpoint import Checkpoint, saved_epochs
 from trainables.checkpoints.store import CheckpointStore
@@ -19,11 +22,11 @@ from trainables.data.batches.tensors import Batch, SplitTensors, gather_batch, s
 from trainables.data.cache.dataset import Split, open_dataset
 from trainables.data.cache.in_process import dataset_on_this_node
 from trainables.errors import CheckpointError, ModelExportError
-from trainables.exporting.formats import FORMATS
+from trainables.exporting.converted import ConvertedFormats
 from trainables.exporting.loading import compile_for_sharing, restored_model
 from trainables.exporting.manifest import ExportFindings, write_export_manifest
 from trainables.exporting.plain_graph import plain_model
-from trainables.exporting.verify import check_outputs
+from trainables.exporting.writing import Evidence, write_formats
 from trainables.families.parts.blocks import without_penalties
 from trainables.families.parts.inputs import example_data, model_inputs
 from trainables.families.parts.keras_internals import create_compiled_variables
@@ -35,7 +38,6 @@ from trainables.steps.metrics import metric_values
 from trainables.steps.step_data import step_data
 from trainables.steps.step_numbers import StepNumbers, has_steps_of_users, reset_metrics
 from trainables.training.devices import configure_devices
-from trainables.user_code import in_words
 
 #: Images that an exported file must predict as its checkpoint does.
 NUM_PARITY_IMAGES = 512
@@ -60,43 +62,54 @@ def export_model(request: ExportRequest) -> ExportResult:
     shipped = plain_model(model, task)
     compile_for_sharing(shipped, task=task)
     target = Path(request.folder)
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-    try:
+    with _folders(target) as (draft, shared):
         images = model_inputs(_images(test, limit=NUM_PARITY_IMAGES), task=task)
-        expected = model.predict(images, batch_size=_BATCH, verbose=0)
-        parity, problems = _write_formats(shipped, request, draft=draft, inputs=images, expected=expected)
-        if not parity:
-            raise ModelExportError("\n".join(problems.values()))
-        num_parameters = int(shipped.count_params())
-        findings = ExportFindings(test_metrics=test_metrics, parity=parity, problems=problems)
-        write_export_manifest(draft, request, num_parameters=num_parameters, findings=findings)
+        evidence = Evidence(inputs=images, expected=model.predict(images, batch_size=_BATCH, verbose=0))
+        converted = ConvertedFormats(
+            shipped, request, test=test, rebuild=lambda variant: _plain_float32(request, variant), folder=shared
+        )
+        written = write_formats(
+            shipped,
+            request.formats,
+            trial=request.trial,
+            task=task,
+            draft=draft,
+            evidence=evidence,
+            converted=converted,
+        )
+        if not written.parity:
+            raise ModelExportError("\n".join(written.problems.values()))
+        findings = ExportFindings(
+            test_metrics=test_metrics, parity=written.parity, problems=written.problems, runtimes=written.runtimes
+        )
+        write_export_manifest(draft, request, num_parameters=int(shipped.count_params()), findings=findings)
         shutil.rmtree(target, ignore_errors=True)
         draft.rename(target)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
     return ExportResult(
         rank=request.rank,
         trial=request.trial,
         folder=request.folder,
         test_metrics=test_metrics,
-        problems=tuple(problems.values()),
+        problems=tuple(written.problems.values()),
+        runtimes=written.runtimes,
     )
+
+
+@contextmanager
+def _folders(target: Path) -> Iterator[tuple[Path, Path]]:
+    """Yields a folder that may become an export, and one for what its formats share; what is left of both goes."""
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft, shared = (Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.")) for _ in range(2))
+    try:
+        yield draft, shared
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(shared, ignore_errors=True)
 
 
 def _load_model(request: ExportRequest) -> Any:
     try:
-        checkpoint = _load_checkpoint(request)
-        dataset = request.worker.dataset
-        return restored_model(
-            request.variant,
-            checkpoint,
-            task=dataset.task,
-            statistics=dataset.statistics,
-            study_dir=request.worker.training.study_dir,
-            code=request.worker.training.code,
-        )
+        return _restored(request, request.variant, _load_checkpoint(request))
     except CheckpointError as exc:
         folder = _trial_folder(request)
         if request.evicted and not (saved_epochs(folder) or reduced_epochs(folder)):
@@ -105,6 +118,25 @@ def _load_model(request: ExportRequest) -> Any:
                 "larger budget, or with a larger export.top, so that its weights are kept"
             ) from exc
         raise ModelExportError(f"{request.trial}: its best checkpoint cannot be exported: {exc}") from exc
+
+
+def _restored(request: ExportRequest, variant: Variant, checkpoint: Checkpoint) -> Any:
+    dataset = request.worker.dataset
+    return restored_model(
+        variant,
+        checkpoint,
+        task=dataset.task,
+        statistics=dataset.statistics,
+        study_dir=request.worker.training.study_dir,
+        code=request.worker.training.code,
+    )
+
+
+def _plain_float32(request: ExportRequest, variant: Variant) -> Any:
+    """Returns the graph of another variant's model, with the weights of the checkpoint that is exported."""
+    # What a user's model was made of has been compared: it names the precision of each layer.
+    checkpoint = replace(_load_checkpoint(request), model=None)
+    return plain_model(_restored(request, variant, checkpoint), request.worker.dataset.task)
 
 
 def _load_checkpoint(request: ExportRequest) -> Checkpoint:
@@ -169,39 +201,6 @@ def _batches(split: SplitTensors, *, task: Task) -> tf.data.Dataset:
 
     batches = streamed(tf.constant(split.indices), size=_BATCH, make=make)
     return batches.map(lambda parts: step_data(Batch(**parts), task=task))
-
-
-def _write_formats(
-    model: Any, request: ExportRequest, *, draft: Path, inputs: Any, expected: Any
-) -> tuple[dict[str, float], dict[str, str]]:
-    """Returns the largest difference from the checkpoint by format that was written, and why others were not."""
-    parity: dict[str, float] = {}
-    problems: dict[str, str] = {}
-    for name in request.formats:
-        form = FORMATS[name]
-        path, what = draft / form.file_name, f"{request.trial}: {form.file_name}"
-        try:
-            if reason := form.refusal(model):
-                raise ModelExportError(f"{what}: {reason}")
-            form.write(model, path, request.worker.dataset.task)
-            parity[name] = check_outputs(expected, form.predict(path, inputs), what=what)
-        except OSError:
-            # A full disk, which is not the model's fault.
-            raise
-        except ModelExportError as exc:
-            problems[name] = str(exc) if str(exc).startswith(what) else f"{what}: {exc}"
-        except Exception as exc:  # noqa: BLE001 - Keras raises anything for what it cannot write
-            problems[name] = f"{what}: Keras cannot write it, or load it again: {in_words(exc)}"
-        if name in problems:
-            _remove(path)
-    return parity, problems
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _images(split: Split, *, limit: int | None = None) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The formats that models are exported in; imported in workers only, because it imports TensorFlow."""
+"""Formats that Keras and TensorFlow write; imported in workers only, because it imports TensorFlow."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ import tensorflow as tf
 from trainables.errors import ModelExportError
 from trainables.exporting.plain_graph import foreign_parts
 from trainables.exporting.served import PYTHON_CALLS, calls_python, served_refusal
+from trainables.specs.export import FILES
 from trainables.specs.task import Task
 
 _BATCH = 256
@@ -57,7 +58,14 @@ def _predict_keras(path: Path, images: Any) -> Any:
     return keras.models.load_model(path, safe_mode=True).predict(images, batch_size=_BATCH, verbose=0)
 
 
-def _write_saved_model(model: Any, path: Path, task: Task) -> None:
+def write_saved_model(model: Any, path: Path, task: Task) -> None:
+    """Writes a model as a SavedModel whose signature predicts, its inputs named as those of the task.
+
+    Args:
+        model: A Keras model.
+        path: The folder to make.
+        task: Its task.
+    """
     # Not `model.export`: it calls the model without `training`, and Keras's random layers, and all layers behind some
     # others, then act as in training.
     archive = keras.export.ExportArchive()
@@ -69,19 +77,21 @@ def _write_saved_model(model: Any, path: Path, task: Task) -> None:
 
 
 def _signature(model: Any, task: Task) -> Any:
-    """Returns what the served function takes, named as the model's own inputs are, where it has such."""
-    if isinstance(model, keras.Sequential):
-        return _spec(model.inputs[0])  # Its `input` exists only after a first call.
-    if isinstance(model, keras.Sequential):
-        return _spec(model.inputs[0])
+    """Returns what the served function takes, each input under its name in the task.
+
+    A user's lone `keras.Input` without a name is called after what the process built before.
+    """
+    (lone, *others) = task.inputs
+    if others and getattr(model, "inputs", None):
+        return {name: _spec(tensor, name=name) for name, tensor in model.input.items()}
     if getattr(model, "inputs", None):
-        return keras.tree.map_structure(_spec, model.input)
+        return _spec(model.inputs[0], name=lone)  # A Sequential's `input` exists only after a first call.
     specs = {name: keras.InputSpec(shape=(None, *task.input_shape), dtype="float32", name=name) for name in task.inputs}
-    return specs if len(specs) > 1 else next(iter(specs.values()))
+    return specs if others else specs[lone]
 
 
-def _spec(tensor: Any) -> keras.InputSpec:
-    return keras.InputSpec(shape=(None, *tensor.shape[1:]), dtype=tensor.dtype, name=tensor.name)
+def _spec(tensor: Any, *, name: str) -> keras.InputSpec:
+    return keras.InputSpec(shape=(None, *tensor.shape[1:]), dtype=tensor.dtype, name=name)
 
 
 def _predict_saved_model(path: Path, images: Any) -> Any:
@@ -99,10 +109,10 @@ def _predict_saved_model(path: Path, images: Any) -> Any:
 
 
 FORMATS: dict[str, Format] = {
-    "keras": Format(file_name="model.keras", write=_write_keras, predict=_predict_keras, refusal=keras_refusal),
+    "keras": Format(file_name=FILES["keras"], write=_write_keras, predict=_predict_keras, refusal=keras_refusal),
     "saved_model": Format(
-        file_name="saved_model",
-        write=_write_saved_model,
+        file_name=FILES["saved_model"],
+        write=write_saved_model,
         predict=_predict_saved_model,
         graph_refusal=served_refusal,
     ),

@@ -33,11 +33,13 @@ class ExportFindings:
         test_metrics: Losses and metrics on the test split.
         parity: The largest difference of a file's predictions from the checkpoint's, by format.
         problems: Why a format was left out, by format.
+        runtimes: What a format's own runtime measured, by format.
     """
 
     test_metrics: Mapping[str, float]
     parity: Mapping[str, float]
     problems: Mapping[str, str]
+    runtimes: Mapping[str, Mapping[str, Any]]
 
 
 def write_export_manifest(
@@ -79,6 +81,7 @@ def _content(request: ExportRequest, *, num_parameters: int, findings: ExportFin
         "decoders": dict(dataset.decoders),
         "versions": versions(),
         "parity_max_difference": dict(findings.parity),
+        **({"runtimes": dict(findings.runtimes)} if findings.runtimes else {}),
         **({"formats_left_out": dict(findings.problems)} if findings.problems else {}),
     }
 
@@ -103,8 +106,7 @@ def _samples(rule: PixelRule) -> dict[str, Any]:
 
 def _output(target: Target, task: Task) -> dict[str, Any]:
     return {
-        # A lone output has no name of its own in a SavedModel's signature: Keras calls it so.
-        "name": "output_0" if task.has_one_target else target.name,
+        "name": output_names(task)[target.name],
         "target": target.name,
         "kind": target.kind,
         "dtype": "float32",
@@ -112,3 +114,9 @@ def _output(target: Target, task: Task) -> dict[str, Any]:
         "values": _VALUES[target.kind],
         "class_names": list(target.class_names),
     }
+
+
+def output_names(task: Task) -> dict[str, str]:
+    """Returns the name of each target's output in files and the manifest, by target."""
+    # A lone output has no name of its own in a SavedModel's signature: Keras calls it so.
+    return {target.name: "output_0" if task.has_one_target else target.name for target in task.targets}

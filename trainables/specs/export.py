@@ -1,18 +1,66 @@
-"""The request of the driver for one export, and the worker's answer."""
+"""The formats of exports, the request of the driver for one export, and the worker's answer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
     # What only knows the names of formats, such as a list of models, needs neither.
     from search_spaces import Variant
     from trainables.specs.worker import WorkerSpec
 
+FormatName = Literal["keras", "saved_model", "litert", "onnx", "openvino"]
+FORMAT_NAMES: tuple[FormatName, ...] = get_args(FormatName)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormatFacts:
+    """What is known of a format without a model.
+
+    Args:
+        path: The file or folder within an export.
+        tolerance: The largest allowed difference of outputs from the checkpoint's, as a share of those beyond 1.
+        extra: The extra of this package that brings what the format needs; empty: nothing is needed.
+        packages: The modules that the extra brings: what writes the format, and the runtime that verifies it.
+    """
+
+    path: str
+    tolerance: float = 1e-5
+    extra: str = ""
+    packages: tuple[str, ...] = ()
+
+
+FACTS: Mapping[str, FormatFacts] = {
+    "keras": FormatFacts(path="model.keras"),
+    "saved_model": FormatFacts(path="saved_model"),
+    "litert": FormatFacts(path="model.tflite", extra="litert", packages=("ai_edge_litert",)),
+    "onnx": FormatFacts(path="model.onnx", extra="onnx", packages=("onnx", "tf2onnx", "onnxruntime")),
+    "openvino": FormatFacts(path="openvino", extra="openvino", packages=("openvino",)),
+}
 #: The path of each format within an export.
-FILES = {"keras": "model.keras", "saved_model": "saved_model"}
+FILES: Mapping[str, str] = {name: facts.path for name, facts in FACTS.items()}
+
+
+def missing_packages(name: str) -> str:
+    """Returns which packages a format lacks on this machine, and how to get them; an empty text if none.
+
+    Nothing is imported.
+
+    >>> missing_packages("keras")
+    ''
+
+    Args:
+        name: The format.
+    """
+    facts = FACTS[name]
+    missing = [package for package in facts.packages if find_spec(package) is None]
+    if not missing:
+        return ""
+    verb = "is" if len(missing) == 1 else "are"
+    return f"{name!r} needs {' and '.join(missing)}, which {verb} not installed; pip install 'convfleet[{facts.extra}]'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +74,7 @@ class ExportRequest:
         variant: The variant that the trial trained.
         epoch: Its best epoch; the checkpoint of that epoch is exported.
         metrics: The report of that epoch.
-        formats: Names in `formats.FORMATS`.
+        formats: Names in FACTS.
         folder: The export's folder; it appears whole or not at all.
         worker: The study's data and checkpoints.
         evicted: Names the trial's checkpoints that the study's budget removed, as a text; empty: none.
@@ -54,6 +102,7 @@ class ExportResult:
         folder: The export's folder.
         test_metrics: Losses and metrics of every target on the test split, which the export reads once.
         problems: Why formats that were asked for are not in it, one a format.
+        runtimes: What each format's own runtime measured, by format, as in the manifest.
     """
 
     rank: int
@@ -61,3 +110,4 @@ class ExportResult:
     folder: str
     test_metrics: Mapping[str, float]
     problems: Sequence[str] = ()
+    runtimes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

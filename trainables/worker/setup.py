@@ -3,7 +3,7 @@
 import functools
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from trainables.data.splits.repeated import RepeatedSplit, repeated_splits
 from trainables.machine.imports import spare_imports
 from trainables.reports import Note, NoteKind
 from trainables.specs.dataset import DatasetInfo
+from trainables.specs.export import FILES
 from trainables.specs.worker import WorkerSpec
 
 if TYPE_CHECKING:
@@ -72,26 +73,40 @@ def note_own_model(training: "Training", spec: WorkerSpec, *, on_note: Callable[
     """
     if not FAMILIES[training.variant.family].has_own_parameters:
         return
-    # Late, because all import TensorFlow.
-    from trainables.exporting.formats import FORMATS
-    from trainables.exporting.plain_graph import plain_model
+    # Late, because it imports TensorFlow.
     from trainables.families.parts.slow_averages import slow_averages
 
-    shipped = plain_model(training.model, spec.dataset.task)
-    for name in spec.formats:
-        form = FORMATS[name]
-        reason = form.refusal(shipped)
-        if not reason and form.graph_refusal is not None and spec.device.gpus <= 1:
-            # The trace is that by which the cost is counted after the first epoch.
-            reason = form.graph_refusal(training.cost.prediction.run.graph, training.model)
-        if reason:
-            text = f"{form.file_name} of this model cannot be exported: {reason}"
-            on_note(Note(kind=NoteKind.OWN_MODEL, text=text))
+    for name, reason in _refused_formats(training, spec):
+        text = f"{FILES[name]} of this model cannot be exported: {reason}"
+        on_note(Note(kind=NoteKind.OWN_MODEL, text=text))
     batch_size: Any = FAMILIES[training.variant.family].with_defaults(training.variant.params)["batch_size"]
     num_epochs = spec.training.judged_after or spec.training.max_epochs
     num_steps = math.ceil(spec.dataset.num_train / batch_size) * num_epochs
     if text := slow_averages(training.model, num_steps=num_steps):
         on_note(Note(kind=NoteKind.OWN_MODEL, text=text))
+
+
+def _refused_formats(training: "Training", spec: WorkerSpec) -> Iterator[tuple[str, str]]:
+    """Yields each format that cannot be made of a model, and why, as far as that is known before it is trained."""
+    # Late, because all import TensorFlow.
+    from trainables.exporting.formats import FORMATS
+    from trainables.exporting.plain_graph import plain_model
+    from trainables.exporting.runtimes.conversions import CONVERSIONS
+    from trainables.exporting.runtimes.operators import operations_of, unknown_operations
+
+    shipped = plain_model(training.model, spec.dataset.task)
+    for name in spec.formats:
+        form = FORMATS.get(name)
+        reason = "" if form is None else form.refusal(shipped)
+        if not reason and spec.device.gpus <= 1:
+            # The trace is that by which the cost is counted after the first epoch.
+            if form is None:
+                operations = operations_of(training.cost.prediction.run.graph)
+                reason = unknown_operations(operations, CONVERSIONS[name].unknown)
+            elif form.graph_refusal is not None:
+                reason = form.graph_refusal(training.cost.prediction.run.graph, training.model)
+        if reason:
+            yield name, reason
 
 
 def open_splits(spec: WorkerSpec) -> tuple["SplitTensors", "SplitTensors"]:

@@ -49,7 +49,7 @@ COMMAND_LINES = [
     ("binary file", "validate binary.yaml", "binary.yaml", "byte 128", "save it as UTF-8"),
     ("huge file", "validate huge.yaml", "huge.yaml", "larger than 1,000,000 bytes", "a few lines of YAML"),
     ("built-in space", "spaces cnn-smal", "cnn-smal", "no built-in space", "did you mean 'cnn-small'?"),
-    ("unknown format", "export new --format onnx", "--format", "got 'onnx'", "one of keras, saved_model"),
+    ("unknown format", "export new --format coreml", "--format", "got 'coreml'", "one of keras, saved_model"),
     ("near a format", "export new --format saved-model", "--format", "'saved-model'", "mean 'saved_model'?"),
     ("no models", "export new --top 0", "--top", "got '0'", "from 1 to 1000"),
     (

@@ -1,0 +1,230 @@
+"""Formats of other runtimes: their ends by name, refusals in words, damage that is found, packages that are missing."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from orchestrator.cli.app import app
+from orchestrator.errors import StudyFileError
+from orchestrator.study.loading import load_study
+from search_spaces import Variant
+from trainables.errors import ModelExportError
+from trainables.exporting.float32_twin import float32_twin, half_precision
+from trainables.exporting.formats import write_saved_model
+from trainables.exporting.runtimes import measuring
+from trainables.exporting.runtimes.conversion import Source
+from trainables.exporting.runtimes.conversions import CONVERSIONS
+from trainables.exporting.runtimes.operators import operations_in, unknown_operations
+from trainables.exporting.runtimes.own_process import Found, run_in_own_process, write_images
+from trainables.exporting.verify import check_outputs
+from trainables.families.building import build_model
+from trainables.specs import export as export_specs
+from trainables.specs.export import FACTS, FILES
+from trainables.specs.task import Target, Task
+
+RUNTIMES = sorted(CONVERSIONS)
+#: Neither the inputs nor the outputs are in the alphabet's order.
+NAMES = {"inputs": ("pixels", "mask"), "outputs": ("zebra", "ape", "newt")}
+TASK = Task(
+    input_shape=(8, 8, 1),
+    inputs=NAMES["inputs"],
+    targets=tuple(
+        Target(name=name, kind="regression", size=size, loss="mse", metrics=("mae",))
+        for size, name in enumerate(NAMES["outputs"], start=1)
+    ),
+)
+IMAGES = {
+    name: np.random.default_rng(seed).uniform(0, 255, (5, 8, 8, 1)).astype(np.float32)
+    for seed, name in enumerate(NAMES["inputs"])
+}
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    """Of two inputs and three outputs, each of which depends on the inputs in another way."""
+    keras.utils.set_random_seed(1)
+    inputs = {name: keras.Input((8, 8, 1), name=name) for name in NAMES["inputs"]}
+    features = [
+        keras.layers.Flatten()(keras.layers.Conv2D(width, 3)(keras.layers.Rescaling(1 / 255)(inputs[name])))
+        for width, name in enumerate(NAMES["inputs"], start=2)
+    ]
+    joined = keras.layers.Dense(64, activation="gelu")(keras.layers.Concatenate()(features))
+    return keras.Model(inputs, {name: keras.layers.Dense(n)(joined) for n, name in enumerate(NAMES["outputs"], 1)})
+
+
+@pytest.fixture(scope="module")
+def source(model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Source:
+    path = tmp_path_factory.mktemp("source") / "saved_model"
+    write_saved_model(model, path, TASK)
+    return Source(saved_model=path, **NAMES)
+
+
+@pytest.fixture(scope="module", params=RUNTIMES)
+def written(request: pytest.FixtureRequest, source: Source, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A format's name and its file."""
+    path = tmp_path_factory.mktemp("written") / FILES[request.param]
+    CONVERSIONS[request.param].convert(source, path)
+    return request.param, path
+
+
+def run(form: str, path: Path, *, folder: Path) -> Found:
+    write_images(folder, IMAGES)
+    return run_in_own_process({"format": form, "path": str(path), "threads": 1, **NAMES}, folder=folder)
+
+
+def test_several_inputs_and_outputs_keep_their_names_and_their_meaning(
+    model: keras.Model, written: tuple[str, Path], tmp_path: Path
+) -> None:
+    found = run(*written, folder=tmp_path)
+    assert check_outputs(model.predict(IMAGES, verbose=0), found.outputs, what="file") <= 1e-5
+    assert found.measured["settings"]["threads"] == 1
+    assert found.measured["latency_seconds"].keys() == {"1", "32"}
+    assert 0 < found.measured["load_seconds"] < 600
+    assert found.measured["peak_memory_bytes"] > 1e7
+
+
+def test_onnx_and_openvino_have_inputs_and_outputs_in_the_order_of_the_manifest(written: tuple[str, Path]) -> None:
+    form, path = written
+    if form == "onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(path))
+        ends = ([end.name for end in session.get_inputs()], [end.name for end in session.get_outputs()])
+        assert session.get_inputs()[0].shape == ["batch", 8, 8, 1]
+    elif form == "openvino":
+        import openvino
+
+        read = openvino.Core().read_model(str(path / "model.xml"))
+        ends = ([end.get_any_name() for end in read.inputs], [end.get_any_name() for end in read.outputs])
+    else:
+        from ai_edge_litert.interpreter import Interpreter
+
+        # A .tflite has no order of its own: its signature is by name.
+        signature = Interpreter(model_path=str(path)).get_signature_list()["serving_default"]
+        ends = tuple(sorted(signature[key], key=names.index) for key, names in NAMES.items())
+    assert ends == (list(NAMES["inputs"]), list(NAMES["outputs"]))
+
+
+def test_bytes_that_changed_in_the_weights_are_found(
+    model: keras.Model, written: tuple[str, Path], tmp_path: Path
+) -> None:
+    form, path = written
+    broken = tmp_path / path.name
+    if path.is_dir():
+        broken.mkdir()
+        (broken / "model.xml").write_bytes((path / "model.xml").read_bytes())
+    source, target = (path / "model.bin", broken / "model.bin") if path.is_dir() else (path, broken)
+    content = bytearray(source.read_bytes())
+    dense = model.layers[-4].get_weights()[0]
+    start = max(content.find(array.tobytes()[:64]) for array in (dense, dense.T.copy()))
+    assert start > 0
+    content[start + 3 : start + 4003 : 4] = bytes(byte ^ 0x3F for byte in content[start + 3 : start + 4003 : 4])
+    target.write_bytes(content)
+    expected = model.predict(IMAGES, verbose=0)
+    with pytest.raises(ModelExportError, match=r"differ from the checkpoint's by up to|not finite|cannot load or run"):
+        check_outputs(expected, run(form, broken, folder=tmp_path).outputs, what="file")
+
+
+def test_a_file_that_is_no_model_is_refused_by_its_runtime_and_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"no model")
+    with pytest.raises(ModelExportError, match=r"^its runtime cannot load or run it: .+$"):
+        run("onnx", tmp_path / "model.onnx", folder=tmp_path)
+
+
+def test_the_process_of_a_runtime_cannot_import_tensorflow(tmp_path: Path) -> None:
+    code = f"import sys; from {measuring.__name__} import forbid_tensorflow; forbid_tensorflow(); import tensorflow"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip().endswith("ModuleNotFoundError: No module named 'tensorflow'")
+
+
+def layers_of(kind: str) -> Callable[[Any], Any]:
+    resize = {"bilinear": {}, "antialias": {"antialias": True}}.get(kind, {"interpolation": kind})
+    return {
+        "groups": keras.layers.Conv2D(8, 3, groups=2),
+        "celu": keras.layers.Activation("celu"),
+        "gelu": keras.layers.Activation("gelu"),
+    }.get(kind) or keras.layers.Resizing(6, 6, **resize)
+
+
+@pytest.mark.parametrize(
+    ("kind", "refused"),
+    [
+        ("gelu", {}),
+        ("bilinear", {}),
+        ("celu", {"onnx": "celu"}),
+        ("groups", {"onnx": "grouped convolutions"}),
+        ("area", dict.fromkeys(("litert", "onnx", "openvino"), "resize")),
+        ("antialias", dict.fromkeys(("litert", "onnx", "openvino"), "antialias")),
+        ("bicubic", dict.fromkeys(("litert", "onnx", "openvino"), "bicubic")),
+        ("lanczos3", dict.fromkeys(("litert", "onnx", "openvino"), "lanczos3")),
+    ],
+)
+def test_what_a_format_cannot_express_is_refused_before_it_is_converted(
+    kind: str, refused: dict[str, str], tmp_path: Path
+) -> None:
+    image = keras.Input((8, 8, 4))
+    model = keras.Model(image, keras.layers.Dense(2)(keras.layers.Flatten()(layers_of(kind)(image))))
+    task = Task.classification(input_shape=(8, 8, 4), num_classes=2)
+    write_saved_model(model, tmp_path / "saved_model", task)
+    operations = operations_in(tmp_path / "saved_model")
+    reasons = {name: unknown_operations(operations, form.unknown) for name, form in CONVERSIONS.items()}
+    assert {name for name, reason in reasons.items() if reason} == refused.keys(), operations
+    assert all(words in reasons[name] for name, words in refused.items())
+
+
+def test_a_model_of_half_precision_is_converted_from_a_twin_in_float32() -> None:
+    task = Task.classification(input_shape=(8, 8, 1), num_classes=3)
+    variant = Variant(family="sequential", params={"precision": "mixed_bfloat16", "num_blocks": 1}, seed=1)
+    trained = build_model(variant, task=task)
+
+    def rebuild(other: Variant) -> Any:
+        model = build_model(other, task=task)
+        model.set_weights(trained.get_weights())
+        return model
+
+    twin = float32_twin(variant, rebuild=rebuild)
+    images = np.random.default_rng(1).uniform(0, 255, (8, 8, 8, 1)).astype(np.float32)
+    assert (half_precision(trained), half_precision(twin)) == (["bfloat16"], [])
+    np.testing.assert_allclose(twin(images), trained(images), atol=0.05)
+    with pytest.raises(ModelExportError, match="compute in bfloat16 whatever parameter precision is"):
+        float32_twin(variant, rebuild=lambda _: trained)
+
+
+@pytest.fixture
+def without_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with nothing but what convfleet always brings."""
+    monkeypatch.setattr(export_specs, "find_spec", lambda name: None)
+
+
+@pytest.mark.usefixtures("without_packages")
+def test_a_format_whose_package_is_missing_is_refused_when_the_study_is_loaded() -> None:
+    study = {"name": "s", "data": {"source": "digits"}, "space": "cnn-small"}
+    with pytest.raises(StudyFileError) as caught:
+        load_study({**study, "export": {"formats": ["keras", "onnx", "litert"]}})
+    assert str(caught.value).splitlines() == [
+        "study: export.formats[1]: 'onnx' needs onnx and tf2onnx and onnxruntime, which are not installed; "
+        "pip install 'convfleet[onnx]'",
+        "study: export.formats[2]: 'litert' needs ai_edge_litert, which is not installed; "
+        "pip install 'convfleet[litert]'",
+    ]
+    assert load_study({**study, "export": {"top": 0, "formats": ["onnx"]}}).export.top == 0
+
+
+@pytest.mark.usefixtures("without_packages")
+def test_the_command_refuses_a_format_whose_package_is_missing() -> None:
+    result = CliRunner().invoke(app, ["export", "runs/none", "--format", "openvino"])
+    assert str(result.exception) == (
+        "--format: 'openvino' needs openvino, which is not installed; pip install 'convfleet[openvino]'"
+    )
+
+
+def test_every_format_has_a_tolerance_and_every_other_runtime_an_extra() -> None:
+    assert {name for name, facts in FACTS.items() if facts.extra} == CONVERSIONS.keys()
+    assert all(0 < facts.tolerance <= 1e-5 for facts in FACTS.values())

@@ -1,0 +1,191 @@
+"""Formats of other runtimes: converted from one SavedModel, and each verified by its own runtime."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search_spaces import Variant
+from trainables.catalog.families import FAMILIES
+from trainables.data.cache.dataset import Split
+from trainables.errors import ModelExportError
+from trainables.exporting.float32_twin import float32_twin, half_precision
+from trainables.exporting.formats import write_saved_model
+from trainables.exporting.manifest import output_names
+from trainables.exporting.predicted_metrics import predicted_metrics
+from trainables.exporting.runtimes.conversion import Arrays, Source
+from trainables.exporting.runtimes.conversions import CONVERSIONS
+from trainables.exporting.runtimes.operators import operations_in, unknown_operations
+from trainables.exporting.runtimes.own_process import Found, run_in_own_process, write_images
+from trainables.exporting.verify import agreement, check_outputs, largest_difference
+from trainables.families.parts.inputs import model_inputs
+from trainables.specs.export import FACTS, ExportRequest, missing_packages
+from trainables.specs.task import Task
+from trainables.steps.step_numbers import has_steps_of_users
+from trainables.user_code import in_words
+
+#: Test images that each file predicts: so many, and no more than their outputs leave room for.
+_MOST_IMAGES, _MOST_BYTES = 10_000, 256_000_000
+_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedFile:
+    """A file that its runtime has run.
+
+    Attributes:
+        difference: The largest from the model's predictions.
+        measured: What the manifest says of it.
+    """
+
+    difference: float
+    measured: Mapping[str, Any]
+
+
+class ConvertedFormats:
+    """Makes the formats of other runtimes of one model, on demand.
+
+    Args:
+        model: A graph of Keras's layers.
+        request: What is exported.
+        test: The test split.
+        rebuild: Returns the model of a variant with the checkpoint's weights.
+        folder: For what the formats share, outside the export.
+    """
+
+    def __init__(
+        self, model: Any, request: ExportRequest, *, test: Split, rebuild: Callable[[Variant], Any], folder: Path
+    ) -> None:
+        self._trained, self._request, self._test, self._rebuild = model, request, test, rebuild
+        self._folder = folder
+        self._task = request.worker.dataset.task
+        self._outputs = output_names(self._task)
+        self._num_images = _num_images(self._task, available=len(test.indices))
+        self._has_half = bool(half_precision(model))
+
+    def write(self, name: str, path: Path) -> VerifiedFile:
+        """Writes one format and has its runtime predict the test images.
+
+        Args:
+            name: The format.
+            path: What to write.
+
+        Raises:
+            ModelExportError: The model cannot have this format, or the file does not predict what the model predicts.
+        """
+        if missing := missing_packages(name):
+            raise ModelExportError(missing)
+        conversion = CONVERSIONS[name]
+        if reason := unknown_operations(self._operations, conversion.unknown):
+            raise ModelExportError(reason)
+        try:
+            with warnings.catch_warnings():
+                # Of what Keras and TensorFlow left behind, which nobody who exports can mend.
+                warnings.simplefilter("ignore")
+                conversion.convert(self._source, path)
+        except (OSError, ModelExportError):
+            raise
+        except Exception as exc:  # a converter raises anything for what it does not know
+            raise ModelExportError(f"it cannot be converted: {in_words(exc)}") from exc
+        job = {
+            "format": name,
+            "path": str(path),
+            "threads": self._request.worker.device.num_threads,
+            "inputs": list(self._task.inputs),
+            "outputs": list(self._outputs.values()),
+        }
+        return self._verified(name, path, found=run_in_own_process(job, folder=self._images))
+
+    def _verified(self, name: str, path: Path, *, found: Found) -> VerifiedFile:
+        tolerance = FACTS[name].tolerance
+        expected = {self._outputs[target]: values for target, values in self._expected.items()}
+        difference = check_outputs(expected, found.outputs, what=FACTS[name].path, tolerance=tolerance)
+        predicted = {target: found.outputs[output] for target, output in self._outputs.items()}
+        shares = {
+            target.name: agreement(self._expected[target.name], predicted[target.name], kind=target.kind)
+            for target in self._task.targets
+        }
+        measured = {
+            "runtime": CONVERSIONS[name].runtime,
+            **found.measured,
+            "num_images": self._num_images,
+            "max_difference": difference,
+            "tolerance": tolerance,
+            "agreement": {target: share for target, share in shares.items() if share is not None},
+            "test_metrics": self._metrics_of(predicted),
+            "size_bytes": size_of(path),
+            **({"float32_difference": self._half_difference} if self._has_half else {}),
+        }
+        return VerifiedFile(difference=difference, measured=measured)
+
+    def _metrics_of(self, predicted: Arrays) -> dict[str, float]:
+        if has_steps_of_users(self._trained):
+            return {}  # Their `test_step` measures the model itself.
+        variant, rows = self._request.variant, self._test.indices[: self._num_images]
+        return predicted_metrics(
+            predicted,
+            {name: np.asarray(labels[rows]) for name, labels in self._test.labels.items()},
+            task=self._task,
+            params=FAMILIES[variant.family].with_defaults(variant.params),
+            own=self._request.worker.training.own_code,
+        )
+
+    @cached_property
+    def _model(self) -> Any:
+        return float32_twin(self._request.variant, rebuild=self._rebuild) if self._has_half else self._trained
+
+    @cached_property
+    def _source(self) -> Source:
+        path = self._folder / "converted_from"
+        write_saved_model(self._model, path, self._task)
+        return Source(saved_model=path, inputs=self._task.inputs, outputs=tuple(self._outputs.values()))
+
+    @cached_property
+    def _operations(self) -> set[str]:
+        return operations_in(self._source.saved_model)
+
+    @cached_property
+    def _stored(self) -> np.ndarray:
+        return np.asarray(self._test.images[self._test.indices[: self._num_images]])
+
+    @cached_property
+    def _images(self) -> Path:
+        """The folder with the images that every file predicts."""
+        images = model_inputs(self._stored, task=self._task)
+        write_images(self._folder, images if isinstance(images, Mapping) else {self._task.inputs[0]: images})
+        return self._folder
+
+    @cached_property
+    def _expected(self) -> dict[str, np.ndarray]:
+        """What the model predicts, by target."""
+        return self._predicted_by(self._model)
+
+    @cached_property
+    def _half_difference(self) -> float:
+        """The largest difference of the model that was trained from the one whose layers compute in float32."""
+        trained = self._predicted_by(self._trained)
+        return max(largest_difference(values, trained[name]) for name, values in self._expected.items())
+
+    def _predicted_by(self, model: Any) -> dict[str, np.ndarray]:
+        images = model_inputs(self._stored.astype(np.float32), task=self._task)
+        found = model.predict(images, batch_size=_BATCH, verbose=0)
+        return dict(found) if isinstance(found, Mapping) else {self._task.targets[0].name: found}
+
+
+def _num_images(task: Task, *, available: int) -> int:
+    """Returns how many of the test images each file predicts."""
+    height, width, _ = task.input_shape
+    numbers = height * width * task.stored_channels + sum(prod(task.output_shape(target)) for target in task.targets)
+    return min(_MOST_IMAGES, available, max(1, _MOST_BYTES // (4 * numbers)))
+
+
+def size_of(path: Path) -> int:
+    """Returns the bytes of a file, or of all files in a folder."""
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
