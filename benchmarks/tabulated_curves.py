@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 from curve_table import METRIC, CurveTable, final_value, read_table
+from orchestrator.search.axes import is_ordered
 
 from orchestrator.early_stopping.deciders import DECIDERS
 from orchestrator.journal.study_state import StudyState
 from orchestrator.planning.courses import Course
 from orchestrator.planning.simulation import Simulation
 from orchestrator.search.algorithms.searchers import SEARCHERS
-from orchestrator.search.axes import is_ordered
 from orchestrator.search.distributions import EncodedSpace
 from orchestrator.search.draw import Draw
 from orchestrator.search.history import History
