@@ -19,6 +19,7 @@ from orchestrator.journal.records import (
     StudyExtended,
     StudyOpened,
     TrialProposed,
+    TrialReplaced,
     TrialReused,
 )
 from orchestrator.runs.paths import trial_name
@@ -50,12 +51,14 @@ def check_record(record: Record) -> None:
             _demand(record.minutes >= 0, "minutes", "at least 0", record.minutes)
         case StudyExtended():
             _check_numbers(record)
-        case TrialProposed() | TrialReused():
+        case TrialProposed() | TrialReused() | TrialReplaced():
             _demand(record.number >= 0, "number", "at least 0", record.number)
             _demand(record.trial == trial_name(record.number), "trial", trial_name(record.number), record.trial)
             _demand(_is_plain(record.variant), "variant", "values of an ordinary size", record.variant)
             if isinstance(record, TrialReused):
                 _check_reused(record)
+            if isinstance(record, TrialReplaced):
+                _demand(record.from_epoch >= 1, "from_epoch", "at least 1", record.from_epoch)
         case EpochReported():
             _check_report(record.report)
         case ModelExported():

@@ -108,7 +108,8 @@ def cost(trials: pa.Table, *, max_epochs: int) -> Cost:
     return Cost(
         train_seconds=_total(trials["train_seconds"]),
         overhead_seconds={name.removeprefix(OVERHEAD_PREFIX): _total(trials[name]) for name in kinds},
-        trial_epochs=int(_total(trials["epochs"])),
+        # A trial that went on from another's checkpoint trained the epochs after it alone.
+        trial_epochs=int(_total(trials["epochs"])) - int(_total(trials["from_epoch"])),
         epochs_saved=sum(max(0, max_epochs - epochs) for epochs in ended),
     )
 

@@ -227,6 +227,9 @@ def _circumstances(trials: Sequence[Trial]) -> dict[str, pa.Array]:
         "notes": pa.array([[note.text for note in trial.notes] for trial in trials], pa.list_(pa.string())),
         "replicate_of": _strings(trial.replicate_of or None for trial in trials),
         "reused_from": _strings(trial.reused_from or None for trial in trials),
+        "parent": _strings(trial.parent or None for trial in trials),
+        "from_epoch": pa.array([trial.from_epoch or None for trial in trials], pa.int32()),
+        "replaces": _strings(trial.replaces or None for trial in trials),
         "started_at": _times(trial.started_at[0] if trial.started_at else None for trial in trials),
         "ended_at": _times(trial.ended_at for trial in trials),
     }

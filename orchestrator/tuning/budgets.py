@@ -240,9 +240,9 @@ class _Spent:
         order, metric = self._state.report_order, self._state.header.metric
         for name, epoch in order[self._num_read :]:
             trial = self._state.trials[name]
-            report = trial.reports[epoch - 1]
+            report, at = trial.reports[trial.index_of(epoch)], trial.reported_at[trial.index_of(epoch)]
             # A reused trial may have been trained further here, where the study was extended.
-            if not trial.reused_from or trial.reported_at[epoch - 1] > trial.proposed_at:
+            if not trial.reused_from or at > trial.proposed_at:
                 self._num_epochs += 1
                 self._core_seconds += report.train_seconds * float(trial.worker.get("cpus") or 1)
             if metric in report.metrics and trial.failure is None and not trial.replicate_of:
