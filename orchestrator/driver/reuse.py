@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from orchestrator.runs.paths import trial_name
 from orchestrator.study.spec import StudySpec
 from search_spaces import SpaceError, Variant, make_variant
 from trainables.checkpoints.checkpoint import checkpoint_folder, load_checkpoint, saved_epochs
+from trainables.checkpoints.inheriting import link_or_copy
 from trainables.errors import CheckpointError
 from trainables.specs.worker import WorkerSpec
 
@@ -127,6 +127,8 @@ def _difference_of(trial: Trial, spec: StudySpec, *, other: StudyState, own: Stu
     metric, mode = spec.objective.metric, spec.objective.mode
     if trial.state is not TrialState.COMPLETED:
         return "did not complete"
+    if trial.parent:
+        return "went on from another's checkpoint"
     if any(metric not in report.metrics for report in trial.reports):
         return f"without {metric}"
     if trial.variant.params.get("patience") and (other.header.metric, other.header.mode) != (metric, mode):
@@ -159,13 +161,5 @@ def _copy_checkpoints(trial: Trial, source: Path, *, to: Path, own: StudyState) 
             if best is not None and epoch == best.epoch:
                 return "whose best checkpoint is gone or damaged"
             continue
-        shutil.copytree(folder, checkpoint_folder(to, epoch=epoch), copy_function=_link_or_copy)
+        shutil.copytree(folder, checkpoint_folder(to, epoch=epoch), copy_function=link_or_copy)
     return ""
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    """Gives a file a second name where the file system can; checkpoints are written once and never changed."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)

@@ -46,9 +46,12 @@ class Verdict:
 
     Attributes:
         reason: Why it stops, in words; empty where it goes on.
+        parents: Better trials, from one of whose checkpoints another trial goes on in its place, the first choice
+            first; it goes on itself if none of them can be gone on from. Empty: nothing takes its place.
     """
 
     reason: str = ""
+    parents: tuple[str, ...] = ()
 
     @property
     def stops(self) -> bool:

@@ -8,6 +8,7 @@ from orchestrator.early_stopping.hyperband import Hyperband
 from orchestrator.early_stopping.median import Median
 from orchestrator.early_stopping.never import Never
 from orchestrator.early_stopping.pasha import Pasha
+from orchestrator.early_stopping.pbt import Pbt
 
 DECIDERS: dict[str, Callable[[Rules], Decider]] = {
     "none": Never,
@@ -15,6 +16,7 @@ DECIDERS: dict[str, Callable[[Rules], Decider]] = {
     "median": Median,
     "hyperband": Hyperband,
     "pasha": Pasha,
+    "pbt": Pbt,
 }
 
 

@@ -245,6 +245,7 @@ class StudyState:
             inherited_cost=parent.reports[0].cost,
         )
         self.num_replaced += 1
+        replaced.replaced_by = record.trial
         replaced.stop = TrialStopped(trial=replaced.name, epoch=record.epoch, reason=record.reason, at=record.at)
         self._changed(replaced)
 

@@ -43,6 +43,7 @@ class Trial:
         parent: The trial whose checkpoint it began from; empty for a trial that began with fresh weights.
         from_epoch: The epoch of that checkpoint; 0 without one. Its reports begin with the next epoch.
         replaces: The trial whose place it took in the population; empty if it took none.
+        replaced_by: The trial that took its place when it was stopped; empty if none did.
         inherited_cost: What its parent's variant costs, which has the same architecture.
     """
 
@@ -66,6 +67,7 @@ class Trial:
     parent: str = ""
     from_epoch: int = 0
     replaces: str = ""
+    replaced_by: str = ""
     inherited_cost: Mapping[str, float] = field(default_factory=dict)
 
     @property

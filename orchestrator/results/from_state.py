@@ -144,7 +144,8 @@ def spent(state: StudyState) -> tuple[float, int, int]:
         if not trial.reused_from:
             seconds += sum(report.train_seconds for report in trial.reports)
             num_epochs += trial.num_epochs
-            if trial.has_ended and trial.failure is None:
+            # What another trial took the place of saved nothing.
+            if trial.has_ended and trial.failure is None and not trial.replaced_by:
                 num_saved += max(0, state.header.max_epochs - trial.epoch)
     return seconds, num_epochs, num_saved
 

@@ -104,7 +104,9 @@ def cost(trials: pa.Table, *, max_epochs: int) -> Cost:
     trials = trials.filter(pc.is_null(trials["reused_from"]))
     kinds = [name for name in trials.column_names if name.startswith(OVERHEAD_PREFIX)]
     # A completed trial saved epochs, too, where its patience ended it.
-    ended = trials.filter(_has_state(trials, RANKED_STATES))["epochs"].to_pylist()
+    ended = trials.filter(_has_state(trials, RANKED_STATES))
+    # What another trial took the place of saved nothing.
+    ended = ended.filter(pc.invert(pc.is_in(ended["trial"], pc.unique(trials["replaces"]))))["epochs"].to_pylist()
     return Cost(
         train_seconds=_total(trials["train_seconds"]),
         overhead_seconds={name.removeprefix(OVERHEAD_PREFIX): _total(trials[name]) for name in kinds},

@@ -11,7 +11,7 @@ from search_spaces import Choice, Fixed, Float, Int, Parameter, Problem, SearchS
 from search_spaces.domains.choices import named_values
 from trainables.catalog.families import FAMILIES
 from trainables.catalog.parameter import ParameterInfo
-from trainables.catalog.training import TRAINING
+from trainables.catalog.training import CHANGEABLE, TRAINING
 from trainables.reports import COSTS
 from trainables.specs.data import DataSpec
 from trainables.specs.targets import metric_modes
@@ -27,7 +27,13 @@ def check_study(spec: StudySpec | None, *, space: SearchSpace) -> list[Problem]:
     problems = problems or replaced_parameter_problems(space)
     if spec is None:
         return problems
-    return [*problems, *_precision_problems(spec), *_search_problems(spec, space), *_choice_problems(spec, space)]
+    return [
+        *problems,
+        *_precision_problems(spec),
+        *_search_problems(spec, space),
+        *_choice_problems(spec, space),
+        *_population_problems(spec, space),
+    ]
 
 
 def task_problems(data: DataSpec, objective: object, *, space: SearchSpace | None) -> list[Problem]:
@@ -41,6 +47,25 @@ def task_problems(data: DataSpec, objective: object, *, space: SearchSpace | Non
         return problems
     is_known = not _family_problems(space)
     return [*problems, *_target_problems(data, space), *(idle_setting_problems(data, space) if is_known else ())]
+
+
+def changeable_parameters(space: SearchSpace, *, family: str) -> list[str]:
+    """Returns the parameters that vary and may change while a trial's weights stay, in the space's order.
+
+    Args:
+        space: The study's.
+        family: Of a variant. What a user's function gets under such a name is the function's own affair.
+    """
+    conditions = {parent for parameter in space.parameters for parent in parameter.when}
+    return [
+        parameter.name
+        for parameter in space.parameters
+        if parameter.name in CHANGEABLE
+        and parameter.name not in conditions
+        and parameter.domain.size != 1
+        and family in _families_of(parameter, space)
+        and not FAMILIES[family].own_parameters({parameter.name: None})
+    ]
 
 
 def _family_problems(space: SearchSpace) -> list[Problem]:
@@ -211,6 +236,71 @@ def _with_fixed(values: Mapping[str, object], space: SearchSpace) -> dict[str, o
     """Returns values with those of parameters that have one value alone."""
     fixed = {item.name: item.domain.value for item in space.parameters if isinstance(item.domain, Fixed)}
     return {**fixed, **values}
+
+
+def _population_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:
+    """Returns what keeps trials of a population from going on from others; nothing for other schedules."""
+    if not spec.schedule.has_population:
+        return []
+    found = {**_search_without_population(spec), **_schedule_without_population(spec)}
+    if fixed := [family for family in space.families if not changeable_parameters(space, family=family)]:
+        found["space.params"] = (
+            f"under pbt one of {', '.join(CHANGEABLE)} must vary, as all else stays with the weights, got none for "
+            f"family {' or '.join(map(repr, fixed))}; let one vary, for example learning_rate: "
+            "{float: [1.0e-4, 1.0e-1], log: true}"
+        )
+    return [Problem(path=path, message=message) for path, message in found.items()]
+
+
+def _search_without_population(spec: StudySpec) -> dict[str, str]:
+    """Returns, by key, what of a study's objective and search does not go with a population."""
+    search, population, goals = spec.search, spec.schedule.population, spec.objective.goals
+    found = {}
+    if search.algorithm == "grid":
+        found["search.algorithm"] = (
+            "a grid tries each variant as it is, and trials under pbt change theirs, got 'grid'; use random, sobol or "
+            "tpe"
+        )
+    if len(goals) > 1:
+        found["schedule.algorithm"] = f"pbt compares trials by one objective, got {len(goals)}; name one, or use asha"
+    if search.replicates:
+        found["search.replicates"] = (
+            "trials under pbt change their values as they train, so no variant can be trained again, got "
+            f"{search.replicates}; drop it"
+        )
+    for name in ("patience", "min_gain"):
+        if (value := getattr(search, name)) is not None:
+            found[f"search.{name}"] = (
+                f"it counts on trials that know nothing of each other, got {value:g} under pbt; drop it, or use "
+                "search.target, minutes or epochs"
+            )
+    if search.trials is not None and search.trials < population:
+        found["search.trials"] = (
+            f"must be at least the population, {population}, got {search.trials}; raise it, or lower "
+            "schedule.population"
+        )
+    return found
+
+
+def _schedule_without_population(spec: StudySpec) -> dict[str, str]:
+    """Returns, by key, what of a study's schedule does not go with a population."""
+    schedule, found = spec.schedule, {}
+    if schedule.max_epochs != "auto" and schedule.interval_epochs >= schedule.epochs:
+        found["schedule.interval_epochs"] = (
+            f"must be below max_epochs ({schedule.epochs}), got {schedule.interval_epochs}, so no trial would be "
+            "compared; lower it, or raise max_epochs"
+        )
+    if schedule.quantile * schedule.population < 1:
+        found["schedule.quantile"] = (
+            f"of a population of {schedule.population} it must be at least one trial, got {schedule.quantile:g}; raise "
+            "it, or schedule.population"
+        )
+    if schedule.num_splits > 1:
+        found["schedule.repeats"] = (
+            f"must be 1 under pbt, as a trial goes on from another's state of one split, got {schedule.num_splits}; "
+            "set it to 1"
+        )
+    return found
 
 
 def _target_problems(data: DataSpec, space: SearchSpace) -> list[Problem]:

@@ -55,14 +55,15 @@ class Tuning:
         # Before the proposer and the searcher read the trials: the scheduler's replay of a rung may end some.
         self._budgets = Budgets(recorder, spec.search)
         listener = TuneListener(recorder, budgets=self._budgets)
-        scheduler = make_scheduler(spec, listener)
+        scheduler = make_scheduler(spec, listener, remote=worker.remote)
         proposer = Proposer(spec)
         proposer.remember(recorder.state.trials.values())
         # Leaders of an earlier session go on beside those of this one.
         most_replicates = spec.most_replicates + spec.search.replicates * len(recorder.state.replicates)
         resources = spec.resources
         generations = WorkerGenerations(resources, num_concurrent=num_concurrent)
-        searcher = VariantSearcher(proposer, listener=listener, num_trials=spec.num_trials, generations=generations)
+        num_proposed = spec.schedule.population if spec.schedule.has_population else spec.num_trials
+        searcher = VariantSearcher(proposer, listener=listener, num_trials=num_proposed, generations=generations)
         watch = SilentWorkers(listener, setting=resources.report_timeout_seconds, retries=resources.retries)
         trained = tune.with_resources(
             tune.with_parameters(trainable, spec=worker),

@@ -10,12 +10,13 @@ from typing import Any
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from orchestrator.early_stopping.decider import Decider, Reported, rules_of
+from orchestrator.early_stopping.decider import GO_ON, Decider, Reported, Verdict, rules_of
 from orchestrator.early_stopping.deciders import make_decider
 from orchestrator.results.ranking import losses_at
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.budgets import is_stopped_by_budget
 from orchestrator.tuning.listener import TuneListener
+from orchestrator.tuning.successors import Successors
 from orchestrator.tuning.tune_internals import Unsaved, tend
 
 
@@ -26,11 +27,15 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
         decider: Has no reports yet.
         metric: The objective's name.
         listener: Receives the cause of each worker's death; its recorder has the journal, and writes the stops.
+        successors: Puts other trials in the places of those that end for them; None: no trial does.
     """
 
-    def __init__(self, decider: Decider, *, metric: str, listener: TuneListener) -> None:
+    def __init__(
+        self, decider: Decider, *, metric: str, listener: TuneListener, successors: Successors | None = None
+    ) -> None:
         super().__init__()
         self.decider = decider
+        self._successors = successors
         self._metric = metric
         self._listener = listener
         #: By trial: the last epoch that the decider knows.
@@ -43,18 +48,17 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
             trial = state.trials[name]
             if trial.replicate_of:
                 continue
-            report = trial.reports[epoch - 1]
+            report = trial.reports[trial.index_of(epoch)]
             if report.is_last or (epoch == trial.epoch and is_stopped_by_budget(trial)):
                 self._complete(name, epoch=epoch, value=report.metrics[self._metric])
                 continue
-            reason = self._reason_to_stop(name, epoch=epoch, value=report.metrics[self._metric])
-            if not reason or epoch != trial.epoch:
+            verdict = self._judge(name, epoch=epoch, value=report.metrics[self._metric])
+            if not verdict.stops or epoch != trial.epoch:
                 continue
-            # As Ray Tune does: it completes a stopped trial too.
-            self._complete(name, epoch=epoch, value=report.metrics[self._metric])
-            if not trial.has_ended:
-                # The driver died between a report and the stop that follows from it: the stop is recorded now.
-                self._listener.recorder.stop_trial(name, epoch=epoch, reason=reason)
+            # The driver may have died between a report and the stop that follows from it: the stop is recorded now.
+            if trial.has_ended or self._stop(name, verdict, epoch=epoch):
+                # As Ray Tune does: it completes a stopped trial too.
+                self._complete(name, epoch=epoch, value=report.metrics[self._metric])
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
         """Returns the first waiting trial, after `tend`: Ray Tune calls this method at every step."""
@@ -66,10 +70,9 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
         if "epoch" not in result or self._is_replicate(trial):
             return TrialScheduler.CONTINUE
         name, epoch = trial.config["trial"], result["epoch"]
-        reason = self._reason_to_stop(name, epoch=epoch, value=result[self._metric])
-        if not reason:
+        verdict = self._judge(name, epoch=epoch, value=result[self._metric])
+        if not verdict.stops or not self._stop(name, verdict, epoch=epoch):
             return TrialScheduler.CONTINUE
-        self._listener.recorder.stop_trial(name, epoch=epoch, reason=reason)
         return TrialScheduler.STOP
 
     def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> None:
@@ -85,12 +88,19 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
         # Replicates measure what training to the end brings; in the rungs, the leaders would count twice.
         return bool(self._listener.recorder.trial(trial.config["trial"]).replicate_of)
 
-    def _reason_to_stop(self, name: str, *, epoch: int, value: float) -> str:
+    def _judge(self, name: str, *, epoch: int, value: float) -> Verdict:
         # A trial that continues from an older checkpoint reports epochs twice.
         if epoch <= self._known.get(name, 0):
-            return ""
+            return GO_ON
         self._known[name] = epoch
-        return self.decider.judge(self._reported(name, epoch=epoch, value=value)).reason
+        return self.decider.judge(self._reported(name, epoch=epoch, value=value))
+
+    def _stop(self, name: str, verdict: Verdict, *, epoch: int) -> bool:
+        """Records that a trial ends; returns False where it goes on, as no other can go on in its place."""
+        if verdict.parents:
+            return self._successors is not None and self._successors.replace(name, verdict, epoch=epoch)
+        self._listener.recorder.stop_trial(name, epoch=epoch, reason=verdict.reason)
+        return True
 
     def _complete(self, name: str, *, epoch: int, value: float) -> None:
         if epoch >= self._known.get(name, 0):
@@ -100,11 +110,21 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
     def _reported(self, name: str, *, epoch: int, value: float) -> Reported:
         trial, goals = self._listener.recorder.trial(name), self._listener.recorder.state.header.goals
         losses = losses_at(trial, epoch=epoch, goals=goals) if len(goals) > 1 else None
-        return Reported(trial=name, number=trial.place, epoch=epoch, value=value, losses=losses or ())
+        number = trial.number if trial.parent else trial.place
+        return Reported(trial=name, number=number, epoch=epoch, value=value, losses=losses or ())
 
 
-def make_scheduler(spec: StudySpec, listener: TuneListener) -> RecordedScheduler:
-    """Returns the study's scheduler, in the state that follows from the journal."""
-    scheduler = RecordedScheduler(make_decider(rules_of(spec)), metric=spec.objective.metric, listener=listener)
+def make_scheduler(spec: StudySpec, listener: TuneListener, *, remote: str | None = None) -> RecordedScheduler:
+    """Returns the study's scheduler, in the state that follows from the journal.
+
+    Args:
+        spec: The study.
+        listener: Its recorder has the journal.
+        remote: The URI of the run's copy in remote storage; None: no copy.
+    """
+    successors = Successors(spec, listener=listener, remote=remote) if spec.schedule.has_population else None
+    scheduler = RecordedScheduler(
+        make_decider(rules_of(spec)), metric=spec.objective.metric, listener=listener, successors=successors
+    )
     scheduler.replay()
     return scheduler

@@ -1,4 +1,6 @@
-"""Makes the proposer a Ray Tune searcher: unfinished trials first, then new ones, then replicates of the best.
+"""Makes the proposer a Ray Tune searcher: unfinished trials first, then new ones, then those that go on from others.
+
+Replicates of the best come last.
 
 Each is written to the journal first.
 """
@@ -21,12 +23,12 @@ from search_spaces import Variant
 
 
 class VariantSearcher(Unsaved, Searcher):
-    """Passes configurations `{"trial", "variant", "first_epoch", "generation"}` to Ray Tune.
+    """Passes configurations `{"trial", "variant", "first_epoch", "from_epoch", "generation"}` to Ray Tune.
 
     Args:
         proposer: Proposes new variants; already holds all trials of the journal.
         listener: Gives up trials and has the study's budgets; its recorder writes new trials to the journal.
-        num_trials: The number of trials of the whole study.
+        num_trials: How many trials the proposer proposes for the whole study.
         generations: Counts generations of worker processes; None: workers are never replaced.
     """
 
@@ -44,14 +46,17 @@ class VariantSearcher(Unsaved, Searcher):
         self._recorder = listener.recorder
         self._num_trials = num_trials
         self._generations = generations or WorkerGenerations(Resources(), num_concurrent=1)
-        self._unfinished = list(listener.recorder.state.unfinished)
+        #: Trials of earlier sessions; those in others' places that no worker began come after new ones, as ever.
+        self._unfinished = [trial for trial in self._recorder.state.unfinished if trial.started_at or not trial.parent]
+        #: The names of the trials that Ray Tune has got.
+        self._handed: set[str] = set()
         self._names: dict[str, str] = {}
         #: Whether the space has no variant left that was not proposed.
         self._is_spent = False
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Returns the next trial's configuration, None if others have to end first, or `Searcher.FINISHED`."""
-        trial = self._next_unfinished() or self._new_trial()
+        trial = self._next_unfinished() or self._new_trial() or self._next_in_place()
         if trial is None and self._recorder.state.header.replicates and self._listener.budgets.leaves_room:
             race = standing_of(self._recorder.state)
             if not race.next and not race.is_over:
@@ -60,10 +65,12 @@ class VariantSearcher(Unsaved, Searcher):
         if trial is None:
             return Searcher.FINISHED
         self._names[trial_id] = trial.name
+        self._handed.add(trial.name)
         return {
             "trial": trial.name,
             "variant": trial.variant.to_json(),
             "first_epoch": trial.epoch + 1,
+            "from_epoch": trial.from_epoch,
             "generation": self._generations.next(),
         }
 
@@ -97,9 +104,16 @@ class VariantSearcher(Unsaved, Searcher):
             self._proposer.end_trial(trial)
         return None
 
+    def _next_in_place(self) -> Trial | None:
+        """Returns the next trial that goes on in another's place, the one that waits for longest."""
+        waiting = (
+            trial for trial in self._recorder.state.unfinished if trial.parent and trial.name not in self._handed
+        )
+        return next(waiting, None)
+
     def _new_trial(self) -> Trial | None:
         state = self._recorder.state
-        place = len(state.trials) - sum(map(len, state.replicates.values()))
+        place = len(state.trials) - sum(map(len, state.replicates.values())) - state.num_replaced
         # However small its budgets are, a study has a trial.
         if place >= self._num_trials or (place and self._listener.budgets.is_over) or self._is_spent:
             return None

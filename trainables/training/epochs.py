@@ -122,6 +122,10 @@ class CompiledPhase:
         self._initial.restore(self.variables)
         self._dynamic.set(self.phase.params(params))
 
+    def set_dynamic(self) -> None:
+        """Sets the dynamic parameters to those of the variant, which a loaded state may have others of."""
+        self._dynamic.set(self._params)
+
     def trace(self, *, num_micro_batches: int) -> None:
         """Traces the functions that `train` and `validate` call.
 

@@ -1,7 +1,7 @@
 """Training of one variant: one report an epoch, from functions that run whole epochs; no Ray, no files."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -212,6 +212,15 @@ class Training:
             # What callbacks set then, such as the learning rate, was trained on.
             assign(self._compiled.variables, state, variant=self.variant)
         self.history = replayed(history, max_epochs=self.spec.max_epochs, **_ending(self.spec, self._params))
+
+    def change(self, names: Collection[str]) -> None:
+        """Sets what a loaded state has of another variant's parameters to those of this one.
+
+        Args:
+            names: The parameters that differ; all but the learning rate are in no state, but in how this was built.
+        """
+        if "learning_rate" in names:
+            self._compiled.set_dynamic()
 
     @property
     def is_reusable(self) -> bool:

@@ -23,8 +23,8 @@ from trainables.worker.trial_run import TrialRun
 class VariantTrainable(tune.Trainable):
     """Trains one variant, one epoch a step; Ray Tune gives the same process one trial after another.
 
-    The configuration of a trial is `{"trial", "variant", "first_epoch", "generation"}`, of which the last matters to
-    the driver alone; what all trials share comes once, as `spec`.
+    The configuration of a trial is `{"trial", "variant", "first_epoch", "from_epoch", "generation"}`, of which the last
+    matters to the driver alone; what all trials share comes once, as `spec`.
     `setup` and `reset_config` only store it: Ray Tune neither retries a failure in them nor keeps an actor that is slow
     to start.
     """
@@ -82,6 +82,7 @@ class VariantTrainable(tune.Trainable):
             first_epoch=config["first_epoch"],
             spec=self._spec,
             traced=self._traced,
+            from_epoch=config["from_epoch"],
         )
 
 

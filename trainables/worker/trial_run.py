@@ -38,6 +38,7 @@ class TrialRun:
         first_epoch: The first epoch whose report is still wanted, from 1.
         spec: What all trials of the study share.
         traced: Trainings of earlier trials in this process.
+        from_epoch: The epoch of another trial's checkpoint that it begins from; 0: it begins with fresh weights.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class TrialRun:
         first_epoch: int,
         spec: WorkerSpec,
         traced: TracedTrainings | None = None,
+        from_epoch: int = 0,
     ) -> None:
         self.trial = trial
         self.variant = variant
@@ -58,7 +60,9 @@ class TrialRun:
         #: Whether the last epoch left nothing behind that could change another trial.
         self._is_sound = True
         self._notes: list[Note] = []
-        self._checkpoints = TrialCheckpoints(trial, variant_id=variant.variant_id, spec=spec, on_note=self._note)
+        self._checkpoints = TrialCheckpoints(
+            trial, variant_id=variant.variant_id, spec=spec, on_note=self._note, from_epoch=from_epoch
+        )
         self._micro_batches = MicroBatches(trial=trial, variant=variant, spec=spec, on_note=self._note)
 
     def take_notes(self) -> list[Note]:
