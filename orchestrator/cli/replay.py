@@ -37,7 +37,8 @@ def replay(
         raise InputError(f"{run_folder.root}: no trial has reported an epoch yet, so that there is nothing to replay")
     overrides = list(settings or [])
     asked = [override.partition("=")[2].strip() for override in overrides if _key(override) == "schedule.algorithm"]
-    names = schedule or asked or list(DECIDERS)
+    # Trials of pbt go on from each other: a run of another rule tells nothing of them.
+    names = schedule or asked or [name for name in DECIDERS if name != "pbt"]
     policies = [_policy(run_folder, [*overrides, f"schedule.algorithm={name}"]) for name in names]
     was = as_it_was(state, schedule=load_policy(run_folder.study).schedule.algorithm)
     slots = state.sessions[-1].slots if state.sessions else 1

@@ -47,7 +47,7 @@ class CheckpointKeeper:
         notify: Receives one message if the checkpoints that are needed exceed the budget.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what decides which checkpoints stay
         self,
         folder: RunFolder,
         *,

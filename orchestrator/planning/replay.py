@@ -135,6 +135,12 @@ def _simulated(setup: Setup, courses: Sequence[Course], *, beyond: Beyond) -> Si
 
 
 def _check(state: StudyState, policy: Policy) -> None:
+    if state.num_replaced or policy.schedule.has_population:
+        raise InputError(
+            "schedule.algorithm: trials of pbt go on from each other's checkpoints, so a run tells nothing of how they "
+            "would have gone under other rules, nor how others would have gone under pbt; name another algorithm, or "
+            "replay a run of one"
+        )
     header, wanted = state.header, policy.schedule.epochs
     if (trials := policy.search.trials) is not None and trials > len(state.trials):
         raise InputError(

@@ -137,6 +137,11 @@ class StudySpec(BaseModel):
         return wanted if size is None else min(wanted, size)
 
     @property
+    def num_proposed(self) -> int:
+        """How many variants the search proposes; the other trials of a population go on from earlier ones."""
+        return self.schedule.population if self.schedule.has_population else self.num_trials
+
+    @property
     def most_replicates(self) -> int:
         """How many replicates of its leaders the study trains at most."""
         return self.search.replicates * min(self.search.leaders, self.num_trials)

@@ -48,7 +48,7 @@ class Tuning:
         num_concurrent: int,
         trainable: type[VariantTrainable] = VariantTrainable,
     ) -> None:
-        self._recorder = recorder
+        self._recorder, self._has_population = recorder, spec.schedule.has_population
         self._scratch = Path(tempfile.mkdtemp(prefix="convfleet-tune-"))
         self._error: BaseException | None = None
         self._has_ended = threading.Event()
@@ -62,8 +62,13 @@ class Tuning:
         most_replicates = spec.most_replicates + spec.search.replicates * len(recorder.state.replicates)
         resources = spec.resources
         generations = WorkerGenerations(resources, num_concurrent=num_concurrent)
-        num_proposed = spec.schedule.population if spec.schedule.has_population else spec.num_trials
-        searcher = VariantSearcher(proposer, listener=listener, num_trials=num_proposed, generations=generations)
+        searcher = VariantSearcher(
+            proposer,
+            listener=listener,
+            num_trials=spec.num_proposed,
+            generations=generations,
+            has_population=spec.schedule.has_population,
+        )
         watch = SilentWorkers(listener, setting=resources.report_timeout_seconds, retries=resources.retries)
         trained = tune.with_resources(
             tune.with_parameters(trainable, spec=worker),
@@ -91,8 +96,15 @@ class Tuning:
         self._thread.start()
 
     def why_short(self) -> str:
-        """Returns why the study has fewer trials or epochs than planned; an empty text if its budgets were enough."""
-        return self._budgets.in_words()
+        """Returns why the study has fewer trials or epochs than planned; an empty text if it has as many."""
+        return self._budgets.in_words() or self._unneeded_in_words()
+
+    def _unneeded_in_words(self) -> str:
+        """Returns how many trials a population did without; an empty text if it had all, or is none."""
+        num_trials, most = len(self._recorder.state.trials), self._recorder.state.header.num_trials
+        if not self._has_population or num_trials >= most:
+            return ""
+        return f"search.trials: {num_trials} of at most {most} trials were needed: no other one had to be replaced"
 
     def wait(self, timeout_seconds: float) -> bool:
         """Returns whether all trials have ended, after waiting at most `timeout_seconds`.

@@ -30,6 +30,7 @@ class VariantSearcher(Unsaved, Searcher):
         listener: Gives up trials and has the study's budgets; its recorder writes new trials to the journal.
         num_trials: How many trials the proposer proposes for the whole study.
         generations: Counts generations of worker processes; None: workers are never replaced.
+        has_population: Whether a trial at work may end for another one that goes on in its place.
     """
 
     def __init__(
@@ -39,12 +40,13 @@ class VariantSearcher(Unsaved, Searcher):
         listener: TuneListener,
         num_trials: int,
         generations: WorkerGenerations | None = None,
+        has_population: bool = False,
     ) -> None:
         super().__init__(metric=listener.recorder.state.header.metric, mode=listener.recorder.state.header.mode)
         self._proposer = proposer
         self._listener = listener
         self._recorder = listener.recorder
-        self._num_trials = num_trials
+        self._num_trials, self._has_population = num_trials, has_population
         self._generations = generations or WorkerGenerations(Resources(), num_concurrent=1)
         #: Trials of earlier sessions; those in others' places that no worker began come after new ones, as ever.
         self._unfinished = [trial for trial in self._recorder.state.unfinished if trial.started_at or not trial.parent]
@@ -63,7 +65,7 @@ class VariantSearcher(Unsaved, Searcher):
                 return None
             trial = self._replicate(race.next) if race.next else None
         if trial is None:
-            return Searcher.FINISHED
+            return None if self._has_population and self._recorder.state.open_trials else Searcher.FINISHED
         self._names[trial_id] = trial.name
         self._handed.add(trial.name)
         return {

@@ -1,12 +1,13 @@
 """Plays reports to a study's scheduler on a real journal, as Ray Tune passes them, without a Ray."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import strategies as st
 from ray.tune.schedulers import TrialScheduler
@@ -17,6 +18,7 @@ from orchestrator.journal.records import EpochReported, Record, StudyOpened, Tri
 from orchestrator.journal.study_state import fold
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.spec import StudySpec
+from orchestrator.tuning import successors
 from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.schedulers import RecordedScheduler, make_scheduler
 from search_spaces import space_from_mapping
@@ -36,6 +38,10 @@ class Settings:
     algorithm: str = "asha"
     #: Epochs at which some trials end by themselves, out of patience.
     own_ends: Mapping[str, int] = field(default_factory=dict)
+    #: Stands for what gives a trial the checkpoint of another one.
+    inherit: Callable[..., None] = lambda *_, **__: None
+    #: How many trials the study may have; None: as many as it has by default.
+    num_trials: int | None = None
     #: By trial, where these are a second objective.
     parameters: Mapping[str, int] = field(default_factory=dict)
 
@@ -53,6 +59,7 @@ class Settings:
                 "data": {"source": "digits"},
                 "space": space_from_mapping({"family": "sequential", "params": {"dropout": {"float": [0, 0.5]}}}),
                 "objective": [{"metric": self.metric}, *([{"metric": "parameters"}] if self.parameters else [])],
+                "search": {"trials": self.num_trials},
                 "schedule": {
                     "algorithm": self.algorithm,
                     "max_epochs": self.max_epochs,
@@ -76,7 +83,9 @@ class Settings:
             objectives=objectives if self.parameters else [],
             at=0.0,
         )
-        variant = {"family": "sequential", "params": {}, "seed": 0}
+        # A population's trials need a parameter to change.
+        params = {"dropout": 0.25} if self.algorithm == "pbt" else {}
+        variant = {"family": "sequential", "params": params, "seed": 0}
         return [
             opened,
             *(TrialProposed(trial=name, number=n, variant=variant, at=0.0) for n, name in enumerate(names)),
@@ -138,10 +147,12 @@ def rig(settings: Settings, records: Sequence[Record]) -> Iterator[Rig]:
             for record in records:
                 journal.append(record)
             recorder = Recorder(journal, state=fold(read_journal(place.journal)), folder=place, clock=lambda: 1.0)
-            scheduler = make_scheduler(settings.spec(), listener := TuneListener(recorder))
-            for trial in recorder.state.unfinished:
-                scheduler.on_trial_add(None, tune_trial(trial.name))
-            yield Rig(settings=settings, listener=listener, scheduler=scheduler)
+            # Nobody trains, so that there are no checkpoints.
+            with patch.object(successors, "inherit_checkpoint", settings.inherit):
+                scheduler = make_scheduler(settings.spec(), listener := TuneListener(recorder))
+                for trial in recorder.state.unfinished:
+                    scheduler.on_trial_add(None, tune_trial(trial.name))
+                yield Rig(settings=settings, listener=listener, scheduler=scheduler)
 
 
 @st.composite
@@ -165,8 +176,9 @@ def play(driver: Rig, stream: Stream) -> list[tuple[str, int, str]]:
     """Returns (trial, epoch, decision) of every report that a trial which has not ended could make."""
     decisions = []
     for name, value in stream:
-        trial = driver.recorder.trial(name)
-        if not trial.has_ended:
+        # One that takes another's place may not exist yet.
+        trial = driver.recorder.state.trials.get(name)
+        if trial is not None and not trial.has_ended:
             decision = driver.report(name, value)
             decisions.append((name, trial.epoch, decision))
     return decisions

@@ -41,7 +41,7 @@ class TrialRun:
         from_epoch: The epoch of another trial's checkpoint that it begins from; 0: it begins with fresh weights.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a driver says of a trial, and what a process has
         self,
         *,
         trial: str,
