@@ -90,7 +90,10 @@ def drive(
         scheduler = make_scheduler(spec, listener)
         proposer = Proposer(spec)
         proposer.remember(recorder.state.trials.values())
-        searcher = VariantSearcher(proposer, listener=listener, num_trials=spec.num_trials)
+        has_population = spec.schedule.has_population
+        searcher = VariantSearcher(
+            proposer, listener=listener, num_trials=spec.num_proposed, has_population=has_population
+        )
         number = 0
         while isinstance(config := searcher.suggest(f"tune-{number}"), dict):
             _train(config, listener=listener, scheduler=scheduler, value=value, fails=fails, images=images)
