@@ -135,7 +135,7 @@ def _difference_of(trial: Trial, spec: StudySpec, *, other: StudyState, own: Stu
         return "whose patience watched another objective"
     if any(known.variant.variant_id == trial.variant.variant_id for known in own.trials.values()):
         return "here already"
-    return _distance(trial.variant, spec) or ("beyond search.trials" if len(own.trials) >= spec.num_trials else "")
+    return _distance(trial.variant, spec) or ("beyond search.trials" if len(own.trials) >= spec.num_proposed else "")
 
 
 def _distance(variant: Variant, spec: StudySpec) -> str:
