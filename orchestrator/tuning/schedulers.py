@@ -52,7 +52,7 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
             if report.is_last or (epoch == trial.epoch and is_stopped_by_budget(trial)):
                 self._complete(name, epoch=epoch, value=report.metrics[self._metric])
                 continue
-            verdict = self._judge(name, epoch=epoch, value=report.metrics[self._metric])
+            verdict = self._verdict(name, epoch=epoch, value=report.metrics[self._metric])
             if not verdict.stops or epoch != trial.epoch:
                 continue
             # The driver may have died between a report and the stop that follows from it: the stop is recorded now.
@@ -70,7 +70,7 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
         if "epoch" not in result or self._is_replicate(trial):
             return TrialScheduler.CONTINUE
         name, epoch = trial.config["trial"], result["epoch"]
-        verdict = self._judge(name, epoch=epoch, value=result[self._metric])
+        verdict = self._verdict(name, epoch=epoch, value=result[self._metric])
         if not verdict.stops or not self._stop(name, verdict, epoch=epoch):
             return TrialScheduler.CONTINUE
         return TrialScheduler.STOP
@@ -88,7 +88,7 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
         # Replicates measure what training to the end brings; in the rungs, the leaders would count twice.
         return bool(self._listener.recorder.trial(trial.config["trial"]).replicate_of)
 
-    def _judge(self, name: str, *, epoch: int, value: float) -> Verdict:
+    def _verdict(self, name: str, *, epoch: int, value: float) -> Verdict:
         # A trial that continues from an older checkpoint reports epochs twice.
         if epoch <= self._known.get(name, 0):
             return GO_ON
