@@ -131,7 +131,7 @@ def _population(spec: StudySpec) -> Iterator[str]:
     if schedule.has_population and slots != "auto" and slots < schedule.population:
         yield (
             f"schedule.population: of {schedule.population} trials {slots} train at the same time "
-            "(resources.max_concurrent), so that the first are complete before the last begin and are compared with few; "
+            "(resources.max_concurrent), so that the first end before the last begin, and are compared with few; "
             "give each a slot where there are cores"
         )
 
