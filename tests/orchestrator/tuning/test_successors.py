@@ -4,7 +4,9 @@ import dataclasses
 import re
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import numpy as np
 import pytest
 from driven_studies import drive, spec_of
 from hypothesis import given, settings
@@ -17,6 +19,9 @@ from orchestrator.journal.study_state import fold
 from orchestrator.journal.trial import TrialState
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning import successors
+from trainables.checkpoints.checkpoint import Checkpoint, discard_checkpoint, newest_checkpoint, save_checkpoint
+from trainables.checkpoints.inheriting import inherit_checkpoint
+from trainables.checkpoints.store import CheckpointStore
 from trainables.errors import CheckpointError
 
 PBT = Settings(algorithm="pbt", max_epochs=9)
@@ -174,3 +179,31 @@ def test_played_study_ends_alike_wherever_its_driver_died(tmp_path: Path, algori
     for length in range(2, len(journal)):
         again = drive(tmp_path / str(length), spec, before=journal[:length])
         assert lineages(again) == lineages(journal)
+
+
+@pytest.mark.parametrize("is_here", [True, False], ids=["on this node", "on another node"])
+def test_checkpoint_comes_from_remote_storage_and_its_copy_gets_there_before_the_trial(
+    tmp_path: Path, is_here: bool
+) -> None:
+    remote = f"file://{tmp_path}/elsewhere/run"
+    with rig(PBT, PBT.opening(names(4))) as driver:
+        play(driver, two_epochs(0.9, 0.8, 0.7))
+        driver.scheduler._successors = successors.Successors(PBT.spec(), listener=driver.listener, remote=remote)
+        parent = driver.recorder.trial("t0000")
+        folder = driver.recorder.folder.checkpoints / "t0000"
+        state = {"model/0000": np.arange(3, dtype=np.float32)}
+        checkpoint = Checkpoint(variant_id=parent.variant.variant_id, state=state, history=parent.reports)
+        save_checkpoint(folder, checkpoint, is_durable=False)
+        store = CheckpointStore(remote, trial="t0000", folder=folder)
+        store.changed(keep=[2])
+        assert store.wait_for_uploads() == ""
+        if not is_here:
+            discard_checkpoint(folder, epoch=2)
+        with patch.object(successors, "inherit_checkpoint", inherit_checkpoint):
+            assert play(driver, two_epochs(0, 0, 0, 0.1)[6:])[-1] == ("t0003", 2, STOP)
+        child = driver.recorder.trial("t0004")
+        other = CheckpointStore(remote, trial="t0004", folder=tmp_path / "node" / "t0004")
+        other.fetch(variant_id=child.variant.variant_id, is_needed=True)
+        fetched = newest_checkpoint(tmp_path / "node" / "t0004", variant_id=child.variant.variant_id)
+        assert fetched is not None
+        assert (fetched.epoch, list(fetched.changed)) == (2, ["dropout"])
