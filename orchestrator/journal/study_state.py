@@ -98,13 +98,6 @@ class StudyState:
         """How many trials have ended."""
         return len(self.trials) - len(self.open_trials)
 
-    def inherited_reports(self, trial: Trial) -> Iterator[EpochReport]:
-        """Yields the reports of a trial's forebears up to the checkpoint that it began from, the first epoch first."""
-        if trial.parent:
-            parent = self.trials[trial.parent]
-            yield from self.inherited_reports(parent)
-            yield from parent.reports[: parent.index_of(trial.from_epoch) + 1]
-
     def apply(self, record: Record) -> None:
         """Applies one record.
 
@@ -132,7 +125,7 @@ class StudyState:
             case TrialReused():
                 self._reuse(record)
             case TrialReplaced():
-                self._replace(record)
+                _replace(self, record)
             case StudyPaused():
                 self.paused = record
                 self.closed_at.append(record.at)
@@ -193,7 +186,7 @@ class StudyState:
         self.paused = self.finished = None
         self._take_trials_from_workers()
         for trial in self.trials.values():
-            _let_go_on(trial, before=list(self.inherited_reports(trial)), header=self.header)
+            _let_go_on(trial, before=list(inherited_reports(self, trial)), header=self.header)
         self.open_trials.clear()  # the loop below adds the unfinished ones in their old order
         for trial in self.trials.values():
             self._changed(trial)
@@ -230,25 +223,6 @@ class StudyState:
         self.trials[record.trial] = trial
         self._changed(trial)
 
-    def _replace(self, record: TrialReplaced) -> None:
-        """Ends a trial, and adds the one that goes on in its place."""
-        parent, replaced = self.trials.get(record.parent), self.trials.get(record.replaces)
-        if replaced is None or replaced.has_ended or replaced.epoch != record.epoch:
-            raise JournalError(f"trial {record.trial} replaces {record.replaces!r}, which does not train at that epoch")
-        if parent is None or parent is replaced or not parent.from_epoch < record.from_epoch <= parent.epoch:
-            raise JournalError(f"trial {record.trial} goes on from an epoch that {record.parent!r} has not trained")
-        self._propose(
-            TrialProposed(trial=record.trial, number=record.number, variant=record.variant, at=record.at),
-            parent=record.parent,
-            from_epoch=record.from_epoch,
-            replaces=record.replaces,
-            inherited_cost=parent.reports[0].cost,
-        )
-        self.num_replaced += 1
-        replaced.replaced_by = record.trial
-        replaced.stop = TrialStopped(trial=replaced.name, epoch=record.epoch, reason=record.reason, at=record.at)
-        self._changed(replaced)
-
     def _take_trials_from_workers(self) -> None:
         for trial in self.trials.values():
             trial.is_with_worker = False
@@ -281,6 +255,34 @@ def search_alone(state: StudyState) -> StudyState:
         open_trials={name: trial for name, trial in list(state.open_trials.items()) if name in trials},
         changes=[name for name in list(state.changes) if name in trials],
     )
+
+
+def inherited_reports(state: StudyState, trial: Trial) -> Iterator[EpochReport]:
+    """Yields the reports of a trial's forebears up to the checkpoint that it began from, the first epoch first."""
+    if trial.parent:
+        parent = state.trials[trial.parent]
+        yield from inherited_reports(state, parent)
+        yield from parent.reports[: parent.index_of(trial.from_epoch) + 1]
+
+
+def _replace(state: StudyState, record: TrialReplaced) -> None:
+    """Ends a trial, and adds the one that goes on in its place."""
+    parent, replaced = state.trials.get(record.parent), state.trials.get(record.replaces)
+    if replaced is None or replaced.has_ended or replaced.epoch != record.epoch:
+        raise JournalError(f"trial {record.trial} replaces {record.replaces!r}, which does not train at that epoch")
+    if parent is None or parent is replaced or not parent.from_epoch < record.from_epoch <= parent.epoch:
+        raise JournalError(f"trial {record.trial} goes on from an epoch that {record.parent!r} has not trained")
+    state._propose(
+        TrialProposed(trial=record.trial, number=record.number, variant=record.variant, at=record.at),
+        parent=record.parent,
+        from_epoch=record.from_epoch,
+        replaces=record.replaces,
+        inherited_cost=parent.reports[0].cost,
+    )
+    state.num_replaced += 1
+    replaced.replaced_by = record.trial
+    replaced.stop = TrialStopped(trial=replaced.name, epoch=record.epoch, reason=record.reason, at=record.at)
+    state._changed(replaced)
 
 
 def _let_go_on(trial: Trial, *, before: Sequence[EpochReport], header: StudyOpened) -> None:

@@ -56,19 +56,10 @@ class Tuning:
         self._budgets = Budgets(recorder, spec.search)
         listener = TuneListener(recorder, budgets=self._budgets)
         scheduler = make_scheduler(spec, listener, remote=worker.remote)
-        proposer = Proposer(spec)
-        proposer.remember(recorder.state.trials.values())
         # Leaders of an earlier session go on beside those of this one.
         most_replicates = spec.most_replicates + spec.search.replicates * len(recorder.state.replicates)
         resources = spec.resources
-        generations = WorkerGenerations(resources, num_concurrent=num_concurrent)
-        searcher = VariantSearcher(
-            proposer,
-            listener=listener,
-            num_trials=spec.num_proposed,
-            generations=generations,
-            has_population=spec.schedule.has_population,
-        )
+        searcher = _make_searcher(spec, listener, num_concurrent=num_concurrent)
         watch = SilentWorkers(listener, setting=resources.report_timeout_seconds, retries=resources.retries)
         trained = tune.with_resources(
             tune.with_parameters(trainable, spec=worker),
@@ -128,6 +119,18 @@ class Tuning:
             self._error = exc
         finally:
             self._has_ended.set()
+
+
+def _make_searcher(spec: StudySpec, listener: TuneListener, *, num_concurrent: int) -> VariantSearcher:
+    proposer = Proposer(spec)
+    proposer.remember(listener.recorder.state.trials.values())
+    return VariantSearcher(
+        proposer,
+        listener=listener,
+        num_trials=spec.num_proposed,
+        generations=WorkerGenerations(spec.resources, num_concurrent=num_concurrent),
+        has_population=spec.schedule.has_population,
+    )
 
 
 def _run_config(listener: TuneListener, *, watch: SilentWorkers, scratch: Path, retries: int) -> tune.RunConfig:

@@ -93,8 +93,7 @@ class TrialCheckpoints:
             self._check_model(checkpoint, training)
             try:
                 training.num_micro_batches = max(num_micro_batches, checkpoint.num_micro_batches)
-                training.load_state(checkpoint.state, history=checkpoint.history)
-                training.change(checkpoint.changed)
+                training.load_state(checkpoint.state, history=checkpoint.history, changed=checkpoint.changed)
                 break
             except CheckpointError as exc:
                 # Whole, but of a model that is built differently now, such as after an update of Keras.

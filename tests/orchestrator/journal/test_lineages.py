@@ -16,7 +16,7 @@ from orchestrator.journal.records import (
     TrialProposed,
     TrialReplaced,
 )
-from orchestrator.journal.study_state import StudyState, fold
+from orchestrator.journal.study_state import StudyState, fold, inherited_reports
 from orchestrator.journal.trial import TrialState
 from orchestrator.results.from_tables import cost
 from orchestrator.results.tables import trials_table
@@ -79,7 +79,7 @@ def test_each_report_is_one_trials_own_and_forebears_are_known(lineage: list[Rec
         "t0002": [3],
         "t0003": [4],
     }
-    forebears = list(state.inherited_reports(state.trials["t0003"]))
+    forebears = list(inherited_reports(state, state.trials["t0003"]))
     assert [(item.epoch, round(item.metrics["val_accuracy"], 2)) for item in forebears] == [
         (1, 0.8),
         (2, 0.7),
