@@ -55,7 +55,7 @@ class Tuning:
         # Before the proposer and the searcher read the trials: the scheduler's replay of a rung may end some.
         self._budgets = Budgets(recorder, spec.search)
         listener = TuneListener(recorder, budgets=self._budgets)
-        scheduler = make_scheduler(spec, listener, remote=worker.remote)
+        scheduler = make_scheduler(spec, listener, worker=worker)
         # Leaders of an earlier session go on beside those of this one.
         most_replicates = spec.most_replicates + spec.search.replicates * len(recorder.state.replicates)
         resources = spec.resources

@@ -18,6 +18,7 @@ from orchestrator.tuning.budgets import is_stopped_by_budget
 from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.successors import Successors
 from orchestrator.tuning.tune_internals import Unsaved, tend
+from trainables.specs.worker import WorkerSpec
 
 
 class RecordedScheduler(Unsaved, FIFOScheduler):
@@ -114,15 +115,17 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
         return Reported(trial=name, number=number, epoch=epoch, value=value, losses=losses or ())
 
 
-def make_scheduler(spec: StudySpec, listener: TuneListener, *, remote: str | None = None) -> RecordedScheduler:
+def make_scheduler(spec: StudySpec, listener: TuneListener, *, worker: WorkerSpec | None = None) -> RecordedScheduler:
     """Returns the study's scheduler, in the state that follows from the journal.
 
     Args:
         spec: The study.
         listener: Its recorder has the journal.
-        remote: The URI of the run's copy in remote storage; None: no copy.
+        worker: What each worker receives, the URI of the run's copy in remote storage among it; None: no copy.
     """
-    successors = Successors(spec, listener=listener, remote=remote) if spec.schedule.has_population else None
+    successors = None
+    if spec.schedule.has_population:
+        successors = Successors(spec, listener=listener, remote=worker.remote if worker is not None else None)
     scheduler = RecordedScheduler(
         make_decider(rules_of(spec)), metric=spec.objective.metric, listener=listener, successors=successors
     )
