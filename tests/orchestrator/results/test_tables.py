@@ -73,6 +73,9 @@ TRIAL_COLUMNS: dict[str, pa.DataType] = {
     "notes": pa.list_(pa.string()),
     "replicate_of": pa.string(),
     "reused_from": pa.string(),
+    "parent": pa.string(),
+    "from_epoch": pa.int32(),
+    "replaces": pa.string(),
     "started_at": TIME,
     "ended_at": TIME,
 }
