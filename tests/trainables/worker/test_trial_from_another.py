@@ -119,14 +119,6 @@ def test_each_value_that_may_change_changes_what_comes_after(case, changed, go_o
     assert told[0].metrics["loss"] != parent_of(case)[0][FROM_EPOCH].metrics["loss"]
 
 
-def test_learning_rate_is_the_trials_own_also_where_the_optimizer_holds_it(spec, go_on, parent_of):
-    # A rate that moves nothing: what the weights were stays.
-    told = go_on("adam", "still", learning_rate=1e-8, dropout=0.3)
-    before = parent_of("adam")[0][FROM_EPOCH - 1].metrics["val_loss"]
-    assert abs(told[0].metrics["val_loss"] - before) < 0.2 * before
-    assert abs(told[-1].metrics["loss"] - told[0].metrics["loss"]) < 0.2 * told[0].metrics["loss"]
-
-
 def test_it_goes_on_exactly_from_its_own_checkpoints_after_a_worker_died(spec, go_on, parent_of, variant_of):
     whole = go_on("adam", "calm", learning_rate=0.003)
     part = go_on("adam", "killed", learning_rate=0.003, count=2)
