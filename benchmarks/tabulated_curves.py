@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from curve_table import METRIC, CurveTable, final_value, read_table
-from orchestrator.search.axes import is_ordered
 
 from orchestrator.early_stopping.deciders import DECIDERS
 from orchestrator.journal.study_state import StudyState
@@ -27,6 +26,7 @@ from orchestrator.search.draw import Draw
 from orchestrator.search.history import History
 from orchestrator.search.unit_cube import UnitCube
 from orchestrator.study.loading import load_study
+from search_spaces.axes import is_ordered
 
 #: Rules by their names, each the keys of a schedule.
 RULES: dict[str, dict[str, Any]] = {name: {"algorithm": name} for name in DECIDERS}

@@ -32,6 +32,7 @@ class NoteKind(StrEnum):
     GPUS_NOT_SEEN = "gpus_not_seen"
     OWN_MODEL = "own_model"
     CALLBACKS = "callbacks"
+    NOT_REPLACED = "not_replaced"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,6 +132,16 @@ def _ladders(spec: StudySpec) -> Iterator[str]:
         )
 
 
+def _population(spec: StudySpec) -> Iterator[str]:
+    schedule, slots = spec.schedule, spec.resources.max_concurrent
+    if schedule.has_population and slots != "auto" and slots < schedule.population:
+        yield (
+            f"schedule.population: of {schedule.population} trials {slots} train at the same time "
+            "(resources.max_concurrent), so that the first end before the last begin, and are compared with few; "
+            "give each a slot where there are cores"
+        )
+
+
 def _early_stopping(spec: StudySpec) -> Iterator[str]:
     schedule = spec.schedule
     if schedule.max_epochs == "auto":
@@ -165,6 +175,7 @@ _RULES: tuple[Callable[[StudySpec], Iterator[str]], ...] = (
     _trials,
     _early_stopping,
     _ladders,
+    _population,
 )
 
 

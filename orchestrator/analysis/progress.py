@@ -44,7 +44,8 @@ def best_so_far_steps(state: StudyState) -> list[Improvement]:
     num_epochs, core_seconds = 0, 0.0
     for name, epoch in list(state.report_order):
         trial = state.trials[name]
-        report, at = trial.reports[epoch - 1], trial.reported_at[epoch - 1]
+        place = trial.index_of(epoch)
+        report, at = trial.reports[place], trial.reported_at[place]
         seen.add(name)
         if is_own(trial, at=at):
             num_epochs += 1

@@ -56,7 +56,8 @@ def savings_of(state: StudyState, *, shares: ImageShares) -> Savings:
     """
     state = search_alone(state)
     own = [trial for trial in list(state.trials.values()) if not trial.reused_from and trial.failure is None]
-    stopped = [trial for trial in own if is_stopped_as_weak(trial)]
+    # What another trial took the place of saved nothing.
+    stopped = [trial for trial in own if is_stopped_as_weak(trial) and not trial.replaced_by]
     ended = [trial for trial in own if trial.state is TrialState.COMPLETED]
     best = best_so_far(state)
     rivals = [trial for trial in stopped if best is not None and trial.name != best[0].name and trial.reports]

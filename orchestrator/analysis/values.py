@@ -57,7 +57,7 @@ def compared_trials(state: StudyState) -> Compared:
     Values of different epochs do not compare: a trial that was stopped after its first epoch would count as bad even
     where others were no better then. Where the scheduler stopped trials, all count with their best value up to the
     first epoch at which it stopped one. What ended by itself keeps its best value; what a budget of the study ended,
-    or what still trains, counts if it came so far.
+    or what still trains, counts if it came so far. Trials that went on from another's checkpoint do not count.
 
     Such early values stand for the later ones only if trials that went on mostly kept their order: of all pairs that
     differ, six of ten have it at the last epoch that both reached. Otherwise only the trials that trained to their end
@@ -65,7 +65,8 @@ def compared_trials(state: StudyState) -> Compared:
     """
     header = state.header
     sign = 1 if header.mode == "max" else -1
-    usable = [trial for trial in list(state.trials.values()) if trial.failure is None]
+    # What a trial makes of another's weights does not follow from its own parameters.
+    usable = [trial for trial in list(state.trials.values()) if trial.failure is None and not trial.parent]
     courses = {trial.name: course_of(trial, metric=header.metric, sign=sign) for trial in usable}
     usable = [trial for trial in usable if courses[trial.name]]
     whole = [trial for trial in usable if trial.state is TrialState.COMPLETED]

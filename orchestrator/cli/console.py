@@ -29,6 +29,7 @@ def study_description(
     names = ", ".join(spec.space.names[1:])
     schedule = spec.schedule
     ends = "" if schedule.algorithm == "none" else f", weak ones stopped by {schedule.algorithm}"
+    first = f", the first {spec.num_proposed}" if schedule.has_population else ""
     if ends and schedule.grace_epochs == "auto":
         ends += " where validation images are enough"
     return "\n".join(
@@ -38,7 +39,7 @@ def study_description(
             f"  space      {' or '.join(spec.space.families)}; {size}; {names}",
             f"  objective  {'; '.join(f'{goal.metric}, {goal.mode}' for goal in spec.objective.goals)}",
             *(f"  keeps to   {in_words(condition)}" for condition in spec.conditions),
-            f"  search     {spec.num_trials} trials by {search}",
+            f"  search     {spec.num_trials} trials{first} by {search}",
             f"  schedule   {_epochs(schedule.max_epochs)}{ends}",
             f"  resources  {spec.resources.in_words}",
             *(f"  reuse      {folder}" for folder in spec.reuse),

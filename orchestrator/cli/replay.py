@@ -39,7 +39,8 @@ def replay(
     overrides = list(settings or [])
     asked = [override.partition("=")[2].strip() for override in overrides if _key(override) == "schedule.algorithm"]
     promotes = any(_key(override) == "schedule.promotion" for override in overrides)
-    names = schedule or asked or (["asha"] if promotes else list(DECIDERS))
+    # Trials of pbt go on from each other: a run of another rule tells nothing of them.
+    names = schedule or asked or (["asha"] if promotes else [name for name in DECIDERS if name != "pbt"])
     policies = [_policy(run_folder, [*overrides, f"schedule.algorithm={name}"]) for name in names]
     was = as_it_was(state, schedule=rule_name(load_policy(run_folder.study).schedule))
     slots = state.sessions[-1].slots if state.sessions else 1

@@ -24,11 +24,13 @@ class CheckpointRole:
         trial: Its name.
         role: What its checkpoints are for.
         best_epoch: The epoch whose weights an export would take; None without a report.
+        kept_every: Other trials may go on from the checkpoint of each so many epochs; 0: none does.
     """
 
     trial: str
     role: Role
     best_epoch: int | None
+    kept_every: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +89,13 @@ class Plan:
     is_over: bool
 
 
-def roles(state: StudyState, *, top: int) -> list[CheckpointRole]:
+def roles(state: StudyState, *, top: int, kept_every: int = 0) -> list[CheckpointRole]:
     """Returns all trials of a study: those that can go on, then the ended ones, best first.
 
     Args:
         top: How many of the best trials the study exports. The best one, and each trial that was exported or is trained
             again, is a leader in any case, and so is each trial on the front of several objectives.
+        kept_every: Other trials may go on from the checkpoint of each so many epochs; 0: none does.
     """
     header, trials = state.header, list(state.trials.values())
     board = placed_trials(trials, header=header)
@@ -105,12 +108,19 @@ def roles(state: StudyState, *, top: int) -> list[CheckpointRole]:
     leaders = {*list(ranked)[:num_leaders], *front, *state.replicates, *exported}
     going_on = {trial.name: Role.RESUMABLE for trial in trials if not trial.has_ended}
     ended = {name: Role.LEADER if name in leaders else Role.LOSER for name in (*ranked, *unranked)}
-    return [_role(state, name, role=role) for name, role in {**going_on, **ended}.items()]
+    found = {**going_on, **ended}
+    return [_role(state, name, role=role, kept_every=kept_every) for name, role in found.items()]
 
 
-def roles_without_budget(state: StudyState, names: Iterable[str]) -> list[CheckpointRole]:
-    """Returns some trials for a plan without a budget, which needs no ranks: every trial that ended is a leader."""
-    return [_role(state, name, role=Role.LEADER if state.trials[name].has_ended else Role.RESUMABLE) for name in names]
+def roles_without_budget(state: StudyState, names: Iterable[str], *, kept_every: int = 0) -> list[CheckpointRole]:
+    """Returns some trials for a plan without a budget, which needs no ranks: every trial that ended is a leader.
+
+    Args:
+        names: The trials'.
+        kept_every: Other trials may go on from the checkpoint of each so many epochs; 0: none does.
+    """
+    found = {name: Role.LEADER if state.trials[name].has_ended else Role.RESUMABLE for name in names}
+    return [_role(state, name, role=role, kept_every=kept_every) for name, role in found.items()]
 
 
 def plan_evictions(
@@ -118,7 +128,8 @@ def plan_evictions(
 ) -> Plan:
     """Returns the plan of what to delete or reduce.
 
-    Without a budget, ended trials keep their newest and their best checkpoint. Within one, losers lose everything, the
+    Without a budget, ended trials keep their newest and their best checkpoint, and those that other trials may go on
+    from. Within one, losers lose everything, the
     worst first, and then leaders all but their best weights. Trials that can go on, and those that the study does not
     know, are never touched.
 
@@ -151,15 +162,16 @@ def plan_evictions(
     return Plan(evictions=evictions, size_bytes=size, is_over=budget_bytes is not None and size > budget_bytes)
 
 
-def _role(state: StudyState, name: str, *, role: Role) -> CheckpointRole:
+def _role(state: StudyState, name: str, *, role: Role, kept_every: int) -> CheckpointRole:
     best = state.trials[name].best_report(**state.header.ranking)
-    return CheckpointRole(trial=name, role=role, best_epoch=None if best is None else best.epoch)
+    return CheckpointRole(trial=name, role=role, best_epoch=None if best is None else best.epoch, kept_every=kept_every)
 
 
 def _outdated(items: Sequence[StoredCheckpoint], trial_role: CheckpointRole) -> list[StoredCheckpoint]:
-    """Returns checkpoints that an ended trial does not use: neither newest nor best, or doubles of whole ones."""
+    """Returns checkpoints that nobody uses: neither newest nor best nor kept for others, or doubles of whole ones."""
     whole = {item.epoch for item in items if not item.is_reduced}
     kept = {trial_role.best_epoch, max(whole, default=None)}
+    kept |= {epoch for epoch in whole if trial_role.kept_every and epoch % trial_role.kept_every == 0}
     return [item for item in items if item.epoch not in kept or (item.is_reduced and item.epoch in whole)]
 
 

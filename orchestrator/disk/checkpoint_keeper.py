@@ -42,20 +42,24 @@ class CheckpointKeeper:
         recorder: Has the study's state.
         budget_bytes: What all checkpoints together may take; None: as much as they need.
         top: How many of the best trials the study exports.
+        kept_every: Until the study has finished, other trials may go on from the checkpoint of each so many epochs; 0:
+            none does.
         notify: Receives one message if the checkpoints that are needed exceed the budget.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what decides which checkpoints stay
         self,
         folder: RunFolder,
         *,
         recorder: Recorder,
         budget_bytes: float | None,
         top: int,
+        kept_every: int = 0,
         notify: Callable[[str], None],
     ) -> None:
         self._folder, self._recorder = folder, recorder
         self._budget_bytes, self._top, self._notify = budget_bytes, top, notify
+        self._kept_every = kept_every
         self._has_notified = False
         self._num_seen = -1
         self._num_changes = 0
@@ -108,9 +112,12 @@ class CheckpointKeeper:
         """Returns the trials that matter to a sweep: within a budget all of them, else those that may have changed."""
         state = self._recorder.state
         self._awake.update(state.changes[self._num_changes :])
+        if self._kept_every and state.finished is not None:
+            self._kept_every = 0
+            self._awake.update(state.trials)
         if self._budget_bytes is None:
-            return roles_without_budget(state, sorted(self._awake))
-        return roles(state, top=self._top)
+            return roles_without_budget(state, sorted(self._awake), kept_every=self._kept_every)
+        return roles(state, top=self._top, kept_every=self._kept_every)
 
     def _note_and_evict(self, eviction: Eviction, trial_role: CheckpointRole) -> None:
         if not eviction.is_for_budget:

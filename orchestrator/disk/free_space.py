@@ -115,17 +115,19 @@ def estimated_need(spec: StudySpec, state: StudyState, *, folder: RunFolder, num
     every = [size for trial in sizes.values() for size in trial]
     parameters = [report.cost.get("parameters", 0.0) for trial in trials for report in trial.reports[:1]]
     limit, budget = spec.space.limits.get("parameters"), spec.storage.checkpoint_budget_gb
+    # What other trials may go on from stays until the study has ended.
+    num_shared = spec.schedule.epochs // spec.schedule.kept_every if spec.schedule.kept_every else 0
     if every:
         usual = sum(every) // len(every)
         ended = [sum(sizes.get(trial.name, ())) for trial in trials if trial.has_ended]
-        kept = sum(ended) // len(ended) if ended else KEPT_AT_END * usual
+        kept = sum(ended) // len(ended) if ended else (KEPT_AT_END + num_shared) * usual
         largest = max(parameters, default=0.0)
     elif limit is not None:
         usual, largest = int(limit * _STATE_BYTES_AT_MOST), limit
-        kept = KEPT_AT_END * usual
+        kept = (KEPT_AT_END + num_shared) * usual
     else:
         return SpaceNeed(total_bytes=None if budget is None else int(budget * _GB), is_bound=budget is not None)
-    checkpoints = at_work * KEPT_AT_WORK * usual + (num_open - at_work) * kept
+    checkpoints = at_work * (KEPT_AT_WORK + num_shared) * usual + (num_open - at_work) * kept
     # Open trials have written a part of their checkpoints already.
     open_names = [name for name in sizes if name in state.trials and not state.trials[name].has_ended]
     checkpoints = max(0, checkpoints - sum(sum(sizes[name]) for name in open_names))

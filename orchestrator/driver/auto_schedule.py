@@ -133,6 +133,7 @@ def _obstacle_to_repeats(spec: StudySpec, dataset: DatasetInfo) -> str:
         "mixup and cutmix draw partners from the first split": data.augment.mixup > 0 or data.augment.cutmix > 0,
         f"models of family {', '.join(own)} may keep state that is not theirs alone": bool(own),
         "losses, metrics and callbacks of your own may keep state": bool(spec.code or spec.callbacks),
+        "a trial of a population goes on from another's state of one split": spec.schedule.has_population,
         "each trial has several GPUs": gpus != "auto" and gpus > 1,
     }
     return next((reason for reason, holds in reasons.items() if holds), "")

@@ -188,6 +188,7 @@ def _worker_spec(
             judged_after=spec.schedule.grace if spec.schedule.algorithm != "none" else 0,
             repeats=spec.schedule.num_splits,
             ties=spec.objective.tie_metric,
+            kept_every=spec.schedule.kept_every,
         ),
         device=device_spec(spec.resources),
         checkpoints=str(folder.checkpoints.absolute()),

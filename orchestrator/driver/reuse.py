@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from orchestrator.runs.paths import trial_name
 from orchestrator.study.spec import StudySpec
 from search_spaces import SpaceError, Variant, make_variant
 from trainables.checkpoints.checkpoint import checkpoint_folder, load_checkpoint, saved_epochs
+from trainables.checkpoints.inheriting import link_or_copy
 from trainables.errors import CheckpointError
 from trainables.specs.worker import WorkerSpec
 
@@ -125,17 +125,17 @@ def _difference(other: StudyState, *, worker: WorkerSpec) -> str:
 def _difference_of(trial: Trial, spec: StudySpec, *, other: StudyState, own: StudyState) -> str:
     """Returns why a trial of another run is no result of this study; an empty text if it is one."""
     metric, mode = spec.objective.metric, spec.objective.mode
-    if trial.fold:
-        return "on other folds"
     if trial.state is not TrialState.COMPLETED:
         return "did not complete"
+    if trial.fold or trial.parent:
+        return "on other folds" if trial.fold else "went on from another's checkpoint"
     if any(metric not in report.metrics for report in trial.reports):
         return f"without {metric}"
     if trial.variant.params.get("patience") and (other.header.metric, other.header.mode) != (metric, mode):
         return "whose patience watched another objective"
     if any(known.variant.variant_id == trial.variant.variant_id for known in own.trials.values()):
         return "here already"
-    return _distance(trial.variant, spec) or ("beyond search.trials" if len(own.trials) >= spec.num_trials else "")
+    return _distance(trial.variant, spec) or ("beyond search.trials" if len(own.trials) >= spec.num_proposed else "")
 
 
 def _distance(variant: Variant, spec: StudySpec) -> str:
@@ -161,13 +161,5 @@ def _copy_checkpoints(trial: Trial, source: Path, *, to: Path, own: StudyState) 
             if best is not None and epoch == best.epoch:
                 return "whose best checkpoint is gone or damaged"
             continue
-        shutil.copytree(folder, checkpoint_folder(to, epoch=epoch), copy_function=_link_or_copy)
+        shutil.copytree(folder, checkpoint_folder(to, epoch=epoch), copy_function=link_or_copy)
     return ""
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    """Gives a file a second name where the file system can; checkpoints are written once and never changed."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)

@@ -207,6 +207,7 @@ def _keeper(session: Session, spec: StudySpec) -> CheckpointKeeper:
         recorder=session.recorder,
         budget_bytes=None if budget is None else budget * 1e9,
         top=spec.export.top,
+        kept_every=spec.schedule.kept_every,
         notify=session.notify,
     )
 

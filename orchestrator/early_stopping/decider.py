@@ -50,10 +50,13 @@ class Verdict:
     Attributes:
         reason: Why it stops or waits, in words; empty where it goes on.
         waits: Whether it waits: its worker is free for another trial, and its checkpoint stays.
+        parents: Better trials, from one of whose checkpoints another trial goes on in its place, the first choice
+            first; it goes on itself if none of them can be gone on from. Empty: nothing takes its place.
     """
 
     reason: str = ""
     waits: bool = False
+    parents: tuple[str, ...] = ()
 
     @property
     def stops(self) -> bool:

@@ -9,6 +9,7 @@ from orchestrator.early_stopping.hyperband import Hyperband
 from orchestrator.early_stopping.median import Median
 from orchestrator.early_stopping.never import Never
 from orchestrator.early_stopping.pasha import Pasha
+from orchestrator.early_stopping.pbt import Pbt
 from orchestrator.early_stopping.promotion import PromotingAsha
 
 DECIDERS: dict[str, Callable[[Rules], Decider]] = {
@@ -17,6 +18,7 @@ DECIDERS: dict[str, Callable[[Rules], Decider]] = {
     "median": Median,
     "hyperband": Hyperband,
     "pasha": Pasha,
+    "pbt": Pbt,
 }
 
 

@@ -19,6 +19,7 @@ from orchestrator.journal.records import (
     StudyExtended,
     StudyOpened,
     TrialProposed,
+    TrialReplaced,
     TrialReused,
 )
 from orchestrator.pareto.choice import RuleError
@@ -58,14 +59,11 @@ def check_record(record: Record) -> None:
             _demand(record.minutes >= 0, "minutes", "at least 0", record.minutes)
         case StudyExtended():
             _check_numbers(record)
-        case TrialProposed() | TrialReused():
+        case TrialProposed() | TrialReused() | TrialReplaced():
             _demand(record.number >= 0, "number", "at least 0", record.number)
             _demand(record.trial == trial_name(record.number), "trial", trial_name(record.number), record.trial)
             _demand(_is_plain(record.variant), "variant", "values of an ordinary size", record.variant)
-            if isinstance(record, TrialReused):
-                _check_reused(record)
-            else:
-                _demand(0 <= record.fold <= _MAX_TRIALS, "fold", "a fold, from 1, or 0 for none", record.fold)
+            _check_origin(record)
         case EpochReported():
             _check_report(record.report)
         case ModelExported():
@@ -74,6 +72,16 @@ def check_record(record: Record) -> None:
             _demand(_are_numbers(record.test_metrics), "test_metrics", "numbers by name", record.test_metrics)
     if worker := getattr(record, "worker", None):
         _check_worker(worker)
+
+
+def _check_origin(record: TrialProposed | TrialReused | TrialReplaced) -> None:
+    match record:
+        case TrialProposed():
+            _demand(0 <= record.fold <= _MAX_TRIALS, "fold", "a fold, from 1, or 0 for none", record.fold)
+        case TrialReused():
+            _check_reused(record)
+        case TrialReplaced():
+            _demand(record.from_epoch >= 1, "from_epoch", "at least 1", record.from_epoch)
 
 
 def _check_objectives(record: StudyOpened) -> None:

@@ -55,6 +55,11 @@ class Recorder:
         #: How often a trial continues after its worker died; an extension of the study may change it.
         self.retries = retries
 
+    @property
+    def folder(self) -> RunFolder:
+        """The run folder."""
+        return self._folder
+
     def now(self) -> float:
         """Returns the time that records carry."""
         return self._clock()

@@ -155,6 +155,32 @@ class TrialReused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrialReplaced:
+    """The scheduler ends a trial early, and a new trial goes on in its place from a better trial's checkpoint.
+
+    The checkpoint lies in the new trial's folder before this record is written.
+
+    Args:
+        trial: The new trial.
+        parent: The trial whose checkpoint the new one goes on from; its reports up to then stay its own alone.
+        from_epoch: The epoch of that checkpoint; the new trial's first epoch is the one after it.
+        replaces: The trial that ends.
+        epoch: The last epoch of the trial that ends.
+        reason: Why it ends, and what the new trial changes, in words.
+    """
+
+    trial: str
+    number: int
+    variant: Mapping[str, Any]
+    parent: str
+    from_epoch: int
+    replaces: str
+    epoch: int
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialStarted:
     """A worker started a trial, for the first time or again."""
 
@@ -267,6 +293,7 @@ Record = (
     | SessionStarted
     | TrialProposed
     | TrialReused
+    | TrialReplaced
     | TrialStarted
     | EpochReported
     | TrialStopped
@@ -286,6 +313,7 @@ _KINDS: dict[str, type[Record]] = {
     "session_started": SessionStarted,
     "trial_proposed": TrialProposed,
     "trial_reused": TrialReused,
+    "trial_replaced": TrialReplaced,
     "trial_started": TrialStarted,
     "epoch_reported": EpochReported,
     "trial_stopped": TrialStopped,

@@ -1,6 +1,6 @@
 """Folds the records of a journal into the state of the study."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +17,9 @@ from orchestrator.journal.records import (
     StudyOpened,
     StudyPaused,
     TrialProposed,
+    TrialReplaced,
     TrialReused,
+    TrialStopped,
 )
 from orchestrator.journal.session_clock import SessionClock
 from orchestrator.journal.trial import Trial, TrialRecord, add_report, apply_to_trial
@@ -41,6 +43,7 @@ class StudyState:
         num_ended_before: How many trials of the search had ended when the session began, or were copied from another
             run since.
         replicates: The names of each trial's replicates, in the order they were proposed.
+        num_replaced: How many trials of the population another trial took the place of.
         is_extended: Whether no session has begun since the last extension.
         is_active: Whether the last session ended neither paused nor finished (its driver may still have died).
         clock: How long drivers were at work on the study.
@@ -61,6 +64,7 @@ class StudyState:
     changes: list[str] = field(default_factory=list)
     num_ended_before: int = 0
     replicates: dict[str, list[str]] = field(default_factory=dict)
+    num_replaced: int = 0
     is_extended: bool = False
     num_records: int = 0
     last_at: float = 0.0
@@ -120,6 +124,8 @@ class StudyState:
                 self._propose(record)
             case TrialReused():
                 self._reuse(record)
+            case TrialReplaced():
+                _replace(self, record)
             case StudyPaused():
                 self.paused = record
                 self.closed_at.append(record.at)
@@ -181,7 +187,7 @@ class StudyState:
         self.paused = self.finished = None
         self._take_trials_from_workers()
         for trial in self.trials.values():
-            _let_go_on(trial, header=self.header)
+            _let_go_on(trial, before=list(inherited_reports(self, trial)), header=self.header)
         self.open_trials.clear()  # the loop below adds the unfinished ones in their old order
         for trial in self.trials.values():
             self._changed(trial)
@@ -198,7 +204,7 @@ class StudyState:
         self._changed(trial)
         self.num_ended_before += trial.has_ended
 
-    def _propose(self, record: TrialProposed) -> None:
+    def _propose(self, record: TrialProposed, **lineage: Any) -> None:
         if record.trial in self.trials:
             raise JournalError(f"trial {record.trial} is proposed twice")
         if of := record.replicate_of:
@@ -207,15 +213,16 @@ class StudyState:
             self.replicates.setdefault(of, []).append(record.trial)
         if record.fold and (not of or record.fold not in self.header.folds[1:]):
             raise JournalError(f"trial {record.trial} validates on fold {record.fold}, which is none of the study's")
-        num_searched = len(self.trials) - sum(map(len, self.replicates.values())) + bool(record.replicate_of)
+        num_others = sum(map(len, self.replicates.values())) - bool(of) + self.num_replaced
         trial = Trial(
             name=record.trial,
             number=record.number,
             variant=Variant.from_json(record.variant),
             proposed_at=record.at,
             replicate_of=record.replicate_of,
-            num_replicates_before=record.number - num_searched,
+            num_others_before=num_others + record.number - len(self.trials),
             fold=record.fold,
+            **lineage,
         )
         self.trials[record.trial] = trial
         self._changed(trial)
@@ -254,7 +261,35 @@ def search_alone(state: StudyState) -> StudyState:
     )
 
 
-def _let_go_on(trial: Trial, *, header: StudyOpened) -> None:
+def inherited_reports(state: StudyState, trial: Trial) -> Iterator[EpochReport]:
+    """Yields the reports of a trial's forebears up to the checkpoint that it began from, the first epoch first."""
+    if trial.parent:
+        parent = state.trials[trial.parent]
+        yield from inherited_reports(state, parent)
+        yield from parent.reports[: parent.index_of(trial.from_epoch) + 1]
+
+
+def _replace(state: StudyState, record: TrialReplaced) -> None:
+    """Ends a trial, and adds the one that goes on in its place."""
+    parent, replaced = state.trials.get(record.parent), state.trials.get(record.replaces)
+    if replaced is None or replaced.has_ended or replaced.epoch != record.epoch:
+        raise JournalError(f"trial {record.trial} replaces {record.replaces!r}, which does not train at that epoch")
+    if parent is None or parent is replaced or not parent.from_epoch < record.from_epoch <= parent.epoch:
+        raise JournalError(f"trial {record.trial} goes on from an epoch that {record.parent!r} has not trained")
+    state._propose(
+        TrialProposed(trial=record.trial, number=record.number, variant=record.variant, at=record.at),
+        parent=record.parent,
+        from_epoch=record.from_epoch,
+        replaces=record.replaces,
+        inherited_cost=parent.reports[0].cost,
+    )
+    state.num_replaced += 1
+    replaced.replaced_by = record.trial
+    replaced.stop = TrialStopped(trial=replaced.name, epoch=record.epoch, reason=record.reason, at=record.at)
+    state._changed(replaced)
+
+
+def _let_go_on(trial: Trial, *, before: Sequence[EpochReport], header: StudyOpened) -> None:
     """Makes a trial unfinished that ended only because the study did before the extension.
 
     It waited at a rung until nothing else was left to train, or it reached the study's last epoch.
@@ -269,7 +304,11 @@ def _let_go_on(trial: Trial, *, header: StudyOpened) -> None:
         patience = given if isinstance(given, int) else 0
         min_delta = float(margin) if isinstance(margin, int | float) else 0.0
         reason = reason_to_end(
-            trial.reports, metric=header.metric, mode=header.mode, patience=patience, min_delta=min_delta
+            [*before, *trial.reports],
+            metric=header.metric,
+            mode=header.mode,
+            patience=patience,
+            min_delta=min_delta,
         )
         trial.reports[-1] = replace(trial.reports[-1], is_last=bool(reason), reason=reason)
 

@@ -1,6 +1,7 @@
 """Folds journal records into trials; a trial's state is computed from its records, never set."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -53,8 +54,13 @@ class Trial:
         reused_from: Another run's folder and trial, `runs/old:t0007`, if that run trained it; empty otherwise.
         num_losses_before: How many of the losses happened in earlier sessions.
         replicate_of: The trial whose variant this one trains with another seed; empty for a trial of the search.
-        num_replicates_before: How many replicates were proposed before it.
         fold: The fold of the data that a replicate validates on, from 1; 0: the validation split of the search.
+        num_others_before: How many replicates and trials that take others' places were added before it.
+        parent: The trial whose checkpoint it began from; empty for a trial that began with fresh weights.
+        from_epoch: The epoch of that checkpoint; 0 without one. Its reports begin with the next epoch.
+        replaces: The trial whose place it took in the population; empty if it took none.
+        replaced_by: The trial that took its place when it was stopped; empty if none did.
+        inherited_cost: What its parent's variant costs, which has the same architecture.
     """
 
     name: str
@@ -75,8 +81,13 @@ class Trial:
     reused_from: str = ""
     num_losses_before: int = 0
     replicate_of: str = ""
-    num_replicates_before: int = 0
     fold: int = 0
+    num_others_before: int = 0
+    parent: str = ""
+    from_epoch: int = 0
+    replaces: str = ""
+    replaced_by: str = ""
+    inherited_cost: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def checkpoint_owner(self) -> str:
@@ -85,8 +96,18 @@ class Trial:
 
     @property
     def place(self) -> int:
-        """Its number among the trials of the search, from 0: replicates do not count."""
-        return self.number - self.num_replicates_before
+        """Its number among the trials that the search proposed, from 0."""
+        return self.number - self.num_others_before
+
+    @property
+    def is_of_search(self) -> bool:
+        """Whether the search proposed it: it is no replicate, and took no other trial's place."""
+        return not (self.replicate_of or self.parent)
+
+    @property
+    def num_epochs(self) -> int:
+        """How many epochs it was trained for itself: those of its parent do not count."""
+        return max(0, self.epoch - self.from_epoch)
 
     @property
     def state(self) -> TrialState:
@@ -117,8 +138,8 @@ class Trial:
 
     @property
     def epoch(self) -> int:
-        """The last reported epoch; 0 before the first."""
-        return self.reports[-1].epoch if self.reports else 0
+        """The last reported epoch; before the first report that of the checkpoint it began from, or 0."""
+        return self.reports[-1].epoch if self.reports else self.from_epoch
 
     @property
     def ended_at(self) -> float | None:
@@ -157,6 +178,10 @@ class Trial:
         if self.state is TrialState.STOPPED and self.stop is not None:
             return self.stop.reason
         return self.reports[-1].reason if self.reports else ""
+
+    def index_of(self, epoch: int) -> int:
+        """Returns the place of an epoch among its reports."""
+        return epoch - self.from_epoch - 1
 
     def best_report(self, *, metric: str, mode: str, ties: str = "") -> EpochReport | None:
         """Returns the report with the best value of a metric; None without reports.
@@ -207,5 +232,7 @@ def add_report(trial: Trial, report: EpochReport, *, at: float) -> None:
         raise JournalError(f"trial {trial.name} reports epoch {report.epoch} after epoch {trial.epoch}")
     if trial.reports and trial.reports[-1].is_last:
         raise JournalError(f"trial {trial.name} reports epoch {report.epoch} after its last one, {trial.epoch}")
+    if trial.inherited_cost and not trial.reports and not report.cost:
+        report = replace(report, cost=trial.inherited_cost)
     trial.reports.append(report)
     trial.reported_at.append(at)

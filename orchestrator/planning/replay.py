@@ -153,6 +153,12 @@ def _demand_known(simulations: Sequence[Simulation]) -> None:
 
 
 def _check(state: StudyState, policy: Policy) -> None:
+    if state.num_replaced or policy.schedule.has_population:
+        raise InputError(
+            "schedule.algorithm: trials of pbt go on from each other's checkpoints, so a run tells nothing of how they "
+            "would have gone under other rules, nor how others would have gone under pbt; name another algorithm, or "
+            "replay a run of one"
+        )
     header, wanted = state.header, policy.schedule.epochs
     if promotion_problem := promotion_fault(policy.schedule):
         raise InputError(f"schedule.{promotion_problem}")

@@ -175,8 +175,9 @@ def spent(state: StudyState) -> tuple[float, int, int]:
         # Epochs that another run trained cost this study nothing.
         if not trial.reused_from:
             seconds += sum(report.train_seconds for report in trial.reports)
-            num_epochs += trial.epoch
-            if trial.has_ended and trial.failure is None:
+            num_epochs += trial.num_epochs
+            # What another trial took the place of saved nothing.
+            if trial.has_ended and trial.failure is None and not trial.replaced_by:
                 num_saved += max(0, state.header.max_epochs - trial.epoch)
     return seconds, num_epochs, num_saved
 

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from orchestrator.journal.trial import TrialState
 from orchestrator.results.ranking import RANKED_STATES, board_key, front_key, rank_key
+from orchestrator.results.tables import last_epochs
 
 PARAMETER_PREFIX = "param."
 #: Only in the tables of studies with several objectives.
@@ -60,7 +61,7 @@ def leaderboard(trials: pa.Table, *, metric: str, mode: str, ties: str = "", k: 
     ranked = _searched(ranked)
     by = f"best_{ties}"
     tied = ranked[by].to_pylist() if ties and by in ranked.column_names else [0.0] * ranked.num_rows
-    columns = (ranked[name].to_pylist() for name in (best, "epochs", "trial"))
+    columns = ranked[best].to_pylist(), last_epochs(ranked), ranked["trial"].to_pylist()
     keys = [
         board_key(
             rank_key(value, epochs=epochs, name=name, mode=mode, tie=math.inf if tie is None else tie),
@@ -114,19 +115,23 @@ def cost(trials: pa.Table, *, max_epochs: int) -> Cost:
     trials = trials.filter(pc.is_null(trials["reused_from"]))
     kinds = [name for name in trials.column_names if name.startswith(OVERHEAD_PREFIX)]
     # A completed trial saved epochs, too, where its patience ended it.
-    ended = trials.filter(_has_state(trials, RANKED_STATES))["epochs"].to_pylist()
+    ended = trials.filter(_has_state(trials, RANKED_STATES))
+    # What another trial took the place of saved nothing.
+    if "replaces" in trials.column_names:
+        ended = ended.filter(pc.invert(pc.is_in(ended["trial"], pc.unique(trials["replaces"]))))
     return Cost(
         train_seconds=_total(trials["train_seconds"]),
         overhead_seconds={name.removeprefix(OVERHEAD_PREFIX): _total(trials[name]) for name in kinds},
         trial_epochs=int(_total(trials["epochs"])),
-        epochs_saved=sum(max(0, max_epochs - epochs) for epochs in ended),
+        epochs_saved=sum(max(0, max_epochs - epoch) for epoch in last_epochs(ended)),
     )
 
 
 def stop_reasons(trials: pa.Table) -> pa.Table:
     """Returns the trials that were stopped early (`trial, state, epoch, reason`), in the order of `trials`."""
     stopped = trials.filter(_has_state(trials, (TrialState.STOPPED,)))
-    return stopped.select(["trial", "state", "epochs", "reason"]).rename_columns(["trial", "state", "epoch", "reason"])
+    epochs = pa.array(last_epochs(stopped), pa.int32())
+    return stopped.select(["trial", "state", "reason"]).add_column(2, "epoch", epochs)
 
 
 def failures(trials: pa.Table) -> pa.Table:

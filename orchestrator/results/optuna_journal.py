@@ -99,7 +99,7 @@ def _notes(trial: Trial) -> dict[str, Any]:
     return {
         "trial": trial.name,
         "variant": trial.variant.variant_id,
-        "epochs": trial.epoch,
+        "epochs": trial.num_epochs,
         "train_seconds": round(sum(report.train_seconds for report in trial.reports), 3),
         **({"reason": trial.reason} if trial.reason else {}),
     }

@@ -209,7 +209,7 @@ def objective_values(trial: Trial, report: EpochReport, *, goals: Sequence[Goal]
 
 def losses_at(trial: Trial, *, epoch: int, goals: Sequence[Goal]) -> Losses | None:
     """Returns a trial's numbers after an epoch, of which smaller ones are better; None where it lacks a value."""
-    return whole_losses(objective_values(trial, trial.reports[epoch - 1], goals=goals), goals=goals)
+    return whole_losses(objective_values(trial, trial.reports[trial.index_of(epoch)], goals=goals), goals=goals)
 
 
 def known_values(trial: Trial, report: EpochReport) -> Mapping[str, float]:

@@ -166,9 +166,17 @@ def read_tables(folder: RunFolder) -> tuple[pa.Table, pa.Table]:
     trials or newer; epochs that the trials do not count yet are left out.
     """
     trials, epochs = read_table(folder.trials), read_table(folder.epochs)
-    known = dict(zip(trials["trial"].to_pylist(), trials["epochs"].to_pylist(), strict=True))
+    known = dict(zip(trials["trial"].to_pylist(), last_epochs(trials), strict=True))
     rows = zip(epochs["trial"].to_pylist(), epochs["epoch"].to_pylist(), strict=True)
     return trials, epochs.filter(pa.array([epoch <= known.get(trial, 0) for trial, epoch in rows], pa.bool_()))
+
+
+def last_epochs(trials: pa.Table) -> list[int]:
+    """Returns the last epoch of each trial: `epochs` counts from that of the checkpoint which it began from."""
+    counts = trials["epochs"].to_pylist()
+    # Tables of earlier versions lack the column.
+    begins = trials["from_epoch"].to_pylist() if "from_epoch" in trials.column_names else [None] * len(counts)
+    return [(begin or 0) + count for begin, count in zip(begins, counts, strict=True)]
 
 
 def metric_names(trials: Iterable[Trial]) -> list[str]:
@@ -198,7 +206,7 @@ def _outcome(trials: Sequence[Trial], *, header: StudyOpened) -> dict[str, pa.Ar
     best = [trial.best_report(**header.ranking) for trial in trials]
     return {
         **{name: _costs(trials, name) for name in COST_TYPES},
-        "epochs": pa.array([trial.epoch for trial in trials], pa.int32()),
+        "epochs": pa.array([trial.num_epochs for trial in trials], pa.int32()),
         "best_epoch": pa.array([report.epoch if report else None for report in best], pa.int32()),
         **{
             f"best_{name}": _floats(report.metrics.get(name) if report else None for report in best)
@@ -254,6 +262,9 @@ def _circumstances(trials: Sequence[Trial]) -> dict[str, pa.Array]:
         "replicate_of": _strings(trial.replicate_of or None for trial in trials),
         "fold": pa.array([trial.fold or None for trial in trials], pa.int32()),
         "reused_from": _strings(trial.reused_from or None for trial in trials),
+        "parent": _strings(trial.parent or None for trial in trials),
+        "from_epoch": pa.array([trial.from_epoch or None for trial in trials], pa.int32()),
+        "replaces": _strings(trial.replaces or None for trial in trials),
         "started_at": _times(trial.started_at[0] if trial.started_at else None for trial in trials),
         "ended_at": _times(trial.ended_at for trial in trials),
     }

@@ -30,7 +30,7 @@ def with_algorithm(spec: StudySpec) -> tuple[StudySpec, str]:
 
 def _chosen(spec: StudySpec) -> tuple[str, str]:
     """Returns an algorithm, and why it is the one."""
-    size, trials = spec.space.size, spec.num_trials
+    size, trials = spec.space.size, spec.num_proposed
     if size is not None and size <= min(trials, LARGEST_GRID) and _has_no_order(spec):
         return "grid", f"the {trials:,} trials are all variants that the space has"
     if trials < FEWEST_LEARNING:
@@ -49,4 +49,6 @@ def _chosen(spec: StudySpec) -> tuple[str, str]:
 def _has_no_order(spec: StudySpec) -> bool:
     """Returns whether nothing in a study makes it matter which variants go first."""
     ends_sooner = any(getattr(spec.search, key.partition(".")[2]) is not None for key in BUDGETS)
+    if spec.schedule.has_population:
+        return False
     return not ends_sooner and not spec.search.prior and spec.search.start_with in ("auto", "none")

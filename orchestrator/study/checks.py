@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from orchestrator.pareto.choice import FRONT, KNEE, parse_rule
 from orchestrator.study.custom_parameters import is_own_parameter, own_parameter_problem
-from orchestrator.study.objectives import may_measure_more, metric_problems
+from orchestrator.study.objectives import may_measure_more, metric_problems, target_problems
 from orchestrator.study.overridden_parameters import idle_setting_problems, replaced_parameter_problems
 from orchestrator.study.sections import Schedule
 from orchestrator.study.spec import StudySpec
@@ -13,7 +13,7 @@ from search_spaces.axes import drawn_together
 from search_spaces.domains.choices import named_values
 from trainables.catalog.families import FAMILIES
 from trainables.catalog.parameter import ParameterInfo
-from trainables.catalog.training import TRAINING
+from trainables.catalog.training import CHANGEABLE, TRAINING
 from trainables.reports import COSTS
 from trainables.specs.data import DataSpec
 from trainables.specs.export import missing_packages
@@ -37,6 +37,7 @@ def check_study(spec: StudySpec | None, *, space: SearchSpace) -> list[Problem]:
         *_promotion_problems(spec),
         *_choice_problems(spec, space),
         *_format_problems(spec),
+        *_population_problems(spec, space),
     ]
 
 
@@ -72,7 +73,26 @@ def task_problems(data: DataSpec, objective: object, *, space: SearchSpace | Non
     if space is None:
         return problems
     is_known = not _family_problems(space)
-    return [*problems, *_target_problems(data, space), *(idle_setting_problems(data, space) if is_known else ())]
+    return [*problems, *target_problems(data, space), *(idle_setting_problems(data, space) if is_known else ())]
+
+
+def changeable_parameters(space: SearchSpace, *, family: str) -> list[str]:
+    """Returns the parameters that vary and may change while a trial's weights stay, in the space's order.
+
+    Args:
+        space: The study's.
+        family: Of a variant. What a user's function gets under such a name is the function's own affair.
+    """
+    conditions = {parent for parameter in space.parameters for parent in parameter.when}
+    return [
+        parameter.name
+        for parameter in space.parameters
+        if parameter.name in CHANGEABLE
+        and parameter.name not in conditions
+        and parameter.domain.size != 1
+        and family in _families_of(parameter, space)
+        and not FAMILIES[family].own_parameters({parameter.name: None})
+    ]
 
 
 def _family_problems(space: SearchSpace) -> list[Problem]:
@@ -286,34 +306,70 @@ def _with_fixed(values: Mapping[str, object], space: SearchSpace) -> dict[str, o
     return {**fixed, **values}
 
 
-def _target_problems(data: DataSpec, space: SearchSpace) -> list[Problem]:
-    asked = {
-        "predicts one target, but data.targets": tuple(data.target_specs),
-        "takes one image, but data.inputs": data.inputs,
-    }
-    several = [f"{what} has {len(names)}: {', '.join(names)}" for what, names in asked.items() if len(names) > 1]
-    able = " or ".join(name for name, family in FAMILIES.items() if family.takes_several)
-    return [
-        *_kind_problems(data, space),
-        *[
-            Problem(path="space.family", message=f"{family!r} {what}; use family {able}, or keep one")
-            for family in space.families
-            if family in FAMILIES and not FAMILIES[family].takes_several
-            for what in several
-        ],
-    ]
+def _population_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:
+    """Returns what keeps trials of a population from going on from others; nothing for other schedules."""
+    if not spec.schedule.has_population:
+        return []
+    found = {**_search_without_population(spec), **_schedule_without_population(spec)}
+    if fixed := [family for family in space.families if not changeable_parameters(space, family=family)]:
+        found["space.params"] = (
+            f"under pbt one of {', '.join(CHANGEABLE)} must vary, as all else stays with the weights, got none for "
+            f"family {' or '.join(map(repr, fixed))}; let one vary, for example learning_rate: "
+            "{float: [1.0e-4, 1.0e-1], log: true}"
+        )
+    return [Problem(path=path, message=message) for path, message in found.items()]
 
 
-def _kind_problems(data: DataSpec, space: SearchSpace) -> list[Problem]:
-    """Returns a problem for each family that cannot predict a target's kind."""
-    problems = []
-    for family in space.families:
-        for name, target in data.target_specs.items():
-            if family in FAMILIES and target.kind not in FAMILIES[family].kinds:
-                able = " or ".join(able for able, other in FAMILIES.items() if target.kind in other.kinds)
-                predicts = "masks only" if target.kind != "mask" else "no masks"
-                text = (
-                    f"{family!r} predicts {predicts}, but target {name!r} is of kind {target.kind}; use family {able}"
-                )
-                problems.append(Problem(path="space.family", message=text))
-    return problems
+def _search_without_population(spec: StudySpec) -> dict[str, str]:
+    """Returns, by key, what of a study's objective and search does not go with a population."""
+    search, population, goals = spec.search, spec.schedule.population, spec.objective.goals
+    found = {}
+    if search.algorithm == "grid":
+        found["search.algorithm"] = (
+            "a grid tries each variant as it is, and trials under pbt change theirs, got 'grid'; use random, sobol or "
+            "tpe"
+        )
+    if spec.constraints:
+        found["constraints"] = (
+            f"pbt goes on from whoever has the best value, got {', '.join(spec.constraints)}; drop them, or use asha"
+        )
+    if len(goals) > 1:
+        found["schedule.algorithm"] = f"pbt compares trials by one objective, got {len(goals)}; name one, or use asha"
+    if search.replicates:
+        found["search.replicates"] = (
+            "trials under pbt change their values as they train, so no variant can be trained again, got "
+            f"{search.replicates}; drop it"
+        )
+    for name in ("patience", "min_gain"):
+        if (value := getattr(search, name)) is not None:
+            found[f"search.{name}"] = (
+                f"it counts on trials that know nothing of each other, got {value:g} under pbt; drop it, or use "
+                "search.target, minutes or epochs"
+            )
+    if search.trials is not None and search.trials < population:
+        found["search.trials"] = (
+            f"must be at least the population, {population}, got {search.trials}; raise it, or lower "
+            "schedule.population"
+        )
+    return found
+
+
+def _schedule_without_population(spec: StudySpec) -> dict[str, str]:
+    """Returns, by key, what of a study's schedule does not go with a population."""
+    schedule, found = spec.schedule, {}
+    if schedule.max_epochs != "auto" and schedule.interval_epochs >= schedule.epochs:
+        found["schedule.interval_epochs"] = (
+            f"must be below max_epochs ({schedule.epochs}), got {schedule.interval_epochs}, so no trial would be "
+            "compared; lower it, or raise max_epochs"
+        )
+    if schedule.quantile * schedule.population < 1:
+        found["schedule.quantile"] = (
+            f"of a population of {schedule.population} it must be at least one trial, got {schedule.quantile:g}; raise "
+            "it, or schedule.population"
+        )
+    if schedule.num_splits > 1:
+        found["schedule.repeats"] = (
+            f"must be 1 under pbt, as a trial goes on from another's state of one split, got {schedule.num_splits}; "
+            "set it to 1"
+        )
+    return found

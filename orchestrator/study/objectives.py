@@ -226,6 +226,40 @@ def may_measure_more(data: DataSpec, space: SearchSpace | None) -> bool:
     return bool(families) and all(name in FAMILIES and FAMILIES[name].has_own_parameters for name in families)
 
 
+def target_problems(data: DataSpec, space: SearchSpace) -> list[Problem]:
+    """Returns a problem for each family that cannot learn these targets or take these inputs."""
+    asked = {
+        "predicts one target, but data.targets": tuple(data.target_specs),
+        "takes one image, but data.inputs": data.inputs,
+    }
+    several = [f"{what} has {len(names)}: {', '.join(names)}" for what, names in asked.items() if len(names) > 1]
+    able = " or ".join(name for name, family in FAMILIES.items() if family.takes_several)
+    return [
+        *_kind_problems(data, space),
+        *[
+            Problem(path="space.family", message=f"{family!r} {what}; use family {able}, or keep one")
+            for family in space.families
+            if family in FAMILIES and not FAMILIES[family].takes_several
+            for what in several
+        ],
+    ]
+
+
+def _kind_problems(data: DataSpec, space: SearchSpace) -> list[Problem]:
+    """Returns a problem for each family that cannot predict a target's kind."""
+    problems = []
+    for family in space.families:
+        for name, target in data.target_specs.items():
+            if family in FAMILIES and target.kind not in FAMILIES[family].kinds:
+                able = " or ".join(able for able, other in FAMILIES.items() if target.kind in other.kinds)
+                predicts = "masks only" if target.kind != "mask" else "no masks"
+                text = (
+                    f"{family!r} predicts {predicts}, but target {name!r} is of kind {target.kind}; use family {able}"
+                )
+                problems.append(Problem(path="space.family", message=text))
+    return problems
+
+
 def constraint_problems(constraints: object, data: DataSpec | None, *, space: SearchSpace | None) -> list[Problem]:
     """Returns what is wrong with the constraints: with each, with two of them, and beside the limits of the space."""
     entries = [constraints] if isinstance(constraints, str) else constraints

@@ -1,7 +1,5 @@
 """The sections of a study file as pydantic models, apart from space and data, which other packages define."""
 
-import math
-from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
@@ -11,42 +9,18 @@ from orchestrator.text import shown
 from search_spaces import nearest
 from trainables.files.uris import uri_problem
 from trainables.specs.export import FORMAT_NAMES, FormatName, missing_packages
-from trainables.specs.numbers import Count, Number
+from trainables.specs.numbers import (
+    Count,
+    Number,
+    auto_or_bool,
+    auto_or_from,
+    auto_or_number_from,
+    auto_or_share,
+    whole_or_fraction,
+)
 
 _MOST_EXPORTS, _LONGEST_NUMBER = 1000, 10
 _Price = Annotated[Number, Field(gt=0, le=1e9, allow_inf_nan=False)]
-
-
-def _whole_or_fraction(value: float) -> float:
-    if not math.isfinite(value) or (value > 1 and value != int(value)):
-        raise ValueError("must be 0, a fraction below 1, or a whole number")
-    return value
-
-
-def _auto_or_share(value: object) -> object:
-    if value == "auto":
-        return value
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
-        return _whole_or_fraction(float(value))
-    raise ValueError("must be auto, 0, a fraction below 1, or a whole number")
-
-
-def _auto_or_bool(value: object) -> object:
-    if value == "auto" or isinstance(value, bool):
-        return value
-    raise ValueError("must be auto, true or false")
-
-
-def _auto_or_from(low: int, *, most: int | None = None) -> Callable[[object], object]:
-    def check(value: object) -> object:
-        if value == "auto":
-            return value
-        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= (most or math.inf):
-            return value
-        bound = "" if most is None else f" and at most {most:,}"
-        raise ValueError(f"must be auto or a whole number of at least {low}{bound}")
-
-    return check
 
 
 def _none_or_several(value: int) -> int:
@@ -80,17 +54,6 @@ def _number(value: int | Literal["auto"], name: str) -> int:
     if value == "auto":
         raise ValueError(f"schedule.{name} is auto: the images are not counted yet")
     return value
-
-
-def _auto_or_number_from(low: float) -> Callable[[object], object]:
-    def check(value: object) -> object:
-        if value == "auto":
-            return value
-        if isinstance(value, int | float) and not isinstance(value, bool) and low <= value < math.inf:
-            return value
-        raise ValueError(f"must be auto or a number of at least {low:g}")
-
-    return check
 
 
 def _choice(value: object) -> object:
@@ -145,7 +108,7 @@ class Search(Section):
             nsga2 and nsga3 (genetic algorithms, for several objectives) or auto (one of the others, by the trials and
             the space; the run says which and why, and keeps to it).
         trials: How many trials at most; None: as many as the space has variants, or 20 if it is
-            not countable.
+            not countable; with pbt three for each place of the population.
         start_with: What the first trials try before the search goes on from it: portfolio (variants of the built-in
             space, or of the one of the same family, that were good elsewhere with so many images), none, or a
             list of values by parameter. auto: portfolio where the schedule has an auto as well, else none.
@@ -206,8 +169,9 @@ class Schedule(Section):
 
     Attributes:
         algorithm: none; asha (asynchronous successive halving); hyperband (several of them, each with another grace);
-            pasha (asha on a ladder of rungs that grows only while longer training changes who is best); or median (a
-            trial stops that is worse than the median of the others' means).
+            pasha (asha on a ladder of rungs that grows only while longer training changes who is best); median (a
+            trial stops that is worse than the median of the others' means); or pbt (population based training: a weak
+            trial ends, and another goes on in its place from the checkpoint of a good one, with other values).
         max_epochs: Epochs of a trial that nothing stops; auto: as many as make a thousand steps of the largest batch
             size, at most 60, or ten thousand, at most 27, whichever are more; at least 9.
         grace_epochs: The scheduler stops no trial before this many epochs; auto: 200 steps, at most a third of
@@ -219,25 +183,32 @@ class Schedule(Section):
             3, and reduction_factor where grace_epochs is auto.
         brackets: hyperband: how many halvings run side by side, each of which begins to judge reduction_factor times as
             late as the one before.
+        population: pbt: how many variants the search proposes; search.trials counts those that take their places too.
+        interval_epochs: pbt: trials are compared after so many epochs, twice as many, and so on.
+        quantile: pbt: a trial ends that is among so large a share of the worst ones, and one of as many best ones is
+            gone on from.
         repeats: Splits of the images that each trial trains and validates on, one after another in every epoch; its
             metrics are their means, and the model of the first one is exported. auto: 1; with another auto above and
             fewer than 100 validation images, as many as validate on 100 together, at most 3.
     """
 
-    algorithm: Literal["none", "asha", "hyperband", "pasha", "median"] = "asha"
-    max_epochs: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1, most=100_000))] = Field(
+    algorithm: Literal["none", "asha", "hyperband", "pasha", "median", "pbt"] = "asha"
+    max_epochs: Annotated[Literal["auto"] | int, BeforeValidator(auto_or_from(1, most=100_000))] = Field(
         default="auto", examples=["auto", 9]
     )
-    grace_epochs: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1))] = Field(
+    grace_epochs: Annotated[Literal["auto"] | int, BeforeValidator(auto_or_from(1))] = Field(
         default="auto", examples=["auto", 1]
     )
     reduction_factor: Number = Field(default=3, gt=1, le=100, examples=[3])
     promotion: bool = Field(default=False, strict=True)
-    min_rivals: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1))] = Field(
+    min_rivals: Annotated[Literal["auto"] | int, BeforeValidator(auto_or_from(1))] = Field(
         default="auto", examples=["auto", 1]
     )
     brackets: Count = Field(default=3, ge=1, le=10, examples=[3])
-    repeats: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1, most=100))] = Field(
+    population: Count = Field(default=8, ge=4, le=1000, examples=[8])
+    interval_epochs: Count = Field(default=2, ge=1, le=100_000, examples=[2])
+    quantile: Number = Field(default=0.25, gt=0, le=0.5, examples=[0.25])
+    repeats: Annotated[Literal["auto"] | int, BeforeValidator(auto_or_from(1, most=100))] = Field(
         default="auto", examples=["auto", 1]
     )
 
@@ -270,6 +241,16 @@ class Schedule(Section):
         if self.min_rivals != "auto":
             return self.min_rivals
         return MEDIAN_RIVALS if self.algorithm == "median" else 1
+
+    @property
+    def has_population(self) -> bool:
+        """Whether trials that end early are replaced by others that go on from better ones."""
+        return self.algorithm == "pbt"
+
+    @property
+    def kept_every(self) -> int:
+        """The epochs between two checkpoints that other trials may go on from; 0: none does."""
+        return self.interval_epochs if self.has_population else 0
 
     @property
     def num_splits(self) -> int:
@@ -306,27 +287,27 @@ class Resources(Section):
             times the longest that any report took so far, and at least ten minutes.
     """
 
-    cpus: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1))] = Field(
+    cpus: Annotated[Literal["auto"] | int, BeforeValidator(auto_or_from(1))] = Field(
         default="auto", examples=["auto", 8]
     )
-    gpus: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(0))] = Field(
+    gpus: Annotated[Literal["auto"] | int, BeforeValidator(auto_or_from(0))] = Field(
         default="auto", examples=["auto", 2]
     )
-    cpus_per_trial: Annotated[Number, AfterValidator(_whole_or_fraction)] = Field(default=1, gt=0, examples=[1])
-    gpus_per_trial: Annotated[Literal["auto"] | Number, BeforeValidator(_auto_or_share)] = Field(
+    cpus_per_trial: Annotated[Number, AfterValidator(whole_or_fraction)] = Field(default=1, gt=0, examples=[1])
+    gpus_per_trial: Annotated[Literal["auto"] | Number, BeforeValidator(auto_or_share)] = Field(
         default=0.0, examples=[0, 0.5, 1, "auto"]
     )
-    pin_cpus: Annotated[Literal["auto"] | bool, BeforeValidator(_auto_or_bool)] = Field(
+    pin_cpus: Annotated[Literal["auto"] | bool, BeforeValidator(auto_or_bool)] = Field(
         default="auto", examples=["auto", True]
     )
-    max_concurrent: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1))] = Field(
+    max_concurrent: Annotated[Literal["auto"] | int, BeforeValidator(auto_or_from(1))] = Field(
         default="auto", examples=["auto", 4]
     )
     retries: Count = Field(default=3, ge=0, le=100, examples=[3])
-    trials_per_worker: Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_from(1))] = Field(
+    trials_per_worker: Annotated[Literal["auto"] | int, BeforeValidator(auto_or_from(1))] = Field(
         default="auto", examples=["auto", 50]
     )
-    report_timeout_seconds: Annotated[Literal["auto"] | float, BeforeValidator(_auto_or_number_from(1))] = Field(
+    report_timeout_seconds: Annotated[Literal["auto"] | float, BeforeValidator(auto_or_number_from(1))] = Field(
         default="auto", examples=["auto", 1800]
     )
 

@@ -23,6 +23,8 @@ def _one_or_several(value: object) -> object:
 
 _MAX_SEED = 2**31 - 1
 _DEFAULT_TRIALS = 20
+#: Trials of a population for each of its places, where the study does not say how many.
+_PLACES = 3
 
 
 #: Keys of `data` on which no result depends: the data set's fingerprint stands for the content of files.
@@ -135,12 +137,22 @@ class StudySpec(BaseModel):
 
     @property
     def num_trials(self) -> int:
-        """The number of trials: as many as the study asks for, at most as many as the space has variants."""
+        """The number of trials: as many as the study asks for, at most as many as the space has variants.
+
+        Those of a population that take others' places may have variants that the study had already.
+        """
         size = self.space.size
         wanted = self.search.trials
+        if self.schedule.has_population:
+            return _PLACES * self.schedule.population if wanted is None else wanted
         if wanted is None:
             return size if size is not None else _DEFAULT_TRIALS
         return wanted if size is None else min(wanted, size)
+
+    @property
+    def num_proposed(self) -> int:
+        """How many variants the search proposes; the other trials of a population go on from earlier ones."""
+        return self.schedule.population if self.schedule.has_population else self.num_trials
 
     @property
     def most_replicates(self) -> int:

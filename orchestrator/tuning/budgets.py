@@ -11,10 +11,10 @@ from typing import Protocol
 from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.journal.trial import Trial
 from orchestrator.pareto.constraints import broken_by
+from orchestrator.results.expected_gain import expected_gain
 from orchestrator.results.ranking import known_values
 from orchestrator.study.sections import Search, budget_of
 from orchestrator.text import number
-from orchestrator.tuning.expected_gain import expected_gain
 from trainables.reports import EpochReport
 
 
@@ -248,9 +248,9 @@ class _Spent:
         order, metric = self._state.report_order, self._state.header.metric
         for name, epoch in order[self._num_read :]:
             trial = self._state.trials[name]
-            report = trial.reports[epoch - 1]
+            report, at = trial.reports[trial.index_of(epoch)], trial.reported_at[trial.index_of(epoch)]
             # A reused trial may have been trained further here, where the study was extended.
-            if not trial.reused_from or trial.reported_at[epoch - 1] > trial.proposed_at:
+            if not trial.reused_from or at > trial.proposed_at:
                 self._num_epochs += 1
                 self._core_seconds += report.train_seconds * float(trial.worker.get("cpus") or 1)
             if (

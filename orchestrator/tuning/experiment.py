@@ -18,7 +18,7 @@ from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.budgets import Budgets
 from orchestrator.tuning.listener import TuneListener
-from orchestrator.tuning.schedulers import make_scheduler
+from orchestrator.tuning.schedulers import RecordedScheduler, make_scheduler
 from orchestrator.tuning.searcher import VariantSearcher
 from orchestrator.tuning.silent_workers import SilentWorkers
 from orchestrator.tuning.tune_internals import NoTuneProgress
@@ -49,25 +49,16 @@ class Tuning:
         num_concurrent: int,
         trainable: type[VariantTrainable] = VariantTrainable,
     ) -> None:
-        self._recorder = recorder
+        self._recorder, self._has_population = recorder, spec.schedule.has_population
         self._scratch = Path(tempfile.mkdtemp(prefix="convfleet-tune-"))
         self._error: BaseException | None = None
         self._has_ended = threading.Event()
         # Before the proposer and the searcher read the trials: the scheduler's replay of a rung may end some.
         self._budgets = Budgets(recorder, spec.search)
         listener = TuneListener(recorder, budgets=self._budgets)
-        scheduler = make_scheduler(spec, listener)
-        proposer = Proposer(spec)
-        proposer.remember(recorder.state.trials.values())
+        scheduler = make_scheduler(spec, listener, worker=worker)
         resources = spec.resources
-        generations = WorkerGenerations(resources, num_concurrent=num_concurrent)
-        searcher = VariantSearcher(
-            proposer,
-            listener=listener,
-            num_trials=spec.num_trials,
-            generations=generations,
-            promotions=scheduler.promotions,
-        )
+        searcher = _make_searcher(spec, listener, scheduler=scheduler, num_concurrent=num_concurrent)
         watch = SilentWorkers(listener, setting=resources.report_timeout_seconds, retries=resources.retries)
         trained = tune.with_resources(
             tune.with_parameters(trainable, spec=worker),
@@ -94,8 +85,15 @@ class Tuning:
         self._thread.start()
 
     def why_short(self) -> str:
-        """Returns why the study has fewer trials or epochs than planned; an empty text if its budgets were enough."""
-        return self._budgets.in_words()
+        """Returns why the study has fewer trials or epochs than planned; an empty text if it has as many."""
+        return self._budgets.in_words() or self._unneeded_in_words()
+
+    def _unneeded_in_words(self) -> str:
+        """Returns how many trials a population did without; an empty text if it had all, or is none."""
+        num_trials, most = len(self._recorder.state.trials), self._recorder.state.header.num_trials
+        if not self._has_population or num_trials >= most:
+            return ""
+        return f"search.trials: {num_trials} of at most {most} trials were needed: no other one had to be replaced"
 
     def wait(self, timeout_seconds: float) -> bool:
         """Returns whether all trials have ended, after waiting at most `timeout_seconds`.
@@ -119,6 +117,21 @@ class Tuning:
             self._error = exc
         finally:
             self._has_ended.set()
+
+
+def _make_searcher(
+    spec: StudySpec, listener: TuneListener, *, scheduler: RecordedScheduler, num_concurrent: int
+) -> VariantSearcher:
+    proposer = Proposer(spec)
+    proposer.remember(listener.recorder.state.trials.values())
+    return VariantSearcher(
+        proposer,
+        listener=listener,
+        num_trials=spec.num_proposed,
+        generations=WorkerGenerations(spec.resources, num_concurrent=num_concurrent),
+        promotions=scheduler.promotions,
+        has_population=spec.schedule.has_population,
+    )
 
 
 def _most_samples(spec: StudySpec, *, state: StudyState, most_starts: int) -> int:

@@ -19,7 +19,9 @@ from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.budgets import is_stopped_by_budget
 from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.promotions import Promotions
+from orchestrator.tuning.successors import Successors
 from orchestrator.tuning.tune_internals import Unsaved, tend
+from trainables.specs.worker import WorkerSpec
 
 
 class RecordedScheduler(Unsaved, FIFOScheduler):
@@ -29,11 +31,15 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
         decider: Has no reports yet.
         metric: The objective's name.
         listener: Receives the cause of each worker's death; its recorder has the journal, and writes the stops.
+        successors: Puts other trials in the places of those that end for them; None: no trial does.
     """
 
-    def __init__(self, decider: Decider, *, metric: str, listener: TuneListener) -> None:
+    def __init__(
+        self, decider: Decider, *, metric: str, listener: TuneListener, successors: Successors | None = None
+    ) -> None:
         super().__init__()
         self.decider = decider
+        self._successors = successors
         self._metric = metric
         self._listener = listener
         #: By trial: the last epoch that the decider knows.
@@ -51,7 +57,7 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
             trial = state.trials[name]
             if trial.replicate_of:
                 continue
-            report = trial.reports[epoch - 1]
+            report = trial.reports[trial.index_of(epoch)]
             if report.is_last or (epoch == trial.epoch and is_stopped_by_budget(trial)):
                 self._complete(name, epoch=epoch, value=report.metrics[self._metric])
                 continue
@@ -60,12 +66,10 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
                 continue
             if verdict.waits and not trial.has_ended:
                 self._wait_again(trial, reason=verdict.reason)
-            elif verdict.reason:
+            # The driver may have died between a report and the stop that follows from it: the stop is recorded now.
+            elif verdict.reason and (trial.has_ended or self._stop(name, verdict, epoch=epoch)):
                 # As Ray Tune does: it completes a stopped trial too.
                 self._complete(name, epoch=epoch, value=report.metrics[self._metric])
-                if not trial.has_ended:
-                    # The driver died between a report and the stop that follows from it: the stop is recorded now.
-                    self._listener.recorder.stop_trial(name, epoch=epoch, reason=verdict.reason)
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
         """Returns the first waiting trial, after `tend`: Ray Tune calls this method at every step."""
@@ -79,11 +83,12 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
         name, epoch = trial.config["trial"], result["epoch"]
         verdict = self._verdict(name, epoch=epoch, value=result[self._metric])
         if verdict.waits:
+            # It leaves its worker, and is a new one to Ray Tune when it goes on.
             self.promotions.hold(name, epoch=epoch, reason=verdict.reason)
-        elif verdict.stops:
-            self._listener.recorder.stop_trial(name, epoch=epoch, reason=verdict.reason)
-        # A trial that waits leaves its worker, and is a new one to Ray Tune when it goes on.
-        return TrialScheduler.STOP if verdict.reason else TrialScheduler.CONTINUE
+            return TrialScheduler.STOP
+        if not verdict.stops or not self._stop(name, verdict, epoch=epoch):
+            return TrialScheduler.CONTINUE
+        return TrialScheduler.STOP
 
     def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> None:
         """Passes the last report of an ended trial to the decider; one that waits has not ended."""
@@ -114,6 +119,13 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
         self._known[name] = epoch
         return self.decider.judge(self._reported(name, epoch=epoch, value=value))
 
+    def _stop(self, name: str, verdict: Verdict, *, epoch: int) -> bool:
+        """Records that a trial ends; returns False where it goes on, as no other can go on in its place."""
+        if verdict.parents:
+            return self._successors is not None and self._successors.replace(name, verdict, epoch=epoch)
+        self._listener.recorder.stop_trial(name, epoch=epoch, reason=verdict.reason)
+        return True
+
     def _complete(self, name: str, *, epoch: int, value: float) -> None:
         if epoch >= self._known.get(name, 0):
             self._known[name] = epoch
@@ -123,11 +135,23 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
         trial, header = self._listener.recorder.trial(name), self._listener.recorder.state.header
         goals, breaks = header.goals, broken_costs(trial, conditions=header.conditions)
         losses = losses_at(trial, epoch=epoch, goals=goals) if len(goals) > 1 else None
-        return Reported(trial=name, number=trial.place, epoch=epoch, value=value, losses=losses or (), breaks=breaks)
+        number = trial.number if trial.parent else trial.place
+        return Reported(trial=name, number=number, epoch=epoch, value=value, losses=losses or (), breaks=breaks)
 
 
-def make_scheduler(spec: StudySpec, listener: TuneListener) -> RecordedScheduler:
-    """Returns the study's scheduler, in the state that follows from the journal."""
-    scheduler = RecordedScheduler(make_decider(rules_of(spec)), metric=spec.objective.metric, listener=listener)
+def make_scheduler(spec: StudySpec, listener: TuneListener, *, worker: WorkerSpec | None = None) -> RecordedScheduler:
+    """Returns the study's scheduler, in the state that follows from the journal.
+
+    Args:
+        spec: The study.
+        listener: Its recorder has the journal.
+        worker: What each worker receives, the URI of the run's copy in remote storage among it; None: no copy.
+    """
+    successors = None
+    if spec.schedule.has_population:
+        successors = Successors(spec, listener=listener, remote=worker.remote if worker is not None else None)
+    scheduler = RecordedScheduler(
+        make_decider(rules_of(spec)), metric=spec.objective.metric, listener=listener, successors=successors
+    )
     scheduler.replay()
     return scheduler

@@ -1,5 +1,7 @@
 """Makes the proposer a Ray Tune searcher: unfinished trials first, then promoted, new ones, and replicates of the best.
 
+In a population, those that go on from others come after new ones.
+
 Each is written to the journal first.
 """
 
@@ -22,17 +24,18 @@ from search_spaces import Variant
 
 
 class VariantSearcher(Unsaved, Searcher):
-    """Passes configurations `{"trial", "variant", "fold", "first_epoch", "generation"}` to Ray Tune.
+    """Passes configurations `{"trial", "variant", "fold", "first_epoch", "from_epoch", "generation"}` to Ray Tune.
 
     Args:
         proposer: Proposes new variants; already holds all trials of the journal.
         listener: Gives up trials and has the study's budgets; its recorder writes new trials to the journal.
-        num_trials: The number of trials of the whole study.
+        num_trials: How many trials the proposer proposes for the whole study.
         generations: Counts generations of worker processes; None: workers are never replaced.
         promotions: The trials that wait at rungs; None: nobody waits.
+        has_population: Whether a trial at work may end for another one that goes on in its place.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a study's trials come from
         self,
         proposer: Proposer,
         *,
@@ -40,22 +43,30 @@ class VariantSearcher(Unsaved, Searcher):
         num_trials: int,
         generations: WorkerGenerations | None = None,
         promotions: Promotions | None = None,
+        has_population: bool = False,
     ) -> None:
         super().__init__(metric=listener.recorder.state.header.metric, mode=listener.recorder.state.header.mode)
         self._proposer = proposer
         self._listener = listener
         self._recorder = listener.recorder
-        self._num_trials = num_trials
+        self._num_trials, self._has_population = num_trials, has_population
         self._generations = generations or WorkerGenerations(Resources(), num_concurrent=1)
         self._promotions = promotions or Promotions(None, listener.recorder)
-        self._unfinished = [trial for trial in listener.recorder.state.unfinished if not trial.is_held]
+        #: Trials of earlier sessions; those in others' places that no worker began come after new ones, as ever.
+        self._unfinished = [
+            trial
+            for trial in self._recorder.state.unfinished
+            if not trial.is_held and (trial.started_at or not trial.parent)
+        ]
+        #: The names of the trials that Ray Tune has got.
+        self._handed: set[str] = set()
         self._names: dict[str, str] = {}
         #: Whether the space has no variant left that was not proposed.
         self._is_spent = False
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Returns the next trial's configuration, None if others have to end first, or `Searcher.FINISHED`."""
-        trial = self._next_unfinished() or self._promoted() or self._new_trial()
+        trial = self._next_unfinished() or self._promoted() or self._new_trial() or self._next_in_place()
         if trial is None:
             if self._promotions.may_come:
                 return None
@@ -66,13 +77,15 @@ class VariantSearcher(Unsaved, Searcher):
                 return None
             trial = self._replicate(race.next) if race.next else None
         if trial is None:
-            return Searcher.FINISHED
+            return None if self._has_population and self._recorder.state.open_trials else Searcher.FINISHED
         self._names[trial_id] = trial.name
+        self._handed.add(trial.name)
         return {
             "trial": trial.name,
             "variant": trial.variant.to_json(),
             "fold": trial.fold,
             "first_epoch": trial.epoch + 1,
+            "from_epoch": trial.from_epoch,
             "generation": self._generations.next(),
         }
 
@@ -121,9 +134,16 @@ class VariantSearcher(Unsaved, Searcher):
         for trial in self._promotions.end():
             self._proposer.end_trial(trial)
 
+    def _next_in_place(self) -> Trial | None:
+        """Returns the next trial that goes on in another's place, the one that waits for longest."""
+        waiting = (
+            trial for trial in self._recorder.state.unfinished if trial.parent and trial.name not in self._handed
+        )
+        return next(waiting, None)
+
     def _new_trial(self) -> Trial | None:
         state = self._recorder.state
-        place = len(state.trials) - sum(map(len, state.replicates.values()))
+        place = len(state.trials) - sum(map(len, state.replicates.values())) - state.num_replaced
         # However small its budgets are, a study has a trial.
         if place >= self._num_trials or (place and self._listener.budgets.is_over) or self._is_spent:
             return None

@@ -157,7 +157,8 @@ def test_what_a_failed_trial_reported_stays(algorithm: str) -> None:
     with rig(chosen, records) as resumed:
         decisions.append(play(resumed, later))
     assert decisions[0] == decisions[1] == decisions[2]
-    assert algorithm in ("none", "hyperband") or any(decision == STOP for _, _, decision in decisions[0])
+    # A quarter of three trials is none.
+    assert algorithm in ("none", "hyperband", "pbt") or any(decision == STOP for _, _, decision in decisions[0])
 
 
 @pytest.mark.parametrize("algorithm", DECIDERS)
@@ -192,7 +193,8 @@ def test_longer_study_goes_on_with_those_that_were_not_stopped(algorithm: str) -
     with rig(long, records) as resumed:
         further = [(name, value) for _ in range(8) for name, value in [(name, 0.5) for name in names]]
         play(resumed, further)
-        trials = resumed.recorder.state.trials
+        # A population has others by then, which took the places of some.
+        trials = {name: resumed.recorder.trial(name) for name in names}
         again = list(read_journal(resumed.recorder._folder.journal))
     # What had stopped stays so; the others end once, by a stop or by their last epoch.
     assert [trials[stop.trial].stop for stop in stops] == stops

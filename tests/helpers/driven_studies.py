@@ -108,7 +108,11 @@ def drive(
         proposer = Proposer(spec)
         proposer.remember(recorder.state.trials.values())
         searcher = VariantSearcher(
-            proposer, listener=listener, num_trials=spec.num_trials, promotions=scheduler.promotions
+            proposer,
+            listener=listener,
+            num_trials=spec.num_proposed,
+            promotions=scheduler.promotions,
+            has_population=spec.schedule.has_population,
         )
         number = 0
         while isinstance(config := searcher.suggest(f"tune-{number}"), dict):

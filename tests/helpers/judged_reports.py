@@ -1,12 +1,13 @@
 """Plays reports to a study's scheduler on a real journal, as Ray Tune passes them, without a Ray."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import strategies as st
 from ray.tune.schedulers import TrialScheduler
@@ -17,6 +18,7 @@ from orchestrator.journal.records import EpochReported, Record, StudyOpened, Tri
 from orchestrator.journal.study_state import fold
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.spec import StudySpec
+from orchestrator.tuning import successors
 from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.schedulers import RecordedScheduler, make_scheduler
 from search_spaces import space_from_mapping
@@ -37,6 +39,10 @@ class Settings:
     promotion: bool = False
     #: Epochs at which some trials end by themselves, out of patience.
     own_ends: Mapping[str, int] = field(default_factory=dict)
+    #: Stands for what gives a trial the checkpoint of another one.
+    inherit: Callable[..., None] = lambda *_, **__: None
+    #: How many trials the study may have; None: as many as it has by default.
+    num_trials: int | None = None
     #: By trial, where these are a second objective.
     parameters: Mapping[str, int] = field(default_factory=dict)
 
@@ -54,6 +60,7 @@ class Settings:
                 "data": {"source": "digits"},
                 "space": space_from_mapping({"family": "sequential", "params": {"dropout": {"float": [0, 0.5]}}}),
                 "objective": [{"metric": self.metric}, *([{"metric": "parameters"}] if self.parameters else [])],
+                "search": {"trials": self.num_trials},
                 "schedule": {
                     "algorithm": self.algorithm,
                     "max_epochs": self.max_epochs,
@@ -78,7 +85,9 @@ class Settings:
             objectives=objectives if self.parameters else [],
             at=0.0,
         )
-        variant = {"family": "sequential", "params": {}, "seed": 0}
+        # A population's trials need a parameter to change.
+        params = {"dropout": 0.25} if self.algorithm == "pbt" else {}
+        variant = {"family": "sequential", "params": params, "seed": 0}
         return [
             opened,
             *(TrialProposed(trial=name, number=n, variant=variant, at=0.0) for n, name in enumerate(names)),
@@ -140,10 +149,12 @@ def rig(settings: Settings, records: Sequence[Record]) -> Iterator[Rig]:
             for record in records:
                 journal.append(record)
             recorder = Recorder(journal, state=fold(read_journal(place.journal)), folder=place, clock=lambda: 1.0)
-            scheduler = make_scheduler(settings.spec(), listener := TuneListener(recorder))
-            for trial in recorder.state.unfinished:
-                scheduler.on_trial_add(None, tune_trial(trial.name))
-            yield Rig(settings=settings, listener=listener, scheduler=scheduler)
+            # Nobody trains, so that there are no checkpoints.
+            with patch.object(successors, "inherit_checkpoint", settings.inherit):
+                scheduler = make_scheduler(settings.spec(), listener := TuneListener(recorder))
+                for trial in recorder.state.unfinished:
+                    scheduler.on_trial_add(None, tune_trial(trial.name))
+                yield Rig(settings=settings, listener=listener, scheduler=scheduler)
 
 
 @st.composite
@@ -170,11 +181,12 @@ def play(driver: Rig, stream: Stream) -> list[tuple[str, int, str]]:
     """
     decisions = []
     for name, value in stream:
-        trial = driver.recorder.trial(name)
+        # One that takes another's place may not exist yet.
+        trial = driver.recorder.state.trials.get(name)
         promotions = driver.scheduler.promotions
         while (promotion := promotions.first()) is not None:
             promotions.promote(promotion)
-        if not trial.has_ended and not trial.is_held:
+        if trial is not None and not trial.has_ended and not trial.is_held:
             decision = driver.report(name, value)
             decisions.append((name, trial.epoch, decision))
     return decisions

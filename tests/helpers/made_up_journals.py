@@ -18,6 +18,7 @@ from orchestrator.journal.records import (
     TrialNoted,
     TrialPromoted,
     TrialProposed,
+    TrialReplaced,
     TrialReused,
     TrialStarted,
     TrialStopped,
@@ -88,7 +89,30 @@ def study_record(draw: Any, kind: type, state: StudyState, *, at: float) -> Reco
             at=at,
         ),
     }
+    if kind is TrialReplaced:
+        return _replacement(draw, state, at=at)
     return made.get(kind)
+
+
+def _replacement(draw: Any, state: StudyState, *, at: float) -> Record | None:
+    """Returns a record by which a trial goes on in another's place; None where there are no two such trials."""
+    usable = [trial for trial in state.trials.values() if trial.reports and not trial.replicate_of]
+    replaced = draw(st.sampled_from([None, *(trial for trial in usable if not trial.has_ended)]))
+    parent = draw(st.sampled_from([None, *(trial for trial in usable if trial is not replaced)]))
+    if replaced is None or parent is None:
+        return None
+    number = len(state.trials)
+    return TrialReplaced(
+        trial=f"t{number:04d}",
+        number=number,
+        variant=variant(number),
+        parent=parent.name,
+        from_epoch=draw(st.integers(parent.from_epoch + 1, parent.epoch)),
+        replaces=replaced.name,
+        epoch=replaced.epoch,
+        reason="pbt: weak",
+        at=at,
+    )
 
 
 def trial_record(draw: Any, kind: type, trial: Trial, *, max_epochs: int, at: float) -> Record | None:
@@ -138,6 +162,7 @@ def journals(draw: st.DrawFn) -> list[Record]:
     records: list[Record] = [header]
     state = fold(records)
     kinds = [*get_args(Record)[1:], EpochReported, EpochReported, TrialStarted, TrialProposed, TrialHeld, TrialHeld]
+    kinds.append(TrialReplaced)
     for step in range(draw(st.integers(0, 40))):
         kind, at = draw(st.sampled_from(kinds)), 10.0 + step
         record = study_record(draw, kind, state, at=at)

@@ -22,6 +22,7 @@ from orchestrator.journal.records import (
     StudyFinished,
     StudyOpened,
     TrialProposed,
+    TrialReplaced,
     TrialReused,
     TrialStarted,
 )
@@ -78,7 +79,8 @@ def test_tables_of_any_prefix_agree_with_each_other(records: list[Record]) -> No
         assert len({(row["trial"], row["epoch"]) for row in epochs}) == len(epochs) == len(state.report_order)
         for row in trials:
             own = [line for line in epochs if line["trial"] == row["trial"]]
-            assert [line["epoch"] for line in own] == list(range(1, len(own) + 1))
+            begin = row["from_epoch"] or 0
+            assert [line["epoch"] for line in own] == list(range(begin + 1, begin + len(own) + 1))
             best = max((line["val_accuracy"] for line in own), default=None)
             assert row["best_val_accuracy"] == best
             assert row.get("val_loss") == (own[-1]["val_loss"] if own else None)
@@ -110,10 +112,12 @@ def test_search_of_any_prefix_is_the_journal_without_its_replicates(records: lis
         name = getattr(record, "trial", "")
         if name in replicates:
             continue
-        if isinstance(record, TrialProposed | TrialReused):
+        if isinstance(record, TrialProposed | TrialReused | TrialReplaced):
             number = len(alone.trials)
             numbers[name] = f"t{number:04d}"
-            alone.apply(replace(record, trial=numbers[name], number=number))
+            others = ("parent", "replaces") if isinstance(record, TrialReplaced) else ()
+            known = {key: numbers[getattr(record, key)] for key in others}
+            alone.apply(replace(record, trial=numbers[name], number=number, **known))
         else:
             alone.apply(replace(record, trial=numbers[name]) if name else record)
         searched = search_alone(state)

@@ -154,6 +154,9 @@ TRAINING: Mapping[str, ParameterInfo] = {
 #: missing.
 DYNAMIC = ("learning_rate", "weight_decay", "momentum", "dropout")
 
+#: Parameters that may change while a training's weights and its optimizer's state stay.
+CHANGEABLE = (*DYNAMIC, "augment_strength")
+
 
 def without_dynamic(params: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the parameters that determine a trace: of the dynamic ones, only whether they are 0.

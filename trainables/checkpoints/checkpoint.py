@@ -31,6 +31,8 @@ from trainables.files.manifests import MANIFEST, fingerprint_of
 from trainables.reports import EpochReport
 
 SCHEMA_VERSION = 2
+#: Key of a manifest that names what another trial, whose state it is, had other values of.
+CHANGED = "changed"
 _STATE = "state.safetensors"
 _HISTORY = "history.json"
 _PREFIX = "epoch-"
@@ -49,6 +51,7 @@ class Checkpoint:
         history: The reports of all epochs up to this one.
         num_micro_batches: Pieces that each batch is trained in.
         model: What a user's model is made of, as `families/parts/signature` has it; None: of no user's, or not known.
+        changed: Parameters that another trial, whose state this is, had other values of; empty: it is the trial's own.
     """
 
     variant_id: str
@@ -56,6 +59,7 @@ class Checkpoint:
     history: Sequence[EpochReport]
     num_micro_batches: int = 1
     model: Mapping[str, Any] | None = None
+    changed: Sequence[str] = ()
 
     @property
     def epoch(self) -> int:
@@ -184,6 +188,7 @@ def load_checkpoint(folder: Path, *, variant_id: str) -> Checkpoint:
         history=history,
         num_micro_batches=text["num_micro_batches"],
         model=text.get("model"),
+        changed=[str(name) for name in manifest.get(CHANGED, ())],
     )
 
 

@@ -45,6 +45,7 @@ class TrainingSpec:
         judged_after: Epochs after which a scheduler may stop a trial for the first time; 0: it stops none.
         repeats: Splits of the images that each trial trains and validates on.
         ties: The metric whose lower value decides between equal ones; empty: the earlier epoch does.
+        kept_every: Each checkpoint of so many epochs, twice as many and so on is kept for other trials; 0: none is.
     """
 
     max_epochs: int
@@ -58,6 +59,7 @@ class TrainingSpec:
     judged_after: int = 0
     repeats: int = 1
     ties: str = ""
+    kept_every: int = 0
 
     @property
     def own_code(self) -> OwnCode:

@@ -86,7 +86,8 @@ class CompiledPhase:
             self._losses = compile_model(model, self._params, task=data.task, horizon=horizon, own=data.own)
             _create_variables(model, data.task)
         fuse_batch_norm(model)
-        self._dynamic = DynamicParameters(model, self._params)
+        #: What a trace reads from variables.
+        self.dynamic = DynamicParameters(model, self._params)
         self._initial = InitialState(self.variables)
 
     @property
@@ -120,7 +121,7 @@ class CompiledPhase:
     def begin_again(self, params: Mapping[str, Any]) -> None:
         """Sets all variables to what they began with, and the dynamic parameters to those of another variant."""
         self._initial.restore(self.variables)
-        self._dynamic.set(self.phase.params(params))
+        self.dynamic.set(self.phase.params(params))
 
     def trace(self, *, num_micro_batches: int) -> None:
         """Traces the functions that `train` and `validate` call.
@@ -161,7 +162,7 @@ class CompiledPhase:
             self._train_epoch.graph,
             known=[*model.variables, *model.optimizer.variables],
             metrics=model.metrics_variables,
-            scratch=[*self._dynamic.variables, *sums, *self._trained.variables, *replicas.copies_of(model)],
+            scratch=[*self.dynamic.variables, *sums, *self._trained.variables, *replicas.copies_of(model)],
         )
 
     def train(self, order: np.ndarray, *, epoch: int) -> dict[str, float]:

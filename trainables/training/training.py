@@ -1,7 +1,7 @@
 """Training of one variant: one report an epoch, from functions that run whole epochs; no Ray, no files."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -195,8 +195,16 @@ class Training:
         """
         return memory_of_all(self._compiled.variables) | self._repeats.named()
 
-    def load_state(self, state: Mapping[str, np.ndarray], *, history: Sequence[EpochReport]) -> None:
+    def load_state(
+        self, state: Mapping[str, np.ndarray], *, history: Sequence[EpochReport], changed: Collection[str] = ()
+    ) -> None:
         """Sets all variables to the state after the epochs of `history`.
+
+        Args:
+            state: As `state` returned it.
+            history: The reports of these epochs.
+            changed: Parameters of which the state's variant had other values; all but the learning rate are in no
+                state.
 
         Raises:
             CheckpointError: The arrays are not those of this variant.
@@ -211,6 +219,8 @@ class Training:
             self._callbacks.replay(history)
             # What callbacks set then, such as the learning rate, was trained on.
             assign(self._compiled.variables, state, variant=self.variant)
+        if "learning_rate" in changed:
+            self._compiled.dynamic.set(self._compiled.phase.params(self._params))
         self.history = replayed(history, max_epochs=self.spec.max_epochs, **_ending(self.spec, self._params))
 
     @property

@@ -23,7 +23,7 @@ from trainables.worker.trial_run import TrialRun
 class VariantTrainable(tune.Trainable):
     """Trains one variant, one epoch a step; Ray Tune gives the same process one trial after another.
 
-    The configuration of a trial is `{"trial", "variant", "fold", "first_epoch", "generation"}`, of which the last
+    The configuration of a trial is `{"trial", "variant", "fold", "first_epoch", "from_epoch", "generation"}`: the last
     matters to the driver alone; what all trials share comes once, as `spec`.
     `setup` and `reset_config` only store it: Ray Tune neither retries a failure in them nor keeps an actor that is slow
     to start.
@@ -83,6 +83,7 @@ class VariantTrainable(tune.Trainable):
             spec=self._spec,
             traced=self._traced,
             fold=config.get("fold", 0),
+            from_epoch=config["from_epoch"],
         )
 
 

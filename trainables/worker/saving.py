@@ -38,11 +38,15 @@ class TrialCheckpoints:
         variant_id: Of its variant, with its fold (`checkpoint_owner`); checkpoints of another count as damaged.
         spec: What all trials of the study share.
         on_note: Takes what readers should know.
+        from_epoch: The epoch of the other trial's checkpoint that it began from; 0 without one.
     """
 
-    def __init__(self, trial: str, *, variant_id: str, spec: WorkerSpec, on_note: Callable[[Note], None]) -> None:
+    def __init__(
+        self, trial: str, *, variant_id: str, spec: WorkerSpec, on_note: Callable[[Note], None], from_epoch: int = 0
+    ) -> None:
         self._trial = trial
         self._variant_id = variant_id
+        self._from_epoch = from_epoch
         self._spec = spec
         self._on_note = on_note
         self._folder = Path(spec.checkpoints) / trial
@@ -89,7 +93,7 @@ class TrialCheckpoints:
             self._check_model(checkpoint, training)
             try:
                 training.num_micro_batches = max(num_micro_batches, checkpoint.num_micro_batches)
-                training.load_state(checkpoint.state, history=checkpoint.history)
+                training.load_state(checkpoint.state, history=checkpoint.history, changed=checkpoint.changed)
                 break
             except CheckpointError as exc:
                 # Whole, but of a model that is built differently now, such as after an update of Keras.
@@ -165,9 +169,13 @@ class TrialCheckpoints:
     def _kept(self, training: "Training") -> set[int]:
         """Returns the epochs whose checkpoints stay."""
         spec = self._spec.training
-        best = best_epoch(training.history, metric=spec.metric, mode=spec.mode, ties=spec.ties)
+        # The epochs before are another trial's, which keeps its own best one.
+        own = training.history[self._from_epoch :] or training.history[-1:]
+        best = best_epoch(own, metric=spec.metric, mode=spec.mode, ties=spec.ties)
+        # Other trials may go on from these while the study trains.
+        shared = range(spec.kept_every, training.epoch + 1, spec.kept_every) if spec.kept_every else ()
         # The one before the newest stays as well, in case the newest turns out to be damaged.
-        return {best, training.epoch, training.epoch - 1}
+        return {best, training.epoch, training.epoch - 1, *shared}
 
 
 def _without_overhead(history: Sequence[EpochReport]) -> list[EpochReport]:

@@ -40,9 +40,10 @@ class TrialRun:
         spec: What all trials of the study share.
         traced: Trainings of earlier trials in this process.
         fold: The fold that it validates on, from 1; 0: the validation split of the study.
+        from_epoch: The epoch of another trial's checkpoint that it begins from; 0: it begins with fresh weights.
     """
 
-    def __init__(  # noqa: PLR0913 - what Ray Tune and the process give
+    def __init__(  # noqa: PLR0913 - what a driver says of a trial, and what a process has
         self,
         *,
         trial: str,
@@ -51,6 +52,7 @@ class TrialRun:
         spec: WorkerSpec,
         traced: TracedTrainings | None = None,
         fold: int = 0,
+        from_epoch: int = 0,
     ) -> None:
         self.trial = trial
         self.variant = variant
@@ -63,7 +65,9 @@ class TrialRun:
         self._is_sound = True
         self._notes: list[Note] = []
         owner = checkpoint_owner(variant.variant_id, fold=fold)
-        self._checkpoints = TrialCheckpoints(trial, variant_id=owner, spec=spec, on_note=self._note)
+        self._checkpoints = TrialCheckpoints(
+            trial, variant_id=owner, spec=spec, on_note=self._note, from_epoch=from_epoch
+        )
         self._micro_batches = MicroBatches(trial=trial, variant=variant, spec=spec, on_note=self._note)
 
     def take_notes(self) -> list[Note]:

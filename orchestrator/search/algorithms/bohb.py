@@ -18,12 +18,12 @@ from optuna.trial import TrialState as OptunaState
 
 from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.search.algorithms.tpe import ARGUMENTS
-from orchestrator.search.axes import varies
 from orchestrator.search.distributions import EncodedSpace
 from orchestrator.search.draw import Draw
 from orchestrator.search.history import History, Tried, empty_study
 from orchestrator.search.optuna_internals import choose_number_of_good_trials
 from orchestrator.study.spec import StudySpec
+from search_spaces.axes import varies
 
 #: The share of draws that are random, and of the trials at the epoch that count as good ones, as in the paper.
 RANDOM_SHARE, GOOD_SHARE = 1 / 3, 0.15

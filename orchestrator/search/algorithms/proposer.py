@@ -44,12 +44,14 @@ class Proposer:
         self._proposed: set[str] = set()
 
     def remember(self, trials: Iterable[Trial]) -> None:
-        """Takes over trials from a journal, in the order they were proposed; replicates teach the search nothing.
+        """Takes over trials from a journal, in the order they were proposed.
+
+        Replicates teach the search nothing, nor do trials that went on from another's checkpoint.
 
         Raises:
             JournalError: If one of them is none of the study's.
         """
-        for trial in sorted((trial for trial in trials if not trial.replicate_of), key=lambda item: item.place):
+        for trial in sorted((trial for trial in trials if trial.is_of_search), key=lambda item: item.place):
             try:
                 self._remember(trial)
             except (SpaceError, KeyError, TypeError, ValueError) as exc:
@@ -66,7 +68,7 @@ class Proposer:
             running: The trials that have not ended, with their reports so far; only some algorithms learn from them.
         """
         self._history.begin(number)
-        self._history.observe(trial for trial in running if not trial.replicate_of)
+        self._history.observe(trial for trial in running if trial.is_of_search)
         if number < len(self._first) and (first := self._complete(self._first[number])):
             return self._accept(number, first)
         for attempt in range(MAX_REDRAWS):
@@ -81,7 +83,7 @@ class Proposer:
 
     def end_trial(self, trial: Trial) -> None:
         """Learns how a trial of the search ended."""
-        if not trial.replicate_of:
+        if trial.is_of_search:
             self._history.end(trial)
 
     def _complete(self, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """The sections of the report, each a function of the same findings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -113,7 +115,8 @@ def leaderboard_section(findings: Findings) -> Markup:
     broken = _broken(board)
     alone = board_labels(ranked, again=list(again.values()), metric=metric, shares=findings.shares, broken=broken)
     numbers = [best, *shown, *others, "best epoch", "epochs", "train seconds"]
-    headings = ["rank", "trial", "state", *numbers, "family", *names]
+    lineage = ["goes on from"] if board["parent"].null_count < board.num_rows else []
+    headings = ["rank", "trial", "state", *numbers, *lineage, "family", *names]
     rows: list[list[Cell]] = [
         [
             rank,
@@ -126,6 +129,7 @@ def leaderboard_section(findings: Findings) -> Markup:
             row["best_epoch"],
             row["epochs"],
             f"{row['train_seconds']:.1f}",
+            *([_parent_in_words(row)] if lineage else []),
             row["family"],
             *(row[name] for name in varying),
         ]
@@ -137,6 +141,11 @@ def leaderboard_section(findings: Findings) -> Markup:
     return section(
         "Leaderboard", table(headings, rows, numeric=["rank", *numbers]), _common(findings, varying), *below, note=note
     )
+
+
+def _parent_in_words(row: Mapping[str, Any]) -> str:
+    """Returns whose checkpoint a trial began from; an empty text for one that began with fresh weights."""
+    return f"{row['parent']} at epoch {row['from_epoch']}" if row["parent"] else ""
 
 
 def _column(goal: Goal) -> str:

@@ -74,7 +74,7 @@ class Events:
         # The fold adds a report's time after the report itself, so the times count whole reports.
         for at in trial.reported_at[shown.num_reports :]:
             shown.num_reports += 1
-            yield Event(at=at, text=_report_text(trial, epoch=shown.num_reports, header=header))
+            yield Event(at=at, text=_report_text(trial, num_reports=shown.num_reports, header=header))
         for loss in trial.losses[shown.num_losses :]:
             shown.num_losses += 1
             yield Event(at=loss.at, text=f"{trial.name} lost its worker: {loss.reason}")
@@ -90,20 +90,21 @@ class Events:
 
 def _start_text(trial: Trial, *, at: float, is_first: bool, varying: Sequence[str]) -> str:
     if not is_first:
-        num_epochs = sum(reported < at for reported in trial.reported_at)
+        num_epochs = trial.from_epoch + sum(reported < at for reported in trial.reported_at)
         promoted = trial.promoted
         why = f": {promoted.reason}" if promoted is not None and promoted.epoch == num_epochs else ""
         return f"{trial.name} goes on after epoch {num_epochs}{why}"
     params = words.parameters(trial.variant.params, names=varying)
     where = f"on fold {trial.fold}" if trial.fold else "with another seed"
     what = f", {trial.replicate_of} again {where}" if trial.replicate_of else ""
+    what = f" from {trial.parent} at epoch {trial.from_epoch}" if trial.parent else what
     return f"{trial.name} started{what}: {trial.variant.family} {params}"
 
 
-def _report_text(trial: Trial, *, epoch: int, header: StudyOpened) -> str:
-    values = [report.metrics.get(header.metric) for report in trial.reports[:epoch]]
+def _report_text(trial: Trial, *, num_reports: int, header: StudyOpened) -> str:
+    values = [report.metrics.get(header.metric) for report in trial.reports[:num_reports]]
     known = [value for value in values if value is not None]
-    progress = f"{trial.name} epoch {trial.reports[epoch - 1].epoch}/{header.max_epochs}"
+    progress = f"{trial.name} epoch {trial.reports[num_reports - 1].epoch}/{header.max_epochs}"
     if not known:
         return progress
     best = max(known) if header.mode == "max" else min(known)

@@ -90,7 +90,12 @@ def _constraints_json(state: StudyState) -> dict[str, Any]:
 
 def _running_json(trials: Iterable[Trial], *, is_alive: bool) -> list[dict[str, Any]]:
     return [
-        {"trial": trial.name, "epoch": trial.epoch, "worker": dict(trial.worker)}
+        {
+            "trial": trial.name,
+            "epoch": trial.epoch,
+            "worker": dict(trial.worker),
+            **({"parent": trial.parent, "from_epoch": trial.from_epoch} if trial.parent else {}),
+        }
         for trial in trials
         if state_of(trial, is_alive=is_alive) is TrialState.RUNNING
     ]

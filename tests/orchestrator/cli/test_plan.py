@@ -69,8 +69,12 @@ def convfleet(tmp_path, monkeypatch, capsys):
         (["quickstart", "--sample", "0"], "Invalid value for '--sample'"),
         (["quickstart", "--measure", "0"], "Invalid value for '--measure'"),
         (["quickstart", "--slots", "0"], "Invalid value for '--slots'"),
+        (
+            ["quickstart", "--set", "schedule.algorithm=pbt", "--set", "schedule.max_epochs=9"],
+            "so --set schedule.algorithm=none --set search.trials=8 plans what it costs",
+        ),
     ],
-    ids=["unknown", "wrong", "no data", "no sample", "nothing measured", "no slots"],
+    ids=["unknown", "wrong", "no data", "no sample", "nothing measured", "no slots", "a population"],
 )
 def test_a_study_that_is_none_is_refused_with_2(convfleet, arguments, expected) -> None:
     code, out, err = convfleet(*arguments)

@@ -8,7 +8,14 @@ from known_courses import ALGORITHMS, full_run, run_under
 
 from orchestrator.cli import app as cli
 from orchestrator.journal.file import Journal
-from orchestrator.journal.records import EpochReported, SessionStarted, TrialProposed, TrialStarted, TrialStopped
+from orchestrator.journal.records import (
+    EpochReported,
+    SessionStarted,
+    TrialProposed,
+    TrialReplaced,
+    TrialStarted,
+    TrialStopped,
+)
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.loading import load_study
 
@@ -92,6 +99,7 @@ def test_chosen_rules_and_budgets_are_replayed(replay, write_run):
         (("--set", "search.trials=17"), "search.trials: must be at most 16"),
         (("--set", "search.trials=none"), "search.trials"),
         (("--schedule", "ashes"), "schedule.algorithm: must be one of none, asha"),
+        (("--schedule", "pbt"), "schedule.algorithm: trials of pbt go on from each other's checkpoints"),
         (("--set", "schedule.grace_epochs=12"), "grace_epochs: must not exceed max_epochs (9), got 12"),
         (("--set", "schedule.max_epochs"), "expected key=value"),
     ],
@@ -109,3 +117,23 @@ def test_a_run_without_reports_is_refused(replay, write_run):
     code, _, error = replay("runs/made")
     assert code == 2
     assert "no trial has reported an epoch yet" in error
+
+
+def test_a_run_of_a_population_is_refused(replay, write_run):
+    *before, report = [record for record in records_of(full_run(3)) if not isinstance(record, TrialStopped)]
+    trials = {record.trial: record for record in before if isinstance(record, TrialProposed)}
+    child = TrialReplaced(
+        trial=f"t{len(trials):04d}",
+        number=len(trials),
+        variant=trials["t0000"].variant,
+        parent="t0000",
+        from_epoch=2,
+        replaces=report.trial,
+        epoch=report.report["epoch"] - 1,
+        reason="pbt: weak",
+        at=1.0,
+    )
+    write_run([*before, child])
+    code, _, error = replay("runs/made", "--schedule", "asha")
+    assert code == 2
+    assert "a run tells nothing of how they would have gone under other rules" in " ".join(error.split())

@@ -8,7 +8,7 @@ import pytest
 from orchestrator.disk.checkpoint_keeper import CheckpointKeeper
 from orchestrator.journal.file import Journal, read_journal
 from orchestrator.journal.recorder import Recorder
-from orchestrator.journal.records import TrialStopped
+from orchestrator.journal.records import StudyFinished, TrialStopped
 from orchestrator.journal.study_state import fold
 from orchestrator.runs.paths import RunFolder
 from trainables.checkpoints.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint, saved_epochs
@@ -193,3 +193,27 @@ def test_weights_that_are_damaged_are_told(run, swept):
     variant_id = run[0].state.trials["t0000"].variant.variant_id
     with pytest.raises(CheckpointError, match=r"weights-0002: is damaged \(state.safetensors: size or sha256 differ\)"):
         load_validated(folder, epoch=2, variant_id=variant_id)
+
+
+def test_checkpoints_that_others_may_go_on_from_stay_until_the_study_has_finished(run):
+    recorder, folder = run
+
+    def swept_names(budget=None):
+        with CheckpointKeeper(
+            folder, recorder=recorder, budget_bytes=budget, top=1, kept_every=1, notify=lambda text: None
+        ) as keeper:
+            keeper.sweep()
+        return {name: whole for name, (whole, _) in left(folder).items()}
+
+    assert swept_names() == {f"t000{n}": [1, 2, 3] for n in range(4)}
+    recorder.append(StudyFinished(at=103.0))
+    assert swept_names() == {f"t000{n}": [2, 3] if n < 3 else [1, 2, 3] for n in range(4)}
+
+
+def test_budget_takes_also_what_others_may_go_on_from(run):
+    recorder, folder = run
+    with CheckpointKeeper(
+        folder, recorder=recorder, budget_bytes=8e9 * FULL_GB, top=1, kept_every=1, notify=lambda text: None
+    ):
+        pass
+    assert left(folder)["t0002"] == ([], [])

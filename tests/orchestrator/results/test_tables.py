@@ -74,6 +74,9 @@ TRIAL_COLUMNS: dict[str, pa.DataType] = {
     "replicate_of": pa.string(),
     "fold": pa.int32(),
     "reused_from": pa.string(),
+    "parent": pa.string(),
+    "from_epoch": pa.int32(),
+    "replaces": pa.string(),
     "started_at": TIME,
     "ended_at": TIME,
 }

@@ -7,7 +7,7 @@ from statistics import mean
 
 import pytest
 
-from orchestrator.tuning.expected_gain import LEAST_TRIALS, _mean_maximum, expected_gain
+from orchestrator.results.expected_gain import LEAST_TRIALS, _mean_maximum, expected_gain
 
 DRAWS: dict[str, Callable[[random.Random], float]] = {
     "a hard end": lambda draw: draw.random(),
