@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from orchestrator.journal.study_state import StudyState, search_alone
-from orchestrator.journal.trial import Trial
+from orchestrator.journal.trial import Trial, index_of
 from orchestrator.pareto.constraints import broken_by
 from orchestrator.results.ranking import known_values
 
@@ -44,7 +44,7 @@ def best_so_far_steps(state: StudyState) -> list[Improvement]:
     num_epochs, core_seconds = 0, 0.0
     for name, epoch in list(state.report_order):
         trial = state.trials[name]
-        place = trial.index_of(epoch)
+        place = index_of(trial, epoch)
         report, at = trial.reports[place], trial.reported_at[place]
         seen.add(name)
         if is_own(trial, at=at):

@@ -21,7 +21,7 @@ from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import TrialNoted
 from orchestrator.runs.paths import RunFolder
 from orchestrator.runs.periodic import Periodic
-from trainables.checkpoints.checkpoint import discard_checkpoint
+from trainables.checkpoints.checkpoint import checkpoint_owner, discard_checkpoint
 from trainables.checkpoints.weights import discard_weights, reduce_to_weights
 from trainables.errors import CheckpointError
 from trainables.files.folders import remove_abandoned, sync
@@ -137,7 +137,8 @@ class CheckpointKeeper:
         logger.info("trial=%s epoch=%d checkpoint=%s", held.trial, held.epoch, eviction.step)
         if eviction.step is Step.REDUCE:
             try:
-                owner = self._recorder.trial(held.trial).checkpoint_owner
+                known = self._recorder.trial(held.trial)
+                owner = checkpoint_owner(known.variant.variant_id, fold=known.fold)
                 reduce_to_weights(trial, epoch=held.epoch, variant_id=owner)
             except CheckpointError as exc:
                 logger.warning('trial=%s epoch=%d not reduced reason="%s"', held.trial, held.epoch, exc)

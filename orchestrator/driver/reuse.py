@@ -17,7 +17,7 @@ from orchestrator.runs.folder import open_run_folder
 from orchestrator.runs.paths import trial_name
 from orchestrator.study.spec import StudySpec
 from search_spaces import SpaceError, Variant, make_variant
-from trainables.checkpoints.checkpoint import checkpoint_folder, load_checkpoint, saved_epochs
+from trainables.checkpoints.checkpoint import checkpoint_folder, checkpoint_owner, load_checkpoint, saved_epochs
 from trainables.checkpoints.inheriting import link_or_copy
 from trainables.errors import CheckpointError
 from trainables.specs.worker import WorkerSpec
@@ -156,7 +156,7 @@ def _copy_checkpoints(trial: Trial, source: Path, *, to: Path, own: StudyState) 
     for epoch in sorted({best.epoch if best else 0, *saved_epochs(source)[-1:]}):
         folder = checkpoint_folder(source, epoch=epoch)
         try:
-            load_checkpoint(folder, variant_id=trial.checkpoint_owner)
+            load_checkpoint(folder, variant_id=checkpoint_owner(trial.variant.variant_id, fold=trial.fold))
         except CheckpointError:
             if best is not None and epoch == best.epoch:
                 return "whose best checkpoint is gone or damaged"

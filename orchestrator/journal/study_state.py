@@ -22,7 +22,7 @@ from orchestrator.journal.records import (
     TrialStopped,
 )
 from orchestrator.journal.session_clock import SessionClock
-from orchestrator.journal.trial import Trial, TrialRecord, add_report, apply_to_trial
+from orchestrator.journal.trial import Trial, TrialRecord, add_report, apply_to_trial, index_of
 from search_spaces import Variant
 from trainables.patience import reason_to_end
 from trainables.reports import EpochReport
@@ -266,7 +266,7 @@ def inherited_reports(state: StudyState, trial: Trial) -> Iterator[EpochReport]:
     if trial.parent:
         parent = state.trials[trial.parent]
         yield from inherited_reports(state, parent)
-        yield from parent.reports[: parent.index_of(trial.from_epoch) + 1]
+        yield from parent.reports[: index_of(parent, trial.from_epoch) + 1]
 
 
 def _replace(state: StudyState, record: TrialReplaced) -> None:

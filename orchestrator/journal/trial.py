@@ -17,7 +17,6 @@ from orchestrator.journal.records import (
     WorkerLost,
 )
 from search_spaces import Variant
-from trainables.checkpoints.checkpoint import checkpoint_owner
 from trainables.patience import report_key
 from trainables.reports import EpochReport, FailureKind
 
@@ -88,11 +87,6 @@ class Trial:
     replaces: str = ""
     replaced_by: str = ""
     inherited_cost: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def checkpoint_owner(self) -> str:
-        """What stands for its variant and its fold in its checkpoints."""
-        return checkpoint_owner(self.variant.variant_id, fold=self.fold)
 
     @property
     def place(self) -> int:
@@ -179,10 +173,6 @@ class Trial:
             return self.stop.reason
         return self.reports[-1].reason if self.reports else ""
 
-    def index_of(self, epoch: int) -> int:
-        """Returns the place of an epoch among its reports."""
-        return epoch - self.from_epoch - 1
-
     def best_report(self, *, metric: str, mode: str, ties: str = "") -> EpochReport | None:
         """Returns the report with the best value of a metric; None without reports.
 
@@ -193,6 +183,11 @@ class Trial:
         """
         known = [report for report in self.reports if metric in report.metrics]
         return max(known, key=lambda report: report_key(report, metric=metric, mode=mode, ties=ties), default=None)
+
+
+def index_of(trial: Trial, epoch: int) -> int:
+    """Returns the place of an epoch among its reports."""
+    return epoch - trial.from_epoch - 1
 
 
 def apply_to_trial(trial: Trial, record: TrialRecord) -> None:

@@ -10,13 +10,11 @@ import pyarrow.compute as pc
 
 from orchestrator.journal.trial import TrialState
 from orchestrator.results.ranking import RANKED_STATES, board_key, front_key, rank_key
-from orchestrator.results.tables import last_epochs
+from orchestrator.results.tables import BREAKS_COLUMN, last_epochs
 
 PARAMETER_PREFIX = "param."
 #: Only in the tables of studies with several objectives.
 FRONT_COLUMN = "pareto_rank"
-#: Only in the tables of studies with constraints: those that a trial does not keep to.
-BREAKS_COLUMN = "breaks"
 OVERHEAD_PREFIX = "overhead_seconds."
 _ORIGINAL, _FOLD = "replicate_of", "fold"
 _FAILED = (TrialState.INFEASIBLE, TrialState.FAILED)

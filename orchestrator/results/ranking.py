@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.journal.records import StudyOpened
-from orchestrator.journal.trial import Trial, TrialState
+from orchestrator.journal.trial import Trial, TrialState, index_of
 from orchestrator.pareto.choice import Condition
 from orchestrator.pareto.constraints import broken_by, in_words, shortest
 from orchestrator.pareto.fronts import front_ranks
@@ -209,7 +209,7 @@ def objective_values(trial: Trial, report: EpochReport, *, goals: Sequence[Goal]
 
 def losses_at(trial: Trial, *, epoch: int, goals: Sequence[Goal]) -> Losses | None:
     """Returns a trial's numbers after an epoch, of which smaller ones are better; None where it lacks a value."""
-    return whole_losses(objective_values(trial, trial.reports[trial.index_of(epoch)], goals=goals), goals=goals)
+    return whole_losses(objective_values(trial, trial.reports[index_of(trial, epoch)], goals=goals), goals=goals)
 
 
 def known_values(trial: Trial, report: EpochReport) -> Mapping[str, float]:

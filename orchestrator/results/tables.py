@@ -15,7 +15,6 @@ from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import Trial
 from orchestrator.pareto.constraints import broken_by, in_words
 from orchestrator.pareto.goals import Goal
-from orchestrator.results.from_tables import BREAKS_COLUMN
 from orchestrator.results.ranking import RANKED_STATES, fronts_of, known_values
 from orchestrator.runs.paths import RunFolder
 from orchestrator.text import encodable
@@ -41,6 +40,8 @@ COST_TYPES = {
 }
 _TIME = pa.timestamp("us", tz="UTC")
 _AVERAGES = json.dumps({kind: dict(averages) for kind, averages in AVERAGES.items()})
+#: Only in the tables of studies with constraints: those that a trial does not keep to.
+BREAKS_COLUMN = "breaks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

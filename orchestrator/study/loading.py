@@ -105,8 +105,7 @@ def parse_study(
             f"{where}: expected a mapping with name, data and space, got {shown(mapping)}; `convfleet run quickstart` "
             "runs an example"
         )
-    content: dict[str, Any] = {str(key): value for key, value in mapping.items()}
-    content = _with_fold(content)
+    content = _with_fold({str(key): value for key, value in mapping.items()})
     data = _data_alone(content)
     if data is not None:
         content["objective"] = with_usual_metric(content.get("objective", {}), data)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator.journal.study_state import StudyState, search_alone
-from orchestrator.journal.trial import Trial
+from orchestrator.journal.trial import Trial, index_of
 from orchestrator.pareto.constraints import broken_by
 from orchestrator.results.expected_gain import expected_gain
 from orchestrator.results.ranking import known_values
@@ -248,7 +248,7 @@ class _Spent:
         order, metric = self._state.report_order, self._state.header.metric
         for name, epoch in order[self._num_read :]:
             trial = self._state.trials[name]
-            report, at = trial.reports[trial.index_of(epoch)], trial.reported_at[trial.index_of(epoch)]
+            report, at = trial.reports[index_of(trial, epoch)], trial.reported_at[index_of(trial, epoch)]
             # A reused trial may have been trained further here, where the study was extended.
             if not trial.reused_from or at > trial.proposed_at:
                 self._num_epochs += 1

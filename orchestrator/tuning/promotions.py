@@ -40,6 +40,14 @@ class Promotions:
         if not recorder.pause_requested.is_set():
             recorder.append(TrialHeld(trial=name, epoch=epoch, reason=reason, at=recorder.now()))
 
+    def hold_again(self, trial: Trial, *, reason: str) -> None:
+        """Makes the journal and the decider agree on a trial that got to a rung and reported nothing since."""
+        if trial.promoted is not None and trial.promoted.epoch == trial.epoch:
+            self.forget(trial.name)
+        elif not trial.is_held:
+            # The driver died between the report and the record that follows from it: it is written now.
+            self.hold(trial.name, epoch=trial.epoch, reason=reason)
+
     def first(self) -> Promotion | None:
         """Returns which waiting trial goes on first; None while none may."""
         return None if self._decider is None else self._decider.promotable()

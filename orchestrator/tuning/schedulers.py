@@ -13,7 +13,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from orchestrator.early_stopping.decider import GO_ON, Decider, Reported, Verdict, rules_of
 from orchestrator.early_stopping.deciders import make_decider
-from orchestrator.journal.trial import Trial
+from orchestrator.journal.trial import index_of
 from orchestrator.results.ranking import broken_costs, losses_at
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.budgets import is_stopped_by_budget
@@ -57,7 +57,7 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
             trial = state.trials[name]
             if trial.replicate_of:
                 continue
-            report = trial.reports[trial.index_of(epoch)]
+            report = trial.reports[index_of(trial, epoch)]
             if report.is_last or (epoch == trial.epoch and is_stopped_by_budget(trial)):
                 self._complete(name, epoch=epoch, value=report.metrics[self._metric])
                 continue
@@ -65,7 +65,7 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
             if epoch != trial.epoch:
                 continue
             if verdict.waits and not trial.has_ended:
-                self._wait_again(trial, reason=verdict.reason)
+                self.promotions.hold_again(trial, reason=verdict.reason)
             # The driver may have died between a report and the stop that follows from it: the stop is recorded now.
             elif verdict.reason and (trial.has_ended or self._stop(name, verdict, epoch=epoch)):
                 # As Ray Tune does: it completes a stopped trial too.
@@ -103,14 +103,6 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
     def _is_replicate(self, trial: TuneTrial) -> bool:
         # Replicates measure what training to the end brings; in the rungs, the leaders would count twice.
         return bool(self._listener.recorder.trial(trial.config["trial"]).replicate_of)
-
-    def _wait_again(self, trial: Trial, *, reason: str) -> None:
-        """Makes the journal and the decider agree on a trial that got to a rung and reported nothing since."""
-        if trial.promoted is not None and trial.promoted.epoch == trial.epoch:
-            self.promotions.forget(trial.name)
-        elif not trial.is_held:
-            # The driver died between the report and the record that follows from it: it is written now.
-            self.promotions.hold(trial.name, epoch=trial.epoch, reason=reason)
 
     def _verdict(self, name: str, *, epoch: int, value: float) -> Verdict:
         # A trial that continues from an older checkpoint reports epochs twice.

@@ -70,7 +70,8 @@ class VariantSearcher(Unsaved, Searcher):
         if trial is None:
             if self._promotions.may_come:
                 return None
-            self._end_waiting()
+            for left in self._promotions.end():
+                self._proposer.end_trial(left)
         if trial is None and self._recorder.state.header.replicates and self._listener.budgets.leaves_room:
             race = standing_of(self._recorder.state)
             if not race.next and not race.is_over:
@@ -129,10 +130,6 @@ class VariantSearcher(Unsaved, Searcher):
             self._promotions.forget(trial.name)
             self._proposer.end_trial(trial)
         return None
-
-    def _end_waiting(self) -> None:
-        for trial in self._promotions.end():
-            self._proposer.end_trial(trial)
 
     def _next_in_place(self) -> Trial | None:
         """Returns the next trial that goes on in another's place, the one that waits for longest."""

@@ -162,7 +162,7 @@ def journals(draw: st.DrawFn) -> list[Record]:
     records: list[Record] = [header]
     state = fold(records)
     kinds = [*get_args(Record)[1:], EpochReported, EpochReported, TrialStarted, TrialProposed, TrialHeld, TrialHeld]
-    kinds.append(TrialReplaced)
+    kinds += [TrialReplaced, TrialReplaced, TrialReplaced]
     for step in range(draw(st.integers(0, 40))):
         kind, at = draw(st.sampled_from(kinds)), 10.0 + step
         record = study_record(draw, kind, state, at=at)

@@ -21,7 +21,7 @@ from trainables.exporting.predicted_metrics import predicted_metrics
 from trainables.exporting.runtimes.conversion import Arrays, Source
 from trainables.exporting.runtimes.conversions import CONVERSIONS
 from trainables.exporting.runtimes.operators import operations_in, unknown_operations
-from trainables.exporting.runtimes.own_process import Found, run_in_own_process, write_images
+from trainables.exporting.runtimes.own_process import ProcessResult, run_in_own_process, write_images
 from trainables.exporting.verify import agreement, check_outputs, largest_difference
 from trainables.families.parts.inputs import model_inputs
 from trainables.specs.export import FACTS, ExportRequest, missing_packages
@@ -101,7 +101,7 @@ class ConvertedFormats:
         }
         return self._verified(name, path, found=run_in_own_process(job, folder=self._images))
 
-    def _verified(self, name: str, path: Path, *, found: Found) -> VerifiedFile:
+    def _verified(self, name: str, path: Path, *, found: ProcessResult) -> VerifiedFile:
         tolerance = FACTS[name].tolerance
         expected = {self._outputs[target]: values for target, values in self._expected.items()}
         difference = check_outputs(expected, found.outputs, what=FACTS[name].path, tolerance=tolerance)

@@ -22,6 +22,7 @@ from orchestrator.results.from_state import (
 from orchestrator.results.image_shares import ImageShares, interval_in_words
 from orchestrator.results.ranking import BROKEN
 from orchestrator.results.references import Reference
+from orchestrator.results.tables import BREAKS_COLUMN
 from orchestrator.runs.paths import RunFolder
 from orchestrator.text import duration, moment, number
 from orchestrator.views.report import figures
@@ -136,11 +137,9 @@ def leaderboard_section(findings: Findings) -> Markup:
         for rank, interval, row in zip(_fronts(board) if others else alone, intervals, board.to_pylist(), strict=True)
     ]
     note = _FRONTS_NOTE if others else _BOARD_NOTE + (AGAIN_NOTE if again else TIED_NOTE if shown else "")
-    note += _kept_note(findings)
-    below = certainty_parts(findings.state, findings.references, shares=findings.shares)
-    return section(
-        "Leaderboard", table(headings, rows, numeric=["rank", *numbers]), _common(findings, varying), *below, note=note
-    )
+    shown_table = table(headings, rows, numeric=["rank", *numbers])
+    below = [_common(findings, varying), *certainty_parts(findings.state, findings.references, shares=findings.shares)]
+    return section("Leaderboard", shown_table, *below, note=note + _kept_note(findings))
 
 
 def _parent_in_words(row: Mapping[str, Any]) -> str:
@@ -168,9 +167,9 @@ def _kept_note(findings: Findings) -> str:
 
 def _broken(board: pa.Table) -> set[str]:
     """Returns the trials of a leaderboard that break a constraint."""
-    if from_tables.BREAKS_COLUMN not in board.column_names:
+    if BREAKS_COLUMN not in board.column_names:
         return set()
-    breaks = zip(board["trial"].to_pylist(), board[from_tables.BREAKS_COLUMN].to_pylist(), strict=True)
+    breaks = zip(board["trial"].to_pylist(), board[BREAKS_COLUMN].to_pylist(), strict=True)
     return {name for name, found in breaks if found is not None}
 
 
@@ -307,7 +306,7 @@ def _best_card(findings: Findings) -> tuple[str, str, str]:
     if not findings.board.num_rows:
         return name, "none yet", "no trial has ended with a result"
     best = findings.board.slice(0, 1).to_pylist()[0]
-    if best.get(from_tables.BREAKS_COLUMN) is not None:
+    if best.get(BREAKS_COLUMN) is not None:
         return name, "none", "no trial keeps to the constraints"
     return name, number(best[f"best_{findings.metric}"]), f"{best['trial']} at epoch {best['best_epoch']}"
 

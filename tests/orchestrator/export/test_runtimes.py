@@ -22,7 +22,7 @@ from trainables.exporting.runtimes import measuring
 from trainables.exporting.runtimes.conversion import Source
 from trainables.exporting.runtimes.conversions import CONVERSIONS
 from trainables.exporting.runtimes.operators import operations_in, unknown_operations
-from trainables.exporting.runtimes.own_process import Found, run_in_own_process, write_images
+from trainables.exporting.runtimes.own_process import ProcessResult, run_in_own_process, write_images
 from trainables.exporting.verify import check_outputs
 from trainables.families.building import build_model
 from trainables.specs import export as export_specs
@@ -74,7 +74,7 @@ def written(request: pytest.FixtureRequest, source: Source, tmp_path_factory: py
     return request.param, path
 
 
-def run(form: str, path: Path, *, folder: Path) -> Found:
+def run(form: str, path: Path, *, folder: Path) -> ProcessResult:
     write_images(folder, IMAGES)
     return run_in_own_process({"format": form, "path": str(path), "threads": 1, **NAMES}, folder=folder)
 

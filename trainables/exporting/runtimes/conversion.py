@@ -28,7 +28,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedModel:
+class RuntimeModel:
     """A file that its runtime has loaded.
 
     Attributes:
@@ -55,7 +55,7 @@ class Conversion:
 
     runtime: str
     convert: Callable[[Source, Path], None]
-    open: Callable[[Path, int], OpenedModel]
+    open: Callable[[Path, int], RuntimeModel]
     unknown: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -3,7 +3,7 @@
 from importlib.metadata import version
 from pathlib import Path
 
-from trainables.exporting.runtimes.conversion import Arrays, Conversion, OpenedModel, Source
+from trainables.exporting.runtimes.conversion import Arrays, Conversion, RuntimeModel, Source
 from trainables.exporting.runtimes.operators import RESIZING
 
 _SIGNATURE = "serving_default"
@@ -19,7 +19,7 @@ def _convert(source: Source, path: Path) -> None:
     path.write_bytes(converter.convert())
 
 
-def _open(path: Path, threads: int) -> OpenedModel:
+def _open(path: Path, threads: int) -> RuntimeModel:
     # Late: only this format needs it.
     from ai_edge_litert.interpreter import Interpreter
 
@@ -30,7 +30,7 @@ def _open(path: Path, threads: int) -> OpenedModel:
     def predict(images: Arrays) -> Arrays:
         return dict(runner(**images))
 
-    return OpenedModel(predict=predict, version=version("ai-edge-litert"), settings={"threads": threads})
+    return RuntimeModel(predict=predict, version=version("ai-edge-litert"), settings={"threads": threads})
 
 
 LITERT = Conversion(runtime="ai-edge-litert", convert=_convert, open=_open, unknown=RESIZING)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from trainables.exporting.runtimes.conversion import Arrays, OpenedModel
+from trainables.exporting.runtimes.conversion import Arrays, RuntimeModel
 from trainables.exporting.runtimes.conversions import CONVERSIONS
 
 #: Batch sizes whose latency is measured.
@@ -78,7 +78,7 @@ def peak_memory_bytes() -> int | None:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)
 
 
-def _predict_all(opened: OpenedModel, images: Arrays) -> Arrays:
+def _predict_all(opened: RuntimeModel, images: Arrays) -> Arrays:
     count = len(next(iter(images.values())))
     parts = [opened.predict(_batch(images, range(at, min(at + _BATCH, count)))) for at in range(0, count, _BATCH)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -88,7 +88,7 @@ def _batch(images: Arrays, rows: range) -> Arrays:
     return {name: np.asarray(array[list(rows)], np.float32) for name, array in images.items()}
 
 
-def _latency(opened: OpenedModel, images: Arrays, *, size: int) -> dict[str, float]:
+def _latency(opened: RuntimeModel, images: Arrays, *, size: int) -> dict[str, float]:
     """Returns the median and the 95th percentile of the seconds that a batch takes."""
     count = len(next(iter(images.values())))
     batch = {name: np.asarray(array[np.arange(size) % count], np.float32, order="C") for name, array in images.items()}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from trainables.errors import ModelExportError
-from trainables.exporting.runtimes.conversion import Arrays, Conversion, OpenedModel, Source, check_names
+from trainables.exporting.runtimes.conversion import Arrays, Conversion, RuntimeModel, Source, check_names
 from trainables.exporting.runtimes.operators import COMPILED, RESIZING
 
 #: The newest that tf2onnx writes without gaps is 18; runtimes of 2022 and later read 17.
@@ -73,7 +73,7 @@ def _first_line(exc: BaseException) -> str:
     return next((line.strip() for line in str(exc).splitlines() if line.strip()), type(exc).__name__)
 
 
-def _open(path: Path, threads: int) -> OpenedModel:
+def _open(path: Path, threads: int) -> RuntimeModel:
     # Late: only this format needs it.
     import onnxruntime
 
@@ -87,7 +87,7 @@ def _open(path: Path, threads: int) -> OpenedModel:
         return dict(zip(names, session.run(names, dict(images)), strict=True))
 
     settings = {"threads": threads, "provider": "CPUExecutionProvider", "opset": _OPSET}
-    return OpenedModel(predict=predict, version=version("onnxruntime"), settings=settings)
+    return RuntimeModel(predict=predict, version=version("onnxruntime"), settings=settings)
 
 
 ONNX = Conversion(

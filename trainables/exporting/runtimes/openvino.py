@@ -5,7 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from trainables.exporting.runtimes.conversion import Arrays, Conversion, OpenedModel, Source, check_names
+from trainables.exporting.runtimes.conversion import Arrays, Conversion, RuntimeModel, Source, check_names
 from trainables.exporting.runtimes.operators import RESIZING
 
 _FILE = "model.xml"
@@ -43,7 +43,7 @@ def _named(ends: Any, name: str, names: tuple[str, ...]) -> Any:
     return found
 
 
-def _open(path: Path, threads: int) -> OpenedModel:
+def _open(path: Path, threads: int) -> RuntimeModel:
     openvino = _without_telemetry()
     settings = {"INFERENCE_PRECISION_HINT": _PRECISION, "INFERENCE_NUM_THREADS": threads}
     compiled = openvino.Core().compile_model(str(path / _FILE), "CPU", settings)
@@ -53,7 +53,7 @@ def _open(path: Path, threads: int) -> OpenedModel:
         found = compiled(dict(images))
         return {name: found[name].copy() for name in names}
 
-    return OpenedModel(
+    return RuntimeModel(
         predict=predict,
         version=version("openvino"),
         settings={"threads": threads, "device": "CPU", "inference_precision": _PRECISION},

@@ -21,7 +21,7 @@ _TIMEOUT_SECONDS = 1800
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class ProcessResult:
     """What a runtime made of a file.
 
     Attributes:
@@ -44,7 +44,7 @@ def write_images(folder: Path, images: Arrays) -> None:
         np.save(folder / f"input-{place}.npy", array)
 
 
-def run_in_own_process(job: Mapping[str, Any], *, folder: Path) -> Found:
+def run_in_own_process(job: Mapping[str, Any], *, folder: Path) -> ProcessResult:
     """Loads a file in a fresh process without TensorFlow and predicts the images of a folder.
 
     Args:
@@ -73,7 +73,7 @@ def run_in_own_process(job: Mapping[str, Any], *, folder: Path) -> Found:
     measured = json.loads((folder / "found.json").read_text(encoding="utf-8"))
     if imported := measured.pop("imported"):
         raise ModelExportError(f"its runtime imported {', '.join(imported)}, which it should do without")
-    return Found(outputs=_outputs(folder, job["outputs"]), measured=measured)
+    return ProcessResult(outputs=_outputs(folder, job["outputs"]), measured=measured)
 
 
 def _outputs(folder: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
