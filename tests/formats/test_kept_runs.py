@@ -46,7 +46,7 @@ def without_places(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_keys_of(known: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
-    """Returns what a document says under the keys that it had: later versions say more, such as how many trials wait."""
+    """Returns what a document says under the keys that it had: later versions say more, as how many trials wait."""
     return {
         key: with_keys_of(value, said[key]) if isinstance(value, dict) and isinstance(said[key], dict) else said[key]
         for key, value in known.items()
