@@ -165,7 +165,9 @@ def plan_study(
         return forecast(replace(question, schedule=schedule), num_studies=extent.num_studies)
 
     own, here = spec.schedule, extent.slots[0]
-    plain = [own.model_copy(update={"algorithm": name, "promotion": False}) for name in DECIDERS]
+    # Trials of pbt go on from others: nobody knows their courses.
+    names = [name for name in DECIDERS if name != "pbt"]
+    plain = [own.model_copy(update={"algorithm": name, "promotion": False}) for name in names]
     good = [(price, item) for price, item in zip(prices.of_variants, probe.variants, strict=True) if not price.problem]
     return CostPlan(
         study=spec.name,
