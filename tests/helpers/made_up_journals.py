@@ -97,10 +97,11 @@ def study_record(draw: Any, kind: type, state: StudyState, *, at: float) -> Reco
 def _replacement(draw: Any, state: StudyState, *, at: float) -> Record | None:
     """Returns a record by which a trial goes on in another's place; None where there are no two such trials."""
     usable = [trial for trial in state.trials.values() if trial.reports and not trial.replicate_of]
-    replaced = draw(st.sampled_from([None, *(trial for trial in usable if not trial.has_ended)]))
-    parent = draw(st.sampled_from([None, *(trial for trial in usable if trial is not replaced)]))
-    if replaced is None or parent is None:
+    training = [trial for trial in usable if not trial.has_ended]
+    if not training or len(usable) < 2:
         return None
+    replaced = draw(st.sampled_from(training))
+    parent = draw(st.sampled_from([trial for trial in usable if trial is not replaced]))
     number = len(state.trials)
     return TrialReplaced(
         trial=f"t{number:04d}",
@@ -162,7 +163,7 @@ def journals(draw: st.DrawFn) -> list[Record]:
     records: list[Record] = [header]
     state = fold(records)
     kinds = [*get_args(Record)[1:], EpochReported, EpochReported, TrialStarted, TrialProposed, TrialHeld, TrialHeld]
-    kinds += [TrialReplaced, TrialReplaced, TrialReplaced]
+    kinds += [TrialReplaced, TrialReplaced, TrialReplaced, TrialFailed]
     for step in range(draw(st.integers(0, 40))):
         kind, at = draw(st.sampled_from(kinds)), 10.0 + step
         record = study_record(draw, kind, state, at=at)

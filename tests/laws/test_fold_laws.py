@@ -185,7 +185,7 @@ def test_made_up_journals_hold_every_kind_of_record_and_state() -> None:
     kinds: set[type] = set()
     states: set[TrialState] = set()
 
-    @settings(max_examples=100, deadline=None, derandomize=True)
+    @settings(max_examples=200, deadline=None, derandomize=True)
     @given(records=journals())
     def gather(records: list[Record]) -> None:
         kinds.update(map(type, records))
