@@ -38,6 +38,8 @@ VALUES: dict[object, st.SearchStrategy[Any]] = {
     float: FINITE,
     Mapping[str, Any]: st.dictionaries(st.text(), JSON, max_size=4),
     Sequence[float]: st.lists(FINITE, max_size=4),
+    Sequence[int]: st.lists(st.integers(), max_size=4),
+    Sequence[str]: st.lists(st.text(), max_size=4),
     Sequence[Mapping[str, Any]]: st.lists(st.dictionaries(st.text(), JSON, max_size=4), max_size=3),
     Mapping[str, float]: st.dictionaries(st.text(), FINITE, max_size=4),
 }

@@ -130,8 +130,19 @@ def test_numbers_leave_the_search_as_it_ever_was(tmp_path):
     assert with_numbers(none, IMAGES)[0].search.first_values == ()
 
 
+def test_a_space_of_a_users_own_begins_with_the_portfolio_of_its_family(tmp_path):
+    found, said = with_numbers(study(tmp_path), IMAGES)
+    assert [values["num_blocks"] for values in found.search.first_values] == [2, 2, 2]
+    assert any(
+        sentence.startswith("search.start_with: 3 variants that were good elsewhere go first") for sentence in said
+    )
+    explicit = {"algorithm": "asha", "max_epochs": 3, "grace_epochs": 1}
+    assert with_numbers(study(tmp_path, schedule=explicit), IMAGES)[0].search.first_values == ()
+
+
 def test_a_portfolio_that_is_asked_for_and_does_not_exist_is_told(tmp_path):
-    found, said = with_numbers(study(tmp_path, start_with="portfolio"), IMAGES)
+    space = {"family": "residual", "params": {"filters": {"choice": [8, 16]}}}
+    found, said = with_numbers(study(tmp_path, space=space, start_with="portfolio"), IMAGES)
     assert found.search.start_with == "none"
     assert "search.start_with: there is no portfolio that fits this space" in said
 

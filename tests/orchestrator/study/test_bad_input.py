@@ -199,7 +199,7 @@ TYPES_AND_BOUNDS = [
         also("search: {algorithm: bayes}"),
         "search.algorithm",
         "'bayes'",
-        "one of random, sobol, grid, tpe, gp",
+        "one of random, sobol, grid, tpe, bohb, gp",
     ),
     ("no trials", also("search: {trials: 0}"), "search.trials", "got 0", "for example trials: 24"),
     ("too many trials", also("search: {trials: 1000001}"), "search.trials", "1000001", "equal to 1000000"),
