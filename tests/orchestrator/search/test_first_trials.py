@@ -133,7 +133,7 @@ def test_numbers_leave_the_search_as_it_ever_was(tmp_path):
 def test_a_space_of_a_users_own_begins_with_the_portfolio_of_its_family(tmp_path):
     found, said = with_numbers(study(tmp_path), IMAGES)
     assert [values["num_blocks"] for values in found.search.first_values] == [2, 2, 2]
-    assert any(
+    assert any("search.start_with: 3 variants that were good elsewhere go first" in sentence for sentence in said)
         sentence.startswith("search.start_with: 3 variants that were good elsewhere go first") for sentence in said
     )
     explicit = {"algorithm": "asha", "max_epochs": 3, "grace_epochs": 1}
