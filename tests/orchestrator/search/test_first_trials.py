@@ -134,8 +134,6 @@ def test_a_space_of_a_users_own_begins_with_the_portfolio_of_its_family(tmp_path
     found, said = with_numbers(study(tmp_path), IMAGES)
     assert [values["num_blocks"] for values in found.search.first_values] == [2, 2, 2]
     assert any("search.start_with: 3 variants that were good elsewhere go first" in sentence for sentence in said)
-        sentence.startswith("search.start_with: 3 variants that were good elsewhere go first") for sentence in said
-    )
     explicit = {"algorithm": "asha", "max_epochs": 3, "grace_epochs": 1}
     assert with_numbers(study(tmp_path, schedule=explicit), IMAGES)[0].search.first_values == ()
 
