@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from orchestrator.driver.reuse import results_id, take_over
-from orchestrator.errors import StudyFileError
 from orchestrator.journal.file import Journal, read_journal
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import (
@@ -364,42 +363,6 @@ def test_several_gpus_in_a_trial_are_part_of_what_results_depend_on(gpus: float,
     worker = make_worker(old.folder)
     there = replace(worker, device=DeviceSpec(gpus=gpus))
     assert (results_id(there) == results_id(worker)) is is_same
-
-
-def test_reuse_is_no_part_of_what_a_study_is(old: OldRun, tmp_path: Path) -> None:
-    plain, reusing = make_spec(tmp_path), make_spec(tmp_path, reuse="old")
-    assert reusing.study_id == plain.study_id
-    assert reusing.reuse == (str(old.folder.root),)
-
-
-@pytest.mark.parametrize(
-    ("reuse", "message"),
-    [
-        ("olt", r"study: reuse: no such file or folder, got 'olt', which is .*/olt; did you mean 'old'\?"),
-        (["old", "gone"], "reuse: no such file or folder, got 'gone', which is .*/gone"),
-        (".", "reuse: is not a run folder, got '.', which is .*; give one that `convfleet run` made"),
-        ("", "reuse: expected a path, got ''"),
-        (7, "reuse: must be a list, got 7; for example reuse: runs/old"),
-        ([7], r"reuse\[0\]: must be a valid string, got 7"),
-    ],
-)
-def test_run_that_is_not_there_is_told_with_the_other_mistakes(
-    old: OldRun, tmp_path: Path, reuse: object, message: str
-) -> None:
-    with pytest.raises(StudyFileError, match=message):
-        make_spec(tmp_path, reuse=reuse)
-
-
-def test_path_on_the_command_line_starts_at_the_current_folder(
-    old: OldRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "s.yaml").write_text(
-        "name: s\ndata: {source: digits}\nspace: {family: sequential}\n", encoding="utf-8"
-    )
-    monkeypatch.chdir(tmp_path)
-    for override in ("reuse=old", "reuse=[old]"):
-        assert load_study("elsewhere/s.yaml", overrides=[override]).reuse == (str(old.folder.root),)
 
 
 def test_reused_trials_are_reports_that_are_nowhere_told_twice(old: OldRun, make_new: Any) -> None:
