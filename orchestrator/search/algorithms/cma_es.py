@@ -17,12 +17,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from orchestrator.search.algorithms.nsga2 import POPULATION, best_of, child_of, parent_point, tournament
+from orchestrator.search.algorithms.nsga2 import best_of, child_of_best, is_early, with_values
 from orchestrator.search.algorithms.sobol import sobol_point
 from orchestrator.search.draw import Draw
 from orchestrator.search.history import History, Tried
 from orchestrator.search.unit_cube import UnitCube, width_of
-from orchestrator.study.sections import STARTUP_TRIALS
 from orchestrator.study.spec import StudySpec
 from search_spaces.axes import drawn_together
 
@@ -57,14 +56,10 @@ class CmaEs:
 
     def ask(self, history: History, draw: Draw) -> dict[str, Any]:
         """Returns the values of a point of the distribution."""
-        known = [item for item in history.tried.values() if item.value is not None]
-        num_axes = len(self._cube.names)
-        if not num_axes or len(known) < STARTUP_TRIALS:
-            return self._cube.values_at(sobol_point(draw, num_axes=num_axes))
-        random = np.random.default_rng(draw.seed)
-        parents = best_of(known, count=POPULATION)
-        mother, father = (parent_point(self._cube, tournament(parents, random=random), random=random) for _ in range(2))
-        point = child_of(mother, father, random=random)
+        known = with_values(history)
+        if is_early(known, cube=self._cube):
+            return self._cube.values_at(sobol_point(draw, num_axes=len(self._cube.names)))
+        point = child_of_best(known, cube=self._cube, random=np.random.default_rng(draw.seed))
         # One number has no covariance.
         if len(self._axes) > 1 and draw.attempt < DISTRIBUTION_ATTEMPTS:
             point[self._axes] = self._drawn(history, seed=draw.seed)

@@ -43,14 +43,27 @@ class Nsga2:
 
     def ask(self, history: History, draw: Draw) -> dict[str, Any]:
         """Returns the values of a child."""
-        known = [item for item in history.tried.values() if item.value is not None]
-        num_axes = len(self._cube.names)
-        if not num_axes or len(known) < STARTUP_TRIALS:
-            return self._cube.values_at(sobol_point(draw, num_axes=num_axes))
-        random = np.random.default_rng(draw.seed)
-        parents = best_of(known, count=POPULATION)
-        mother, father = (parent_point(self._cube, tournament(parents, random=random), random=random) for _ in range(2))
-        return self._cube.values_at(child_of(mother, father, random=random))
+        known = with_values(history)
+        if is_early(known, cube=self._cube):
+            return self._cube.values_at(sobol_point(draw, num_axes=len(self._cube.names)))
+        return self._cube.values_at(child_of_best(known, cube=self._cube, random=np.random.default_rng(draw.seed)))
+
+
+def with_values(history: History) -> list[Tried]:
+    """Returns the trials that have ended with a value, in the order of proposals."""
+    return [item for item in history.tried.values() if item.value is not None]
+
+
+def is_early(known: Sequence[Tried], *, cube: UnitCube) -> bool:
+    """Returns whether a Sobol sequence draws: too few trials have a value, or nothing varies."""
+    return not cube.names or len(known) < STARTUP_TRIALS
+
+
+def child_of_best(known: Sequence[Tried], *, cube: UnitCube, random: np.random.Generator) -> np.ndarray:
+    """Returns the point of a child of two of the best trials, each of which won a tournament."""
+    parents = best_of(known, count=POPULATION)
+    mother, father = (parent_point(cube, tournament(parents, random=random), random=random) for _ in range(2))
+    return child_of(mother, father, random=random)
 
 
 def best_of(known: Sequence[Tried], *, count: int) -> list[Tried]:

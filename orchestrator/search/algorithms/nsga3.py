@@ -14,12 +14,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from orchestrator.pareto.niches import niche_order, reference_points
-from orchestrator.search.algorithms.nsga2 import POPULATION, child_of, parent_point
+from orchestrator.search.algorithms.nsga2 import POPULATION, child_of, is_early, parent_point, with_values
 from orchestrator.search.algorithms.sobol import sobol_point
 from orchestrator.search.draw import Draw
 from orchestrator.search.history import History, Tried
 from orchestrator.search.unit_cube import UnitCube
-from orchestrator.study.sections import STARTUP_TRIALS
 from orchestrator.study.spec import StudySpec
 
 #: Parts that the reference points divide each objective into: ten points for two objectives, and for three.
@@ -44,10 +43,9 @@ class Nsga3:
 
     def ask(self, history: History, draw: Draw) -> dict[str, Any]:
         """Returns the values of a child."""
-        known = [item for item in history.tried.values() if item.value is not None]
-        num_axes = len(self._cube.names)
-        if not num_axes or len(known) < STARTUP_TRIALS:
-            return self._cube.values_at(sobol_point(draw, num_axes=num_axes))
+        known = with_values(history)
+        if is_early(known, cube=self._cube):
+            return self._cube.values_at(sobol_point(draw, num_axes=len(self._cube.names)))
         population = self._population(known, seed=draw.seed)
         random = np.random.default_rng(draw.seed)
         mother, father = (parent_point(self._cube, _parent(population, random=random), random=random) for _ in range(2))
