@@ -60,9 +60,9 @@ def excesses(values: Mapping[str, float], conditions: Sequence[Condition]) -> tu
 
     A trial without the value is taken to be beyond by the limit itself.
 
-    >>> excesses({"parameters": 1.5e6, "val_accuracy": 0.9}, [
-    ...     parse_constraint("parameters <= 1e6"), parse_constraint("val_accuracy >= 0.8"), parse_constraint("x < 1")])
-    (0.5, -0.125, 1.0)
+    >>> excesses({"parameters": 1.5e6, "val_accuracy": 0.75}, [
+    ...     parse_constraint("parameters <= 1e6"), parse_constraint("val_accuracy >= 0.5"), parse_constraint("x < 1")])
+    (0.5, -0.5, 1.0)
     """
     return tuple(_excess(values, condition) for condition in conditions)
 
