@@ -49,7 +49,7 @@ def open_class_folders(spec: DataSpec, progress: OnProgress) -> OpenedSource:
     if spec.limit is not None and spec.limit < len(listings["train"]):
         listings["train"] = _in_turns(listings["train"])[: spec.limit]
     named = [
-        (f"{name} {path.relative_to(roots[name]).as_posix()}", path)
+        (f"{name} {'/'.join(path.parts[len(roots[name].parts) :])}", path)
         for name, listing in listings.items()
         for _, path in listing
     ]

@@ -1,5 +1,9 @@
 """Folders as people have them: splits by many names, many endings, files that are no images."""
 
+import errno
+import os
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -180,3 +184,19 @@ def test_folders_named_as_splits_without_a_training_split_are_no_classes(names, 
             (tmp_path / "photos" / name / inner / f"{row}.png").write_bytes(made.encoded(pixels))
     with pytest.raises(DataError, match=r"are named as splits, \[.*\], but no training folder holds class folders"):
         prepare(source="images", path=str(tmp_path / "photos"))
+
+
+def test_a_folder_in_a_class_that_cannot_be_listed_is_named(read, tmp_path, monkeypatch):
+    root = tmp_path / "photos"
+    for number, name in enumerate(("cat", "cat/inner", "dog", "dog/inner")):
+        write_grey(root / name / f"{number}.png", 20 + 50 * number)
+    list_folder, closed = os.scandir, root / "dog" / "inner"
+
+    def scandir(folder):
+        if str(folder) == str(closed):
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return list_folder(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(DataError, match=rf"data\.path: cannot list {re.escape(str(closed))}: Permission denied; let"):
+        read(path=str(root))
