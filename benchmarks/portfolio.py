@@ -68,6 +68,10 @@ def main() -> None:
 def drawn(name: str, *, count: int, largest_batch: int) -> list[dict]:
     """Returns values of so many variants, each parameter drawn alone from its domain."""
     space, random = space_from_mapping(name), np.random.default_rng(SEED)
+    batches = next((parameter.domain for parameter in space.parameters if parameter.name == "batch_size"), None)
+    if batches is not None and batches.size is not None:
+        # As in a study: where all of them leave few steps, the smallest stays.
+        largest_batch = max(largest_batch, min(batches.at(place) for place in range(batches.size)))
     found = []
     while len(found) < count:
         values: dict = {}

@@ -1,16 +1,13 @@
-"""Exports as Ray tasks: TensorFlow stays in the workers, and exports run side by side, on CPUs alone."""
+"""Exports in worker processes: TensorFlow stays out of the driver, and exports run side by side, on CPUs alone."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-import ray
 from ray.exceptions import RayError, RayTaskError
 
+from orchestrator.cluster.processes import Answer, answers
 from orchestrator.errors import ExportError
 from trainables.errors import ModelExportError
 from trainables.specs.export import ExportRequest, ExportResult
-
-_POLL_SECONDS = 0.2
 
 
 def run_exports(requests: Sequence[ExportRequest]) -> Iterator[ExportResult | ExportError | None]:
@@ -19,33 +16,13 @@ def run_exports(requests: Sequence[ExportRequest]) -> Iterator[ExportResult | Ex
     Args:
         requests: What to export.
     """
-    waiting = {
-        _export.options(num_cpus=request.worker.device.cpus, num_gpus=0, max_retries=2).remote(request): request
-        for request in requests
-    }
-    while waiting:
-        done, _ = ray.wait(list(waiting), timeout=_POLL_SECONDS)
-        if not done:
-            yield None
-        for reference in done:
-            yield _outcome(reference, waiting.pop(reference))
+    if not requests:
+        return
+    cpus = max(request.worker.device.cpus for request in requests)
+    for answer in answers(_export, requests, cpus=cpus):
+        yield None if answer is None else _outcome(answer)
 
 
-def _outcome(reference: Any, request: ExportRequest) -> ExportResult | ExportError:
-    try:
-        result: ExportResult = ray.get(reference)
-    except RayTaskError as exc:
-        return _export_error(request, exc.cause or exc)
-    except RayError as exc:
-        lines = str(exc).strip().splitlines()
-        return ExportError(
-            f"{request.trial}: the export's worker process died ({lines[0] if lines else type(exc).__name__}); "
-            "`convfleet export` tries again"
-        )
-    return result
-
-
-@ray.remote
 def _export(request: ExportRequest) -> ExportResult:
     # Late: it brings TensorFlow, which the driver, which imports this module too, never imports.
     from trainables.exporting.export import export_model
@@ -53,8 +30,17 @@ def _export(request: ExportRequest) -> ExportResult:
     return export_model(request)
 
 
-def _export_error(request: ExportRequest, cause: BaseException) -> ExportError:
-    if isinstance(cause, ModelExportError):
-        return ExportError(str(cause))
-    text = str(cause).strip().splitlines()
-    return ExportError(f"{request.trial}: the export failed ({type(cause).__name__}: {text[0] if text else ''})")
+def _outcome(answer: Answer) -> ExportResult | ExportError:
+    if answer.error is None:
+        result: ExportResult = answer.value
+        return result
+    lines = str(answer.error).strip().splitlines()
+    kind, first = type(answer.error).__name__, lines[0] if lines else ""
+    if isinstance(answer.error, ModelExportError):
+        return ExportError(str(answer.error))
+    if isinstance(answer.error, RayError) and not isinstance(answer.error, RayTaskError):
+        return ExportError(
+            f"{answer.request.trial}: the export's worker process died ({first or kind}); `convfleet export` "
+            "tries again"
+        )
+    return ExportError(f"{answer.request.trial}: the export failed ({kind}: {first})")

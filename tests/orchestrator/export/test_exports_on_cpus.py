@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.cluster import processes
 from orchestrator.export import tasks
 from trainables.exporting import export
 from trainables.specs.worker import DeviceSpec
@@ -15,13 +16,19 @@ DEVICE = DeviceSpec(cpus=2, gpus=0.5)
 def test_ray_is_asked_for_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, Any]] = []
 
+    class Actor:
+        start = call = SimpleNamespace(remote=lambda *given: len(given))
+
     def options(**named: Any) -> Any:
         asked.append(named)
-        return SimpleNamespace(remote=lambda request: "reference")
+        return SimpleNamespace(remote=Actor)
 
-    monkeypatch.setattr(tasks, "_export", SimpleNamespace(options=options))
-    monkeypatch.setattr(tasks.ray, "wait", lambda waiting, timeout: (waiting, []))
-    monkeypatch.setattr(tasks.ray, "get", lambda reference: "result")
+    ray = processes.ray
+    monkeypatch.setattr(ray, "remote", lambda kind: SimpleNamespace(options=options))
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 4.0})
+    monkeypatch.setattr(ray, "wait", lambda waiting, timeout: (waiting, []))
+    monkeypatch.setattr(ray, "get", lambda reference: "result")
+    monkeypatch.setattr(ray, "kill", lambda actor: None)
     request: Any = SimpleNamespace(worker=SimpleNamespace(device=DEVICE))
     assert list(tasks.run_exports([request])) == ["result"]
     assert [(named["num_cpus"], named["num_gpus"]) for named in asked] == [(2, 0)]
