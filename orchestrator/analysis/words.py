@@ -6,7 +6,6 @@ from orchestrator.analysis.importance import Importance, ParameterImportance
 from orchestrator.analysis.savings import Savings
 from orchestrator.text import duration, number
 
-NO_REPORT = "No trial has reported yet."
 EFFECTS_NOTE = (
     "Other parameters vary, too, and a search tries good values of all of them together: this is what was seen, not "
     "what a parameter alone would do."
@@ -16,6 +15,11 @@ SHARES_NOTE = (
     "What matters only together counts for each, so shares may add up to more than 1; of few trials, they are rather "
     "too small."
 )
+
+
+def no_best_in_words(analysis: Analysis) -> str:
+    """Returns why no trial is the best so far, for an analysis without steps."""
+    return "No trial keeps to the constraints yet." if analysis.num_trials else "No trial has reported yet."
 
 
 def basis_in_words(analysis: Analysis) -> str:

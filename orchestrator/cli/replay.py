@@ -11,6 +11,8 @@ from orchestrator.cli.runs import local_run
 from orchestrator.errors import InputError
 
 if TYPE_CHECKING:
+    from orchestrator.journal.study_state import StudyState
+    from orchestrator.planning.replay import Replayed
     from orchestrator.runs.paths import RunFolder
     from orchestrator.study.spec import Policy
 
@@ -27,7 +29,7 @@ def replay(
     from orchestrator.early_stopping.decider import rule_name
     from orchestrator.early_stopping.deciders import DECIDERS
     from orchestrator.journal.reading import load_state
-    from orchestrator.planning.replay import as_it_was, replay_run
+    from orchestrator.planning.replay import as_it_was
     from orchestrator.runs.folder import open_run_folder
     from orchestrator.study.loading import load_policy
     from orchestrator.views.terminal.replay_view import print_replay, replay_json
@@ -44,14 +46,37 @@ def replay(
     policies = [_policy(run_folder, [*overrides, f"schedule.algorithm={name}"]) for name in names]
     was = as_it_was(state, schedule=rule_name(load_policy(run_folder.study).schedule))
     slots = state.sessions[-1].slots if state.sessions else 1
-    found = [
-        replay_run(state, policy, slots=_slots(policy, slots, overrides=overrides), seed=state.header.seed)
-        for policy in policies
-    ]
+    ways = [(policy, _slots(policy, slots, overrides=overrides)) for policy in policies]
+    found, left_out = _replayed(state, ways, is_asked=bool(schedule or asked or promotes))
     if as_json:
-        print_json(replay_json(was, found))
+        print_json(replay_json(was, found, left_out=left_out))
         return
-    print_replay(make_console(), was, found, metric=state.header.metric)
+    print_replay(make_console(), was, found, metric=state.header.metric, left_out=left_out)
+
+
+def _replayed(
+    state: "StudyState", ways: "Sequence[tuple[Policy, int]]", *, is_asked: bool
+) -> "tuple[list[Replayed], dict[str, str]]":
+    """Returns what policies would have made of a run, each with its slots, and why one is left out, by its rule.
+
+    Args:
+        state: The run's.
+        ways: The policies.
+        is_asked: Whether the user named the rules; else one that the run cannot tell of leaves the others.
+    """
+    from orchestrator.early_stopping.decider import rule_name
+    from orchestrator.planning.replay import replay_run
+
+    found, left_out = [], {}
+    for policy, slots in ways:
+        try:
+            found.append(replay_run(state, policy, slots=slots, seed=state.header.seed))
+        except InputError as exc:
+            # Who waits for whom follows from what ran at the same time, which no replay knows to the moment.
+            if is_asked or not policy.schedule.promotion:
+                raise
+            left_out[rule_name(policy.schedule)] = str(exc)
+    return found, left_out
 
 
 def _policy(run_folder: "RunFolder", overrides: Sequence[str]) -> "Policy":

@@ -70,6 +70,6 @@ def _is_dominated(point: Losses, front: Sequence[Losses]) -> bool:
         front: In their order.
     """
     if len(point) <= 2:
-        # The last one of the front has the smallest second number of them.
-        return dominates(front[-1], point)
+        # The last one of the front has the smallest second number of them, and its first one is no larger.
+        return front[-1][-1] <= point[-1]
     return any(dominates(other, point) for other in reversed(front))

@@ -252,4 +252,4 @@ def _losses(course: Course, epoch: int, *, goals: Sequence[Goal], beyond: Beyond
 def _reported(course: Course, *, epoch: int, value: float, header: StudyOpened, beyond: Beyond) -> Reported:
     trial, losses = course.trial, _losses(course, epoch, goals=header.goals, beyond=beyond)
     breaks = broken_costs(trial, conditions=header.conditions) if trial.reports else ""
-    return Reported(trial=trial.name, number=trial.number, epoch=epoch, value=value, losses=losses, breaks=breaks)
+    return Reported(trial=trial.name, number=trial.place, epoch=epoch, value=value, losses=losses, breaks=breaks)

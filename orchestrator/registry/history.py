@@ -18,6 +18,7 @@ from orchestrator.registry.entries import Entry, entry_from_json, entry_to_json
 from orchestrator.registry.folder import RegistryFolder, entry_name
 from orchestrator.registry.names import is_model_name, what_there_is
 from orchestrator.registry.state import NamedModel
+from orchestrator.text import shown
 from trainables.files.folders import sync, write_new
 
 _ENTRY = re.compile(r"(\d{8})\.json")
@@ -61,10 +62,11 @@ def known_model(folder: RegistryFolder, name: str) -> NamedModel:
     Raises:
         RegistryError: If there is no such model; lists those that there are.
     """
-    model = read_model(folder, name)
+    # What is no model's name may be no file's either, or lead out of the registry.
+    model = read_model(folder, name) if is_model_name(name) else NamedModel(name=name)
     if not model.num_entries:
         raise RegistryError(
-            f"{folder.root}: no model is called {name!r}{what_there_is(name, model_names(folder), kind='models')}"
+            f"{folder.root}: no model is called {shown(name)}{what_there_is(name, model_names(folder), kind='models')}"
         )
     return model
 

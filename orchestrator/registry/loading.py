@@ -11,12 +11,11 @@ from typing import Any
 
 from orchestrator.errors import RegistryError
 from orchestrator.registry.blobs import copy_out
-from orchestrator.registry.entries import ModelVersion
+from orchestrator.registry.entries import LOADABLE, ModelVersion
 from orchestrator.registry.folder import RegistryFolder
 from orchestrator.text import size_in_words
 from trainables.errors import ModelExportError
 from trainables.files.manifests import MANIFEST
-from trainables.specs.export import FILES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,15 +90,19 @@ def chosen_format(version: ModelVersion, form: str | None) -> str:
     """Returns the format to load a version from: the one asked for, or keras, or saved_model.
 
     Raises:
-        RegistryError: If the version does not have it.
+        RegistryError: If the version does not have it, or no registry loads a model from it.
     """
-    if form is None and version.formats:
-        return version.formats[0]
-    if form not in version.formats:
-        has = ", ".join(version.formats) or "none that can be loaded"
-        asked = f"format: must be one of {', '.join(FILES)}, which the version has, got {form!r}; " if form else ""
-        raise RegistryError(f"{version.name} version {version.version}: {asked}its formats: {has}")
-    return form
+    loadable = version.loadable
+    if form is None and loadable:
+        return loadable[0]
+    if form in loadable:
+        return form
+    asked = f"format: must be one of {', '.join(LOADABLE)}, which the version has, got {form!r}; " if form else ""
+    raise RegistryError(
+        f"{version.name} version {version.version}: {asked}its formats: {', '.join(version.formats) or 'none'}; models "
+        f"are loaded from {' or '.join(LOADABLE)} alone: add an export that has one of them, or open the files of "
+        "another format with its own runtime"
+    )
 
 
 class LoadedModels:
@@ -135,7 +138,7 @@ class LoadedModels:
             form: Its format; None: the one that is loaded unless another is asked for.
         """
         for key, model in self._models.items():
-            if key == (name, version, form or model.version.formats[0]):
+            if key == (name, version, form or model.version.loadable[0]):
                 self._models.move_to_end(key)
                 return model
         return None

@@ -82,7 +82,7 @@ def version_lines(model: NamedModel, version: ModelVersion, *, manifest: Mapping
         "test": _metrics(version.test_metrics),
         "inputs": "; ".join(f"{item.get('name')} {item.get('shape')}" for item in manifest.get("inputs", [])),
         "outputs": "; ".join(_output(item) for item in manifest.get("outputs", [])),
-        "formats": ", ".join(version.formats) or "none that can be loaded",
+        "formats": ", ".join(version.formats) or "none",
         "size": f"{size_in_words(version.size_bytes)}, {len(version.files)} files",
     }
     return [f"{version.name} version {version.version}", *(f"  {key:<8} {one_line(v)}" for key, v in facts.items())]

@@ -98,9 +98,11 @@ def _notes(state: StudyState) -> Iterator[str]:
     found = replicated(state)
     if any(item.folds for item in found):
         own, *others = state.header.folds
+        taken = [fold for fold in others if any(fold in item.folds for item in found)]
+        which = f"fold{'s' * (len(taken) > 1)} {', '.join(map(str, taken))}"
         yield (
-            f"means are over replicates on folds {', '.join(map(str, others))}, one each; the search validated on fold "
-            f"{own}, which counts in none; folds share training images, so 95 % is an approximation"
+            f"means are over replicates on {which}, one each; the search validated on fold {own}, which counts in "
+            "none; folds share training images, so 95 % is an approximation"
         )
     if found and len(state.header.goals) > 1:
         yield (

@@ -157,7 +157,7 @@ class History:
             sign = 1 if self._objective.mode == "max" else -1
             tried.value = sign * best.metrics[self._objective.metric]
         if len(self._objective.goals) > 1:
-            self._ended[trial.number] = self._end_of_several(trial, best, asked=asked)
+            self._ended[trial.place] = self._end_of_several(trial, best, asked=asked)
             return
         if trial.state is TrialState.COMPLETED and best is not None:
             self.num_with_values += 1
@@ -187,7 +187,7 @@ class History:
 
         Optuna takes no values at epochs with several objectives, and a stopped trial's costs are as true as others'.
         """
-        goals, tried = self._objective.goals, self.tried[trial.number]
+        goals, tried = self._objective.goals, self.tried[trial.place]
         if trial.failure is None and best is not None:
             known = {**trial.reports[0].cost, **best.metrics}
             if all(goal.metric in known for goal in goals):

@@ -13,7 +13,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from orchestrator.early_stopping.decider import GO_ON, Decider, Reported, Verdict, rules_of
 from orchestrator.early_stopping.deciders import make_decider
-from orchestrator.journal.trial import index_of
+from orchestrator.journal.trial import Trial, index_of
 from orchestrator.results.ranking import broken_costs, losses_at
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.budgets import is_stopped_by_budget
@@ -58,6 +58,8 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
             if trial.replicate_of:
                 continue
             report = trial.reports[index_of(trial, epoch)]
+            if _has_had_enough(trial, epoch=epoch, listener=self._listener):
+                self._listener.budgets.stop(trial)
             if report.is_last or (epoch == trial.epoch and is_stopped_by_budget(trial)):
                 self._complete(name, epoch=epoch, value=report.metrics[self._metric])
                 continue
@@ -129,6 +131,14 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
         losses = losses_at(trial, epoch=epoch, goals=goals) if len(goals) > 1 else None
         number = trial.number if trial.parent else trial.place
         return Reported(trial=name, number=number, epoch=epoch, value=value, losses=losses or (), breaks=breaks)
+
+
+def _has_had_enough(trial: Trial, *, epoch: int, listener: TuneListener) -> bool:
+    """Returns whether the newest report of the journal used a budget up, and the driver died before its stop."""
+    # Budgets come before the rule: where it was asked and let the trial wait or go on, none was used up.
+    was_asked = trial.is_held or (trial.promoted is not None and trial.promoted.epoch == epoch)
+    is_newest = listener.recorder.state.report_order[-1] == (trial.name, epoch)
+    return is_newest and not was_asked and listener.budgets.ends(trial)
 
 
 def make_scheduler(spec: StudySpec, listener: TuneListener, *, worker: WorkerSpec | None = None) -> RecordedScheduler:

@@ -55,7 +55,7 @@ def _progress(analysis: Analysis) -> Markup:
     title, said = "Best so far", bullets(words.savings_in_words(analysis.savings))
     plot = figures.progress_steps(analysis.steps, metric=analysis.metric)
     if plot is None:
-        return section(title, empty(words.NO_REPORT))
+        return section(title, empty(words.no_best_in_words(analysis)))
     headings = ["trial", "epoch", f"best {analysis.metric}", "trials", "epochs", "time", "core time"]
     rows: list[list[Cell]] = [
         [

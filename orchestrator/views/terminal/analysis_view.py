@@ -76,7 +76,7 @@ def _print_pair(console: Console, pair: Pair, *, metric: str) -> None:
 def _print_steps(console: Console, analysis: Analysis) -> None:
     console.print()
     if not analysis.steps:
-        print_fact(console, "best", words.NO_REPORT)
+        print_fact(console, "best", words.no_best_in_words(analysis))
         return
     table = _table(["epoch", f"best {analysis.metric}", "trials", "epochs", "time", "core time"], first="trial")
     for step in analysis.steps[-_NUM_STEPS:]:

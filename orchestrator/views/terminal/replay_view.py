@@ -1,6 +1,6 @@
 """What other rules would have made of a run, printed for people and for scripts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,12 +16,22 @@ _TO = " to "
 _MOST_NAMED = 8
 
 
-def replay_json(was: Replayed, policies: Sequence[Replayed]) -> dict[str, Any]:
-    """Returns the run and what each policy would have made of it."""
-    return {"run": asdict(was), "policies": [asdict(item) for item in policies]}
+def replay_json(
+    was: Replayed, policies: Sequence[Replayed], *, left_out: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Returns the run, what each policy would have made of it, and why a rule is left out where one is."""
+    content = {"run": asdict(was), "policies": [asdict(item) for item in policies]}
+    return {**content, **({"left_out": dict(left_out)} if left_out else {})}
 
 
-def print_replay(console: Console, was: Replayed, policies: Sequence[Replayed], *, metric: str) -> None:
+def print_replay(
+    console: Console,
+    was: Replayed,
+    policies: Sequence[Replayed],
+    *,
+    metric: str,
+    left_out: Mapping[str, str] | None = None,
+) -> None:
     """Prints a row for the run and one for each policy, and how far the numbers reach.
 
     Args:
@@ -29,6 +39,7 @@ def print_replay(console: Console, was: Replayed, policies: Sequence[Replayed], 
         was: The run itself.
         policies: What replays found.
         metric: The objective's name.
+        left_out: By the name of a rule that the run cannot tell of, why.
     """
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("")
@@ -49,6 +60,8 @@ def print_replay(console: Console, was: Replayed, policies: Sequence[Replayed], 
         for item in policies:
             if item.open:
                 console.print(Text(f"with {item.schedule}, open: {_named(item.open)}", style="dim"))
+    for name, reason in (left_out or {}).items():
+        console.print(Text(f"with {name}, left out: {reason}", style="dim"))
     console.print(
         Text(
             "The trials are the run's: a search that learns would have proposed others after other results.",

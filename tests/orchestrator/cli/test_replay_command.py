@@ -41,10 +41,11 @@ def records_of(state):
 
 @pytest.fixture
 def write_run(tmp_path):
-    def write(records):
+    def write(records, *overrides):
         folder = RunFolder(tmp_path / "runs" / "made")
         folder.root.mkdir(parents=True)
-        folder.study.write_text(load_study("quickstart", overrides=OVERRIDES).to_yaml(), encoding="utf-8")
+        study = load_study("quickstart", overrides=[*OVERRIDES, *overrides])
+        folder.study.write_text(study.to_yaml(), encoding="utf-8")
         with Journal(folder.journal) as journal:
             for record in records:
                 journal.append(record)
@@ -78,6 +79,24 @@ def test_all_rules_are_compared_with_the_run_for_people_and_for_scripts(replay, 
     assert set(by_name) == set(ALGORITHMS)
     assert by_name["asha"]["epochs"] == content["run"]["epochs"]
     assert by_name["none"]["epochs"] == {"low": content["run"]["epochs"]["low"], "high": 16 * 9}
+
+
+def test_a_run_s_own_rule_of_waiting_is_left_out_where_its_moments_are_not_known(replay, write_run):
+    # Two slots instead of three: others would have gone on.
+    write_run(records_of(run_under(full_run(3), "asha", promotion=True)), "schedule.promotion=true")
+    two = ("--set", "resources.max_concurrent=2")
+    code, text, error = replay("runs/made", *two)
+    assert (code, error) == (0, "")
+    said = " ".join(text.split())
+    assert "with asha with promotion, left out: schedule.promotion: the run lacks later epochs of t00" in said
+    content = json.loads(replay("runs/made", *two, "--json")[1])
+    assert {item["schedule"] for item in content["policies"]} == set(ALGORITHMS) - {"asha"}
+    assert list(content["left_out"]) == ["asha with promotion"]
+    assert "left_out" not in json.loads(replay("runs/made", "--json")[1])
+    for asked in (("--schedule", "asha"), ("--set", "schedule.promotion=true")):
+        code, _, error = replay("runs/made", *two, *asked)
+        assert code == 2
+        assert "schedule.promotion: the run lacks later epochs of t00" in error
 
 
 def test_chosen_rules_and_budgets_are_replayed(replay, write_run):

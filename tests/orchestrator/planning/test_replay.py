@@ -61,6 +61,20 @@ def test_a_replay_lets_trials_wait_and_go_on_as_the_run_did(seed: int, has_costs
     assert has_costs or any(trial.promoted is not None for trial in run.trials.values())
 
 
+def test_replicates_between_the_trials_of_a_search_change_no_replay() -> None:
+    for seed in SEEDS:
+        plain, extended = full_run(seed), full_run(seed)
+        new_names = {}
+        for trial in list(extended.trials.values())[8:]:
+            before, trial.name = trial.name, f"t{trial.number + 4:04d}"
+            new_names[before] = trial.name
+            trial.number, trial.num_others_before = trial.number + 4, 4
+        extended.trials = {trial.name: trial for trial in extended.trials.values()}
+        extended.report_order = [(new_names.get(name, name), epoch) for name, epoch in extended.report_order]
+        told = [replay_run(state, policy("hyperband"), slots=3, seed=seed) for state in (plain, extended)]
+        assert numbers(told[0]) == numbers(told[1])
+
+
 def test_who_would_wait_for_whom_in_a_run_that_stopped_trials_is_refused_in_words() -> None:
     refusals = []
     for seed in SEEDS:

@@ -98,6 +98,20 @@ def test_search_is_the_same_as_without_replicates(tmp_path: Path) -> None:
         assert searched == [(variant_id, place) for place, (_, variant_id, _) in enumerate(at_once)]
 
 
+@pytest.mark.parametrize("algorithm", ["tpe", "nsga2"])
+def test_search_of_several_objectives_goes_on_after_replicates_as_without_them(tmp_path: Path, algorithm: str) -> None:
+    others = [{"metric": "parameters", "mode": "min"}]
+    short, more = (spec_of(others=others, algorithm=algorithm, trials=trials, leaders=2) for trials in (5, 8))
+    first = drive(tmp_path / "first", short)
+    assert fold(first).replicates
+    records = drive(tmp_path / "more", more, before=[*first, extended(more)])
+    without = drive(
+        tmp_path / "without", spec_of(others=others, algorithm=algorithm, trials=8, replicates=0, leaders=1)
+    )
+    searched = [item.variant.variant_id for item in search_alone(fold(records)).trials.values()]
+    assert searched == [variant_id for _, variant_id, _ in proposals(without)]
+
+
 @pytest.mark.parametrize("schedule", ["asha", "hyperband", "pasha", "median"])
 def test_early_stopping_of_a_longer_search_is_the_same_as_without_replicates(tmp_path: Path, schedule: str) -> None:
     longer = spec_of(schedule=schedule, max_epochs=9, trials=16, replicates=0)

@@ -124,6 +124,12 @@ def test_interval_is_wider_than_that_of_independent_trainings_and_says_what_it_a
     )
 
 
+def test_folds_that_no_replicate_validated_on_are_not_said_to_be_in_the_means(tmp_path: Path) -> None:
+    spec = spec_of(folds=(2, 5), replicate_on="folds", replicates=2)
+    (note,) = [note for note in replicate_notes(fold(drive(tmp_path, spec))) if note.startswith("means are over")]
+    assert note.startswith("means are over replicates on folds 3, 4, one each; the search validated on fold 2")
+
+
 def test_tables_and_events_have_the_fold_of_each_replicate(study: StudyState, tmp_path: Path) -> None:
     rows = trials_table(study).select(["trial", "replicate_of", "fold"]).to_pylist()
     assert [(row["replicate_of"] is None) == (row["fold"] is None) for row in rows] == [True] * len(rows)

@@ -8,6 +8,7 @@ import pytest
 from made_studies import Curve, study_of
 from rich.console import Console
 
+from orchestrator.analysis.analysis import analysis_of
 from orchestrator.analysis.progress import best_so_far_steps
 from orchestrator.errors import JournalError
 from orchestrator.export.selection import chosen_trials
@@ -22,6 +23,7 @@ from orchestrator.runs.paths import RunFolder
 from orchestrator.study.sections import Search
 from orchestrator.tuning.budgets import Budgets
 from orchestrator.views.report import write_report
+from orchestrator.views.terminal.analysis_view import print_analysis
 from orchestrator.views.terminal.status_json import status_json
 from orchestrator.views.terminal.summary import print_summary
 
@@ -60,6 +62,14 @@ def test_trials_that_break_a_constraint_stand_last_and_lead_nothing() -> None:
     assert best is not None
     assert best[0].name == "t0001"
     assert {step.trial for step in best_so_far_steps(state)} == {"t0001"}
+
+
+def test_analysis_without_a_best_trial_says_why() -> None:
+    console = Console(file=io.StringIO(), width=200)
+    print_analysis(console, analysis_of(study(["parameters <= 1"])))
+    said = str(console.file.getvalue())  # type: ignore[attr-defined]
+    assert "No trial keeps to the constraints yet." in said
+    assert "No trial has reported yet." not in said
 
 
 def test_metrics_are_judged_at_the_best_report() -> None:

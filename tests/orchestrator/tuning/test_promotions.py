@@ -105,6 +105,21 @@ def test_budget_ends_what_would_have_gone_on_in_its_own_words(tmp_path: Path) ->
     assert all(trial.has_ended for trial in state.trials.values())
 
 
+@pytest.mark.parametrize("promotion", [True, False], ids=["waiting", "stopping"])
+def test_budget_that_a_report_used_up_ends_its_trial_also_if_the_driver_died_in_between(
+    tmp_path: Path, promotion: bool
+) -> None:
+    num_cut = 0
+    for epochs in range(2, 20, 2):
+        study = spec_of(promotion=promotion, max_epochs=9, trials=12, epochs=epochs, **NO_RACE)
+        whole = drive(tmp_path / f"whole-{epochs}", study)
+        reports = [at for at, record in enumerate(whole) if isinstance(record, EpochReported)]
+        resumed = drive(tmp_path / f"cut-{epochs}", study, before=whole[: reports[-1] + 1])
+        assert ends(fold(resumed)) == ends(fold(whole))
+        num_cut += is_stopped_by_budget(fold(whole).trials[whole[reports[-1]].trial])
+    assert num_cut > 4
+
+
 def test_patience_counts_those_that_wait(tmp_path: Path) -> None:
     state = fold(drive(tmp_path, spec(trials=40, patience=6)))
     assert len(state.trials) < 40
