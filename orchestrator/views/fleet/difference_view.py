@@ -67,8 +67,8 @@ def mistakes_in_words(found: Mistakes, *, split: str, names: tuple[str, str]) ->
             f"{found.target}: of {count:,} {split} images both are wrong on {_share(found.both_wrong, count)}, "
             f"{one} alone on {_share(found.second_better, count)}, "
             f"{other} alone on {_share(found.first_better, count)}",
-            f"{found.target}: {other} is right {abs(found.difference):.1%} of the images "
-            f"{'more' if found.difference >= 0 else 'less'} often (95 %: {low:+.1%} to {high:+.1%})",
+            f"{found.target}: {other} is right on {abs(found.difference):.1%} of the images "
+            f"{'more' if found.difference >= 0 else 'less'} (95 %: {low:+.1%} to {high:+.1%})",
         ]
         test = "McNemar's exact test"
     verdict = "more than chance allows" if found.is_clear else "chance alone may make such a difference"
@@ -142,7 +142,7 @@ def _what(pair: LayerPair) -> str:
 
 def _setting(value: Any) -> str:
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
-        return " and ".join(value) or "none"
+        return ", ".join(part.removesuffix(" float32") for part in value) or "none"
     return number(value) or "none"
 
 
