@@ -9,7 +9,7 @@ from orchestrator.cli.options import JsonOption, RunArgument
 from orchestrator.cli.runs import local_run
 
 
-def list_models(
+def show_models(
     run: RunArgument,
     *,
     sort: Annotated[
