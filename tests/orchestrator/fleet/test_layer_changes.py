@@ -43,6 +43,11 @@ def test_layers_that_were_put_in_are_the_only_ones_that_differ(layers, data):
     assert (kinds.count("added"), kinds.count("same"), len(kinds)) == (len(places), len(layers), len(longer))
 
 
+def test_an_equal_layer_further_on_is_found_rather_than_a_changed_one():
+    pairs = layer_pairs([layer("Conv2D", filters=8)], [layer("Conv2D", filters=4), layer("Conv2D", filters=8)])
+    assert [pair.kind for pair in pairs] == ["added", "same"]
+
+
 def test_a_changed_layer_says_which_settings_differ():
     pairs = layer_pairs([layer("Conv2D", filters=8, strides=1)], [layer("Conv2D", output=(4,), filters=8, strides=2)])
     assert [(item.name, item.first, item.second) for item in pairs[0].changes] == [
