@@ -169,7 +169,7 @@ def test_the_first_study_trains_and_shows_a_leaderboard(run_of_first_study):
         ("load_saved_model.py", r"\(2, 10\)"),
         ("models_by_name.py", r"\w+ \d+ \d+ whole\n\(None, 10\)\n"),
         ("models_by_function.py", r"\(2, 10\)\n"),
-        ("models_iterated.py", r"t0000 \w+ 0\.\d+\n(?s:.*)t00\d\d \d+\n\d\n"),
+        ("models_iterated.py", r"t0000 \w+ 0\.\d+\n(?s:.*)t00\d\d \d+\n\d+\n"),
         ("open_run.py", r"\['t0\d+', .*\n\['trial', 'epoch'"),
         ("query_duckdb.py", r"best_val_accuracy"),
         ("query_pandas.py", r"(?s)family.*epoch"),
