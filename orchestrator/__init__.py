@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from orchestrator.driver.api import export_study, open_run, resume_study, run_study
     from orchestrator.driver.result import StudyResult
     from orchestrator.errors import InputError, OrchestratorError, StudyFailedError, StudyPausedError
+    from orchestrator.fleet.fleet import models
     from orchestrator.registry.registry import Registry
     from orchestrator.study.loading import load_study
     from orchestrator.study.spec import StudySpec
@@ -28,6 +29,7 @@ _HOMES = {
     "StudySpec": "orchestrator.study.spec",
     "export_study": "orchestrator.driver.api",
     "load_study": "orchestrator.study.loading",
+    "models": "orchestrator.fleet.fleet",
     "open_run": "orchestrator.driver.api",
     "resume_study": "orchestrator.driver.api",
     "run_study": "orchestrator.driver.api",
@@ -45,6 +47,7 @@ __all__ = [
     "__version__",
     "export_study",
     "load_study",
+    "models",
     "open_run",
     "resume_study",
     "run_study",

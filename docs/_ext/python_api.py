@@ -13,6 +13,12 @@ _REGISTRY = (
     ("orchestrator.registry.entries", ("ModelVersion",)),
     ("orchestrator.registry.state", ("NamedModel", "AliasMove")),
 )
+#: What `models` returns.
+_FLEET = (
+    ("orchestrator.fleet.fleet", ("Fleet",)),
+    ("orchestrator.fleet.model", ("FleetModel", "FleetExport")),
+    ("orchestrator.fleet.checkpoints", ("KeptCheckpoint",)),
+)
 #: Members that are shown of classes that have others, such as pydantic's; empty: none.
 _MEMBERS = {
     "StudySpec": "num_trials, study_id, to_yaml",
@@ -24,8 +30,8 @@ _MEMBERS = {
 
 
 def markdown(argument: str) -> str:
-    """Returns the entries of the face, or those of what a user's `builder` sees, or of what a `registry` returns."""
-    listed = {"builder": _BUILDER, "registry": _REGISTRY}.get(argument, ())
+    """Returns the entries of the face, or of what a user's `builder` sees, or a `registry` or a `fleet` returns."""
+    listed = {"builder": _BUILDER, "registry": _REGISTRY, "fleet": _FLEET}.get(argument, ())
     pairs = [(module, name) for module, names in listed for name in names]
     if not pairs:
         pairs = [(face(), name) for name in public_names()]

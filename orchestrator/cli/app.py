@@ -9,6 +9,8 @@ import typer
 from orchestrator.cli.ask import doctor, families, spaces
 from orchestrator.cli.init import init
 from orchestrator.cli.look import analyze, report, status
+from orchestrator.cli.models.diff import diff
+from orchestrator.cli.models.models import show_models
 from orchestrator.cli.options import EXIT_FAILED, EXIT_INPUT, EXIT_PAUSED
 from orchestrator.cli.plan import plan
 from orchestrator.cli.registry import registry_app
@@ -41,8 +43,10 @@ for _command, _example in (
     (doctor, "doctor"),
     (report, "report runs/quickstart"),
     (export, "export runs/quickstart --top 5 --format keras"),
+    (show_models, "models runs/quickstart --sort val_accuracy --where 'parameters<=1e5'"),
+    (diff, "diff runs/quickstart t0003 t0007"),
 ):
-    app.command(epilog=f"Example: convfleet {_example}")(_command)
+    app.command(_example.partition(" ")[0], epilog=f"Example: convfleet {_example}")(_command)
 app.add_typer(registry_app, name="registry")
 
 

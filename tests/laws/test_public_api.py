@@ -39,6 +39,7 @@ PUBLIC = [
     "__version__",
     "export_study",
     "load_study",
+    "models",
     "open_run",
     "resume_study",
     "run_study",
@@ -91,6 +92,7 @@ def test_arguments_of_public_functions_are_pinned() -> None:
     assert {name: list(inspect.signature(getattr(convfleet, name)).parameters) for name in FUNCTIONS} == {
         "export_study": ["root", "top", "formats", "address", "progress"],
         "load_study": ["source", "overrides"],
+        "models": ["root", "notify"],
         "open_run": ["root"],
         "resume_study": ["root", "overrides", "address", "progress"],
         "run_study": ["spec", "runs", "address", "progress"],

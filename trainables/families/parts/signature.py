@@ -21,19 +21,8 @@ _LEFT_OUT = frozenset({"name", "seed", "layers", "input_layers", "output_layers"
 
 def signature_of(model: keras.Model) -> dict[str, Any]:
     """Returns the signature of a built model, JSON-ready."""
-    # What lies inside first: the settings of a layer that holds others may repeat theirs.
-    every = sorted(all_layers(model), key=lambda layer: bool(inner_layers(layer)))
-    configs = [_config(layer) for layer in every]
-    numbers = {name: f"#{place}" for place, name in enumerate(dict.fromkeys(_names(configs)))}
-    layers = [
-        {
-            "class": _kind(layer),
-            "settings": _settings(config, numbers),
-            # Of a layer that holds others, these are theirs.
-            "weights": [] if inner_layers(layer) else [_described(variable) for variable in layer.variables],
-        }
-        for layer, config in zip(every, configs, strict=True)
-    ]
+    configs, layers = _described_layers(model)
+    numbers = _numbers(configs)
     calls = [
         [entry.get("class_name"), _digest(entry["inbound_nodes"], numbers)]
         for config in configs
@@ -43,10 +32,38 @@ def signature_of(model: keras.Model) -> dict[str, Any]:
     return {
         "keras": keras.__version__,
         "parameters": int(model.count_params()),
-        "layers": layers,
+        "layers": [entry for _, entry in layers],
         "calls": calls,
         "weights": [_described(variable) for variable in model.variables],
     }
+
+
+def layer_entries(model: keras.Model) -> list[tuple[Any, dict[str, Any]]]:
+    """Returns each layer of a built model with its class, settings and weights, JSON-ready, inner ones first."""
+    return _described_layers(model)[1]
+
+
+def _described_layers(model: keras.Model) -> tuple[list[Mapping[str, Any]], list[tuple[Any, dict[str, Any]]]]:
+    """Returns the settings as Keras has them, and each layer with what is written down of it."""
+    # What lies inside first: the settings of a layer that holds others may repeat theirs.
+    every = sorted(all_layers(model), key=lambda layer: bool(inner_layers(layer)))
+    configs = [_config(layer) for layer in every]
+    numbers = _numbers(configs)
+    layers = [
+        {
+            "class": _kind(layer),
+            "settings": _settings(config, numbers),
+            # Of a layer that holds others, these are theirs.
+            "weights": [] if inner_layers(layer) else [_described(variable) for variable in layer.variables],
+        }
+        for layer, config in zip(every, configs, strict=True)
+    ]
+    return configs, list(zip(every, layers, strict=True))
+
+
+def _numbers(configs: list[Mapping[str, Any]]) -> dict[str, str]:
+    """Returns a number for each name of a layer or an operation, in the order of the configurations."""
+    return {name: f"#{place}" for place, name in enumerate(dict.fromkeys(_names(configs)))}
 
 
 def _config(layer: Any) -> Mapping[str, Any]:

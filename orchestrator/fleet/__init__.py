@@ -1,0 +1,1 @@
+"""The models of a run as objects, and what differs between two of them."""
