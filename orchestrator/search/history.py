@@ -167,7 +167,7 @@ class History:
         number, objective = trial.place, self._objective
         best = trial.best_report(metric=objective.metric, mode=objective.mode)
         tried.num_seen = len(trial.reports)
-        tried.excesses = self._excesses(trial)
+        tried.excesses = _excesses_of(trial, objective=objective, conditions=self._conditions)
         if trial.failure is None and best is not None:
             tried.value = (1 if objective.mode == "max" else -1) * best.metrics[objective.metric]
         values: list[float] = []
@@ -206,14 +206,6 @@ class History:
         if tried.seen is not None:
             self.num_with_values += by * bool(tried.seen.values or tried.seen.intermediate_values)
 
-    def _excesses(self, trial: Trial) -> tuple[float, ...]:
-        """Returns how far a trial is beyond each constraint; nothing where it failed."""
-        objective = self._objective
-        best = trial.best_report(metric=objective.metric, mode=objective.mode, ties=objective.tie_metric)
-        if trial.failure is not None or best is None:
-            return ()
-        return excesses({**trial.reports[0].cost, **best.metrics}, self._conditions)
-
     def _values_of_several(self, trial: Trial, tried: Tried) -> list[float]:
         """Returns a trial's values of several objectives, also where it was stopped; nothing where one lacks.
 
@@ -250,3 +242,11 @@ def constraints_of(conditions: Sequence[Condition], found: Sequence[float]) -> d
     The estimator adds up what is above 0, and takes trials that lack a constraint for ones that keep to it.
     """
     return {in_words(item): found[at] if found else math.inf for at, item in enumerate(conditions)}
+
+
+def _excesses_of(trial: Trial, *, objective: Objective, conditions: Sequence[Condition]) -> tuple[float, ...]:
+    """Returns how far a trial is beyond each constraint; nothing where it failed."""
+    best = trial.best_report(metric=objective.metric, mode=objective.mode, ties=objective.tie_metric)
+    if trial.failure is not None or best is None:
+        return ()
+    return excesses({**trial.reports[0].cost, **best.metrics}, conditions)
