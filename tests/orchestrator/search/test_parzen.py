@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as OptunaState
 from played_studies import MIXED, play, score, spec_of
 from random_spaces import spaces
 
@@ -120,6 +122,29 @@ def test_the_same_with_two_objectives(seed: int) -> None:
         for at, report in enumerate(trial.reports):
             trial.reports[at] = type(report).from_json({**report.to_json(), "cost": {"parameters": float(number % 5)}})
         history.end(trial)
+
+
+def test_many_good_trials_of_two_objectives_weigh_alike() -> None:
+    plain = spec_of(space_from_mapping(MIXED), algorithm="bohb")
+    objective = [{"metric": "val_accuracy"}, {"metric": "parameters"}]
+    spec = StudySpec.model_validate({**plain.model_dump(), "space": plain.space, "objective": objective})
+    space, random = EncodedSpace(spec.space), np.random.default_rng(0)
+    rows = [space.numbers(space.random(seed=number)) for number in range(90)]
+    seen = [
+        Seen(number=number, state=OptunaState.COMPLETE, numbers=row, values=list(random.random(2)))
+        for number, row in enumerate(rows)
+    ]
+    for seed in range(3):
+        estimator = Parzen(
+            seen,
+            columns=space.columns,
+            study=empty_study(spec.objective.goals),
+            num_good=lambda count: count // 2,
+            seed=seed,
+            arguments=ARGUMENTS,
+        )
+        common = IntersectionSearchSpace().calculate(optunas_study(seen, spec))
+        assert space.suggest(estimator.picker(common)) == optunas(estimator, spec, seed=seed)
 
 
 @settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
