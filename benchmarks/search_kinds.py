@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from orchestrator.search import history
+
 RATE = {"learning_rate": {"float": [1e-5, 1e-1], "log": True}}
 SPACES: dict[str, dict[str, Any]] = {
     "numbers": {
@@ -51,7 +53,7 @@ SPACES: dict[str, dict[str, Any]] = {
         },
     },
 }
-SHOWN = (9, 16, 30, 60, 120, 200)
+SHOWN = (9, 16, 30, 60, 120, 200, 400, 600)
 #: Standard deviations on each axis, of the whole axis, by which a good guess misses the best place.
 MISSED = 0.15
 NOISE, STOPPED_NOISE, STOPPED_LOSS = 0.01, 0.03, 0.03
@@ -64,8 +66,11 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--guess", choices=("none", "good", "wrong"), default="none", help="What search.prior says.")
+    parser.add_argument("--no-window", action="store_true", help="tpe learns from all trials, however many.")
     parser.add_argument("--json", type=Path, help="Written after each search.")
     options = parser.parse_args()
+    if options.no_window:
+        history.WINDOW = 10**9
     names, algorithms = options.spaces.split(","), options.algorithms.split(",")
     curves: dict[tuple[str, str, int], list[float]] = {}
     for seed in range(options.seeds):

@@ -18,6 +18,7 @@ from optuna.trial import TrialState as OptunaState
 
 from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.journal.trial import Trial, TrialState
+from orchestrator.pareto.constraints import excesses, in_words
 from orchestrator.pareto.goals import Goal
 from orchestrator.results.ranking import objective_values
 from orchestrator.runs.paths import RunFolder
@@ -77,7 +78,7 @@ def _trials(state: StudyState, *, space: SearchSpace) -> Iterator[FrozenTrial]:
         values = {"family": trial.variant.family, **trial.variant.params}
         params = {name: optuna_value(values[name], found) for name, found in distributions.items() if name in values}
         ended_at = trial.ended_at or trial.proposed_at
-        yield FrozenTrial(
+        found = FrozenTrial(
             number=number,
             trial_id=number,
             state=OptunaState.COMPLETE if is_complete else _STATES.get(trial.state, OptunaState.FAIL),
@@ -93,6 +94,21 @@ def _trials(state: StudyState, *, space: SearchSpace) -> Iterator[FrozenTrial]:
             datetime_start=datetime.fromtimestamp(min([*trial.started_at[:1], ended_at])),
             datetime_complete=datetime.fromtimestamp(ended_at),
         )
+        for name, excess in _excesses(trial, state=state).items():
+            found.set_constraint(name, excess)
+        yield found
+
+
+def _excesses(trial: Trial, *, state: StudyState) -> dict[str, float]:
+    """Returns how far a trial is beyond each constraint of the study, by its words; 1 where nobody knows.
+
+    Each trial has all of them: Optuna takes one without a constraint for one that keeps to it.
+    """
+    header = state.header
+    best = trial.best_report(metric=header.metric, mode=header.mode, ties=header.ties)
+    known = {**trial.reports[0].cost, **best.metrics} if best is not None else {}
+    beyond = excesses(known, header.conditions)
+    return {in_words(condition): share for condition, share in zip(header.conditions, beyond, strict=True)}
 
 
 def _notes(trial: Trial) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """A search space as Optuna sees it: distributions, and values to and from what Optuna draws."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
@@ -19,6 +20,9 @@ class EncodedSpace:
     def __init__(self, space: SearchSpace) -> None:
         self._space = space
         self._distributions = {parameter.name: optuna_distribution(parameter) for parameter in space.parameters}
+        varying = (name for name, found in self._distributions.items() if found is not None)
+        #: The place of each parameter that varies in a row of numbers.
+        self.columns = {name: at for at, name in enumerate(varying)}
 
     def distribution(self, name: str) -> BaseDistribution:
         """Returns how Optuna sees a parameter that varies."""
@@ -27,13 +31,30 @@ class EncodedSpace:
             raise KeyError(name)
         return found
 
-    def suggest(self, asked: optuna.Trial) -> dict[str, Any]:
-        """Returns values for the active parameters, parents before children."""
+    def suggest(self, pick: Callable[[str, BaseDistribution], Any]) -> dict[str, Any]:
+        """Returns values for the active parameters, parents before children.
+
+        Args:
+            pick: Returns Optuna's value of a parameter that varies.
+        """
         values: dict[str, Any] = {}
         for parameter in self._space.parameters:
             if self._space.is_active(parameter.name, values):
-                values[parameter.name] = self._suggest_one(asked, parameter)
+                values[parameter.name] = self._value_of(parameter, pick)
         return values
+
+    def random(self, *, seed: int) -> dict[str, Any]:
+        """Returns random values for the active parameters, each from its domain alone."""
+        study, nobody = optuna.create_study(), optuna.trial.create_trial(state=optuna.trial.TrialState.WAITING)
+        sampler = optuna.samplers.RandomSampler(seed=seed)
+        return self.suggest(lambda name, found: sampler.sample_independent(study, nobody, name, found))
+
+    def numbers(self, values: Mapping[str, Any]) -> np.ndarray:
+        """Returns values as Optuna counts them, by column; NaN for an inactive parameter."""
+        row = np.full(len(self.columns), np.nan)
+        for name, value in self.encode(values).items():
+            row[self.columns[name]] = self.distribution(name).to_internal_repr(value)
+        return row
 
     def encode(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Returns values as Optuna knows them."""
@@ -51,20 +72,18 @@ class EncodedSpace:
                     encoded[name] = value
         return encoded
 
-    def _suggest_one(self, asked: optuna.Trial, parameter: Parameter) -> Any:
-        distribution, name, domain = self._distributions[parameter.name], parameter.name, parameter.domain
+    def _value_of(self, parameter: Parameter, pick: Callable[[str, BaseDistribution], Any]) -> Any:
+        distribution, domain = self._distributions[parameter.name], parameter.domain
+        if distribution is None:
+            return domain.at(0)
+        picked = pick(parameter.name, distribution)
         match distribution:
             case FloatDistribution():
-                drawn = asked.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
-                return domain.normalise(drawn)
+                return domain.normalise(picked)
             case IntDistribution(log=True):
-                return asked.suggest_int(name, distribution.low, distribution.high, log=True)
-            case IntDistribution():
-                return domain.at(asked.suggest_int(name, distribution.low, distribution.high))
-            case CategoricalDistribution():
-                return domain.at(asked.suggest_categorical(name, distribution.choices))
+                return int(picked)
             case _:
-                return domain.at(0)
+                return domain.at(int(picked))
 
 
 def optuna_distribution(parameter: Parameter) -> BaseDistribution | None:

@@ -1,24 +1,23 @@
-"""The study's trials so far as Optuna knows them."""
+"""The study's trials so far, as searchers see them."""
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.pareto.choice import Condition
 from orchestrator.pareto.constraints import excesses, in_words
 from orchestrator.pareto.fronts import front_ranks
-from orchestrator.pareto.goals import Goal, Losses, losses_of
+from orchestrator.pareto.goals import Losses, losses_of
 from orchestrator.search.distributions import EncodedSpace
+from orchestrator.search.optuna_internals import Seen
 from orchestrator.study.objectives import Objective
-from trainables.reports import EpochReport
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -32,23 +31,34 @@ class Tried:
 
     Attributes:
         values: Of its active parameters.
+        numbers: The same as Optuna counts them, in the order of the space's columns; NaN where one is inactive.
         has_ended: Whether it trains no more.
-        value: Its best value of the main objective, larger is better, also where it was stopped; None while it runs,
-            and where it failed.
+        value: Its best value of the main objective, larger is better, also where it was stopped, or waits at a rung;
+            None while it runs, and where it failed.
         losses: With several objectives its number for each, smaller is better; None where `value` is, or one lacks.
         excesses: How far it is beyond each constraint, as shares of the limits; above 0 where it breaks one. Empty
             without constraints, while it runs, and where it failed.
         ended_at: When it ended, seconds since 1970; 0 while it runs.
         trial: Its reports so far, as the journal has them; None where the searcher was shown none.
+        seen: What the Parzen estimator learns from it; None while it runs.
+        num_seen: How many reports it had then.
     """
 
     values: Mapping[str, Any]
+    numbers: np.ndarray = field(default_factory=lambda: np.empty(0))
     has_ended: bool = False
     value: float | None = None
     losses: Losses | None = None
     excesses: tuple[float, ...] = ()
     ended_at: float = 0.0
     trial: Trial | None = None
+    seen: Seen | None = None
+    num_seen: int = 0
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it says what its values are worth: it has ended, or waits at a rung."""
+        return self.has_ended or self.seen is not None
 
     @property
     def excess(self) -> float:
@@ -62,169 +72,181 @@ class Tried:
 
 
 class History:
-    """Keeps Optuna's study of the trials so far.
+    """Keeps what searchers know of the trials so far.
 
-    The study is a function of the journal's facts alone: of each trial's values, in the order of proposals, and of how
-    the trial ended. Of many trials it has the last ones, and the best of the others, as a draw's cost grows with them.
-    What a sampler leaves at a trial that it draws for is part of no later draw.
+    It is a function of the journal's facts alone: of each trial's values, in the order of proposals, and of how the
+    trial ended. One that waits at a rung counts, until it goes on, as if it was stopped there. Of many trials the
+    estimator sees the last ones, and the best of the others, as a draw's cost grows with them.
 
     Args:
         space: How Optuna sees the search space.
         objective: What a trial's value is.
         conditions: What a trial must keep to so that it may win.
-        is_kept: Whether the search learns from earlier trials; else each proposal is drawn from a study of its own, as
-            Optuna walks through all trials that it knows whenever it is asked.
+        is_kept: Whether the search learns from earlier trials; else none is kept.
     """
 
     def __init__(
         self, space: EncodedSpace, *, objective: Objective, is_kept: bool, conditions: Sequence[Condition] = ()
     ) -> None:
-        self.study = empty_study(objective.goals)
-        #: Ended trials that have a value; the others count as worse than all of them.
+        #: Trials the estimator may learn from that have a value; the others count as worse than all of them.
         self.num_with_values = 0
-        #: Optuna's trials by the number of ours, until they have ended.
-        self.running: dict[int, optuna.Trial] = {}
         #: All trials by their numbers, in the order of proposals.
         self.tried: dict[int, Tried] = {}
         self.is_kept = is_kept
-        #: How many trials have ended, and in how many of them each parameter was active.
-        self.num_ended, self._num_active = 0, Counter[str]()
-        #: Optuna's trials that have ended, by the number of ours.
-        self._ended: dict[int, FrozenTrial] = {}
-        #: The first trial of the window, and whether a trial before it has ended since.
+        #: The numbers of the trials that run.
+        self._running: set[int] = set()
+        #: How many trials do not run, and in how many of them each column was active.
+        self._num_known, self._num_active = 0, np.zeros(len(space.columns), dtype=int)
+        #: What the estimator sees, by number: the window, and the best trials before it.
+        self._window: dict[int, Seen] = {}
+        #: The first trial of the window, and whether a trial before it has changed since.
         self._first, self._is_stale = 0, False
         self._space = space
         self._objective, self._conditions = objective, conditions
 
     def begin(self, number: int) -> None:
-        """Prepares the proposal of the study's trial `number`: Optuna's study holds what it learns from.
+        """Prepares the proposal of the study's trial `number`: chooses the trials that the estimator sees.
 
-        Which trials these are follows from the number and from how trials ended, so a resumed study has the same.
+        Which these are follows from the number and from how trials ended, so a resumed study has the same.
         """
-        if not self.is_kept:
-            self.study = empty_study(self._objective.goals)
-            return
         first = max(0, number // WINDOW_STEP - WINDOW // WINDOW_STEP) * WINDOW_STEP
-        if first != self._first or self._is_stale:
+        if self.is_kept and (first != self._first or self._is_stale):
             self._look_from(first)
 
     def observe(self, running: Iterable[Trial]) -> None:
-        """Takes over the reports so far of trials that run."""
+        """Takes over the reports so far of trials that have not ended."""
         for trial in running:
-            if tried := self.tried.get(trial.place):
-                tried.trial = trial
+            tried = self.tried.get(trial.place)
+            if tried is None:
+                continue
+            tried.trial = trial
+            is_held = trial.is_held
+            if tried.seen is not None and not (is_held and tried.num_seen == len(trial.reports)):
+                self._forget(trial.place, tried)
+            if is_held and tried.seen is None:
+                self._learn(trial, tried)
 
-    def draw(self, sampler: optuna.samplers.BaseSampler) -> dict[str, Any]:
-        """Returns the values of the active parameters that a sampler proposes, the family's among them."""
-        self.study.sampler = sampler
-        asked = self.study.ask()
-        values = self._space.suggest(asked)
-        # Optuna's samplers write notes to the trial that they draw for, and read those of running trials: a resumed
-        # study would lack them. Samplers pass over failed trials.
-        self.study.tell(asked, state=OptunaState.FAIL)
-        return values
+    def seen(self) -> list[Seen]:
+        """Returns the trials that the estimator learns from, in the order of proposals, running ones among them."""
+        running = [
+            Seen(number=number, state=OptunaState.RUNNING, numbers=self.tried[number].numbers)
+            for number in self._running
+        ]
+        return sorted([*self._window.values(), *running], key=lambda item: item.number)
 
     def common(self) -> dict[str, BaseDistribution]:
-        """Returns the parameters that were active in every trial that has ended, by name in alphabetical order.
+        """Returns the parameters that were active in every trial that does not run, by name in alphabetical order.
 
         It is what Optuna computes from all trials whenever it is asked.
         """
-        names = sorted(name for name, count in self._num_active.items() if count == self.num_ended)
+        active = self._num_active == self._num_known
+        names = sorted(name for name, at in self._space.columns.items() if self._num_known and active[at])
         return {name: self._space.distribution(name) for name in names}
 
     def accept(self, number: int, values: Mapping[str, Any]) -> dict[str, Any]:
         """Adds a running trial of these values, the study's trial `number`, and returns them as the space has them."""
-        if not self.is_kept:
-            self.study = empty_study(self._objective.goals)
-            return self._run(values)[1]
-        self.running[number], accepted = self._run(values)
-        self.tried[number] = Tried(values=accepted)
+        encoded = self._space.encode(values)
+        accepted = self._space.suggest(lambda name, _: encoded[name])
+        if self.is_kept:
+            self.tried[number] = Tried(values=accepted, numbers=self._space.numbers(accepted))
+            self._running.add(number)
         return accepted
 
     def end(self, trial: Trial) -> None:
         """Adds how a trial ended: its best value, or, where it was stopped, how far it came; a failed one is worst."""
         if not self.is_kept:
             return
-        asked = self.running.pop(trial.place)
-        self._is_stale |= trial.place < self._first
-        self.num_ended += 1
-        self._num_active.update(list(asked.params))
-        best = trial.best_report(metric=self._objective.metric, mode=self._objective.mode)
         tried = self.tried[trial.place]
+        if tried.seen is not None:
+            self._forget(trial.place, tried)
         tried.has_ended, tried.ended_at, tried.trial = True, trial.ended_at or 0.0, trial
-        self._judge(trial, tried, asked=asked)
+        self._learn(trial, tried)
+
+    def _learn(self, trial: Trial, tried: Tried) -> None:
+        """Takes over what a trial came to that has ended, or waits."""
+        number, objective = trial.place, self._objective
+        best = trial.best_report(metric=objective.metric, mode=objective.mode)
+        tried.num_seen = len(trial.reports)
+        tried.excesses = _excesses_of(trial, objective=objective, conditions=self._conditions)
         if trial.failure is None and best is not None:
-            sign = 1 if self._objective.mode == "max" else -1
-            tried.value = sign * best.metrics[self._objective.metric]
-        if len(self._objective.goals) > 1:
-            self._ended[trial.place] = self._end_of_several(trial, best, asked=asked)
-            return
-        if trial.state is TrialState.COMPLETED and best is not None:
-            self.num_with_values += 1
-            self._ended[trial.place] = self.study.tell(asked, best.metrics[self._objective.metric])
-            return
-        # Values at epochs are added at the end only: the estimator ranks what was stopped by them, a later epoch first,
-        # and what failed after some good epochs must not be among the good ones.
-        if trial.failure is None:
-            self.num_with_values += bool(trial.reports)
-            for report in trial.reports:
-                asked.report(report.metrics[self._objective.metric], report.epoch)
-        self._ended[trial.place] = self.study.tell(asked, state=OptunaState.PRUNED)
+            tried.value = (1 if objective.mode == "max" else -1) * best.metrics[objective.metric]
+        values: list[float] = []
+        reported: dict[int, float] = {}
+        if len(objective.goals) > 1:
+            values = self._values_of_several(trial, tried)
+        elif trial.state is TrialState.COMPLETED and best is not None:
+            values = [best.metrics[objective.metric]]
+        elif trial.failure is None:
+            # The estimator ranks by values at epochs what was stopped, a later epoch first. What failed after some good
+            # epochs must not be among the good ones.
+            reported = {item.epoch: item.metrics[objective.metric] for item in trial.reports}
+        tried.seen = Seen(
+            number=number,
+            state=OptunaState.COMPLETE if values else OptunaState.PRUNED,
+            numbers=tried.numbers,
+            values=values,
+            intermediate_values=reported,
+            constraints=constraints_of(self._conditions, tried.excesses),
+        )
+        self._window[number] = tried.seen
+        self._running.discard(number)
+        self._count(number, tried, by=1)
 
-    def _judge(self, trial: Trial, tried: Tried, *, asked: optuna.Trial) -> None:
-        """Notes how far a trial is beyond each constraint; a failed one is for Optuna farther than all others."""
-        objective = self._objective
-        best = trial.best_report(metric=objective.metric, mode=objective.mode, ties=objective.tie_metric)
-        is_known = trial.failure is None and best is not None
-        if is_known and best is not None:
-            tried.excesses = excesses({**trial.reports[0].cost, **best.metrics}, self._conditions)
-        # Optuna adds up what is above 0, and takes trials that lack a constraint for ones that keep to it.
-        for at, condition in enumerate(self._conditions):
-            asked.set_constraint(in_words(condition), tried.excesses[at] if is_known else math.inf)
+    def _forget(self, number: int, tried: Tried) -> None:
+        """Takes back what a trial came to that has waited, and goes on or has ended."""
+        self._count(number, tried, by=-1)
+        self._window.pop(number, None)
+        self._running.add(number)
+        tried.value, tried.losses, tried.excesses, tried.seen = None, None, (), None
 
-    def _end_of_several(self, trial: Trial, best: EpochReport | None, *, asked: optuna.Trial) -> FrozenTrial:
-        """Adds how a trial of several objectives ended: its values also where it was stopped, else it is worst.
+    def _count(self, number: int, tried: Tried, *, by: int) -> None:
+        self._is_stale |= number < self._first
+        self._num_known += by
+        self._num_active += by * ~np.isnan(tried.numbers)
+        if tried.seen is not None:
+            self.num_with_values += by * bool(tried.seen.values or tried.seen.intermediate_values)
+
+    def _values_of_several(self, trial: Trial, tried: Tried) -> list[float]:
+        """Returns a trial's values of several objectives, also where it was stopped; nothing where one lacks.
 
         Optuna takes no values at epochs with several objectives, and a stopped trial's costs are as true as others'.
         """
-        goals, tried = self._objective.goals, self.tried[trial.place]
-        if trial.failure is None and best is not None:
-            known = {**trial.reports[0].cost, **best.metrics}
-            if all(goal.metric in known for goal in goals):
-                values = [known[goal.metric] for goal in goals]
-                tried.losses = losses_of(values, goals)
-                self.num_with_values += 1
-                return self.study.tell(asked, values)
-        tried.value = None
-        return self.study.tell(asked, state=OptunaState.PRUNED)
-
-    def _run(self, values: Mapping[str, Any]) -> tuple[optuna.Trial, dict[str, Any]]:
-        """Adds a running trial to Optuna's study, and returns it with its values as the space has them."""
-        # A sampler without notes of its own; the values are given, so it draws none.
-        self.study.sampler = optuna.samplers.RandomSampler(seed=0)
-        self.study.enqueue_trial(self._space.encode(values))
-        asked = self.study.ask()
-        return asked, self._space.suggest(asked)
+        goals, metric = self._objective.goals, self._objective.metric
+        best = trial.best_report(metric=metric, mode=self._objective.mode)
+        known = {**trial.reports[0].cost, **best.metrics} if trial.failure is None and best is not None else {}
+        if not all(goal.metric in known for goal in goals):
+            tried.value = None
+            return []
+        values = [known[goal.metric] for goal in goals]
+        tried.losses = losses_of(values, goals)
+        return values
 
     def _look_from(self, first: int) -> None:
-        """Makes Optuna's study anew: the trials from a number on, the best ones before it, and all that still run."""
-        early = [number for number in self._ended if number < first and self.tried[number].value is not None]
-        fronts = dict(zip(early, front_ranks([self.tried[number].losses or () for number in early]), strict=True))
-        excess = {number: self.tried[number].excess for number in early}
+        """Chooses what the estimator sees anew: the trials from a number on, and the best ones before it."""
+        known = {number: tried for number, tried in self.tried.items() if tried.seen is not None}
+        early = [number for number, tried in known.items() if number < first and tried.value is not None]
+        fronts = dict(zip(early, front_ranks([known[number].losses or () for number in early]), strict=True))
         order = sorted(
-            early, key=lambda number: (excess[number], fronts[number], -(self.tried[number].value or 0.0), number)
+            early, key=lambda number: (known[number].excess, fronts[number], -(known[number].value or 0.0), number)
         )
         best = set(order[:WINDOW_BEST])
-        self.study, self._first, self._is_stale = empty_study(self._objective.goals), first, False
-        for number, tried in self.tried.items():
-            if number in self.running:
-                self.running[number], _ = self._run(tried.values)
-            elif number >= first or number in best:
-                self.study.add_trial(self._ended[number])
+        self._first, self._is_stale = first, False
+        self._window = {
+            number: tried.seen for number, tried in known.items() if tried.seen and (number >= first or number in best)
+        }
 
 
-def empty_study(goals: Sequence[Goal]) -> optuna.Study:
-    """Returns a study of Optuna's without trials."""
-    # The sampler is never asked: each draw brings its own.
-    directions = ["maximize" if goal.mode == "max" else "minimize" for goal in goals]
-    return optuna.create_study(directions=directions, sampler=optuna.samplers.RandomSampler(seed=0))
+def constraints_of(conditions: Sequence[Condition], found: Sequence[float]) -> dict[str, float]:
+    """Returns how far a trial is beyond each constraint, by its words; one that failed is farther than all others.
+
+    The estimator adds up what is above 0, and takes trials that lack a constraint for ones that keep to it.
+    """
+    return {in_words(item): found[at] if found else math.inf for at, item in enumerate(conditions)}
+
+
+def _excesses_of(trial: Trial, *, objective: Objective, conditions: Sequence[Condition]) -> tuple[float, ...]:
+    """Returns how far a trial is beyond each constraint; nothing where it failed."""
+    best = trial.best_report(metric=objective.metric, mode=objective.mode, ties=objective.tie_metric)
+    if trial.failure is not None or best is None:
+        return ()
+    return excesses({**trial.reports[0].cost, **best.metrics}, conditions)

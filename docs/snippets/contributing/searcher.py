@@ -2,9 +2,8 @@
 
 from typing import Any, ClassVar
 
-import optuna
-
 from orchestrator.search.algorithms.searchers import SEARCHERS
+from orchestrator.search.distributions import EncodedSpace
 from orchestrator.search.draw import Draw
 from orchestrator.search.history import History
 from orchestrator.study.spec import StudySpec
@@ -16,11 +15,11 @@ class Mine:
     learns: ClassVar[bool] = False
 
     def __init__(self, spec: StudySpec) -> None:
-        del spec  # Every searcher is made of it.
+        self._space = EncodedSpace(spec.space)
 
     def ask(self, history: History, draw: Draw) -> dict[str, Any]:
         """Returns values for one trial; `draw.seed` is of this one draw."""
-        return history.draw(optuna.samplers.RandomSampler(seed=draw.seed))
+        return self._space.random(seed=draw.seed)
 
 
 SEARCHERS["mine"] = Mine

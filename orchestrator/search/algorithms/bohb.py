@@ -8,20 +8,21 @@ International Conference on Machine Learning, arXiv:1807.01774, section 3.2 and 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
-import optuna
-from optuna.trial import FrozenTrial
+from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState as OptunaState
 
 from orchestrator.journal.trial import Trial, TrialState
+from orchestrator.pareto.constraints import excesses
 from orchestrator.search.algorithms.tpe import ARGUMENTS
 from orchestrator.search.distributions import EncodedSpace
 from orchestrator.search.draw import Draw
-from orchestrator.search.history import History, Tried, empty_study
-from orchestrator.search.optuna_internals import choose_number_of_good_trials
+from orchestrator.search.history import History, Tried, constraints_of
+from orchestrator.search.optuna_internals import Parzen, Seen, empty_study
 from orchestrator.study.spec import StudySpec
 from search_spaces.axes import varies
 
@@ -49,6 +50,7 @@ class Bohb:
     def __init__(self, spec: StudySpec) -> None:
         self._space = EncodedSpace(spec.space)
         self._goals = spec.objective.goals
+        self._study, self._conditions = empty_study(self._goals), spec.conditions
         self._least = sum(varies(item.domain) for item in spec.space.parameters) + 2
 
     def ask(self, history: History, draw: Draw) -> dict[str, Any]:
@@ -56,37 +58,49 @@ class Bohb:
         tried = list(history.tried.values())
         epoch = last_epoch([item.trial for item in tried if item.trial is not None], least=self._least)
         if epoch == 0 or np.random.default_rng([draw.seed, _STREAM]).random() < RANDOM_SHARE:
-            return history.draw(optuna.samplers.RandomSampler(seed=draw.seed))
-        seen = [found for item in tried if (found := self._at(epoch, item)) is not None]
-        known = [found for found in seen if found.state is OptunaState.COMPLETE]
-        study = empty_study(self._goals)
-        for found in (*known[-MOST_TRIALS:], *(item for item in seen if item.state is not OptunaState.COMPLETE)):
-            study.add_trial(found)
-        study.sampler = optuna.samplers.TPESampler(seed=draw.seed, **{**ARGUMENTS, "n_startup_trials": 0})
-        num_known = min(len(known), MOST_TRIALS)
-        choose_number_of_good_trials(study.sampler, lambda count: min(math.ceil(GOOD_SHARE * count), num_known))
-        return self._space.suggest(study.ask())
+            return self._space.random(seed=draw.seed)
+        found = [seen for item in tried if (seen := self._at(epoch, item)) is not None]
+        known = [seen for seen in found if seen.state is OptunaState.COMPLETE][-MOST_TRIALS:]
+        others = [seen for seen in found if seen.state is not OptunaState.COMPLETE]
+        num_known = len(known)
+        estimator = Parzen(
+            [replace(seen, number=number) for number, seen in enumerate([*known, *others])],
+            columns=self._space.columns,
+            study=self._study,
+            num_good=lambda count: min(math.ceil(GOOD_SHARE * count), num_known),
+            seed=draw.seed,
+            arguments={**ARGUMENTS, "n_startup_trials": 0},
+        )
+        return self._space.suggest(estimator.picker(self._common([*known, *others])))
 
-    def _at(self, epoch: int, item: Tried) -> FrozenTrial | None:
-        """Returns a trial as Optuna sees it at an epoch; None for one that was stopped before."""
+    def _at(self, epoch: int, item: Tried) -> Seen | None:
+        """Returns a trial as the estimator sees it at an epoch; None for one that was stopped, or waits, before."""
         trial = item.trial
         if trial is not None and trial.failure is not None:
-            return self._frozen(item, OptunaState.PRUNED)
-        if trial is not None and (values := self._values(trial, epoch)):
-            return self._frozen(item, OptunaState.COMPLETE, values=values)
-        return None if item.has_ended else self._frozen(item, OptunaState.RUNNING)
+            return self._seen(item, OptunaState.PRUNED)
+        if trial is not None and (known := self._values(trial, epoch)):
+            return self._seen(item, OptunaState.COMPLETE, known=known)
+        return None if item.is_known else self._seen(item, OptunaState.RUNNING)
 
-    def _values(self, trial: Trial, epoch: int) -> list[float]:
-        """Returns a trial's number for each objective at an epoch, or at its last one if it ended by itself before."""
+    def _common(self, seen: Sequence[Seen]) -> dict[str, BaseDistribution]:
+        """Returns the parameters that are active in every trial that counts with values or as failed, by name."""
+        rows = [item.numbers for item in seen if item.state is not OptunaState.RUNNING]
+        names = sorted(name for name, at in self._space.columns.items() if not any(np.isnan(row[at]) for row in rows))
+        return {name: self._space.distribution(name) for name in names}
+
+    def _values(self, trial: Trial, epoch: int) -> dict[str, float]:
+        """Returns a trial's numbers at an epoch, or at its last one if it ended by itself before, and its costs."""
         if not trial.reports or (trial.epoch < epoch and trial.state is not TrialState.COMPLETED):
-            return []
+            return {}
         known = {**trial.reports[0].cost, **trial.reports[:epoch][-1].metrics}
-        return [known[goal.metric] for goal in self._goals] if all(g.metric in known for g in self._goals) else []
+        return known if all(goal.metric in known for goal in self._goals) else {}
 
-    def _frozen(self, item: Tried, state: OptunaState, *, values: list[float] | None = None) -> FrozenTrial:
-        encoded = self._space.encode(item.values)
-        distributions = {name: self._space.distribution(name) for name in encoded}
-        return optuna.trial.create_trial(state=state, params=encoded, distributions=distributions, values=values)
+    def _seen(self, item: Tried, state: OptunaState, *, known: Mapping[str, float] | None = None) -> Seen:
+        values = [known[goal.metric] for goal in self._goals] if known else []
+        beyond = excesses(known, self._conditions) if known else ()
+        is_judged = state is not OptunaState.RUNNING
+        constraints = constraints_of(self._conditions, beyond) if is_judged else {}
+        return Seen(number=0, state=state, numbers=item.numbers, values=values, constraints=constraints)
 
 
 def last_epoch(trials: Sequence[Trial], *, least: int) -> int:

@@ -62,9 +62,9 @@ class GaussianProcess:
         if not self._cube.names or num_known < STARTUP_TRIALS or draw.attempt >= MODEL_ATTEMPTS:
             return self._cube.values_at(sobol_point(draw, num_axes=len(self._cube.names)))
         random = np.random.default_rng(draw.seed)
-        ended = _kept([item for item in tried if item.has_ended])
+        ended = _kept([item for item in tried if item.is_known])
         model = Surrogate(self._coordinates(ended), scores_of([item.value for item in ended]))
-        if running := [item for item in tried if not item.has_ended]:
+        if running := [item for item in tried if not item.is_known]:
             model.believe(self._coordinates(running))
         points = self._candidates(_ranked(ended)[:NUM_BEST], random=random)
         gains = self._gains(ended, model, features=self._features.of(self._cube.snapped(points)))

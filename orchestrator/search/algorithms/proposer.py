@@ -67,8 +67,8 @@ class Proposer:
             number: The trial's place among those of the search.
             running: The trials that have not ended, with their reports so far; only some algorithms learn from them.
         """
-        self._history.begin(number)
         self._history.observe(trial for trial in running if trial.is_of_search)
+        self._history.begin(number)
         if number < len(self._first) and (first := self._complete(self._first[number])):
             return self._accept(number, first)
         for attempt in range(MAX_REDRAWS):

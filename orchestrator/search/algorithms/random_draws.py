@@ -5,8 +5,7 @@ Source: Bergstra and Bengio 2012, "Random Search for Hyper-Parameter Optimizatio
 
 from typing import Any, ClassVar
 
-import optuna
-
+from orchestrator.search.distributions import EncodedSpace
 from orchestrator.search.draw import Draw
 from orchestrator.search.history import History
 from orchestrator.study.spec import StudySpec
@@ -22,8 +21,8 @@ class RandomDraws:
     learns: ClassVar[bool] = False
 
     def __init__(self, spec: StudySpec) -> None:
-        del spec  # Every searcher is made of it.
+        self._space = EncodedSpace(spec.space)
 
     def ask(self, history: History, draw: Draw) -> dict[str, Any]:
         """Returns random values."""
-        return history.draw(optuna.samplers.RandomSampler(seed=draw.seed))
+        return self._space.random(seed=draw.seed)

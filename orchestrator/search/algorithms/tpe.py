@@ -7,12 +7,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import optuna
-from optuna.distributions import BaseDistribution
-
+from orchestrator.search.distributions import EncodedSpace
 from orchestrator.search.draw import Draw
 from orchestrator.search.history import History
-from orchestrator.search.optuna_internals import choose_number_of_good_trials
+from orchestrator.search.optuna_internals import Parzen, empty_study
 from orchestrator.study.sections import STARTUP_TRIALS
 from orchestrator.study.spec import StudySpec
 
@@ -37,40 +35,29 @@ class Tpe:
     learns: ClassVar[bool] = True
 
     def __init__(self, spec: StudySpec) -> None:
-        del spec  # Every searcher is made of it.
+        self._space, self._study = EncodedSpace(spec.space), empty_study(spec.objective.goals)
 
     def ask(self, history: History, draw: Draw) -> dict[str, Any]:
         """Returns values that the estimator takes for promising."""
-        return history.draw(tpe_sampler(history, seed=draw.seed))
+        return self._space.suggest(self.estimator(history, seed=draw.seed).picker(history.common()))
 
+    def estimator(self, history: History, *, seed: int) -> Parzen:
+        """Returns an estimator that takes no trial without a value for a good one.
 
-def tpe_sampler(history: History, *, seed: int) -> optuna.samplers.TPESampler:
-    """Returns a sampler that takes no trial without a value for a good one.
+        Args:
+            history: The trials so far.
+            seed: Of its draws.
+        """
 
-    Args:
-        history: The trials so far; those that end later count as well.
-        seed: Of its draws.
-    """
+        def num_good(num_trials: int) -> int:
+            # Optuna's own number, but no failed ones.
+            return min(math.ceil(0.1 * num_trials), 25, history.num_with_values)
 
-    def num_good(num_trials: int) -> int:
-        # Optuna's own number, but no failed ones.
-        return min(math.ceil(0.1 * num_trials), 25, history.num_with_values)
-
-    sampler = _Tpe(history, seed=seed)
-    choose_number_of_good_trials(sampler, num_good)
-    return sampler
-
-
-class _Tpe(optuna.samplers.TPESampler):
-    """Optuna's sampler, which counts anew over all trials for each draw what the history knows."""
-
-    def __init__(self, history: History, *, seed: int) -> None:
-        super().__init__(seed=seed, **ARGUMENTS)
-        self._history = history
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: optuna.trial.FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """Returns the parameters that are drawn together: those that every ended trial had."""
-        del study, trial
-        return self._history.common()
+        return Parzen(
+            history.seen(),
+            columns=self._space.columns,
+            study=self._study,
+            num_good=num_good,
+            seed=seed,
+            arguments=ARGUMENTS,
+        )

@@ -96,6 +96,21 @@ def test_optuna_reads_the_trials_their_curves_and_their_best(tmp_path, mode):
     assert sum(optuna.importance.get_param_importances(study).values()) == pytest.approx(1)
 
 
+def test_optuna_knows_which_trials_keep_to_the_constraints(tmp_path):
+    state = state_of(SPACE, count=16)
+    # The values at the best epochs are 0.02 for t0000, 0.42 for t0004, and so on; nobody knows anybody's latency.
+    state.opened = replace(state.header, constraints=["val_accuracy <= 0.5", "latency_ms <= 4"])
+    write_optuna_journal(RunFolder(tmp_path), state=state, space=SPACE)
+    trials = {trial.user_attrs["trial"]: trial for trial in read(tmp_path).trials}
+    assert {tuple(trial.constraints) for trial in trials.values()} == {("val_accuracy <= 0.5", "latency_ms <= 4")}
+    assert trials["t0004"].constraints == pytest.approx({"val_accuracy <= 0.5": -0.16, "latency_ms <= 4": 1.0})
+    assert trials["t0008"].constraints["val_accuracy <= 0.5"] == pytest.approx(0.64)
+    state.opened = replace(state.header, constraints=["val_accuracy <= 0.5"])
+    write_optuna_journal(RunFolder(tmp_path), state=state, space=SPACE)
+    # t0012 has the best value, and t0004 the best of those that keep to it.
+    assert read(tmp_path).best_trial.user_attrs["trial"] == "t0004"
+
+
 def test_the_file_is_written_anew_and_leaves_nothing_beside_it(tmp_path):
     for count in (4, 8):
         write_optuna_journal(RunFolder(tmp_path), state=state_of(SPACE, count=count), space=SPACE)

@@ -60,7 +60,7 @@ def test_a_trial_counts_with_all_its_values_also_where_it_was_stopped(is_last: b
     variant = make_variant(spec_of("tpe").space, VALUES, seed=0)
     history = history_of(ended(0, variant, value=0.8, cost={"latency_ms": 3.0}, is_last=is_last))
     assert (history.tried[0].value, history.tried[0].losses) == (0.8, (-0.8, 3.0))
-    assert history.study.trials[0].values == [0.8, 3.0]
+    assert history.seen()[0].values == [0.8, 3.0]
     assert history.num_with_values == 1
 
 
@@ -72,7 +72,7 @@ def test_a_trial_that_lacks_a_value_counts_as_worst(is_failed: bool) -> None:
         trial.failure = TrialFailed(trial=trial.name, kind="diverged", reason="nan", at=2.0)
     history = history_of(trial)
     assert (history.tried[0].value, history.tried[0].losses) == (None, None)
-    assert history.study.trials[0].values is None
+    assert history.seen()[0].values == []
     assert history.num_with_values == 0
 
 
