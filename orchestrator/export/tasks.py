@@ -19,8 +19,18 @@ def run_exports(requests: Sequence[ExportRequest]) -> Iterator[ExportResult | Ex
     Args:
         requests: What to export.
     """
+    return run_in_workers(_export, requests)
+
+
+def run_in_workers(task: Any, requests: Sequence[Any]) -> Iterator[Any]:
+    """Yields what a Ray task returns for each request, or an ExportError, as `run_exports` does.
+
+    Args:
+        task: A remote function of a request.
+        requests: Each with `trial`, a name for messages, and `worker`, whose share of CPUs the task gets.
+    """
     waiting = {
-        _export.options(num_cpus=request.worker.device.cpus, num_gpus=0, max_retries=2).remote(request): request
+        task.options(num_cpus=request.worker.device.cpus, num_gpus=0, max_retries=2).remote(request): request
         for request in requests
     }
     while waiting:
@@ -31,18 +41,17 @@ def run_exports(requests: Sequence[ExportRequest]) -> Iterator[ExportResult | Ex
             yield _outcome(reference, waiting.pop(reference))
 
 
-def _outcome(reference: Any, request: ExportRequest) -> ExportResult | ExportError:
+def _outcome(reference: Any, request: Any) -> Any:
     try:
-        result: ExportResult = ray.get(reference)
+        return ray.get(reference)
     except RayTaskError as exc:
         return _export_error(request, exc.cause or exc)
     except RayError as exc:
         lines = str(exc).strip().splitlines()
         return ExportError(
-            f"{request.trial}: the export's worker process died ({lines[0] if lines else type(exc).__name__}); "
-            "`convfleet export` tries again"
+            f"{request.trial}: the export's worker process died ({lines[0] if lines else type(exc).__name__}); run the "
+            "same command again"
         )
-    return result
 
 
 @ray.remote
@@ -53,7 +62,7 @@ def _export(request: ExportRequest) -> ExportResult:
     return export_model(request)
 
 
-def _export_error(request: ExportRequest, cause: BaseException) -> ExportError:
+def _export_error(request: Any, cause: BaseException) -> ExportError:
     if isinstance(cause, ModelExportError):
         return ExportError(str(cause))
     text = str(cause).strip().splitlines()

@@ -65,6 +65,25 @@ def difference_p_value(first: float, second: float, *, counts: tuple[int, int]) 
     return math.erfc(abs(first - second) / math.sqrt(2 * variance))
 
 
+def paired_p_value(first_only: int, second_only: int) -> float:
+    """Returns how probable at least so uneven counts are if two models are alike: McNemar's exact test.
+
+    >>> paired_p_value(9, 1), paired_p_value(5, 5)
+    (0.021484375, 1.0)
+
+    Args:
+        first_only: Images that the first model alone has right.
+        second_only: Images that the second model alone has right.
+
+    Source: Agresti 2013, "Categorical Data Analysis", section 11.1.
+    """
+    count = first_only + second_only
+    if not count:
+        return 1.0
+    tail = math.fsum(math.exp(_log_binomial(hits, count, 0.5)) for hits in range(min(first_only, second_only) + 1))
+    return min(1.0, 2 * tail)
+
+
 def luck_p_value(share: float, *, reference: float, count: int, looks: int) -> float:
     """Returns at most how probable it is that the best of several looks reaches a share by luck alone.
 

@@ -36,6 +36,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "specs",
         "catalog",
         "checkpoints",
+        "ensembles",
         "data/formats",
         "data/images",
         "data/labels",
@@ -58,6 +59,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "training",
         "exporting/runtimes",
         "exporting",
+        "ensembles/models",
         "worker",
     ],
     "orchestrator": [
@@ -80,6 +82,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "tuning",
         "planning",
         "export",
+        "ensembles",
         "registry",
         ("views/terminal", "views/report"),
         "driver",
@@ -99,6 +102,7 @@ DOORS = {
         "trainables/training",
         "trainables/exporting",
         "trainables/exporting/runtimes",
+        "trainables/ensembles/models",
         "trainables/machine/imports.py",
     ),
     "keras": (
@@ -109,13 +113,20 @@ DOORS = {
         "trainables/steps",
         "trainables/training",
         "trainables/exporting",
+        "trainables/ensembles/models",
         "trainables/machine/imports.py",
         "trainables/data/sources/keras_sets.py",
         "orchestrator/driver/result.py",  # load_model only, for its caller
         "orchestrator/studies",  # packaged models of users' kind, imported in workers
     ),
     "keras_tuner": ("trainables/hypermodels",),
-    "ray": ("orchestrator/cluster", "orchestrator/tuning", "orchestrator/export", "trainables/worker/adapter.py"),
+    "ray": (
+        "orchestrator/cluster",
+        "orchestrator/tuning",
+        "orchestrator/export",
+        "orchestrator/ensembles/tasks.py",
+        "trainables/worker/adapter.py",
+    ),
     "optuna": ("orchestrator/search", "orchestrator/search/algorithms", "orchestrator/results/optuna_journal.py"),
     "pyarrow": (
         "orchestrator/results",
@@ -123,6 +134,7 @@ DOORS = {
         "orchestrator/replicates/tables.py",
         "orchestrator/views/report",
         "orchestrator/driver/result.py",
+        "orchestrator/ensembles/predictions.py",
         "trainables/data/sources",
         "trainables/data/parquet",
         "trainables/data/tables",
