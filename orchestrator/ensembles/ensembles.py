@@ -184,9 +184,9 @@ class Ensembles:
 
     def _exported(self, result: EnsembleResult, wanted: WantedEnsemble) -> EnsembleResult:
         self.notify(f"exporting {len(result.members)} checkpoints as one model and evaluating it on the test split")
-        request = self._request(result, wanted)
+        folder, study = self.folder.ensemble(wanted.method), self.recorder.state.header.study
+        request = _export_request(result, wanted, study=study, folder=folder, worker=self.worker)
         answer: EnsembleAnswer = self._only(run_ensemble(request))
-        folder = self.folder.ensemble(wanted.method)
         self.recorder.append(
             EnsembleExported(
                 method=wanted.method,
@@ -198,20 +198,6 @@ class Ensembles:
             )
         )
         return replace(result, folder=folder, answer=answer)
-
-    def _request(self, result: EnsembleResult, wanted: WantedEnsemble) -> EnsembleRequest:
-        export = ExportRequest(
-            study=self.recorder.state.header.study,
-            rank=0,
-            trial=f"ensemble-{wanted.method}",
-            variant=result.single.variant,
-            epoch=0,
-            metrics={f"val_{name}": value for name, value in result.figures.items()},
-            formats=tuple(dict.fromkeys(wanted.formats)),
-            folder=str(self.folder.ensemble(wanted.method).absolute()),
-            worker=self.worker,
-        )
-        return EnsembleRequest(export=export, method=wanted.method, members=result.members, single=result.single)
 
     def _only(self, answers: Iterator[Any]) -> Any:
         (answer,) = self._watched(answers)
@@ -237,3 +223,20 @@ def _requests(candidates: Sequence[Candidate], *, worker: WorkerSpec) -> list[Pr
         epochs = [item.epoch for item in own]
         found.append(PredictionRequest(trial=trial, variant=own[0].variant, epochs=epochs, worker=worker))
     return found
+
+
+def _export_request(
+    result: EnsembleResult, wanted: WantedEnsemble, *, study: str, folder: Path, worker: WorkerSpec
+) -> EnsembleRequest:
+    export = ExportRequest(
+        study=study,
+        rank=0,
+        trial=folder.name,
+        variant=result.single.variant,
+        epoch=0,
+        metrics={f"val_{name}": value for name, value in result.figures.items()},
+        formats=tuple(dict.fromkeys(wanted.formats)),
+        folder=str(folder.absolute()),
+        worker=worker,
+    )
+    return EnsembleRequest(export=export, method=wanted.method, members=result.members, single=result.single)

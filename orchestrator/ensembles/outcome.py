@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.results.chance import CONFIDENCE, paired_p_value
 from orchestrator.results.image_shares import ImageShares, Interval, interval_in_words
 from orchestrator.text import number, size_in_words
-from trainables.ensembles.requests import Candidate, EnsembleAnswer, Measured, Member, Step
+from trainables.ensembles.requests import Candidate, EnsembleAnswer, EnsembleMember, MeasuredModel, Step
 from trainables.ensembles.scores import Figures, Measure, goodness
 from trainables.specs.export import EnsembleMethod
 
@@ -36,7 +36,7 @@ class EnsembleResult:
     single: Candidate
     single_figures: Figures
     steps: Sequence[Step]
-    members: Sequence[Member]
+    members: Sequence[EnsembleMember]
     figures: Figures
     notes: Sequence[str] = ()
     folder: Path | None = None
@@ -75,7 +75,7 @@ class EnsembleResult:
             return f"{answers}: chance explains that"
         return f"{answers}: {'better' if gained > lost else 'worse'} by more than chance"
 
-    def interval(self, measured: Measured) -> Interval | None:
+    def interval(self, measured: MeasuredModel) -> Interval | None:
         """Returns Wilson's interval of 95 % of a model's accuracy on the test split; None where it has none."""
         return self.shares.interval("test_accuracy", measured.test_metrics.get("accuracy"))
 
@@ -108,7 +108,7 @@ class EnsembleResult:
             "runtimes": {} if self.answer is None else dict(self.answer.export.runtimes),
         }
 
-    def _row_json(self, measured: Measured | None) -> dict[str, Any]:
+    def _row_json(self, measured: MeasuredModel | None) -> dict[str, Any]:
         if measured is None:
             return {}
         interval = self.interval(measured)
@@ -149,7 +149,7 @@ def table_rows(result: EnsembleResult) -> list[Mapping[str, str]]:
     ]
 
 
-def _cells(row: Measured, *, result: EnsembleResult) -> dict[str, str]:
+def _cells(row: MeasuredModel, *, result: EnsembleResult) -> dict[str, str]:
     shown = {"accuracy", "mae", "mse", "loss"}
     metrics = {name: number(value) for name, value in row.test_metrics.items() if name in shown}
     if interval := result.interval(row):

@@ -87,6 +87,8 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         ("views/terminal", "views/report"),
         "driver",
         "cli",
+        "cli/models",
+        "cli/app",
     ],
     "convfleet": ["__main__"],
 }
@@ -148,8 +150,8 @@ DOORS = {
         "orchestrator/analysis/held_out.py",
     ),
     "plotly": ("orchestrator/views/report",),
-    "rich": ("orchestrator/views/terminal", "orchestrator/cli"),
-    "typer": ("orchestrator/cli",),
+    "rich": ("orchestrator/views/terminal", "orchestrator/cli", "orchestrator/cli/models"),
+    "typer": ("orchestrator/cli", "orchestrator/cli/models", "orchestrator/cli/app"),
     "PIL": (
         "trainables/data/formats",
         "trainables/data/images",
@@ -178,6 +180,10 @@ RANKS = {
     for position, step in enumerate(order)
     for room in (step if isinstance(step, tuple) else (step,))
 }
+
+
+#: Modules of a folder that are rooms by themselves: the one that registers all commands stands above them.
+ALONE = ("orchestrator/cli/app.py",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,7 +265,7 @@ def modules(root: Path) -> Mapping[str, str]:
 def room_of(path: str) -> str:
     """Returns the room of a file: its folder, or the file itself in a package's own folder."""
     folder, _, name = path.rpartition("/")
-    if "/" in folder:
+    if "/" in folder and path not in ALONE:
         return folder
     return f"{folder}/{name.removesuffix('.py')}"
 

@@ -33,7 +33,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class EnsembleMember:
     """A checkpoint within an ensemble.
 
     Attributes:
@@ -152,7 +152,7 @@ class EnsembleRequest:
 
     export: ExportRequest
     method: EnsembleMethod
-    members: Sequence[Member]
+    members: Sequence[EnsembleMember]
     single: Candidate
 
     @property
@@ -167,7 +167,7 @@ class EnsembleRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class MeasuredModel:
     """What one model reaches and costs.
 
     Attributes:
@@ -205,6 +205,6 @@ class EnsembleAnswer:
     """
 
     export: ExportResult
-    ensemble: Measured
-    single: Measured
+    ensemble: MeasuredModel
+    single: MeasuredModel
     only_right: Sequence[int] = ()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from trainables.ensembles.requests import Candidate, Member, Step
+from trainables.ensembles.requests import Candidate, EnsembleMember, Step
 from trainables.ensembles.scores import Measure, figures_of, goodness
 from trainables.specs.targets import TargetKind
 
@@ -84,9 +84,9 @@ def snapshot_steps(library: Library, *, size: int) -> list[Step]:
     return max(found, key=lambda steps: library.value(steps[-1]), default=[])
 
 
-def members_of(steps: Sequence[Step]) -> list[Member]:
+def members_of(steps: Sequence[Step]) -> list[EnsembleMember]:
     """Returns the members that the kept steps come to, heaviest first; each kept step is one vote."""
     kept = [step.candidate for step in steps if step.is_kept]
     by_name = {candidate.name: candidate for candidate in kept}
     votes = Counter(candidate.name for candidate in kept)
-    return [Member(candidate=by_name[name], weight=count / len(kept)) for name, count in votes.most_common()]
+    return [EnsembleMember(candidate=by_name[name], weight=count / len(kept)) for name, count in votes.most_common()]

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from trainables.ensembles.requests import Candidate, Member
+from trainables.ensembles.requests import Candidate, EnsembleMember
 from trainables.exporting.loading import kept_checkpoint, trial_model
 from trainables.exporting.plain_graph import plain_model
 from trainables.families.parts.inputs import by_target
@@ -15,7 +15,7 @@ from trainables.specs.task import Task
 from trainables.specs.worker import WorkerSpec
 
 
-def voting_model(members: Sequence[Member], *, worker: WorkerSpec, precision: str | None = None) -> Any:
+def voting_model(members: Sequence[EnsembleMember], *, worker: WorkerSpec, precision: str | None = None) -> Any:
     """Returns the model of checkpoints that vote.
 
     Args:
@@ -50,7 +50,7 @@ def member_model(candidate: Candidate, *, worker: WorkerSpec, precision: str | N
     return plain_model(trial_model(worker, variant, checkpoint), worker.dataset.task)
 
 
-def combined_model(models: Sequence[keras.Model], *, members: Sequence[Member], task: Task) -> keras.Model:
+def combined_model(models: Sequence[keras.Model], *, members: Sequence[EnsembleMember], task: Task) -> keras.Model:
     """Returns a model whose output is the weighted mean of the outputs of others; it takes raw pixels, as they do.
 
     It consists of Keras's layers and the models themselves, which share no weight and act as in a prediction.

@@ -1,7 +1,8 @@
 """Exports an ensemble as one model inside a worker process, beside measures of the best single model."""
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from trainables.data.cache.dataset import Dataset, Split
 from trainables.ensembles.models.combining import member_model, voting_model
 from trainables.ensembles.models.predicting import predict_split, worker_data
 from trainables.ensembles.models.souping import Soup
-from trainables.ensembles.requests import Candidate, EnsembleAnswer, EnsembleRequest, Measured, Member
+from trainables.ensembles.requests import Candidate, EnsembleAnswer, EnsembleMember, EnsembleRequest, MeasuredModel
 from trainables.errors import CheckpointError, ModelExportError
 from trainables.exporting.converted import size_of
 from trainables.exporting.export import write_export
@@ -24,11 +25,12 @@ from trainables.exporting.formats import keras_refusal
 from trainables.exporting.loading import compile_for_sharing
 from trainables.exporting.plain_graph import plain_model
 from trainables.exporting.predicted_metrics import predicted_metrics
-from trainables.exporting.runtimes.conversion import RuntimeModel
-from trainables.exporting.runtimes.measuring import BATCHES, latency
+from trainables.exporting.runtimes.measuring import BATCHES
 from trainables.families.parts.inputs import model_inputs
 from trainables.specs.export import FILES
 from trainables.specs.worker import WorkerSpec
+
+_WARM_UP_CALLS, _LEAST_CALLS, _MOST_CALLS, _SECONDS = 2, 10, 100, 2.0
 
 
 def export_ensemble(request: EnsembleRequest) -> EnsembleAnswer:
@@ -59,9 +61,16 @@ def export_ensemble(request: EnsembleRequest) -> EnsembleAnswer:
         content=_content(request),
     )
     compile_for_sharing(single, task=task)
+    models, folder = (model, single), Path(export.folder).parent
+    seconds = {size: _latencies(models, test=dataset.test, worker=worker, size=size) for size in BATCHES}
     measured = [
-        _measured(item, found, test=dataset.test, worker=worker, folder=Path(export.folder).parent)
-        for item, found in zip((model, single), metrics, strict=True)
+        MeasuredModel(
+            test_metrics=metrics[place],
+            num_parameters=int(item.count_params()),
+            size_bytes=_keras_bytes(item, folder=folder),
+            latency_seconds={str(size): medians[place] for size, medians in seconds.items()},
+        )
+        for place, item in enumerate(models)
     ]
     return EnsembleAnswer(
         export=export,
@@ -97,7 +106,7 @@ def _variant_json(variant: Variant) -> dict[str, Any]:
     return {**variant.to_json(), "variant_id": variant.variant_id}
 
 
-def _names(members: Sequence[Member]) -> list[str]:
+def _names(members: Sequence[EnsembleMember]) -> list[str]:
     return [f"{member.candidate.name}: {member.weight:g}" for member in members]
 
 
@@ -129,27 +138,26 @@ def _only_right(outputs: Sequence[np.ndarray], test: Split, *, worker: WorkerSpe
     return int(np.sum(ensemble & ~single)), int(np.sum(single & ~ensemble))
 
 
-def _measured(model: Any, metrics: Mapping[str, float], *, test: Split, worker: WorkerSpec, folder: Path) -> Measured:
-    count = min(max(BATCHES), len(test.indices))
-    images = model_inputs(np.asarray(test.images[test.indices[:count]], np.float32), task=worker.dataset.task)
-    given = images if isinstance(images, Mapping) else {worker.dataset.task.inputs[0]: images}
-    opened = RuntimeModel(predict=_called(model, is_lone=len(given) == 1), version=tf.__version__)
-    return Measured(
-        test_metrics=metrics,
-        num_parameters=int(model.count_params()),
-        size_bytes=_keras_bytes(model, folder=folder),
-        latency_seconds={str(size): latency(opened, given, size=size)["p50"] for size in BATCHES},
-    )
+def _latencies(models: Sequence[Any], *, test: Split, worker: WorkerSpec, size: int) -> list[float]:
+    """Returns the median seconds of a call of each model, called in turn: what else is at work delays all alike."""
+    rows = test.indices[np.arange(size) % len(test.indices)]
+    images = model_inputs(np.stack([test.images[row] for row in rows]).astype(np.float32), task=worker.dataset.task)
+    given = tf.nest.map_structure(tf.constant, images)
+    calls = [_called(model) for model in models]
+    seconds: list[list[float]] = [[] for _ in models]
+    for call in calls * _WARM_UP_CALLS:
+        call(given)
+    while len(seconds[0]) < _LEAST_CALLS or (len(seconds[0]) < _MOST_CALLS and sum(map(sum, seconds)) < _SECONDS):
+        for call, taken in zip(calls, seconds, strict=True):
+            start = time.perf_counter()
+            call(given)
+            taken.append(time.perf_counter() - start)
+    return [float(np.median(taken)) for taken in seconds]
 
 
-def _called(model: Any, *, is_lone: bool) -> Callable[[Any], Any]:
+def _called(model: Any) -> Callable[[Any], Any]:
     call = tf.function(lambda images: model(images, training=False), autograph=False)
-
-    def predict(images: Mapping[str, np.ndarray]) -> Any:
-        tensors = {name: tf.constant(array) for name, array in images.items()}
-        return tf.nest.map_structure(np.asarray, call(next(iter(tensors.values())) if is_lone else tensors))
-
-    return predict
+    return lambda images: tf.nest.map_structure(np.asarray, call(images))
 
 
 def _keras_bytes(model: Any, *, folder: Path) -> int | None:
