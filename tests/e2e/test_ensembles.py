@@ -45,11 +45,11 @@ def test_plain_keras_and_tensorflow_load_an_ensemble_and_predict_alike(
 
 def test_the_command_reads_the_kept_predictions_and_prints_one_json_document(run: SimpleNamespace) -> None:
     kept = {path: path.stat().st_mtime_ns for path in (run.root / "ensembles" / "predictions").iterdir()}
-    ended = run.joined.run("ensemble", "runs/votes", "--size", "3", "--format", "keras", "--json")
+    ended = run.joined.run("ensemble", "runs/votes", "--size", "8", "--format", "keras", "--json")
     found = json.loads(ended)
     assert kept == {path: path.stat().st_mtime_ns for path in kept}
     assert kept
-    assert len(found["steps"]) == 3
+    assert len(found["steps"]) == 8
     best = open_run(run.root).leaderboard(1).to_pylist()[0]
     assert found["single"]["trial"] == best["trial"]
     assert found["single"]["validation"]["accuracy"] == pytest.approx(best["best_val_accuracy"])
