@@ -13,6 +13,7 @@ from search_spaces import Variant
 from trainables.checkpoints.state_names import validated_weights
 from trainables.data.cache.dataset import open_dataset
 from trainables.data.cache.prepare import prepare_dataset
+from trainables.ensembles.models import averaging
 from trainables.ensembles.models.averaging import architecture_of, check_state, mean_weights, renew_statistics
 from trainables.ensembles.models.combining import member_model, voting_model
 from trainables.ensembles.models.exporting import export_ensemble
@@ -176,7 +177,10 @@ def small_model(*, is_frozen: bool = False) -> keras.Model:
     )
 
 
-def test_statistics_become_those_of_the_training_images(trained: SimpleNamespace) -> None:
+def test_statistics_become_those_of_the_training_images(
+    trained: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(averaging, "_BATCH", 64)  # So that the last batch alone is not all of them.
     model, train = small_model(), trained.data.train
     assert renew_statistics(model, train, task=trained.worker.dataset.task, seed=3) == 1
     pixels = np.asarray(train.images[train.indices], np.float64) / 255
