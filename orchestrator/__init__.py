@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator.draft.drafting import study_for
-    from orchestrator.driver.api import export_study, open_run, resume_study, run_study
+    from orchestrator.driver.api import ensemble_study, export_study, open_run, resume_study, run_study
     from orchestrator.driver.result import StudyResult
     from orchestrator.errors import InputError, OrchestratorError, StudyFailedError, StudyPausedError
     from orchestrator.fleet.fleet import models
@@ -27,6 +27,7 @@ _HOMES = {
     "StudyPausedError": "orchestrator.errors",
     "StudyResult": "orchestrator.driver.result",
     "StudySpec": "orchestrator.study.spec",
+    "ensemble_study": "orchestrator.driver.api",
     "export_study": "orchestrator.driver.api",
     "load_study": "orchestrator.study.loading",
     "models": "orchestrator.fleet.fleet",
@@ -45,6 +46,7 @@ __all__ = [
     "StudyResult",
     "StudySpec",
     "__version__",
+    "ensemble_study",
     "export_study",
     "load_study",
     "models",

@@ -5,13 +5,19 @@ What starts Ray is imported when a function needs it, so that opening a run stay
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.driver.result import StudyResult
+from orchestrator.ensembles.wanted import USUAL_SIZE
 from orchestrator.journal.reading import load_state
 from orchestrator.runs.folder import open_run_folder
 from orchestrator.runs.paths import RUNS, RunFolder
 from orchestrator.study.spec import StudySpec
 from orchestrator.views.terminal.progress import Progress
+from trainables.specs.export import EnsembleMethod
+
+if TYPE_CHECKING:
+    from orchestrator.ensembles.outcome import EnsembleResult
 
 
 def run_study(
@@ -149,6 +155,49 @@ def export_study(
 
     results = export_models(root, top=top, formats=formats, address=address, progress=progress)
     return [Path(result.folder) for result in results]
+
+
+def ensemble_study(  # noqa: PLR0913 - a run, and what a user asks of it
+    root: Path | str,
+    *,
+    size: int = USUAL_SIZE,
+    method: EnsembleMethod = "greedy",
+    formats: Sequence[str] = (),
+    address: str | None = None,
+    progress: Progress | None = None,
+) -> "EnsembleResult":
+    """Exports several checkpoints of a run as one model, set against the best single one.
+
+    Examples:
+        Lets checkpoints of a run vote, and prints whether that is better than its best model::
+
+            import convfleet
+
+            ensemble = convfleet.ensemble_study("runs/quickstart", size=4)
+            print(ensemble.verdict)
+
+    Args:
+        root: The run folder, or the URI of the run in a storage, which is fetched to `runs/<name>` first.
+        size: How many votes are given, or how many weights are averaged, at most: 2 to 64.
+        method: greedy (votes of any checkpoints), soup (the mean of weights of one architecture) or snapshot (votes of
+            one trial's epochs).
+        formats: As `export.formats`; empty: those of the study.
+        address: A Ray cluster to join, `host:port` or `auto`; None: a Ray of this machine alone.
+        progress: Shows what the driver does; None: nothing is shown.
+
+    Returns:
+        The members, the selection step by step, the measures of both models, the verdict in words, and the folder of
+        the export, which is None where the selection came to a single checkpoint.
+
+    Raises:
+        RunFolderError: If no such run exists, or another driver is at work on it.
+        InputError: If an argument is wrong, the checkpoints allow no ensemble, or the study or its data changed.
+        ExportError: If the ensemble could not be exported.
+        StudyPausedError: On Ctrl-C or SIGTERM; what checkpoints predict is kept for the next call.
+    """
+    from orchestrator.driver.runner import make_ensemble
+
+    return make_ensemble(root, size=size, method=method, formats=formats, address=address, progress=progress)
 
 
 def _result(folder: RunFolder) -> StudyResult:

@@ -194,6 +194,6 @@ def _worker_spec(
         checkpoints=str(folder.checkpoints.absolute()),
         picture=str(folder.augmented.absolute()),
         remote=None if spec.storage.uri is None else run_uri(folder, spec.storage.uri),
-        formats=spec.export.formats if spec.export.top else (),
+        formats=spec.export.formats if spec.export.top or spec.export.ensemble else (),
         folds=dict(zip(spec.folds[1:], others, strict=True)),
     )

@@ -8,6 +8,9 @@ from orchestrator.disk.checkpoint_keeper import CheckpointKeeper
 from orchestrator.driver.endings import open_session
 from orchestrator.driver.preparation import Prepared
 from orchestrator.driver.session import Session
+from orchestrator.ensembles.ensembles import Ensembles
+from orchestrator.ensembles.outcome import EnsembleResult
+from orchestrator.ensembles.wanted import USUAL_SIZE, WantedEnsemble, method_problem, size_problem
 from orchestrator.errors import ExportError, InputError, OrchestratorError, StudyFailedError, StudyPausedError
 from orchestrator.export.exports import Exports, damaged_exports
 from orchestrator.journal.reading import load_state, read_state
@@ -16,6 +19,7 @@ from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.mirror.fetch import fetched_run
 from orchestrator.mirror.places import taken_elsewhere
 from orchestrator.results.optuna_journal import write_optuna_journal
+from orchestrator.results.ranking import RANKED_STATES
 from orchestrator.results.writer import TableWriter
 from orchestrator.runs.folder import new_run_folder, open_run_folder
 from orchestrator.runs.paths import RunFolder
@@ -114,6 +118,51 @@ def export_models(
         raise StudyPausedError("the export was interrupted; run the same command again") from exc
 
 
+def make_ensemble(  # noqa: PLR0913 - a run, and what a user asks of it
+    root: Path | str,
+    *,
+    size: int,
+    method: str,
+    formats: Sequence[str],
+    address: str | None,
+    progress: Progress | None,
+) -> EnsembleResult:
+    """Exports an ensemble of a run's checkpoints as one model and returns what became of it.
+
+    Args:
+        root: The run folder, or the URI of the run in a storage, which is fetched to `runs/<name>` first.
+        size: How many votes are given, or how many weights are averaged, at most.
+        method: greedy, soup or snapshot.
+        formats: As `export.formats`; empty: those of the study.
+        address: A Ray cluster to join; None: a Ray of this machine alone.
+        progress: Shows the user what the driver does; None: nothing is shown.
+
+    Raises:
+        InputError: If `size`, `method` or `formats` are wrong, no such run exists, or its checkpoints allow none.
+        ExportError: If the ensemble could not be exported.
+        StudyPausedError: On Ctrl-C or SIGTERM.
+    """
+    _check_asked(top=None, formats=formats)
+    if problem := size_problem(size):
+        raise InputError(f"size: {problem}; for example size={USUAL_SIZE}")
+    if problem := method_problem(method):
+        raise InputError(f"method: {problem}")
+    folder = open_run_folder(fetched_run(str(root), with_files=True))
+    load_state(folder)  # raises where the study was never opened
+    spec = load_study(folder.study)
+    export = Export.model_validate({"ensemble": method, "formats": tuple(formats) or spec.export.formats})
+    spec = spec.model_copy(update={"export": export})
+    try:
+        with open_session(folder, spec, address=address, progress=progress) as session:
+            session.open_study()
+            session.spec = session.spec.model_copy(update={"export": export})
+            with session.prepare() as prepared:
+                wanted = WantedEnsemble(method=export.ensemble or "greedy", size=size, formats=export.formats)
+                return _ensembles(session, prepared).make(wanted)
+    except StudyPausedError as exc:
+        raise StudyPausedError("the ensemble was interrupted; run the same command again") from exc
+
+
 def _check_asked(*, top: int | None, formats: Sequence[str]) -> None:
     if top is not None and (problem := Export.top_problem(top)):
         raise InputError(f"top: {problem}; for example top=3")
@@ -172,13 +221,36 @@ def _train_and_export(session: Session) -> ExportError | None:
     ):
         if reason := session.train(prepared):
             session.notify(reason)
-        try:
-            _exports(session, prepared).make(prepared.spec.export)
-        except ExportError as exc:
-            failed_exports = exc
+        failed_exports = _export_all(session, prepared)
         session.references.finish(notify=session.notify)
         session.recorder.append(StudyFinished(reason=reason, at=session.recorder.now()))
     return failed_exports
+
+
+def _export_all(session: Session, prepared: Prepared) -> ExportError | None:
+    """Exports the best models, and the ensemble that the study asks for; returns why any of that failed."""
+    export, failed = prepared.spec.export, None
+    try:
+        _exports(session, prepared).make(export)
+    except ExportError as exc:
+        failed = exc
+    if export.ensemble is None or not _has_result(session):
+        return failed
+    try:
+        wanted = WantedEnsemble(method=export.ensemble, size=USUAL_SIZE, formats=export.formats)
+        result = _ensembles(session, prepared).make(wanted)
+    except (ExportError, InputError) as exc:
+        return ExportError("\n".join(map(str, filter(None, (failed, exc)))), made=failed.made if failed else ())
+    for line in (*result.notes, result.verdict):
+        session.notify(f"ensemble: {line}")
+    problems = () if result.answer is None else result.answer.export.problems
+    if not problems:
+        return failed
+    return ExportError("\n".join([*(map(str, filter(None, [failed]))), *problems]), made=failed.made if failed else ())
+
+
+def _has_result(session: Session) -> bool:
+    return any(trial.state in RANKED_STATES for trial in session.recorder.state.trials.values())
 
 
 def _write_for_optuna(session: Session) -> None:
@@ -191,6 +263,17 @@ def _write_for_optuna(session: Session) -> None:
 
 def _exports(session: Session, prepared: Prepared) -> Exports:
     return Exports(
+        folder=session.folder,
+        recorder=session.recorder,
+        worker=prepared.worker,
+        num_concurrent=prepared.num_concurrent,
+        space=session.space,
+        notify=session.notify,
+    )
+
+
+def _ensembles(session: Session, prepared: Prepared) -> Ensembles:
+    return Ensembles(
         folder=session.folder,
         recorder=session.recorder,
         worker=prepared.worker,

@@ -1,6 +1,7 @@
 """Exports in worker processes: TensorFlow stays out of the driver, and exports run side by side, on CPUs alone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from ray.exceptions import RayError, RayTaskError
 
@@ -16,10 +17,20 @@ def run_exports(requests: Sequence[ExportRequest]) -> Iterator[ExportResult | Ex
     Args:
         requests: What to export.
     """
+    return run_in_workers(_export, requests)
+
+
+def run_in_workers(function: Callable[[Any], Any], requests: Sequence[Any]) -> Iterator[Any]:
+    """Yields what a function returns for each request, or an ExportError, as `run_exports` does.
+
+    Args:
+        function: A function of a module, called in worker processes.
+        requests: Each with `trial`, a name for messages, and `worker`, whose share of CPUs a process gets.
+    """
     if not requests:
         return
     cpus = max(request.worker.device.cpus for request in requests)
-    for answer in answers(_export, requests, cpus=cpus):
+    for answer in answers(function, requests, cpus=cpus):
         yield None if answer is None else _outcome(answer)
 
 
@@ -30,17 +41,15 @@ def _export(request: ExportRequest) -> ExportResult:
     return export_model(request)
 
 
-def _outcome(answer: Answer) -> ExportResult | ExportError:
+def _outcome(answer: Answer) -> Any:
     if answer.error is None:
-        result: ExportResult = answer.value
-        return result
+        return answer.value
     lines = str(answer.error).strip().splitlines()
     kind, first = type(answer.error).__name__, lines[0] if lines else ""
     if isinstance(answer.error, ModelExportError):
         return ExportError(str(answer.error))
     if isinstance(answer.error, RayError) and not isinstance(answer.error, RayTaskError):
         return ExportError(
-            f"{answer.request.trial}: the export's worker process died ({first or kind}); `convfleet export` "
-            "tries again"
+            f"{answer.request.trial}: the export's worker process died ({first or kind}); run the same command again"
         )
     return ExportError(f"{answer.request.trial}: the export failed ({kind}: {first})")

@@ -12,6 +12,7 @@ from typing import Any, get_args, get_origin
 
 from orchestrator.errors import JournalError
 from orchestrator.journal.records import (
+    EnsembleExported,
     EpochReported,
     ModelExported,
     Record,
@@ -66,12 +67,26 @@ def check_record(record: Record) -> None:
             _check_origin(record)
         case EpochReported():
             _check_report(record.report)
-        case ModelExported():
-            expected = "a folder such as exports/1-t0007"
-            _demand(_EXPORT.fullmatch(record.folder) is not None, "folder", expected, record.folder)
-            _demand(_are_numbers(record.test_metrics), "test_metrics", "numbers by name", record.test_metrics)
+        case ModelExported() | EnsembleExported():
+            _check_exported(record)
     if worker := getattr(record, "worker", None):
         _check_worker(worker)
+
+
+def _check_exported(record: ModelExported | EnsembleExported) -> None:
+    expected = "a folder such as exports/1-t0007"
+    _demand(_EXPORT.fullmatch(record.folder) is not None, "folder", expected, record.folder)
+    _demand(_are_numbers(record.test_metrics), "test_metrics", "numbers by name", record.test_metrics)
+    if isinstance(record, EnsembleExported):
+        _demand(_are_numbers(record.metrics), "metrics", "numbers by name", record.metrics)
+        expected = "a list of members, each with trial, epoch and weight"
+        _demand(all(map(_is_member, record.members)), "members", expected, record.members)
+
+
+def _is_member(item: object) -> bool:
+    if not isinstance(item, Mapping) or item.keys() != {"trial", "epoch", "weight"}:
+        return False
+    return _is_text(item["trial"]) and _is_whole(item["epoch"]) and _is_number(item["weight"])
 
 
 def _check_origin(record: TrialProposed | TrialReused | TrialReplaced) -> None:

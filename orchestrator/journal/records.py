@@ -287,6 +287,24 @@ class ModelExported:
     at: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnsembleExported:
+    """Several checkpoints were exported as one model and verified; `folder` is relative to the run's.
+
+    Args:
+        method: How they became one: greedy, soup or snapshot.
+        members: Trial, epoch and weight of each.
+        metrics: What the ensemble reaches on the validation split.
+    """
+
+    method: str
+    members: Sequence[Mapping[str, Any]]
+    metrics: Mapping[str, float]
+    folder: str
+    test_metrics: Mapping[str, float]
+    at: float
+
+
 Record = (
     StudyOpened
     | StudyExtended
@@ -305,6 +323,7 @@ Record = (
     | StudyPaused
     | StudyFinished
     | ModelExported
+    | EnsembleExported
 )
 
 _KINDS: dict[str, type[Record]] = {
@@ -325,6 +344,7 @@ _KINDS: dict[str, type[Record]] = {
     "study_paused": StudyPaused,
     "study_finished": StudyFinished,
     "model_exported": ModelExported,
+    "ensemble_exported": EnsembleExported,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 #: Fields that records lack where they say nothing: journals of one objective without replicates are as ever.

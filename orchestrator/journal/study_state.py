@@ -8,6 +8,7 @@ from orchestrator.errors import JournalError
 from orchestrator.journal.record_checks import check_record
 from orchestrator.journal.records import (
     JOURNAL_SCHEMA,
+    EnsembleExported,
     EpochReported,
     ModelExported,
     Record,
@@ -38,6 +39,7 @@ class StudyState:
         extensions: The extensions of the study, in order; `header` has its present settings.
         report_order: (trial, epoch) of every report, in the order of the journal.
         open_trials: The trials that have not ended, by name, in the order they were proposed.
+        ensembles: The last exported ensemble of each method.
         changes: Names of trials, one for every record that changed one: a reader that keeps an earlier length of this
             list finds the trials changed since without reading all of them.
         num_ended_before: How many trials of the search had ended when the session began, or were copied from another
@@ -59,6 +61,7 @@ class StudyState:
     paused: StudyPaused | None = None
     finished: StudyFinished | None = None
     exports: list[ModelExported] = field(default_factory=list)
+    ensembles: dict[str, EnsembleExported] = field(default_factory=dict)
     report_order: list[tuple[str, int]] = field(default_factory=list)
     open_trials: dict[str, Trial] = field(default_factory=dict)
     changes: list[str] = field(default_factory=list)
@@ -135,11 +138,10 @@ class StudyState:
                 self.finished = record
                 self.closed_at.append(record.at)
                 self.clock.end(self.last_at)
-            case ModelExported():
+            case ModelExported() | EnsembleExported():
                 # The search ends with its last trial: exports do not count.
                 self.clock.end(self.last_at)
-                kept = [item for item in self.exports if item.rank != record.rank]
-                self.exports = [*kept, record]
+                _add_export(self, record)
             case _:
                 self._apply_to_its_trial(record)
         self.num_records += 1
@@ -267,6 +269,14 @@ def inherited_reports(state: StudyState, trial: Trial) -> Iterator[EpochReport]:
         parent = state.trials[trial.parent]
         yield from inherited_reports(state, parent)
         yield from parent.reports[: index_of(parent, trial.from_epoch) + 1]
+
+
+def _add_export(state: StudyState, record: ModelExported | EnsembleExported) -> None:
+    """Adds an export, in the place of an earlier one of its rank or method."""
+    if isinstance(record, EnsembleExported):
+        state.ensembles[record.method] = record
+    else:
+        state.exports = [*(item for item in state.exports if item.rank != record.rank), record]
 
 
 def _replace(state: StudyState, record: TrialReplaced) -> None:

@@ -283,5 +283,5 @@ def _notes(spec: StudySpec) -> Iterable[str]:
         yield "search.target: left out, as nobody knows when a trial reaches it"
     if spec.search.algorithm not in ("random", "sobol", "grid"):
         yield f"search.algorithm: variants are drawn at random; {spec.search.algorithm} comes to prefer some"
-    if spec.export.top:
+    if spec.export.top or spec.export.ensemble:
         yield "exports come on top"

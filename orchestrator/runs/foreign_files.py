@@ -24,7 +24,7 @@ def refuse_foreign_files(folder: RunFolder) -> None:
     for path in (folder.journal, folder.study, folder.environment, folder.lock, folder.failures):
         if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
             raise _problem(path, is_link=path.is_symlink())
-    for top in (folder.checkpoints, folder.exports):
+    for top in (folder.checkpoints, folder.exports, folder.predictions.parent):
         if top.is_symlink():
             raise _problem(top, is_link=True)
         for entry in _below(top):

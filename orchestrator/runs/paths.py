@@ -78,6 +78,11 @@ class RunFolder:
         return self.root / "exports"
 
     @property
+    def predictions(self) -> Path:
+        """What kept checkpoints predict on the validation split; only where an ensemble was asked for."""
+        return self.root / "ensembles" / "predictions"
+
+    @property
     def augmented(self) -> Path:
         """A picture of augmented training images; only where a study asks for augmentation."""
         return self.root / "augmented.png"
@@ -113,6 +118,14 @@ class RunFolder:
         'runs/x/exports/1-t0007'
         """
         return self.exports / f"{rank}-{trial}"
+
+    def ensemble(self, method: str) -> Path:
+        """Returns where an exported ensemble lies.
+
+        >>> RunFolder(Path("runs/x")).ensemble("greedy").as_posix()
+        'runs/x/exports/ensemble-greedy'
+        """
+        return self.exports / f"ensemble-{method}"
 
 
 def trial_name(number: int) -> str:

@@ -16,7 +16,7 @@ from trainables.catalog.parameter import ParameterInfo
 from trainables.catalog.training import CHANGEABLE, TRAINING
 from trainables.reports import COSTS
 from trainables.specs.data import DataSpec
-from trainables.specs.export import missing_packages
+from trainables.specs.export import ensemble_refusal, missing_packages
 from trainables.specs.targets import metric_modes
 
 _LARGEST_GRID = 100_000
@@ -176,13 +176,17 @@ def _precision_problems(spec: StudySpec) -> list[Problem]:
 
 
 def _format_problems(spec: StudySpec) -> list[Problem]:
-    """Returns a problem for each format whose packages are missing; a study without exports needs none."""
-    formats = spec.export.formats if spec.export.top else ()
-    return [
+    """Returns a problem for each format whose packages are missing, and for an ensemble that cannot be."""
+    formats = spec.export.formats if spec.export.top or spec.export.ensemble else ()
+    problems = [
         Problem(path=f"export.formats[{place}]", message=message)
         for place, name in enumerate(formats)
         if (message := missing_packages(name))
     ]
+    kinds = {name: target.kind for name, target in spec.data.target_specs.items()}
+    if spec.export.ensemble and (reason := ensemble_refusal(kinds)):
+        problems.append(Problem(path="export.ensemble", message=f"{reason}; drop it"))
+    return problems
 
 
 def _choice_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:

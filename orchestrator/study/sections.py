@@ -8,7 +8,7 @@ from orchestrator.pareto.choice import EXAMPLE, FRONT, KNEE, RuleError, parse_ru
 from orchestrator.text import shown
 from search_spaces import nearest
 from trainables.files.uris import uri_problem
-from trainables.specs.export import FORMAT_NAMES, FormatName, missing_packages
+from trainables.specs.export import FORMAT_NAMES, EnsembleMethod, FormatName, missing_packages
 from trainables.specs.numbers import (
     Count,
     Number,
@@ -350,6 +350,8 @@ class Export(Section):
         top: How many of the best; 0: none.
         formats: keras (`model.keras`), saved_model (`saved_model/`), litert (`model.tflite`), onnx (`model.onnx`) and
             openvino (`openvino/`).
+        ensemble: Which checkpoints of the study are also exported as one model: greedy (votes of any trials), soup (the
+            mean of weights of one architecture) or snapshot (votes of one trial's epochs); null: none are.
         choose: front (the leaderboard's first trials, with several objectives those on the front alone), knee (of the
             front, those first from which any gain in one objective costs most in others), or a rule such as
             `val_accuracy >= 0.9 then least latency_ms`.
@@ -358,6 +360,7 @@ class Export(Section):
     top: Count = Field(default=3, ge=0, le=_MOST_EXPORTS, examples=[3])
     formats: tuple[FormatName, ...] = Field(default=FORMAT_NAMES[:2], min_length=1, examples=["[keras, saved_model]"])
     choose: Annotated[str, BeforeValidator(_choice)] = Field(default=FRONT, examples=[FRONT, KNEE, f'"{EXAMPLE}"'])
+    ensemble: EnsembleMethod | None = Field(default=None, examples=["greedy"])
 
     @staticmethod
     def top_problem(value: object) -> str:

@@ -263,6 +263,7 @@ def test_messages_on_the_page_of_errors_are_messages_of_the_code():
 
 def test_versions_of_formats_on_the_page_are_those_of_the_code():
     from orchestrator.cluster import environment
+    from orchestrator.ensembles import predictions
     from orchestrator.journal.records import JOURNAL_SCHEMA
     from orchestrator.results import tables
     from orchestrator.runs import references_file
@@ -278,4 +279,6 @@ def test_versions_of_formats_on_the_page_are_those_of_the_code():
         "checkpoints/<trial>/": checkpoint.SCHEMA_VERSION,
         "exports/<rank>-<trial>/": manifest.SCHEMA_VERSION,
         "references.json": references_file.SCHEMA_VERSION,
+        "exports/ensemble-<method>/": manifest.SCHEMA_VERSION,
+        "ensembles/predictions/": predictions.SCHEMA_VERSION,
     }

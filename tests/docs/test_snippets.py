@@ -46,6 +46,7 @@ NOT_RUN = {
     "cifar10-parquet.sh": "needs CIFAR-10",
     "cluster.sh": "needs a cluster",
     "elsewhere.sh": "needs a bucket; tests/e2e/test_storage_elsewhere.py has one",
+    "ensemble.sh": "exports an ensemble; tests/e2e/test_ensembles.py",
     "export.sh": "exports five models; tests/e2e export",
     "extend.sh": "trains 44 more trials; tests/e2e extend",
     "faults.sh": "takes an hour; short forms run in tests/faults",

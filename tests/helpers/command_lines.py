@@ -83,11 +83,11 @@ class CommandLine:
     started: list[subprocess.Popen[str]] = field(default_factory=list)
     #: What runs; a test may put constants that fit it into the program.
     program: tuple[str, ...] = CONVFLEET
-    #: Options that make `run`, `resume` and `export` join a Ray.
+    #: Options that make `run`, `resume`, `export` and `ensemble` join a Ray.
     address: tuple[str, ...] = ()
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        joins = self.address if arguments[0] in {"run", "resume", "export"} else ()
+        joins = self.address if arguments[0] in {"run", "resume", "export", "ensemble"} else ()
         process = subprocess.Popen(
             [*self.program, *arguments, *joins],
             cwd=self.folder,

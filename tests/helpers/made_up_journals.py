@@ -5,6 +5,7 @@ from typing import Any, get_args
 from hypothesis import strategies as st
 
 from orchestrator.journal.records import (
+    EnsembleExported,
     EpochReported,
     ModelExported,
     Record,
@@ -126,6 +127,15 @@ def trial_record(draw: Any, kind: type, trial: Trial, *, max_epochs: int, at: fl
     }
     if trial.reports:
         folder = f"exports/{rank}-{name}"
+        members = [{"trial": name, "epoch": 1, "weight": 1.0}]
+        made[EnsembleExported] = EnsembleExported(
+            method="greedy",
+            members=members,
+            metrics={"accuracy": 0.5},
+            folder="exports/ensemble-greedy",
+            test_metrics={"loss": 0.5},
+            at=at,
+        )
         made[ModelExported] = ModelExported(
             trial=name, rank=rank, epoch=1, folder=folder, test_metrics={"loss": 0.5}, at=at
         )
@@ -162,7 +172,16 @@ def journals(draw: st.DrawFn) -> list[Record]:
     )
     records: list[Record] = [header]
     state = fold(records)
-    kinds = [*get_args(Record)[1:], EpochReported, EpochReported, TrialStarted, TrialProposed, TrialHeld, TrialHeld]
+    kinds = [
+        *get_args(Record)[1:],
+        EpochReported,
+        EpochReported,
+        TrialStarted,
+        TrialProposed,
+        TrialHeld,
+        TrialHeld,
+        TrialHeld,
+    ]
     kinds += [TrialReplaced, TrialReplaced, TrialReplaced, TrialFailed]
     for step in range(draw(st.integers(0, 40))):
         kind, at = draw(st.sampled_from(kinds)), 10.0 + step

@@ -34,6 +34,7 @@ WORKER_ONLY = (
     "trainables/steps",
     "trainables/training",
     "trainables/exporting",
+    "trainables/ensembles/models",
     "orchestrator/studies",
 )
 #: Modules of those rooms that others import at their top, because they bring no TensorFlow.

@@ -37,6 +37,7 @@ PUBLIC = [
     "StudyResult",
     "StudySpec",
     "__version__",
+    "ensemble_study",
     "export_study",
     "load_study",
     "models",
@@ -90,6 +91,7 @@ def test_docstring_of_a_public_function_has_every_argument_its_result_and_its_er
 
 def test_arguments_of_public_functions_are_pinned() -> None:
     assert {name: list(inspect.signature(getattr(convfleet, name)).parameters) for name in FUNCTIONS} == {
+        "ensemble_study": ["root", "size", "method", "formats", "address", "progress"],
         "export_study": ["root", "top", "formats", "address", "progress"],
         "load_study": ["source", "overrides"],
         "models": ["root", "notify"],

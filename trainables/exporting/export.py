@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,15 +15,14 @@ import tensorflow as tf
 from search_spaces import Variant
 from trainables.catalog.families import FAMILIES
 from trainables.checkpoints.checkpoint import Checkpoint, saved_epochs
-from trainables.checkpoints.store import CheckpointStore
-from trainables.checkpoints.weights import load_validated, reduced_epochs
+from trainables.checkpoints.weights import reduced_epochs
 from trainables.data.batches.streaming import data_errors, each_batch, streamed
 from trainables.data.batches.tensors import Batch, SplitTensors, gather_batch, split_tensors
 from trainables.data.cache.dataset import Split, open_dataset
 from trainables.data.cache.in_process import dataset_on_this_node
 from trainables.errors import CheckpointError, ModelExportError
 from trainables.exporting.converted import ConvertedFormats
-from trainables.exporting.loading import compile_for_sharing, restored_model
+from trainables.exporting.loading import compile_for_sharing, kept_checkpoint, trial_model
 from trainables.exporting.manifest import ExportFindings, write_export_manifest
 from trainables.exporting.plain_graph import plain_model
 from trainables.exporting.writing import Evidence, write_formats
@@ -57,19 +56,46 @@ def export_model(request: ExportRequest) -> ExportResult:
     # A GPU multiplies float32 with fewer digits (TF32), and not alike in every graph: no file would prove faithful.
     configure_devices(replace(request.worker.device, gpus=0))
     test = open_dataset(dataset_on_this_node(request.worker)).test
-    model, task = _load_model(request), request.worker.dataset.task
-    test_metrics = _evaluate(model, test, request=request)
-    shipped = plain_model(model, task)
-    compile_for_sharing(shipped, task=task)
-    target = Path(request.folder)
+    model = _load_model(request)
+    return write_export(
+        plain_model(model, request.worker.dataset.task),
+        request,
+        test=test,
+        test_metrics=_evaluate(model, test, request=request),
+        rebuild=lambda variant: _plain_float32(request, variant),
+    )
+
+
+def write_export(  # noqa: PLR0913 - a model, and what is known of it
+    model: Any,
+    request: ExportRequest,
+    *,
+    test: Split,
+    test_metrics: Mapping[str, float],
+    rebuild: Callable[[Variant], Any],
+    content: Mapping[str, Any] | None = None,
+) -> ExportResult:
+    """Writes a model in all its formats, verified, with its manifest; the folder appears whole.
+
+    Args:
+        model: A graph of Keras's layers.
+        request: What is exported.
+        test: The test split.
+        test_metrics: What the model reaches on it.
+        rebuild: Returns the model with the parameters of another variant and the same weights.
+        content: Replaces keys of the manifest, or adds some.
+
+    Raises:
+        ModelExportError: No format can be made.
+    """
+    task, target = request.worker.dataset.task, Path(request.folder)
+    compile_for_sharing(model, task=task)
     with _folders(target) as (draft, shared):
         images = model_inputs(_images(test, limit=NUM_PARITY_IMAGES), task=task)
         evidence = Evidence(inputs=images, expected=model.predict(images, batch_size=_BATCH, verbose=0))
-        converted = ConvertedFormats(
-            shipped, request, test=test, rebuild=lambda variant: _plain_float32(request, variant), folder=shared
-        )
+        converted = ConvertedFormats(model, request, test=test, rebuild=rebuild, folder=shared)
         written = write_formats(
-            shipped,
+            model,
             request.formats,
             trial=request.trial,
             task=task,
@@ -82,7 +108,9 @@ def export_model(request: ExportRequest) -> ExportResult:
         findings = ExportFindings(
             test_metrics=test_metrics, parity=written.parity, problems=written.problems, runtimes=written.runtimes
         )
-        write_export_manifest(draft, request, num_parameters=int(shipped.count_params()), findings=findings)
+        write_export_manifest(
+            draft, request, num_parameters=int(model.count_params()), findings=findings, replaced=content or {}
+        )
         shutil.rmtree(target, ignore_errors=True)
         draft.rename(target)
     return ExportResult(
@@ -109,7 +137,7 @@ def _folders(target: Path) -> Iterator[tuple[Path, Path]]:
 
 def _load_model(request: ExportRequest) -> Any:
     try:
-        return _restored(request, request.variant, _load_checkpoint(request))
+        return trial_model(request.worker, request.variant, _load_checkpoint(request))
     except CheckpointError as exc:
         folder = _trial_folder(request)
         if request.evicted and not (saved_epochs(folder) or reduced_epochs(folder)):
@@ -120,34 +148,15 @@ def _load_model(request: ExportRequest) -> Any:
         raise ModelExportError(f"{request.trial}: its best checkpoint cannot be exported: {exc}") from exc
 
 
-def _restored(request: ExportRequest, variant: Variant, checkpoint: Checkpoint) -> Any:
-    dataset = request.worker.dataset
-    return restored_model(
-        variant,
-        checkpoint,
-        task=dataset.task,
-        statistics=dataset.statistics,
-        study_dir=request.worker.training.study_dir,
-        code=request.worker.training.code,
-    )
-
-
 def _plain_float32(request: ExportRequest, variant: Variant) -> Any:
     """Returns the graph of another variant's model, with the weights of the checkpoint that is exported."""
     # What a user's model was made of has been compared: it names the precision of each layer.
     checkpoint = replace(_load_checkpoint(request), model=None)
-    return plain_model(_restored(request, variant, checkpoint), request.worker.dataset.task)
+    return plain_model(trial_model(request.worker, variant, checkpoint), request.worker.dataset.task)
 
 
 def _load_checkpoint(request: ExportRequest) -> Checkpoint:
-    trial_folder, variant_id = _trial_folder(request), request.variant.variant_id
-    try:
-        return load_validated(trial_folder, epoch=request.epoch, variant_id=variant_id)
-    except CheckpointError:
-        # Another node may have trained it.
-        store = CheckpointStore(request.worker.remote, trial=request.trial, folder=trial_folder)
-        store.fetch_epoch(request.epoch, variant_id=variant_id)
-        return load_validated(trial_folder, epoch=request.epoch, variant_id=variant_id)
+    return kept_checkpoint(request.worker, trial=request.trial, variant=request.variant, epoch=request.epoch)
 
 
 def _trial_folder(request: ExportRequest) -> Path:

@@ -1,6 +1,7 @@
 """A trial's model, loaded from its checkpoint for sharing."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,6 +11,8 @@ from trainables.catalog.families import FAMILIES
 from trainables.checkpoints.checkpoint import Checkpoint
 from trainables.checkpoints.model_difference import model_difference
 from trainables.checkpoints.state_names import validated_weights
+from trainables.checkpoints.store import CheckpointStore
+from trainables.checkpoints.weights import load_validated
 from trainables.errors import CheckpointError
 from trainables.families.building import fresh_model
 from trainables.families.parts.signature import signature_of
@@ -18,7 +21,7 @@ from trainables.specs.masks import UNCOUNTED
 from trainables.specs.pixels import PixelStatistics
 from trainables.specs.targets import is_own
 from trainables.specs.task import Target, Task
-from trainables.specs.worker import OwnCode
+from trainables.specs.worker import OwnCode, WorkerSpec
 from trainables.steps.compiling import compile_arguments
 from trainables.training.completing import complete_model
 from trainables.training.state import assign, model_variables
@@ -55,6 +58,45 @@ def restored_model(  # noqa: PLR0913 - what a training is made of
         )
     assign(model_variables(model), validated_weights(checkpoint.state), variant=variant)
     return model
+
+
+def kept_checkpoint(worker: WorkerSpec, *, trial: str, variant: Variant, epoch: int) -> Checkpoint:
+    """Returns the checkpoint of an epoch, or its weights alone; fetches it where another node has trained it.
+
+    Args:
+        worker: The study's data and checkpoints.
+        trial: The trial's name.
+        variant: Its variant.
+        epoch: The checkpoint's epoch.
+
+    Raises:
+        CheckpointError: It is neither on this node nor in the study's storage, or is damaged.
+    """
+    folder, variant_id = Path(worker.checkpoints) / trial, variant.variant_id
+    try:
+        return load_validated(folder, epoch=epoch, variant_id=variant_id)
+    except CheckpointError:
+        # Another node may have trained it.
+        CheckpointStore(worker.remote, trial=trial, folder=folder).fetch_epoch(epoch, variant_id=variant_id)
+        return load_validated(folder, epoch=epoch, variant_id=variant_id)
+
+
+def trial_model(worker: WorkerSpec, variant: Variant, checkpoint: Checkpoint) -> Any:
+    """Returns a variant's Keras model with the weights that were validated, as `restored_model` does.
+
+    Args:
+        worker: The study's data and code.
+        variant: The variant.
+        checkpoint: Of a trial of it.
+    """
+    return restored_model(
+        variant,
+        checkpoint,
+        task=worker.dataset.task,
+        statistics=worker.dataset.statistics,
+        study_dir=worker.training.study_dir,
+        code=worker.training.code,
+    )
 
 
 def compile_for_sharing(model: keras.Model, *, task: Task) -> None:

@@ -43,10 +43,23 @@ class ExportFindings:
 
 
 def write_export_manifest(
-    folder: Path, request: ExportRequest, *, num_parameters: int, findings: ExportFindings
+    folder: Path,
+    request: ExportRequest,
+    *,
+    num_parameters: int,
+    findings: ExportFindings,
+    replaced: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes manifest.json into a finished export folder."""
-    content = _content(request, num_parameters=num_parameters, findings=findings)
+    """Writes manifest.json into a finished export folder.
+
+    Args:
+        folder: The export.
+        request: What was exported.
+        num_parameters: The weights of the model.
+        findings: What the export found out about it.
+        replaced: Keys whose values are others than the request has; new ones are added.
+    """
+    content = {**_content(request, num_parameters=num_parameters, findings=findings), **(replaced or {})}
     content["files"] = fingerprints(folder)
     write_whole(folder / MANIFEST, json.dumps(sealed(content), indent=2))
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 FormatName = Literal["keras", "saved_model", "litert", "onnx", "openvino"]
 FORMAT_NAMES: tuple[FormatName, ...] = get_args(FormatName)
+#: How several checkpoints become one model: votes of any trials, the mean of weights, votes of one trial's epochs.
+EnsembleMethod = Literal["greedy", "soup", "snapshot"]
+ENSEMBLE_METHODS: tuple[EnsembleMethod, ...] = get_args(EnsembleMethod)
+_ENSEMBLE_KINDS = ("classification", "regression")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,27 @@ def missing_packages(name: str) -> str:
         return ""
     verb = "is" if len(missing) == 1 else "are"
     return f"{name!r} needs {' and '.join(missing)}, which {verb} not installed; pip install 'convfleet[{facts.extra}]'"
+
+
+def ensemble_refusal(kinds: Mapping[str, str]) -> str:
+    """Returns why models make no ensemble, in words; an empty text if they do.
+
+    >>> ensemble_refusal({"label": "classification"}), ensemble_refusal({"label": "mask"})
+    ('', "takes classification or regression, got target 'label' of kind 'mask'")
+
+    Args:
+        kinds: Of the targets, by name.
+    """
+    if len(kinds) > 1:
+        return f"takes models with one target, got {len(kinds)} ({', '.join(kinds)})"
+    return next(
+        (
+            f"takes {' or '.join(_ENSEMBLE_KINDS)}, got target {name!r} of kind {kind!r}"
+            for name, kind in kinds.items()
+            if kind not in _ENSEMBLE_KINDS
+        ),
+        "",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,6 +73,7 @@ def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: 
             _export_json(item, folder=folder, shares=shares)
             for item in sorted(state.exports, key=lambda item: item.rank)
         ],
+        **_ensembles_json(state, folder=folder, shares=shares),
         "data_notes": data_notes(folder),
         "folder": str(folder.root),
         **front_json(state),
@@ -183,6 +184,22 @@ def _export_json(item: ModelExported, *, folder: RunFolder, shares: ImageShares)
         "test_metrics": metrics,
         **({"intervals": _intervals(metrics, shares)} if shares.metrics else {}),
     }
+
+
+def _ensembles_json(state: StudyState, *, folder: RunFolder, shares: ImageShares) -> dict[str, Any]:
+    """Returns the exported ensembles; nothing for a study without any."""
+    found = [
+        {
+            "method": item.method,
+            "members": [dict(member) for member in item.members],
+            "folder": str(folder.root / item.folder),
+            "validation": dict(item.metrics),
+            "test_metrics": (metrics := words.named_test_metrics(item.test_metrics)),
+            "intervals": _intervals(metrics, shares),
+        }
+        for item in state.ensembles.values()
+    ]
+    return {"ensembles": found} if found else {}
 
 
 def _iso(at: float | None) -> str | None:

@@ -190,6 +190,10 @@ def _print_places(console: Console, state: StudyState, *, folder: RunFolder) -> 
         metrics = words.named_test_metrics(item.test_metrics)
         message = ", ".join(shares.in_words(name, value) for name, value in metrics.items())
         print_fact(console, "export", f"{export_path(item, folder=folder)}  {message} (test split)".rstrip())
+    for ensemble in state.ensembles.values():
+        metrics = words.named_test_metrics(ensemble.test_metrics)
+        message = ", ".join(shares.in_words(name, value) for name, value in metrics.items())
+        print_fact(console, "export", f"{folder.root / ensemble.folder}  {message} (test split)".rstrip())
     print_fact(console, "tables", f"{folder.trials}  {folder.epochs}")
     if folder.report.is_file():
         print_fact(console, "report", str(folder.report))

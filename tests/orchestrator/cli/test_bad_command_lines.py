@@ -51,6 +51,9 @@ COMMAND_LINES = [
     ("built-in space", "spaces cnn-smal", "cnn-smal", "no built-in space", "did you mean 'cnn-small'?"),
     ("unknown format", "export new --format coreml", "--format", "got 'coreml'", "one of keras, saved_model"),
     ("near a format", "export new --format saved-model", "--format", "'saved-model'", "mean 'saved_model'?"),
+    ("near a method", "ensemble new --method greddy", "--method", "got 'greddy'", "did you mean 'greedy'?"),
+    ("one vote", "ensemble new --size 1", "--size", "got '1'", "from 2 to 64"),
+    ("votes in words", "ensemble new --size all --method x", "--method", "got 'all'", "for example --size 8"),
     ("no models", "export new --top 0", "--top", "got '0'", "from 1 to 1000"),
     (
         "storage of no kind",
@@ -72,7 +75,7 @@ COMMAND_LINES = [
 ]
 COMMAND_LINES += [
     row
-    for command in ("resume", "status", "report", "export")
+    for command in ("resume", "status", "report", "export", "ensemble")
     for row in (
         (f"{command} no folder", f"{command} none", "none", "no such run folder", "runs there: half, new"),
         (f"{command} a file", f"{command} ok.yaml", "ok.yaml", "is a file", "such as runs/quickstart"),
@@ -83,7 +86,7 @@ COMMAND_LINES += [
 ]
 COMMAND_LINES += [
     (f"{command} an empty journal", f"{command} new", "new", "no record yet", "`convfleet resume new` begins")
-    for command in ("status", "report", "export")
+    for command in ("status", "report", "export", "ensemble")
 ]
 
 

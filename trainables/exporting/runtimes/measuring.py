@@ -63,7 +63,7 @@ def measure(job: Mapping[str, Any], *, folder: Path) -> dict[str, Any]:
         "version": opened.version,
         "settings": dict(opened.settings),
         "load_seconds": load_seconds,
-        "latency_seconds": {str(size): _latency(opened, images, size=size) for size in BATCHES},
+        "latency_seconds": {str(size): latency(opened, images, size=size) for size in BATCHES},
         "peak_memory_bytes": peak_memory_bytes(),
         "imported": [name for name in _ABSENT if name in sys.modules],
     }
@@ -88,8 +88,14 @@ def _batch(images: Arrays, rows: range) -> Arrays:
     return {name: np.asarray(array[list(rows)], np.float32) for name, array in images.items()}
 
 
-def _latency(opened: RuntimeModel, images: Arrays, *, size: int) -> dict[str, float]:
-    """Returns the median and the 95th percentile of the seconds that a batch takes."""
+def latency(opened: RuntimeModel, images: Arrays, *, size: int) -> dict[str, float]:
+    """Returns the median and the 95th percentile of the seconds that a batch takes.
+
+    Args:
+        opened: The model.
+        images: By input name.
+        size: How many images a batch has.
+    """
     count = len(next(iter(images.values())))
     batch = {name: np.asarray(array[np.arange(size) % count], np.float32, order="C") for name, array in images.items()}
     for _ in range(_WARM_UP_CALLS):
