@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from orchestrator.driver.api import export_study, open_run, resume_study, run_study
     from orchestrator.driver.result import StudyResult
     from orchestrator.errors import InputError, OrchestratorError, StudyFailedError, StudyPausedError
+    from orchestrator.inference.evaluating import evaluate_export
+    from orchestrator.inference.predicting import predict_images
     from orchestrator.registry.registry import Registry
     from orchestrator.study.loading import load_study
     from orchestrator.study.spec import StudySpec
@@ -26,9 +28,11 @@ _HOMES = {
     "StudyPausedError": "orchestrator.errors",
     "StudyResult": "orchestrator.driver.result",
     "StudySpec": "orchestrator.study.spec",
+    "evaluate_export": "orchestrator.inference.evaluating",
     "export_study": "orchestrator.driver.api",
     "load_study": "orchestrator.study.loading",
     "open_run": "orchestrator.driver.api",
+    "predict_images": "orchestrator.inference.predicting",
     "resume_study": "orchestrator.driver.api",
     "run_study": "orchestrator.driver.api",
     "study_for": "orchestrator.draft.drafting",
@@ -43,9 +47,11 @@ __all__ = [
     "StudyResult",
     "StudySpec",
     "__version__",
+    "evaluate_export",
     "export_study",
     "load_study",
     "open_run",
+    "predict_images",
     "resume_study",
     "run_study",
     "study_for",

@@ -34,6 +34,8 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "files",
         "machine",
         "specs",
+        "scores",
+        "cards",
         "catalog",
         "checkpoints",
         "data/formats",
@@ -58,6 +60,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "training",
         "exporting/runtimes",
         "exporting",
+        "predicting",
         "worker",
     ],
     "orchestrator": [
@@ -81,9 +84,12 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "planning",
         "export",
         "registry",
+        "inference",
         ("views/terminal", "views/report"),
         "driver",
         "cli",
+        "cli/models",
+        "cli/app",
     ],
     "convfleet": ["__main__"],
 }
@@ -137,7 +143,7 @@ DOORS = {
     ),
     "plotly": ("orchestrator/views/report",),
     "rich": ("orchestrator/views/terminal", "orchestrator/cli"),
-    "typer": ("orchestrator/cli",),
+    "typer": ("orchestrator/cli", "orchestrator/cli/models", "orchestrator/cli/app"),
     "PIL": (
         "trainables/data/formats",
         "trainables/data/images",
@@ -166,6 +172,10 @@ RANKS = {
     for position, step in enumerate(order)
     for room in (step if isinstance(step, tuple) else (step,))
 }
+
+
+#: Modules of a folder that are rooms by themselves: the one that registers all commands stands above them.
+ALONE = ("orchestrator/cli/app.py",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,7 +257,7 @@ def modules(root: Path) -> Mapping[str, str]:
 def room_of(path: str) -> str:
     """Returns the room of a file: its folder, or the file itself in a package's own folder."""
     folder, _, name = path.rpartition("/")
-    if "/" in folder:
+    if "/" in folder and path not in ALONE:
         return folder
     return f"{folder}/{name.removesuffix('.py')}"
 

@@ -37,9 +37,11 @@ PUBLIC = [
     "StudyResult",
     "StudySpec",
     "__version__",
+    "evaluate_export",
     "export_study",
     "load_study",
     "open_run",
+    "predict_images",
     "resume_study",
     "run_study",
     "study_for",
@@ -89,9 +91,21 @@ def test_docstring_of_a_public_function_has_every_argument_its_result_and_its_er
 
 def test_arguments_of_public_functions_are_pinned() -> None:
     assert {name: list(inspect.signature(getattr(convfleet, name)).parameters) for name in FUNCTIONS} == {
+        "evaluate_export": [
+            "export",
+            "data",
+            "source",
+            "split",
+            "label",
+            "overrides",
+            "form",
+            "allow_missing_classes",
+            "notify",
+        ],
         "export_study": ["root", "top", "formats", "address", "progress"],
         "load_study": ["source", "overrides"],
         "open_run": ["root"],
+        "predict_images": ["export", "images", "form", "top", "masks", "notify"],
         "resume_study": ["root", "overrides", "address", "progress"],
         "run_study": ["spec", "runs", "address", "progress"],
         "study_for": ["path", "minutes", "label"],

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,7 @@ def _content(request: ExportRequest, *, num_parameters: int, findings: ExportFin
             "color": "grey" if channels == 1 else "RGB",
             "scaling": "none: the model takes pixel values 0 to 255 and scales them itself",
             **_samples(dataset.pixel_rule),
+            "reading": _reading(request),
         },
         "decoders": dict(dataset.decoders),
         "versions": versions(),
@@ -104,6 +105,18 @@ def _samples(rule: PixelRule) -> dict[str, Any]:
     }
 
 
+def _reading(request: ExportRequest) -> dict[str, Any]:
+    """Returns what decides how a file becomes pixels, as the study's own readers take it."""
+    data = request.worker.data
+    return {
+        "takes_any_size": data.image_size is not None,
+        "takes_any_colors": data.channels is not None,
+        "pages": data.pages,
+        "reduced_decoding": data.reduced_decoding,
+        "pixel_rule": asdict(request.worker.dataset.pixel_rule),
+    }
+
+
 def _output(target: Target, task: Task) -> dict[str, Any]:
     return {
         "name": output_names(task)[target.name],
@@ -113,6 +126,9 @@ def _output(target: Target, task: Task) -> dict[str, Any]:
         "shape": [None, *task.output_shape(target)],
         "values": _VALUES[target.kind],
         "class_names": list(target.class_names),
+        "loss": target.loss,
+        "loss_weight": target.weight,
+        "metrics": list(target.metrics),
     }
 
 

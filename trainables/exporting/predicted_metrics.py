@@ -1,6 +1,8 @@
-"""The metrics of predictions that any runtime made, by the very losses and metrics of a validation report."""
+"""The metrics of predictions that any runtime made, and of a file of Keras, by the losses and metrics of a report."""
 
 from collections.abc import Mapping
+from math import ceil
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -42,3 +44,46 @@ def predicted_metrics(
     model.evaluate(by_target(predicted, task=task), by_target(labels, task=task), batch_size=_BATCH, verbose=0)
     values = {name: float(value) for name, value in metric_values(model).items()}
     return {name: value for name, value in values.items() if not (has_own_loss and name.endswith("loss"))}
+
+
+def metrics_of_keras_file(
+    path: Path,
+    images: Mapping[str, np.ndarray],
+    labels: Mapping[str, np.ndarray],
+    *,
+    task: Task,
+    params: Mapping[str, Any],
+) -> dict[str, float]:
+    """Returns the loss and metrics of a file of Keras, in the batches and the graph in which an export is evaluated.
+
+    A loss that Keras takes from logits differs in its last digit from that of the probabilities.
+
+    Args:
+        path: The file.
+        images: By input, of any number type.
+        labels: By target, as `task.Target` has them.
+        task: The task, without losses and metrics of users'.
+        params: The variant's complete parameters.
+    """
+    model = keras.models.load_model(path, compile=False, safe_mode=True)
+    compile_for_evaluation(model, task=task, params=params)
+    model.evaluate(_Batches(images, labels, task=task), verbose=0)
+    return {name: float(value) for name, value in metric_values(model).items()}
+
+
+class _Batches(keras.utils.PyDataset):
+    """Images and labels in batches, never whole as floats."""
+
+    def __init__(self, images: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], *, task: Task) -> None:
+        super().__init__()
+        self._images, self._labels, self._task = images, labels, task
+
+    def __len__(self) -> int:
+        return ceil(len(next(iter(self._images.values()))) / _BATCH)
+
+    def __getitem__(self, place: int) -> tuple[Any, Any]:
+        rows = slice(place * _BATCH, (place + 1) * _BATCH)
+        images = {name: np.asarray(array[rows], np.float32) for name, array in self._images.items()}
+        labels = {name: np.asarray(array[rows]) for name, array in self._labels.items()}
+        (lone, *others) = self._task.inputs
+        return images if others else images[lone], by_target(labels, task=self._task)
