@@ -264,6 +264,14 @@ def test_manifest_tells_all_that_a_user_of_the_model_needs(export: Path) -> None
     write_export_manifest(export, wanted, num_parameters=42, findings=findings)
     told = json.loads((export / MANIFEST).read_text(encoding="utf-8"))
     assert told["files"] == fingerprints(export)
+    assert {"model_card.md", "model_card.html"} < told["files"].keys()
+    assert told["preprocessing"]["reading"] == {
+        "takes_any_size": False,
+        "takes_any_colors": False,
+        "pages": "refuse",
+        "reduced_decoding": False,
+        "pixel_rule": {"byte": [0, 255], "wide": [127, 2191], "real": [0, 1], "cuts": ["wide"], "ground": [255] * 3},
+    }
     assert told["variant"] == {
         "family": "sequential",
         "params": {"filters": 8},
@@ -277,6 +285,7 @@ def test_manifest_tells_all_that_a_user_of_the_model_needs(export: Path) -> None
     assert (output["dtype"], output["shape"]) == ("float32", [None, 2])
     assert output["values"].startswith("probability of each class")
     assert output["class_names"] == ["cat", "dog"]
+    assert (output["loss"], output["loss_weight"], output["metrics"]) == ("categorical_crossentropy", 1.0, ["accuracy"])
     assert told["preprocessing"]["color"] == "grey"
     ranges = told["preprocessing"]["pixel_range"]
     assert (ranges["8 bits"], ranges["more bits"], ranges["floats"]) == ([0, 255], [127, 2191], [0, 1])

@@ -26,6 +26,7 @@ from trainables.exporting.converted import ConvertedFormats
 from trainables.exporting.loading import compile_for_sharing, restored_model
 from trainables.exporting.manifest import ExportFindings, write_export_manifest
 from trainables.exporting.plain_graph import plain_model
+from trainables.exporting.predicted_metrics import scores_of_split
 from trainables.exporting.writing import Evidence, write_formats
 from trainables.families.parts.blocks import without_penalties
 from trainables.families.parts.inputs import example_data, model_inputs
@@ -59,6 +60,7 @@ def export_model(request: ExportRequest) -> ExportResult:
     test = open_dataset(dataset_on_this_node(request.worker)).test
     model, task = _load_model(request), request.worker.dataset.task
     test_metrics = _evaluate(model, test, request=request)
+    scores = scores_of_split(model, test, task=task)
     shipped = plain_model(model, task)
     compile_for_sharing(shipped, task=task)
     target = Path(request.folder)
@@ -80,7 +82,11 @@ def export_model(request: ExportRequest) -> ExportResult:
         if not written.parity:
             raise ModelExportError("\n".join(written.problems.values()))
         findings = ExportFindings(
-            test_metrics=test_metrics, parity=written.parity, problems=written.problems, runtimes=written.runtimes
+            test_metrics=test_metrics,
+            parity=written.parity,
+            problems=written.problems,
+            runtimes=written.runtimes,
+            scores=scores,
         )
         write_export_manifest(draft, request, num_parameters=int(shipped.count_params()), findings=findings)
         shutil.rmtree(target, ignore_errors=True)

@@ -3,10 +3,12 @@
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trainables.cards.card import write_card
+from trainables.cards.data import card_data
 from trainables.files.manifests import MANIFEST, fingerprints, sealed
 from trainables.files.whole import write_whole
 from trainables.specs.export import ExportRequest
@@ -34,19 +36,24 @@ class ExportFindings:
         parity: The largest difference of a file's predictions from the checkpoint's, by format.
         problems: Why a format was left out, by format.
         runtimes: What a format's own runtime measured, by format.
+        scores: By target, the figures of the test split for the card.
     """
 
     test_metrics: Mapping[str, float]
     parity: Mapping[str, float]
     problems: Mapping[str, str]
     runtimes: Mapping[str, Mapping[str, Any]]
+    scores: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write_export_manifest(
     folder: Path, request: ExportRequest, *, num_parameters: int, findings: ExportFindings
 ) -> None:
-    """Writes manifest.json into a finished export folder."""
+    """Writes the card and manifest.json into a finished export folder."""
     content = _content(request, num_parameters=num_parameters, findings=findings)
+    dataset = request.worker.dataset
+    found = {**request.found, "data": card_data(dataset, request.worker.data, seed=request.worker.split_seed)}
+    write_card(folder, content, task=dataset.task, scores=findings.scores, found=found)
     content["files"] = fingerprints(folder)
     write_whole(folder / MANIFEST, json.dumps(sealed(content), indent=2))
 

@@ -1,7 +1,7 @@
 """The metrics of predictions that any runtime made, and of a file of Keras, by the losses and metrics of a report."""
 
 from collections.abc import Mapping
-from math import ceil
+from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,17 @@ import keras
 import numpy as np
 
 from trainables.catalog.training import MODEL
-from trainables.families.parts.inputs import by_target
+from trainables.data.cache.dataset import Split
+from trainables.families.parts.inputs import by_target, model_inputs
+from trainables.scores.tallies import score_batches, tallies_of
 from trainables.specs.task import Task
 from trainables.specs.worker import OwnCode
 from trainables.steps.compiling import compile_for_evaluation
 from trainables.steps.metrics import metric_values
 
 _BATCH = 256
+#: Images whose outputs are held at once: so many, and no more than these bytes of floats.
+_MOST_AT_ONCE, _MOST_BYTES = 4096, 256_000_000
 
 
 def predicted_metrics(
@@ -69,6 +73,27 @@ def metrics_of_keras_file(
     compile_for_evaluation(model, task=task, params=params)
     model.evaluate(_Batches(images, labels, task=task), verbose=0)
     return {name: float(value) for name, value in metric_values(model).items()}
+
+
+def scores_of_split(model: Any, split: Split, *, task: Task) -> dict[str, Any]:
+    """Returns for each target what the predictions of a split are worth, never holding all of them.
+
+    Args:
+        model: A Keras model.
+        split: Its images and labels.
+        task: The task.
+    """
+    tallies, rows = tallies_of(task), np.asarray(split.indices)
+    height, width, _ = task.input_shape
+    numbers = height * width * task.stored_channels + sum(prod(task.output_shape(target)) for target in task.targets)
+    step = max(1, min(_MOST_AT_ONCE, _MOST_BYTES // (4 * numbers)))
+    for start in range(0, len(rows), step):
+        some = rows[start : start + step]
+        images = model_inputs(np.asarray(split.images[some], np.float32), task=task)
+        found = model.predict(images, batch_size=_BATCH, verbose=0)
+        outputs = dict(found) if isinstance(found, Mapping) else {task.targets[0].name: found}
+        score_batches(tallies, outputs, {name: np.asarray(labels[some]) for name, labels in split.labels.items()})
+    return {name: tally.to_json() for name, tally in tallies.items()}
 
 
 class _Batches(keras.utils.PyDataset):

@@ -52,7 +52,8 @@ def metrics_of(
     if any(sentence.startswith("loss") for sentence in left_out):
         values = {name: value for name, value in values.items() if not name.endswith("loss")}
     count = len(next(iter(labels.values())))
-    shares = {name: values[name] for name in task.image_shares if name in values}
+    # Metrics are float32; a share of images is a whole number of them.
+    shares = {name: round(values[name] * count) / count for name in task.image_shares if name in values}
     return FoundMetrics(
         values=values,
         intervals={name: wilson_interval(value, count=count) for name, value in shares.items()},

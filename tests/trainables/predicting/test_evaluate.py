@@ -46,7 +46,7 @@ def test_own_test_split_gives_the_metrics_of_the_manifest_to_the_last_digit(fold
     assert {name: one["metrics"] for name, one in found.items()} == dict.fromkeys(ways, manifest["test_metrics"])
     for one in found.values():
         scores = one["targets"]["label"]
-        assert scores["share"]["interval"] == one["intervals"]["accuracy"]
+        assert scores["share"]["interval"] == list(one["intervals"]["accuracy"])
         assert [item["name"] for item in scores["classes"]] == sorted(NAMES)
         assert (scores["total"], sum(map(sum, scores["confusion"]))) == (NUM_TEST, NUM_TEST)
         assert one["training_images"] == {"compared": True, "shared": 0, "examples": []}
