@@ -33,11 +33,14 @@ def evaluate_export(  # noqa: PLR0913 - what says where labelled images are
     Classes are matched by their names. The model runs in a child process.
 
     Examples:
-        Prints the accuracy on a folder of class folders, with its interval of 95 %::
+        Prints the accuracy on the test split of the model's own study, with its interval of 95 %::
+
+            from pathlib import Path
 
             import convfleet
 
-            found = convfleet.evaluate_export("runs/quickstart/exports/1-t0002", "other-digits")
+            (export,) = Path("runs/quickstart/exports").glob("1-*")
+            found = convfleet.evaluate_export(export)  # or (export, "photos"), a folder of class folders
             print(found["metrics"]["accuracy"], found["intervals"]["accuracy"])
 
     Args:

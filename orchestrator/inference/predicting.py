@@ -25,9 +25,12 @@ def predict_images(  # noqa: PLR0913 - what is asked for, and how it is answered
     Examples:
         Prints the class of each image of a folder that can be read, and what is wrong with the others::
 
+            from pathlib import Path
+
             import convfleet
 
-            found = convfleet.predict_images("runs/quickstart/exports/1-t0002", ["photos"], top=3)
+            (export,) = Path("runs/quickstart/exports").glob("1-*")
+            found = convfleet.predict_images(export, ["flowers"], top=3)
             for answer in found["predictions"]:
                 print(answer["path"], answer["class"], answer["probability"])
             for refused in found["problems"]:
