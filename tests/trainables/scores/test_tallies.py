@@ -60,6 +60,16 @@ def test_expected_calibration_error_is_the_mean_gap_of_the_bins() -> None:
     assert sum(item["answers"] for item in found["bins"]) == COUNT
 
 
+def test_model_that_is_too_unsure_has_an_error_as_one_that_is_too_sure() -> None:
+    sure, unsure = np.full((4, SIZE), 0.1), np.full((4, SIZE), 0.2)
+    sure[:, 0], unsure[:, 0] = 0.7, 0.4
+    found = [
+        scores("classification", predicted, labels)["calibration"]["expected_error"]
+        for predicted, labels in ((sure, np.full(4, 1)), (unsure, np.zeros(4, np.int64)))
+    ]
+    assert found == pytest.approx([0.7, 0.6])
+
+
 def test_pixels_that_do_not_count_are_left_out_and_pixels_have_no_interval() -> None:
     predicted, labels = probabilities(6, 3, 5), RNG.integers(0, SIZE, (6, 3, 5)).astype(np.uint8)
     labels[0] = 255
