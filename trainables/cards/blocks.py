@@ -63,10 +63,10 @@ class Curve:
 Block = Heading | Paragraph | Bullets | Grid | Code | Curve
 
 
-def plain(text: str) -> str:
+def text_line(text: str) -> str:
     r"""Returns text as one line without control codes.
 
-    >>> plain("a\n  name\x1b[31m")
+    >>> text_line("a\n  name\x1b[31m")
     'a name[31m'
     """
     return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())

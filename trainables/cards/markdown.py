@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from trainables.cards.blocks import Block, Bullets, Code, Curve, Grid, Heading, Paragraph, plain
+from trainables.cards.blocks import Block, Bullets, Code, Curve, Grid, Heading, Paragraph, text_line
 
 #: What begins markup; a bare address or name with `@` becomes a link, too.
 _MARKUP = re.compile(r"([\\`*_\[\]<>|#&~@$^])")
@@ -25,7 +25,7 @@ def markdown_text(text: str) -> str:
     >>> markdown_text("<b>a</b> | *b* www.x.org")
     '\\<b\\>a\\</b\\> \\| \\*b\\* www\\.x.org'
     """
-    return _LINKS.sub(r"\\\1\2", _MARKUP.sub(r"\\\1", plain(text)))
+    return _LINKS.sub(r"\\\1\2", _MARKUP.sub(r"\\\1", text_line(text)))
 
 
 def _text(block: Block) -> str:

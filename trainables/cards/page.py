@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from trainables.cards.blocks import Block, Bullets, Code, Curve, Grid, Heading, Paragraph, plain
+from trainables.cards.blocks import Block, Bullets, Code, Curve, Grid, Heading, Paragraph, text_line
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2330; --soft: #5d6675; --line: #d5dae2; --page: #fff; --accent: #2563c9; }
@@ -59,7 +59,7 @@ def _element(block: Block) -> str:
 
 
 def _escaped(text: str) -> str:
-    return escape(plain(text), quote=True)
+    return escape(text_line(text), quote=True)
 
 
 def _table(block: Grid) -> str:

@@ -27,7 +27,7 @@ from trainables.exporting.loading import compile_for_sharing, restored_model
 from trainables.exporting.manifest import ExportFindings, write_export_manifest
 from trainables.exporting.plain_graph import plain_model
 from trainables.exporting.predicted_metrics import scores_of_split
-from trainables.exporting.writing import Evidence, write_formats
+from trainables.exporting.writing import Evidence, Written, write_formats
 from trainables.families.parts.blocks import without_penalties
 from trainables.families.parts.inputs import example_data, model_inputs
 from trainables.families.parts.keras_internals import create_compiled_variables
@@ -81,13 +81,7 @@ def export_model(request: ExportRequest) -> ExportResult:
         )
         if not written.parity:
             raise ModelExportError("\n".join(written.problems.values()))
-        findings = ExportFindings(
-            test_metrics=test_metrics,
-            parity=written.parity,
-            problems=written.problems,
-            runtimes=written.runtimes,
-            scores=scores,
-        )
+        findings = _findings(written, test_metrics=test_metrics, scores=scores)
         write_export_manifest(draft, request, num_parameters=int(shipped.count_params()), findings=findings)
         shutil.rmtree(target, ignore_errors=True)
         draft.rename(target)
@@ -98,6 +92,16 @@ def export_model(request: ExportRequest) -> ExportResult:
         test_metrics=test_metrics,
         problems=tuple(written.problems.values()),
         runtimes=written.runtimes,
+    )
+
+
+def _findings(written: Written, *, test_metrics: dict[str, float], scores: dict[str, Any]) -> ExportFindings:
+    return ExportFindings(
+        test_metrics=test_metrics,
+        parity=written.parity,
+        problems=written.problems,
+        runtimes=written.runtimes,
+        scores=scores,
     )
 
 
