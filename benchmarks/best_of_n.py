@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.results.chance import expected_drop, luck_p_value, wilson_interval
+from orchestrator.results.chance import expected_drop, luck_p_value
+from trainables.scores.interval import wilson_interval
 
 NUM_EPOCHS = 5
 MAJORITY = 1 / 3

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from orchestrator.driver.result import StudyResult
     from orchestrator.errors import InputError, OrchestratorError, StudyFailedError, StudyPausedError
     from orchestrator.fleet.fleet import models
+    from orchestrator.inference.evaluating import evaluate_export
+    from orchestrator.inference.predicting import predict_images
     from orchestrator.registry.registry import Registry
     from orchestrator.study.loading import load_study
     from orchestrator.study.spec import StudySpec
@@ -28,10 +30,12 @@ _HOMES = {
     "StudyResult": "orchestrator.driver.result",
     "StudySpec": "orchestrator.study.spec",
     "ensemble_study": "orchestrator.driver.api",
+    "evaluate_export": "orchestrator.inference.evaluating",
     "export_study": "orchestrator.driver.api",
     "load_study": "orchestrator.study.loading",
     "models": "orchestrator.fleet.fleet",
     "open_run": "orchestrator.driver.api",
+    "predict_images": "orchestrator.inference.predicting",
     "resume_study": "orchestrator.driver.api",
     "run_study": "orchestrator.driver.api",
     "study_for": "orchestrator.draft.drafting",
@@ -47,10 +51,12 @@ __all__ = [
     "StudySpec",
     "__version__",
     "ensemble_study",
+    "evaluate_export",
     "export_study",
     "load_study",
     "models",
     "open_run",
+    "predict_images",
     "resume_study",
     "run_study",
     "study_for",

@@ -24,6 +24,7 @@ pytest_plugins = [
     "source_samples",
     "command_lines",
     "python_process",
+    "folder_exports",
 ]
 
 # Several threads add up in any order. Read when TensorFlow is first used, by whichever test of a process comes first.

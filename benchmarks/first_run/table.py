@@ -70,7 +70,7 @@ class Row:
 
 def rows_of(played: Sequence[Played]) -> list[Row]:
     """Returns a row for each contestant of one data set, the most accurate first."""
-    from orchestrator.results.chance import wilson_interval
+    from trainables.scores.interval import wilson_interval
 
     best = max((accuracy for item in played for _, accuracy in item.incumbents), default=math.nan)
     rows = []

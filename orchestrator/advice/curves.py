@@ -3,8 +3,9 @@
 import math
 
 from orchestrator.advice.evidence import NUM_BEST, Evidence, Ranked
-from orchestrator.results.chance import CONFIDENCE, luck_p_value
+from orchestrator.results.chance import luck_p_value
 from orchestrator.text import number
+from trainables.scores.interval import CONFIDENCE
 
 #: A trial is right where it leaves no more of a blind guess's errors than this: of ten classes, 0.87 are right.
 RIGHT = 0.15

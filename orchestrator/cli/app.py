@@ -10,8 +10,10 @@ from orchestrator.cli.ask import doctor, families, spaces
 from orchestrator.cli.init import init
 from orchestrator.cli.look import analyze, report, status
 from orchestrator.cli.models.diff import diff
-from orchestrator.cli.models.models import show_models
 from orchestrator.cli.models.ensemble import ensemble
+from orchestrator.cli.models.evaluate import evaluate
+from orchestrator.cli.models.models import show_models
+from orchestrator.cli.models.predict import predict
 from orchestrator.cli.options import EXIT_FAILED, EXIT_INPUT, EXIT_PAUSED
 from orchestrator.cli.plan import plan
 from orchestrator.cli.registry import registry_app
@@ -47,6 +49,8 @@ for _command, _example in (
     (show_models, "models runs/quickstart --sort val_accuracy --where 'parameters<=1e5'"),
     (diff, "diff runs/quickstart t0003 t0007"),
     (ensemble, "ensemble runs/quickstart --size 8"),
+    (predict, "predict runs/quickstart/exports/1-t0002 photos --top 3"),
+    (evaluate, "evaluate runs/quickstart/exports/1-t0002 --data photos"),
 ):
     app.command(_example.partition(" ")[0], epilog=f"Example: convfleet {_example}")(_command)
 app.add_typer(registry_app, name="registry")

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.results.chance import CONFIDENCE, paired_p_value
+from orchestrator.results.chance import paired_p_value
 from orchestrator.results.image_shares import ImageShares, Interval, interval_in_words
 from orchestrator.text import number, size_in_words
 from trainables.ensembles.requests import Candidate, EnsembleAnswer, EnsembleMember, MeasuredModel, Step
 from trainables.ensembles.scores import Figures, Measure, goodness
+from trainables.scores.interval import CONFIDENCE
 from trainables.specs.export import EnsembleMethod
 
 

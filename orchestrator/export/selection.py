@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from orchestrator.export.story import how_found
 from orchestrator.journal.study_state import StudyState
 from orchestrator.pareto.choice import FRONT, KNEE, knee_order, parse_rule
 from orchestrator.results.from_state import placed
@@ -70,6 +71,7 @@ def select_exports(state: StudyState, *, export: Export, folder: RunFolder, work
                 evicted=next(
                     (note.text for note in reversed(trial.notes) if note.kind == NoteKind.CHECKPOINT_EVICTED), ""
                 ),
+                found=how_found(state, trial, folder=folder),
             )
         )
     return requests

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
-from orchestrator.results.chance import CONFIDENCE, paired_p_value
+from orchestrator.results.chance import paired_p_value
+from trainables.scores.interval import CONFIDENCE
 
 _Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
 

@@ -8,9 +8,10 @@ from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.journal.trial import TrialState
 from orchestrator.replicates.bounds import bounds_of
 from orchestrator.replicates.race import Contender, Leaving, RaceMeasure, Replicate, Standing, standing
-from orchestrator.results.chance import CONFIDENCE, do_overlap
+from orchestrator.results.chance import do_overlap
 from orchestrator.results.image_shares import ImageShares
 from orchestrator.results.ranking import BROKEN, placed_trials, winners
+from trainables.scores.interval import CONFIDENCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,36 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from statistics import NormalDist
 
-#: The confidence of every interval, and one minus the level of every test.
-CONFIDENCE = 0.95
-_Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
 #: Values of the unknown share that the prior is spread over, and steps of its estimation.
 _GRID, _STEPS = 60, 100
 #: On more images than this, luck adds less than a fiftieth to the best of ten thousand.
 _MANY_IMAGES = 10_000
-
-
-def wilson_interval(share: float, *, count: int) -> tuple[float, float]:
-    """Returns the ends of Wilson's interval of 95 % for a share of so many images.
-
-    >>> low, high = wilson_interval(0.5, count=14)
-    >>> f"{low:.3f} {high:.3f}"
-    '0.268 0.732'
-    >>> f"{wilson_interval(1.0, count=14)[0]:.3f}"
-    '0.785'
-
-    Args:
-        share: Of the images, in [0, 1].
-        count: The images, at least one.
-
-    Source: Wilson 1927, "Probable Inference, the Law of Succession, and Statistical Inference".
-    """
-    spread = _Z * _Z / count
-    middle = (share + spread / 2) / (1 + spread)
-    half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def do_overlap(first: tuple[float, float], second: tuple[float, float]) -> bool:

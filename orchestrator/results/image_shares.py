@@ -6,17 +6,16 @@ from dataclasses import dataclass, field
 
 from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.results.chance import (
-    CONFIDENCE,
     difference_p_value,
     do_overlap,
     expected_drop,
-    wilson_interval,
 )
 from orchestrator.results.from_state import leaders
 from orchestrator.results.ranking import RANKED_STATES
 from orchestrator.runs.environment_file import last_data
 from orchestrator.runs.paths import RunFolder
 from orchestrator.text import number
+from trainables.scores.interval import CONFIDENCE, wilson_interval
 
 Interval = tuple[float, float]
 

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestrator.journal.study_state import StudyState, search_alone
-from orchestrator.results.chance import CONFIDENCE, luck_p_value
+from orchestrator.results.chance import luck_p_value
 from orchestrator.results.from_state import leaders
 from orchestrator.results.image_shares import ImageShares, read_counts
 from orchestrator.runs.paths import RunFolder
 from orchestrator.runs.references_file import read_references_file
 from orchestrator.text import number
+from trainables.scores.interval import CONFIDENCE
 from trainables.specs.targets import usual_mode
 
 

@@ -1,6 +1,7 @@
 """The examples in the docstrings of the public Python functions, run one after the other as they stand."""
 
 import inspect
+import re
 import textwrap
 
 import numpy as np
@@ -18,6 +19,8 @@ ORDER = [
     "open_run",
     "StudyResult",
     "export_study",
+    "predict_images",
+    "evaluate_export",
     "Registry",
     "resume_study",
     "OrchestratorError",
@@ -69,6 +72,13 @@ def test_a_run_and_its_leaderboard(outputs):
 def test_exports_and_extensions(outputs):
     assert outputs["export_study"].rstrip().endswith("model.keras")
     assert outputs["resume_study"] == "5\n"
+
+
+def test_answers_and_scores_of_an_export(outputs):
+    refused = outputs["predict_images"].splitlines()
+    assert len(refused) == 40
+    assert all("is 16x16 (height x width), the model was trained on images of 8x8" in line for line in refused)
+    assert re.fullmatch(r"0\.\d+ \[0\.\d+, 0\.\d+\]\n", outputs["evaluate_export"])
 
 
 def test_a_model_by_name(outputs):

@@ -187,5 +187,10 @@ def test_export_command_ships_more_models_in_another_format(quickstart, make_joi
     assert [item["rank"] for item in exported] == [1, 2, 3]
     for item in exported:
         folder = quickstart.command_line.folder / item["folder"]
-        assert {path.name for path in folder.iterdir()} == {"model.keras", "manifest.json"}
+        assert {path.name for path in folder.iterdir()} == {
+            "model.keras",
+            "manifest.json",
+            "model_card.md",
+            "model_card.html",
+        }
         assert item["test_accuracy"] > 0.9

@@ -81,7 +81,8 @@ def test_the_manifest_says_what_each_runtime_found(exported: SimpleNamespace) ->
     manifest, runtimes = exported.manifest, exported.manifest["runtimes"]
     assert manifest["parity_max_difference"].keys() == set(FORMAT_NAMES)
     assert manifest["files"] == fingerprints(exported.folder)
-    assert {path.name for path in exported.folder.iterdir()} == {*FILES.values(), "manifest.json"}
+    described = {"manifest.json", "model_card.md", "model_card.html"}
+    assert {path.name for path in exported.folder.iterdir()} == {*FILES.values(), *described}
     assert runtimes.keys() == set(RUNTIMES)
     for name, found in runtimes.items():
         assert found["max_difference"] <= found["tolerance"] == 1e-5

@@ -38,10 +38,12 @@ PUBLIC = [
     "StudySpec",
     "__version__",
     "ensemble_study",
+    "evaluate_export",
     "export_study",
     "load_study",
     "models",
     "open_run",
+    "predict_images",
     "resume_study",
     "run_study",
     "study_for",
@@ -92,10 +94,22 @@ def test_docstring_of_a_public_function_has_every_argument_its_result_and_its_er
 def test_arguments_of_public_functions_are_pinned() -> None:
     assert {name: list(inspect.signature(getattr(convfleet, name)).parameters) for name in FUNCTIONS} == {
         "ensemble_study": ["root", "size", "method", "formats", "address", "progress"],
+        "evaluate_export": [
+            "export",
+            "data",
+            "source",
+            "split",
+            "label",
+            "overrides",
+            "form",
+            "allow_missing_classes",
+            "notify",
+        ],
         "export_study": ["root", "top", "formats", "address", "progress"],
         "load_study": ["source", "overrides"],
         "models": ["root", "notify"],
         "open_run": ["root"],
+        "predict_images": ["export", "images", "form", "top", "masks", "notify"],
         "resume_study": ["root", "overrides", "address", "progress"],
         "run_study": ["spec", "runs", "address", "progress"],
         "study_for": ["path", "minutes", "label"],
@@ -254,6 +268,14 @@ def test_manifest_tells_all_that_a_user_of_the_model_needs(export: Path) -> None
     write_export_manifest(export, wanted, num_parameters=42, findings=findings)
     told = json.loads((export / MANIFEST).read_text(encoding="utf-8"))
     assert told["files"] == fingerprints(export)
+    assert {"model_card.md", "model_card.html"} < told["files"].keys()
+    assert told["preprocessing"]["reading"] == {
+        "takes_any_size": False,
+        "takes_any_colors": False,
+        "pages": "refuse",
+        "reduced_decoding": False,
+        "pixel_rule": {"byte": [0, 255], "wide": [127, 2191], "real": [0, 1], "cuts": ["wide"], "ground": [255] * 3},
+    }
     assert told["variant"] == {
         "family": "sequential",
         "params": {"filters": 8},
@@ -267,6 +289,7 @@ def test_manifest_tells_all_that_a_user_of_the_model_needs(export: Path) -> None
     assert (output["dtype"], output["shape"]) == ("float32", [None, 2])
     assert output["values"].startswith("probability of each class")
     assert output["class_names"] == ["cat", "dog"]
+    assert (output["loss"], output["loss_weight"], output["metrics"]) == ("categorical_crossentropy", 1.0, ["accuracy"])
     assert told["preprocessing"]["color"] == "grey"
     ranges = told["preprocessing"]["pixel_range"]
     assert (ranges["8 bits"], ranges["more bits"], ranges["floats"]) == ([0, 255], [127, 2191], [0, 1])

@@ -25,7 +25,8 @@ from trainables.exporting.converted import ConvertedFormats
 from trainables.exporting.loading import compile_for_sharing, kept_checkpoint, trial_model
 from trainables.exporting.manifest import ExportFindings, write_export_manifest
 from trainables.exporting.plain_graph import plain_model
-from trainables.exporting.writing import Evidence, write_formats
+from trainables.exporting.predicted_metrics import scores_of_split
+from trainables.exporting.writing import Evidence, Written, write_formats
 from trainables.families.parts.blocks import without_penalties
 from trainables.families.parts.inputs import example_data, model_inputs
 from trainables.families.parts.keras_internals import create_compiled_variables
@@ -56,12 +57,13 @@ def export_model(request: ExportRequest) -> ExportResult:
     # A GPU multiplies float32 with fewer digits (TF32), and not alike in every graph: no file would prove faithful.
     configure_devices(replace(request.worker.device, gpus=0))
     test = open_dataset(dataset_on_this_node(request.worker)).test
-    model = _load_model(request)
+    model, task = _load_model(request), request.worker.dataset.task
     return write_export(
-        plain_model(model, request.worker.dataset.task),
+        plain_model(model, task),
         request,
         test=test,
         test_metrics=_evaluate(model, test, request=request),
+        scores=scores_of_split(model, test, task=task),
         rebuild=lambda variant: _plain_float32(request, variant),
     )
 
@@ -72,6 +74,7 @@ def write_export(  # noqa: PLR0913 - a model, and what is known of it
     *,
     test: Split,
     test_metrics: Mapping[str, float],
+    scores: Mapping[str, Any],
     rebuild: Callable[[Variant], Any],
     content: Mapping[str, Any] | None = None,
 ) -> ExportResult:
@@ -82,6 +85,7 @@ def write_export(  # noqa: PLR0913 - a model, and what is known of it
         request: What is exported.
         test: The test split.
         test_metrics: What the model reaches on it.
+        scores: By target, the figures of the test split for the card.
         rebuild: Returns the model with the parameters of another variant and the same weights.
         content: Replaces keys of the manifest, or adds some.
 
@@ -105,9 +109,7 @@ def write_export(  # noqa: PLR0913 - a model, and what is known of it
         )
         if not written.parity:
             raise ModelExportError("\n".join(written.problems.values()))
-        findings = ExportFindings(
-            test_metrics=test_metrics, parity=written.parity, problems=written.problems, runtimes=written.runtimes
-        )
+        findings = _findings(written, test_metrics=test_metrics, scores=scores)
         write_export_manifest(
             draft, request, num_parameters=int(model.count_params()), findings=findings, replaced=content or {}
         )
@@ -120,6 +122,16 @@ def write_export(  # noqa: PLR0913 - a model, and what is known of it
         test_metrics=test_metrics,
         problems=tuple(written.problems.values()),
         runtimes=written.runtimes,
+    )
+
+
+def _findings(written: Written, *, test_metrics: Mapping[str, float], scores: Mapping[str, Any]) -> ExportFindings:
+    return ExportFindings(
+        test_metrics=test_metrics,
+        parity=written.parity,
+        problems=written.problems,
+        runtimes=written.runtimes,
+        scores=scores,
     )
 
 

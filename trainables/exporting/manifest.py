@@ -3,10 +3,12 @@
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trainables.cards.card import write_card
+from trainables.cards.data import card_data
 from trainables.files.manifests import MANIFEST, fingerprints, sealed
 from trainables.files.whole import write_whole
 from trainables.specs.export import ExportRequest
@@ -34,12 +36,14 @@ class ExportFindings:
         parity: The largest difference of a file's predictions from the checkpoint's, by format.
         problems: Why a format was left out, by format.
         runtimes: What a format's own runtime measured, by format.
+        scores: By target, the figures of the test split for the card.
     """
 
     test_metrics: Mapping[str, float]
     parity: Mapping[str, float]
     problems: Mapping[str, str]
     runtimes: Mapping[str, Mapping[str, Any]]
+    scores: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write_export_manifest(
@@ -50,7 +54,7 @@ def write_export_manifest(
     findings: ExportFindings,
     replaced: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes manifest.json into a finished export folder.
+    """Writes the card and manifest.json into a finished export folder.
 
     Args:
         folder: The export.
@@ -60,6 +64,9 @@ def write_export_manifest(
         replaced: Keys whose values are others than the request has; new ones are added.
     """
     content = {**_content(request, num_parameters=num_parameters, findings=findings), **(replaced or {})}
+    dataset = request.worker.dataset
+    found = {**request.found, "data": card_data(dataset, request.worker.data, seed=request.worker.split_seed)}
+    write_card(folder, content, task=dataset.task, scores=findings.scores, found=found)
     content["files"] = fingerprints(folder)
     write_whole(folder / MANIFEST, json.dumps(sealed(content), indent=2))
 
@@ -90,6 +97,7 @@ def _content(request: ExportRequest, *, num_parameters: int, findings: ExportFin
             "color": "grey" if channels == 1 else "RGB",
             "scaling": "none: the model takes pixel values 0 to 255 and scales them itself",
             **_samples(dataset.pixel_rule),
+            "reading": _reading(request),
         },
         "decoders": dict(dataset.decoders),
         "versions": versions(),
@@ -117,6 +125,18 @@ def _samples(rule: PixelRule) -> dict[str, Any]:
     }
 
 
+def _reading(request: ExportRequest) -> dict[str, Any]:
+    """Returns what decides how a file becomes pixels, as the study's own readers take it."""
+    data = request.worker.data
+    return {
+        "takes_any_size": data.image_size is not None,
+        "takes_any_colors": data.channels is not None,
+        "pages": data.pages,
+        "reduced_decoding": data.reduced_decoding,
+        "pixel_rule": asdict(request.worker.dataset.pixel_rule),
+    }
+
+
 def _output(target: Target, task: Task) -> dict[str, Any]:
     return {
         "name": output_names(task)[target.name],
@@ -126,6 +146,9 @@ def _output(target: Target, task: Task) -> dict[str, Any]:
         "shape": [None, *task.output_shape(target)],
         "values": _VALUES[target.kind],
         "class_names": list(target.class_names),
+        "loss": target.loss,
+        "loss_weight": target.weight,
+        "metrics": list(target.metrics),
     }
 
 

@@ -103,6 +103,8 @@ class ExportRequest:
         folder: The export's folder; it appears whole or not at all.
         worker: The study's data and checkpoints.
         evicted: Names the trial's checkpoints that the study's budget removed, as a text; empty: none.
+        found: What the card says of the study and the trial, JSON-ready: `study`, `trial` and `cost`, each of values by
+            their names, and `notes`.
     """
 
     study: str
@@ -115,6 +117,7 @@ class ExportRequest:
     folder: str
     worker: WorkerSpec
     evicted: str = ""
+    found: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

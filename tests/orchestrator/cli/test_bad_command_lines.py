@@ -71,6 +71,28 @@ COMMAND_LINES = [
     ),
     ("run of no kind", "resume ftp://h/x", "RUN", "got 'ftp://h/x'", "one of s3://"),
     ("run elsewhere that is none", "status file:///none/x", "file:///none/x", "no such run", "s3://bucket/runs/quick"),
+    ("no export", "predict none a.png", "none", "no such folder", "such as runs/quickstart/exports/1-t0003"),
+    (
+        "no number of classes",
+        "predict none a.png --top 0",
+        "--top",
+        "greater than or equal to 1",
+        "Try 'convfleet predict",
+    ),
+    (
+        "another export",
+        "evaluate empty --data ok.yaml",
+        "empty",
+        "has no manifest.json",
+        "give the folder of an export",
+    ),
+    (
+        "a key of another section",
+        "evaluate x --data y --set seed=1",
+        "--set seed=1",
+        "data section",
+        "data.image_column",
+    ),
     ("models in words", "export new --top all", "--top", "got 'all'", "for example --top 3"),
 ]
 COMMAND_LINES += [

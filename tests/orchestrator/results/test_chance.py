@@ -5,7 +5,8 @@ import pytest
 from best_of_n import SCENARIOS, simulated
 from scipy import stats
 
-from orchestrator.results.chance import difference_p_value, expected_drop, luck_p_value, wilson_interval
+from orchestrator.results.chance import difference_p_value, expected_drop, luck_p_value
+from trainables.scores.interval import wilson_interval
 
 
 @pytest.mark.parametrize(("hits", "count"), [(0, 1), (0, 14), (7, 14), (14, 14), (180, 216), (9_999, 10_000)])

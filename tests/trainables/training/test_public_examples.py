@@ -233,6 +233,10 @@ def test_an_example_is_swept_by_its_own_metric_and_exported_with_fits_numbers(na
         worker=worker,
     )
     result = export_model(request)
-    assert {path.name for path in (tmp_path / "exports" / "1").iterdir()} == made | {"manifest.json"}
+    assert {path.name for path in (tmp_path / "exports" / "1").iterdir()} == made | {
+        "manifest.json",
+        "model_card.md",
+        "model_card.html",
+    }
     assert metric.removeprefix("val_") in result.test_metrics
     assert len(result.problems) == 2 - len(made)

@@ -231,3 +231,14 @@ def _other_size(where: str, *, mask: tuple[int, ...], image: tuple[int, int], na
         f"{beside}{image[0]}x{image[1]}; "
         "give every image a mask of its own size"
     )
+
+
+def mask_png(classes: Array) -> bytes:
+    """Returns class numbers as a grey PNG, as the sources read masks.
+
+    Args:
+        classes: uint8 (height, width).
+    """
+    buffer = io.BytesIO()
+    Image.fromarray(classes).save(buffer, "PNG")
+    return buffer.getvalue()

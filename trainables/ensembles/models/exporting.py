@@ -24,7 +24,7 @@ from trainables.exporting.export import write_export
 from trainables.exporting.formats import keras_refusal
 from trainables.exporting.loading import compile_for_sharing
 from trainables.exporting.plain_graph import plain_model
-from trainables.exporting.predicted_metrics import predicted_metrics
+from trainables.exporting.predicted_metrics import predicted_metrics, scores_of_split
 from trainables.exporting.runtimes.measuring import BATCHES
 from trainables.families.parts.inputs import model_inputs
 from trainables.specs.export import FILES
@@ -57,6 +57,7 @@ def export_ensemble(request: EnsembleRequest) -> EnsembleAnswer:
         replace(request.export, variant=variant),
         test=dataset.test,
         test_metrics=metrics[0],
+        scores=scores_of_split(model, dataset.test, task=task),
         rebuild=lambda changed: _model(request, dataset=dataset, precision=str(changed.params["precision"])),
         content=_content(request),
     )

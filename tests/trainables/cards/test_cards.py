@@ -1,0 +1,179 @@
+"""The card of an export says what its manifest says, shows names as text, and its code runs as it stands."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from folder_exports import NAMES, NUM_TEST, NUM_TRAIN
+from PIL import Image
+
+from trainables.cards.blocks import Bullets, Code, Grid, Heading, Paragraph
+from trainables.cards.figures import score_blocks
+from trainables.cards.limits import limits_of
+from trainables.cards.loading_code import loading_code
+from trainables.cards.markdown import card_markdown, markdown_text
+from trainables.cards.page import card_html
+from trainables.predicting.predict import predicted
+from trainables.specs.export import FORMAT_NAMES
+
+
+@pytest.fixture(scope="module")
+def card(folder_export: dict[str, Any]) -> str:
+    return Path(folder_export["result"].folder, "model_card.md").read_text(encoding="utf-8")
+
+
+def code_of(card: str) -> dict[str, str]:
+    """Returns the code of each format, as the card has it."""
+    found = re.findall(r"^([\w\\]+), the file [^\n]*:\n\n```python\n(.*?)```", card, flags=re.MULTILINE | re.DOTALL)
+    return {form.replace("\\", ""): code for form, code in found}
+
+
+@pytest.mark.parametrize("form", FORMAT_NAMES)
+def test_code_of_the_card_predicts_what_convfleet_predicts(  # noqa: PLR0917 - fixtures
+    form: str,
+    card: str,
+    folder_export: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = Path(folder_export["result"].folder)
+    for path in folder.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    pixels = np.random.default_rng(3).integers(0, 255, (8, 8)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "image.png")
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    exec(compile(code_of(card)[form], form, "exec"), {"__name__": "__main__"})
+    printed = capsys.readouterr().out
+    asked = {"export": str(folder), "format": "keras", "paths": ["image.png"], "top": 3, "masks": None}
+    (answer,) = predicted(asked, lambda *_: None)["predictions"]
+    wanted = {item["class"]: item["probability"] for item in answer["top"]}
+    assert printed.startswith(repr(sorted(NAMES)))
+    numbers = re.findall(r"\d\.\d+(?:e-\d+)?", printed.removeprefix(repr(sorted(NAMES))))
+    expected = [wanted[name] for name in sorted(NAMES)]
+    assert [float(number) for number in numbers[:3]] == pytest.approx(expected, abs=1e-4)
+
+
+def test_card_is_one_of_the_files_whose_hashes_the_manifest_holds(folder_export: dict[str, Any]) -> None:
+    folder = Path(folder_export["result"].folder)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert {"model_card.md", "model_card.html"} < manifest["files"].keys()
+
+
+def test_card_has_the_numbers_of_the_manifest(card: str, folder_export: dict[str, Any]) -> None:
+    manifest = json.loads(Path(folder_export["result"].folder, "manifest.json").read_text(encoding="utf-8"))
+    tested = manifest["test_metrics"]
+    for wanted in (
+        f"with {manifest['num_parameters']:,} parameters",
+        f"| fingerprint of images, labels and splits | {manifest['dataset_fingerprint']} |",
+        f"| test images | {NUM_TEST} |",
+        f"| train images | {manifest['splits']['train']} |",
+        f"| seed of the splits | {folder_export['seed']} |",
+        f"| loss | {manifest['metrics']['val_loss']:.4g} | {tested['loss']:.4g} |",
+        f"| learning\\_rate | {manifest['variant']['params']['learning_rate']} |",
+        "Confusion matrix: rows are the labels, columns the predictions.",
+        "expected calibration error ",
+        "3 of 3 classes have fewer than 30 test images",
+    ):
+        assert wanted in card
+    low_high = re.search(rf"\| accuracy \| .* \| {tested['accuracy']:.4g} \((0\.\d+)-(\d\.\d+)\) \|", card)
+    assert low_high is not None
+    assert float(low_high[1]) < tested["accuracy"] <= float(low_high[2])
+    assert manifest["splits"]["train"] + manifest["splits"]["validation"] == NUM_TRAIN
+
+
+def test_names_of_a_study_are_text_in_the_card_and_never_markup(card: str, folder_export: dict[str, Any]) -> None:
+    page = Path(folder_export["result"].folder, "model_card.html").read_text(encoding="utf-8")
+    assert "<b>ape" not in page
+    assert "<i>animals" not in page
+    assert "&lt;b&gt;ape" in page
+    assert "<title>Model card: three &lt;i&gt;animals&lt;/i&gt;, trial t0000</title>" in page
+    assert "# Model card: three \\<i\\>animals\\</i\\>, trial t0000\n" in card
+    assert "| newt \\| \\*eel\\* |" in card
+    assert re.search(r"(?<!\\)<", re.sub(r"```.*?```", "", card, flags=re.DOTALL)) is None
+    assert "<script" not in page
+    assert "default-src 'none'" in page
+
+
+NASTY = "<img src=x onerror=alert(1)> | [a](http://b.c) `x` *y* _z_ # www.d.e\n\n- \x1b[31m@f"
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        Heading(text=NASTY),
+        Paragraph(text=NASTY),
+        Bullets(items=(NASTY,)),
+        Grid(headings=(NASTY,), rows=((NASTY,),)),
+    ],
+)
+def test_no_text_begins_markup_in_any_block(block: Any) -> None:
+    from markdown_it import MarkdownIt
+
+    page = card_html([block], title=NASTY)
+    assert "<img" not in page
+    assert "\x1b" not in page
+    rendered = MarkdownIt("commonmark").enable("table").render(card_markdown([block]))
+    assert re.findall(r"<(img|a|em|code|strong|script)\b", rendered) == []
+    assert "&lt;img src=x onerror=alert(1)&gt;" in rendered
+    assert "http\\://" in markdown_text(NASTY)
+
+
+def test_code_in_a_page_is_text() -> None:
+    assert "<pre><code>print(&quot;&lt;b&gt;&quot;)</code></pre>" in card_html(
+        [Code(language="python", text='print("<b>")')], title="t"
+    )
+
+
+def test_large_matrix_becomes_the_commonest_confusions() -> None:
+    size = 25
+    confusion = [
+        [9 * (row == column) + 4 * (row == 2 and column == 7) for column in range(size)] for row in range(size)
+    ]
+    share = {"value": 0.9, "interval": [0.8, 1.0]}
+    classes = [
+        {"name": f"c{at}", "total": 9, "recall": share, "precision": share, "f1": 0.9, "right": 9} for at in range(size)
+    ]
+    calibration = {"bins": [], "expected_error": 0.0}
+    found = {"kind": "classification", "unit": "images", "classes": classes, "confusion": confusion}
+    text = card_markdown(list(score_blocks({"t": {**found, "calibration": calibration}})))
+    assert "The 1 commonest confusions" in text
+    assert "| c2 | c7 | 4 |" in text
+    assert "Confusion matrix" not in text
+
+
+def test_limits_say_what_is_shared_left_out_and_made_of_a_twin() -> None:
+    manifest = {"formats_left_out": {"onnx": "no celu"}, "runtimes": {"litert": {"float32_difference": 1e-3}}}
+    found = {"data": {"shared": [{"split": "test", "in": "train", "images": 2}]}, "notes": ["best of 9 trials"]}
+    sentences = list(limits_of(manifest, scores={}, found=found))
+    assert "best of 9 trials" in sentences
+    assert "2 test images are among the train images, pixel by pixel" in sentences
+    assert "The format onnx was left out: no celu" in sentences
+    assert any("float32 twin" in sentence for sentence in sentences)
+
+
+def test_code_reads_pixels_by_the_rule_of_the_study_and_gives_each_input_an_image(tmp_path: Path) -> None:
+    manifest = {
+        "inputs": [{"name": "left", "shape": [None, 8, 6, 3]}, {"name": "right", "shape": [None, 8, 6, 3]}],
+        "outputs": [{"name": "age", "class_names": []}],
+        "preprocessing": {"pixel_range": {"8 bits": [0, 16]}, "background": [255, 255, 255]},
+    }
+    code = loading_code(manifest, "keras")
+    assert 'model.predict({"left": pixels, "right": pixels}, verbose=0)' in code
+    lines = code.splitlines()
+    start, stop = (
+        lines.index(next(line for line in lines if line.startswith("image ="))),
+        lines.index('model = keras.models.load_model("model.keras")'),
+    )
+    image = Image.new("RGBA", (6, 8), (8, 8, 8, 255))
+    image.putpixel((0, 0), (0, 0, 0, 0))
+    image.save(tmp_path / "image.png")
+    scope: dict[str, Any] = {"np": np, "Image": Image}
+    exec("\n".join(lines[start:stop]).replace('"image.png"', repr(str(tmp_path / "image.png"))), scope)
+    assert scope["pixels"].shape == (1, 8, 6, 3)
+    # The ground of 255 lies beyond the range and is limited to it.
+    assert (scope["pixels"][0, 0, 0].tolist(), scope["pixels"][0, 1, 1].tolist()) == ([255.0] * 3, [128.0] * 3)
