@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import prod
 from pathlib import Path
@@ -12,19 +12,21 @@ import numpy as np
 
 from search_spaces import Variant
 from trainables.catalog.families import FAMILIES
-from trainables.data.cache.dataset import Split
+from trainables.data.cache.dataset import Dataset
 from trainables.errors import ModelExportError
 from trainables.exporting.float32_twin import float32_twin, half_precision
 from trainables.exporting.formats import write_saved_model
 from trainables.exporting.manifest import output_names
 from trainables.exporting.predicted_metrics import predicted_metrics
+from trainables.exporting.runtimes.calibration import calibration_rows
 from trainables.exporting.runtimes.conversion import Arrays, Source
 from trainables.exporting.runtimes.conversions import CONVERSIONS
 from trainables.exporting.runtimes.operators import operations_in, unknown_operations
 from trainables.exporting.runtimes.own_process import ProcessResult, run_in_own_process, write_images
-from trainables.exporting.verify import agreement, check_outputs, largest_difference
+from trainables.exporting.verify import agreements, check_answers, check_drop, check_outputs, largest_difference
 from trainables.families.parts.inputs import model_inputs
-from trainables.specs.export import FACTS, ExportRequest, missing_packages
+from trainables.specs.export import FACTS, Answers, ExportRequest, missing_packages
+from trainables.specs.targets import METRICS, metric_name
 from trainables.specs.task import Task
 from trainables.steps.step_numbers import has_steps_of_users
 from trainables.user_code import in_words
@@ -53,19 +55,19 @@ class ConvertedFormats:
     Args:
         model: A graph of Keras's layers.
         request: What is exported.
-        test: The test split.
+        splits: The data set: its training images calibrate, its test images are predicted.
         rebuild: Returns the model of a variant with the checkpoint's weights.
         folder: For what the formats share, outside the export.
     """
 
     def __init__(
-        self, model: Any, request: ExportRequest, *, test: Split, rebuild: Callable[[Variant], Any], folder: Path
+        self, model: Any, request: ExportRequest, *, splits: Dataset, rebuild: Callable[[Variant], Any], folder: Path
     ) -> None:
-        self._trained, self._request, self._test, self._rebuild = model, request, test, rebuild
-        self._folder = folder
+        self._trained, self._request, self._rebuild, self._folder = model, request, rebuild, folder
+        self._train, self._test = splits.train, splits.test
         self._task = request.worker.dataset.task
         self._outputs = output_names(self._task)
-        self._num_images = _num_images(self._task, available=len(test.indices))
+        self._num_images = _num_images(self._task, available=len(self._test.indices))
         self._has_half = bool(half_precision(model))
 
     def write(self, name: str, path: Path) -> VerifiedFile:
@@ -102,26 +104,44 @@ class ConvertedFormats:
         return self._verified(name, path, found=run_in_own_process(job, folder=self._images))
 
     def _verified(self, name: str, path: Path, *, found: ProcessResult) -> VerifiedFile:
-        tolerance = FACTS[name].tolerance
-        expected = {self._outputs[target]: values for target, values in self._expected.items()}
-        difference = check_outputs(expected, found.outputs, what=FACTS[name].path, tolerance=tolerance)
+        facts = FACTS[name]
         predicted = {target: found.outputs[output] for target, output in self._outputs.items()}
-        shares = {
-            target.name: agreement(self._expected[target.name], predicted[target.name], kind=target.kind)
-            for target in self._task.targets
-        }
+        metrics = self._metrics_of(predicted)
+        changes = {metric: value - self._expected_metrics[metric] for metric, value in metrics.items()}
+        if facts.answers is None:
+            check_outputs(self._named(self._expected), found.outputs, what=facts.path, tolerance=facts.tolerance)
+            judged: dict[str, Any] = {"tolerance": facts.tolerance}
+        else:
+            self._check_answers(predicted, changes, allowed=facts.answers, what=facts.path)
+            judged = {"allowed": asdict(facts.answers)}
+        difference = max(largest_difference(values, predicted[target]) for target, values in self._expected.items())
         measured = {
             "runtime": CONVERSIONS[name].runtime,
             **found.measured,
             "num_images": self._num_images,
             "max_difference": difference,
-            "tolerance": tolerance,
-            "agreement": {target: share for target, share in shares.items() if share is not None},
-            "test_metrics": self._metrics_of(predicted),
+            **judged,
+            "agreement": agreements(self._expected, predicted, targets=self._task.targets),
+            "test_metrics": metrics,
+            "metric_changes": changes,
             "size_bytes": size_of(path),
             **({"float32_difference": self._half_difference} if self._has_half else {}),
         }
         return VerifiedFile(difference=difference, measured=measured)
+
+    def _named(self, by_target: Arrays) -> dict[str, np.ndarray]:
+        return {self._outputs[target]: values for target, values in by_target.items()}
+
+    def _check_answers(self, predicted: Arrays, changes: Mapping[str, float], *, allowed: Answers, what: str) -> None:
+        """Raises ModelExportError if a quantised file loses more than it may, of a target's answers or first metric."""
+        count = self._num_images
+        for target in self._task.targets:
+            expected, actual, place = self._expected[target.name], predicted[target.name], f"{what} {target.name}"
+            check_answers(expected, actual, kind=target.kind, allowed=allowed, num_images=count, what=place)
+            for own in target.metrics[:1]:
+                metric = metric_name(target.name, own, num_targets=len(self._task.targets))
+                if METRICS[target.kind].get(own) == "max" and metric in changes:
+                    check_drop(changes[metric], metric=metric, allowed=allowed, num_images=count, what=what)
 
     def _metrics_of(self, predicted: Arrays) -> dict[str, float]:
         if has_steps_of_users(self._trained):
@@ -143,7 +163,24 @@ class ConvertedFormats:
     def _source(self) -> Source:
         path = self._folder / "converted_from"
         write_saved_model(self._model, path, self._task)
-        return Source(saved_model=path, inputs=self._task.inputs, outputs=tuple(self._outputs.values()))
+        return Source(
+            saved_model=path,
+            inputs=self._task.inputs,
+            outputs=tuple(self._outputs.values()),
+            calibration=self._calibration,
+        )
+
+    def _calibration(self) -> Arrays:
+        """Returns training images by input."""
+        rows = self._train.indices
+        drawn = calibration_rows(len(rows), image_bytes=self._image_bytes, seed=self._request.variant.seed)
+        images = model_inputs(np.asarray(self._train.images[rows[drawn]]), task=self._task)
+        return images if isinstance(images, Mapping) else {self._task.inputs[0]: images}
+
+    @property
+    def _image_bytes(self) -> int:
+        height, width, _ = self._task.input_shape
+        return 4 * height * width * self._task.stored_channels
 
     @cached_property
     def _operations(self) -> set[str]:
@@ -164,6 +201,11 @@ class ConvertedFormats:
     def _expected(self) -> dict[str, np.ndarray]:
         """What the model predicts, by target."""
         return self._predicted_by(self._model)
+
+    @cached_property
+    def _expected_metrics(self) -> dict[str, float]:
+        """The metrics of the model itself, on the images that every file predicts."""
+        return self._metrics_of(self._expected)
 
     @cached_property
     def _half_difference(self) -> float:

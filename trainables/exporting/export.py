@@ -56,7 +56,8 @@ def export_model(request: ExportRequest) -> ExportResult:
     os.umask(PRIVATE)
     # A GPU multiplies float32 with fewer digits (TF32), and not alike in every graph: no file would prove faithful.
     configure_devices(replace(request.worker.device, gpus=0))
-    test = open_dataset(dataset_on_this_node(request.worker)).test
+    splits = open_dataset(dataset_on_this_node(request.worker))
+    test = splits.test
     model, task = _load_model(request), request.worker.dataset.task
     test_metrics = _evaluate(model, test, request=request)
     shipped = plain_model(model, task)
@@ -66,7 +67,7 @@ def export_model(request: ExportRequest) -> ExportResult:
         images = model_inputs(_images(test, limit=NUM_PARITY_IMAGES), task=task)
         evidence = Evidence(inputs=images, expected=model.predict(images, batch_size=_BATCH, verbose=0))
         converted = ConvertedFormats(
-            shipped, request, test=test, rebuild=lambda variant: _plain_float32(request, variant), folder=shared
+            shipped, request, splits=splits, rebuild=lambda variant: _plain_float32(request, variant), folder=shared
         )
         written = write_formats(
             shipped,
@@ -80,7 +81,11 @@ def export_model(request: ExportRequest) -> ExportResult:
         if not written.parity:
             raise ModelExportError("\n".join(written.problems.values()))
         findings = ExportFindings(
-            test_metrics=test_metrics, parity=written.parity, problems=written.problems, runtimes=written.runtimes
+            test_metrics=test_metrics,
+            parity=written.parity,
+            agreement=written.agreement,
+            problems=written.problems,
+            runtimes=written.runtimes,
         )
         write_export_manifest(draft, request, num_parameters=int(shipped.count_params()), findings=findings)
         shutil.rmtree(target, ignore_errors=True)
