@@ -56,7 +56,7 @@ def _optimizing(source: Source) -> Any:
 def _write(converter: Any, path: Path, *, needed: str = "") -> None:
     with warnings.catch_warnings():
         # TensorFlow calibrates by an interpreter that it has deprecated itself.
-        warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated", category=UserWarning)
+        warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
         path.write_bytes(converter.convert())
     if needed and needed not in (types := tensor_types(path)):
         raise ModelExportError(f"LiteRT made nothing {needed} in it, but {', '.join(types)}")
