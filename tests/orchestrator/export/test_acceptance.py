@@ -99,7 +99,8 @@ def test_what_is_given_up_is_said_in_words() -> None:
     assert words == [
         "1-t0001/model.tflite (40,000 bytes) is the smallest file that gives up at most 0; it gives up nothing",
         "1-t0001/model_int8.tflite (12,000 bytes) is the smallest file that gives up at most 0.0045; it gives up "
-        "0.004 of test accuracy to its format; the smallest that gives up nothing is 1-t0001/model.tflite (40,000 bytes)",
+        "0.004 of test accuracy to its format; the smallest that gives up nothing is 1-t0001/model.tflite (40,000 "
+        "bytes)",
         "2-t0002/model_int8.tflite (9,000 bytes) is the smallest file that gives up at most 0.01; it gives up 0.005 of "
         "val_accuracy to the best exported model; the smallest that gives up nothing is 1-t0001/model.tflite (40,000 "
         "bytes)",
