@@ -12,7 +12,7 @@ import numpy as np
 
 from search_spaces import Variant
 from trainables.catalog.families import FAMILIES
-from trainables.data.cache.dataset import Dataset
+from trainables.data.cache.dataset import Dataset, Split
 from trainables.errors import ModelExportError
 from trainables.exporting.float32_twin import float32_twin, half_precision
 from trainables.exporting.formats import write_saved_model
@@ -23,10 +23,9 @@ from trainables.exporting.runtimes.conversion import Arrays, Source
 from trainables.exporting.runtimes.conversions import CONVERSIONS
 from trainables.exporting.runtimes.operators import operations_in, unknown_operations
 from trainables.exporting.runtimes.own_process import ProcessResult, run_in_own_process, write_images
-from trainables.exporting.verify import agreements, check_answers, check_drop, check_outputs, largest_difference
+from trainables.exporting.verify import agreements, check_outputs, check_quantised, largest_difference
 from trainables.families.parts.inputs import model_inputs
-from trainables.specs.export import FACTS, Answers, ExportRequest, missing_packages
-from trainables.specs.targets import METRICS, metric_name
+from trainables.specs.export import FACTS, FILES, ExportRequest, missing_packages
 from trainables.specs.task import Task
 from trainables.steps.step_numbers import has_steps_of_users
 from trainables.user_code import in_words
@@ -104,15 +103,18 @@ class ConvertedFormats:
         return self._verified(name, path, found=run_in_own_process(job, folder=self._images))
 
     def _verified(self, name: str, path: Path, *, found: ProcessResult) -> VerifiedFile:
-        facts = FACTS[name]
+        facts, what = FACTS[name], f"{self._request.trial}: {FILES[name]}"
         predicted = {target: found.outputs[output] for target, output in self._outputs.items()}
-        metrics = self._metrics_of(predicted)
+        metrics = _metrics_of(predicted, model=self._trained, request=self._request, test=self._test)
         changes = {metric: value - self._expected_metrics[metric] for metric, value in metrics.items()}
         if facts.answers is None:
-            check_outputs(self._named(self._expected), found.outputs, what=facts.path, tolerance=facts.tolerance)
+            expected = {self._outputs[target]: values for target, values in self._expected.items()}
+            check_outputs(expected, found.outputs, what=what, tolerance=facts.tolerance)
             judged: dict[str, Any] = {"tolerance": facts.tolerance}
         else:
-            self._check_answers(predicted, changes, allowed=facts.answers, what=facts.path)
+            check_quantised(
+                self._expected, predicted, changes=changes, allowed=facts.answers, task=self._task, what=what
+            )
             judged = {"allowed": asdict(facts.answers)}
         difference = max(largest_difference(values, predicted[target]) for target, values in self._expected.items())
         measured = {
@@ -129,32 +131,6 @@ class ConvertedFormats:
         }
         return VerifiedFile(difference=difference, measured=measured)
 
-    def _named(self, by_target: Arrays) -> dict[str, np.ndarray]:
-        return {self._outputs[target]: values for target, values in by_target.items()}
-
-    def _check_answers(self, predicted: Arrays, changes: Mapping[str, float], *, allowed: Answers, what: str) -> None:
-        """Raises ModelExportError if a quantised file loses more than it may, of a target's answers or first metric."""
-        count = self._num_images
-        for target in self._task.targets:
-            expected, actual, place = self._expected[target.name], predicted[target.name], f"{what} {target.name}"
-            check_answers(expected, actual, kind=target.kind, allowed=allowed, num_images=count, what=place)
-            for own in target.metrics[:1]:
-                metric = metric_name(target.name, own, num_targets=len(self._task.targets))
-                if METRICS[target.kind].get(own) == "max" and metric in changes:
-                    check_drop(changes[metric], metric=metric, allowed=allowed, num_images=count, what=what)
-
-    def _metrics_of(self, predicted: Arrays) -> dict[str, float]:
-        if has_steps_of_users(self._trained):
-            return {}  # Their `test_step` measures the model itself.
-        variant, rows = self._request.variant, self._test.indices[: self._num_images]
-        return predicted_metrics(
-            predicted,
-            {name: np.asarray(labels[rows]) for name, labels in self._test.labels.items()},
-            task=self._task,
-            params=FAMILIES[variant.family].with_defaults(variant.params),
-            own=self._request.worker.training.own_code,
-        )
-
     @cached_property
     def _model(self) -> Any:
         return float32_twin(self._request.variant, rebuild=self._rebuild) if self._has_half else self._trained
@@ -167,20 +143,8 @@ class ConvertedFormats:
             saved_model=path,
             inputs=self._task.inputs,
             outputs=tuple(self._outputs.values()),
-            calibration=self._calibration,
+            calibration=lambda: _calibration_images(self._train, request=self._request),
         )
-
-    def _calibration(self) -> Arrays:
-        """Returns training images by input."""
-        rows = self._train.indices
-        drawn = calibration_rows(len(rows), image_bytes=self._image_bytes, seed=self._request.variant.seed)
-        images = model_inputs(np.asarray(self._train.images[rows[drawn]]), task=self._task)
-        return images if isinstance(images, Mapping) else {self._task.inputs[0]: images}
-
-    @property
-    def _image_bytes(self) -> int:
-        height, width, _ = self._task.input_shape
-        return 4 * height * width * self._task.stored_channels
 
     @cached_property
     def _operations(self) -> set[str]:
@@ -205,7 +169,7 @@ class ConvertedFormats:
     @cached_property
     def _expected_metrics(self) -> dict[str, float]:
         """The metrics of the model itself, on the images that every file predicts."""
-        return self._metrics_of(self._expected)
+        return _metrics_of(self._expected, model=self._trained, request=self._request, test=self._test)
 
     @cached_property
     def _half_difference(self) -> float:
@@ -217,6 +181,30 @@ class ConvertedFormats:
         images = model_inputs(self._stored.astype(np.float32), task=self._task)
         found = model.predict(images, batch_size=_BATCH, verbose=0)
         return dict(found) if isinstance(found, Mapping) else {self._task.targets[0].name: found}
+
+
+def _metrics_of(predicted: Arrays, *, model: Any, request: ExportRequest, test: Split) -> dict[str, float]:
+    """Returns the metrics of predictions of the first images of the test split."""
+    if has_steps_of_users(model):
+        return {}  # Their `test_step` measures the model itself.
+    variant, rows = request.variant, test.indices[: len(next(iter(predicted.values())))]
+    return predicted_metrics(
+        predicted,
+        {name: np.asarray(labels[rows]) for name, labels in test.labels.items()},
+        task=request.worker.dataset.task,
+        params=FAMILIES[variant.family].with_defaults(variant.params),
+        own=request.worker.training.own_code,
+    )
+
+
+def _calibration_images(train: Split, *, request: ExportRequest) -> Arrays:
+    """Returns training images by input."""
+    task, rows = request.worker.dataset.task, train.indices
+    height, width, _ = task.input_shape
+    image_bytes = 4 * height * width * task.stored_channels
+    drawn = calibration_rows(len(rows), image_bytes=image_bytes, seed=request.variant.seed)
+    images = model_inputs(np.asarray(train.images[rows[drawn]]), task=task)
+    return images if isinstance(images, Mapping) else {task.inputs[0]: images}
 
 
 def _num_images(task: Task, *, available: int) -> int:

@@ -7,8 +7,8 @@ import numpy as np
 
 from trainables.errors import ModelExportError
 from trainables.specs.export import Answers
-from trainables.specs.targets import TargetKind
-from trainables.specs.task import Target
+from trainables.specs.targets import METRICS, TargetKind, metric_name
+from trainables.specs.task import Target, Task
 
 #: The largest allowed difference of outputs, a share of those beyond 1: another graph may add up in another order.
 TOLERANCE = 1e-5
@@ -110,6 +110,35 @@ def agreements(expected: Any, actual: Any, *, targets: Sequence[Target]) -> dict
         for target in targets
     }
     return {name: share for name, share in shares.items() if share is not None}
+
+
+def check_quantised(  # noqa: PLR0913 - what a file predicts, what it should, and what is allowed
+    expected: Mapping[str, np.ndarray],
+    actual: Mapping[str, np.ndarray],
+    *,
+    changes: Mapping[str, float],
+    allowed: Answers,
+    task: Task,
+    what: str,
+) -> None:
+    """Raises ModelExportError if a quantised file loses more than it may, of a target's answers or of its first metric.
+
+    Args:
+        expected: What the checkpoint predicts, by target.
+        actual: What the file predicts, by target.
+        changes: The file's metrics less the checkpoint's.
+        allowed: What the file may lose.
+        task: The task.
+        what: The file, for messages.
+    """
+    for target in task.targets:
+        before, after, count = expected[target.name], actual[target.name], len(expected[target.name])
+        place = f"{what} {target.name}"
+        check_answers(before, after, kind=target.kind, allowed=allowed, num_images=count, what=place)
+        for own in target.metrics[:1]:
+            metric = metric_name(target.name, own, num_targets=len(task.targets))
+            if METRICS[target.kind].get(own) == "max" and metric in changes:
+                check_drop(changes[metric], metric=metric, allowed=allowed, num_images=count, what=what)
 
 
 def check_answers(  # noqa: PLR0913 - what a file predicts, what it should, and what is allowed

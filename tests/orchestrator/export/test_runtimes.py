@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -19,6 +19,7 @@ from orchestrator.errors import StudyFileError
 from orchestrator.study.loading import load_study
 from search_spaces import Variant
 from trainables.errors import ModelExportError
+from trainables.exporting.converted import VerifiedFile
 from trainables.exporting.float32_twin import float32_twin, half_precision
 from trainables.exporting.formats import write_saved_model
 from trainables.exporting.runtimes import measuring
@@ -28,6 +29,7 @@ from trainables.exporting.runtimes.conversions import CONVERSIONS
 from trainables.exporting.runtimes.operators import operations_in, unknown_operations
 from trainables.exporting.runtimes.own_process import ProcessResult, run_in_own_process, write_images
 from trainables.exporting.verify import check_answers, check_drop, check_outputs
+from trainables.exporting.writing import write_formats
 from trainables.families.building import build_model
 from trainables.specs import export as export_specs
 from trainables.specs.export import FACTS, FILES, Answers
@@ -326,3 +328,33 @@ def test_a_metric_may_fall_by_little_and_always_by_an_image(change: float, num_i
             check_drop(change, **arguments)
     else:
         check_drop(change, **arguments)
+
+
+def test_a_file_that_loses_too_much_is_left_out_and_the_others_are_kept(tmp_path: Path) -> None:
+    class Converted:
+        """Writes files of which one gives other answers."""
+
+        def write(self, name: str, path: Path) -> VerifiedFile:
+            path.write_bytes(b"file")
+            right = np.eye(3)
+            found = right[::-1] if name == "onnx_int8" else right
+            what = f"t0001: {FILES[name]} label"
+            check_answers(right, found, kind="classification", allowed=LAX, num_images=3, what=what)
+            return VerifiedFile(difference=0.0, measured={"runtime": "own"})
+
+    unused: Any = object()
+    written = write_formats(
+        unused,
+        ["litert_int8", "onnx_int8", "openvino_int8"],
+        trial="t0001",
+        task=TASK,
+        draft=tmp_path,
+        evidence=unused,
+        converted=cast("Any", Converted()),
+    )
+    assert written.problems == {
+        "onnx_int8": "t0001: model_int8.onnx label: gives the checkpoint's answer for 33.3% of the test images, "
+        "allowed is 95% or more; export a format of float32 or litert_float16"
+    }
+    assert written.parity.keys() == written.runtimes.keys() == {"litert_int8", "openvino_int8"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model_int8.tflite", "openvino_int8"]
