@@ -18,7 +18,7 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class GivenUp:
     """What a file gives up, each part 0 or more.
 
     Attributes:
@@ -36,7 +36,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Acceptance:
     """The file that a study accepts, or why there is none.
 
     Attributes:
@@ -46,11 +46,11 @@ class Choice:
     """
 
     file: ExportedFile | None
-    cost: Cost | None
+    cost: GivenUp | None
     words: str
 
 
-def cost_of(file: ExportedFile, *, among: Sequence[ExportedFile]) -> Cost | None:
+def cost_of(file: ExportedFile, *, among: Sequence[ExportedFile]) -> GivenUp | None:
     """Returns what a file gives up; None where that is not known.
 
     Nothing is gained by a metric that is higher by chance.
@@ -62,10 +62,10 @@ def cost_of(file: ExportedFile, *, among: Sequence[ExportedFile]) -> Cost | None
     if file.problem or file.drop is None or file.validation is None:
         return None
     best = max(other.validation for other in among if other.validation is not None)
-    return Cost(model=best - file.validation, format=max(0.0, file.drop))
+    return GivenUp(model=best - file.validation, format=max(0.0, file.drop))
 
 
-def choose_smallest(files: Sequence[ExportedFile], *, accuracy_drop: float, objective: str) -> Choice:
+def choose_smallest(files: Sequence[ExportedFile], *, accuracy_drop: float, objective: str) -> Acceptance:
     """Returns the smallest file that gives up no more than `accuracy_drop`; of equal ones, what gives up least.
 
     Args:
@@ -75,22 +75,22 @@ def choose_smallest(files: Sequence[ExportedFile], *, accuracy_drop: float, obje
     """
     known = [(cost, file) for file in files if (cost := cost_of(file, among=files)) is not None]
     if not known:
-        return Choice(file=None, cost=None, words="no exported file has a test metric of the objective")
+        return Acceptance(file=None, cost=None, words="no exported file has a test metric of the objective")
     kept = [(cost, file) for cost, file in known if cost.total <= accuracy_drop + _ROUNDING]
     if not kept:
         cost, file = min(known, key=lambda entry: (entry[0].total, entry[1].size_bytes or 0, entry[1].rank))
         words = f"no file gives up at most {number(accuracy_drop)}; the nearest is {_named(file)}, which gives up "
-        return Choice(file=None, cost=None, words=words + _in_words(cost, objective=objective))
+        return Acceptance(file=None, cost=None, words=words + _in_words(cost, objective=objective))
     cost, file = min(kept, key=_by_size)
     words = f"{_named(file)} is the smallest file that gives up at most {number(accuracy_drop)}; it gives up "
     words += _in_words(cost, objective=objective)
     free = [entry for entry in kept if entry[0].total <= _ROUNDING]
     if cost.total > _ROUNDING and free:
         words += f"; the smallest that gives up nothing is {_named(min(free, key=_by_size)[1])}"
-    return Choice(file=file, cost=cost, words=words)
+    return Acceptance(file=file, cost=cost, words=words)
 
 
-def write_choice(choice: Choice, *, accuracy_drop: float, exports: Sequence[Path]) -> None:
+def write_choice(choice: Acceptance, *, accuracy_drop: float, exports: Sequence[Path]) -> None:
     """Writes the choice into the manifest of its export, and takes an earlier one out of all others.
 
     Args:
@@ -119,7 +119,7 @@ def accepted_in(exports: Sequence[Path]) -> dict[str, Any]:
     return {}
 
 
-def _content(choice: Choice, *, accuracy_drop: float) -> dict[str, Any]:
+def _content(choice: Acceptance, *, accuracy_drop: float) -> dict[str, Any]:
     file, cost = choice.file, choice.cost
     if file is None or cost is None:
         return {}
@@ -133,7 +133,7 @@ def _content(choice: Choice, *, accuracy_drop: float) -> dict[str, Any]:
     }
 
 
-def _by_size(entry: tuple[Cost, ExportedFile]) -> tuple[float, float, int, str]:
+def _by_size(entry: tuple[GivenUp, ExportedFile]) -> tuple[float, float, int, str]:
     cost, file = entry
     return file.size_bytes or 0, cost.total, file.rank, file.format
 
@@ -142,7 +142,7 @@ def _named(file: ExportedFile) -> str:
     return f"{file.path.parent.name}/{file.path.name} ({file.size_bytes or 0:,} bytes)"
 
 
-def _in_words(cost: Cost, *, objective: str) -> str:
+def _in_words(cost: GivenUp, *, objective: str) -> str:
     parts = [
         (cost.model, f"{number(cost.model)} of {objective} to the best exported model"),
         (cost.format, f"{number(cost.format)} of test {objective.removeprefix('val_')} to its format"),

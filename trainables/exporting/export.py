@@ -26,7 +26,7 @@ from trainables.exporting.converted import ConvertedFormats
 from trainables.exporting.loading import compile_for_sharing, restored_model
 from trainables.exporting.manifest import ExportFindings, write_export_manifest
 from trainables.exporting.plain_graph import plain_model
-from trainables.exporting.writing import Evidence, write_formats
+from trainables.exporting.writing import Evidence, Written, write_formats
 from trainables.families.parts.blocks import without_penalties
 from trainables.families.parts.inputs import example_data, model_inputs
 from trainables.families.parts.keras_internals import create_compiled_variables
@@ -57,14 +57,13 @@ def export_model(request: ExportRequest) -> ExportResult:
     # A GPU multiplies float32 with fewer digits (TF32), and not alike in every graph: no file would prove faithful.
     configure_devices(replace(request.worker.device, gpus=0))
     splits = open_dataset(dataset_on_this_node(request.worker))
-    test = splits.test
     model, task = _load_model(request), request.worker.dataset.task
-    test_metrics = _evaluate(model, test, request=request)
+    test_metrics = _evaluate(model, splits.test, request=request)
     shipped = plain_model(model, task)
     compile_for_sharing(shipped, task=task)
     target = Path(request.folder)
     with _folders(target) as (draft, shared):
-        images = model_inputs(_images(test, limit=NUM_PARITY_IMAGES), task=task)
+        images = model_inputs(_images(splits.test, limit=NUM_PARITY_IMAGES), task=task)
         evidence = Evidence(inputs=images, expected=model.predict(images, batch_size=_BATCH, verbose=0))
         converted = ConvertedFormats(
             shipped, request, splits=splits, rebuild=lambda variant: _plain_float32(request, variant), folder=shared
@@ -80,13 +79,7 @@ def export_model(request: ExportRequest) -> ExportResult:
         )
         if not written.parity:
             raise ModelExportError("\n".join(written.problems.values()))
-        findings = ExportFindings(
-            test_metrics=test_metrics,
-            parity=written.parity,
-            agreement=written.agreement,
-            problems=written.problems,
-            runtimes=written.runtimes,
-        )
+        findings = _findings(written, test_metrics=test_metrics)
         write_export_manifest(draft, request, num_parameters=int(shipped.count_params()), findings=findings)
         shutil.rmtree(target, ignore_errors=True)
         draft.rename(target)
@@ -96,6 +89,16 @@ def export_model(request: ExportRequest) -> ExportResult:
         folder=request.folder,
         test_metrics=test_metrics,
         problems=tuple(written.problems.values()),
+        runtimes=written.runtimes,
+    )
+
+
+def _findings(written: Written, *, test_metrics: dict[str, float]) -> ExportFindings:
+    return ExportFindings(
+        test_metrics=test_metrics,
+        parity=written.parity,
+        agreement=written.agreement,
+        problems=written.problems,
         runtimes=written.runtimes,
     )
 
