@@ -103,7 +103,7 @@ def export(
     ] = None,
     formats: Annotated[
         list[str] | None,
-        typer.Option("--format", metavar="FORMAT", help="keras, saved_model, litert, onnx or openvino; repeatable."),
+        typer.Option("--format", metavar="FORMAT", help="keras, onnx, litert_int8 or another; repeatable."),
     ] = None,
     address: AddressOption = None,
     as_json: JsonOption = False,
@@ -139,6 +139,7 @@ def export(
 
 
 def _show_exports(results: "Sequence[ExportResult]", *, shares: "ImageShares", as_json: bool, has_failed: bool) -> None:
+    from orchestrator.export.acceptance import ACCEPTED, accepted_in
     from orchestrator.export.runtime_lines import runtime_lines
     from orchestrator.results.image_shares import interval_in_words
     from orchestrator.results.words import named_test_metrics
@@ -150,7 +151,8 @@ def _show_exports(results: "Sequence[ExportResult]", *, shares: "ImageShares", a
         intervals = {"intervals": {name: list(interval) for name, interval in found.items()}} if found else {}
         runtimes = {"runtimes": dict(result.runtimes)} if result.runtimes else {}
         entry = {"rank": result.rank, "trial": result.trial, "folder": result.folder, **metrics}
-        shown.append({**entry, **intervals, **runtimes})
+        accepted = accepted_in([Path(result.folder)])
+        shown.append({**entry, **intervals, **runtimes, **({ACCEPTED: accepted} if accepted else {})})
         if not as_json:
             texts = (
                 f"{name.replace('_', ' ', 1)} {value:.4f}"
@@ -160,6 +162,8 @@ def _show_exports(results: "Sequence[ExportResult]", *, shares: "ImageShares", a
             print(f"{result.rank}. {result.trial}: {', '.join(texts)}  {result.folder}")
             for line in runtime_lines(result.runtimes):
                 print(f"   {line}")
+            if accepted:
+                print(f"   accepted: {accepted['words']}")
     if as_json:
         print_json(shown)
         return

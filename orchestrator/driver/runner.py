@@ -104,9 +104,8 @@ def export_models(
     folder = open_run_folder(fetched_run(str(root), with_files=True))
     load_state(folder)  # raises where the study was never opened
     spec = load_study(folder.study)
-    export = Export.model_validate(
-        {"top": top or max(1, spec.export.top), "formats": tuple(formats) or spec.export.formats}
-    )
+    asked = {"top": top or max(1, spec.export.top), "formats": tuple(formats) or spec.export.formats}
+    export = Export.model_validate({**asked, "accept": spec.export.accept})
     spec = spec.model_copy(update={"export": export})
     try:
         with open_session(folder, spec, address=address, progress=progress) as session:

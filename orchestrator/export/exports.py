@@ -7,6 +7,8 @@ from pathlib import Path
 
 from orchestrator.disk.space_watch import SpaceWatch
 from orchestrator.errors import DiskSpaceError, ExportError
+from orchestrator.export.acceptance import choose_smallest, write_choice
+from orchestrator.export.exported_files import exported_files
 from orchestrator.export.selection import chosen_trials, has_formats, select_exports
 from orchestrator.export.tasks import run_exports
 from orchestrator.journal.recorder import Recorder
@@ -74,6 +76,7 @@ class Exports:
         requests = self._requests(export, always=always)
         if not requests:
             self._notify_of_none(export)
+            self._choose_smallest(export)
             return []
         self.notify(f"exporting {len(requests)} models and evaluating them on the test split")
         remove_export_drafts(self.folder)
@@ -87,12 +90,25 @@ class Exports:
                 errors += outcome.problems
             elif isinstance(outcome, ExportError):
                 errors.append(str(outcome))
+        self._choose_smallest(export)
         if errors and (full := self.space.space_note(ExportError("\n".join(errors)))):
             # Not the models' fault: the study is not finished yet, so that `resume` makes up for them.
             raise DiskSpaceError(f"{errors[0]}{full}")
         if errors:
             raise ExportError("\n".join(errors), made=sorted(results, key=_rank))
         return sorted(results, key=_rank)
+
+    def _choose_smallest(self, export: Export) -> None:
+        """Writes which file the study accepts into its manifest, and notifies the user where there is none."""
+        if export.accept is None:
+            return
+        state, drop = self.recorder.state, export.accept.accuracy_drop
+        files = exported_files(state, folder=self.folder)
+        choice = choose_smallest(files, accuracy_drop=drop, objective=state.header.metric)
+        paths = [export_path(item, folder=self.folder) for item in state.exports]
+        write_choice(choice, accuracy_drop=drop, exports=paths)
+        if choice.file is None:
+            self.notify(f"export.accept: {choice.words}")
 
     def _notify_of_none(self, export: Export) -> None:
         """Notifies the user if trials have a result, and none is as the study's rule asks for."""

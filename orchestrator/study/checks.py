@@ -37,6 +37,7 @@ def check_study(spec: StudySpec | None, *, space: SearchSpace) -> list[Problem]:
         *_promotion_problems(spec),
         *_choice_problems(spec, space),
         *_format_problems(spec),
+        *_accept_problems(spec),
         *_population_problems(spec, space),
     ]
 
@@ -187,6 +188,18 @@ def _format_problems(spec: StudySpec) -> list[Problem]:
     if spec.export.ensemble and (reason := ensemble_refusal(kinds)):
         problems.append(Problem(path="export.ensemble", message=f"{reason}; drop it"))
     return problems
+
+
+def _accept_problems(spec: StudySpec) -> list[Problem]:
+    """Returns a problem where `export.accept` has no metric to go by."""
+    metric, mode = spec.objective.metric, spec.objective.mode
+    if spec.export.accept is None or (metric.startswith("val_") and mode == "max"):
+        return []
+    message = (
+        f"needs an objective.metric of the validation split that is better when higher, got {metric!r} ({mode}); "
+        "remove export.accept, or choose such a metric"
+    )
+    return [Problem(path="export.accept", message=message)]
 
 
 def _choice_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:

@@ -343,24 +343,37 @@ class Storage(Section):
         return {"uri": value} if isinstance(value, str) else value
 
 
+class Accept(Section):
+    """The smallest file of all exports that gives up no more than this is named.
+
+    Attributes:
+        accuracy_drop: The most that a file may lose of `objective.metric`: what its checkpoint has less on the
+            validation split than the best exported one, and what its format loses on the test split, together.
+    """
+
+    accuracy_drop: Number = Field(ge=0, le=1, allow_inf_nan=False, examples=[0.01])
+
+
 class Export(Section):
     """Which models the study exports at its end.
 
     Attributes:
         top: How many of the best; 0: none.
-        formats: keras (`model.keras`), saved_model (`saved_model/`), litert (`model.tflite`), onnx (`model.onnx`) and
-            openvino (`openvino/`).
+        formats: keras, saved_model, litert, onnx and openvino (float32), litert_float16, litert_dynamic_int8,
+            litert_int8, onnx_int8 and openvino_int8.
         ensemble: Which checkpoints of the study are also exported as one model: greedy (votes of any trials), soup (the
             mean of weights of one architecture) or snapshot (votes of one trial's epochs); null: none are.
         choose: front (the leaderboard's first trials, with several objectives those on the front alone), knee (of the
             front, those first from which any gain in one objective costs most in others), or a rule such as
             `val_accuracy >= 0.9 then least latency_ms`.
+        accept: What the smallest file may give up; None: no file is named.
     """
 
     top: Count = Field(default=3, ge=0, le=_MOST_EXPORTS, examples=[3])
     formats: tuple[FormatName, ...] = Field(default=FORMAT_NAMES[:2], min_length=1, examples=["[keras, saved_model]"])
     choose: Annotated[str, BeforeValidator(_choice)] = Field(default=FRONT, examples=[FRONT, KNEE, f'"{EXAMPLE}"'])
     ensemble: EnsembleMethod | None = Field(default=None, examples=["greedy"])
+    accept: Accept | None = Field(default=None, examples=["{accuracy_drop: 0.01}"])
 
     @staticmethod
     def top_problem(value: object) -> str:

@@ -168,8 +168,9 @@ DOORS = {
     "ai_edge_litert": ("trainables/exporting/runtimes/litert.py",),
     "onnx": ("trainables/exporting/runtimes/onnx.py",),
     "tf2onnx": ("trainables/exporting/runtimes/onnx.py",),
-    "onnxruntime": ("trainables/exporting/runtimes/onnx.py",),
+    "onnxruntime": ("trainables/exporting/runtimes/onnx.py", "trainables/exporting/runtimes/onnx_int8.py"),
     "openvino": ("trainables/exporting/runtimes/openvino.py",),
+    "nncf": ("trainables/exporting/runtimes/openvino_int8.py",),
     "pydicom": ("trainables/data/formats/dicom.py",),
     "pydantic": ("trainables/specs", "orchestrator/study"),
     "yaml": (

@@ -264,7 +264,9 @@ def test_fingerprint_changes_with_a_single_byte(export: Path) -> None:
 
 def test_manifest_tells_all_that_a_user_of_the_model_needs(export: Path) -> None:
     wanted = request(export)
-    findings = ExportFindings(test_metrics={"accuracy": 0.8}, parity={"keras": 0.0}, problems={}, runtimes={})
+    findings = ExportFindings(
+        test_metrics={"accuracy": 0.8}, parity={"keras": 0.0}, agreement={}, problems={}, runtimes={}
+    )
     write_export_manifest(export, wanted, num_parameters=42, findings=findings)
     told = json.loads((export / MANIFEST).read_text(encoding="utf-8"))
     assert told["files"] == fingerprints(export)

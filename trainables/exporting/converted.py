@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import prod
 from pathlib import Path
@@ -12,19 +12,20 @@ import numpy as np
 
 from search_spaces import Variant
 from trainables.catalog.families import FAMILIES
-from trainables.data.cache.dataset import Split
+from trainables.data.cache.dataset import Dataset, Split
 from trainables.errors import ModelExportError
 from trainables.exporting.float32_twin import float32_twin, half_precision
 from trainables.exporting.formats import write_saved_model
 from trainables.exporting.manifest import output_names
 from trainables.exporting.predicted_metrics import predicted_metrics
+from trainables.exporting.runtimes.calibration import calibration_rows
 from trainables.exporting.runtimes.conversion import Arrays, Source
 from trainables.exporting.runtimes.conversions import CONVERSIONS
 from trainables.exporting.runtimes.operators import operations_in, unknown_operations
 from trainables.exporting.runtimes.own_process import ProcessResult, run_in_own_process, write_images
-from trainables.exporting.verify import agreement, check_outputs, largest_difference
+from trainables.exporting.verify import agreements, check_outputs, check_quantised, largest_difference
 from trainables.families.parts.inputs import model_inputs
-from trainables.specs.export import FACTS, ExportRequest, missing_packages
+from trainables.specs.export import FACTS, FILES, ExportRequest, missing_packages
 from trainables.specs.task import Task
 from trainables.steps.step_numbers import has_steps_of_users
 from trainables.user_code import in_words
@@ -53,19 +54,19 @@ class ConvertedFormats:
     Args:
         model: A graph of Keras's layers.
         request: What is exported.
-        test: The test split.
+        splits: The data set: its training images calibrate, its test images are predicted.
         rebuild: Returns the model of a variant with the checkpoint's weights.
         folder: For what the formats share, outside the export.
     """
 
     def __init__(
-        self, model: Any, request: ExportRequest, *, test: Split, rebuild: Callable[[Variant], Any], folder: Path
+        self, model: Any, request: ExportRequest, *, splits: Dataset, rebuild: Callable[[Variant], Any], folder: Path
     ) -> None:
-        self._trained, self._request, self._test, self._rebuild = model, request, test, rebuild
-        self._folder = folder
+        self._trained, self._request, self._rebuild, self._folder = model, request, rebuild, folder
+        self._train, self._test = splits.train, splits.test
         self._task = request.worker.dataset.task
         self._outputs = output_names(self._task)
-        self._num_images = _num_images(self._task, available=len(test.indices))
+        self._num_images = _num_images(self._task, available=len(self._test.indices))
         self._has_half = bool(half_precision(model))
 
     def write(self, name: str, path: Path) -> VerifiedFile:
@@ -102,38 +103,33 @@ class ConvertedFormats:
         return self._verified(name, path, found=run_in_own_process(job, folder=self._images))
 
     def _verified(self, name: str, path: Path, *, found: ProcessResult) -> VerifiedFile:
-        tolerance = FACTS[name].tolerance
-        expected = {self._outputs[target]: values for target, values in self._expected.items()}
-        difference = check_outputs(expected, found.outputs, what=FACTS[name].path, tolerance=tolerance)
+        facts, what = FACTS[name], f"{self._request.trial}: {FILES[name]}"
         predicted = {target: found.outputs[output] for target, output in self._outputs.items()}
-        shares = {
-            target.name: agreement(self._expected[target.name], predicted[target.name], kind=target.kind)
-            for target in self._task.targets
-        }
+        metrics = _metrics_of(predicted, model=self._trained, request=self._request, test=self._test)
+        changes = {metric: value - self._expected_metrics[metric] for metric, value in metrics.items()}
+        if facts.answers is None:
+            expected = {self._outputs[target]: values for target, values in self._expected.items()}
+            check_outputs(expected, found.outputs, what=what, tolerance=facts.tolerance)
+            judged: dict[str, Any] = {"tolerance": facts.tolerance}
+        else:
+            check_quantised(
+                self._expected, predicted, changes=changes, allowed=facts.answers, task=self._task, what=what
+            )
+            judged = {"allowed": asdict(facts.answers)}
+        difference = max(largest_difference(values, predicted[target]) for target, values in self._expected.items())
         measured = {
             "runtime": CONVERSIONS[name].runtime,
             **found.measured,
             "num_images": self._num_images,
             "max_difference": difference,
-            "tolerance": tolerance,
-            "agreement": {target: share for target, share in shares.items() if share is not None},
-            "test_metrics": self._metrics_of(predicted),
+            **judged,
+            "agreement": agreements(self._expected, predicted, targets=self._task.targets),
+            "test_metrics": metrics,
+            "metric_changes": changes,
             "size_bytes": size_of(path),
             **({"float32_difference": self._half_difference} if self._has_half else {}),
         }
         return VerifiedFile(difference=difference, measured=measured)
-
-    def _metrics_of(self, predicted: Arrays) -> dict[str, float]:
-        if has_steps_of_users(self._trained):
-            return {}  # Their `test_step` measures the model itself.
-        variant, rows = self._request.variant, self._test.indices[: self._num_images]
-        return predicted_metrics(
-            predicted,
-            {name: np.asarray(labels[rows]) for name, labels in self._test.labels.items()},
-            task=self._task,
-            params=FAMILIES[variant.family].with_defaults(variant.params),
-            own=self._request.worker.training.own_code,
-        )
 
     @cached_property
     def _model(self) -> Any:
@@ -143,7 +139,12 @@ class ConvertedFormats:
     def _source(self) -> Source:
         path = self._folder / "converted_from"
         write_saved_model(self._model, path, self._task)
-        return Source(saved_model=path, inputs=self._task.inputs, outputs=tuple(self._outputs.values()))
+        return Source(
+            saved_model=path,
+            inputs=self._task.inputs,
+            outputs=tuple(self._outputs.values()),
+            calibration=lambda: _calibration_images(self._train, request=self._request),
+        )
 
     @cached_property
     def _operations(self) -> set[str]:
@@ -166,6 +167,11 @@ class ConvertedFormats:
         return self._predicted_by(self._model)
 
     @cached_property
+    def _expected_metrics(self) -> dict[str, float]:
+        """The metrics of the model itself, on the images that every file predicts."""
+        return _metrics_of(self._expected, model=self._trained, request=self._request, test=self._test)
+
+    @cached_property
     def _half_difference(self) -> float:
         """The largest difference of the model that was trained from the one whose layers compute in float32."""
         trained = self._predicted_by(self._trained)
@@ -175,6 +181,30 @@ class ConvertedFormats:
         images = model_inputs(self._stored.astype(np.float32), task=self._task)
         found = model.predict(images, batch_size=_BATCH, verbose=0)
         return dict(found) if isinstance(found, Mapping) else {self._task.targets[0].name: found}
+
+
+def _metrics_of(predicted: Arrays, *, model: Any, request: ExportRequest, test: Split) -> dict[str, float]:
+    """Returns the metrics of predictions of the first images of the test split."""
+    if has_steps_of_users(model):
+        return {}  # Their `test_step` measures the model itself.
+    variant, rows = request.variant, test.indices[: len(next(iter(predicted.values())))]
+    return predicted_metrics(
+        predicted,
+        {name: np.asarray(labels[rows]) for name, labels in test.labels.items()},
+        task=request.worker.dataset.task,
+        params=FAMILIES[variant.family].with_defaults(variant.params),
+        own=request.worker.training.own_code,
+    )
+
+
+def _calibration_images(train: Split, *, request: ExportRequest) -> Arrays:
+    """Returns training images by input."""
+    task, rows = request.worker.dataset.task, train.indices
+    height, width, _ = task.input_shape
+    image_bytes = 4 * height * width * task.stored_channels
+    drawn = calibration_rows(len(rows), image_bytes=image_bytes, seed=request.variant.seed)
+    images = model_inputs(np.asarray(train.images[rows[drawn]]), task=task)
+    return images if isinstance(images, Mapping) else {task.inputs[0]: images}
 
 
 def _num_images(task: Task, *, available: int) -> int:

@@ -18,7 +18,7 @@ from trainables.checkpoints.checkpoint import Checkpoint, saved_epochs
 from trainables.checkpoints.weights import reduced_epochs
 from trainables.data.batches.streaming import data_errors, each_batch, streamed
 from trainables.data.batches.tensors import Batch, SplitTensors, gather_batch, split_tensors
-from trainables.data.cache.dataset import Split, open_dataset
+from trainables.data.cache.dataset import Dataset, Split, open_dataset
 from trainables.data.cache.in_process import dataset_on_this_node
 from trainables.errors import CheckpointError, ModelExportError
 from trainables.exporting.converted import ConvertedFormats
@@ -56,14 +56,14 @@ def export_model(request: ExportRequest) -> ExportResult:
     os.umask(PRIVATE)
     # A GPU multiplies float32 with fewer digits (TF32), and not alike in every graph: no file would prove faithful.
     configure_devices(replace(request.worker.device, gpus=0))
-    test = open_dataset(dataset_on_this_node(request.worker)).test
+    splits = open_dataset(dataset_on_this_node(request.worker))
     model, task = _load_model(request), request.worker.dataset.task
     return write_export(
         plain_model(model, task),
         request,
-        test=test,
-        test_metrics=_evaluate(model, test, request=request),
-        scores=scores_of_split(model, test, task=task),
+        splits=splits,
+        test_metrics=_evaluate(model, splits.test, request=request),
+        scores=scores_of_split(model, splits.test, task=task),
         rebuild=lambda variant: _plain_float32(request, variant),
     )
 
@@ -72,7 +72,7 @@ def write_export(  # noqa: PLR0913 - a model, and what is known of it
     model: Any,
     request: ExportRequest,
     *,
-    test: Split,
+    splits: Dataset,
     test_metrics: Mapping[str, float],
     scores: Mapping[str, Any],
     rebuild: Callable[[Variant], Any],
@@ -83,7 +83,7 @@ def write_export(  # noqa: PLR0913 - a model, and what is known of it
     Args:
         model: A graph of Keras's layers.
         request: What is exported.
-        test: The test split.
+        splits: The images: the test split compares, training images calibrate.
         test_metrics: What the model reaches on it.
         scores: By target, the figures of the test split for the card.
         rebuild: Returns the model with the parameters of another variant and the same weights.
@@ -95,9 +95,9 @@ def write_export(  # noqa: PLR0913 - a model, and what is known of it
     task, target = request.worker.dataset.task, Path(request.folder)
     compile_for_sharing(model, task=task)
     with _folders(target) as (draft, shared):
-        images = model_inputs(_images(test, limit=NUM_PARITY_IMAGES), task=task)
+        images = model_inputs(_images(splits.test, limit=NUM_PARITY_IMAGES), task=task)
         evidence = Evidence(inputs=images, expected=model.predict(images, batch_size=_BATCH, verbose=0))
-        converted = ConvertedFormats(model, request, test=test, rebuild=rebuild, folder=shared)
+        converted = ConvertedFormats(model, request, splits=splits, rebuild=rebuild, folder=shared)
         written = write_formats(
             model,
             request.formats,
@@ -129,6 +129,7 @@ def _findings(written: Written, *, test_metrics: Mapping[str, float], scores: Ma
     return ExportFindings(
         test_metrics=test_metrics,
         parity=written.parity,
+        agreement=written.agreement,
         problems=written.problems,
         runtimes=written.runtimes,
         scores=scores,

@@ -34,6 +34,7 @@ class ExportFindings:
     Args:
         test_metrics: Losses and metrics on the test split.
         parity: The largest difference of a file's predictions from the checkpoint's, by format.
+        agreement: The share of equal answers, by target, by format of Keras's and TensorFlow's own.
         problems: Why a format was left out, by format.
         runtimes: What a format's own runtime measured, by format.
         scores: By target, the figures of the test split for the card.
@@ -41,6 +42,7 @@ class ExportFindings:
 
     test_metrics: Mapping[str, float]
     parity: Mapping[str, float]
+    agreement: Mapping[str, Mapping[str, float]]
     problems: Mapping[str, str]
     runtimes: Mapping[str, Mapping[str, Any]]
     scores: Mapping[str, Any] = field(default_factory=dict)
@@ -102,6 +104,7 @@ def _content(request: ExportRequest, *, num_parameters: int, findings: ExportFin
         "decoders": dict(dataset.decoders),
         "versions": versions(),
         "parity_max_difference": dict(findings.parity),
+        "parity_agreement": dict(findings.agreement),
         **({"runtimes": dict(findings.runtimes)} if findings.runtimes else {}),
         **({"formats_left_out": dict(findings.problems)} if findings.problems else {}),
     }

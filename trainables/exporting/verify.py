@@ -1,17 +1,20 @@
 """Checks that an exported file predicts what its checkpoint predicts; numpy only."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from trainables.errors import ModelExportError
-from trainables.specs.targets import TargetKind
+from trainables.specs.export import Answers
+from trainables.specs.targets import METRICS, TargetKind, metric_name
+from trainables.specs.task import Target, Task
 
 #: The largest allowed difference of outputs, a share of those beyond 1: another graph may add up in another order.
 TOLERANCE = 1e-5
 #: From this probability on, a flag is set.
 _FLAG_SET = 0.5
+_REMEDY = "export a format of float32 or litert_float16"
 
 
 def check_outputs(expected: Any, actual: Any, *, what: str, tolerance: float = TOLERANCE) -> float:
@@ -45,12 +48,7 @@ def check_parity(expected: np.ndarray, actual: np.ndarray, *, what: str, toleran
     Raises:
         ModelExportError: If shapes differ, anything is not finite, or the difference exceeds the tolerance.
     """
-    if expected.shape != actual.shape:
-        raise ModelExportError(
-            f"{what}: predicts shape {actual.shape}, its checkpoint {expected.shape}; export it again"
-        )
-    if not (np.isfinite(expected).all() and np.isfinite(actual).all()):
-        raise ModelExportError(f"{what}: predicts values that are not finite; the model is of no use")
+    check_comparable(expected, actual, what=what)
     difference = largest_difference(expected, actual)
     if difference > tolerance:
         raise ModelExportError(
@@ -58,6 +56,16 @@ def check_parity(expected: np.ndarray, actual: np.ndarray, *, what: str, toleran
             "the export is not faithful and was discarded"
         )
     return difference
+
+
+def check_comparable(expected: np.ndarray, actual: np.ndarray, *, what: str) -> None:
+    """Raises ModelExportError if shapes of predictions differ, or anything is not finite."""
+    if expected.shape != actual.shape:
+        raise ModelExportError(
+            f"{what}: predicts shape {actual.shape}, its checkpoint {expected.shape}; export it again"
+        )
+    if not (np.isfinite(expected).all() and np.isfinite(actual).all()):
+        raise ModelExportError(f"{what}: predicts values that are not finite; the model is of no use")
 
 
 def largest_difference(expected: np.ndarray, actual: np.ndarray) -> float:
@@ -84,6 +92,123 @@ def agreement(expected: np.ndarray, actual: np.ndarray, *, kind: TargetKind) -> 
         return float(np.mean((expected >= _FLAG_SET) == (actual >= _FLAG_SET)))
     is_clear = _has_one_highest(expected) & _has_one_highest(actual)
     return float(np.mean(is_clear & (expected.argmax(axis=-1) == actual.argmax(axis=-1))))
+
+
+def agreements(expected: Any, actual: Any, *, targets: Sequence[Target]) -> dict[str, float]:
+    """Returns the share of equal answers by target, without targets of numbers.
+
+    Args:
+        expected: What the checkpoint predicts: one by target, or one array of the lone target.
+        actual: What a file predicts, likewise.
+        targets: Of the task.
+    """
+    before, after = (
+        values if isinstance(values, Mapping) else {targets[0].name: values} for values in (expected, actual)
+    )
+    shares = {
+        target.name: agreement(np.asarray(before[target.name]), np.asarray(after[target.name]), kind=target.kind)
+        for target in targets
+    }
+    return {name: share for name, share in shares.items() if share is not None}
+
+
+def check_quantised(  # noqa: PLR0913 - what a file predicts, what it should, and what is allowed
+    expected: Mapping[str, np.ndarray],
+    actual: Mapping[str, np.ndarray],
+    *,
+    changes: Mapping[str, float],
+    allowed: Answers,
+    task: Task,
+    what: str,
+) -> None:
+    """Raises ModelExportError if a quantised file loses more than it may, of a target's answers or of its first metric.
+
+    Args:
+        expected: What the checkpoint predicts, by target.
+        actual: What the file predicts, by target.
+        changes: The file's metrics less the checkpoint's.
+        allowed: What the file may lose.
+        task: The task.
+        what: The file, for messages.
+    """
+    for target in task.targets:
+        before, after, count = expected[target.name], actual[target.name], len(expected[target.name])
+        place = f"{what} {target.name}"
+        check_answers(before, after, kind=target.kind, allowed=allowed, num_images=count, what=place)
+        for own in target.metrics[:1]:
+            metric = metric_name(target.name, own, num_targets=len(task.targets))
+            if METRICS[target.kind].get(own) == "max" and metric in changes:
+                check_drop(changes[metric], metric=metric, allowed=allowed, num_images=count, what=what)
+
+
+def check_answers(  # noqa: PLR0913 - what a file predicts, what it should, and what is allowed
+    expected: np.ndarray, actual: np.ndarray, *, kind: TargetKind, allowed: Answers, num_images: int, what: str
+) -> float:
+    """Returns the share of answers, or of numbers the drift, that a quantised file has of its checkpoint's.
+
+    >>> before, after = np.array([[0.3, 0.7], [0.6, 0.4]]), np.array([[0.2, 0.8], [0.7, 0.3]])
+    >>> allowed = Answers(least_equal=0.95)
+    >>> check_answers(before, after, kind="classification", allowed=allowed, num_images=2, what="model_int8.tflite")
+    1.0
+
+    Args:
+        expected: What the checkpoint predicts.
+        actual: What the file predicts.
+        kind: Of the target.
+        allowed: What the file may lose.
+        num_images: How many images were predicted; the answer of one may always differ.
+        what: The file and the output, for messages.
+
+    Raises:
+        ModelExportError: If shapes differ, anything is not finite, or the file loses more than allowed.
+    """
+    check_comparable(expected, actual, what=what)
+    share = agreement(expected, actual, kind=kind)
+    if share is None:
+        found = drift(expected, actual)
+        if found > allowed.most_drift:
+            raise ModelExportError(
+                f"{what}: its numbers differ from the checkpoint's by {found:.3g} of their standard deviation on "
+                f"average, allowed is {allowed.most_drift:g}; {_REMEDY}"
+            )
+        return found
+    # Not a share of few answers: floats of 1 - 1/n.
+    if share < allowed.least_equal and (1 - share) * num_images > 1 + 1e-9:
+        raise ModelExportError(
+            f"{what}: gives the checkpoint's answer for {share:.1%} of the test images, allowed is "
+            f"{allowed.least_equal:.0%} or more; {_REMEDY}"
+        )
+    return share
+
+
+def drift(expected: np.ndarray, actual: np.ndarray) -> float:
+    """Returns the mean difference between two arrays of numbers, a share of the standard deviation of the first.
+
+    >>> round(drift(np.array([[1.0], [3.0]]), np.array([[1.1], [3.1]])), 6)
+    0.1
+    """
+    spread = np.std(expected, axis=0)
+    mean = np.mean(np.abs(expected - actual), axis=0)
+    return float(np.max(np.where(mean == 0, 0.0, mean / np.maximum(spread, np.finfo(np.float32).tiny))))
+
+
+def check_drop(change: float, *, metric: str, allowed: Answers, num_images: int, what: str) -> None:
+    """Raises ModelExportError if a metric that is better when higher falls by more than allowed, and by one image.
+
+    >>> check_drop(-0.01, metric="accuracy", allowed=Answers(least_equal=0.95), num_images=100, what="model_int8.onnx")
+
+    Args:
+        change: The file's metric less the checkpoint's.
+        metric: Its name.
+        allowed: What the file may lose.
+        num_images: How many images were predicted.
+        what: The file, for messages.
+    """
+    if -change > max(allowed.most_drop, 1 / num_images) + 1e-6:
+        raise ModelExportError(
+            f"{what}: its test {metric} is {-change:.3g} below the checkpoint's, allowed is {allowed.most_drop:g}; "
+            f"{_REMEDY}"
+        )
 
 
 def _has_one_highest(values: np.ndarray) -> np.ndarray:

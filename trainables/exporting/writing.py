@@ -9,7 +9,7 @@ from typing import Any
 from trainables.errors import ModelExportError
 from trainables.exporting.converted import ConvertedFormats
 from trainables.exporting.formats import FORMATS
-from trainables.exporting.verify import check_outputs
+from trainables.exporting.verify import agreements, check_outputs
 from trainables.specs.export import FILES
 from trainables.specs.task import Task
 from trainables.user_code import in_words
@@ -21,11 +21,13 @@ class Written:
 
     Attributes:
         parity: The largest difference from the checkpoint, by format that was written.
+        agreement: The share of answers equal to the checkpoint's, by target, by format of Keras's and TensorFlow's own.
         runtimes: What a format's own runtime measured, by format that has one.
         problems: Why others were not written, by format.
     """
 
     parity: dict[str, float] = field(default_factory=dict)
+    agreement: dict[str, dict[str, float]] = field(default_factory=dict)
     runtimes: dict[str, dict[str, Any]] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
@@ -73,6 +75,7 @@ def write_formats(  # noqa: PLR0913 - one argument a collaborator
         form.write(model, path, task)
         found = form.predict(path, evidence.inputs)
         written.parity[name] = check_outputs(evidence.expected, found, what=f"{trial}: {FILES[name]}")
+        written.agreement[name] = agreements(evidence.expected, found, targets=task.targets)
 
     def write_converted(name: str, path: Path) -> None:
         verified = converted.write(name, path)

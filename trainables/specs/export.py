@@ -12,12 +12,41 @@ if TYPE_CHECKING:
     from search_spaces import Variant
     from trainables.specs.worker import WorkerSpec
 
-FormatName = Literal["keras", "saved_model", "litert", "onnx", "openvino"]
+FormatName = Literal[
+    "keras",
+    "saved_model",
+    "litert",
+    "litert_float16",
+    "litert_dynamic_int8",
+    "litert_int8",
+    "onnx",
+    "onnx_int8",
+    "openvino",
+    "openvino_int8",
+]
 FORMAT_NAMES: tuple[FormatName, ...] = get_args(FormatName)
 #: How several checkpoints become one model: votes of any trials, the mean of weights, votes of one trial's epochs.
 EnsembleMethod = Literal["greedy", "soup", "snapshot"]
 ENSEMBLE_METHODS: tuple[EnsembleMethod, ...] = get_args(EnsembleMethod)
 _ENSEMBLE_KINDS = ("classification", "regression")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What a quantised file must keep of its checkpoint's answers.
+
+    Of few test images, one answer and one image may always differ.
+
+    Args:
+        least_equal: The smallest allowed share of equal answers.
+        most_drop: The most that the first metric of a target may lose on the test split.
+        most_drift: Of a target of numbers: the largest allowed mean difference, a share of the standard deviation of
+            what the checkpoint predicts.
+    """
+
+    least_equal: float
+    most_drop: float = 0.02
+    most_drift: float = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,22 +56,37 @@ class FormatFacts:
     Args:
         path: The file or folder within an export.
         tolerance: The largest allowed difference of outputs from the checkpoint's, as a share of those beyond 1.
+        answers: What the file is judged by instead of `tolerance`; None: by `tolerance`.
         extra: The extra of this package that brings what the format needs; empty: nothing is needed.
         packages: The modules that the extra brings: what writes the format, and the runtime that verifies it.
     """
 
     path: str
     tolerance: float = 1e-5
+    answers: Answers | None = None
     extra: str = ""
     packages: tuple[str, ...] = ()
 
 
+_LITERT = ("ai_edge_litert",)
+_ONNX = ("onnx", "tf2onnx", "onnxruntime")
+_INT8 = Answers(least_equal=0.95)
+
 FACTS: Mapping[str, FormatFacts] = {
     "keras": FormatFacts(path="model.keras"),
     "saved_model": FormatFacts(path="saved_model"),
-    "litert": FormatFacts(path="model.tflite", extra="litert", packages=("ai_edge_litert",)),
-    "onnx": FormatFacts(path="model.onnx", extra="onnx", packages=("onnx", "tf2onnx", "onnxruntime")),
+    "litert": FormatFacts(path="model.tflite", extra="litert", packages=_LITERT),
+    "litert_float16": FormatFacts(path="model_float16.tflite", tolerance=1e-2, extra="litert", packages=_LITERT),
+    "litert_dynamic_int8": FormatFacts(
+        path="model_dynamic_int8.tflite", answers=_INT8, extra="litert", packages=_LITERT
+    ),
+    "litert_int8": FormatFacts(path="model_int8.tflite", answers=_INT8, extra="litert", packages=_LITERT),
+    "onnx": FormatFacts(path="model.onnx", extra="onnx", packages=_ONNX),
+    "onnx_int8": FormatFacts(path="model_int8.onnx", answers=_INT8, extra="onnx", packages=_ONNX),
     "openvino": FormatFacts(path="openvino", extra="openvino", packages=("openvino",)),
+    "openvino_int8": FormatFacts(
+        path="openvino_int8", answers=_INT8, extra="openvino-int8", packages=("openvino", "nncf")
+    ),
 }
 #: The path of each format within an export.
 FILES: Mapping[str, str] = {name: facts.path for name, facts in FACTS.items()}

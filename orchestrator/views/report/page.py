@@ -14,6 +14,7 @@ from orchestrator.views.report import sections
 from orchestrator.views.report.analysis_section import analysis_sections
 from orchestrator.views.report.certainty import advice_section
 from orchestrator.views.report.data_section import data_section
+from orchestrator.views.report.formats_section import formats_section
 from orchestrator.views.report.front_section import front_section
 from orchestrator.views.report.markup import text
 from orchestrator.views.report.style import CSS, DRAW
@@ -31,6 +32,7 @@ _SECTIONS = (
     data_section,
     sections.augmentation_section,
     sections.exports_section,
+    lambda findings: formats_section(findings.state, folder=findings.folder),
     sections.stopped_section,
     sections.failures_section,
     sections.time_section,

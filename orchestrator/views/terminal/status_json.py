@@ -1,10 +1,13 @@
 """The status of a study as one JSON document for scripts."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.advice.advice import advice_of
+from orchestrator.export.acceptance import accepted_in
+from orchestrator.export.exported_files import exported_files, is_worth_a_table
 from orchestrator.journal.records import ModelExported
 from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.journal.trial import Trial, TrialState
@@ -74,6 +77,7 @@ def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: 
             for item in sorted(state.exports, key=lambda item: item.rank)
         ],
         **_ensembles_json(state, folder=folder, shares=shares),
+        **_accepted_json(state, folder=folder),
         "data_notes": data_notes(folder),
         "folder": str(folder.root),
         **front_json(state),
@@ -200,6 +204,17 @@ def _ensembles_json(state: StudyState, *, folder: RunFolder, shares: ImageShares
         for item in state.ensembles.values()
     ]
     return {"ensembles": found} if found else {}
+
+
+def _accepted_json(state: StudyState, *, folder: RunFolder) -> dict[str, Any]:
+    """Returns the table of formats, and the file that the study accepts, each where there is one."""
+    files = exported_files(state, folder=folder)
+    found: dict[str, Any] = {}
+    if is_worth_a_table(files):
+        found["formats"] = [{**asdict(file), "path": str(file.path)} for file in files]
+    if accepted := accepted_in([export_path(item, folder=folder) for item in state.exports]):
+        found["accepted"] = accepted
+    return found
 
 
 def _iso(at: float | None) -> str | None:

@@ -8,6 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.advice.advice import advice_of
+from orchestrator.export.acceptance import accepted_in
+from orchestrator.export.exported_files import exported_files, is_worth_a_table
+from orchestrator.export.format_cells import FORMAT_HEADINGS, NUMERIC_HEADINGS, format_cells
 from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.journal.trial import Trial
 from orchestrator.replicates.from_state import board_labels, replicated
@@ -194,9 +197,24 @@ def _print_places(console: Console, state: StudyState, *, folder: RunFolder) -> 
         metrics = words.named_test_metrics(ensemble.test_metrics)
         message = ", ".join(shares.in_words(name, value) for name, value in metrics.items())
         print_fact(console, "export", f"{folder.root / ensemble.folder}  {message} (test split)".rstrip())
+    _print_formats(console, state, folder=folder)
     print_fact(console, "tables", f"{folder.trials}  {folder.epochs}")
     if folder.report.is_file():
         print_fact(console, "report", str(folder.report))
+
+
+def _print_formats(console: Console, state: StudyState, *, folder: RunFolder) -> None:
+    """Prints a line for each format of each export, and the file that the study accepts."""
+    files = exported_files(state, folder=folder)
+    if is_worth_a_table(files):
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        for heading in FORMAT_HEADINGS:
+            table.add_column(heading, justify="right" if heading in NUMERIC_HEADINGS else "left")
+        for file in files:
+            table.add_row(*(Text(cell) for cell in format_cells(file)))
+        console.print(table)
+    if accepted := accepted_in([export_path(item, folder=folder) for item in state.exports]):
+        print_fact(console, "accept", accepted["words"], style="green")
 
 
 def _print_advice(console: Console, state: StudyState, *, folder: RunFolder) -> None:

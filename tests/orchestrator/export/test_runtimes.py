@@ -3,12 +3,15 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from orchestrator.cli.app import app
@@ -16,20 +19,24 @@ from orchestrator.errors import StudyFileError
 from orchestrator.study.loading import load_study
 from search_spaces import Variant
 from trainables.errors import ModelExportError
+from trainables.exporting.converted import VerifiedFile
 from trainables.exporting.float32_twin import float32_twin, half_precision
 from trainables.exporting.formats import write_saved_model
 from trainables.exporting.runtimes import measuring
+from trainables.exporting.runtimes.calibration import calibration_batches, calibration_rows
 from trainables.exporting.runtimes.conversion import Source
 from trainables.exporting.runtimes.conversions import CONVERSIONS
 from trainables.exporting.runtimes.operators import operations_in, unknown_operations
 from trainables.exporting.runtimes.own_process import ProcessResult, run_in_own_process, write_images
-from trainables.exporting.verify import check_outputs
+from trainables.exporting.verify import check_answers, check_drop, check_outputs
+from trainables.exporting.writing import write_formats
 from trainables.families.building import build_model
 from trainables.specs import export as export_specs
-from trainables.specs.export import FACTS, FILES
+from trainables.specs.export import FACTS, FILES, Answers
 from trainables.specs.task import Target, Task
 
-RUNTIMES = sorted(CONVERSIONS)
+RUNTIMES = ("litert", "onnx", "openvino")
+INT8 = ("litert_int8", "onnx_int8", "openvino_int8")
 #: Neither the inputs nor the outputs are in the alphabet's order.
 NAMES = {"inputs": ("pixels", "mask"), "outputs": ("zebra", "ape", "newt")}
 TASK = Task(
@@ -158,12 +165,12 @@ def layers_of(kind: str) -> Callable[[Any], Any]:
     [
         ("gelu", {}),
         ("bilinear", {}),
-        ("celu", {"onnx": "celu"}),
-        ("groups", {"onnx": "grouped convolutions"}),
-        ("area", dict.fromkeys(("litert", "onnx", "openvino"), "resize")),
-        ("antialias", dict.fromkeys(("litert", "onnx", "openvino"), "antialias")),
-        ("bicubic", dict.fromkeys(("litert", "onnx", "openvino"), "bicubic")),
-        ("lanczos3", dict.fromkeys(("litert", "onnx", "openvino"), "lanczos3")),
+        ("celu", dict.fromkeys(("onnx", "onnx_int8", "litert_int8"), "celu")),
+        ("groups", dict.fromkeys(("onnx", "onnx_int8"), "grouped convolutions")),
+        ("area", dict.fromkeys(CONVERSIONS, "resize")),
+        ("antialias", dict.fromkeys(CONVERSIONS, "antialias")),
+        ("bicubic", dict.fromkeys(CONVERSIONS, "bicubic")),
+        ("lanczos3", dict.fromkeys(CONVERSIONS, "lanczos3")),
     ],
 )
 def test_what_a_format_cannot_express_is_refused_before_it_is_converted(
@@ -227,4 +234,127 @@ def test_the_command_refuses_a_format_whose_package_is_missing() -> None:
 
 def test_every_format_has_a_tolerance_and_every_other_runtime_an_extra() -> None:
     assert {name for name, facts in FACTS.items() if facts.extra} == CONVERSIONS.keys()
-    assert all(0 < facts.tolerance <= 1e-5 for facts in FACTS.values())
+    exact = [facts.tolerance for name, facts in FACTS.items() if "16" not in name and "int8" not in name]
+    assert all(0 < tolerance <= 1e-5 for tolerance in exact)
+    assert {name for name, facts in FACTS.items() if facts.answers} == {name for name in FACTS if "int8" in name}
+
+
+def test_calibration_goes_by_the_names_of_inputs(model: keras.Model, source: Source, tmp_path: Path) -> None:
+    # A dark input and a bright one: exchanged, they would cut the bright one's values.
+    images = {"pixels": 200 + IMAGES["pixels"] / 5, "mask": IMAGES["mask"] / 5}
+    exchanged = {"pixels": images["mask"], "mask": images["pixels"]}
+    expected = model.predict(images, verbose=0)
+    errors = []
+    for calibration in (images, exchanged):
+        form, path = CONVERSIONS["litert_int8"], tmp_path / FILES["litert_int8"]
+        form.convert(replace(source, calibration=lambda images=calibration: images), path)
+        found = form.open(path, 1).predict(images)
+        errors.append(sum(np.abs(found[output] - values).mean() for output, values in expected.items()))
+    assert errors[0] < errors[1] / 2
+
+
+@pytest.mark.parametrize("name", INT8)
+def test_an_empty_calibration_is_an_error_before_anything_is_converted(name: str, tmp_path: Path) -> None:
+    none = {end: np.zeros((0, 8, 8, 1), np.uint8) for end in NAMES["inputs"]}
+    with pytest.raises(ModelExportError, match=r"at least one, got \{'pixels': 0, 'mask': 0\}; give the study"):
+        CONVERSIONS[name].convert(
+            Source(saved_model=tmp_path / "none", calibration=lambda: none, **NAMES), tmp_path / FILES[name]
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_calibration_sees_each_image_once_and_both_ends_of_the_pixels(tmp_path: Path) -> None:
+    images = {name: np.full((3, 8, 8, 1), value, np.uint8) for value, name in enumerate(NAMES["inputs"], 7)}
+    source = Source(saved_model=tmp_path, calibration=lambda: images, **NAMES)
+    batches = list(calibration_batches(source))
+    assert [list(batch) for batch in batches] == [list(NAMES["inputs"])] * 3
+    for value, name in enumerate(NAMES["inputs"], 7):
+        assert all(batch[name].shape == (1, 8, 8, 1) and batch[name].dtype == np.float32 for batch in batches)
+        assert sorted(set(batches[0][name].flat)) == [0, value, 255]
+        assert all(set(batch[name].flat) == {value} for batch in batches[1:])
+    assert (images["mask"] == 8).all()
+
+
+@given(st.integers(1, 2000), st.integers(1, 10**9), st.integers(0, 2**31))
+def test_the_images_of_a_calibration_are_drawn_by_a_seed_and_fit_in_memory(count: int, size: int, seed: int) -> None:
+    rows = calibration_rows(count, image_bytes=size, seed=seed)
+    assert 1 <= len(rows) <= min(count, 128)
+    assert len(rows) == 1 or len(rows) * size <= 256_000_000
+    assert (np.diff(rows) > 0).all()
+    assert 0 <= rows[0] <= rows[-1] < count
+    np.testing.assert_array_equal(rows, calibration_rows(count, image_bytes=size, seed=seed))
+
+
+LAX = Answers(least_equal=0.95, most_drop=0.02, most_drift=0.1)
+
+
+@pytest.mark.parametrize(
+    ("num_images", "num_wrong", "is_refused"), [(100, 5, False), (100, 6, True), (10, 1, False), (10, 2, True)]
+)
+def test_a_quantised_file_may_change_few_answers_and_always_one(
+    num_images: int, num_wrong: int, is_refused: bool
+) -> None:
+    before = np.tile([[0.25, 0.75]], (num_images, 1))
+    after = before.copy()
+    after[:num_wrong] = [[0.5, 0.5]]  # Two classes of equal probability are no answer.
+    arguments: dict[str, Any] = {"kind": "classification", "allowed": LAX, "num_images": num_images, "what": "file"}
+    if not is_refused:
+        assert check_answers(before, after, **arguments) == 1 - num_wrong / num_images
+        return
+    with pytest.raises(
+        ModelExportError, match=r"^file: gives the checkpoint's answer for .*%.*, allowed is 95% or more"
+    ):
+        check_answers(before, after, **arguments)
+
+
+def test_numbers_of_a_quantised_file_are_judged_by_their_spread() -> None:
+    ages = np.array([[20.0], [40.0], [60.0]])
+    arguments: dict[str, Any] = {"kind": "regression", "allowed": LAX, "num_images": 3, "what": "file"}
+    assert check_answers(ages, ages + 1, **arguments) == pytest.approx(1 / ages.std())
+    with pytest.raises(ModelExportError, match=r"by 0\.122 of their standard deviation on average, allowed is 0\.1"):
+        check_answers(ages, ages + 2, **arguments)
+    # What calibration never saw is cut: a file that says one number of every image is none.
+    with pytest.raises(ModelExportError, match="standard deviation"):
+        check_answers(ages, np.minimum(ages, 40.0), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("change", "num_images", "is_refused"), [(-0.02, 500, False), (-0.03, 500, True), (-0.1, 10, False)]
+)
+def test_a_metric_may_fall_by_little_and_always_by_an_image(change: float, num_images: int, is_refused: bool) -> None:
+    arguments: dict[str, Any] = {"metric": "accuracy", "allowed": LAX, "num_images": num_images, "what": "file"}
+    if is_refused:
+        with pytest.raises(ModelExportError, match=r"^file: its test accuracy is 0\.03 below the checkpoint's"):
+            check_drop(change, **arguments)
+    else:
+        check_drop(change, **arguments)
+
+
+def test_a_file_that_loses_too_much_is_left_out_and_the_others_are_kept(tmp_path: Path) -> None:
+    class Converted:
+        """Writes files of which one gives other answers."""
+
+        def write(self, name: str, path: Path) -> VerifiedFile:
+            path.write_bytes(b"file")
+            right = np.eye(3)
+            found = right[::-1] if name == "onnx_int8" else right
+            what = f"t0001: {FILES[name]} label"
+            check_answers(right, found, kind="classification", allowed=LAX, num_images=3, what=what)
+            return VerifiedFile(difference=0.0, measured={"runtime": "own"})
+
+    unused: Any = object()
+    written = write_formats(
+        unused,
+        ["litert_int8", "onnx_int8", "openvino_int8"],
+        trial="t0001",
+        task=TASK,
+        draft=tmp_path,
+        evidence=unused,
+        converted=cast("Any", Converted()),
+    )
+    assert written.problems == {
+        "onnx_int8": "t0001: model_int8.onnx label: gives the checkpoint's answer for 33.3% of the test images, "
+        "allowed is 95% or more; export a format of float32 or litert_float16"
+    }
+    assert written.parity.keys() == written.runtimes.keys() == {"litert_int8", "openvino_int8"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model_int8.tflite", "openvino_int8"]

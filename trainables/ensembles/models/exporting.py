@@ -55,7 +55,7 @@ def export_ensemble(request: EnsembleRequest) -> EnsembleAnswer:
     export = write_export(
         model,
         replace(request.export, variant=variant),
-        test=dataset.test,
+        splits=dataset,
         test_metrics=metrics[0],
         scores=scores_of_split(model, dataset.test, task=task),
         rebuild=lambda changed: _model(request, dataset=dataset, precision=str(changed.params["precision"])),

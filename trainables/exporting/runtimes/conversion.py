@@ -20,11 +20,13 @@ class Source:
         saved_model: Its folder; signature `serving_default` predicts.
         inputs: The names of its inputs, in the order of the manifest.
         outputs: The names of its outputs, in the order of the manifest.
+        calibration: Returns training images by input name, which quantised formats find their ranges with.
     """
 
     saved_model: Path
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    calibration: Callable[[], Arrays] = dict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

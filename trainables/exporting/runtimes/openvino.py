@@ -8,13 +8,13 @@ from typing import Any
 from trainables.exporting.runtimes.conversion import Arrays, Conversion, RuntimeModel, Source, check_names
 from trainables.exporting.runtimes.operators import RESIZING
 
-_FILE = "model.xml"
+MODEL_FILE = "model.xml"
 #: CPUs that multiply in bfloat16 do so by default, which costs up to 2e-3.
 _PRECISION = "f32"
 
 
 def _convert(source: Source, path: Path) -> None:
-    openvino = _without_telemetry()
+    openvino = without_telemetry()
     model = openvino.convert_model(str(source.saved_model))
     ordered = openvino.Model(
         [_named(model.outputs, name, source.outputs).node for name in source.outputs],
@@ -22,10 +22,10 @@ def _convert(source: Source, path: Path) -> None:
         path.name,
     )
     path.mkdir()
-    openvino.save_model(ordered, str(path / _FILE), compress_to_fp16=False)
+    openvino.save_model(ordered, str(path / MODEL_FILE), compress_to_fp16=False)
 
 
-def _without_telemetry() -> Any:
+def without_telemetry() -> Any:
     """Returns the package, which would send statistics of its use as soon as it is imported."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     # Late: only this format needs it.
@@ -44,9 +44,9 @@ def _named(ends: Any, name: str, names: tuple[str, ...]) -> Any:
 
 
 def _open(path: Path, threads: int) -> RuntimeModel:
-    openvino = _without_telemetry()
+    openvino = without_telemetry()
     settings = {"INFERENCE_PRECISION_HINT": _PRECISION, "INFERENCE_NUM_THREADS": threads}
-    compiled = openvino.Core().compile_model(str(path / _FILE), "CPU", settings)
+    compiled = openvino.Core().compile_model(str(path / MODEL_FILE), "CPU", settings)
     names = [output.get_any_name() for output in compiled.outputs]
 
     def predict(images: Arrays) -> Arrays:

@@ -1,0 +1,80 @@
+"""Format `onnx_int8`: the ONNX file with int8 weights and values, calibrated by ONNX Runtime's own tools."""
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from trainables.exporting.runtimes.calibration import calibration_batches
+from trainables.exporting.runtimes.conversion import Source
+from trainables.exporting.runtimes.onnx import ONNX
+
+#: What becomes int8. Probabilities stay float32: in steps of 1/256 many classes would come out equally probable.
+_OPERATORS = (
+    "Add",
+    "AveragePool",
+    "Clip",
+    "Concat",
+    "Conv",
+    "ConvTranspose",
+    "Gemm",
+    "GlobalAveragePool",
+    "LeakyRelu",
+    "MatMul",
+    "MaxPool",
+    "Relu",
+    "Reshape",
+    "Resize",
+    "Transpose",
+)
+
+
+def _convert(source: Source, path: Path) -> None:
+    # Late: only this format needs it.
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Reader(CalibrationDataReader):
+        """Hands the calibration one image after another."""
+
+        def __init__(self) -> None:
+            self._batches = calibration_batches(source)
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            return next(self._batches, None)
+
+    reader = Reader()
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".onnx_int8.") as name, _without_warnings():
+        whole, prepared = Path(name) / "whole.onnx", Path(name) / "prepared.onnx"
+        ONNX.convert(source, whole)
+        # Its symbolic shapes need a further package, and no layer of these models needs them.
+        quant_pre_process(str(whole), str(prepared), skip_symbolic_shape=True)
+        # Not quantised while it runs, nor in layers of its own: either is slower than float32 with signed weights.
+        quantize_static(
+            str(prepared),
+            str(path),
+            reader,
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(_OPERATORS),
+            per_channel=True,
+            # Weights of 7 bits: with 8, sums of two products overflow on processors without VNNI, and answers change.
+            reduce_range=True,
+        )
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Leaves out what the tools log on the root logger, which a user cannot act on."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+ONNX_INT8 = replace(ONNX, convert=_convert)
