@@ -9,6 +9,7 @@ import typer
 from orchestrator.cli.ask import doctor, families, spaces
 from orchestrator.cli.init import init
 from orchestrator.cli.look import analyze, report, status
+from orchestrator.cli.models.serve import serve
 from orchestrator.cli.options import EXIT_FAILED, EXIT_INPUT, EXIT_PAUSED
 from orchestrator.cli.plan import plan
 from orchestrator.cli.registry import registry_app
@@ -41,6 +42,7 @@ for _command, _example in (
     (doctor, "doctor"),
     (report, "report runs/quickstart"),
     (export, "export runs/quickstart --top 5 --format keras"),
+    (serve, "serve registry --port 8000"),
 ):
     app.command(epilog=f"Example: convfleet {_example}")(_command)
 app.add_typer(registry_app, name="registry")

@@ -81,8 +81,10 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "planning",
         "export",
         "registry",
+        "serving",
         ("views/terminal", "views/report"),
         "driver",
+        "cli/models",
         "cli",
     ],
     "convfleet": ["__main__"],
@@ -115,7 +117,16 @@ DOORS = {
         "orchestrator/studies",  # packaged models of users' kind, imported in workers
     ),
     "keras_tuner": ("trainables/hypermodels",),
-    "ray": ("orchestrator/cluster", "orchestrator/tuning", "orchestrator/export", "trainables/worker/adapter.py"),
+    "ray": (
+        "orchestrator/cluster",
+        "orchestrator/tuning",
+        "orchestrator/export",
+        "orchestrator/serving/deployment.py",
+        "trainables/worker/adapter.py",
+    ),
+    "fastapi": ("orchestrator/serving/application.py",),
+    "starlette": ("orchestrator/serving/application.py",),
+    "prometheus_client": ("orchestrator/serving/metrics.py",),
     "optuna": ("orchestrator/search", "orchestrator/search/algorithms", "orchestrator/results/optuna_journal.py"),
     "pyarrow": (
         "orchestrator/results",
@@ -137,7 +148,7 @@ DOORS = {
     ),
     "plotly": ("orchestrator/views/report",),
     "rich": ("orchestrator/views/terminal", "orchestrator/cli"),
-    "typer": ("orchestrator/cli",),
+    "typer": ("orchestrator/cli", "orchestrator/cli/models"),
     "PIL": (
         "trainables/data/formats",
         "trainables/data/images",
