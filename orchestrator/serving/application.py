@@ -93,18 +93,18 @@ def _add_models(app: FastAPI, *, engine: Engine) -> None:
     @app.get(f"{_MODEL}/ready", summary="Whether a model can answer; loads it.")
     @app.get(f"{_VERSION}/ready", summary="Likewise, of one version by its number or alias.")
     async def model_ready(name: str, which: str | None = None) -> dict[str, Any]:
-        version = await engine.models.found(name, which)
-        await engine.models.ready(version)
-        return {"name": name, "ready": True, "version": str(version.version)}
+        opened = await engine.opened(name, which)
+        return {"name": name, "ready": True, "version": str(opened.described.version.version)}
 
     @app.post(f"{_MODEL}/infer", summary="Predicts tensors of pixels.")
     @app.post(f"{_VERSION}/infer", summary="Likewise, with one version by its number or alias.")
     async def infer(request: Request, name: str, which: str | None = None) -> Response:
-        described = await engine.described(name, which)
         length, body = request.headers.get(HEADER_LENGTH), await request.body()
+        opened = await engine.opened(name, which)
+        described = opened.described
         # Numbers in JSON take long to read.
         asked = await engine.off_loop(partial(parsed_request, body, header_length=length, described=described))
-        outputs = await engine.predict(described.version, asked.images)
+        outputs = await engine.predict(opened, asked.images)
         answer, follow = answer_parts(asked, outputs, version=described.version)
         content = json.dumps(answer).encode()
         headers = {NAME_HEADER: name, VERSION_HEADER: str(described.version.version)}
@@ -116,10 +116,11 @@ def _add_models(app: FastAPI, *, engine: Engine) -> None:
     @app.post(f"{_MODEL}/picture", summary="Predicts one picture: the body is a PNG, a JPEG or another image file.")
     @app.post(f"{_VERSION}/picture", summary="Likewise, with one version by its number or alias.")
     async def picture(request: Request, name: str, which: str | None = None) -> Response:
-        described = await engine.described(name, which)
         body = await request.body()
+        opened = await engine.opened(name, which)
+        described = opened.described
         pixels = await engine.off_loop(partial(picture_pixels, body, described=described))
-        outputs = await engine.predict(described.version, {described.inputs[0].name: pixels})
+        outputs = await engine.predict(opened, {described.inputs[0].name: pixels})
         headers = {NAME_HEADER: name, VERSION_HEADER: str(described.version.version)}
         return JSONResponse(picture_answer(outputs, described=described), headers=headers)
 

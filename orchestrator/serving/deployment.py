@@ -1,11 +1,12 @@
 """The server on Ray Serve: replicas of the application, a proxy that listens, a Ray of this machine alone."""
 
+import io
 import logging
 import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr
 
 import ray
 from ray import serve
@@ -47,7 +48,7 @@ class ServingReplica:
 
 @contextmanager
 def serving(settings: ServingSettings, *, host: str, port: int, replicas: int) -> Iterator[None]:
-    """Serves a registry while the block runs; requests in hand are answered before it ends.
+    """Serves a registry while the block runs.
 
     Args:
         settings: The registry, the token's hash and the limits.
@@ -66,10 +67,9 @@ def serving(settings: ServingSettings, *, host: str, port: int, replicas: int) -
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with ExitStack() as stack:
         stack.enter_context(clusters_off())
-        stack.callback(ray.shutdown)
+        stack.callback(_stop)
         try:
             _start_ray()
-            stack.callback(serve.shutdown)
             _start_serving(settings, host=host, port=port, replicas=replicas)
         except (RuntimeError, OSError, ConnectionError, TimeoutError, ray.exceptions.RayError) as exc:
             first = next(iter(str(exc).strip().splitlines()), type(exc).__name__)
@@ -81,6 +81,14 @@ def wait(is_over: Callable[[], bool]) -> None:
     """Waits until a caller says that it is over; replicas that die are started again by Ray Serve meanwhile."""
     while not is_over():
         time.sleep(_LOOK_SECONDS)
+
+
+def _stop() -> None:
+    # Ray reports there that the server's own processes have ended.
+    with redirect_stderr(io.StringIO()):
+        if ray.is_initialized():
+            serve.shutdown()
+        ray.shutdown()
 
 
 def _start_ray() -> None:

@@ -5,12 +5,12 @@ import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from orchestrator.errors import RegistryError
-from orchestrator.registry.entries import ModelVersion
 from orchestrator.registry.folder import registry_folder
 from orchestrator.registry.loading import LoadedModel
 from orchestrator.serving.batches import Batches, NamedArrays
@@ -22,6 +22,19 @@ from orchestrator.serving.settings import ServingSettings
 from trainables.machine.processes import usable_cpus
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OpenedVersion:
+    """A version in memory.
+
+    Attributes:
+        described: What its manifest says.
+        model: What predicts.
+    """
+
+    described: DescribedVersion
+    model: LoadedModel
 
 
 class Engine:
@@ -73,17 +86,28 @@ class Engine:
         """
         return await self.models.described(await self.models.found(name, which))
 
-    async def predict(self, version: ModelVersion, images: NamedArrays) -> NamedArrays:
+    async def opened(self, name: str, which: str | None) -> OpenedVersion:
+        """Returns the version that a request means, ready to predict.
+
+        Who has it keeps it in memory: a promotion or another model does not take it away from a request in hand.
+
+        Raises:
+            RequestRefusedError: If there is none, or it cannot be loaded.
+        """
+        described = await self.described(name, which)
+        return OpenedVersion(described=described, model=await self.models.ready(described.version))
+
+    async def predict(self, opened: OpenedVersion, images: NamedArrays) -> NamedArrays:
         """Returns what a version predicts, by output name; all of it comes from that version.
 
         Args:
-            version: The version.
+            opened: The version.
             images: As the protocol checked them.
 
         Raises:
-            RequestRefusedError: If the version cannot be loaded, or gives numbers that are none.
+            RequestRefusedError: If the version gives numbers that are none.
         """
-        model = await self.models.ready(version)
+        version, model = opened.described.version, opened.model
         key = (version.name, version.version)
         outputs = await self._batches.predict(key, _by_name(model), images=images)
         if not all(bool(np.isfinite(array).all()) for array in outputs.values()):

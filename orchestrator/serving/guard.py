@@ -77,6 +77,8 @@ class Guard:
             _demand_own_name(headers.get(b"host", b"localhost"))
         elif scope["path"] not in OPEN_PATHS:
             _demand_token(headers.get(b"authorization", b""), token_sha256=settings.token_sha256)
+        if headers.get(b"content-encoding", b"identity") != b"identity":
+            raise RequestRefusedError("compressed bodies are not read; send the body as it is", status=415)
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length[:20]) > settings.most_body_bytes:
             raise self._too_large()

@@ -124,7 +124,6 @@ def test_metrics_count_requests_images_and_batches(registry: Registry, runtime: 
 
 def test_a_fault_of_the_server_is_answered_without_a_traceback(registry: Registry, runtime: Any) -> None:
     with client_of(registry) as client:
-        runtime.load = None  # a fault that no code expects
         from orchestrator.serving import models
 
         models.load_version = None  # type: ignore[assignment]
