@@ -3,7 +3,6 @@
 import io
 import logging
 import os
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr
@@ -13,7 +12,7 @@ from ray import serve
 
 from orchestrator.cluster.connection import private_ray
 from orchestrator.cluster.ray_internals import clusters_off
-from orchestrator.errors import InputError, StudyFailedError
+from orchestrator.errors import StudyFailedError
 from orchestrator.serving.application import application_of
 from orchestrator.serving.guard import Application
 from orchestrator.serving.settings import ServingSettings
@@ -57,10 +56,8 @@ def serving(settings: ServingSettings, *, host: str, port: int, replicas: int) -
         replicas: How many processes answer.
 
     Raises:
-        InputError: If the port is taken.
         StudyFailedError: If Ray or Ray Serve does not start.
     """
-    _demand_free(host, port)
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     for name in ("ray", "ray.serve"):
@@ -121,16 +118,3 @@ def _start_serving(settings: ServingSettings, *, host: str, port: int, replicas:
         logging_config=quiet,
     )
     serve.run(deployment.bind(settings), name=_NAME, route_prefix="/")
-
-
-def _demand_free(host: str, port: int) -> None:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-    except OSError as exc:
-        raise InputError(
-            f"--host {host} --port {port}: cannot listen there ({exc.strerror or exc}); end what does, or name another "
-            "port"
-        ) from exc

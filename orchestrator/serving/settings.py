@@ -5,6 +5,7 @@ import hmac
 import os
 import re
 import secrets
+import socket
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,24 @@ def is_loopback(host: str) -> bool:
     (True, False)
     """
     return host in LOOPBACK
+
+
+def demand_free(host: str, port: int) -> None:
+    """Makes sure that a server can listen at a place.
+
+    Raises:
+        InputError: If it cannot, as another one does.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+    except (OSError, UnicodeError) as exc:
+        reason = getattr(exc, "strerror", None) or exc
+        raise InputError(
+            f"--host {host} --port {port}: cannot listen there ({reason}); end what does, or name another port"
+        ) from exc
 
 
 def parsed_size(text: str, *, option: str) -> int:

@@ -2,7 +2,7 @@
 
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,12 +32,16 @@ class FakeRuntime:
         broken: Versions that cannot be loaded.
         gate: While it is not set, loading waits.
         calls: The number of images of each call of a model.
+        outputs: The manifest's outputs.
+        predict: Returns what a version predicts for images by input name.
     """
 
     loads: list[tuple[str, int, str]] = field(default_factory=list)
     broken: set[int] = field(default_factory=set)
     gate: threading.Event = field(default_factory=threading.Event)
     calls: list[int] = field(default_factory=list)
+    outputs: list[Any] = field(default_factory=lambda: [{"name": "output_0"}])
+    predict: Callable[[ModelVersion, Any], Any] = field(default_factory=lambda: numbered)
 
     def load(self, folder: Any, version: ModelVersion, *, form: str) -> LoadedModel:
         assert self.gate.wait(60)
@@ -46,12 +50,17 @@ class FakeRuntime:
             raise RegistryError(f"{version.name} version {version.version}: is broken")
 
         def predict(images: Any) -> Any:
-            (pixels,) = images.values()
-            self.calls.append(len(pixels))
-            return np.stack([np.full(len(pixels), version.version), pixels.mean(axis=(1, 2, 3))], axis=1)
+            self.calls.append(len(next(iter(images.values()))))
+            return self.predict(version, images)
 
-        manifest = {"outputs": [{"name": "output_0"}]}
+        manifest = {"outputs": self.outputs}
         return LoadedModel(version=version, manifest=manifest, model=None, _predict=predict)
+
+
+def numbered(version: ModelVersion, images: Any) -> np.ndarray:
+    """Returns the version's number and the mean pixel of each image of the first input."""
+    pixels = next(iter(images.values()))
+    return np.stack([np.full(len(pixels), version.version), pixels.mean(axis=(1, 2, 3))], axis=1)
 
 
 @contextmanager

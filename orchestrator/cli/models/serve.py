@@ -42,7 +42,7 @@ def serve(
     replicas: Annotated[int, typer.Option(metavar="NUMBER", help="How many processes answer.")] = 1,
 ) -> None:
     """Answer HTTP requests (KServe v2, pictures) with the models of a registry, until Ctrl-C."""
-    from orchestrator.serving.settings import is_loopback, new_token
+    from orchestrator.serving.settings import demand_free, is_loopback, new_token
 
     _demand_numbers({"--port": (port, _LARGEST_PORT), "--requests": (requests, 10_000), "--replicas": (replicas, 256)})
     settings, token = _settings(registry, token_file=token_file, memory=memory, body=body, requests=requests), None
@@ -50,6 +50,7 @@ def serve(
         token = new_token()
         settings = _with_token(settings, token)
     _demand_packages()
+    demand_free(host, port)
     from orchestrator.serving.deployment import serving, wait
 
     over = threading.Event()

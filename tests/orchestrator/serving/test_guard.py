@@ -122,13 +122,14 @@ def test_metrics_count_requests_images_and_batches(registry: Registry, runtime: 
     assert "convfleet_requests_in_hand 0.0" in text
 
 
-def test_a_fault_of_the_server_is_answered_without_a_traceback(registry: Registry, runtime: Any) -> None:
-    with client_of(registry) as client:
-        from orchestrator.serving import models
+def test_a_fault_of_the_server_is_answered_without_a_traceback(registry: Registry, runtime: FakeRuntime) -> None:
+    def fails(version: Any, images: Any) -> Any:
+        raise MemoryError("a fault that no code expects")
 
-        models.load_version = None  # type: ignore[assignment]
-        with TestClient(client.app, base_url=HOST, raise_server_exceptions=False) as careless:
-            answer = careless.post(INFER, json=tensor())
+    runtime.predict = fails
+    application = application_of(settings_of(registry))
+    with TestClient(application, base_url=HOST, raise_server_exceptions=False) as client:
+        answer = client.post(INFER, json=tensor())
     assert (answer.status_code, answer.json()) == (500, {"error": "the server failed; its log says why"})
 
 
