@@ -5,7 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, redirect_stderr
+from contextlib import ExitStack, contextmanager, redirect_stdout
 
 import ray
 from ray import serve
@@ -81,8 +81,8 @@ def wait(is_over: Callable[[], bool]) -> None:
 
 
 def _stop() -> None:
-    # Ray reports there that the server's own processes have ended.
-    with redirect_stderr(io.StringIO()):
+    # Ray prints that the server's own processes have ended.
+    with redirect_stdout(io.StringIO()):
         if ray.is_initialized():
             serve.shutdown()
         ray.shutdown()

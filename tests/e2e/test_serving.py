@@ -71,7 +71,8 @@ def asked(client: Any, images: np.ndarray, *, is_binary: bool, version: str = ""
     given = http.InferInput("image", list(images.shape), "UINT8")
     given.set_data_from_numpy(images, binary_data=is_binary)
     wanted = [http.InferRequestedOutput("output_0", binary_data=is_binary)]
-    answer = client.infer("digits", [given], model_version=version, outputs=wanted, headers=HEADERS)
+    # The client adds to the headers that it is given.
+    answer = client.infer("digits", [given], model_version=version, outputs=wanted, headers=dict(HEADERS))
     return answer.get_response()["model_version"], answer.as_numpy("output_0")
 
 
@@ -103,7 +104,7 @@ def picture(url: str, pixels: np.ndarray) -> tuple[str, int]:
     request = urllib.request.Request(f"{url}/picture", data=buffer.getvalue(), headers=HEADERS)
     with urllib.request.urlopen(request, timeout=SECONDS) as answer:
         body = json.load(answer)
-    return body["model_version"], int(body["targets"]["output_0"]["class"])
+    return body["model_version"], int(body["targets"]["label"]["class"])
 
 
 def test_the_server_ends_with_its_processes_when_it_is_asked_to(served: SimpleNamespace) -> None:

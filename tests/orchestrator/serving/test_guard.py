@@ -88,7 +88,12 @@ def test_only_the_token_opens_a_server_that_has_one(registry: Registry, runtime:
     token = new_token()
     given = {"Authorization": f"Bearer {token}"}
     with client_of(registry, base_url="http://models.example", token_sha256=sha256_of(token)) as client:
-        for headers in ({}, {"Authorization": token}, {"Authorization": "Bearer x"}, {"Authorization": "Basic " + token}):
+        for headers in (
+            {},
+            {"Authorization": token},
+            {"Authorization": "Bearer x"},
+            {"Authorization": "Basic " + token},
+        ):
             answer = client.post(INFER, json=tensor(), headers=headers)
             assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
             assert token not in answer.text

@@ -1,4 +1,4 @@
-"""Promotions, rollbacks, removals and damage while requests come: every answer is wholly of one version, none is lost."""
+"""Promotions, removals and damage while requests come: every answer is wholly of one version, and none is lost."""
 
 import asyncio
 import re
@@ -147,7 +147,9 @@ def test_a_version_that_was_just_added_or_removed_is_found_or_missed_at_once(
         # Nobody looks at the registry but the requests themselves.
         async with client_of(registry, poll_seconds=1e6) as client:
             for number in (2, 3):
-                statuses.append((await client.post(f"/v2/models/digits/versions/{number}/infer", json=tensor())).status_code)
+                statuses.append(
+                    (await client.post(f"/v2/models/digits/versions/{number}/infer", json=tensor())).status_code
+                )
             make_registry_of(tmp_path / "more", versions=3)
             registry.add(tmp_path / "more" / "digits-3", name="digits")
             statuses.append((await client.post("/v2/models/digits/versions/3/infer", json=tensor())).status_code)
