@@ -12,11 +12,10 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from orchestrator.serving.answers import picture_answer
 from orchestrator.serving.engine import Engine
 from orchestrator.serving.guard import Application, Guard
 from orchestrator.serving.metrics import ServingMetrics
-from orchestrator.serving.pictures import picture_pixels
+from orchestrator.serving.pictures import picture_answer, picture_pixels
 from orchestrator.serving.protocol import (
     EXTENSIONS,
     HEADER_LENGTH,
@@ -56,6 +55,7 @@ def application_of(settings: ServingSettings) -> Application:
     )
     _add_server(app, metrics=metrics)
     _add_models(app, engine=engine)
+    _add_predictions(app, engine=engine)
     _add_refusals(app)
     return Guard(app, settings=settings, metrics=metrics)
 
@@ -96,6 +96,8 @@ def _add_models(app: FastAPI, *, engine: Engine) -> None:
         opened = await engine.opened(name, which)
         return {"name": name, "ready": True, "version": str(opened.described.version.version)}
 
+
+def _add_predictions(app: FastAPI, *, engine: Engine) -> None:
     @app.post(f"{_MODEL}/infer", summary="Predicts tensors of pixels.")
     @app.post(f"{_VERSION}/infer", summary="Likewise, with one version by its number or alias.")
     async def infer(request: Request, name: str, which: str | None = None) -> Response:

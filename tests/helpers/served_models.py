@@ -1,4 +1,4 @@
-"""Servers in this process over made-up registries: each version predicts its own number, so that answers can be told."""
+"""Servers in this process over made-up registries: a version predicts its own number, so that answers can be told."""
 
 import io
 import threading
