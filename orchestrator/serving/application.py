@@ -19,11 +19,11 @@ from orchestrator.serving.pictures import picture_answer, picture_pixels
 from orchestrator.serving.protocol import (
     EXTENSIONS,
     HEADER_LENGTH,
+    RequestRefusedError,
     answer_parts,
     model_metadata,
     parsed_request,
 )
-from orchestrator.serving.refusals import RequestRefusedError
 from orchestrator.serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ from orchestrator.cluster.ray_internals import clusters_off
 from orchestrator.errors import StudyFailedError
 from orchestrator.serving.application import application_of
 from orchestrator.serving.guard import Application
+from orchestrator.serving.serve_internals import close_replica
 from orchestrator.serving.settings import ServingSettings
 
 _LOCAL, _LOOPBACK, _NAME = "local", "127.0.0.1", "convfleet"
@@ -27,7 +28,13 @@ _GRACE_SECONDS = 20.0
 _LOOK_SECONDS = 0.5
 #: How much more Ray Serve lets through than the application takes, which then refuses it in words.
 _ROOM = 64
-_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "TF_CPP_MIN_LOG_LEVEL": "3", "RAY_SERVE_LOG_TO_STDERR": "0"}
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "RAY_SERVE_LOG_TO_STDERR": "0",
+    # Replicas are called as Ray's actors, not over a port of their own.
+    "RAY_SERVE_PROXY_USE_GRPC": "0",
+}
 
 
 class ServingReplica:
@@ -38,6 +45,7 @@ class ServingReplica:
     """
 
     def __init__(self, settings: ServingSettings) -> None:
+        close_replica()
         self._settings = settings
 
     def __serve_build_asgi_app__(self) -> Application:
@@ -58,8 +66,7 @@ def serving(settings: ServingSettings, *, host: str, port: int, replicas: int) -
     Raises:
         StudyFailedError: If Ray or Ray Serve does not start.
     """
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    os.environ.update(_ENVIRONMENT)
     for name in ("ray", "ray.serve"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with ExitStack() as stack:

@@ -17,7 +17,7 @@ from orchestrator.serving.batches import Batches, NamedArrays
 from orchestrator.serving.described import DescribedVersion
 from orchestrator.serving.metrics import ServingMetrics
 from orchestrator.serving.models import ServedModels
-from orchestrator.serving.refusals import RequestRefusedError
+from orchestrator.serving.protocol import RequestRefusedError
 from orchestrator.serving.settings import ServingSettings
 from trainables.machine.processes import usable_cpus
 

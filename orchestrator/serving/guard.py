@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from orchestrator.serving.metrics import ServingMetrics
-from orchestrator.serving.refusals import RequestRefusedError
+from orchestrator.serving.protocol import RequestRefusedError
 from orchestrator.serving.settings import LOOPBACK, ServingSettings, is_token
 
 Message = MutableMapping[str, Any]

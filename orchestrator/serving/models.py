@@ -15,7 +15,7 @@ from orchestrator.registry.loading import LoadedModel, LoadedModels, load_versio
 from orchestrator.registry.names import PRODUCTION, is_model_name, version_number, what_there_is
 from orchestrator.registry.state import NamedModel
 from orchestrator.serving.described import DescribedVersion, described_version
-from orchestrator.serving.refusals import RequestRefusedError
+from orchestrator.serving.protocol import RequestRefusedError
 
 logger = logging.getLogger(__name__)
 

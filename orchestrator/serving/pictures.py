@@ -7,7 +7,7 @@ import numpy as np
 
 from orchestrator.serving.batches import NamedArrays
 from orchestrator.serving.described import DescribedOutput, DescribedVersion
-from orchestrator.serving.refusals import RequestRefusedError
+from orchestrator.serving.protocol import RequestRefusedError
 from trainables.data.formats.refusals import PictureError
 from trainables.data.images.decode import Encoded, decode, read_header
 from trainables.data.images.images import Array, Layout

@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from orchestrator.errors import OrchestratorError
 from orchestrator.registry.entries import ModelVersion
 from orchestrator.registry.names import what_there_is
 from orchestrator.serving.batches import NamedArrays
 from orchestrator.serving.described import DescribedInput, DescribedVersion
-from orchestrator.serving.refusals import RequestRefusedError
 from orchestrator.text import shown
 
 #: How many bytes of a body are JSON, where tensors follow it.
@@ -38,6 +38,21 @@ _TYPES = {
 }
 _OUTPUT_TYPE = "FP32"
 _LONGEST_ID = 256
+
+
+class RequestRefusedError(OrchestratorError):
+    """A request that gets no answer but a status and a sentence.
+
+    Args:
+        message: What was received, and what to send instead.
+        status: Of HTTP, 400 to 599.
+        headers: Further headers of the answer.
+    """
+
+    def __init__(self, message: str, *, status: int = 400, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = dict(headers or {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -105,6 +107,48 @@ def picture(url: str, pixels: np.ndarray) -> tuple[str, int]:
     with urllib.request.urlopen(request, timeout=SECONDS) as answer:
         body = json.load(answer)
     return body["model_version"], int(body["targets"]["label"]["class"])
+
+
+def test_the_server_listens_on_loopback_alone(served: SimpleNamespace) -> None:
+    own = {inode for process in family(served.process.pid) for inode in sockets(process)}
+    found = [address for address, inode in listening() if inode in own]
+    assert len(found) > 3
+    assert [str(address) for address in found if not address.is_loopback] == []
+
+
+def family(root: int) -> list[int]:
+    """Returns a process and all that came of it."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parent = int((path / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            children.setdefault(parent, []).append(int(path.name))
+    found, left = [root], [root]
+    while left:
+        new = children.get(left.pop(), [])
+        found += new
+        left += new
+    return found
+
+
+def sockets(process: int) -> Iterator[str]:
+    for path in Path(f"/proc/{process}/fd").glob("*"):
+        with suppress(OSError):
+            target = str(path.readlink())
+            if target.startswith("socket:["):
+                yield target[8:-1]
+
+
+def listening() -> Iterator[tuple[Any, str]]:
+    """Yields the address and the inode of each socket of this machine that listens."""
+    for name in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{name}").read_text(encoding="ascii").splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A":
+                raw = bytes.fromhex(fields[1].partition(":")[0])
+                ordered = b"".join(raw[at : at + 4][::-1] for at in range(0, len(raw), 4))
+                address = ip_address(ordered)
+                yield getattr(address, "ipv4_mapped", None) or address, fields[9]
 
 
 def test_the_server_ends_with_its_processes_when_it_is_asked_to(served: SimpleNamespace) -> None:

@@ -122,6 +122,7 @@ DOORS = {
         "orchestrator/tuning",
         "orchestrator/export",
         "orchestrator/serving/deployment.py",
+        "orchestrator/serving/serve_internals.py",
         "trainables/worker/adapter.py",
     ),
     "fastapi": ("orchestrator/serving/application.py",),

@@ -16,7 +16,7 @@ from served_models import HOST, fake_runtime, picture_of, settings_of
 from orchestrator.registry.registry import Registry
 from orchestrator.serving.described import described_version, formats_by_speed
 from orchestrator.serving.pictures import picture_pixels
-from orchestrator.serving.refusals import RequestRefusedError
+from orchestrator.serving.protocol import RequestRefusedError
 from trainables.data.cache.dataset import open_dataset
 from trainables.data.cache.prepare import prepare_dataset
 from trainables.exporting.manifest import _samples
