@@ -36,7 +36,7 @@ class Digits:
         self.model = keras.models.load_model(path)
 
     async def __call__(self, request: Request):
-        image = np.array((await request.json())["image"])
+        image = np.array((await request.json())["image"], "float32")
         return {"prediction": self.model(image[None]).numpy().tolist()}
 
 serve.start(http_options={"port": int(sys.argv[2])})
@@ -55,7 +55,7 @@ app, model = FastAPI(), keras.models.load_model(sys.argv[1])
 
 @app.post("/")
 async def predict(request: Request):
-    image = np.array((await request.json())["image"])
+    image = np.array((await request.json())["image"], "float32")
     return {"prediction": model(image[None]).numpy().tolist()}
 
 uvicorn.run(app, port=int(sys.argv[2]), log_level="error")

@@ -1,6 +1,5 @@
 """The server's routes: the KServe v2 protocol, pictures, metrics."""
 
-import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,12 +14,12 @@ from starlette.exceptions import HTTPException
 from orchestrator.serving.engine import Engine
 from orchestrator.serving.guard import Application, Guard
 from orchestrator.serving.metrics import ServingMetrics
-from orchestrator.serving.pictures import picture_answer, picture_pixels
+from orchestrator.serving.pictures import MOST_PIXELS, picture_answer, picture_pixels
 from orchestrator.serving.protocol import (
     EXTENSIONS,
     HEADER_LENGTH,
     RequestRefusedError,
-    answer_parts,
+    encoded_answer,
     model_metadata,
     parsed_request,
 )
@@ -104,11 +103,11 @@ def _add_predictions(app: FastAPI, *, engine: Engine) -> None:
         length, body = request.headers.get(HEADER_LENGTH), await request.body()
         opened = await engine.opened(name, which)
         described = opened.described
-        # Numbers in JSON take long to read.
-        asked = await engine.off_loop(partial(parsed_request, body, header_length=length, described=described))
+        parse = partial(parsed_request, body, header_length=length, described=described)
+        asked = await engine.off_loop(parse, size=len(body))
         outputs = await engine.predict(opened, asked.images)
-        answer, follow = answer_parts(asked, outputs, version=described.version)
-        content = json.dumps(answer).encode()
+        encode = partial(encoded_answer, asked, outputs, version=described.version)
+        content, follow = await engine.off_loop(encode, size=sum(array.size for array in outputs.values()))
         headers = {NAME_HEADER: name, VERSION_HEADER: str(described.version.version)}
         if not follow:
             return Response(content, media_type="application/json", headers=headers)
@@ -121,7 +120,8 @@ def _add_predictions(app: FastAPI, *, engine: Engine) -> None:
         body = await request.body()
         opened = await engine.opened(name, which)
         described = opened.described
-        pixels = await engine.off_loop(partial(picture_pixels, body, described=described))
+        # A picture of few bytes may have many pixels.
+        pixels = await engine.off_loop(partial(picture_pixels, body, described=described), size=MOST_PIXELS)
         outputs = await engine.predict(opened, {described.inputs[0].name: pixels})
         headers = {NAME_HEADER: name, VERSION_HEADER: str(described.version.version)}
         return JSONResponse(picture_answer(outputs, described=described), headers=headers)

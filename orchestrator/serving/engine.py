@@ -23,6 +23,9 @@ from trainables.machine.processes import usable_cpus
 
 logger = logging.getLogger(__name__)
 
+#: Bytes and numbers that take less time than another thread does to take them up.
+_SMALL = 4096
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OpenedVersion:
@@ -119,8 +122,15 @@ class Engine:
         self._metrics.images.labels(version.name, str(version.version)).inc(count)
         return outputs
 
-    async def off_loop(self, call: Callable[[], Any]) -> Any:
-        """Returns what a call returns that takes longer than other requests should wait."""
+    async def off_loop(self, call: Callable[[], Any], *, size: int) -> Any:
+        """Returns what a call returns, from another thread where it takes longer than other requests should wait.
+
+        Args:
+            call: The call.
+            size: The bytes or numbers that it works on.
+        """
+        if size < _SMALL:
+            return call()
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     async def _watch(self) -> None:

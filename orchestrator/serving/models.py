@@ -113,7 +113,7 @@ class ServedModels:
         if (version := self._find(name, which)) is None:
             try:
                 await self.refresh()
-            except RegistryError as exc:
+            except (RegistryError, OSError) as exc:
                 raise RequestRefusedError(f"the registry cannot be read: {exc}", status=503) from exc
             version = self._find(name, which)
         if version is None:

@@ -109,9 +109,9 @@ def parsed_request(body: bytes, *, header_length: str | None, described: Describ
     return InferRequest(id=name, images=images, outputs=_wanted(content, described))
 
 
-def answer_parts(
+def encoded_answer(
     request: InferRequest, outputs: NamedArrays, *, version: ModelVersion
-) -> tuple[Mapping[str, Any], Sequence[bytes]]:
+) -> tuple[bytes, Sequence[bytes]]:
     """Returns an answer's JSON, and the bytes of tensors that follow it."""
     tensors, follow = [], []
     for name, is_binary in request.outputs.items():
@@ -124,7 +124,7 @@ def answer_parts(
             tensor["data"] = array.reshape(-1).tolist()
         tensors.append(tensor)
     answer = {"model_name": version.name, "model_version": str(version.version), "outputs": tensors}
-    return (answer if request.id is None else {**answer, "id": request.id}), follow
+    return json.dumps(answer if request.id is None else {**answer, "id": request.id}).encode(), follow
 
 
 def model_metadata(described: DescribedVersion, *, versions: Sequence[int]) -> dict[str, Any]:
