@@ -89,8 +89,9 @@ def test_promotions_in_the_middle_lose_no_request_and_mix_no_answer(tmp_path: Pa
 
     for versions in asyncio.run(run()):
         changes = [version for version, before in zip(versions, [None, *versions], strict=False) if version != before]
-        # A client sees each promotion once, in the registry's order.
-        assert changes == [1, 2, 3, 1, 3]
+        # A client sees promotions in the registry's order, but for those that came and went between two requests.
+        left = iter([1, 2, 3, 1, 3])
+        assert all(version in left for version in changes), changes
 
 
 def test_the_version_before_answers_while_the_promoted_one_is_loaded(tmp_path: Path, runtime: FakeRuntime) -> None:
