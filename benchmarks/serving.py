@@ -103,11 +103,11 @@ def servers(folder, export):
 
 
 def without_onnx(export):
-    from trainables.files.manifests import MANIFEST, fingerprints, sealed
+    from trainables.files.manifests import MANIFEST, OWN_HASH, fingerprints, sealed
 
     (export / "model.onnx").unlink()
     content = json.loads((export / MANIFEST).read_text(encoding="utf-8"))
-    del content["runtimes"]
+    del content["runtimes"], content[OWN_HASH]
     content["files"] = fingerprints(export)
     (export / MANIFEST).write_text(json.dumps(sealed(content)), encoding="utf-8")
     return export
