@@ -14,6 +14,7 @@ from orchestrator.cli.models.ensemble import ensemble
 from orchestrator.cli.models.evaluate import evaluate
 from orchestrator.cli.models.models import show_models
 from orchestrator.cli.models.predict import predict
+from orchestrator.cli.models.serve import serve
 from orchestrator.cli.options import EXIT_FAILED, EXIT_INPUT, EXIT_PAUSED
 from orchestrator.cli.plan import plan
 from orchestrator.cli.registry import registry_app
@@ -51,6 +52,7 @@ for _command, _example in (
     (ensemble, "ensemble runs/quickstart --size 8"),
     (predict, "predict runs/quickstart/exports/1-t0002 photos --top 3"),
     (evaluate, "evaluate runs/quickstart/exports/1-t0002 --data photos"),
+    (serve, "serve registry --port 8000"),
 ):
     app.command(_example.partition(" ")[0], epilog=f"Example: convfleet {_example}")(_command)
 app.add_typer(registry_app, name="registry")

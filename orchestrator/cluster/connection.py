@@ -118,14 +118,20 @@ def _connect(resources: Resources, *, address: str | None) -> None:
 
 
 def _start_local(resources: Resources) -> None:
+    with private_ray(), _threads_of_a_trial(resources):
+        _init_local(resources)
+
+
+@contextmanager
+def private_ray() -> Iterator[None]:
+    """Makes a Ray that is started meanwhile one that only this user can talk to."""
     if "RAY_AUTH_MODE" not in os.environ:
         # Other users of this machine reach loopback, too: only who has the token may talk to this Ray.
         os.environ["RAY_AUTH_MODE"] = "token"
         read_settings_again()
     umask = os.umask(PRIVATE)
     try:
-        with _threads_of_a_trial(resources):
-            _init_local(resources)
+        yield
     finally:
         os.umask(umask)
     _protect_token()

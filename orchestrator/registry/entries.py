@@ -8,9 +8,6 @@ from orchestrator.errors import RegistryError
 from orchestrator.registry.names import is_plain_path, is_sha256
 from trainables.specs.export import FILES
 
-#: The formats that a registry loads a model from, the first choice first; the others have runtimes of their own.
-LOADABLE = ("keras", "saved_model")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelVersion:
@@ -50,11 +47,6 @@ class ModelVersion:
     def formats(self) -> list[str]:
         """The formats that it has."""
         return [name for name in FILES if self.files_of(name)]
-
-    @property
-    def loadable(self) -> list[str]:
-        """Those of its formats that a registry loads a model from, the first choice first."""
-        return [name for name in LOADABLE if self.files_of(name)]
 
     @property
     def size_bytes(self) -> int:

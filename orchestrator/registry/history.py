@@ -37,6 +37,11 @@ def model_names(folder: RegistryFolder) -> list[str]:
     return sorted(name for name in names if _numbers(folder.history(name)))
 
 
+def count_changes(folder: RegistryFolder) -> dict[str, int]:
+    """Returns how many entries each model's history has: a cheap look that shows which models have changed."""
+    return {name: len(_numbers(folder.history(name))) for name in model_names(folder)}
+
+
 def read_model(folder: RegistryFolder, name: str) -> NamedModel:
     """Returns a model as its history leaves it at this moment; one without entries if there is no such model.
 

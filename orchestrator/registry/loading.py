@@ -3,19 +3,25 @@
 import gc
 import json
 import tempfile
+import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import RegistryError
 from orchestrator.registry.blobs import copy_out
-from orchestrator.registry.entries import LOADABLE, ModelVersion
+from orchestrator.registry.entries import ModelVersion
 from orchestrator.registry.folder import RegistryFolder
 from orchestrator.text import size_in_words
 from trainables.errors import ModelExportError
 from trainables.files.manifests import MANIFEST
+from trainables.machine.processes import usable_cpus
+from trainables.specs.export import FACTS, FILES
+
+if TYPE_CHECKING:
+    from trainables.opening.opened_model import OpenedModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -25,7 +31,7 @@ class LoadedModel:
     Attributes:
         version: The version that it was loaded from.
         manifest: Of its export: inputs, outputs with their class names, preprocessing, metrics.
-        model: The Keras model, or what TensorFlow loaded of a SavedModel.
+        model: The Keras model, or what TensorFlow or the runtime of its format loaded.
     """
 
     version: ModelVersion
@@ -56,22 +62,30 @@ def load_version(folder: RegistryFolder, version: ModelVersion, *, form: str) ->
     """Returns a version, loaded from one of its formats; every file is checked first.
 
     Raises:
-        RegistryError: If a file is damaged, or TensorFlow cannot load it.
+        RegistryError: If a file is damaged, or the format's runtime cannot load it.
     """
     with tempfile.TemporaryDirectory(prefix="convfleet-") as name:
         # What was copied is what was checked: nothing that happens to the registry meanwhile gets into the model.
         draft = Path(name)
         manifest = manifest_of(folder, version)
         copy_out(folder, version, names=version.files_of(form), target=draft)
-        # Late: it imports TensorFlow, which only who loads a model needs.
-        from trainables.exporting.opened import open_model
-
         try:
-            opened = open_model(draft, form=form, inputs=manifest["inputs"])
+            opened = _opened(draft, form=form, inputs=manifest["inputs"])
         except ModelExportError as exc:
             made = ", ".join(f"{key} {manifest.get('versions', {}).get(key)}" for key in ("tensorflow", "keras"))
             raise RegistryError(f"{version.name} version {version.version}: {exc}; it was made by {made}") from exc
     return LoadedModel(version=version, manifest=manifest, model=opened.model, _predict=opened.predict)
+
+
+def _opened(folder: Path, *, form: str, inputs: Sequence[Mapping[str, Any]]) -> "OpenedModel":
+    # Late: each brings a runtime, which only who loads a model needs; the second one TensorFlow.
+    if FACTS[form].packages:
+        from trainables.opening.opened_model import open_converted
+
+        return open_converted(folder, form=form, inputs=inputs, threads=usable_cpus())
+    from trainables.opening.tensorflow_formats import open_model
+
+    return open_model(folder, form=form, inputs=inputs)
 
 
 def manifest_of(folder: RegistryFolder, version: ModelVersion) -> dict[str, Any]:
@@ -90,19 +104,15 @@ def chosen_format(version: ModelVersion, form: str | None) -> str:
     """Returns the format to load a version from: the one asked for, or keras, or saved_model.
 
     Raises:
-        RegistryError: If the version does not have it, or no registry loads a model from it.
+        RegistryError: If the version does not have it.
     """
-    loadable = version.loadable
-    if form is None and loadable:
-        return loadable[0]
-    if form in loadable:
-        return form
-    asked = f"format: must be one of {', '.join(LOADABLE)}, which the version has, got {form!r}; " if form else ""
-    raise RegistryError(
-        f"{version.name} version {version.version}: {asked}its formats: {', '.join(version.formats) or 'none'}; models "
-        f"are loaded from {' or '.join(LOADABLE)} alone: add an export that has one of them, or open the files of "
-        "another format with its own runtime"
-    )
+    if form is None and version.formats:
+        return version.formats[0]
+    if form not in version.formats:
+        has = ", ".join(version.formats) or "none that can be loaded"
+        asked = f"format: must be one of {', '.join(FILES)}, which the version has, got {form!r}; " if form else ""
+        raise RegistryError(f"{version.name} version {version.version}: {asked}its formats: {has}")
+    return form
 
 
 class LoadedModels:
@@ -118,16 +128,20 @@ class LoadedModels:
         self._load = load
         #: Least recently used first; together they never have more bytes than the budget.
         self._models: OrderedDict[tuple[str, int, str], LoadedModel] = OrderedDict()
+        #: Held for moments, never while a model is loaded: others can be had meanwhile.
+        self._changing = threading.Lock()
 
     @property
     def loaded(self) -> list[tuple[str, int]]:
         """Names and versions in memory, least recently used first."""
-        return [(name, version) for name, version, _ in self._models]
+        with self._changing:
+            return [(name, version) for name, version, _ in self._models]
 
     @property
     def size_bytes(self) -> int:
         """The bytes that count against the budget."""
-        return sum(_size(model.version, form) for (_, _, form), model in self._models.items())
+        with self._changing:
+            return self._size_bytes()
 
     def known(self, name: str, version: int, form: str | None) -> LoadedModel | None:
         """Returns a model that is in memory, and notes its use; None if it is not.
@@ -137,10 +151,11 @@ class LoadedModels:
             version: Its number.
             form: Its format; None: the one that is loaded unless another is asked for.
         """
-        for key, model in self._models.items():
-            if key == (name, version, form or model.version.loadable[0]):
-                self._models.move_to_end(key)
-                return model
+        with self._changing:
+            for key, model in self._models.items():
+                if key == (name, version, form or model.version.formats[0]):
+                    self._models.move_to_end(key)
+                    return model
         return None
 
     def get(self, version: ModelVersion, form: str) -> LoadedModel:
@@ -153,7 +168,8 @@ class LoadedModels:
             return model
         self._make_room(version, form)
         model = self._load(version, form)
-        self._models[version.name, version.version, form] = model
+        with self._changing:
+            self._models[version.name, version.version, form] = model
         return model
 
     def _make_room(self, version: ModelVersion, form: str) -> None:
@@ -166,12 +182,16 @@ class LoadedModels:
                 f"budget is {size_in_words(int(budget))}; give more"
             )
         is_full = False
-        while self._models and self.size_bytes + size > budget:
-            self._models.popitem(last=False)
-            is_full = True
+        with self._changing:
+            while self._models and self._size_bytes() + size > budget:
+                self._models.popitem(last=False)
+                is_full = True
         if is_full:
             # A traced function and its model refer to each other, so that the memory is not free by itself.
             gc.collect()
+
+    def _size_bytes(self) -> int:
+        return sum(_size(model.version, form) for (_, _, form), model in self._models.items())
 
 
 def _size(version: ModelVersion, form: str) -> int:

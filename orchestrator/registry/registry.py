@@ -20,7 +20,8 @@ from orchestrator.text import shown
 class Registry:
     """Finished models by name, with versions and aliases, in a folder.
 
-    Several processes may read and change one registry at the same time. Only `load` imports TensorFlow.
+    Several processes may read and change one registry at the same time. Only `load` imports TensorFlow,
+    and not for the formats of other runtimes.
 
     Examples:
         Keeps the best model of a run, and loads it wherever it is needed::
@@ -146,7 +147,7 @@ class Registry:
             name: The model's name.
             alias: Which version: where the alias points now. Default: production.
             version: Which version, by its number.
-            form: keras or saved_model; default: the first of them that the version has.
+            form: One of the version's formats; default: keras, or the first that the version has.
 
         Raises:
             InputError: If there is no such model or version, one of its files is damaged, or it exceeds the budget.

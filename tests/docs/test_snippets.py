@@ -1,16 +1,19 @@
 """What pages show is what runs: study files are valid, Python runs, commands exist."""
 
 import inspect
+import io
 import re
 import runpy
 import shlex
 import shutil
+import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
 import typer.main
 from made_exports import REAL_RUN, write_export
+from served_models import fake_runtime, make_registry_of, settings_of
 from typer.testing import CliRunner
 
 from orchestrator.cli.app import app
@@ -57,6 +60,8 @@ NOT_RUN = {
     "own-model.sh": "trains for minutes; the function is called below",
     "peers.sh": "takes hours",
     "use-export.sh": "answers for images of the reader's; tests/trainables/predicting",
+    "serve.sh": "runs until Ctrl-C; tests/e2e/test_serving.py",
+    "ask-server.sh": "needs a server; tests/e2e/test_serving.py",
 }
 RUN = {"look.sh", "registry.sh"}
 
@@ -120,7 +125,12 @@ def test_commands_of_a_shell_snippet_exist_with_their_options(path):
                 commands[name].make_context(name, rest)
             case ["python", script, *_] if script.endswith(".py"):
                 assert (ROOT / script).is_file()
-            case ["python", "-m", "pip" | "pytest", *_] | ["ray", "up" | "attach", "cluster.yaml"] | ["cd", _]:
+            case (
+                ["python", "-m", "pip" | "pytest", *_]
+                | ["ray", "up" | "attach", "cluster.yaml"]
+                | ["cd", _]
+                | ["curl", *_]
+            ):
                 pass
             case _:
                 pytest.fail(f"{path.name}: nobody checks {shlex.join(words)}")
@@ -203,6 +213,25 @@ def test_the_best_model_is_exported_for_other_runtimes(exported_for_runtimes):
 def test_a_python_snippet_of_another_runtime_runs_on_the_first_study(exported_for_runtimes, python, name):
     folder, _ = exported_for_runtimes
     assert python(name, folder=folder) == "(2, 10)\n"
+
+
+def test_a_server_is_asked_as_the_page_asks_it(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("fastapi")
+    from fastapi.testclient import TestClient
+
+    from orchestrator.serving.application import application_of
+
+    application = application_of(settings_of(make_registry_of(tmp_path)))
+    with fake_runtime(), TestClient(application) as client:
+
+        def ask(request):
+            answer = client.post(request.full_url, content=request.data)
+            assert answer.status_code == 200, answer.text
+            return io.BytesIO(answer.content)
+
+        monkeypatch.setattr(urllib.request, "urlopen", ask)
+        runpy.run_path(str(SNIPPETS / "python" / "ask_server.py"))
+    assert capsys.readouterr().out == "1 [2, 2]\n"
 
 
 @pytest.mark.slow

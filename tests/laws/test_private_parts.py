@@ -18,9 +18,17 @@ FILES = {
 #: The files of `orchestrator` that import Ray's private modules, likewise.
 RAY_FILES = {
     "orchestrator/cluster/ray_internals.py": ("ray", "Ray 2.60"),
+    "orchestrator/serving/serve_internals.py": ("ray", "Ray 2.60"),
     "orchestrator/tuning/tune_internals.py": ("ray", "Ray 2.60"),
 }
-RAY_MODULES = ("ray._private", "ray._raylet", "ray.core", "ray.train._internal", "ray.tune.execution")
+RAY_MODULES = (
+    "ray._private",
+    "ray._raylet",
+    "ray.core",
+    "ray.serve._private",
+    "ray.train._internal",
+    "ray.tune.execution",
+)
 #: Underscored and public all the same: methods of named tuples.
 PUBLIC = {"_replace", "_asdict"}
 

@@ -81,7 +81,7 @@ def _by_own_runtime(export: ExportedModel, *, form: str) -> Callable[[Mapping[st
 def _by_tensorflow(export: ExportedModel, *, form: str) -> Callable[[Mapping[str, Array]], Mapping[str, Array]]:
     # Late, and without scikit-learn: runtimes of other formats do without TensorFlow.
     import_tensorflow()
-    from trainables.exporting.opened import open_model
+    from trainables.opening.tensorflow_formats import open_model
     from trainables.training.devices import configure_devices
 
     # On CPUs, where the files were verified: a GPU multiplies float32 with fewer digits.

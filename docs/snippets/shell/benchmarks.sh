@@ -10,3 +10,4 @@ python benchmarks/streaming.py
 python benchmarks/memory_estimate.py
 python benchmarks/portfolio.py cnn-small few
 python benchmarks/out_of_the_box.py --data FOLDER
+python benchmarks/serving.py runs/quickstart

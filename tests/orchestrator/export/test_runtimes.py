@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -31,6 +32,7 @@ from trainables.exporting.runtimes.own_process import ProcessResult, run_in_own_
 from trainables.exporting.verify import check_answers, check_drop, check_outputs
 from trainables.exporting.writing import write_formats
 from trainables.families.building import build_model
+from trainables.opening.opened_model import open_converted
 from trainables.specs import export as export_specs
 from trainables.specs.export import FACTS, FILES, Answers
 from trainables.specs.task import Target, Task
@@ -95,6 +97,25 @@ def test_several_inputs_and_outputs_keep_their_names_and_their_meaning(
     assert found.measured["latency_seconds"].keys() == {"1", "32"}
     assert 0 < found.measured["load_seconds"] < 600
     assert found.measured["peak_memory_bytes"] > 1e7
+
+
+def test_an_opened_file_checks_its_images_and_predicts_any_number_of_them_from_several_threads(
+    model: keras.Model, written: tuple[str, Path]
+) -> None:
+    form, path = written
+    inputs = [{"name": name, "shape": [None, 8, 8, 1]} for name in NAMES["inputs"]]
+    opened = open_converted(path.parent, form=form, inputs=inputs, threads=1)
+    counts = [1, 5, 2, 3, 300, 4, 1, 5]
+    images = [{name: np.resize(array, (count, 8, 8, 1)) for name, array in IMAGES.items()} for count in counts]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(opened.predict, images))
+    joined = {name: np.concatenate([outputs[name] for outputs in found]) for name in NAMES["outputs"]}
+    given = {name: np.concatenate([arrays[name] for arrays in images]) for name in NAMES["inputs"]}
+    assert check_outputs(model.predict(given, verbose=0), joined, what="file") <= 1e-5
+    with pytest.raises(ModelExportError, match=r"images: mask: must be numbers of shape \(count, 8, 8, 1\)"):
+        opened.predict({"pixels": np.zeros((1, 8, 8, 1)), "mask": np.zeros((1, 8, 8))})
+    with pytest.raises(ModelExportError, match=rf"{FILES[form]} cannot be loaded by {CONVERSIONS[form].runtime}: .+"):
+        open_converted(path.parent / "nowhere", form=form, inputs=inputs, threads=1)
 
 
 def test_onnx_and_openvino_have_inputs_and_outputs_in_the_order_of_the_manifest(written: tuple[str, Path]) -> None:

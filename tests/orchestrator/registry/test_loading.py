@@ -228,17 +228,6 @@ def test_a_file_that_tensorflow_cannot_load_is_refused_in_words(tmp_path: Path) 
             registry.load("digits", form=form)
 
 
-def test_a_version_without_a_format_that_tensorflow_loads_says_which_ones_it_would_take(tmp_path: Path) -> None:
-    registry = Registry(tmp_path / "registry")
-    files = {"model.onnx": b"a graph", "model.tflite": b"a flat one"}
-    version = registry.add(write_export(tmp_path / "export", files=files), name="digits", alias="production")
-    assert (version.formats, version.loadable) == (["litert", "onnx"], [])
-    for form, asked in ((None, ""), ("onnx", "format: must be one of keras, saved_model, .*got 'onnx'; ")):
-        message = f"digits version 1: {asked}its formats: litert, onnx; models are loaded from keras or saved_model"
-        with pytest.raises(InputError, match=message):
-            registry.load("digits", form=form)
-
-
 @pytest.mark.parametrize("name", ["../digits", "a" * 300, "a\0b", ""], ids=["outside", "long", "null", "none"])
 def test_what_is_no_name_of_a_model_is_the_name_of_none(tmp_path: Path, name: str) -> None:
     registry = Registry(tmp_path / "registry")
@@ -258,10 +247,7 @@ def test_what_there_is_is_listed_for_what_there_is_not(registry: Registry) -> No
             ".*production; versions: 1, 2",
         ),
         (lambda: registry.load("digits", alias="x", version=1), "give an alias or a version, not both"),
-        (
-            lambda: registry.load("digits", form="onnx"),
-            "must be one of keras, saved_model, .*got 'onnx'; its formats: keras, saved_model; models are loaded from",
-        ),
+        (lambda: registry.load("digits", form="onnx"), "must be one of keras, saved_model, .*got 'onnx'; its formats"),
         (lambda: Registry(registry.path / "none").load("digits"), "no such registry; `convfleet registry add"),
     ):
         with pytest.raises(InputError, match=message):

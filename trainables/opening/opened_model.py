@@ -1,14 +1,14 @@
-"""An export that was loaded to predict with, from whichever of its formats; images in, arrays out."""
+"""A model that was loaded to predict with, from whichever format: images in, arrays out; no TensorFlow."""
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from trainables.errors import ModelExportError
+from trainables.exporting.runtimes.conversions import CONVERSIONS
 from trainables.specs.export import FILES
 
 #: Images that go through a model at once.
@@ -19,12 +19,14 @@ class OpenedModel:
     """A model in this process; it shares no variable and no function with another one.
 
     Args:
-        model: The Keras model, or what TensorFlow loaded of a SavedModel; it owns the variables.
-        call: Returns the model's output tensors for float32 tensors: one, or one by name.
+        model: What the runtime loaded, such as the Keras model; it owns the weights.
+        call: Returns the model's output arrays for float32 arrays by input name: one, or one by output name.
         inputs: The manifest's inputs, each with name and shape.
     """
 
-    def __init__(self, model: Any, *, call: Callable[[Any], Any], inputs: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(
+        self, model: Any, *, call: Callable[[dict[str, np.ndarray]], Any], inputs: Sequence[Mapping[str, Any]]
+    ) -> None:
         self.model = model
         self._call = call
         self._shapes = {named["name"]: tuple(named["shape"][1:]) for named in inputs}
@@ -42,15 +44,10 @@ class OpenedModel:
         given = self._checked(images)
         count = len(next(iter(given.values())))
         batches = [
-            self._outputs({name: array[start : start + _BATCH] for name, array in given.items()})
+            self._call({name: array[start : start + _BATCH] for name, array in given.items()})
             for start in range(0, max(count, 1), _BATCH)
         ]
-        return tf.nest.map_structure(lambda *parts: np.concatenate(parts), *batches)
-
-    def _outputs(self, images: Mapping[str, np.ndarray]) -> Any:
-        tensors = {name: tf.constant(array) for name, array in images.items()}
-        given = tensors if len(tensors) > 1 else next(iter(tensors.values()))
-        return tf.nest.map_structure(lambda tensor: tensor.numpy(), self._call(given))
+        return _joined(batches)
 
     def _checked(self, images: Any) -> dict[str, np.ndarray]:
         names = list(self._shapes)
@@ -64,39 +61,42 @@ class OpenedModel:
         return arrays
 
 
-def open_model(folder: Path, *, form: str, inputs: Sequence[Mapping[str, Any]]) -> OpenedModel:
-    """Returns the model of an export, loaded from one of its formats.
+def open_converted(folder: Path, *, form: str, inputs: Sequence[Mapping[str, Any]], threads: int) -> OpenedModel:
+    """Returns the model of an export, loaded by the runtime of one of CONVERSIONS; TensorFlow is not imported.
 
     Args:
         folder: Holds the files of that format.
-        form: keras or saved_model.
+        form: A name in CONVERSIONS.
         inputs: The manifest's inputs.
+        threads: How many the runtime uses.
 
     Raises:
-        ModelExportError: If Keras or TensorFlow cannot load it.
+        ModelExportError: If the runtime cannot load it, or is not installed.
     """
-    path = folder / FILES[form]
+    conversion = CONVERSIONS[form]
     try:
-        model = _load_keras(path) if form == "keras" else tf.saved_model.load(str(path))
-    except Exception as exc:  # Both raise anything for a file of another version.
+        runtime = conversion.open(folder / FILES[form], threads)
+    except Exception as exc:  # Runtimes raise anything for a file of another version.
         lines = str(exc).strip().splitlines() or [type(exc).__name__]
-        raise ModelExportError(f"{FILES[form]} cannot be loaded by this TensorFlow and Keras: {lines[0]}") from exc
-    if form != "keras":
-        return OpenedModel(model, call=model.serve, inputs=inputs)
-    specs = {
-        named["name"]: tf.TensorSpec((None, *named["shape"][1:]), tf.float32, name=named["name"]) for named in inputs
-    }
-    # One trace for batches of all sizes; a function of its own for each model.
-    call = tf.function(
-        lambda images: model(images, training=False),
-        input_signature=[specs if len(specs) > 1 else next(iter(specs.values()))],
-        autograph=False,
-    )
-    return OpenedModel(model, call=call, inputs=inputs)
+        raise ModelExportError(f"{FILES[form]} cannot be loaded by {conversion.runtime}: {lines[0]}") from exc
+    # An interpreter of LiteRT and a request of OpenVINO hold one batch.
+    lock = threading.Lock()
+
+    def call(images: dict[str, np.ndarray]) -> Any:
+        with lock:
+            found = {name: np.asarray(array) for name, array in runtime.predict(images).items()}
+        return found if len(found) > 1 else next(iter(found.values()))
+
+    return OpenedModel(runtime, call=call, inputs=inputs)
 
 
-def _load_keras(path: Path) -> Any:
-    return keras.models.load_model(path, compile=False, safe_mode=True)
+def _joined(batches: Sequence[Any]) -> Any:
+    first = batches[0]
+    if isinstance(first, Mapping):
+        return {name: _joined([batch[name] for batch in batches]) for name in first}
+    if isinstance(first, list | tuple):
+        return [_joined(parts) for parts in zip(*batches, strict=True)]
+    return np.concatenate(batches)
 
 
 def _pixels(images: Any, *, name: str, shape: tuple[int, ...]) -> np.ndarray:

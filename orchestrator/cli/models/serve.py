@@ -1,0 +1,110 @@
+"""The command `convfleet serve`: a registry's models behind HTTP."""
+
+import signal
+import threading
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.errors import InputError
+
+if TYPE_CHECKING:
+    from orchestrator.serving.settings import ServingSettings
+
+_PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
+_LARGEST_PORT = 65535
+
+
+def serve(
+    registry: Annotated[str, typer.Argument(metavar="REGISTRY", help="The folder of a registry.")] = "registry",
+    *,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Where to listen; beyond this machine only with a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="PORT", help="Where to listen.")] = 8000,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Has the token of requests, mode 600; default beyond this machine: one is made and printed.",
+        ),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Of files of models that stay loaded, such as 2GiB; default: all."),
+    ] = None,
+    body: Annotated[str, typer.Option(metavar="SIZE", help="The largest body of a request.")] = "16MiB",
+    requests: Annotated[
+        int, typer.Option(metavar="NUMBER", help="How many requests a replica has in hand; others get 429.")
+    ] = 64,
+    replicas: Annotated[int, typer.Option(metavar="NUMBER", help="How many processes answer.")] = 1,
+) -> None:
+    """Answer HTTP requests (KServe v2, pictures) with the models of a registry, until Ctrl-C."""
+    from orchestrator.serving.settings import demand_free, is_loopback, new_token
+
+    _demand_numbers({"--port": (port, _LARGEST_PORT), "--requests": (requests, 10_000), "--replicas": (replicas, 256)})
+    settings, token = _settings(registry, token_file=token_file, memory=memory, body=body, requests=requests), None
+    if settings.token_sha256 is None and not is_loopback(host):
+        token = new_token()
+        settings = _with_token(settings, token)
+    _demand_packages()
+    demand_free(host, port)
+    from orchestrator.serving.deployment import serving, wait
+
+    over = threading.Event()
+    with serving(settings, host=host, port=port, replicas=replicas):
+        # After Ray's start, which brings handlers of its own.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: over.set())
+        if token is not None:
+            print(f"token: {token}")
+        place = f"[{host}]" if ":" in host else host
+        print(f"serving {registry} at http://{place}:{port}/v2, Ctrl-C ends it", flush=True)
+        wait(over.is_set)
+
+
+def _settings(
+    registry: str, *, token_file: Path | None, memory: str | None, body: str, requests: int
+) -> "ServingSettings":
+    """Returns what the server is made with, once all of it is checked."""
+    from orchestrator.registry.registry import Registry
+    from orchestrator.serving.settings import ServingSettings, parsed_size
+
+    opened = Registry(registry)
+    if not opened.names():
+        raise InputError(f"{registry}: has no models; `convfleet registry add RUN --name NAME` adds one")
+    settings = ServingSettings(
+        registry=str(opened.path.absolute()),
+        memory_bytes=None if memory is None else parsed_size(memory, option="--memory"),
+        most_body_bytes=parsed_size(body, option="--body"),
+        most_requests=requests,
+    )
+    if token_file is None:
+        return settings
+    from orchestrator.serving.settings import token_of
+
+    return _with_token(settings, token_of(token_file))
+
+
+def _with_token(settings: "ServingSettings", token: str) -> "ServingSettings":
+    from dataclasses import replace
+
+    from orchestrator.serving.settings import sha256_of
+
+    return replace(settings, token_sha256=sha256_of(token))
+
+
+def _demand_numbers(given: dict[str, tuple[int, int]]) -> None:
+    for option, (number, largest) in given.items():
+        if not 1 <= number <= largest:
+            raise InputError(f"{option}: must be a whole number of 1 to {largest}, got {number}")
+
+
+def _demand_packages() -> None:
+    if missing := [name for name in _PACKAGES if find_spec(name) is None]:
+        verb = "is" if len(missing) == 1 else "are"
+        raise InputError(
+            f"serve needs {' and '.join(missing)}, which {verb} not installed; pip install 'convfleet[serve]'"
+        )

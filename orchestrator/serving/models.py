@@ -1,0 +1,248 @@
+"""The models of a registry as a server answers with them: found by name, loaded within a budget, promoted in place."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.errors import RegistryError
+from orchestrator.registry.entries import ModelVersion
+from orchestrator.registry.folder import RegistryFolder, check_registry
+from orchestrator.registry.history import count_changes, known_model
+from orchestrator.registry.loading import LoadedModel, LoadedModels, load_version, manifest_of
+from orchestrator.registry.names import PRODUCTION, is_model_name, version_number, what_there_is
+from orchestrator.registry.state import NamedModel
+from orchestrator.serving.described import DescribedVersion, described_version
+from orchestrator.serving.protocol import RequestRefusedError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedModel:
+    """A model as requests see it.
+
+    Attributes:
+        name: Its name.
+        versions: By number.
+        aliases: The number that each alias stands for in answers; what the registry says, once that version is ready.
+    """
+
+    name: str
+    versions: Mapping[int, ModelVersion]
+    aliases: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the last looks at the registry found."""
+
+    #: How many entries the history of each model had.
+    heads: dict[str, int] = field(default_factory=dict)
+    models: dict[str, ServedModel] = field(default_factory=dict)
+    #: By name and number; versions never change.
+    described: dict[tuple[str, int], DescribedVersion] = field(default_factory=dict)
+
+
+class ServedModels:
+    """Finds and loads versions of models; belongs to one event loop, and reads files in other threads.
+
+    Args:
+        folder: The registry.
+        memory_bytes: Of files of models that stay loaded; None: all.
+        executor: Where files are read.
+        on_failure: Receives the name of a model whose promotion or history could not be taken up.
+    """
+
+    def __init__(
+        self,
+        folder: RegistryFolder,
+        *,
+        memory_bytes: float | None,
+        executor: Executor,
+        on_failure: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        self._folder = folder
+        self._executor = executor
+        self._on_failure = on_failure
+        self._known = _Known()
+        self._loaded = LoadedModels(budget_bytes=memory_bytes, load=self._load)
+        #: While a promoted version is loaded, the one before it goes on answering, whatever the budget says.
+        self._kept: dict[tuple[str, int], LoadedModel] = {}
+        self._loading = asyncio.Lock()
+        self._looking = asyncio.Lock()
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all models."""
+        return sorted(self._known.models)
+
+    def versions_of(self, name: str) -> list[int]:
+        """Returns the numbers of a model's versions, ascending; none if it is not known."""
+        model = self._known.models.get(name)
+        return sorted(model.versions) if model is not None else []
+
+    async def refresh(self) -> None:
+        """Takes up what has changed in the registry since the last look; a model that cannot be read stays as it was.
+
+        Raises:
+            RegistryError: If there is no registry any more; nothing was changed.
+        """
+        async with self._looking:
+            heads = await self._off_loop(self._heads)
+            for name in [name for name in self._known.models if name not in heads]:
+                del self._known.models[name]
+            for name, head in heads.items():
+                if self._known.heads.get(name) != head:
+                    await self._take_up(name)
+            # Also where it failed: it is tried again when the history changes again.
+            self._known.heads = heads
+
+    async def found(self, name: str, which: str | None) -> ModelVersion:
+        """Returns the version that a request means, after another look at the registry if it is not known.
+
+        Args:
+            name: The model's name.
+            which: A number or an alias; None: production.
+
+        Raises:
+            RequestRefusedError: With 404, if there is none.
+        """
+        if (version := self._find(name, which)) is None:
+            try:
+                await self.refresh()
+            except (RegistryError, OSError) as exc:
+                raise RequestRefusedError(f"the registry cannot be read: {exc}", status=503) from exc
+            version = self._find(name, which)
+        if version is None:
+            raise RequestRefusedError(self._missing(name, which), status=404)
+        return version
+
+    async def described(self, version: ModelVersion) -> DescribedVersion:
+        """Returns what a version's manifest says.
+
+        Raises:
+            RequestRefusedError: With 503, if its files are damaged.
+        """
+        key = (version.name, version.version)
+        if key not in self._known.described:
+            try:
+                self._known.described[key] = await self._off_loop(self._describe, version)
+            except RegistryError as exc:
+                raise await self._unavailable(version, exc) from exc
+        return self._known.described[key]
+
+    async def ready(self, version: ModelVersion) -> LoadedModel:
+        """Returns a version to predict with: from memory, or loaded by the best of its formats that can be.
+
+        Raises:
+            RequestRefusedError: With 503, if no format can be loaded; with 404, if the version was removed meanwhile.
+        """
+        described = await self.described(version)
+        if (model := self._in_memory(described)) is not None:
+            return model
+        try:
+            return await self._loaded_now(described)
+        except RegistryError as exc:
+            raise await self._unavailable(version, exc) from exc
+
+    async def _loaded_now(self, described: DescribedVersion) -> LoadedModel:
+        async with self._loading:
+            # Another request may have loaded it while this one waited.
+            if (model := self._in_memory(described)) is not None:
+                return model
+            for form in described.formats:
+                try:
+                    return await self._off_loop(self._loaded.get, described.version, form)
+                except RegistryError as exc:
+                    logger.warning("format=%s reason=%s", form, exc)
+                    problem = exc
+            raise problem
+
+    def _in_memory(self, described: DescribedVersion) -> LoadedModel | None:
+        key = (described.version.name, described.version.version)
+        if (kept := self._kept.get(key)) is not None:
+            return kept
+        found = (self._loaded.known(*key, form) for form in described.formats)
+        return next((model for model in found if model is not None), None)
+
+    async def _take_up(self, name: str) -> None:
+        before = self._known.models.get(name)
+        try:
+            model = await self._off_loop(known_model, self._folder, name)
+        except RegistryError as exc:
+            logger.error("model=%s reason=%s", name, exc)
+            self._on_failure(name)
+            return
+        aliases = dict(model.aliases)
+        if before is not None:
+            for alias, number in before.aliases.items():
+                if not await self._can_move(model, number, to=aliases.get(alias)):
+                    aliases[alias] = number
+        self._known.models[name] = ServedModel(name=name, versions=dict(model.versions), aliases=aliases)
+        self._known.described = {
+            key: value for key, value in self._known.described.items() if key[0] != name or key[1] in model.versions
+        }
+
+    async def _can_move(self, model: NamedModel, number: int, *, to: int | None) -> bool:
+        """Returns whether an alias may move from a version to another one; loads that one if the first is loaded."""
+        if to is None or to == number or number not in model.versions:
+            return True
+        key = (model.name, number)
+        described = self._known.described.get(key)
+        old = self._in_memory(described) if described is not None else None
+        if old is None:
+            return True
+        self._kept[key] = old
+        try:
+            await self.ready(model.versions[to])
+        except RequestRefusedError as exc:
+            logger.error("model=%s version=%d reason=%s", model.name, to, exc)
+            self._on_failure(model.name)
+            return False
+        finally:
+            del self._kept[key]
+        return True
+
+    def _find(self, name: str, which: str | None) -> ModelVersion | None:
+        model = self._known.models.get(name)
+        if model is None:
+            return None
+        number = version_number(which) if which is not None else None
+        return model.versions.get(number or model.aliases.get(which or PRODUCTION, 0))
+
+    def _missing(self, name: str, which: str | None) -> str:
+        model = self._known.models.get(name)
+        if model is None:
+            shown = name if is_model_name(name) else "that"
+            return f"no model is called {shown!r}{what_there_is(name, self.names, kind='models')}"
+        has = what_there_is(which, model.aliases, kind="aliases") + what_there_is(None, model.versions, kind="versions")
+        return f"{name}: no version is called {(which or PRODUCTION)[:100]!r}{has}"
+
+    async def _unavailable(self, version: ModelVersion, exc: RegistryError) -> RequestRefusedError:
+        """Returns why a version cannot be had; that it was removed meanwhile is the better reason."""
+        try:
+            model = await self._off_loop(known_model, self._folder, version.name)
+        except RegistryError:
+            model = None
+        if model is not None and version.version not in model.versions:
+            return RequestRefusedError(f"{version.name}: version {version.version} was removed", status=404)
+        logger.error("model=%s version=%d reason=%s", version.name, version.version, exc)
+        return RequestRefusedError(
+            f"{version.name} version {version.version} cannot be loaded; the server's log says why", status=503
+        )
+
+    def _heads(self) -> dict[str, int]:
+        check_registry(self._folder)
+        return count_changes(self._folder)
+
+    def _describe(self, version: ModelVersion) -> DescribedVersion:
+        return described_version(version, manifest_of(self._folder, version))
+
+    def _load(self, version: ModelVersion, form: str) -> LoadedModel:
+        return load_version(self._folder, version, form=form)
+
+    async def _off_loop(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call, *arguments)

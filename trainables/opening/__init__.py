@@ -1,0 +1,1 @@
+"""A finished model loaded to predict with, from whichever of its formats."""
