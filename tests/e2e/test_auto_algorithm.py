@@ -11,6 +11,12 @@ pytestmark = pytest.mark.slow
 def test_a_run_says_which_algorithm_auto_is_and_keeps_to_it_when_it_is_extended(joined):
     study = joined.write_study(
         "open",
+        # One architecture: eleven trials trace one graph.
+        space={
+            "family": "sequential",
+            "params": {"num_blocks": 1, "filters": 4, "learning_rate": {"float": [1e-3, 1e-1], "log": True}},
+        },
+        resources={"max_concurrent": 1},
         search={"algorithm": "auto", "trials": 2},
         schedule={"algorithm": "none", "max_epochs": 1},
         export={"top": 0},
