@@ -13,7 +13,7 @@ from trainables.errors import InfeasibleError
 from trainables.specs.data import AugmentSpec
 
 #: Sampled variants of a family that are built: with `--long`, and without. A transfer variant takes half a second.
-NUM_BUILT_LONG, NUM_BUILT, NUM_BUILT_TRANSFER = 201, 41, 17
+NUM_BUILT_LONG, NUM_BUILT, NUM_BUILT_TRANSFER = 201, 17, 7
 
 #: Families whose ranges can be sampled; a hypermodel is made for images of one shape, and its ranges are the user's:
 #: tests/trainables/families/test_keras_tuner.py samples one.
