@@ -11,10 +11,12 @@ from search_spaces import Variant
 from trainables.data.cache.prepare import prepare_dataset
 from trainables.reports import EpochReport
 from trainables.specs.data import DataSpec
-from trainables.specs.export import ExportRequest
+from trainables.specs.export import ExportRequest, FormatName
 from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
 
 #: Names of which neither the alphabet's order nor a class number says anything, one of them markup.
+#: One of each runtime.
+FORMATS: tuple[FormatName, ...] = ("keras", "saved_model", "litert", "onnx", "openvino")
 NAMES = ("zebra", "<b>ape", "newt | *eel*")
 NUM_TRAIN, NUM_TEST = 60, 21
 _SEED = 3
@@ -62,7 +64,7 @@ def folder_export(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         variant=variant,
         epoch=1,
         metrics=report.metrics,
-        formats=("keras", "saved_model", "litert", "onnx", "openvino"),
+        formats=FORMATS,
         folder=str(root / "runs" / "animals" / "exports" / "1-t0000"),
         worker=worker,
     )

@@ -38,13 +38,19 @@ def loading_code(manifest: Mapping[str, Any], form: str) -> str:
     # Of several inputs each takes an image of its own.
     named = "{" + ", ".join(f'"{name}": pixels' for name in names) + "}"
     lone = named if len(names) > 1 else "pixels"
-    calls = [line.format(file=FILES[form], lone=lone, named=named) for line in _CALLS[form]]
+    runtime = _runtime(form)
+    calls = [line.format(file=FILES[form], lone=lone, named=named) for line in _CALLS[runtime]]
     imports = ["import numpy as np", "from PIL import Image"]
-    third = _IMPORTS[form]
+    third = _IMPORTS[runtime]
     ordered = sorted([third, imports[0]]) if third.startswith("import") else [imports[0]]
     rest = [imports[1]] if third.startswith("import") else [imports[1], third]
     first = ["import json", "from pathlib import Path", "", *ordered, *rest, ""]
     return "\n".join([*first, *_pixels(manifest), *calls, *_print(manifest)])
+
+
+def _runtime(form: str) -> str:
+    """Returns the format whose runtime loads another one, such as onnx for onnx_int8."""
+    return form if form in _CALLS else form.partition("_")[0]
 
 
 def _pixels(manifest: Mapping[str, Any]) -> list[str]:

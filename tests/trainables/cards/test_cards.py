@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from folder_exports import NAMES, NUM_TEST, NUM_TRAIN
+from folder_exports import FORMATS, NAMES, NUM_TEST, NUM_TRAIN
 from PIL import Image
 
 from trainables.cards.blocks import Bullets, Code, Grid, Heading, Paragraph
@@ -17,7 +17,7 @@ from trainables.cards.loading_code import loading_code
 from trainables.cards.markdown import card_markdown, markdown_text
 from trainables.cards.page import card_html
 from trainables.predicting.predict import predicted
-from trainables.specs.export import FORMAT_NAMES
+from trainables.specs.export import FILES, FORMAT_NAMES
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,16 @@ def code_of(card: str) -> dict[str, str]:
     return {form.replace("\\", ""): code for form, code in found}
 
 
-@pytest.mark.parametrize("form", FORMAT_NAMES)
+@pytest.mark.parametrize("form", sorted(set(FORMAT_NAMES) - set(FORMATS)))
+def test_code_of_a_quantised_file_is_that_of_its_runtime(form: str, folder_export: dict[str, Any]) -> None:
+    manifest = json.loads((Path(folder_export["result"].folder) / "manifest.json").read_text(encoding="utf-8"))
+    runtime = form.partition("_")[0]
+    assert loading_code(manifest, form) == loading_code(manifest, runtime).replace(
+        f'"{FILES[runtime]}', f'"{FILES[form]}'
+    )
+
+
+@pytest.mark.parametrize("form", FORMATS)
 def test_code_of_the_card_predicts_what_convfleet_predicts(  # noqa: PLR0917 - fixtures
     form: str,
     card: str,
