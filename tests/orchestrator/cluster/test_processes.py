@@ -44,7 +44,9 @@ finally:
 def test_each_request_has_its_answer_and_one_that_kills_its_process_costs_no_other_its_own() -> None:
     result = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True, timeout=600, check=False)
     assert result.returncode == 0, result.stderr[-3000:]
-    told, processes = json.loads(result.stdout.strip().splitlines()[-1])
+    # Ray may write of a process that died, too.
+    (answer,) = [line for line in result.stdout.splitlines() if line.startswith("[[")]
+    told, processes = json.loads(answer)
     found = {str(request): value for request, value in told}
     assert found.pop("dies") in {"ActorDiedError", "ActorUnavailableError"}
     assert found == {"1": 2, "2": 4, "3": 6, "4": 8, "5": 10, "fails": "LookupError"}
