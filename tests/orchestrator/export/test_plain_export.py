@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import orchestrator
+from orchestrator.cluster.processes import Answer
 from orchestrator.errors import ExportError
 from orchestrator.export import tasks
 from search_spaces import Variant
@@ -168,7 +169,7 @@ def test_what_plain_keras_cannot_load_is_refused_in_words_and_exported_as_a_save
     shutil.rmtree(folder)
     with pytest.raises(ModelExportError) as caught:
         export_model(replace(request, formats=("keras",)))
-    shown = tasks._export_error(request, caught.value)
+    shown = tasks._outcome(Answer(request=request, error=caught.value))
     assert (type(shown), str(shown)) == (ExportError, problem)
     assert list(folder.parent.iterdir()) == []
 
