@@ -51,7 +51,7 @@ def evaluate_export(  # noqa: PLR0913 - what says where labelled images are
         split: train, validation or test, where the data has several; None: test.
         label: The column of the labels of a model with one target; None: what fits.
         overrides: `key=value` texts such as `data.image_column=file` that change how the data is read.
-        form: keras, saved_model, litert, onnx or openvino; None: keras, or the first that the export has.
+        form: A format of the export, such as onnx; None: keras, or the first that the export has.
         allow_missing_classes: Whether classes of the model may have no image.
         notify: Receives what is under way.
 

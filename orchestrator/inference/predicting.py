@@ -39,7 +39,7 @@ def predict_images(  # noqa: PLR0913 - what is asked for, and how it is answered
     Args:
         export: The folder of the export.
         images: Files and folders; of a folder, all files below it with the ending of an image.
-        form: keras, saved_model, litert, onnx or openvino; None: keras, or the first that the export has. TensorFlow
+        form: A format of the export, such as onnx; None: keras, or the first that the export has. TensorFlow
             is imported for the first two only.
         top: How many classes or flags are named for each image, the most probable first.
         masks: A folder for the class of each pixel, one PNG an image, where the model predicts masks; None: none.

@@ -114,8 +114,8 @@ def check_registry(folder: RegistryFolder) -> None:
     if not folder.marker.is_file():
         what = "no such registry" if not folder.root.exists() else "is not a registry, it has no registry.json"
         raise RegistryError(
-            f"{folder.root}: {what}; `convfleet registry add runs/quickstart --name digits` makes one, --registry "
-            "names another"
+            f"{folder.root}: {what}; `convfleet registry add runs/quickstart --name digits` makes one; or "
+            "name another folder"
         )
     try:
         with folder.marker.open("rb") as file:

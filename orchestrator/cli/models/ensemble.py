@@ -28,7 +28,7 @@ def ensemble(
     ] = "greedy",
     formats: Annotated[
         list[str] | None,
-        typer.Option("--format", metavar="FORMAT", help="keras, saved_model, litert, onnx or openvino; repeatable."),
+        typer.Option("--format", metavar="FORMAT", help="As export.formats, such as keras or onnx; repeatable."),
     ] = None,
     address: AddressOption = None,
     as_json: JsonOption = False,

@@ -15,7 +15,7 @@ ExportArgument = Annotated[
 RuntimeOption = Annotated[
     str | None,
     typer.Option(
-        "--format", metavar="FORMAT", help="keras, saved_model, litert, onnx or openvino; default: keras or the first."
+        "--format", metavar="FORMAT", help="A format of the export, such as onnx; default: keras or the first."
     ),
 ]
 
