@@ -8,10 +8,13 @@ from pathlib import Path
 
 import ray
 
-from orchestrator.cluster.prestart import preloaded_modules, start_early
-from orchestrator.cluster.ray_internals import clusters_off, counted_cpus, read_settings_again
+from orchestrator.cluster.prestart import start_early
+from orchestrator.cluster.ray_internals import clusters_off, counted_cpus, spare_processes_off
 from orchestrator.cluster.resources import NodeResources, concurrent_trials
 from orchestrator.errors import ResourceError, StudyFailedError
+from orchestrator.forking.ahead import preloaded_modules, worker_threads
+from orchestrator.forking.ray_workers import read_settings_again
+from orchestrator.forking.session import THREADS, fork_server, forking_ray
 from orchestrator.study.sections import Resources
 from trainables.machine.processes import usable_cpus
 from trainables.specs.worker import PRIVATE
@@ -72,7 +75,7 @@ def ray_session(
         if address is None:
             stack.enter_context(clusters_off())
         stack.callback(ray.shutdown)
-        _connect(resources, address=address)
+        _connect(resources, address=address, stack=stack)
         nodes = node_resources()
         if address is None and (count := min(trials_left(), _num_workers(resources, nodes=nodes))) > 0:
             start_early(count)
@@ -97,10 +100,10 @@ def node_resources() -> list[NodeResources]:
     ]
 
 
-def _connect(resources: Resources, *, address: str | None) -> None:
+def _connect(resources: Resources, *, address: str | None, stack: ExitStack) -> None:
     try:
         if address is None:
-            _start_local(resources)
+            _start_local(resources, stack=stack)
         else:
             ray.init(address=address, log_to_driver=False, configure_logging=False)
     except Exception as exc:
@@ -117,9 +120,11 @@ def _connect(resources: Resources, *, address: str | None) -> None:
         ) from exc
 
 
-def _start_local(resources: Resources) -> None:
-    with private_ray(), _threads_of_a_trial(resources):
-        _init_local(resources)
+def _start_local(resources: Resources, *, stack: ExitStack) -> None:
+    modules = preloaded_modules(resources)
+    path = stack.enter_context(fork_server(modules, threads=worker_threads(resources)))
+    with private_ray(), _threads_of_a_trial(resources), forking_ray(path), spare_processes_off():
+        _init_local(resources, modules=modules)
 
 
 @contextmanager
@@ -144,17 +149,17 @@ def _threads_of_a_trial(resources: Resources) -> Iterator[None]:
     Ray sets that variable with a worker's first trial; NumPy, imported ahead of it, would read nothing and take all
     cores.
     """
-    if "OMP_NUM_THREADS" in os.environ:
+    if THREADS in os.environ:
         yield
         return
-    os.environ["OMP_NUM_THREADS"] = str(max(1, int(resources.cpus_per_trial)))
+    os.environ[THREADS] = worker_threads(resources)
     try:
         yield
     finally:
-        del os.environ["OMP_NUM_THREADS"]
+        del os.environ[THREADS]
 
 
-def _init_local(resources: Resources) -> None:
+def _init_local(resources: Resources, *, modules: list[str]) -> None:
     ray.init(
         address=LOCAL,
         num_cpus=_usable_cpus() if resources.cpus == "auto" else resources.cpus,
@@ -167,7 +172,7 @@ def _init_local(resources: Resources) -> None:
         _system_config={
             # findings/ray-tune-never-uses-prestarted-workers.sh
             "prestart_worker_first_driver": False,
-            "preload_python_modules": preloaded_modules(resources),
+            "preload_python_modules": modules,
         },
     )
 

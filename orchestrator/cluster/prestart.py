@@ -8,25 +8,9 @@ Ray Tune's actors get those processes.
 import logging
 
 from orchestrator.cluster.ray_internals import prestart_workers
-from orchestrator.study.sections import Resources
 from trainables.worker.adapter import VariantTrainable
 
 logger = logging.getLogger(__name__)
-
-#: What each process of a local Ray imports as it starts, before Ray gives it a trial.
-_PRELOADED = "trainables.worker.preloaded"
-
-
-def preloaded_modules(resources: Resources) -> list[str]:
-    """Returns what worker processes of a local Ray import before their first trial.
-
-    Nothing where trials use GPUs: Ray says which GPUs a process may see only as it gives the process a trial, and
-    nobody tried that with a TensorFlow that was imported before.
-
-    Args:
-        resources: The study's section.
-    """
-    return [_PRELOADED] if resources.gpus_per_trial == 0 else []
 
 
 def start_early(count: int) -> None:

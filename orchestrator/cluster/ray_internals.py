@@ -7,11 +7,11 @@ tests/e2e/test_loopback.py show what changed.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import ray
-from ray._private import ray_constants
+from ray._private import parameter, ray_constants, services
 from ray._private.utils import get_num_cpus
-from ray._raylet import Config  # type: ignore[attr-defined, unused-ignore]
 from ray.runtime_env import RuntimeEnv
 
 #: How long the node's daemon may take to answer.
@@ -23,11 +23,6 @@ _KEPT_SECONDS = 600
 def counted_cpus() -> int:
     """Returns the CPUs that Ray counts on this machine, also those that this process may not run on."""
     return int(get_num_cpus())
-
-
-def read_settings_again() -> None:
-    """Makes Ray read its settings from the environment again; this process read them when it imported Ray."""
-    Config.initialize("")
 
 
 @contextmanager
@@ -44,6 +39,22 @@ def clusters_off() -> Iterator[None]:
             del os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR]
         else:
             os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = before[1]
+
+
+@contextmanager
+def spare_processes_off() -> Iterator[None]:
+    """Makes a Ray of this machine alone start meanwhile without three processes that nothing here asks.
+
+    The server of its web page, which starts and is waited for also without the page; the one that asks clouds for
+    nodes; the one that sends what workers print to the driver. Each imports Ray, which takes a second of CPU.
+    """
+    before = services.start_api_server, parameter.RayParams
+    services.start_api_server = lambda *_args, **_kwargs: ("", None)
+    parameter.RayParams = partial(parameter.RayParams, no_monitor=True, include_log_monitor=False)
+    try:
+        yield
+    finally:
+        services.start_api_server, parameter.RayParams = before
 
 
 def prestart_workers(count: int, *, trainable: type) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.driver.result import StudyResult
 from orchestrator.ensembles.wanted import USUAL_SIZE
+from orchestrator.forking.ahead import import_ahead
 from orchestrator.journal.reading import load_state
 from orchestrator.runs.folder import open_run_folder
 from orchestrator.runs.paths import RUNS, RunFolder
@@ -48,9 +49,10 @@ def run_study(
         InputError: If the data or the study are wrong.
         StudyFailedError: If the study cannot work, no trial has a result, or an export failed.
     """
-    from orchestrator.driver.runner import start_run
+    with import_ahead(spec.resources, address=address):
+        from orchestrator.driver.runner import start_run
 
-    return _result(start_run(spec, runs=Path(runs), address=address, progress=progress))
+        return _result(start_run(spec, runs=Path(runs), address=address, progress=progress))
 
 
 def resume_study(

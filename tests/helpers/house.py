@@ -83,6 +83,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "analysis",
         "disk",
         "mirror",
+        "forking",
         "cluster",
         "tuning",
         "planning",
@@ -134,6 +135,7 @@ DOORS = {
     ),
     "keras_tuner": ("trainables/hypermodels",),
     "ray": (
+        "orchestrator/forking/ray_workers.py",
         "orchestrator/cluster",
         "orchestrator/tuning",
         "orchestrator/export",

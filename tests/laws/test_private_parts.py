@@ -18,6 +18,7 @@ FILES = {
 #: The files of `orchestrator` that import Ray's private modules, likewise.
 RAY_FILES = {
     "orchestrator/cluster/ray_internals.py": ("ray", "Ray 2.60"),
+    "orchestrator/forking/ray_workers.py": ("ray", "Ray 2.60"),
     "orchestrator/serving/serve_internals.py": ("ray", "Ray 2.60"),
     "orchestrator/tuning/tune_internals.py": ("ray", "Ray 2.60"),
 }

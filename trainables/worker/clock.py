@@ -20,7 +20,8 @@ class WorkerClock:
         #: Seconds before the first step that count as no `start`, for the first report.
         self._early: dict[str, float] = {}
         if early_import is not None:
-            began, ended = early_import
+            # A forked worker has what its fork server imported before the worker began: no second of its own.
+            began, ended = (max(when, now - age) for when in early_import)
             self._early = {"import": ended - began, "idle": now - ended}
         self._left_at = now - age + sum(self._early.values())
         self._trial: str | None = None

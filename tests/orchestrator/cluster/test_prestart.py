@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from orchestrator.cluster.prestart import preloaded_modules, start_early
+from orchestrator.cluster.prestart import start_early
+from orchestrator.forking.ahead import preloaded_modules
 from orchestrator.study.sections import Resources
 
 #: Prints the processes that wait ahead of the trials, and what actors as Ray Tune makes them find in theirs.

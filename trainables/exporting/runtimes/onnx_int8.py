@@ -68,13 +68,21 @@ def _convert(source: Source, path: Path) -> None:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Leaves out what the tools log on the root logger, which a user cannot act on."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    """Leaves out what the tools log on the root logger, which a user cannot act on.
+
+    A logger's filter sees what is logged on it alone; to disable logging would silence everybody, and for good where
+    two exports end in another order than they began.
+    """
+
+    def is_error(record: logging.LogRecord) -> bool:
+        return record.levelno > logging.WARNING
+
+    root = logging.getLogger()
+    root.addFilter(is_error)
     try:
         yield
     finally:
-        logging.disable(before)
+        root.removeFilter(is_error)
 
 
 ONNX_INT8 = replace(ONNX, convert=_convert)

@@ -1,0 +1,1 @@
+"""Worker processes of a local Ray as forks of one process that has imported TensorFlow already."""
