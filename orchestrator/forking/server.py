@@ -70,14 +70,14 @@ def main() -> None:
     """Serves until the driver is gone; in a fork, becomes the worker."""
     listener = socket.socket(fileno=int(sys.argv[1]))
     import_tensorflow()
-    wanted = serve(listener, modules=sys.argv[2:])
+    wanted = wanted_worker(listener, modules=sys.argv[2:])
     if wanted is None:
         # Taking all down that was imported would take a second.
         os._exit(0)
     become_worker(wanted)
 
 
-def serve(listener: socket.socket, *, modules: Sequence[str]) -> Wanted | None:
+def wanted_worker(listener: socket.socket, *, modules: Sequence[str]) -> Wanted | None:
     """Returns None once the driver is gone, and in each fork what its worker is to be.
 
     Args:

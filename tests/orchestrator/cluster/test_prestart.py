@@ -1,6 +1,7 @@
 """Workers wait for a study's first trials, with TensorFlow in them, and Ray Tune's actors get those processes."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import pytest
 
 from orchestrator.cluster.prestart import start_early
 from orchestrator.forking.ahead import preloaded_modules
+from orchestrator.forking.session import SWITCH
 from orchestrator.study.sections import Resources
 
 #: Prints the processes that wait ahead of the trials, and what actors as Ray Tune makes them find in theirs.
@@ -31,19 +33,22 @@ class Worker:
     def look(self):
         early = sys.modules.get("trainables.worker.preloaded")
         is_early = early is not None and early.ENDED <= time.monotonic() and "keras" in sys.modules
-        return os.getpid(), is_early, sorted({pool["num_threads"] for pool in threadpool_info()})
+        parent = Path(f"/proc/{os.getppid()}/cmdline").read_text()
+        threads = sorted({pool["num_threads"] for pool in threadpool_info()})
+        return os.getpid(), is_early, threads, "forking/server.py" in parent
 
 def waiting():
-    lines = [(path.name, path / "cmdline") for path in Path("/proc").glob("[0-9]*")]
-    found = []
-    for pid, path in lines:
+    return sorted(pid for pid, line in of_the_session() if line.startswith(b"ray::IDLE"))
+
+def of_the_session():
+    for path in Path("/proc").glob("[0-9]*"):
         try:
-            is_own = session.encode() in (path.parent / "environ").read_bytes()
-            if is_own and path.read_bytes().startswith(b"ray::IDLE"):
-                found.append(int(pid))
+            line = (path / "cmdline").read_bytes()
+            # A fork's first environment is that of the process that it was forked from.
+            if session.encode() in (path / "environ").read_bytes():
+                yield int(path.name), line
         except OSError:
             continue
-    return sorted(found)
 
 logging.basicConfig(level=logging.INFO)
 session = f"CONVFLEET_TEST_SESSION={os.getpid()}"
@@ -58,25 +63,32 @@ with ray_session(Resources(cpus=2), trials_left=lambda: int(sys.argv[1])):
     for _ in range(2 if int(sys.argv[1]) else 1):
         strategy = PlacementGroupSchedulingStrategy(placement_group([{"CPU": 1}]))
         actors.append(actor.options(num_cpus=1, scheduling_strategy=strategy).remote())
-    print(json.dumps({"waiting": before, "found": ray.get([each.look.remote() for each in actors])}))
+    found = ray.get([each.look.remote() for each in actors])
+    lines = [line.decode().replace("\\0", " ") for _, line in of_the_session()]
+    print(json.dumps({"waiting": before, "found": found, "processes": lines}))
 """
 
 
-def looked(num_trials: int) -> dict[str, list]:
+def looked(num_trials: int, *, is_forking: bool = True) -> dict[str, list]:
     command = [sys.executable, "-c", WAIT, str(num_trials)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=800, check=False)
+    environment = {**os.environ, SWITCH: str(int(is_forking))}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=800, check=False)
     assert result.returncode == 0, result.stderr[-3000:]
     assert "workers start with their trials" not in result.stderr
     return json.loads(result.stdout.strip().splitlines()[-1])
 
 
 @pytest.mark.slow
-def test_actors_get_the_processes_that_were_started_ahead_of_them() -> None:
-    found = looked(num_trials=7)
+@pytest.mark.parametrize("is_forking", [True, False])
+def test_actors_get_the_processes_that_were_started_ahead_of_them(is_forking: bool) -> None:
+    found = looked(num_trials=7, is_forking=is_forking)
     # Seven trials are left, two run at once.
     assert len(found["waiting"]) == 2
     # The threads of NumPy, and of whatever Keras imports where it is installed, are those of a trial's one CPU.
-    assert sorted(found["found"]) == [[pid, True, [1]] for pid in found["waiting"]]
+    assert sorted(found["found"]) == [[pid, True, [1], is_forking] for pid in found["waiting"]]
+    # Ray's server of a page, its asking of clouds for nodes and its way for what workers print: nothing asks for them.
+    assert any("raylet" in line for line in found["processes"])
+    assert not [line for line in found["processes"] if "dashboard.py" in line or "monitor.py" in line]
 
 
 @pytest.mark.slow
@@ -84,7 +96,7 @@ def test_no_process_waits_where_no_trial_does() -> None:
     found = looked(num_trials=0)
     assert found["waiting"] == []
     assert found["found"]
-    assert all(is_imported for _, is_imported, _ in found["found"])
+    assert all(is_imported for _, is_imported, *_ in found["found"])
 
 
 def test_a_ray_that_cannot_be_asked_is_logged_and_costs_nothing_else(monkeypatch, caplog) -> None:

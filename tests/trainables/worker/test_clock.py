@@ -73,6 +73,16 @@ def test_an_import_ahead_of_the_first_trial_is_neither_its_start_nor_its_wait(mo
     assert sum(expected.values()) + 1.5 == 105.0 - (100.0 - 9.0)
 
 
+def test_an_import_before_a_forked_worker_began_is_no_second_of_its_own(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    clock = WorkerClock(age=4.0, early_import=(80.0, 90.0))
+    now[0] = 105.0
+    report = EpochReport(epoch=1, metrics={}, train_seconds=3.0, images_per_second=1.0, overhead_seconds={})
+    told = clock.accounted(report, trial="t0000", began=101.0)
+    assert dict(told.overhead_seconds) == {"start": 1.0, "import": 0.0, "idle": 4.0, "other": 1.0}
+
+
 def test_a_wait_for_data_is_no_part_of_a_first_trial_that_failed(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
