@@ -4,7 +4,8 @@
 
 Runs one study with the code of each checkout, round after round, each in a folder of its own and with one cache of
 decoded images a checkout, filled by a run that is not counted. `first report` is from the command to the first epoch in
-the ratio to the last checkout.
+the journal, `to prompt` from the last epoch to the end of the command: exports, tables, report, Ray's end. Medians, and
+in parentheses the ratio to the last checkout.
 """
 
 import argparse
