@@ -51,7 +51,7 @@ def by_gaussian_process(features: Array, scores: Array, *, rng: np.random.Genera
         (versions, trials).
     """
     # Late: only this function needs it.
-    from orchestrator.search.algorithms.surrogate import Surrogate
+    from orchestrator.search.surrogate import Surrogate
 
     versions, count, width = features.shape
     expected, part_of = np.zeros((versions, count)), rng.permutation(count) % _NUM_PARTS

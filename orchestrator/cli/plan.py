@@ -37,8 +37,9 @@ def plan(
     spec, _ = with_algorithm(load_study(study, overrides=overrides or ()))
     if spec.schedule.has_population:
         raise InputError(
-            "schedule.algorithm: which trials go on from which is not known before they train, got pbt; each place of "
-            "the population trains max_epochs in all, so --set schedule.algorithm=none "
+            "schedule.algorithm: which trials go on from which is not known before they train, got "
+            f"{spec.schedule.algorithm}; each place of the population trains max_epochs in all, so "
+            "--set schedule.algorithm=none "
             f"--set search.trials={spec.schedule.population} plans what it costs"
         )
     asked = () if slots is None else (slots,)

@@ -27,7 +27,7 @@ def replay(
 ) -> None:
     """Show what other early stopping, budgets or fewer trials would have cost and found, from the run's own journal."""
     from orchestrator.early_stopping.decider import rule_name
-    from orchestrator.early_stopping.deciders import DECIDERS
+    from orchestrator.early_stopping.deciders import DECIDERS, POPULATIONS
     from orchestrator.journal.reading import load_state
     from orchestrator.planning.replay import as_it_was
     from orchestrator.runs.folder import open_run_folder
@@ -41,8 +41,7 @@ def replay(
     overrides = list(settings or [])
     asked = [override.partition("=")[2].strip() for override in overrides if _key(override) == "schedule.algorithm"]
     promotes = any(_key(override) == "schedule.promotion" for override in overrides)
-    # Trials of pbt go on from each other: a run of another rule tells nothing of them.
-    names = schedule or asked or (["asha"] if promotes else [name for name in DECIDERS if name != "pbt"])
+    names = schedule or asked or (["asha"] if promotes else [name for name in DECIDERS if name not in POPULATIONS])
     policies = [_policy(run_folder, [*overrides, f"schedule.algorithm={name}"]) for name in names]
     was = as_it_was(state, schedule=rule_name(load_policy(run_folder.study).schedule))
     slots = state.sessions[-1].slots if state.sessions else 1

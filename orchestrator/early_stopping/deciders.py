@@ -19,7 +19,11 @@ DECIDERS: dict[str, Callable[[Rules], Decider]] = {
     "hyperband": Hyperband,
     "pasha": Pasha,
     "pbt": Pbt,
+    # It differs in the values of the trials that go on from others.
+    "pb2": Pbt,
 }
+#: Those under which trials go on from others: no other run says how theirs would have gone.
+POPULATIONS = ("pbt", "pb2")
 
 
 def make_decider(rules: Rules) -> Decider:

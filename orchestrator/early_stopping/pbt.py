@@ -1,4 +1,4 @@
-"""Population based training: which trials end for others that go on from better ones."""
+"""Population based training, under `pbt` and `pb2`: which trials end for others that go on from better ones."""
 
 import hashlib
 from collections import defaultdict
@@ -46,8 +46,8 @@ class Pbt:
         ordered = sorted(values, key=lambda name: -values[name])
         value, next_one = told_apart(report.value, self._rules.sign * values[ordered[-count - 1]])
         return Verdict(
-            reason=f"pbt: {self._rules.metric} {value} at epoch {report.epoch} is among the worst {count} of the "
-            f"{num_known} trials that got there (the next one has {next_one})",
+            reason=f"{schedule.algorithm}: {self._rules.metric} {value} at epoch {report.epoch} is among the worst "
+            f"{count} of the {num_known} trials that got there (the next one has {next_one})",
             parents=tuple(sorted(ordered[:count], key=lambda name: self._draw(report, name))),
         )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from orchestrator.early_stopping.deciders import DECIDERS
+from orchestrator.early_stopping.deciders import DECIDERS, POPULATIONS
 from orchestrator.errors import StudyFailedError
 from orchestrator.planning.drawn_courses import Draws, fresh_share
 from orchestrator.planning.forecast import Forecast, Question, forecast
@@ -165,8 +165,7 @@ def plan_study(
         return forecast(replace(question, schedule=schedule), num_studies=extent.num_studies)
 
     own, here = spec.schedule, extent.slots[0]
-    # Trials of pbt go on from others: nobody knows their courses.
-    names = [name for name in DECIDERS if name != "pbt"]
+    names = [name for name in DECIDERS if name not in POPULATIONS]
     plain = [own.model_copy(update={"algorithm": name, "promotion": False}) for name in names]
     good = [(price, item) for price, item in zip(prices.of_variants, probe.variants, strict=True) if not price.problem]
     return CostPlan(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.early_stopping.decider import Rules, rule_name
+from orchestrator.early_stopping.deciders import POPULATIONS
 from orchestrator.errors import InputError
 from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.journal.trial import Trial, TrialState
@@ -155,9 +156,9 @@ def _demand_known(simulations: Sequence[Simulation]) -> None:
 def _check(state: StudyState, policy: Policy) -> None:
     if state.num_replaced or policy.schedule.has_population:
         raise InputError(
-            "schedule.algorithm: trials of pbt go on from each other's checkpoints, so a run tells nothing of how they "
-            "would have gone under other rules, nor how others would have gone under pbt; name another algorithm, or "
-            "replay a run of one"
+            f"schedule.algorithm: trials of {' and '.join(POPULATIONS)} go on from each other's checkpoints, so a run "
+            "tells nothing of how they would have gone under other rules, nor how others would have gone under these; "
+            "name another algorithm, or replay a run of one"
         )
     header, wanted = state.header, policy.schedule.epochs
     if promotion_problem := promotion_fault(policy.schedule):

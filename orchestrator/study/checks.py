@@ -330,7 +330,7 @@ def _population_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:
     found = {**_search_without_population(spec), **_schedule_without_population(spec)}
     if fixed := [family for family in space.families if not changeable_parameters(space, family=family)]:
         found["space.params"] = (
-            f"under pbt one of {', '.join(CHANGEABLE)} must vary, as all else stays with the weights, got none for "
+            f"{spec.schedule.algorithm}: one of {', '.join(CHANGEABLE)} must vary, as all else stays, got none for "
             f"family {' or '.join(map(repr, fixed))}; let one vary, for example learning_rate: "
             "{float: [1.0e-4, 1.0e-1], log: true}"
         )
@@ -340,27 +340,29 @@ def _population_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:
 def _search_without_population(spec: StudySpec) -> dict[str, str]:
     """Returns, by key, what of a study's objective and search does not go with a population."""
     search, population, goals = spec.search, spec.schedule.population, spec.objective.goals
-    found = {}
+    found, rule = {}, spec.schedule.algorithm
     if search.algorithm == "grid":
         found["search.algorithm"] = (
-            "a grid tries each variant as it is, and trials under pbt change theirs, got 'grid'; use random, sobol or "
-            "tpe"
+            f"a grid tries each variant as it is, and trials under {rule} change theirs, got 'grid'; use random, sobol "
+            "or tpe"
         )
     if spec.constraints:
         found["constraints"] = (
-            f"pbt goes on from whoever has the best value, got {', '.join(spec.constraints)}; drop them, or use asha"
+            f"{rule} goes on from whoever has the best value, got {', '.join(spec.constraints)}; drop them, or use asha"
         )
     if len(goals) > 1:
-        found["schedule.algorithm"] = f"pbt compares trials by one objective, got {len(goals)}; name one, or use asha"
+        found["schedule.algorithm"] = (
+            f"{rule} compares trials by one objective, got {len(goals)}; name one, or use asha"
+        )
     if search.replicates:
         found["search.replicates"] = (
-            "trials under pbt change their values as they train, so no variant can be trained again, got "
+            f"trials under {rule} change their values as they train, so no variant can be trained again, got "
             f"{search.replicates}; drop it"
         )
     for name in ("patience", "min_gain"):
         if (value := getattr(search, name)) is not None:
             found[f"search.{name}"] = (
-                f"it counts on trials that know nothing of each other, got {value:g} under pbt; drop it, or use "
+                f"it counts on trials that know nothing of each other, got {value:g} under {rule}; drop it, or use "
                 "search.target, minutes or epochs"
             )
     if search.trials is not None and search.trials < population:
@@ -386,7 +388,7 @@ def _schedule_without_population(spec: StudySpec) -> dict[str, str]:
         )
     if schedule.num_splits > 1:
         found["schedule.repeats"] = (
-            f"must be 1 under pbt, as a trial goes on from another's state of one split, got {schedule.num_splits}; "
-            "set it to 1"
+            f"must be 1 under {schedule.algorithm}, as a trial goes on from another's state of one split, got "
+            f"{schedule.num_splits}; set it to 1"
         )
     return found

@@ -170,8 +170,9 @@ class Schedule(Section):
     Attributes:
         algorithm: none; asha (asynchronous successive halving); hyperband (several of them, each with another grace);
             pasha (asha on a ladder of rungs that grows only while longer training changes who is best); median (a
-            trial stops that is worse than the median of the others' means); or pbt (population based training: a weak
-            trial ends, and another goes on in its place from the checkpoint of a good one, with other values).
+            trial stops that is worse than the median of the others' means); pbt (population based training: a weak
+            trial ends, another goes on in its place from a good one's checkpoint, with other values); or pb2 (the same,
+            the values by what values have gained so far).
         max_epochs: Epochs of a trial that nothing stops; auto: as many as make a thousand steps of the largest batch
             size, at most 60, or ten thousand, at most 27, whichever are more; at least 9.
         grace_epochs: The scheduler stops no trial before this many epochs; auto: 200 steps, at most a third of
@@ -183,16 +184,15 @@ class Schedule(Section):
             3, and reduction_factor where grace_epochs is auto.
         brackets: hyperband: how many halvings run side by side, each of which begins to judge reduction_factor times as
             late as the one before.
-        population: pbt: how many variants the search proposes; search.trials counts those that take their places too.
-        interval_epochs: pbt: trials are compared after so many epochs, twice as many, and so on.
-        quantile: pbt: a trial ends that is among so large a share of the worst ones, and one of as many best ones is
-            gone on from.
+        population: pbt, pb2: how many variants the search proposes; search.trials counts their successors too.
+        interval_epochs: pbt, pb2: trials are compared after so many epochs, twice as many, and so on.
+        quantile: pbt, pb2: a trial ends that is among so large a share of the worst ones, for one of as many best ones.
         repeats: Splits of the images that each trial trains and validates on, one after another in every epoch; its
             metrics are their means, and the model of the first one is exported. auto: 1; with another auto above and
             fewer than 100 validation images, as many as validate on 100 together, at most 3.
     """
 
-    algorithm: Literal["none", "asha", "hyperband", "pasha", "median", "pbt"] = "asha"
+    algorithm: Literal["none", "asha", "hyperband", "pasha", "median", "pbt", "pb2"] = "asha"
     max_epochs: Annotated[Literal["auto"] | int, BeforeValidator(auto_or_from(1, most=100_000))] = Field(
         default="auto", examples=["auto", 9]
     )
@@ -245,7 +245,7 @@ class Schedule(Section):
     @property
     def has_population(self) -> bool:
         """Whether trials that end early are replaced by others that go on from better ones."""
-        return self.algorithm == "pbt"
+        return self.algorithm in ("pbt", "pb2")
 
     @property
     def kept_every(self) -> int:

@@ -8,6 +8,7 @@ from orchestrator.early_stopping.decider import Verdict
 from orchestrator.journal.records import TrialNoted, TrialReplaced
 from orchestrator.journal.trial import Trial
 from orchestrator.runs.paths import trial_name
+from orchestrator.search.bandit import informed
 from orchestrator.search.perturbation import Perturbed, perturbed
 from orchestrator.study.spec import StudySpec
 from orchestrator.text import number as in_words
@@ -74,8 +75,7 @@ class Successors:
         state = self._recorder.state
         parent, number = state.trials[parent_name], len(state.trials)
         child = trial_name(number)
-        random = np.random.default_rng([self._spec.seed, number])
-        found = perturbed(parent.variant, space=self._spec.space, random=random)
+        found = self._changed(parent, number=number, epoch=epoch)
         if found is None:
             return "nothing of its variant may change"
         try:
@@ -96,6 +96,13 @@ class Successors:
             )
         )
         return ""
+
+    def _changed(self, parent: Trial, *, number: int, epoch: int) -> Perturbed | None:
+        """Returns the variant of a new trial; equal studies and journals have equal ones."""
+        if self._spec.schedule.algorithm == "pb2":
+            return informed(parent, epoch=epoch, state=self._recorder.state, spec=self._spec, seed=number)
+        random = np.random.default_rng([self._spec.seed, number])
+        return perturbed(parent.variant, space=self._spec.space, random=random)
 
     def _inherit(self, parent: Trial, child: str, found: Perturbed, *, epoch: int) -> None:
         """Gives the new trial its parent's checkpoint, in remote storage as well if the run is kept there.

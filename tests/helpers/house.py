@@ -163,7 +163,7 @@ DOORS = {
     "sklearn": (
         "trainables/data/sources/digits.py",
         "trainables/references",
-        "orchestrator/search/algorithms/surrogate.py",
+        "orchestrator/search/surrogate.py",
         "orchestrator/analysis/held_out.py",
     ),
     "plotly": ("orchestrator/views/report",),

@@ -12,6 +12,7 @@ from unittest.mock import patch
 from hypothesis import strategies as st
 from ray.tune.schedulers import TrialScheduler
 
+from orchestrator.early_stopping.deciders import POPULATIONS
 from orchestrator.journal.file import Journal, read_journal
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import EpochReported, Record, StudyOpened, TrialProposed, TrialStarted
@@ -86,7 +87,7 @@ class Settings:
             at=0.0,
         )
         # A population's trials need a parameter to change.
-        params = {"dropout": 0.25} if self.algorithm == "pbt" else {}
+        params = {"dropout": 0.25} if self.algorithm in POPULATIONS else {}
         variant = {"family": "sequential", "params": params, "seed": 0}
         return [
             opened,

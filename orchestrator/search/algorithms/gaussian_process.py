@@ -16,15 +16,15 @@ import numpy as np
 
 from orchestrator.pareto.scalarised import scalarised
 from orchestrator.search.algorithms.sobol import sobol_point
-from orchestrator.search.algorithms.surrogate import (
+from orchestrator.search.draw import Draw
+from orchestrator.search.history import History, Tried
+from orchestrator.search.surrogate import (
     Features,
     Surrogate,
     chance_to_keep,
     expected_improvement,
     scores_of,
 )
-from orchestrator.search.draw import Draw
-from orchestrator.search.history import History, Tried
 from orchestrator.search.unit_cube import UnitCube
 from orchestrator.study.sections import STARTUP_TRIALS
 from orchestrator.study.spec import StudySpec

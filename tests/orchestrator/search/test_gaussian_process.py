@@ -13,8 +13,8 @@ from orchestrator.runs.paths import trial_name
 from orchestrator.search.algorithms import gaussian_process
 from orchestrator.search.algorithms.gaussian_process import MOST_TRIALS, _kept
 from orchestrator.search.algorithms.proposer import Proposer
-from orchestrator.search.algorithms.surrogate import Surrogate, expected_improvement, scores_of
 from orchestrator.search.history import Tried
+from orchestrator.search.surrogate import Surrogate, expected_improvement, scores_of
 from orchestrator.study.sections import STARTUP_TRIALS
 from orchestrator.study.spec import StudySpec
 from search_spaces import Variant, space_from_mapping

@@ -129,8 +129,8 @@ def test_from_every_prefix_of_a_journal_with_lineages_it_goes_on_undisturbed(dat
     demand_undisturbed(chosen, names(5), data.draw(st.lists(reports, min_size=20, max_size=50)))
 
 
-def study(**search: Any) -> StudySpec:
-    spec = spec_of(schedule="pbt", max_epochs=6, replicates=0, **{"trials": 14, **search})
+def study(*, schedule: str = "pbt", **search: Any) -> StudySpec:
+    spec = spec_of(schedule=schedule, max_epochs=6, replicates=0, **{"trials": 14, **search})
     # One after another, so that most are compared with few: half of them count as worst.
     return spec.model_copy(update={"schedule": spec.schedule.model_copy(update={"quantile": 0.5})})
 
@@ -148,8 +148,9 @@ def lineages(journal: list[Record]) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.usefixtures("without_files")
-def test_played_study_trains_each_place_of_the_population_to_its_end(tmp_path: Path) -> None:
-    journal = drive(tmp_path, study())
+@pytest.mark.parametrize("schedule", ["pbt", "pb2"])
+def test_played_study_trains_each_place_of_the_population_to_its_end(tmp_path: Path, schedule: str) -> None:
+    journal = drive(tmp_path, study(schedule=schedule))
     state = fold(journal)
     children = [trial for trial in state.trials.values() if trial.parent]
     assert len(state.trials) == 8 + len(children) <= 14
@@ -172,11 +173,15 @@ def test_played_study_trains_each_place_of_the_population_to_its_end(tmp_path: P
 
 
 @pytest.mark.usefixtures("without_files")
-@pytest.mark.parametrize("algorithm", ["random", "tpe"])
-def test_played_study_ends_alike_wherever_its_driver_died(tmp_path: Path, algorithm: str) -> None:
-    spec = study(algorithm=algorithm)
+@pytest.mark.parametrize(
+    ("algorithm", "schedule", "step"), [("random", "pbt", 1), ("tpe", "pbt", 1), ("random", "pb2", 9)]
+)
+def test_played_study_ends_alike_wherever_its_driver_died(
+    tmp_path: Path, algorithm: str, schedule: str, step: int
+) -> None:
+    spec = study(algorithm=algorithm, schedule=schedule)
     journal = drive(tmp_path / "calm", spec)
-    for length in range(2, len(journal)):
+    for length in range(2, len(journal), step):
         again = drive(tmp_path / str(length), spec, before=journal[:length])
         assert lineages(again) == lineages(journal)
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from search_spaces import Choice, SearchSpace
 from search_spaces.axes import is_ordered, varies
 
+if TYPE_CHECKING:
+    from sklearn.gaussian_process.kernels import Kernel
+
 Array = np.ndarray
 
 #: Values lower than this many interquartile ranges below the lower quartile count as that much lower.
 _FENCE = 1.5
+#: The length of a coordinate that makes no difference.
+_NEVER = 1e9
 #: Steps of the search for the kernel's parameters.
 _ITERATIONS = 30
 
@@ -60,10 +66,9 @@ class Surrogate:
 
     def __init__(self, features: Array, scores: Array) -> None:
         from sklearn.gaussian_process import GaussianProcessRegressor
-        from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+        from sklearn.gaussian_process.kernels import ConstantKernel, WhiteKernel
 
-        width = features.shape[1]
-        kernel = ConstantKernel(1.0, (0.05, 20.0)) * Matern(np.full(width, 0.5), (0.05, 20.0), nu=2.5)
+        kernel = ConstantKernel(1.0, (0.05, 20.0)) * self._likeness(features.shape[1])
         kernel += WhiteKernel(1e-2, (1e-5, 1.0))
         # The library's defaults as well: a study that is resumed with another version must go on alike.
         self._model = GaussianProcessRegressor(
@@ -74,6 +79,12 @@ class Surrogate:
             # A length at the end of its bounds is a parameter without effect.
             warnings.simplefilter("ignore")
             self._model.fit(features, scores)
+
+    def _likeness(self, width: int) -> Kernel:
+        """Returns how alike the scores of two points are, 1 where they are one."""
+        from sklearn.gaussian_process.kernels import Matern
+
+        return Matern(np.full(width, 0.5), (0.05, 20.0), nu=2.5)
 
     def expect(self, features: Array) -> tuple[Array, Array]:
         """Returns means and standard deviations of the objective there, without noise."""
@@ -93,6 +104,28 @@ class Surrogate:
     def best(self) -> float:
         """The highest expectation at a trial that was seen or believed."""
         return float(self._model.predict(self._features).max())
+
+
+class ForgettingSurrogate(Surrogate):
+    """A Gaussian process whose first coordinate is a time: the further two points lie apart in it, the less alike.
+
+    Their likeness falls by the same share in each unit of time, so that what is long ago counts for little.
+    """
+
+    def _likeness(self, width: int) -> Kernel:
+        """Returns the likeness of two points by all but their times, times that by their times alone."""
+        from sklearn.gaussian_process.kernels import Matern
+
+        first = np.arange(width) == 0
+
+        def of(coordinates: Array, *, start: float, low: float, high: float, nu: float) -> Kernel:
+            lengths = np.where(coordinates, start, _NEVER)
+            bounds = np.where(coordinates[:, None], [[low, high]], [[_NEVER, 2 * _NEVER]])
+            return Matern(lengths, bounds, nu=nu)
+
+        rest = of(~first, start=0.5, low=0.05, high=20.0, nu=2.5)
+        # (1 - e) to the power of half the time, as the source has it, is this kernel.
+        return rest * of(first, start=5.0, low=0.5, high=100.0, nu=0.5)
 
 
 def _likeliest(objective: Callable[[Array], tuple[float, Array]], start: Array, bounds: Array) -> tuple[Array, float]:
