@@ -49,7 +49,7 @@ _COLUMNS = {
     "replicate_of": "The trial whose variant a replicate trains with another seed.",
     "fold": "The fold that a replicate validates on; null: the validation split of the search.",
     "reused_from": "The run that a reused trial was trained in.",
-    "parent": "The trial whose checkpoint the trial began from, under `pbt`.",
+    "parent": "The trial whose checkpoint the trial began from, under `pbt` or `pb2`.",
     "from_epoch": "The epoch of that checkpoint; the trial's own epochs come after it.",
     "replaces": "The trial that ended for it.",
     "started_at": "When a worker first took the trial up.",
