@@ -85,6 +85,7 @@ class TrialCheckpoints:
 
         Raises:
             DataError: A user's function builds another model than the one that a checkpoint is of.
+            CheckpointError: The trial began from another's checkpoint, and has none of its own any more.
         """
         passed_over: dict[int, str] = {}
         for checkpoint in valid_checkpoints(
@@ -99,6 +100,11 @@ class TrialCheckpoints:
                 # Whole, but of a model that is built differently now, such as after an update of Keras.
                 passed_over[checkpoint.epoch] = f"is of a model that is built differently now ({exc})"
         logger.info("trial=%s epoch=%d decision=continue", self._trial, training.epoch)
+        if training.epoch < self._from_epoch:
+            raise CheckpointError(
+                f"no checkpoint of {self._trial} is whole any more, and it began from another trial's after epoch "
+                f"{self._from_epoch}; from fresh weights it would be another trial"
+            )
         self._note_invalid(passed_over, epoch=training.epoch)
         if training.epoch:
             # A worker may have been killed after a checkpoint and before it deleted those that the checkpoint replaced.

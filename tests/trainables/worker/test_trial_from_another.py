@@ -8,7 +8,7 @@ from trainables.checkpoints.checkpoint import saved_epochs
 from trainables.checkpoints.inheriting import inherit_checkpoint
 from trainables.data.cache.prepare import prepare_dataset
 from trainables.patience import best_epoch
-from trainables.reports import EpochReport
+from trainables.reports import EpochReport, Failure
 from trainables.specs.data import AugmentSpec, DataSpec
 from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
 from trainables.worker.trial_run import TrialRun
@@ -125,6 +125,32 @@ def test_it_goes_on_exactly_from_its_own_checkpoints_after_a_worker_died(spec, g
     other = variant_of(**CASES["adam"] | {"learning_rate": 0.003})
     rest = reports(TrialRun(trial="killed", variant=other, first_epoch=5, from_epoch=FROM_EPOCH, spec=spec), 2)
     assert numbers([*part, *rest]) == numbers(whole)
+
+
+@pytest.mark.parametrize("next_epoch", [FROM_EPOCH + 1, FROM_EPOCH + 3])
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+def test_it_fails_where_its_checkpoints_are_lost_and_does_not_begin_with_fresh_weights(
+    damage, next_epoch, spec, go_on, variant_of
+):
+    name = f"lost {damage} {next_epoch}"
+    go_on("adam", name, learning_rate=0.003, count=next_epoch - FROM_EPOCH - 1)
+    folder = Path(spec.checkpoints) / name
+    for file in [path for path in folder.rglob("*") if path.is_file()]:
+        content = file.read_bytes()
+        # A file may have a second name among the parent's.
+        file.unlink()
+        if damage == "cut":
+            file.write_bytes(content[:-3])
+    other = variant_of(**CASES["adam"] | {"learning_rate": 0.003})
+    run = TrialRun(trial=name, variant=other, first_epoch=next_epoch, from_epoch=FROM_EPOCH, spec=spec)
+    failure = run.step()
+    assert isinstance(failure, Failure)
+    assert failure.reason.endswith(
+        f"no checkpoint of {name} is whole any more, and it began from another trial's after epoch 2; from fresh "
+        "weights it would be another trial"
+    )
+    # It stays so when it is tried again.
+    assert run.step().reason == failure.reason
 
 
 def test_checkpoints_that_others_may_go_on_from_stay_beside_the_newest_and_the_trials_own_best(spec, go_on, parent_of):
