@@ -200,7 +200,7 @@ def entry_key(spec: DataSpec, opened: OpenedSource) -> str:
         decoding["class_names"] = named
     decoding["targets"] = [[name, target.kind, target.column] for name, target in spec.target_specs.items()]
     described = {"schema_version": SCHEMA_VERSION, "decoders": decoders()}
-    return _hashed({**described, "decoding": decoding, "content": opened.content})[:32]
+    return _hashed({**described, "decoding": decoding, "content": (*opened.content, *opened.further_content())})[:32]
 
 
 @contextmanager

@@ -69,11 +69,13 @@ class OpenedSource:
         content: Equal content and equal decoding settings give the same cache entry.
         read: Reads the splits; called at most once.
         notes: Sentences for the user about what `content` does not hold, for example the files that were left out.
+        further_content: Returns more of the content, which takes long to hash and which not everybody asks for.
     """
 
     content: tuple[str, ...]
     read: Callable[[], RawDataset]
     notes: tuple[str, ...] = ()
+    further_content: Callable[[], tuple[str, ...]] = tuple
 
 
 def content_hashes(files: Iterable[tuple[str, Path]], *, progress: OnProgress) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from itertools import chain, zip_longest
 from pathlib import Path
 
@@ -60,9 +61,13 @@ def open_class_folders(spec: DataSpec, progress: OnProgress) -> OpenedSource:
         splits["train"] = replace(train, all_labels={spec.lone_target: all_labels})
         return RawDataset(splits=splits)
 
-    hashes = content_hashes(named, progress=progress)
     notes += [note for name, tree in trees.items() for note in tree.notes(root=roots[name])]
-    return OpenedSource(content=(f"classes {class_names}", *hashes), read=read, notes=tuple(notes))
+    return OpenedSource(
+        content=(f"classes {class_names}",),
+        read=read,
+        notes=tuple(notes),
+        further_content=partial(content_hashes, named, progress=progress),
+    )
 
 
 def _roots(spec: DataSpec) -> tuple[dict[SplitName, Path], list[str]]:
