@@ -153,6 +153,7 @@ def test_another_users_folder_is_not_used(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(cores, "_own", CoreLocks(tmp_path))
     monkeypatch.setattr(cores.os, "getuid", lambda: tmp_path.stat().st_uid + 1)
     before = os.sched_getaffinity(0)
-    assert pin_process(1) == ()
+    with caplog.at_level("WARNING", logger=cores.__name__):
+        assert pin_process(1) == ()
     assert os.sched_getaffinity(0) == before
     assert f"{tmp_path} belongs to another user" in caplog.text
