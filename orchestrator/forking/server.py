@@ -118,8 +118,11 @@ def wanted_worker(listener: socket.socket, *, modules: Sequence[str]) -> Wanted 
 def import_in(environment: dict[str, str], modules: Sequence[str]) -> None:
     """Imports modules in an environment, which this process has from then on."""
     take_environment(environment)
-    for module in modules:
-        importlib.import_module(module)
+    from orchestrator.forking.ray_workers import generator_unused
+
+    with generator_unused():
+        for module in modules:
+            importlib.import_module(module)
     # What is imported stays; a collection would touch, and so copy, all of it in each worker.
     gc.collect()
     gc.freeze()

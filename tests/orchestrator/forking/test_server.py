@@ -22,6 +22,7 @@ import json, os, random, resource, signal, subprocess, sys
 from pathlib import Path
 
 import numpy as np
+from ray._raylet import JobID, PlacementGroupID
 
 import helper
 
@@ -40,7 +41,7 @@ print(json.dumps({
     "child_ends_with": subprocess.run([sys.executable, "-c", "raise SystemExit(7)"]).returncode,
     "input": sys.stdin.read(),
     "is_fork": "tensorflow" in sys.modules,
-    "random": [random.random(), float(np.random.random())],
+    "random": [random.random(), float(np.random.random()), PlacementGroupID.of(JobID.from_int(1)).hex()],
     "pid": os.getpid(),
 }))
 print("an error", file=sys.stderr)
