@@ -17,6 +17,7 @@ import random
 import resource
 import runpy
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -72,6 +73,8 @@ def main() -> None:
     import_tensorflow()
     wanted = wanted_worker(listener, modules=sys.argv[2:])
     if wanted is None:
+        # A driver that was killed could not remove the socket's folder.
+        shutil.rmtree(Path(listener.getsockname()).parent, ignore_errors=True)
         # Taking all down that was imported would take a second.
         os._exit(0)
     become_worker(wanted)

@@ -147,19 +147,22 @@ def test_workers_are_programs_where_the_server_cannot_import(launch):
 
 
 @pytest.mark.slow
-def test_a_server_ends_with_its_driver():
+def test_a_server_ends_with_its_driver_and_leaves_no_folder_behind():
     code = (
         "import time; from orchestrator.forking.session import ForkServer\n"
-        "server = ForkServer([], threads='1'); print(server._process.pid, flush=True); time.sleep(600)"
+        "server = ForkServer([], threads='1'); print(server._process.pid, server.socket, flush=True); time.sleep(600)"
     )
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as driver:
-        pid = int(driver.stdout.readline())
+        word, path = driver.stdout.readline().split()
+        pid = int(word)
         driver.kill()
     until = time.monotonic() + 120  # it may still import
     while is_running(pid) and time.monotonic() < until:
         time.sleep(0.1)
     assert not is_running(pid)
+    # The driver could not remove it any more.
+    assert not Path(path).parent.exists()
 
 
 def is_running(pid: int) -> bool:
