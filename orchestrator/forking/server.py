@@ -29,7 +29,8 @@ from typing import TypedDict, cast
 
 if __name__ == "__main__":
     # Run as a file, so that a worker's path of imports does not begin with the driver's working directory.
-    sys.path[:] = [*sys.path[1:], str(Path(__file__).parents[2])]
+    # Where Python is asked for a safe path, this file's folder is not on it.
+    sys.path[:] = [*sys.path[0 if sys.flags.safe_path else 1 :], str(Path(__file__).parents[2])]
 
 from orchestrator.forking.launcher import ACCEPTED
 from trainables.machine.imports import import_tensorflow
@@ -180,7 +181,8 @@ def become_worker(wanted: Wanted) -> None:
     reseed()
     program, *arguments = wanted["arguments"]
     sys.argv = [program, *worker_arguments(arguments)]
-    sys.path.insert(0, str(Path(program).parent))
+    if not sys.flags.safe_path:
+        sys.path.insert(0, str(Path(program).parent))
     runpy.run_path(program, run_name="__main__")
 
 

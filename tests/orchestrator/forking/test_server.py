@@ -173,6 +173,20 @@ def is_running(pid: int) -> bool:
     return state != "Z"
 
 
+def test_workers_import_from_all_folders_of_a_user_who_keeps_programs_own_folders_off_the_path():
+    # Number -1 is no socket: the server fails once its path of imports stands.
+    code = (
+        "import runpy, sys; first = list(sys.path); sys.argv = ['server', '-1']\n"
+        "try: runpy.run_path(sys.orig_argv[-1], run_name='__main__')\n"
+        "except ValueError: print(sys.path[:-1] == first)"
+    )
+    command = [sys.executable, "-P", "-c", code, str(Path(session.__file__).with_name("server.py"))]
+    result = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "True\n"
+
+
 class Server:
     """Notes what became of it, in place of a process."""
 
