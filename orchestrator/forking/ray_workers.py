@@ -4,12 +4,39 @@ At an upgrade, tests/orchestrator/forking shows what changed.
 """
 
 import argparse
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ray import actor
 from ray._private import ray_constants
 from ray._raylet import Config  # type: ignore[attr-defined, unused-ignore]
+
+
+class _ActorClassID:
+    """Makes the identifiers of classes of actors without Ray's generator of random numbers."""
+
+    @staticmethod
+    def from_random() -> object:
+        """Returns a new identifier."""
+        return _BEFORE(os.urandom(_BEFORE.size()))
+
+
+_BEFORE = actor.ActorClassID  # type: ignore[attr-defined, unused-ignore]
+
+
+@contextmanager
+def generator_unused() -> Iterator[None]:
+    """Keeps imports meanwhile from seeding Ray's generator: the identifiers of all later forks would be alike.
+
+    A decorated class of actors draws its identifier as its module is imported.
+    """
+    actor.ActorClassID = _ActorClassID  # type: ignore[attr-defined, unused-ignore]
+    try:
+        yield
+    finally:
+        actor.ActorClassID = _BEFORE  # type: ignore[attr-defined, unused-ignore]
 
 
 def read_settings_again() -> None:

@@ -17,6 +17,7 @@ import random
 import resource
 import runpy
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -28,7 +29,8 @@ from typing import TypedDict, cast
 
 if __name__ == "__main__":
     # Run as a file, so that a worker's path of imports does not begin with the driver's working directory.
-    sys.path[:] = [*sys.path[1:], str(Path(__file__).parents[2])]
+    # Where Python is asked for a safe path, this file's folder is not on it.
+    sys.path[:] = [*sys.path[0 if sys.flags.safe_path else 1 :], str(Path(__file__).parents[2])]
 
 from orchestrator.forking.launcher import ACCEPTED
 from trainables.machine.imports import import_tensorflow
@@ -72,6 +74,8 @@ def main() -> None:
     import_tensorflow()
     wanted = wanted_worker(listener, modules=sys.argv[2:])
     if wanted is None:
+        # A driver that was killed could not remove the socket's folder.
+        shutil.rmtree(Path(listener.getsockname()).parent, ignore_errors=True)
         # Taking all down that was imported would take a second.
         os._exit(0)
     become_worker(wanted)
@@ -118,8 +122,11 @@ def wanted_worker(listener: socket.socket, *, modules: Sequence[str]) -> Wanted 
 def import_in(environment: dict[str, str], modules: Sequence[str]) -> None:
     """Imports modules in an environment, which this process has from then on."""
     take_environment(environment)
-    for module in modules:
-        importlib.import_module(module)
+    from orchestrator.forking.ray_workers import generator_unused
+
+    with generator_unused():
+        for module in modules:
+            importlib.import_module(module)
     # What is imported stays; a collection would touch, and so copy, all of it in each worker.
     gc.collect()
     gc.freeze()
@@ -174,7 +181,8 @@ def become_worker(wanted: Wanted) -> None:
     reseed()
     program, *arguments = wanted["arguments"]
     sys.argv = [program, *worker_arguments(arguments)]
-    sys.path.insert(0, str(Path(program).parent))
+    if not sys.flags.safe_path:
+        sys.path.insert(0, str(Path(program).parent))
     runpy.run_path(program, run_name="__main__")
 
 

@@ -22,6 +22,7 @@ import json, os, random, resource, signal, subprocess, sys
 from pathlib import Path
 
 import numpy as np
+from ray._raylet import JobID, PlacementGroupID
 
 import helper
 
@@ -40,7 +41,7 @@ print(json.dumps({
     "child_ends_with": subprocess.run([sys.executable, "-c", "raise SystemExit(7)"]).returncode,
     "input": sys.stdin.read(),
     "is_fork": "tensorflow" in sys.modules,
-    "random": [random.random(), float(np.random.random())],
+    "random": [random.random(), float(np.random.random()), PlacementGroupID.of(JobID.from_int(1)).hex()],
     "pid": os.getpid(),
 }))
 print("an error", file=sys.stderr)
@@ -146,19 +147,22 @@ def test_workers_are_programs_where_the_server_cannot_import(launch):
 
 
 @pytest.mark.slow
-def test_a_server_ends_with_its_driver():
+def test_a_server_ends_with_its_driver_and_leaves_no_folder_behind():
     code = (
         "import time; from orchestrator.forking.session import ForkServer\n"
-        "server = ForkServer([], threads='1'); print(server._process.pid, flush=True); time.sleep(600)"
+        "server = ForkServer([], threads='1'); print(server._process.pid, server.socket, flush=True); time.sleep(600)"
     )
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as driver:
-        pid = int(driver.stdout.readline())
+        word, path = driver.stdout.readline().split()
+        pid = int(word)
         driver.kill()
     until = time.monotonic() + 120  # it may still import
     while is_running(pid) and time.monotonic() < until:
         time.sleep(0.1)
     assert not is_running(pid)
+    # The driver could not remove it any more.
+    assert not Path(path).parent.exists()
 
 
 def is_running(pid: int) -> bool:
@@ -167,6 +171,20 @@ def is_running(pid: int) -> bool:
     except OSError:
         return False
     return state != "Z"
+
+
+def test_workers_import_from_all_folders_of_a_user_who_keeps_programs_own_folders_off_the_path():
+    # Number -1 is no socket: the server fails once its path of imports stands.
+    code = (
+        "import runpy, sys; first = list(sys.path); sys.argv = ['server', '-1']\n"
+        "try: runpy.run_path(sys.orig_argv[-1], run_name='__main__')\n"
+        "except ValueError: print(sys.path[:-1] == first)"
+    )
+    command = [sys.executable, "-P", "-c", code, str(Path(session.__file__).with_name("server.py"))]
+    result = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "True\n"
 
 
 class Server:
