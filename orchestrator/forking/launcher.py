@@ -15,6 +15,7 @@ from pathlib import Path
 SOCKET = "CONVFLEET_FORK_SERVER"
 SETUP_WORKER = "CONVFLEET_RAY_SETUP_WORKER"
 ACCEPTED = b"forked"
+_ANSWER_SECONDS = 120.0
 _CONTEXT = "--serialized-runtime-env-context="
 
 
@@ -67,6 +68,8 @@ def is_forked(path: str, arguments: list[str], *, environment: dict[str, str]) -
         "oom_score_adj": Path("/proc/self/oom_score_adj").read_text(encoding="ascii"),
     }
     with socket.socket(socket.AF_UNIX) as server:
+        # A server that hangs is as good as none; its imports take seconds.
+        server.settimeout(_ANSWER_SECONDS)
         server.connect(path)
         text = json.dumps(request).encode()
         sent = socket.send_fds(server, [text], [0, 1, 2])

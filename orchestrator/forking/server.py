@@ -37,6 +37,8 @@ from trainables.machine.imports import import_tensorflow
 
 #: How often the server looks whether its driver is still there.
 _LOOK_SECONDS = 1.0
+#: Standard input, output and error.
+_NUM_FILES = 3
 #: How long a launcher may take to say what it wants.
 _REQUEST_SECONDS = 10.0
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
@@ -144,12 +146,20 @@ def received(connection: socket.socket) -> Wanted:
 
     Raises:
         OSError: It said too little in the time that it has.
-        ValueError: It did not say it in JSON.
+        ValueError: It did not say it in JSON, or its files did not all come: this process may have no more of them.
     """
     text, files, _, _ = socket.recv_fds(connection, 1 << 16, 3)
-    while more := connection.recv(1 << 16):
-        text += more
-    return cast("Wanted", {**json.loads(text), "files": files})
+    try:
+        while more := connection.recv(1 << 16):
+            text += more
+        wanted = cast("Wanted", {**json.loads(text), "files": files})
+        if len(files) != _NUM_FILES:
+            raise ValueError(f"{len(files)} open files came, expected {_NUM_FILES}")
+    except (OSError, ValueError):
+        for file in files:
+            os.close(file)
+        raise
+    return wanted
 
 
 def forked() -> int:
