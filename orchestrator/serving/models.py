@@ -73,6 +73,8 @@ class ServedModels:
         self._kept: dict[tuple[str, int], LoadedModel] = {}
         self._loading = asyncio.Lock()
         self._looking = asyncio.Lock()
+        #: An event loop itself does not keep tasks alive.
+        self._tasks: set[asyncio.Task[LoadedModel]] = set()
 
     @property
     def names(self) -> list[str]:
@@ -143,8 +145,12 @@ class ServedModels:
         described = await self.described(version)
         if (model := self._in_memory(described)) is not None:
             return model
+        # The thread that loads goes on when its request is given up, and so does the lock that others wait for.
+        task = asyncio.create_task(self._loaded_now(described))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         try:
-            return await self._loaded_now(described)
+            return await asyncio.shield(task)
         except RegistryError as exc:
             raise await self._unavailable(version, exc) from exc
 
