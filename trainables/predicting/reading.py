@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainables.data.images.images import Layout
-from trainables.data.images.ranges import LARGEST_DIM
+from trainables.data.images.measures import LARGEST_DIM
 from trainables.specs.pixels import BYTE_RANGE, WIDE_RANGE, PixelRule
 
 
