@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -142,6 +143,23 @@ def test_requests_that_are_given_up_while_their_model_is_loaded_load_it_once(
 
     asyncio.run(run())
     assert runtime.begun == runtime.loads == [("digits", 1, "keras")]
+
+
+def test_a_registry_that_was_made_anew_answers_with_its_own_models(tmp_path: Path, runtime: FakeRuntime) -> None:
+    registry = make_registry_of(tmp_path, versions=1)
+
+    async def run() -> None:
+        engine = Engine(settings_of(registry), metrics=ServingMetrics())
+        await engine.models.refresh()
+        before = await engine.opened("digits", None)
+        shutil.rmtree(registry.path)
+        await asyncio.to_thread(make_registry_of, tmp_path / "anew", megabytes=1)
+        (tmp_path / "anew" / "registry").rename(registry.path)
+        await engine.models.refresh()
+        after = await engine.opened("digits", None)
+        assert after.model.version.files == after.described.version.files != before.model.version.files
+
+    asyncio.run(run())
 
 
 def test_a_promoted_version_that_cannot_be_loaded_leaves_the_one_before_in_place(
