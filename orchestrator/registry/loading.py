@@ -164,7 +164,8 @@ class LoadedModels:
         Raises:
             RegistryError: If it alone exceeds the budget, or cannot be loaded.
         """
-        if (model := self.known(version.name, version.version, form)) is not None:
+        model = self.known(version.name, version.version, form)
+        if model is not None and model.version.files == version.files:
             return model
         self._make_room(version, form)
         model = self._load(version, form)

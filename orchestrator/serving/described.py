@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.errors import RegistryError
 from orchestrator.registry.entries import ModelVersion
+from trainables.predicting.reading import Reading, reading_of
 from trainables.specs.export import FACTS
 
 #: Formats that may differ more from the checkpoint, such as those of fewer bits, are not chosen for their speed.
@@ -55,14 +56,14 @@ class DescribedVersion:
         version: The version.
         inputs: In the manifest's order.
         outputs: In the manifest's order.
-        preprocessing: The manifest's own section.
+        reading: How pictures become pixels of the first input.
         formats: Those that this machine can load, the best first.
     """
 
     version: ModelVersion
     inputs: tuple[DescribedInput, ...]
     outputs: tuple[DescribedOutput, ...]
-    preprocessing: Mapping[str, Any]
+    reading: Reading
     formats: tuple[str, ...]
 
 
@@ -76,20 +77,18 @@ def described_version(version: ModelVersion, manifest: Mapping[str, Any]) -> Des
         inputs = tuple(_input(named) for named in manifest["inputs"])
         outputs = tuple(_output(named) for named in manifest["outputs"])
         formats = formats_by_speed(version.formats, runtimes=manifest.get("runtimes", {}))
-        preprocessing = dict(manifest.get("preprocessing", {}))
-    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        reading = reading_of(manifest.get("preprocessing", {}), shape=inputs[0].shape)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as exc:
         raise RegistryError(
             f"{version.name} version {version.version}: its manifest does not describe a model "
             f"({type(exc).__name__}: {exc}); export the model again"
         ) from exc
-    if not inputs or not outputs or not formats:
+    if not outputs or not formats:
         raise RegistryError(
             f"{version.name} version {version.version}: none of its formats ({', '.join(version.formats) or 'none'}) "
             "can be loaded here; install the extra of one, such as convfleet[onnx]"
         )
-    return DescribedVersion(
-        version=version, inputs=inputs, outputs=outputs, preprocessing=preprocessing, formats=formats
-    )
+    return DescribedVersion(version=version, inputs=inputs, outputs=outputs, reading=reading, formats=formats)
 
 
 def formats_by_speed(formats: list[str], *, runtimes: Mapping[str, Any]) -> tuple[str, ...]:

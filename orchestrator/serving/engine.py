@@ -111,8 +111,7 @@ class Engine:
             RequestRefusedError: If the version gives numbers that are none.
         """
         version, model = opened.described.version, opened.model
-        key = (version.name, version.version)
-        outputs = await self._batches.predict(key, _by_name(model), images=images)
+        outputs = await self._batches.predict(model, _by_name(model), images=images)
         if not all(bool(np.isfinite(array).all()) for array in outputs.values()):
             raise RequestRefusedError(
                 f"{version.name} version {version.version} gives numbers that are not finite for these images",

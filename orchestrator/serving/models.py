@@ -73,6 +73,8 @@ class ServedModels:
         self._kept: dict[tuple[str, int], LoadedModel] = {}
         self._loading = asyncio.Lock()
         self._looking = asyncio.Lock()
+        #: An event loop itself does not keep tasks alive.
+        self._tasks: set[asyncio.Task[LoadedModel]] = set()
 
     @property
     def names(self) -> list[str]:
@@ -127,12 +129,14 @@ class ServedModels:
             RequestRefusedError: With 503, if its files are damaged.
         """
         key = (version.name, version.version)
-        if key not in self._known.described:
+        found = self._known.described.get(key)
+        # In a registry that was made anew, a number may stand for other files.
+        if found is None or found.version.files != version.files:
             try:
-                self._known.described[key] = await self._off_loop(self._describe, version)
+                found = self._known.described[key] = await self._off_loop(self._describe, version)
             except RegistryError as exc:
                 raise await self._unavailable(version, exc) from exc
-        return self._known.described[key]
+        return found
 
     async def ready(self, version: ModelVersion) -> LoadedModel:
         """Returns a version to predict with: from memory, or loaded by the best of its formats that can be.
@@ -143,8 +147,12 @@ class ServedModels:
         described = await self.described(version)
         if (model := self._in_memory(described)) is not None:
             return model
+        # The thread that loads goes on when its request is given up, and so does the lock that others wait for.
+        task = asyncio.create_task(self._loaded_now(described))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         try:
-            return await self._loaded_now(described)
+            return await asyncio.shield(task)
         except RegistryError as exc:
             raise await self._unavailable(version, exc) from exc
 
@@ -163,10 +171,9 @@ class ServedModels:
 
     def _in_memory(self, described: DescribedVersion) -> LoadedModel | None:
         key = (described.version.name, described.version.version)
-        if (kept := self._kept.get(key)) is not None:
-            return kept
-        found = (self._loaded.known(*key, form) for form in described.formats)
-        return next((model for model in found if model is not None), None)
+        found = [self._kept.get(key), *(self._loaded.known(*key, form) for form in described.formats)]
+        files = described.version.files
+        return next((model for model in found if model is not None and model.version.files == files), None)
 
     async def _take_up(self, name: str) -> None:
         before = self._known.models.get(name)

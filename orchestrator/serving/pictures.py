@@ -10,8 +10,8 @@ from orchestrator.serving.described import DescribedOutput, DescribedVersion
 from orchestrator.serving.protocol import RequestRefusedError
 from trainables.data.formats.refusals import PictureError
 from trainables.data.images.decode import Encoded, decode, read_header
-from trainables.data.images.images import Array, Layout
-from trainables.specs.pixels import WIDE_RANGE, PixelRule
+from trainables.data.images.images import Array
+from trainables.scores.tallies import FLAG_SET
 
 #: A picture of few bytes may have many pixels, which take memory.
 MOST_PIXELS = 50_000_000
@@ -27,7 +27,8 @@ def picture_pixels(content: bytes, *, described: DescribedVersion) -> Array:
     Raises:
         RequestRefusedError: If the bytes are no picture, or not one that the model takes.
     """
-    layout = picture_layout(described)
+    _demand_one_input(described)
+    layout = described.reading.layout
     item = Encoded(where="picture", content=content)
     try:
         header = read_header(item, pages=layout.pages)
@@ -36,7 +37,7 @@ def picture_pixels(content: bytes, *, described: DescribedVersion) -> Array:
             raise RequestRefusedError(
                 f"the picture has {height}x{width} pixels, more than {MOST_PIXELS:,}; send a smaller one", status=413
             )
-        _demand_like_training(header.size, header.has_colour, described=described, layout=layout)
+        _demand_like_training(header.size, header.has_colour, described=described)
         return decode(item, layout=layout)[None]
     except PictureError as exc:
         raise RequestRefusedError(f"the picture {exc}") from exc
@@ -56,69 +57,27 @@ def picture_answer(outputs: NamedArrays, *, described: DescribedVersion) -> dict
     }
 
 
-def picture_layout(described: DescribedVersion) -> Layout:
-    """Returns what every picture becomes for a model.
-
-    Raises:
-        RequestRefusedError: If the model takes several images.
-    """
+def _demand_one_input(described: DescribedVersion) -> None:
     if len(described.inputs) > 1:
         names = ", ".join(named.name for named in described.inputs)
         raise RequestRefusedError(
             f"{described.version.name} takes {len(described.inputs)} images ({names}), a picture is one; send tensors "
             "to infer"
         )
-    height, width, channels = described.inputs[0].shape
-    reading = _reading(described)
-    return Layout(
-        height=height,
-        width=width,
-        channels=channels,
-        rule=_rule(described.preprocessing, reading),
-        pages=reading.get("pages", "refuse"),
-        reduces=reading.get("reduced_decoding", False),
-    )
 
 
-def _reading(described: DescribedVersion) -> Mapping[str, Any]:
-    # Manifests may say more exactly how files were read; those without it come from studies that resized.
-    found: Mapping[str, Any] = described.preprocessing.get("reading", {})
-    return found
-
-
-def _demand_like_training(
-    size: tuple[int, int], has_colour: bool, *, described: DescribedVersion, layout: Layout
-) -> None:
-    reading = _reading(described)
-    if not reading.get("takes_any_size", True) and size != (layout.height, layout.width):
+def _demand_like_training(size: tuple[int, int], has_colour: bool, *, described: DescribedVersion) -> None:
+    reading, layout = described.reading, described.reading.layout
+    if not reading.takes_any_size and size != (layout.height, layout.width):
         raise RequestRefusedError(
             f"the picture is {size[0]}x{size[1]} (height x width), {described.version.name} was trained on images of "
             f"{layout.height}x{layout.width} that were not resized; resize it first"
         )
-    if has_colour and layout.channels == 1 and not reading.get("takes_any_colors", True):
+    if has_colour and layout.channels == 1 and not reading.takes_any_colors:
         raise RequestRefusedError(
             f"the picture has colours, {described.version.name} was trained on grey images that were not converted; "
             "convert it first"
         )
-
-
-def _rule(preprocessing: Mapping[str, Any], reading: Mapping[str, Any]) -> PixelRule:
-    if "pixel_rule" in reading:
-        return PixelRule.from_json(reading["pixel_rule"])
-    ranges = preprocessing.get("pixel_range", {})
-    byte, wide, real = (
-        tuple(ranges.get(key, default))
-        for key, default in (("8 bits", (0, 255)), ("more bits", WIDE_RANGE), ("floats", (0, 1)))
-    )
-    ground = preprocessing.get("background")
-    return PixelRule(
-        byte=byte,
-        wide=wide,
-        real=real,
-        # Samples beyond a range are limited to it, as the manifest says.
-        cuts=("byte", "wide", "real"),
-        ground=tuple(ground) if isinstance(ground, list) else None,
-    )
 
 
 def _answer(values: np.ndarray, named: DescribedOutput) -> Mapping[str, Any]:
@@ -132,7 +91,7 @@ def _answer(values: np.ndarray, named: DescribedOutput) -> Mapping[str, Any]:
             }
         case "multilabel":
             flags = _by_name(values, named)
-            return {"flags": [name for name, value in flags.items() if value >= 0.5], "probabilities": flags}
+            return {"flags": [name for name, value in flags.items() if value >= FLAG_SET], "probabilities": flags}
         case "mask":
             # The class of each pixel, by its place in class_names.
             return {"class_names": list(named.class_names), "classes": values.argmax(axis=-1).tolist()}

@@ -5,6 +5,7 @@ Source: KServe, "Open Inference Protocol (V2)", and Triton's extension `binary_t
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -20,6 +21,8 @@ from orchestrator.text import shown
 
 #: How many bytes of a body are JSON, where tensors follow it.
 HEADER_LENGTH = "Inference-Header-Content-Length"
+#: Python refuses to read numbers of thousands of digits.
+_LENGTH = re.compile(r"[0-9]{1,18}")
 EXTENSIONS = ("binary_tensor_data",)
 PLATFORM = "convfleet"
 #: NumPy's type of each datatype that pixels may have; the protocol's bytes are little-endian.
@@ -152,7 +155,7 @@ def model_metadata(described: DescribedVersion, *, versions: Sequence[int]) -> d
 def _parts(body: bytes, header_length: str | None) -> tuple[dict[str, Any], bytes]:
     length = len(body)
     if header_length is not None:
-        length = int(header_length) if header_length.isascii() and header_length.isdigit() else -1
+        length = int(header_length) if _LENGTH.fullmatch(header_length) else -1
         if not 0 < length <= len(body):
             _refuse(f"{HEADER_LENGTH}: must be 1 to the {len(body)} bytes of the body, got {shown(header_length[:80])}")
     try:

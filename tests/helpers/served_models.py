@@ -28,6 +28,7 @@ class FakeRuntime:
     """Loads made-up versions: outputs are (version, mean pixel) for each image.
 
     Attributes:
+        begun: What is or was loaded, in order.
         loads: What was loaded, in order.
         broken: Versions that cannot be loaded.
         gate: While it is not set, loading waits.
@@ -36,6 +37,7 @@ class FakeRuntime:
         predict: Returns what a version predicts for images by input name.
     """
 
+    begun: list[tuple[str, int, str]] = field(default_factory=list)
     loads: list[tuple[str, int, str]] = field(default_factory=list)
     broken: set[int] = field(default_factory=set)
     gate: threading.Event = field(default_factory=threading.Event)
@@ -44,6 +46,7 @@ class FakeRuntime:
     predict: Callable[[ModelVersion, Any], Any] = field(default_factory=lambda: numbered)
 
     def load(self, folder: Any, version: ModelVersion, *, form: str) -> LoadedModel:
+        self.begun.append((version.name, version.version, form))
         assert self.gate.wait(60)
         self.loads.append((version.name, version.version, form))
         if version.version in self.broken:

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from search_spaces import nearest
-from trainables.data.images.images import Layout
 from trainables.errors import DataError
 from trainables.files.manifests import MANIFEST, content_of_manifest, damage_of
+from trainables.predicting.reading import Reading, reading_of
 from trainables.specs.export import FILES, FORMAT_NAMES, missing_packages
-from trainables.specs.pixels import WIDE_RANGE, PixelRule
 from trainables.specs.targets import LOSSES, METRICS, metric_name
 from trainables.specs.task import Target, Task
 
@@ -19,24 +18,18 @@ _SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExportedModel:
+class ExportedModel(Reading):
     """An export whose files are as they were written.
 
     Attributes:
         folder: The export.
         manifest: What its manifest says.
         task: The inputs and targets of its model.
-        layout: What every image becomes.
-        takes_any_size: Whether images of other sizes are resized, as those of the study were; else they are refused.
-        takes_any_colors: Whether images with colour become grey where the model takes grey ones; else they are refused.
     """
 
     folder: Path
     manifest: Mapping[str, Any]
     task: Task
-    layout: Layout
-    takes_any_size: bool
-    takes_any_colors: bool
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -94,23 +87,14 @@ def _described(folder: Path, manifest: Mapping[str, Any]) -> ExportedModel:
         targets=tuple(_target(output, manifest, num_targets=len(outputs)) for output in outputs),
         inputs=tuple(named["name"] for named in manifest["inputs"]),
     )
-    # Exports before these keys: what was documented of them is that images are resized and recoloured.
-    reading = manifest["preprocessing"].get("reading", {})
-    layout = Layout(
-        height=height,
-        width=width,
-        channels=channels,
-        rule=_rule(manifest["preprocessing"], reading),
-        pages=reading.get("pages", "refuse"),
-        reduces=reading.get("reduced_decoding", False),
-    )
+    reading = reading_of(manifest["preprocessing"], shape=(height, width, channels))
     return ExportedModel(
         folder=folder,
         manifest=manifest,
         task=task,
-        layout=layout,
-        takes_any_size=reading.get("takes_any_size", True),
-        takes_any_colors=reading.get("takes_any_colors", True),
+        layout=reading.layout,
+        takes_any_size=reading.takes_any_size,
+        takes_any_colors=reading.takes_any_colors,
     )
 
 
@@ -127,22 +111,4 @@ def _target(output: Mapping[str, Any], manifest: Mapping[str, Any], *, num_targe
         loss=output.get("loss", LOSSES[kind][0]),
         weight=output.get("loss_weight", 1.0),
         metrics=tuple(output.get("metrics", found)),
-    )
-
-
-def _rule(preprocessing: Mapping[str, Any], reading: Mapping[str, Any]) -> PixelRule:
-    if "pixel_rule" in reading:
-        return PixelRule.from_json(reading["pixel_rule"])
-    ranges = preprocessing.get("pixel_range", {})
-    byte, wide, real = (
-        tuple(ranges.get(key, default))
-        for key, default in (("8 bits", (0, 255)), ("more bits", WIDE_RANGE), ("floats", (0, 1)))
-    )
-    ground = preprocessing.get("background")
-    return PixelRule(
-        byte=byte,
-        wide=wide,
-        real=real,
-        cuts=("wide",) if wide != WIDE_RANGE else (),
-        ground=tuple(ground) if isinstance(ground, list) else None,
     )

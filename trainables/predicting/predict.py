@@ -14,6 +14,9 @@ from trainables.predicting.files import listed_files, read_files
 from trainables.predicting.running import finite, images_at_once, needs_tensorflow, open_export
 from trainables.progress import OnProgress, no_progress
 
+#: Of an image's name in that of its mask: file systems take names of 255 bytes.
+_MOST_LETTERS = 40
+
 
 def predict_in_process(request: Mapping[str, Any], *, on_progress: OnProgress | None = None) -> Any:
     """Returns the answers of a child process.
@@ -108,9 +111,12 @@ def _write_masks(
     written = {}
     for target in export.task.targets:
         if target.kind == "mask":
-            # The number keeps images of one name in different folders apart.
-            file = folder / f"{place:06d}-{path.stem}-{target.name}.png"
-            file.write_bytes(mask_png(class_map(outputs[target.name])))
+            # The number keeps images of one name, or of one beginning, apart.
+            file = folder / f"{place:06d}-{path.stem[:_MOST_LETTERS]}-{target.name}.png"
+            try:
+                file.write_bytes(mask_png(class_map(outputs[target.name])))
+            except OSError as exc:
+                raise DataError(f"masks: {file} cannot be written ({exc.strerror}); name another folder") from exc
             written[target.name] = str(file)
     return {"masks": written}
 

@@ -20,6 +20,7 @@ from orchestrator.serving.protocol import RequestRefusedError
 from trainables.data.cache.dataset import open_dataset
 from trainables.data.cache.prepare import prepare_dataset
 from trainables.exporting.manifest import _samples
+from trainables.predicting.reading import reading_of
 from trainables.specs.data import DataSpec
 
 
@@ -181,3 +182,24 @@ def test_a_runtime_that_is_not_installed_is_not_chosen(monkeypatch: pytest.Monke
     message = re.escape("digits version 1: none of its formats (onnx) can be loaded here; install the extra of one")
     with pytest.raises(Exception, match=message):
         described_version(bare, {"inputs": [{"name": "image", "shape": [None, 8, 8, 1]}], "outputs": OUTPUTS})
+
+
+@pytest.mark.parametrize("pixel_range", ["auto", "full", (0.0, 50.0)])
+def test_a_manifest_without_the_exact_rule_limits_samples_where_the_study_did(tmp_path: Path, pixel_range: Any) -> None:
+    made_pictures(tmp_path / "pictures", "deep")
+    spec = DataSpec(
+        source="images",
+        path=str(tmp_path / "pictures"),
+        image_size=(8, 8),
+        pixel_range=pixel_range,
+        cache_dir=str(tmp_path / "cache"),
+    )
+    preprocessing = _samples(prepare_dataset(spec, 1).pixel_rule)
+    described = described_of(tmp_path, preprocessing=preprocessing)
+    content = picture_of(np.linspace(0, 255, 64, dtype=np.float32).reshape(8, 8), "TIFF")
+    if pixel_range == (0.0, 50.0):
+        assert picture_pixels(content, described=described)[0, -1, -1, 0] == 255
+    else:
+        with pytest.raises(RequestRefusedError, match=r"expected float pixels in 0..1, got 0..255"):
+            picture_pixels(content, described=described)
+    assert reading_of(preprocessing, shape=(8, 8, 1)).layout.rule.byte == tuple(preprocessing["pixel_range"]["8 bits"])

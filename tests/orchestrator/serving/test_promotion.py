@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ import httpx2 as httpx
 
 from orchestrator.registry.registry import Registry
 from orchestrator.serving.application import application_of
+from orchestrator.serving.engine import Engine
+from orchestrator.serving.metrics import ServingMetrics
 
 INFER = "/v2/models/digits/infer"
 CLIENTS = 6
@@ -114,6 +117,49 @@ def test_the_version_before_answers_while_the_promoted_one_is_loaded(tmp_path: P
 
     asyncio.run(run())
     assert [version for _, version, _ in runtime.loads] == [1, 2]
+
+
+def test_requests_that_are_given_up_while_their_model_is_loaded_load_it_once(
+    tmp_path: Path, runtime: FakeRuntime
+) -> None:
+    registry = make_registry_of(tmp_path)
+
+    async def run() -> None:
+        engine = Engine(settings_of(registry), metrics=ServingMetrics())
+        await engine.start()
+        runtime.gate.clear()
+        for _ in range(3):
+            asking = asyncio.create_task(engine.opened("digits", None))
+            while len(runtime.begun) < 1:
+                await asyncio.sleep(0)
+            # Whoever gives up does so once its own request waits for the model.
+            for _ in range(10):
+                await asyncio.sleep(0)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+        runtime.gate.set()
+        assert (await engine.opened("digits", None)).described.version.version == 1
+        await engine.stop()
+
+    asyncio.run(run())
+    assert runtime.begun == runtime.loads == [("digits", 1, "keras")]
+
+
+def test_a_registry_that_was_made_anew_answers_with_its_own_models(tmp_path: Path, runtime: FakeRuntime) -> None:
+    registry = make_registry_of(tmp_path, versions=1)
+
+    async def run() -> None:
+        engine = Engine(settings_of(registry), metrics=ServingMetrics())
+        await engine.models.refresh()
+        before = await engine.opened("digits", None)
+        shutil.rmtree(registry.path)
+        await asyncio.to_thread(make_registry_of, tmp_path / "anew", megabytes=1)
+        (tmp_path / "anew" / "registry").rename(registry.path)
+        await engine.models.refresh()
+        after = await engine.opened("digits", None)
+        assert after.model.version.files == after.described.version.files != before.model.version.files
+
+    asyncio.run(run())
 
 
 def test_a_promoted_version_that_cannot_be_loaded_leaves_the_one_before_in_place(

@@ -109,6 +109,12 @@ def test_a_refusal_says_what_was_received_and_what_to_send(
     assert re.search(message, answer.json()["error"]), answer.json()
 
 
+def test_a_header_length_of_more_digits_than_python_reads_is_refused_in_words(client: TestClient) -> None:
+    answer = client.post("/v2/models/digits/infer", json=tensor(), headers={HEADER_LENGTH: "1" * 5000})
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith(f"{HEADER_LENGTH}: must be 1 to the ")
+
+
 def test_a_path_that_is_none_is_refused_in_words(client: TestClient) -> None:
     assert "openapi.json lists all paths" in client.get("/v1/models").json()["error"]
     assert client.get("/v2/models/digits/infer").status_code == 405

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from trainables.files.manifests import MANIFEST, fingerprints, sealed
 from trainables.predicting.answers import answers_of
 from trainables.predicting.described import read_export
 from trainables.predicting.files import listed_files, read_files
-from trainables.predicting.predict import predict_in_process, predicted
+from trainables.predicting.predict import _write_masks, predict_in_process, predicted
 from trainables.specs.pixels import PixelRule
 from trainables.specs.task import Target, Task
 
@@ -159,3 +160,15 @@ def test_each_kind_of_target_answers_in_names_and_several_in_the_order_of_the_ma
     assert found["seen"] == {"flags": ["fur"], "top": [{"class": "fur", "probability": 0.5}]}
     assert found["age"] == {"values": [4.5]}
     assert found["where"] == {"pixels": [{"class": "ground", "share": 0.75}, {"class": "cell", "share": 0.25}]}
+
+
+def test_masks_of_images_with_long_names_are_written_and_a_folder_that_takes_none_is_named(tmp_path: Path) -> None:
+    target = Target(name="where", kind="mask", size=2, class_names=("ground", "cell"), loss="x", metrics=())
+    export: Any = SimpleNamespace(task=Task(input_shape=(2, 2, 1), targets=(target,)))
+    outputs = {"where": np.eye(2)[np.array([[0, 1], [1, 0]])]}
+    long = Path("é" * 120 + ".png")
+    written = _write_masks(tmp_path, outputs, export, place=3, path=long)["masks"]["where"]
+    assert np.asarray(Image.open(written)).tolist() == [[0, 1], [1, 0]]
+    assert Path(written).name.startswith("000003-éé")
+    with pytest.raises(DataError, match=r"^masks: .*gone/000000-a-where.png cannot be written \(No such file or dir"):
+        _write_masks(tmp_path / "gone", outputs, export, place=0, path=Path("a.png"))
