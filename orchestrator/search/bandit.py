@@ -60,7 +60,7 @@ def informed(parent: Trial, *, epoch: int, state: StudyState, spec: StudySpec, s
     variant, names = parent.variant, changing(parent.variant, spec=spec)
     seen = list(stretches(state, spec=spec, family=variant.family, names=names))
     known = [each for each in seen if each.gain is not None][-MAX_STRETCHES:]
-    value = values_of(state, parent, spec=spec).get(epoch)
+    value = values_by_epoch(state, parent, spec=spec).get(epoch)
     if len(known) < MIN_STRETCHES or value is None:
         return perturbed(variant, space=spec.space, random=random)
     process = ForgettingSurrogate(np.array([each.features for each in known]), scores_of([each.gain for each in known]))
@@ -89,7 +89,7 @@ def places(values: dict[str, Value], names: Sequence[str], *, spec: StudySpec) -
     return tuple(place_of(spec.space.parameter(name).domain, values[name]) if name in values else 0.5 for name in names)
 
 
-def values_of(state: StudyState, trial: Trial, *, spec: StudySpec) -> dict[int, float]:
+def values_by_epoch(state: StudyState, trial: Trial, *, spec: StudySpec) -> dict[int, float]:
     """Returns a trial's objective by epoch, the larger the better, with those of the trials that it goes on from."""
     goal = spec.objective.goals[0]
     sign = 1.0 if goal.mode == "max" else -1.0
@@ -110,7 +110,7 @@ def stretches(state: StudyState, *, spec: StudySpec, family: str, names: Sequenc
     for trial in state.trials.values():
         if trial.variant.family != family:
             continue
-        values = values_of(state, trial, spec=spec)
+        values = values_by_epoch(state, trial, spec=spec)
         place = places(dict(trial.variant.params), names, spec=spec)
         first = trial.from_epoch if trial.parent else interval
         for begin in range(first, spec.schedule.epochs, interval):
