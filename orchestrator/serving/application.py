@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from orchestrator.serving.engine import Engine
 from orchestrator.serving.guard import Application, Guard
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 #: Which version gave an answer, also where the body does not say.
 NAME_HEADER, VERSION_HEADER = "X-Model-Name", "X-Model-Version"
+#: What servers write in their logs of a client that closed its connection before it had an answer.
+_CLIENT_LEFT = 499
 _MODEL = "/v2/models/{name}"
 _VERSION = "/v2/models/{name}/versions/{which}"
 
@@ -136,6 +139,11 @@ def _add_refusals(app: FastAPI) -> None:
     async def unknown(request: Request, exc: HTTPException) -> Response:
         message = f"{exc.detail}: {request.method} is not answered at this path; /openapi.json lists all paths"
         return JSONResponse({"error": message}, status_code=exc.status_code, headers=exc.headers)
+
+    @app.exception_handler(ClientDisconnect)
+    async def left(_: Request, _exc: ClientDisconnect) -> Response:
+        # Nobody hears it; it is counted, and is no fault of the server.
+        return Response(status_code=_CLIENT_LEFT)
 
     @app.exception_handler(Exception)
     async def failed(_: Request, exc: Exception) -> Response:

@@ -48,13 +48,31 @@ def test_a_body_above_the_limit_is_refused_by_its_length_and_as_it_comes(registr
         assert (status, read) == (413, 11)
 
 
-async def sent_in_parts(application: Any, *, parts: int) -> tuple[int, int]:
-    """Sends parts of 100 bytes without a length; returns the status, and how many parts the application read."""
+def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_fault_of_the_server(
+    registry: Registry, runtime: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with client_of(registry) as client:
+        status, read = asyncio.run(sent_in_parts(client.app, parts=9, leaves_after=4))
+        assert (status, read) == (499, 5)
+        assert 'convfleet_requests_total{status="499"} 1.0' in client.get("/metrics").text
+    assert "a request failed" not in caplog.text
+
+
+async def sent_in_parts(application: Any, *, parts: int, leaves_after: int | None = None) -> tuple[int, int]:
+    """Sends parts of 100 bytes without a length; returns the status, and how many parts the application read.
+
+    Args:
+        application: What is asked.
+        parts: How many.
+        leaves_after: The client is gone after so many.
+    """
     statuses, read = [], 0
 
     async def receive() -> Any:
         nonlocal read
         read += 1
+        if leaves_after is not None and read > leaves_after:
+            return {"type": "http.disconnect"}
         return {"type": "http.request", "body": b"x" * 100, "more_body": read < parts}
 
     async def send(message: Any) -> None:
