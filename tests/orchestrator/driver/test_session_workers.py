@@ -20,9 +20,9 @@ def test_a_ray_of_our_own_shares_out_no_more_cpus_than_it_may_run_on(counted, us
     monkeypatch.setattr(ray_internals, "get_num_cpus", lambda: counted)
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(usable)))
     monkeypatch.setattr("ray.init", lambda **settings: given.update(settings))
-    connection._init_local(Resources())
+    connection._init_local(Resources(), modules=[])
     assert given["num_cpus"] == expected
-    connection._init_local(Resources(cpus=16))
+    connection._init_local(Resources(cpus=16), modules=[])
     assert given["num_cpus"] == 16
 
 
