@@ -14,7 +14,7 @@ from orchestrator.ensembles.wanted import USUAL_SIZE, WantedEnsemble, method_pro
 from orchestrator.errors import ExportError, InputError, OrchestratorError, StudyFailedError, StudyPausedError
 from orchestrator.export.exports import Exports, damaged_exports
 from orchestrator.journal.reading import load_state, read_state
-from orchestrator.journal.records import StudyFinished
+from orchestrator.journal.records import EnsembleExported, ModelExported, StudyFinished
 from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.mirror.fetch import fetched_run
 from orchestrator.mirror.places import taken_elsewhere
@@ -105,7 +105,8 @@ def export_models(
     load_state(folder)  # raises where the study was never opened
     spec = load_study(folder.study)
     asked = {"top": top or max(1, spec.export.top), "formats": tuple(formats) or spec.export.formats}
-    export = Export.model_validate({**asked, "accept": spec.export.accept})
+    # What the study says besides, such as `choose`, holds for these as for its own.
+    export = spec.export.model_copy(update=asked)
     spec = spec.model_copy(update={"export": export})
     try:
         with open_session(folder, spec, address=address, progress=progress) as session:
@@ -197,7 +198,7 @@ def _work(  # noqa: PLR0913 - what starts a study, and what resumes one
         session.open_study(overrides=overrides)
         state, failed_exports = session.recorder.state, None
         is_done = state.finished is not None and not state.unfinished
-        if not is_done or damaged_exports(state, folder=folder, notify=session.notify):
+        if not is_done or _damaged(session):
             failed_exports = _train_and_export(session)
         else:
             # They follow from the journal, and may have been damaged or lost since.
@@ -208,6 +209,15 @@ def _work(  # noqa: PLR0913 - what starts a study, and what resumes one
         if failed_exports is not None:
             failed_exports.run = folder.root
             raise failed_exports
+
+
+def _damaged(session: Session) -> list[ModelExported | EnsembleExported]:
+    """Returns the study's own exports whose files are not as they were written, and notifies the user of each."""
+    state = session.recorder.state
+    items: list[ModelExported | EnsembleExported] = list(state.exports)
+    if ensemble := state.ensembles.get(session.spec.export.ensemble or ""):
+        items.append(ensemble)
+    return damaged_exports(items, folder=session.folder, notify=session.notify)
 
 
 def _train_and_export(session: Session) -> ExportError | None:

@@ -12,8 +12,7 @@ from orchestrator.export.exported_files import exported_files
 from orchestrator.export.selection import chosen_trials, has_formats, select_exports
 from orchestrator.export.tasks import run_exports
 from orchestrator.journal.recorder import Recorder
-from orchestrator.journal.records import ModelExported
-from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.records import EnsembleExported, ModelExported
 from orchestrator.results.from_state import export_path, placed
 from orchestrator.runs.folder import remove_export_drafts
 from orchestrator.runs.paths import RunFolder
@@ -23,16 +22,18 @@ from trainables.specs.export import ExportRequest, ExportResult
 from trainables.specs.worker import WorkerSpec
 
 
-def damaged_exports(state: StudyState, *, folder: RunFolder, notify: Callable[[str], None]) -> list[ModelExported]:
+def damaged_exports(
+    exports: Sequence[ModelExported | EnsembleExported], *, folder: RunFolder, notify: Callable[[str], None]
+) -> list[ModelExported | EnsembleExported]:
     """Returns the exports whose files are not as they were written, and notifies the user of each.
 
     Args:
-        state: What the journal says.
+        exports: What the journal has of them.
         folder: The run folder.
         notify: Receives messages for the user.
     """
     found = []
-    for item in state.exports:
+    for item in exports:
         path = export_path(item, folder=folder)
         if path.is_dir() and (damage := damage_of(path)):
             notify(f"{path}: {damage}")
@@ -124,10 +125,10 @@ class Exports:
         requests = select_exports(state, export=export, folder=self.folder, worker=self.worker)
         if always:
             return requests
-        damaged = damaged_exports(state, folder=self.folder, notify=self.notify)
+        damaged = damaged_exports(state.exports, folder=self.folder, notify=self.notify)
         return [request for request in requests if not self._is_exported(request, damaged=damaged)]
 
-    def _is_exported(self, request: ExportRequest, *, damaged: Sequence[ModelExported]) -> bool:
+    def _is_exported(self, request: ExportRequest, *, damaged: Sequence[ModelExported | EnsembleExported]) -> bool:
         """Returns whether the run has the very model; an extended study's trial may have a better epoch by now."""
         return any(
             (item.rank, item.trial) == (request.rank, request.trial)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.journal.records import ModelExported
+from orchestrator.journal.records import EnsembleExported, ModelExported
 from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.pareto.constraints import broken_by, excesses, in_words, shortest
@@ -288,7 +288,7 @@ def limit_seconds(state: StudyState) -> float | None:
     return max(0.0, 60 * minutes - state.clock.earlier_seconds) if minutes else None
 
 
-def export_path(item: ModelExported, *, folder: RunFolder) -> Path:
+def export_path(item: ModelExported | EnsembleExported, *, folder: RunFolder) -> Path:
     """Returns the folder of an exported model, also after the user moved the run folder."""
     return folder.root / item.folder
 

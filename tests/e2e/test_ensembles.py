@@ -43,6 +43,16 @@ def test_plain_keras_and_tensorflow_load_an_ensemble_and_predict_alike(
     assert told_by_plain_keras(run.root / "exports" / "ensemble-greedy")[-1] == "output_0 True"
 
 
+def test_an_ensemble_that_was_damaged_is_made_again_as_the_run_is_resumed(
+    run: SimpleNamespace, told_by_plain_keras: Any
+) -> None:
+    folder = run.root / "exports" / "ensemble-greedy"
+    model = folder / "model.keras"
+    model.write_bytes(model.read_bytes()[:-100])
+    assert f"{model.name}" in run.joined.run("resume", "runs/votes")
+    assert told_by_plain_keras(folder)[-1] == "output_0 True"
+
+
 def test_the_command_reads_the_kept_predictions_and_prints_one_json_document(run: SimpleNamespace) -> None:
     kept = {path: path.stat().st_mtime_ns for path in (run.root / "ensembles" / "predictions").iterdir()}
     ended = run.joined.run("ensemble", "runs/votes", "--size", "8", "--format", "keras", "--json")

@@ -51,3 +51,8 @@ def test_a_study_whose_driver_was_killed_has_the_front_that_it_would_have_had(jo
     assert again["front"] == whole["front"]
     assert again["hypervolume"] == whole["hypervolume"]
     assert [item["trial"] for item in again["exports"]] == [smallest["trial"]]
+
+    # A user who asks for one more gets it by the study's own choice, not the most accurate one.
+    shutil.rmtree(run / "exports")
+    (exported,) = json.loads(joined.run("export", "runs/two", "--top", "1", "--json"))
+    assert exported["trial"] == smallest["trial"]

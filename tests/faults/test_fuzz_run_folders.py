@@ -219,7 +219,7 @@ def go_on(root: Path) -> None:
         make_scheduler(spec, TuneListener(session.recorder))
         state = session.recorder.state
         Proposer(spec).remember(state.trials.values())
-        damaged_exports(state, folder=folder, notify=session.notify)
+        damaged_exports(state.exports, folder=folder, notify=session.notify)
         for trial in state.trials.values():
             newest_checkpoint(folder.checkpoints / trial.name, variant_id=trial.variant.variant_id)
         record_environment(folder, nodes=[], address=None)
