@@ -19,6 +19,14 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+#: The console script, also as older checkouts have it.
+PROGRAM = """
+try:
+    from orchestrator.cli.app import main
+except ImportError:
+    from orchestrator.cli import main
+main()
+"""
 COLUMNS = ("whole", "first report", "to prompt")
 
 
@@ -54,7 +62,7 @@ def measure(checkout: Path, arguments: list[str], *, folder: Path, number: int) 
     """
     runs = folder / f"runs-{number}"
     environment = {**os.environ, "PYTHONPATH": str(checkout), "CONVFLEET_CACHE": str(folder / "cache")}
-    command = [sys.executable, "-m", "convfleet", "run", *arguments, "--runs", str(runs)]
+    command = [sys.executable, "-c", PROGRAM, "run", *arguments, "--runs", str(runs)]
     runs.mkdir(parents=True)
     began = time.time()
     # Not from the checkout: Python would look for the code in the current folder first.
