@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from trainables.machine import cores
-from trainables.machine.cores import CoreLocks, chosen_cores, numa_nodes, pin_process
+from trainables.machine.cores import CoreLocks, chosen_cores, numa_nodes
 
 TAKES_AND_WAITS = """
 import os, sys
@@ -149,11 +149,24 @@ def test_a_share_that_is_no_set_of_free_cores_leaves_a_worker_as_it_is(cpus, sta
     assert start(cpus)[1:] == ("none", len(os.sched_getaffinity(0)))
 
 
-def test_another_users_folder_is_not_used(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(cores, "_own", CoreLocks(tmp_path))
-    monkeypatch.setattr(cores.os, "getuid", lambda: tmp_path.stat().st_uid + 1)
-    before = os.sched_getaffinity(0)
-    with caplog.at_level("WARNING", logger=cores.__name__):
-        assert pin_process(1) == ()
-    assert os.sched_getaffinity(0) == before
-    assert f"{tmp_path} belongs to another user" in caplog.text
+#: In a process of its own: what other tests leave of logging and of cores is none of its business.
+OF_ANOTHER_USER = """
+import logging, os, sys
+from pathlib import Path
+from trainables.machine import cores
+logging.basicConfig(format="%(message)s", stream=sys.stdout)
+folder = Path(sys.argv[1])
+cores._own = cores.CoreLocks(folder)
+os.getuid = lambda: folder.stat().st_uid + 1
+before = os.sched_getaffinity(0)
+assert cores.pin_process(1) == ()
+assert os.sched_getaffinity(0) == before
+"""
+
+
+def test_another_users_folder_is_not_used(tmp_path):
+    command = [sys.executable, "-c", OF_ANOTHER_USER, str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == f'cores unpinned reason="{tmp_path} belongs to another user"\n'
+    assert list(tmp_path.iterdir()) == []
