@@ -11,6 +11,7 @@ from folder_exports import FORMATS, NAMES, NUM_TEST, NUM_TRAIN
 from PIL import Image
 
 from trainables.cards.blocks import Bullets, Code, Grid, Heading, Paragraph
+from trainables.cards.card import write_card
 from trainables.cards.figures import score_blocks
 from trainables.cards.limits import limits_of
 from trainables.cards.loading_code import loading_code
@@ -22,6 +23,7 @@ from trainables.data.images.images import Layout
 from trainables.predicting.predict import predicted
 from trainables.specs.export import FILES, FORMAT_NAMES
 from trainables.specs.pixels import PixelRule
+from trainables.specs.task import Task
 
 
 @pytest.fixture(scope="module")
@@ -224,3 +226,30 @@ def test_code_reads_an_image_as_the_study_reads_its_own(
     found = pixels_by_code(loading_code(preprocessing_manifest(rule, channels=channels), "keras"), path)
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, expected[None])
+
+
+def test_card_of_an_ensemble_names_its_members_and_neither_rank_nor_epoch_nor_seed(tmp_path: Path) -> None:
+    task = Task.classification(input_shape=(8, 8, 1), num_classes=2)
+    members = [
+        {"trial": name, "epoch": epoch, "weight": weight, "variant": {"variant_id": f"v{epoch}"}}
+        for name, epoch, weight in (("t0003", 7, 0.75), ("t0001", 2, 0.25))
+    ]
+    manifest = {
+        "study": "s",
+        "trial": "ensemble-greedy",
+        "rank": 0,
+        "epoch": 0,
+        "num_parameters": 12,
+        "variant": {"family": "ensemble", "params": {"method": "greedy"}, "variant_id": "x", "seed": 0},
+        "ensemble": {"method": "greedy", "members": members, "best_single": {"trial": "t0003", "epoch": 7}},
+        "splits": {"train": 3, "validation": 2, "test": 2},
+        "dataset_fingerprint": "f",
+        "metrics": {},
+        "test_metrics": {},
+    }
+    write_card(tmp_path, manifest, task=task, scores={}, found={})
+    text = (tmp_path / "model_card.md").read_text(encoding="utf-8")
+    assert "An ensemble, the mean of outputs of 2 checkpoints, with 12 parameters." in text
+    assert "compared with is t0003, epoch 7." in text
+    assert "| t0003 | 7 | 0.75 | v7 |\n| t0001 | 2 | 0.25 | v2 |" in text
+    assert not re.search("number 0|exported epoch|seed of the variant", text)
