@@ -78,10 +78,10 @@ def chosen(models: Sequence[FleetModel], *, where: Sequence[Where]) -> list[Flee
     for item in where:
         _check_name(item.name, rows=[values for _, values in rows], what=f"--where {item.text}")
         kinds = {type(values[item.name]) for _, values in rows if values.get(item.name) is not None}
-        if item.sign in SIGNS and (_number(item.limit) is None or kinds == {str}):
+        if item.sign in SIGNS and (_number(item.limit) is None or (kinds and not kinds & {int, float})):
             raise InputError(
                 f"--where {item.text}: {item.sign} compares numbers, got {_compared(item, kinds)}; write a number, "
-                "or = or != for a text"
+                "or = or != for anything else"
             )
     return [model for model, values in rows if all(item.holds(values) for item in where)]
 
@@ -138,7 +138,8 @@ def _parsed(text: str) -> Where:
 
 
 def _compared(item: Where, kinds: set[type]) -> str:
-    return repr(item.limit) if kinds != {str} else f"{item.name}, which is a text"
+    what = "a text" if kinds == {str} else "yes or no" if kinds == {bool} else "a list"
+    return f"{item.name}, which is {what}" if kinds and not kinds & {int, float} else repr(item.limit)
 
 
 def _check_name(name: str, *, rows: Sequence[Mapping[str, Any]], what: str) -> None:

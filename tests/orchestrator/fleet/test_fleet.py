@@ -93,6 +93,7 @@ def test_conditions_choose_models(fleet, where, names):
         ("nonsense", "--where nonsense: must be a name, one of <= >= < > = !=, and a value, got 'nonsense'"),
         ("family<3", "--where family<3: < compares numbers, got family, which is a text"),
         ("filters<few", "--where filters<few: < compares numbers, got 'few'"),
+        ("batch_norm<=1", "--where batch_norm<=1: <= compares numbers, got batch_norm, which is yes or no"),
     ],
 )
 def test_a_wrong_condition_says_what_is_right(fleet, where, message):
