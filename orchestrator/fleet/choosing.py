@@ -41,7 +41,7 @@ class Where:
             return False
         number = _number(self.limit)
         if isinstance(value, bool) or not isinstance(value, int | float) or number is None:
-            is_equal = _text(value) == self.limit.strip("'\"").lower()
+            is_equal = _text(value) == _text(_listed(self.limit) if isinstance(value, list | tuple) else self.limit)
         elif self.sign in SIGNS:
             return bool(SIGNS[self.sign](value, number))
         else:
@@ -157,5 +157,12 @@ def _number(text: str) -> float | None:
         return None
 
 
+def _listed(text: str) -> list[str]:
+    """Returns the values of a list as a user writes it, with brackets or without."""
+    return [part.strip() for part in text.strip("()[]").split(",")]
+
+
 def _text(value: object) -> str:
-    return str(value).lower()
+    if isinstance(value, list | tuple):
+        return ",".join(map(_text, value))
+    return str(value).strip("'\"").lower()

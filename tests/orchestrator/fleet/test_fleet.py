@@ -86,6 +86,12 @@ def test_conditions_choose_models(fleet, where, names):
     assert [model.name for model in chosen(list(fleet), where=parse_where(where))] == names
 
 
+def test_a_list_equals_its_text_however_it_is_written():
+    for text in ("sizes=[3, 5]", "sizes=(3,5)", "sizes=3,5", "sizes!=3"):
+        assert parse_where([text])[0].holds({"sizes": (3, 5)}), text
+    assert not parse_where(["sizes=[3, 4]"])[0].holds({"sizes": (3, 5)})
+
+
 @pytest.mark.parametrize(
     ("where", "message"),
     [
