@@ -86,6 +86,15 @@ def test_conditions_choose_models(fleet, where, names):
     assert [model.name for model in chosen(list(fleet), where=parse_where(where))] == names
 
 
+@pytest.mark.parametrize(
+    ("sign", "holds"), [(">=", True), ("<=", True), ("=", True), ("<", False), (">", False), ("!=", False)]
+)
+def test_a_share_equals_its_limit_though_metrics_are_float32(sign, holds):
+    for share in (0.1, 0.7, 0.9):
+        (condition,) = parse_where([f"val_accuracy{sign}{share}"])
+        assert condition.holds({"val_accuracy": float(np.float32(share))}) is holds, share
+
+
 def test_a_list_equals_its_text_however_it_is_written():
     for text in ("sizes=[3, 5]", "sizes=(3,5)", "sizes=3,5", "sizes!=3"):
         assert parse_where([text])[0].holds({"sizes": (3, 5)}), text
