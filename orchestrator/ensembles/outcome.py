@@ -61,6 +61,9 @@ class EnsembleResult:
         """Whether the ensemble is better, in a sentence that claims no more than the numbers say."""
         first, second = number(self.figures[self.measure]), number(self.single_figures[self.measure])
         where = f"on validation, {self.measure} {first} against {second} of {name_in_words(self.single)}"
+        if len(self.members) < 2 and self.is_better:
+            alone = name_in_words(self.members[0].candidate)
+            return f"{alone} alone is better than any ensemble with it ({where}); nothing was exported"
         if len(self.members) < 2:
             return f"no ensemble beats the best single model ({where}); nothing was exported"
         if not self.is_better:

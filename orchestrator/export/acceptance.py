@@ -13,8 +13,8 @@ from trainables.files.whole import write_whole
 
 #: The key of the manifest of the export that has the accepted file.
 ACCEPTED = "accepted"
-#: Sums of floats that are equal but for their rounding.
-_ROUNDING = 1e-9
+#: How far two shares of images may be apart and yet be equal: metrics are float32.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

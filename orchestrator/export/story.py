@@ -5,7 +5,7 @@ from typing import Any
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.journal.study_state import StudyState
-from orchestrator.journal.trial import Trial
+from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.results.from_state import count_states, spent
 from orchestrator.results.image_shares import chance_notes, image_shares
 from orchestrator.results.words import objectives, state_counts_in_words
@@ -52,7 +52,9 @@ def _study(state: StudyState, *, folder: RunFolder) -> dict[str, object]:
 
 
 def _trial(state: StudyState, trial: Trial) -> dict[str, object]:
-    replicates = [state.trials[name] for name in state.replicates.get(trial.name, ())]
+    again = [state.trials[name] for name in state.replicates.get(trial.name, ())]
+    # What a budget cut short has the value of fewer epochs.
+    replicates = [item for item in again if item.state is TrialState.COMPLETED]
     found: dict[str, object] = {"epochs trained by the trial": trial.num_epochs}
     if trial.reused_from:
         found["trained in another run"] = trial.reused_from
@@ -60,9 +62,11 @@ def _trial(state: StudyState, trial: Trial) -> dict[str, object]:
         found["began from the checkpoint of"] = f"{trial.parent}, epoch {trial.from_epoch}"
     if replicates:
         metric = state.header.metric
-        values = [(item.variant.seed, item.best_report(**state.header.ranking)) for item in replicates]
+        values = [(item, item.best_report(**state.header.ranking)) for item in replicates]
         found[f"{metric} with other seeds"] = ", ".join(
-            f"seed {seed}: {report.metrics[metric]:.4g}" for seed, report in values if report is not None
+            f"seed {item.variant.seed}{f' on fold {item.fold}' if item.fold else ''}: {report.metrics[metric]:.4g}"
+            for item, report in values
+            if report is not None
         )
     return found
 

@@ -1,5 +1,6 @@
 """Which models of a fleet are listed, and in which order: conditions and a name to sort by."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from trainables.reports import COSTS
 from trainables.specs.targets import usual_mode
 
 _CONDITION = re.compile(r"\s*(?P<name>[A-Za-z_][\w.]*)\s*(?P<sign><=|>=|!=|==|=|<|>)\s*(?P<limit>.+?)\s*")
+#: How far float32 may be from the number that it stands for, as a share of it.
+_ROUNDING = 2**-24
 _LEAST = (*COSTS, "train_seconds", "epochs", "best_epoch")
 
 
@@ -41,11 +44,12 @@ class Where:
             return False
         number = _number(self.limit)
         if isinstance(value, bool) or not isinstance(value, int | float) or number is None:
-            is_equal = _text(value) == self.limit.strip("'\"").lower()
-        elif self.sign in SIGNS:
-            return bool(SIGNS[self.sign](value, number))
+            is_equal = _text(value) == _text(_listed(self.limit) if isinstance(value, list | tuple) else self.limit)
         else:
-            is_equal = value == number
+            # Metrics are float32: 90 of 100 images are 0.89999998, and meant by 0.9.
+            is_equal = value == number or (isinstance(value, float) and math.isclose(value, number, rel_tol=_ROUNDING))
+            if self.sign in SIGNS:
+                return "=" in self.sign if is_equal else bool(SIGNS[self.sign](value, number))
         return is_equal if self.sign == "=" else self.sign == "!=" and not is_equal
 
 
@@ -78,10 +82,10 @@ def chosen(models: Sequence[FleetModel], *, where: Sequence[Where]) -> list[Flee
     for item in where:
         _check_name(item.name, rows=[values for _, values in rows], what=f"--where {item.text}")
         kinds = {type(values[item.name]) for _, values in rows if values.get(item.name) is not None}
-        if item.sign in SIGNS and (_number(item.limit) is None or kinds == {str}):
+        if item.sign in SIGNS and (_number(item.limit) is None or (kinds and not kinds & {int, float})):
             raise InputError(
                 f"--where {item.text}: {item.sign} compares numbers, got {_compared(item, kinds)}; write a number, "
-                "or = or != for a text"
+                "or = or != for anything else"
             )
     return [model for model, values in rows if all(item.holds(values) for item in where)]
 
@@ -138,7 +142,8 @@ def _parsed(text: str) -> Where:
 
 
 def _compared(item: Where, kinds: set[type]) -> str:
-    return repr(item.limit) if kinds != {str} else f"{item.name}, which is a text"
+    what = "a text" if kinds == {str} else "yes or no" if kinds == {bool} else "a list"
+    return f"{item.name}, which is {what}" if kinds and not kinds & {int, float} else repr(item.limit)
 
 
 def _check_name(name: str, *, rows: Sequence[Mapping[str, Any]], what: str) -> None:
@@ -156,5 +161,12 @@ def _number(text: str) -> float | None:
         return None
 
 
+def _listed(text: str) -> list[str]:
+    """Returns the values of a list as a user writes it, with brackets or without."""
+    return [part.strip() for part in text.strip("()[]").split(",")]
+
+
 def _text(value: object) -> str:
-    return str(value).lower()
+    if isinstance(value, list | tuple):
+        return ",".join(map(_text, value))
+    return str(value).strip("'\"").lower()

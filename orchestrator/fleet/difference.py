@@ -113,7 +113,7 @@ def _with_models(found: Difference, *, split: str) -> Difference:
     """Returns the difference with layers and mistakes, or why there are none."""
     try:
         requests = [model.run.request(model.trial) for model in (found.first, found.second)]
-        problem = _unlike(found, requests, split=split)
+        problem = _unlike(found, requests)
         answer = ask_about_models(requests, split="" if problem else split, on_progress=found.first.run.show_progress)
     except (DataError, InputError) as exc:
         return replace(found, layers_problem=str(exc), split=split, mistakes_problem=str(exc))
@@ -129,14 +129,14 @@ def _with_models(found: Difference, *, split: str) -> Difference:
     )
 
 
-def _unlike(found: Difference, requests: list[ModelRequest], *, split: str) -> str:
+def _unlike(found: Difference, requests: list[ModelRequest]) -> str:
     """Returns why two models' mistakes cannot be compared; an empty text if they can."""
     for model in (found.first, found.second):
         if not model.checkpoint.is_kept:
             return f"{model.name} has no checkpoint: {model.checkpoint.reason}"
     prints = [request.dataset.fingerprint for request in requests]
     if prints[0] != prints[1]:
-        return f"the two have other {split} images: fingerprints {prints[0]} and {prints[1]}"
+        return f"the two have other images or splits: fingerprints {prints[0]} and {prints[1]}"
     return ""
 
 

@@ -167,6 +167,14 @@ def test_predictions_that_differ_are_refused(expected: np.ndarray, actual: np.nd
         check_parity(expected, actual, what="t0007: model.keras")
 
 
+def test_a_file_that_is_wrong_on_small_numbers_is_refused_though_no_difference_exceeds_the_tolerance() -> None:
+    small = np.linspace(0.0, 0.005, 20)[:, None]
+    assert check_parity(small, small * 1.001, what="model_float16.tflite", tolerance=1e-2) < 1e-5
+    assert check_parity(np.zeros((2, 1)), np.full((2, 1), 1e-8), what="model.tflite") == pytest.approx(1e-8)
+    with pytest.raises(ModelExportError, match=r"differ .* by 0.0025 on average, and none is beyond 0.005; "):
+        check_parity(small, np.zeros_like(small), what="model_float16.tflite", tolerance=1e-2)
+
+
 OUTPUTS = {"sex": GOOD, "age": np.array([[40_000.0], [-3.0]])}
 
 

@@ -46,9 +46,8 @@ def _blocks(
     yield Heading(text=f"Model card: {manifest['study']}, trial {manifest['trial']}", level=1)
     targets = "; ".join(f"{target.name} ({target.kind}{_classes(target.class_names)})" for target in task.targets)
     yield Paragraph(
-        text=f"A convolutional network of the family {manifest['variant']['family']} with "
-        f"{manifest['num_parameters']:,} parameters. It takes {colour} images of {height}x{width} pixels (height x "
-        f"width) and predicts {targets}. It is number {manifest['rank']} of the study."
+        text=f"{_kind(manifest)} with {manifest['num_parameters']:,} parameters. It takes {colour} images of "
+        f"{height}x{width} pixels (height x width) and predicts {targets}. {_rank(manifest)}"
     )
     yield Heading(text="How it was found")
     yield from _origin(manifest, found=found)
@@ -65,6 +64,20 @@ def _blocks(
     yield from _use(folder, manifest)
 
 
+def _kind(manifest: Mapping[str, Any]) -> str:
+    if ensemble := manifest.get("ensemble"):
+        what = "mean of weights" if ensemble["method"] == "soup" else "mean of outputs"
+        return f"An ensemble, the {what} of {len(ensemble['members'])} checkpoints,"
+    return f"A convolutional network of the family {manifest['variant']['family']}"
+
+
+def _rank(manifest: Mapping[str, Any]) -> str:
+    if "ensemble" in manifest:
+        best = manifest["ensemble"]["best_single"]
+        return f"The best single model that it was compared with is {best['trial']}, epoch {best['epoch']}."
+    return f"It is number {manifest['rank']} of the study."
+
+
 def _classes(names: tuple[str, ...]) -> str:
     return f", {len(names)} classes" if names else ""
 
@@ -73,11 +86,24 @@ def _origin(manifest: Mapping[str, Any], *, found: Mapping[str, Any]) -> Iterato
     study, trial, variant = found.get("study", _NONE), found.get("trial", _NONE), manifest["variant"]
     rows: list[tuple[str, object]] = [("study", manifest["study"])]
     rows += list(study.items())
+    if "ensemble" in manifest:
+        yield from _members(rows, manifest["ensemble"])
+        return
     rows += [("trial", manifest["trial"]), ("variant", variant["variant_id"]), ("seed of the variant", variant["seed"])]
     rows += [("exported epoch", manifest["epoch"]), *trial.items()]
     yield grid(("", ""), rows)
     yield Paragraph(text="Its parameters; all others have their defaults:")
     yield grid(("parameter", "value"), variant["params"].items())
+
+
+def _members(rows: list[tuple[str, object]], ensemble: Mapping[str, Any]) -> Iterator[Block]:
+    """Yields where an ensemble comes from: it has no trial, epoch or seed of its own."""
+    yield grid(("", ""), [*rows, ("method", ensemble["method"])])
+    yield Paragraph(text="Its members:")
+    found = [
+        (item["trial"], item["epoch"], item["weight"], item["variant"]["variant_id"]) for item in ensemble["members"]
+    ]
+    yield grid(("trial", "epoch", "weight", "variant"), found, numeric=(1, 2))
 
 
 def _data(manifest: Mapping[str, Any], *, found: Mapping[str, Any]) -> Iterator[Block]:

@@ -40,7 +40,7 @@ def loading_code(manifest: Mapping[str, Any], form: str) -> str:
     lone = named if len(names) > 1 else "pixels"
     runtime = _runtime(form)
     calls = [line.format(file=FILES[form], lone=lone, named=named) for line in _CALLS[runtime]]
-    imports = ["import numpy as np", "from PIL import Image"]
+    imports = ["import numpy as np", "from PIL import Image, ImageOps"]
     third = _IMPORTS[runtime]
     ordered = sorted([third, imports[0]]) if third.startswith("import") else [imports[0]]
     rest = [imports[1]] if third.startswith("import") else [imports[1], third]
@@ -54,21 +54,21 @@ def _runtime(form: str) -> str:
 
 
 def _pixels(manifest: Mapping[str, Any]) -> list[str]:
-    """Returns the lines that read an image as the study read its own."""
+    """Returns the lines that read an image as the study read its own: upright, in its range, on its ground, resized."""
     _, height, width, channels = manifest["inputs"][0]["shape"]
     mode = "L" if channels == 1 else "RGB"
     ranges, ground = manifest["preprocessing"]["pixel_range"], manifest["preprocessing"]["background"]
     low, high = ranges["8 bits"]
-    lines = []
-    opened = 'Image.open("image.png")'
-    if isinstance(ground, list):
-        lines += [f'image = {opened}.convert("RGBA")']
-        colour = (*ground, 255)
-        opened = f'Image.alpha_composite(Image.new("RGBA", image.size, {colour}), image)'
-    lines += [f'image = {opened}.convert("{mode}").resize(({width}, {height}), Image.Resampling.BILINEAR)']
-    lines += [f"pixels = np.asarray(image, np.float32).reshape(1, {height}, {width}, {channels})"]
+    lines = ['image = ImageOps.exif_transpose(Image.open("image.png")).convert("RGBA")']
     if (low, high) != (0, 255):
-        lines += [f"pixels = np.clip(np.rint((pixels - {low}) * 255 / {high - low}), 0, 255).astype(np.float32)"]
+        lines += [
+            f"levels = np.clip(np.rint((np.arange(256) - {low}) * 255 / {high - low}), 0, 255).astype(int).tolist()"
+        ]
+        lines += ["image = image.point(levels * 3 + list(range(256)))"]
+    if isinstance(ground, list):
+        lines += [f'image = Image.alpha_composite(Image.new("RGBA", image.size, {(*ground, 255)}), image)']
+    lines += [f'image = image.convert("{mode}").resize(({width}, {height}), Image.Resampling.BILINEAR)']
+    lines += [f"pixels = np.asarray(image, np.float32).reshape(1, {height}, {width}, {channels})"]
     return lines
 
 

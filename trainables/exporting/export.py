@@ -30,6 +30,7 @@ from trainables.exporting.writing import Evidence, Written, write_formats
 from trainables.families.parts.blocks import without_penalties
 from trainables.families.parts.inputs import example_data, model_inputs
 from trainables.families.parts.keras_internals import create_compiled_variables
+from trainables.files.folders import put_in_place
 from trainables.specs.export import ExportRequest, ExportResult
 from trainables.specs.task import Task
 from trainables.specs.worker import PRIVATE
@@ -113,8 +114,8 @@ def write_export(  # noqa: PLR0913 - a model, and what is known of it
         write_export_manifest(
             draft, request, num_parameters=int(model.count_params()), findings=findings, replaced=content or {}
         )
-        shutil.rmtree(target, ignore_errors=True)
-        draft.rename(target)
+        # Never with half of its files: an old export is whole until the new one is in its place.
+        put_in_place(draft, target, is_durable=True)
     return ExportResult(
         rank=request.rank,
         trial=request.trial,

@@ -12,6 +12,9 @@ from trainables.specs.task import Target, Task
 
 #: The largest allowed difference of outputs, a share of those beyond 1: another graph may add up in another order.
 TOLERANCE = 1e-5
+#: Of numbers far below 1, beside which no tolerance is small: the mean difference that is allowed, a share of the
+#: largest number, and what is rounding whatever they are.
+_MOST_OF_SMALL, _LEAST = 0.1, 1e-7
 #: From this probability on, a flag is set.
 _FLAG_SET = 0.5
 _REMEDY = "export a format of float32 or litert_float16"
@@ -46,7 +49,8 @@ def check_parity(expected: np.ndarray, actual: np.ndarray, *, what: str, toleran
     0.0
 
     Raises:
-        ModelExportError: If shapes differ, anything is not finite, or the difference exceeds the tolerance.
+        ModelExportError: If shapes differ, anything is not finite, or the difference exceeds the tolerance, or of small
+            numbers a tenth of the largest on average.
     """
     check_comparable(expected, actual, what=what)
     difference = largest_difference(expected, actual)
@@ -54,6 +58,13 @@ def check_parity(expected: np.ndarray, actual: np.ndarray, *, what: str, toleran
         raise ModelExportError(
             f"{what}: predictions differ from the checkpoint's by up to {difference:.3g}, allowed is {tolerance:g}; "
             "the export is not faithful and was discarded"
+        )
+    largest = float(np.abs(expected).max(initial=0.0))
+    mean = float(np.abs(expected - actual).sum()) / max(1, expected.size)
+    if mean > _MOST_OF_SMALL * largest + _LEAST:
+        raise ModelExportError(
+            f"{what}: predictions differ from the checkpoint's by {mean:.3g} on average, and none is beyond "
+            f"{largest:.3g}; the export is not faithful and was discarded"
         )
     return difference
 

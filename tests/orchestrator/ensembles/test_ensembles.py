@@ -240,6 +240,17 @@ def test_a_selection_of_one_checkpoint_is_not_exported(bench: Bench) -> None:
     assert not any(isinstance(item, EnsembleExported) for item in read_journal(bench.folder.journal))
 
 
+def test_one_checkpoint_that_is_better_than_the_best_single_model_is_said_to_be_so(bench: Bench) -> None:
+    # Such as another seed of the leaderboard's first trial.
+    bench.keep(0, [RIGHT, RIGHT, RIGHT, [0.1, 0.9]])
+    name = bench.keep(1, [[0.99, 0.01], [0.99, 0.01], [0.01, 0.99], [0.01, 0.99]])
+    result = bench.make()
+    assert (result.folder, len(result.members), result.is_better) == (None, 1, True)
+    trial, epoch = name.split("-")
+    assert result.verdict.startswith(f"{trial} epoch {int(epoch)} alone is better than any ensemble with it")
+    assert "beats" not in result.verdict
+
+
 def test_a_snapshot_without_two_checkpoints_of_a_trial_is_refused_in_words(bench: Bench) -> None:
     helpful(bench)
     with pytest.raises(InputError, match=r"no trial has two kept checkpoints .* use --method greedy"):

@@ -5,6 +5,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -61,11 +62,19 @@ def test_no_smaller_file_is_good_enough_and_the_accepted_one_is(found: list[Expo
     cost = cost_of(choice.file, among=found)
     assert cost == choice.cost
     assert cost is not None
-    assert cost.total <= drop + 1e-9
+    assert cost.total <= drop + 1e-6
     assert min(cost.model, cost.format) >= 0
     assert not choice.file.problem
     sizes = [item.size_bytes for item in good if item.size_bytes is not None]
     assert choice.file.size_bytes == min([*sizes, choice.file.size_bytes])
+
+
+@pytest.mark.parametrize("right", range(1, 101, 7))
+def test_one_image_of_a_hundred_is_one_percent_though_metrics_are_float32(right: int) -> None:
+    before, after = (float(np.float32(count / 100)) for count in (right, right - 1))
+    one = file("litert", size_bytes=5, drop=before - after, validation=0.9)
+    assert choose_smallest([one], accuracy_drop=0.01, objective="val_accuracy").file is one
+    assert choose_smallest([one], accuracy_drop=0.0099, objective="val_accuracy").file is None
 
 
 @settings(max_examples=30, deadline=None)

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from trainables.checkpoints.early_notes import EarlyNotes
 from trainables.data.cache.prepare import prepare_dataset
 from trainables.errors import ModelExportError
 from trainables.exporting.plain_graph import foreign_parts, plain_model
-from trainables.files.manifests import MANIFEST
+from trainables.files.manifests import MANIFEST, damage_of
 from trainables.reports import EpochReport
 from trainables.specs.data import DataSpec
 from trainables.specs.dataset import DatasetInfo
@@ -142,6 +143,28 @@ def test_models_of_classes_load_in_plain_keras_and_predict_what_their_checkpoint
         with np.load(f"{folder}/plain.npz") as plain:
             for name in ("keras", "saved_model"):
                 np.testing.assert_allclose(plain[name], wanted, atol=1e-5, err_msg=f"{folder} {name}")
+
+
+def test_a_kill_while_an_export_is_replaced_leaves_it_whole(
+    request_of: Callable[..., ExportRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trainables.exporting.export import export_model
+
+    variant = Variant(family="sequential", params={"filters": 4, "num_blocks": 1}, seed=1)
+    request = request_of(variant, formats=("keras",))
+    folder, delete = Path(export_model(request).folder), shutil.rmtree
+
+    def killed(path: Any, **options: Any) -> None:
+        if Path(path) == folder:
+            (folder / "model.keras").unlink()
+            raise KeyboardInterrupt
+        delete(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with suppress(KeyboardInterrupt):
+        export_model(request)
+    assert damage_of(folder) == ""
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name], "no draft is left"
 
 
 @pytest.mark.slow

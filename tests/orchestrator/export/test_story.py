@@ -1,6 +1,7 @@
 """The card of an export gets the story of its study from the journal: counts, costs, seeds, what luck added."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from orchestrator.export.selection import select_exports
 from orchestrator.export.story import how_found
 from orchestrator.journal.study_state import StudyState, fold
+from orchestrator.journal.trial import TrialState
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.sections import Export
 
@@ -47,3 +49,15 @@ def test_each_request_for_an_export_brings_its_story(state: StudyState, tmp_path
     requests = select_exports(state, export=Export(top=2), folder=RunFolder(tmp_path), worker=unused)
     for request in requests:
         assert request.found == how_found(state, state.trials[request.trial], folder=RunFolder(tmp_path))
+
+
+def test_story_has_the_replicates_that_completed_each_with_its_fold(state: StudyState, tmp_path: Path) -> None:
+    done = next(item for item in state.trials.values() if item.state is TrialState.COMPLETED and len(item.reports) > 1)
+    value = f"{done.best_report(**state.header.ranking).metrics['val_accuracy']:.4g}"
+    again = {"t0090": (done.reports, 0), "t0091": (done.reports, 3), "t0092": (done.reports[:1], 0)}
+    for name, (reports, of) in again.items():
+        state.trials[name] = replace(done, name=name, reports=reports, fold=of, replicate_of="t0003")
+    state.replicates["t0003"] = list(again)
+    told = how_found(state, state.trials["t0003"], folder=RunFolder(tmp_path))["trial"]
+    seed = done.variant.seed
+    assert told["val_accuracy with other seeds"] == f"seed {seed}: {value}, seed {seed} on fold 3: {value}"

@@ -87,12 +87,28 @@ def test_conditions_choose_models(fleet, where, names):
 
 
 @pytest.mark.parametrize(
+    ("sign", "holds"), [(">=", True), ("<=", True), ("=", True), ("<", False), (">", False), ("!=", False)]
+)
+def test_a_share_equals_its_limit_though_metrics_are_float32(sign, holds):
+    for share in (0.1, 0.7, 0.9):
+        (condition,) = parse_where([f"val_accuracy{sign}{share}"])
+        assert condition.holds({"val_accuracy": float(np.float32(share))}) is holds, share
+
+
+def test_a_list_equals_its_text_however_it_is_written():
+    for text in ("sizes=[3, 5]", "sizes=(3,5)", "sizes=3,5", "sizes!=3"):
+        assert parse_where([text])[0].holds({"sizes": (3, 5)}), text
+    assert not parse_where(["sizes=[3, 4]"])[0].holds({"sizes": (3, 5)})
+
+
+@pytest.mark.parametrize(
     ("where", "message"),
     [
         ("paramters<=3", "--where paramters<=3: no model has 'paramters'; did you mean 'parameters'"),
         ("nonsense", "--where nonsense: must be a name, one of <= >= < > = !=, and a value, got 'nonsense'"),
         ("family<3", "--where family<3: < compares numbers, got family, which is a text"),
         ("filters<few", "--where filters<few: < compares numbers, got 'few'"),
+        ("batch_norm<=1", "--where batch_norm<=1: <= compares numbers, got batch_norm, which is yes or no"),
     ],
 )
 def test_a_wrong_condition_says_what_is_right(fleet, where, message):

@@ -11,13 +11,19 @@ from folder_exports import FORMATS, NAMES, NUM_TEST, NUM_TRAIN
 from PIL import Image
 
 from trainables.cards.blocks import Bullets, Code, Grid, Heading, Paragraph
+from trainables.cards.card import write_card
 from trainables.cards.figures import score_blocks
 from trainables.cards.limits import limits_of
 from trainables.cards.loading_code import loading_code
 from trainables.cards.markdown import card_markdown, markdown_text
 from trainables.cards.page import card_html
+from trainables.data.formats.files import Encoded
+from trainables.data.images.decode import decode
+from trainables.data.images.images import Layout
 from trainables.predicting.predict import predicted
 from trainables.specs.export import FILES, FORMAT_NAMES
+from trainables.specs.pixels import PixelRule
+from trainables.specs.task import Task
 
 
 @pytest.fixture(scope="module")
@@ -165,24 +171,85 @@ def test_limits_say_what_is_shared_left_out_and_made_of_a_twin() -> None:
     assert any("float32 twin" in sentence for sentence in sentences)
 
 
-def test_code_reads_pixels_by_the_rule_of_the_study_and_gives_each_input_an_image(tmp_path: Path) -> None:
-    manifest = {
-        "inputs": [{"name": "left", "shape": [None, 8, 6, 3]}, {"name": "right", "shape": [None, 8, 6, 3]}],
+def pixels_by_code(code: str, path: Path) -> np.ndarray:
+    """Returns the pixels that the code of a card makes of an image; no model is loaded."""
+    lines = code.replace('"image.png"', repr(str(path))).splitlines()
+    stop = next(number for number, line in enumerate(lines) if line.startswith("model ="))
+    scope: dict[str, Any] = {}
+    exec("\n".join(line for line in lines[:stop] if "keras" not in line), scope)
+    return np.asarray(scope["pixels"])
+
+
+def preprocessing_manifest(rule: PixelRule, *, channels: int) -> dict[str, Any]:
+    """Returns what the code of a card depends on, of two inputs of 8x6 pixels."""
+    ground = "alpha is dropped" if rule.ground is None else list(rule.ground)
+    return {
+        "inputs": [{"name": name, "shape": [None, 8, 6, channels]} for name in ("left", "right")],
         "outputs": [{"name": "age", "class_names": []}],
-        "preprocessing": {"pixel_range": {"8 bits": [0, 16]}, "background": [255, 255, 255]},
+        "preprocessing": {"pixel_range": {"8 bits": list(rule.byte)}, "background": ground},
     }
-    code = loading_code(manifest, "keras")
+
+
+def test_code_gives_each_input_an_image() -> None:
+    code = loading_code(preprocessing_manifest(PixelRule(), channels=3), "keras")
     assert 'model.predict({"left": pixels, "right": pixels}, verbose=0)' in code
-    lines = code.splitlines()
-    start, stop = (
-        lines.index(next(line for line in lines if line.startswith("image ="))),
-        lines.index('model = keras.models.load_model("model.keras")'),
-    )
-    image = Image.new("RGBA", (6, 8), (8, 8, 8, 255))
-    image.putpixel((0, 0), (0, 0, 0, 0))
-    image.save(tmp_path / "image.png")
-    scope: dict[str, Any] = {"np": np, "Image": Image}
-    exec("\n".join(lines[start:stop]).replace('"image.png"', repr(str(tmp_path / "image.png"))), scope)
-    assert scope["pixels"].shape == (1, 8, 6, 3)
-    # The ground of 255 lies beyond the range and is limited to it.
-    assert (scope["pixels"][0, 0, 0].tolist(), scope["pixels"][0, 1, 1].tolist()) == ([255.0] * 3, [128.0] * 3)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        PixelRule(),
+        PixelRule(byte=(0, 16)),
+        PixelRule(ground=(255, 255, 255)),
+        PixelRule(byte=(20.5, 200.0), cuts=("byte",), ground=(64, 64, 64)),
+    ],
+    ids=["plain", "dim", "ground", "range and ground"],
+)
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "turned"])
+def test_code_reads_an_image_as_the_study_reads_its_own(
+    mode: str, rule: PixelRule, channels: int, tmp_path: Path
+) -> None:
+    highest = 17 if rule.byte == (0, 16) else 256
+    samples = np.random.default_rng(5).integers(0, highest, (13, 20, 4)).astype(np.uint8)
+    samples[..., 3] *= 256 // highest
+    picture, exif = Image.fromarray(samples), Image.Exif()
+    if mode == "P":
+        picture = picture.quantize(16, method=Image.Quantize.FASTOCTREE)
+    elif mode == "turned":
+        picture, exif[0x0112] = picture.convert("RGB"), 6
+    else:
+        picture = picture.convert(mode)
+    picture.save(path := tmp_path / "picture.png", exif=exif)
+    layout = Layout(height=8, width=6, channels=channels, rule=rule)
+    expected = decode(Encoded(where="picture.png", content=path.read_bytes()), layout=layout)
+    found = pixels_by_code(loading_code(preprocessing_manifest(rule, channels=channels), "keras"), path)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, expected[None])
+
+
+def test_card_of_an_ensemble_names_its_members_and_neither_rank_nor_epoch_nor_seed(tmp_path: Path) -> None:
+    task = Task.classification(input_shape=(8, 8, 1), num_classes=2)
+    members = [
+        {"trial": name, "epoch": epoch, "weight": weight, "variant": {"variant_id": f"v{epoch}"}}
+        for name, epoch, weight in (("t0003", 7, 0.75), ("t0001", 2, 0.25))
+    ]
+    manifest = {
+        "study": "s",
+        "trial": "ensemble-greedy",
+        "rank": 0,
+        "epoch": 0,
+        "num_parameters": 12,
+        "variant": {"family": "ensemble", "params": {"method": "greedy"}, "variant_id": "x", "seed": 0},
+        "ensemble": {"method": "greedy", "members": members, "best_single": {"trial": "t0003", "epoch": 7}},
+        "splits": {"train": 3, "validation": 2, "test": 2},
+        "dataset_fingerprint": "f",
+        "metrics": {},
+        "test_metrics": {},
+    }
+    write_card(tmp_path, manifest, task=task, scores={}, found={})
+    text = (tmp_path / "model_card.md").read_text(encoding="utf-8")
+    assert "An ensemble, the mean of outputs of 2 checkpoints, with 12 parameters." in text
+    assert "compared with is t0003, epoch 7." in text
+    assert "| t0003 | 7 | 0.75 | v7 |\n| t0001 | 2 | 0.25 | v2 |" in text
+    assert not re.search("number 0|exported epoch|seed of the variant", text)
