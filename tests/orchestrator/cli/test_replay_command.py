@@ -118,7 +118,7 @@ def test_chosen_rules_and_budgets_are_replayed(replay, write_run):
         (("--set", "search.trials=17"), "search.trials: must be at most 16"),
         (("--set", "search.trials=none"), "search.trials"),
         (("--schedule", "ashes"), "schedule.algorithm: must be one of none, asha"),
-        (("--schedule", "pbt"), "schedule.algorithm: trials of pbt go on from each other's checkpoints"),
+        (("--schedule", "pbt"), "schedule.algorithm: trials of pbt and pb2 go on from each other's checkpoints"),
         (("--set", "schedule.grace_epochs=12"), "grace_epochs: must not exceed max_epochs (9), got 12"),
         (("--set", "schedule.max_epochs"), "expected key=value"),
     ],
