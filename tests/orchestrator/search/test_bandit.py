@@ -61,6 +61,21 @@ def reported(name: str, epoch: int, value: float) -> EpochReported:
     return EpochReported(trial=name, report=report(epoch, value, max_epochs=20), worker={}, at=2.0)
 
 
+def replaced(number: int, variant: dict[str, Any]) -> TrialReplaced:
+    """A trial in the place of t0001 that goes on from t0000 after epoch 4."""
+    return TrialReplaced(
+        trial=f"t{number:04d}",
+        number=number,
+        variant=variant,
+        parent="t0000",
+        from_epoch=4,
+        replaces="t0001",
+        epoch=4,
+        reason="pb2: weak",
+        at=9.0,
+    )
+
+
 def trained(gain: Gain, *, count: int = 16, epochs: int = 6, seed: int = 0, noise: float = 0.01) -> list[Record]:
     """Trials at drawn learning rates, each of which gains by its place on the axis, and by when."""
     random = np.random.default_rng(seed)
@@ -142,20 +157,7 @@ def test_a_stretch_begins_with_what_was_inherited_and_counts_for_the_trial_that_
         *(reported("t0000", epoch, 0.1 * epoch) for epoch in range(1, 5)),
         *(reported("t0001", epoch, 0.05) for epoch in range(1, 5)),
     ]
-    variant = proposed(2, 0.25).variant
-    records.append(
-        TrialReplaced(
-            trial="t0002",
-            number=2,
-            variant=variant,
-            parent="t0000",
-            from_epoch=4,
-            replaces="t0001",
-            epoch=4,
-            reason="pb2: weak",
-            at=9.0,
-        )
-    )
+    records.append(replaced(2, dict(proposed(2, 0.25).variant)))
     names = changing(fold(records).trials["t0000"].variant, spec=spec)
     assert names == ["learning_rate"]
 
@@ -177,17 +179,7 @@ def test_two_that_go_on_one_after_the_other_do_not_go_on_alike() -> None:
     for seed in range(6):
         first = informed(fold(records).trials["t0000"], epoch=4, state=fold(records), spec=spec, seed=seed)
         assert first is not None
-        child = TrialReplaced(
-            trial="t0006",
-            number=6,
-            variant=first.variant.to_json(),
-            parent="t0000",
-            from_epoch=4,
-            replaces="t0001",
-            epoch=4,
-            reason="pb2: weak",
-            at=9.0,
-        )
+        child = replaced(6, first.variant.to_json())
         place = place_of(spec.space.parameter("learning_rate").domain, first.variant.params["learning_rate"])
         # Drawn from the same values, so that what differs is what the first one leaves to find out.
         alone.append(abs(place_chosen(fold(records), spec=spec, seed=seed + 100) - place))
