@@ -30,8 +30,10 @@ print(json.dumps({
     "arguments": sys.argv,
     "name": __name__,
     "helper": helper.WORD,
-    # A program of its own is started through bash, which sets these.
-    "environment": {name: os.environ[name] for name in os.environ.keys() - {"_", "SHLVL", "PWD", "OLDPWD"}},
+    # A program of its own is started through bash, which sets these, and takes away its prompts.
+    "environment": {
+        name: os.environ[name] for name in os.environ.keys() - {"_", "SHLVL", "PWD", "OLDPWD", "PS1", "PS2"}
+    },
     "folder": os.getcwd(),
     "umask": os.umask(0),
     "open_files": resource.getrlimit(resource.RLIMIT_NOFILE),
@@ -72,7 +74,7 @@ def launch(tmp_path):
     def started(path: str, **variables: str) -> dict[str, Any]:
         from orchestrator.forking.ray_workers import setup_worker
 
-        own = {"RAY_JOB_ID": "01000000", "RAY_RAYLET_PID": "1", "OF_THE_LAUNCHER": "a b\nc", **variables}
+        own = {"RAY_JOB_ID": "01000000", "RAY_RAYLET_PID": "1", "OF_THE_LAUNCHER": "a b\nc", "PS1": "$ ", **variables}
         result = subprocess.run(
             [
                 sys.executable,

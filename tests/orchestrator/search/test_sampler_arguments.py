@@ -12,7 +12,8 @@ from played_studies import MIXED, play, score, spec_of
 from scipy.stats import qmc
 from sklearn.gaussian_process import GaussianProcessRegressor
 
-from orchestrator.search.algorithms import cma_es, sobol, surrogate
+from orchestrator.search import surrogate
+from orchestrator.search.algorithms import cma_es, sobol
 from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.search.algorithms.tpe import ARGUMENTS
 from search_spaces import space_from_mapping
