@@ -1,6 +1,5 @@
 """Which models of a fleet are listed, and in which order: conditions and a name to sort by."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,15 +8,13 @@ from typing import Any
 from orchestrator.errors import InputError
 from orchestrator.fleet.model import FleetModel
 from orchestrator.journal.records import StudyOpened
-from orchestrator.pareto.choice import SIGNS
+from orchestrator.pareto.choice import SIGNS, compares, is_same
 from orchestrator.text import shown
 from search_spaces import nearest
 from trainables.reports import COSTS
 from trainables.specs.targets import usual_mode
 
 _CONDITION = re.compile(r"\s*(?P<name>[A-Za-z_][\w.]*)\s*(?P<sign><=|>=|!=|==|=|<|>)\s*(?P<limit>.+?)\s*")
-#: How far float32 may be from the number that it stands for, as a share of it.
-_ROUNDING = 2**-24
 _LEAST = (*COSTS, "train_seconds", "epochs", "best_epoch")
 
 
@@ -46,10 +43,9 @@ class Where:
         if isinstance(value, bool) or not isinstance(value, int | float) or number is None:
             is_equal = _text(value) == _text(_listed(self.limit) if isinstance(value, list | tuple) else self.limit)
         else:
-            # Metrics are float32: 90 of 100 images are 0.89999998, and meant by 0.9.
-            is_equal = value == number or (isinstance(value, float) and math.isclose(value, number, rel_tol=_ROUNDING))
             if self.sign in SIGNS:
-                return "=" in self.sign if is_equal else bool(SIGNS[self.sign](value, number))
+                return compares(value, self.sign, number)
+            is_equal = is_same(value, number)
         return is_equal if self.sign == "=" else self.sign == "!=" and not is_equal
 
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from orchestrator.pareto.goals import Losses
 
 #: What `export.choose` may name beside a rule.
@@ -38,8 +40,12 @@ class Condition:
     limit: float
 
     def holds(self, values: Mapping[str, float]) -> bool:
-        """Returns whether a trial keeps to it; one without the value does not."""
-        return self.metric in values and bool(SIGNS[self.sign](values[self.metric], self.limit))
+        """Returns whether a trial keeps to it; one without the value does not.
+
+        >>> parse_condition("val_accuracy >= 0.9").holds({"val_accuracy": 0.8999999761581421})
+        True
+        """
+        return self.metric in values and compares(values[self.metric], self.sign, self.limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +112,28 @@ def parse_condition(text: str) -> Condition:
     if found is None or not math.isfinite(limit):
         raise RuleError(f"must have conditions such as val_accuracy >= 0.9 joined by and, not {text!r}")
     return Condition(metric=found["metric"], sign=found["sign"], limit=limit)
+
+
+def compares(value: float, sign: str, limit: float) -> bool:
+    """Returns whether a value compares with a limit as a sign says.
+
+    Metrics are float32: 90 of 100 images are 0.89999998 and equal a limit of 0.9, 80 of 100 are 0.80000001 and equal
+    one of 0.8.
+
+    >>> compares(0.8999999761581421, ">=", 0.9), compares(0.800000011920929, ">", 0.8)
+    (True, False)
+
+    Args:
+        value: Of a trial.
+        sign: One of `SIGNS`.
+        limit: What it is compared with.
+    """
+    return "=" in sign if is_same(value, limit) else bool(SIGNS[sign](value, limit))
+
+
+def is_same(value: float, limit: float) -> bool:
+    """Returns whether a value equals a limit, or is what float32 makes of a limit that is no whole number."""
+    return value == limit or (limit % 1 != 0 and value == float(np.float32(limit)))
 
 
 def knee_order(points: Sequence[Losses]) -> list[int]:

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
-from orchestrator.pareto.choice import SIGNS, Condition, RuleError, parse_condition
+from orchestrator.pareto.choice import SIGNS, Condition, RuleError, is_same, parse_condition
 
 #: A constraint that is right, for messages.
 EXAMPLE = "parameters <= 1e6"
@@ -88,7 +88,8 @@ def is_upper(condition: Condition) -> bool:
 def _excess(values: Mapping[str, float], condition: Condition) -> float:
     if condition.metric not in values:
         return 1.0
-    beyond = values[condition.metric] - condition.limit
+    value = values[condition.metric]
+    beyond = 0.0 if is_same(value, condition.limit) else value - condition.limit
     share = (beyond if is_upper(condition) else -beyond) / (abs(condition.limit) or 1.0)
     if condition.holds(values):
         return min(share, 0.0) + 0.0

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.journal.trial import Trial, index_of
+from orchestrator.pareto.choice import compares
 from orchestrator.pareto.constraints import broken_by
 from orchestrator.results.expected_gain import expected_gain
 from orchestrator.results.ranking import known_values
@@ -201,7 +202,7 @@ class _Spent:
     def reaches(self, target: float) -> bool:
         """Returns whether a report is as good as a target."""
         self._read()
-        return self._best is not None and self._best_value >= self._sign * target
+        return self._best is not None and compares(self._best_value, ">=", self._sign * target)
 
     def trials_since_best(self) -> int:
         """Returns how many trials that were proposed after the best one have ended, or wait at a rung."""

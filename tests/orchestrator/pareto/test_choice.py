@@ -1,8 +1,12 @@
 """Rules of `export.choose` in words, and the knee of a front."""
 
+from itertools import pairwise
+
+import numpy as np
 import pytest
 
-from orchestrator.pareto.choice import RuleError, knee_order, parse_rule
+from orchestrator.pareto.choice import SIGNS, RuleError, compares, knee_order, parse_condition, parse_rule
+from orchestrator.pareto.constraints import excesses
 
 VALUES = [
     {"val_accuracy": 0.95, "latency_ms": 9.0},
@@ -49,3 +53,24 @@ def test_a_text_that_is_no_rule_is_refused_in_words(text: str, expected: str) ->
 def test_the_knee_is_the_trial_that_gives_least_away() -> None:
     assert knee_order([(-0.99, 100.0), (-0.97, 10.0), (-0.5, 1.0)])[0] == 1
     assert knee_order([(1.0, 1.0), (1.0, 1.0)]) == [0, 1]
+
+
+@pytest.mark.parametrize("count", [7, 100, 360, 9999])
+def test_shares_of_images_in_float32_compare_with_limits_as_the_counts_do(count: int) -> None:
+    shares = [float(np.float32(right) / np.float32(count)) for right in range(count + 1)]
+    places = np.random.default_rng(count).integers(0, count + 1, 200)
+    for right, limit in pairwise(places.tolist()):
+        for sign, compare in SIGNS.items():
+            condition = parse_condition(f"val_accuracy {sign} {limit / count!r}")
+            for near in {right, limit, max(limit - 1, 0), min(limit + 1, count)}:
+                holds = compare(near, limit)
+                assert compares(shares[near], sign, limit / count) == holds, (near, sign, limit)
+                excess = excesses({"val_accuracy": shares[near]}, [condition])[0]
+                assert (excess <= 0) == holds
+                assert (abs(excess) < 1e-15) == (near == limit), (near, sign, limit)
+
+
+def test_whole_numbers_compare_as_they_are() -> None:
+    assert not compares(2**24, ">=", 2**24 + 1)
+    assert compares(2**24 + 1, ">", 2**24)
+    assert not compares(2.0**25 + 4, "<=", 2.0**25)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import open_journals
 import pytest
 from open_journals import WORKER, proposed
@@ -196,6 +197,16 @@ def test_a_target_of_a_metric_that_falls_is_reached_from_above(rig: open_journal
     for epoch, (value, is_over) in enumerate(((0.5, False), (0.31, False), (0.3, True))):
         report = {**result(epoch + 1)["report"], "metrics": {"val_loss": value}}
         rig.recorder.append(EpochReported(trial="t0000", report=report, worker=WORKER, at=200.0))
+        assert budgets.is_over is is_over
+
+
+def test_a_target_is_reached_by_what_float32_makes_of_it(rig: open_journals.Rig) -> None:
+    budgets = budgets_of(rig.recorder, target=0.9)
+    for epoch, (images, is_over) in enumerate(((89, False), (90, True))):
+        share = float(np.float32(images) / np.float32(100))
+        rig.recorder.append(
+            EpochReported(trial="t0000", report=result(epoch + 1, value=share)["report"], worker=WORKER, at=200.0)
+        )
         assert budgets.is_over is is_over
 
 
