@@ -3,6 +3,7 @@
 It follows from the run's own journal and is nobody's memory: each session writes it anew at its end.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
@@ -46,6 +48,9 @@ def write_optuna_journal(folder: RunFolder, *, state: StudyState, space: SearchS
     with TemporaryDirectory(prefix="convfleet-optuna-") as temporary:
         path = Path(temporary) / folder.optuna.name
         study = _empty_study(path, name=state.header.study, goals=state.header.goals)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names([goal.metric for goal in state.header.goals])
         study.set_user_attr("metric", state.header.metric)
         if state.header.objectives:
             study.set_user_attr("objectives", [goal.metric for goal in state.header.goals])

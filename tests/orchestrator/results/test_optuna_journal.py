@@ -92,6 +92,7 @@ def test_optuna_reads_the_trials_their_curves_and_their_best(tmp_path, mode):
     completed = [trial for trial in ended if trial.state.value == "completed"]
     best = (max if mode == "max" else min)(completed, key=lambda trial: trial.number)
     assert study.best_trial.user_attrs["trial"] == best.name
+    assert study.metric_names == [state.header.metric]
     assert study.user_attrs == {"metric": state.header.metric}
     assert sum(optuna.importance.get_param_importances(study).values()) == pytest.approx(1)
 
