@@ -2,14 +2,14 @@
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.disk.space_watch import SpaceWatch
 from orchestrator.errors import DiskSpaceError, ExportError
 from orchestrator.export.acceptance import choose_smallest, write_choice
 from orchestrator.export.exported_files import exported_files
-from orchestrator.export.selection import chosen_trials, has_formats, select_exports
+from orchestrator.export.selection import chosen_trials, formats_with_kept, has_formats, select_exports
 from orchestrator.export.tasks import run_exports
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import EnsembleExported, ModelExported
@@ -122,7 +122,10 @@ class Exports:
 
     def _requests(self, export: Export, *, always: bool) -> list[ExportRequest]:
         state = self.recorder.state
-        requests = select_exports(state, export=export, folder=self.folder, worker=self.worker)
+        requests = [
+            replace(request, formats=formats_with_kept(Path(request.folder), request.formats))
+            for request in select_exports(state, export=export, folder=self.folder, worker=self.worker)
+        ]
         if always:
             return requests
         damaged = damaged_exports(state.exports, folder=self.folder, notify=self.notify)

@@ -25,6 +25,19 @@ def has_formats(folder: Path, formats: Sequence[str]) -> bool:
     return all((folder / FILES[name]).exists() for name in formats)
 
 
+def formats_with_kept(folder: Path, formats: Sequence[str]) -> tuple[str, ...]:
+    """Returns formats, and after them those that an export has besides: made again, it would be without them.
+
+    One whose packages are not installed here is not among them.
+
+    Args:
+        folder: The export; it need not be there.
+        formats: As `export.formats`.
+    """
+    kept = (name for name, file in FILES.items() if (folder / file).exists() and not Export.format_problem(name))
+    return tuple(dict.fromkeys([*formats, *kept]))
+
+
 def chosen_trials(state: StudyState, *, choose: str) -> list[Placed]:
     """Returns the trials that a study exports, best first: none that breaks a constraint.
 

@@ -104,6 +104,29 @@ def test_more_models_or_formats_are_exported_and_nothing_else(make_exports: Any,
     assert [rank for rank, _, _ in exported] == [1, 2, 1]
 
 
+def test_a_model_that_is_exported_again_keeps_the_formats_that_it_has(
+    make_exports: Any, exported: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+    run_exports = exports.run_exports
+
+    def noted(requests: Sequence[ExportRequest]) -> Iterator[Any]:
+        asked.extend(request.formats for request in requests)
+        yield from run_exports(requests)
+
+    monkeypatch.setattr(exports, "run_exports", noted)
+    make_exports().make(best(1, "keras", "saved_model"))
+    make_exports().make(best(2, "keras"), always=True)
+    # Of another model, there is nothing to keep.
+    assert asked == [("keras", "saved_model"), ("keras", "saved_model"), ("keras",)]
+    monkeypatch.setattr(exports, "damage_of", lambda folder: "its files were changed")
+    make_exports().make(best(1, "saved_model"))
+    assert asked[3:] == [("saved_model", "keras")]
+    monkeypatch.setattr(Export, "format_problem", staticmethod(lambda name: "needs a package"))
+    make_exports().make(best(1, "saved_model"))
+    assert asked[4:] == [("saved_model",)]
+
+
 def test_model_of_a_better_epoch_replaces_the_one_of_a_shorter_study(
     make_exports: Any, exported: list[Any], make_reported: Any
 ) -> None:
