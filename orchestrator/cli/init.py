@@ -1,6 +1,7 @@
 """The command that drafts a study file for images that lie somewhere."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,6 +94,25 @@ def study_or_draft(
     if minutes is not None:
         overrides = [*overrides, f"search.minutes={search_minutes(minutes)}"]
     return load_study(study, overrides=overrides), None
+
+
+@contextmanager
+def workers_ahead(study: str, *, overrides: Sequence[str], address: str | None) -> Iterator[None]:
+    """Starts the import of what workers need while a study is drafted for images; a study file is read at once.
+
+    Args:
+        study: What the user names.
+        overrides: `key=value` texts; where one is of the resources, a draft's are not known yet, and nothing is started.
+        address: That of a running cluster; None: a Ray of this machine alone comes.
+    """
+    if not _is_data(study) or any(text.startswith("resources") for text in overrides):
+        yield
+        return
+    from orchestrator.forking.ahead import import_ahead
+    from orchestrator.study.sections import Resources
+
+    with import_ahead(Resources(), address=address):
+        yield
 
 
 def _is_data(study: str) -> bool:

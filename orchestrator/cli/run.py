@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.console import make_console, print_json, study_description
-from orchestrator.cli.init import study_or_draft
+from orchestrator.cli.init import study_or_draft, workers_ahead
 from orchestrator.cli.options import AddressOption, JsonOption, LabelOption, RunArgument, SetOption, StudyArgument
 from orchestrator.cli.runs import local_run
 from orchestrator.errors import ExportError, InputError
@@ -38,10 +38,11 @@ def run(
 
     For a folder or a file of images, a study is drafted first, as `convfleet init` does.
     """
-    spec, draft = study_or_draft(study, overrides=overrides or (), minutes=minutes, label=label)
-    if draft is not None and not as_json:
-        print(draft.text)
-    _work(lambda progress: _run_study(spec, runs=runs, address=address, progress=progress), as_json=as_json)
+    with workers_ahead(study, overrides=overrides or (), address=address):
+        spec, draft = study_or_draft(study, overrides=overrides or (), minutes=minutes, label=label)
+        if draft is not None and not as_json:
+            print(draft.text)
+        _work(lambda progress: _run_study(spec, runs=runs, address=address, progress=progress), as_json=as_json)
 
 
 def resume(

@@ -65,10 +65,15 @@ _ahead: list[ForkServer] = []
 def server_ahead(modules: Sequence[str], *, threads: str) -> Iterator[None]:
     """Starts a fork server for the session that is opened meanwhile, and ends it if none takes it over.
 
+    One that waits already is as good, and is left to whoever started it.
+
     Args:
         modules: What every worker has imported besides TensorFlow; without any there is no server.
         threads: How many threads NumPy may use in a worker, as text.
     """
+    if any(server.started_for == (tuple(modules), threads) for server in _ahead):
+        yield
+        return
     if modules and (server := _new_server(modules, threads=threads)) is not None:
         _ahead.append(server)
     try:

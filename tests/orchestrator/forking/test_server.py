@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.cli.init import workers_ahead
+from orchestrator.errors import InputError
 from orchestrator.forking import launcher, session
 from orchestrator.forking.session import ForkServer, fork_server, server_ahead
 
@@ -214,6 +216,36 @@ def test_a_session_takes_the_server_that_was_started_ahead_of_it(made):
     with server_ahead(["a"], threads="2"), fork_server(["a"], threads="2") as path:
         assert (path, made[0].has_ended) == ("/0", False)
     assert [server.has_ended for server in made] == [True]
+
+
+def test_a_server_that_waits_already_is_not_started_again(made):
+    with server_ahead(["a"], threads="2"):
+        with server_ahead(["a"], threads="2"):
+            assert [server.has_ended for server in made] == [False]
+        with server_ahead(["a"], threads="2"), fork_server(["a"], threads="2") as path:
+            assert path == "/0"
+        assert [server.has_ended for server in made] == [True]
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        ({}, 1),
+        ({"overrides": ["seed=2"]}, 1),
+        ({"overrides": ["resources.cpus_per_trial=2"]}, 0),
+        ({"address": "auto"}, 0),
+        ({"study": "quickstart"}, 0),
+    ],
+)
+def test_images_are_looked_at_while_workers_import(made, tmp_path, options, count, monkeypatch):
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
+    monkeypatch.delenv(session.THREADS, raising=False)
+    asked = {"study": str(tmp_path), "overrides": [], "address": None, **options}
+    with pytest.raises(InputError, match="nothing to be read"), workers_ahead(asked.pop("study"), **asked):
+        assert [server.has_ended for server in made] == [False] * count
+        assert all(server.started_for == (("trainables.worker.preloaded",), "1") for server in made)
+        raise InputError("nothing to be read")
+    assert [server.has_ended for server in made] == [True] * count
 
 
 def test_a_server_that_was_started_for_something_else_ends_as_the_session_begins(made):
