@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from orchestrator.serving.described import DescribedVersion, described_version
 from orchestrator.serving.protocol import RequestRefusedError
 
 logger = logging.getLogger(__name__)
+
+#: After how many seconds a model that could not be taken up is tried again: at first, then twice as long each time.
+_FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 5.0, 320.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,8 @@ class _Known:
     #: How many entries the history of each model had.
     heads: dict[str, int] = field(default_factory=dict)
     models: dict[str, ServedModel] = field(default_factory=dict)
+    #: Of models that could not be taken up: when they are tried again, in the event loop's time, and after how long then.
+    retries: dict[str, tuple[float, float]] = field(default_factory=dict)
     #: By name and number; versions never change.
     described: dict[tuple[str, int], DescribedVersion] = field(default_factory=dict)
 
@@ -87,7 +93,10 @@ class ServedModels:
         return sorted(model.versions) if model is not None else []
 
     async def refresh(self) -> None:
-        """Takes up what has changed in the registry since the last look; a model that cannot be read stays as it was.
+        """Takes up what has changed in the registry since the last look.
+
+        A model that cannot be read, or whose promoted version cannot be loaded, stays as it was, and is tried again:
+        what was in the way, such as a file system that was away or memory that was short, may have gone.
 
         Raises:
             RegistryError: If there is no registry any more; nothing was changed.
@@ -97,10 +106,14 @@ class ServedModels:
             for name in [name for name in self._known.models if name not in heads]:
                 del self._known.models[name]
             for name, head in heads.items():
-                if self._known.heads.get(name) != head:
-                    await self._take_up(name)
-            # Also where it failed: it is tried again when the history changes again.
+                due, _ = self._known.retries.get(name, (math.inf, 0.0))
+                is_changed = self._known.heads.get(name) != head
+                if is_changed:
+                    self._known.retries.pop(name, None)
+                if is_changed or self._now() >= due:
+                    self._plan_retry(name, has_failed=not await self._take_up(name))
             self._known.heads = heads
+            self._known.retries = {name: due for name, due in self._known.retries.items() if name in heads}
 
     async def found(self, name: str, which: str | None) -> ModelVersion:
         """Returns the version that a request means, after another look at the registry if it is not known.
@@ -175,14 +188,21 @@ class ServedModels:
         files = described.version.files
         return next((model for model in found if model is not None and model.version.files == files), None)
 
-    async def _take_up(self, name: str) -> None:
+    def _plan_retry(self, name: str, *, has_failed: bool) -> None:
+        _, waited = self._known.retries.pop(name, (0.0, 0.0))
+        if has_failed:
+            seconds = min(max(_FIRST_RETRY_SECONDS, 2 * waited), _LAST_RETRY_SECONDS)
+            self._known.retries[name] = (self._now() + seconds, seconds)
+
+    async def _take_up(self, name: str) -> bool:
+        """Returns whether a model is now as the registry has it."""
         before = self._known.models.get(name)
         try:
             model = await self._off_loop(known_model, self._folder, name)
         except RegistryError as exc:
             logger.error("model=%s reason=%s", name, exc)
             self._on_failure(name)
-            return
+            return False
         aliases = dict(model.aliases)
         if before is not None:
             for alias, number in before.aliases.items():
@@ -192,6 +212,7 @@ class ServedModels:
         self._known.described = {
             key: value for key, value in self._known.described.items() if key[0] != name or key[1] in model.versions
         }
+        return aliases == dict(model.aliases)
 
     async def _can_move(self, model: NamedModel, number: int, *, to: int | None) -> bool:
         """Returns whether an alias may move from a version to another one; loads that one if the first is loaded."""
@@ -240,6 +261,9 @@ class ServedModels:
         return RequestRefusedError(
             f"{version.name} version {version.version} cannot be loaded; the server's log says why", status=503
         )
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     def _heads(self) -> dict[str, int]:
         check_registry(self._folder)

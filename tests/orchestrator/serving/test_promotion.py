@@ -19,6 +19,7 @@ from orchestrator.registry.registry import Registry
 from orchestrator.serving.application import application_of
 from orchestrator.serving.engine import Engine
 from orchestrator.serving.metrics import ServingMetrics
+from orchestrator.serving.models import ServedModels
 
 INFER = "/v2/models/digits/infer"
 CLIENTS = 6
@@ -180,6 +181,43 @@ def test_a_promoted_version_that_cannot_be_loaded_leaves_the_one_before_in_place
             assert (answer.status_code, answer.json()["error"]) == (503, message)
             registry.promote("digits", 3)
             await until_version(client, 3)
+
+    asyncio.run(run())
+
+
+def test_what_could_not_be_taken_up_is_tried_again_ever_less_often_until_it_can(
+    tmp_path: Path, runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, clock = make_registry_of(tmp_path, versions=3), [0.0]
+    monkeypatch.setattr(ServedModels, "_now", lambda _: clock[0])
+    tries: list[float] = []
+
+    async def second(served: ServedModels, *, at: float) -> None:
+        clock[0], before = at, len(runtime.begun)
+        await served.refresh()
+        tries.extend([at] * (len(runtime.begun) - before))
+
+    async def run() -> None:
+        engine = Engine(settings_of(registry, poll_seconds=1e6), metrics=ServingMetrics())
+        await engine.start()
+        served = engine.models
+        await served.ready(await served.found("digits", None))
+        runtime.broken.add(2)
+        registry.promote("digits", 2)
+        for at in range(1, 1200):
+            await second(served, at=at)
+        assert tries == [1, 6, 16, 36, 76, 156, 316, 636, 956]
+        # A change is taken up at once, and the waiting begins anew.
+        registry.add(tmp_path / "digits-3", name="digits", alias="candidate")
+        for at in range(1200, 1207):
+            await second(served, at=at)
+        assert tries[9:] == [1200, 1205]
+        runtime.broken.clear()
+        for at in range(1207, 1300):
+            await second(served, at=at)
+        assert tries[11:] == [1215]
+        assert (await served.found("digits", None)).version == 2
+        await engine.stop()
 
     asyncio.run(run())
 
