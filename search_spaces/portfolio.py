@@ -30,7 +30,7 @@ def portfolio_of(space: SearchSpace, *, num_train: int) -> list[dict[str, Any]]:
 
     Args:
         space: For one whose families have no portfolio, and one that began as a built-in space without, there is none.
-        num_train: The training images.
+        num_train: The training images; nor is there one for more of them than were tried.
     """
     found: list[dict[str, Any]] = []
     for entry in _entries(space, num_train=num_train):
@@ -49,8 +49,8 @@ def _entries(space: SearchSpace, *, num_train: int) -> Iterator[Mapping[str, Any
         sizes = yaml.safe_load(file.read_text(encoding="utf-8"))
         fitting = [size for size in sizes if num_train < size["below"]]
         fixed = {} if space.base else _fixed(space_from_mapping(name))
-        if fixed.get(FAMILY) in (None, *space.families):
-            yield from ({**fixed, **variant} for variant in (fitting or sizes[-1:])[0]["variants"])
+        if fitting and fixed.get(FAMILY) in (None, *space.families):
+            yield from ({**fixed, **variant} for variant in fitting[0]["variants"])
 
 
 def _fixed(space: SearchSpace) -> dict[str, Any]:

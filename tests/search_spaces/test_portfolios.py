@@ -21,8 +21,9 @@ def test_a_portfolio_holds_variants_of_its_space(name, num_train):
     space = space_from_mapping(name)
     found = portfolio_of(space, num_train=num_train)
     sizes = yaml.safe_load(resources.files("search_spaces.portfolios").joinpath(f"{name}.yaml").read_text("utf-8"))
-    entries = next(size["variants"] for size in sizes if num_train < size["below"])
-    assert len(found) == len(entries) >= 2
+    entries = next((size["variants"] for size in sizes if num_train < size["below"]), [])
+    assert len(found) == len(entries)
+    assert len(entries) >= 2 or num_train >= sizes[-1]["below"]
     for values, entry in zip(found, entries, strict=True):
         assert space.validate(values) == []
         assert entry.items() <= values.items()
@@ -31,6 +32,11 @@ def test_a_portfolio_holds_variants_of_its_space(name, num_train):
 def test_sizes_have_portfolios_of_their_own():
     space = space_from_mapping("cnn-small")
     assert portfolio_of(space, num_train=999) != portfolio_of(space, num_train=1000)
+
+
+def test_more_images_than_a_portfolio_was_found_on_have_none():
+    space = space_from_mapping("supervised-small")
+    assert [len(portfolio_of(space, num_train=count)) for count in (10, 999, 1000)] == [2, 2, 0]
 
 
 def test_a_narrowed_space_has_the_nearest_of_its_numbers_and_none_of_other_options():
