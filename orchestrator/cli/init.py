@@ -1,7 +1,9 @@
 """The command that drafts a study file for images that lie somewhere."""
 
+import importlib
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -112,7 +114,20 @@ def workers_ahead(study: str, *, overrides: Sequence[str], address: str | None) 
     from orchestrator.study.sections import Resources
 
     with import_ahead(Resources(), address=address):
-        yield
+        # This process waits for others that look at the images; Ray alone takes two seconds to import.
+        driver = threading.Thread(target=_import_driver, name="import")
+        driver.start()
+        try:
+            yield
+        finally:
+            # Python may not end while a thread imports.
+            driver.join()
+
+
+def _import_driver() -> None:
+    # What is wrong with the installation shows again where the driver is needed.
+    with suppress(Exception):
+        importlib.import_module("orchestrator.driver.runner")
 
 
 def _is_data(study: str) -> bool:

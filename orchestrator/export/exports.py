@@ -121,9 +121,9 @@ class Exports:
             self.notify(f"export.choose: no trial keeps to {export.choose!r}, so none is exported; change the rule")
 
     def _requests(self, export: Export, *, always: bool) -> list[ExportRequest]:
-        state = self.recorder.state
+        state, drop = self.recorder.state, None if export.accept is None else export.accept.accuracy_drop
         requests = [
-            replace(request, formats=formats_with_kept(Path(request.folder), request.formats))
+            replace(request, formats=formats_with_kept(Path(request.folder), request.formats), accepted_drop=drop)
             for request in select_exports(state, export=export, folder=self.folder, worker=self.worker)
         ]
         if always:

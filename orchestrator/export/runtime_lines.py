@@ -31,4 +31,5 @@ def _parts(found: Mapping[str, Any]) -> list[str]:
         f"differs by {found['max_difference']:.1g}",
         *answers,
         *(f"{size} image{'' if size == '1' else 's'} {value:.2f} ms" for size, value in milliseconds.items()),
+        *filter(None, [found.get("worst_layer", {}).get("words")]),
     ]

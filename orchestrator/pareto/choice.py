@@ -3,10 +3,9 @@
 import math
 import operator
 import re
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from orchestrator.pareto.goals import Losses
 
@@ -133,7 +132,7 @@ def compares(value: float, sign: str, limit: float) -> bool:
 
 def is_same(value: float, limit: float) -> bool:
     """Returns whether a value equals a limit, or is what float32 makes of a limit that is no whole number."""
-    return value == limit or (limit % 1 != 0 and value == float(np.float32(limit)))
+    return value == limit or (limit % 1 != 0 and value == struct.unpack("f", struct.pack("f", limit))[0])
 
 
 def knee_order(points: Sequence[Losses]) -> list[int]:

@@ -205,7 +205,8 @@ def exported_for_runtimes(run_of_first_study, python):
 def test_the_best_model_is_exported_for_other_runtimes(exported_for_runtimes):
     _, printed = exported_for_runtimes
     files = ["manifest.json", "model.keras", "model.onnx", "model.tflite", "model_card.html", "model_card.md"]
-    assert printed == f"{[*files, 'openvino', 'saved_model']}\n"
+    # The picture is of mistakes, which a model need not make.
+    assert printed.replace(", 'worst_mistakes.png'", "") == f"{[*files, 'openvino', 'saved_model']}\n"
 
 
 @pytest.mark.slow

@@ -60,7 +60,22 @@ class Curve:
     points: tuple[tuple[float, float, int], ...]
 
 
-Block = Heading | Paragraph | Bullets | Grid | Code | Curve
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A PNG beside the card: Markdown names the file, HTML holds its bytes.
+
+    Attributes:
+        file: Its name in the folder of the card, of letters, digits, `_` and `.` only.
+        text: What it shows, for those who do not see it.
+        content: Its bytes.
+    """
+
+    file: str
+    text: str
+    content: bytes
+
+
+Block = Heading | Paragraph | Bullets | Grid | Code | Curve | Picture
 
 
 def text_line(text: str) -> str:

@@ -55,7 +55,7 @@ def _blocks(
     yield from _data(manifest, found=found)
     yield Heading(text="Metrics")
     yield from _metrics(manifest, task=task)
-    yield from score_blocks(scores)
+    yield from score_blocks(scores, folder=folder)
     yield Heading(text="Cost")
     yield from _cost(folder, manifest, found=found)
     yield Heading(text="Limits")

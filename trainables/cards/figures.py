@@ -1,9 +1,11 @@
 """The figures of a split in a card: each class, confusions, calibration, errors of numbers."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from trainables.cards.blocks import Block, Curve, Heading, Paragraph, grid
+from trainables.cards.mistakes import mistake_blocks
 from trainables.scores.tallies import largest_confusions
 
 #: The largest confusion matrix that a card shows whole, and the confusions that it names of a larger one.
@@ -12,15 +14,17 @@ LARGEST_MATRIX, MOST_CONFUSIONS = 20, 20
 _MOST_CLASSES = 200
 
 
-def score_blocks(scores: Mapping[str, Any]) -> Iterator[Block]:
+def score_blocks(scores: Mapping[str, Any], *, folder: Path | None = None) -> Iterator[Block]:
     """Yields the figures of each target on the test split.
 
     Args:
         scores: By target, as tallies have them.
+        folder: The export, which has the pictures of the worst mistakes; None: they are not shown.
     """
     for name, found in scores.items():
         yield Heading(text=f"Test figures of {name}")
         yield from _numbers(found) if found["kind"] == "regression" else _classes(found)
+        yield from mistake_blocks(name, found, folder=folder)
 
 
 def _numbers(found: Mapping[str, Any]) -> Iterator[Block]:

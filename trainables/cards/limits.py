@@ -35,5 +35,8 @@ def limits_of(manifest: Mapping[str, Any], *, scores: Mapping[str, Any], found: 
         yield f"{shared['images']:,} {shared['split']} images are among the {shared['in']} images, pixel by pixel"
     for form, problem in manifest.get("formats_left_out", {}).items():
         yield f"The format {form} was left out: {problem}"
+    for form, runtime in manifest.get("runtimes", {}).items():
+        if words := runtime.get("worst_layer", {}).get("words"):
+            yield f"The format {form} loses more than the study accepts: {words}"
     if any("float32_difference" in runtime for runtime in manifest.get("runtimes", {}).values()):
         yield "The model was trained in mixed precision; files of other runtimes were made of its float32 twin"

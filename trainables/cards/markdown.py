@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from trainables.cards.blocks import Block, Bullets, Code, Curve, Grid, Heading, Paragraph, text_line
+from trainables.cards.blocks import Block, Bullets, Code, Curve, Grid, Heading, Paragraph, Picture, text_line
 
 #: What begins markup; a bare address or name with `@` becomes a link, too.
 _MARKUP = re.compile(r"([\\`*_\[\]<>|#&~@$^])")
@@ -28,7 +28,7 @@ def markdown_text(text: str) -> str:
     return _LINKS.sub(r"\\\1\2", _MARKUP.sub(r"\\\1", text_line(text)))
 
 
-def _text(block: Block) -> str:
+def _text(block: Block) -> str:  # noqa: PLR0911 - one a kind of block
     match block:
         case Heading():
             return f"{'#' * block.level} {markdown_text(block.text)}"
@@ -42,6 +42,8 @@ def _text(block: Block) -> str:
             return f"```{block.language}\n{block.text.rstrip()}\n```"
         case Curve():
             return ""
+        case Picture():
+            return f"![{markdown_text(block.text)}]({block.file})"
 
 
 def _table(block: Grid) -> str:

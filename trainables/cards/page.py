@@ -1,9 +1,10 @@
 """A card as one HTML page that loads nothing and runs nothing."""
 
+from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 
-from trainables.cards.blocks import Block, Bullets, Code, Curve, Grid, Heading, Paragraph, text_line
+from trainables.cards.blocks import Block, Bullets, Code, Curve, Grid, Heading, Paragraph, Picture, text_line
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2330; --soft: #5d6675; --line: #d5dae2; --page: #fff; --accent: #2563c9; }
@@ -18,7 +19,7 @@ table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabula
 th, td { text-align: left; padding: 4px 14px 4px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { color: var(--soft); font-weight: 500; } .number { text-align: right; }
 pre { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px; padding: 10px; font-size: 13px; }
-svg { max-width: 320px; } svg text { fill: var(--soft); font-size: 9px; }
+img { max-width: 100%; } svg { max-width: 320px; } svg text { fill: var(--soft); font-size: 9px; }
 """
 #: The square of the curve in its picture, and its place.
 _SIZE, _LEFT, _TOP = 200, 34, 8
@@ -32,7 +33,7 @@ def card_html(blocks: Sequence[Block], *, title: str) -> str:
         title: Of the page.
     """
     body = "\n".join(_element(block) for block in blocks)
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
@@ -42,7 +43,7 @@ def card_html(blocks: Sequence[Block], *, title: str) -> str:
     )
 
 
-def _element(block: Block) -> str:
+def _element(block: Block) -> str:  # noqa: PLR0911 - one a kind of block
     match block:
         case Heading():
             return f"<h{block.level}>{_escaped(block.text)}</h{block.level}>"
@@ -56,6 +57,9 @@ def _element(block: Block) -> str:
             return f"<pre><code>{escape(block.text.rstrip(), quote=True)}</code></pre>"
         case Curve():
             return _curve(block)
+        case Picture():
+            data = b64encode(block.content).decode("ascii")
+            return f'<p><img src="data:image/png;base64,{data}" alt="{_escaped(block.text)}"></p>'
 
 
 def _escaped(text: str) -> str:

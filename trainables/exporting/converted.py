@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from trainables.data.cache.dataset import Dataset, Split
 from trainables.errors import ModelExportError
 from trainables.exporting.float32_twin import float32_twin, half_precision
 from trainables.exporting.formats import write_saved_model
+from trainables.exporting.layer_losses import layer_names, worst_layer
 from trainables.exporting.manifest import output_names
 from trainables.exporting.predicted_metrics import predicted_metrics
 from trainables.exporting.runtimes.calibration import calibration_rows
@@ -23,7 +24,7 @@ from trainables.exporting.runtimes.conversion import Arrays, Source
 from trainables.exporting.runtimes.conversions import CONVERSIONS
 from trainables.exporting.runtimes.operators import operations_in, unknown_operations
 from trainables.exporting.runtimes.own_process import ProcessResult, run_in_own_process, write_images
-from trainables.exporting.verify import agreements, check_outputs, check_quantised, largest_difference
+from trainables.exporting.verify import agreements, check_outputs, check_quantised, largest_difference, loses_more
 from trainables.families.parts.inputs import model_inputs
 from trainables.specs.export import FACTS, FILES, ExportRequest, missing_packages
 from trainables.specs.task import Task
@@ -112,10 +113,18 @@ class ConvertedFormats:
             check_outputs(expected, found.outputs, what=what, tolerance=facts.tolerance)
             judged: dict[str, Any] = {"tolerance": facts.tolerance}
         else:
-            check_quantised(
-                self._expected, predicted, changes=changes, allowed=facts.answers, task=self._task, what=what
+            find_layer = partial(
+                worst_layer, CONVERSIONS[name], self._source, path=path, layers=layer_names(self._model)
             )
+            try:
+                check_quantised(
+                    self._expected, predicted, changes=changes, allowed=facts.answers, task=self._task, what=what
+                )
+            except ModelExportError as exc:
+                raise ModelExportError("; ".join([str(exc), *filter(None, [find_layer().get("words")])])) from exc
             judged = {"allowed": asdict(facts.answers)}
+            if loses_more(changes, most=self._request.accepted_drop, task=self._task) and (layer := find_layer()):
+                judged |= {"worst_layer": layer}
         difference = max(largest_difference(values, predicted[target]) for target, values in self._expected.items())
         measured = {
             "runtime": CONVERSIONS[name].runtime,

@@ -20,6 +20,7 @@ from trainables.data.batches.streaming import data_errors, each_batch, streamed
 from trainables.data.batches.tensors import Batch, SplitTensors, gather_batch, split_tensors
 from trainables.data.cache.dataset import Dataset, Split, open_dataset
 from trainables.data.cache.in_process import dataset_on_this_node
+from trainables.data.look.mistakes import write_mistake_pictures
 from trainables.errors import CheckpointError, ModelExportError
 from trainables.exporting.converted import ConvertedFormats
 from trainables.exporting.loading import compile_for_sharing, kept_checkpoint, trial_model
@@ -110,7 +111,14 @@ def write_export(  # noqa: PLR0913 - a model, and what is known of it
         )
         if not written.parity:
             raise ModelExportError("\n".join(written.problems.values()))
-        findings = _findings(written, test_metrics=test_metrics, scores=scores)
+        shown = write_mistake_pictures(
+            draft,
+            scores,
+            rows=splits.test.indices,
+            fetch=splits.test.images.__getitem__,
+            num_inputs=len(task.inputs),
+        )
+        findings = _findings(written, test_metrics=test_metrics, scores=shown)
         write_export_manifest(
             draft, request, num_parameters=int(model.count_params()), findings=findings, replaced=content or {}
         )

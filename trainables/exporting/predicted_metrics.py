@@ -11,6 +11,7 @@ import numpy as np
 from trainables.catalog.training import MODEL
 from trainables.data.cache.dataset import Split
 from trainables.families.parts.inputs import by_target, model_inputs
+from trainables.scores.mistakes import worst_mistakes_of
 from trainables.scores.tallies import score_batches, tallies_of
 from trainables.specs.task import Task
 from trainables.specs.worker import OwnCode
@@ -76,14 +77,14 @@ def metrics_of_keras_file(
 
 
 def scores_of_split(model: Any, split: Split, *, task: Task) -> dict[str, Any]:
-    """Returns for each target what the predictions of a split are worth, never holding all of them.
+    """Returns for each target what predictions of a split are worth, and the worst mistakes; they are never held whole.
 
     Args:
         model: A Keras model.
         split: Its images and labels.
         task: The task.
     """
-    tallies, rows = tallies_of(task), np.asarray(split.indices)
+    tallies, worst, rows = tallies_of(task), worst_mistakes_of(task), np.asarray(split.indices)
     height, width, _ = task.input_shape
     numbers = height * width * task.stored_channels + sum(prod(task.output_shape(target)) for target in task.targets)
     step = max(1, min(_MOST_AT_ONCE, _MOST_BYTES // (4 * numbers)))
@@ -92,8 +93,13 @@ def scores_of_split(model: Any, split: Split, *, task: Task) -> dict[str, Any]:
         images = model_inputs(np.asarray(split.images[some], np.float32), task=task)
         found = model.predict(images, batch_size=_BATCH, verbose=0)
         outputs = dict(found) if isinstance(found, Mapping) else {task.targets[0].name: found}
-        score_batches(tallies, outputs, {name: np.asarray(labels[some]) for name, labels in split.labels.items()})
-    return {name: tally.to_json() for name, tally in tallies.items()}
+        labels = {name: np.asarray(of_target[some]) for name, of_target in split.labels.items()}
+        score_batches(tallies, outputs, labels)
+        score_batches(worst, outputs, labels)
+    scores = {name: tally.to_json() for name, tally in tallies.items()}
+    for name, mistakes in worst.items():
+        scores[name]["mistakes"] = mistakes.to_json()
+    return scores
 
 
 class _Batches(keras.utils.PyDataset):

@@ -1,6 +1,6 @@
 """Checks that an exported file predicts what its checkpoint predicts; numpy only."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ TOLERANCE = 1e-5
 _MOST_OF_SMALL, _LEAST = 0.1, 1e-7
 #: From this probability on, a flag is set.
 _FLAG_SET = 0.5
+#: Metrics are float32.
+_ROUNDING = 1e-6
 _REMEDY = "export a format of float32 or litert_float16"
 
 
@@ -146,10 +148,22 @@ def check_quantised(  # noqa: PLR0913 - what a file predicts, what it should, an
         before, after, count = expected[target.name], actual[target.name], len(expected[target.name])
         place = f"{what} {target.name}"
         check_answers(before, after, kind=target.kind, allowed=allowed, num_images=count, what=place)
-        for own in target.metrics[:1]:
-            metric = metric_name(target.name, own, num_targets=len(task.targets))
-            if METRICS[target.kind].get(own) == "max" and metric in changes:
+        for metric in _first_metrics(task, of=target.name):
+            if metric in changes:
                 check_drop(changes[metric], metric=metric, allowed=allowed, num_images=count, what=what)
+
+
+def loses_more(changes: Mapping[str, float], *, most: float | None, task: Task) -> bool:
+    """Returns whether the first metric of a target that is better when higher falls by more than a study accepts.
+
+    Args:
+        changes: A file's metrics less the checkpoint's.
+        most: What the study accepts; None: it does not say.
+        task: The task.
+    """
+    if most is None:
+        return False
+    return any(-changes.get(metric, 0.0) > most + _ROUNDING for metric in _first_metrics(task))
 
 
 def check_answers(  # noqa: PLR0913 - what a file predicts, what it should, and what is allowed
@@ -215,11 +229,19 @@ def check_drop(change: float, *, metric: str, allowed: Answers, num_images: int,
         num_images: How many images were predicted.
         what: The file, for messages.
     """
-    if -change > max(allowed.most_drop, 1 / num_images) + 1e-6:
+    if -change > max(allowed.most_drop, 1 / num_images) + _ROUNDING:
         raise ModelExportError(
             f"{what}: its test {metric} is {-change:.3g} below the checkpoint's, allowed is {allowed.most_drop:g}; "
             f"{_REMEDY}"
         )
+
+
+def _first_metrics(task: Task, *, of: str = "") -> Iterator[str]:
+    """Yields the first metric of each target, or of one, where that is better when higher."""
+    for target in task.targets:
+        for own in target.metrics[:1]:
+            if METRICS[target.kind].get(own) == "max" and of in ("", target.name):
+                yield metric_name(target.name, own, num_targets=len(task.targets))
 
 
 def _has_one_highest(values: np.ndarray) -> np.ndarray:

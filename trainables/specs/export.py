@@ -149,6 +149,7 @@ class ExportRequest:
         evicted: Names the trial's checkpoints that the study's budget removed, as a text; empty: none.
         found: What the card says of the study and the trial, JSON-ready: `study`, `trial` and `cost`, each of values by
             their names, and `notes`.
+        accepted_drop: The most that a file may lose of a metric for the study to accept it; None: it does not say.
     """
 
     study: str
@@ -162,6 +163,7 @@ class ExportRequest:
     worker: WorkerSpec
     evicted: str = ""
     found: Mapping[str, Any] = field(default_factory=dict)
+    accepted_drop: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,22 +1,27 @@
 """The card of an export says what its manifest says, shows names as text, and its code runs as it stands."""
 
+import base64
+import hashlib
 import json
 import re
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from folder_exports import FORMATS, NAMES, NUM_TEST, NUM_TRAIN
 from PIL import Image
 
-from trainables.cards.blocks import Bullets, Code, Grid, Heading, Paragraph
+from trainables.cards.blocks import Bullets, Code, Grid, Heading, Paragraph, Picture
 from trainables.cards.card import write_card
 from trainables.cards.figures import score_blocks
 from trainables.cards.limits import limits_of
 from trainables.cards.loading_code import loading_code
 from trainables.cards.markdown import card_markdown, markdown_text
+from trainables.cards.mistakes import mistake_blocks
 from trainables.cards.page import card_html
+from trainables.data.cache.dataset import open_dataset
 from trainables.data.formats.files import Encoded
 from trainables.data.images.decode import decode
 from trainables.data.images.images import Layout
@@ -253,3 +258,54 @@ def test_card_of_an_ensemble_names_its_members_and_neither_rank_nor_epoch_nor_se
     assert "compared with is t0003, epoch 7." in text
     assert "| t0003 | 7 | 0.75 | v7 |\n| t0001 | 2 | 0.25 | v2 |" in text
     assert not re.search("number 0|exported epoch|seed of the variant", text)
+
+
+def test_card_shows_the_mistakes_of_the_exported_model_and_the_manifest_has_their_picture(
+    card: str, folder_export: dict[str, Any]
+) -> None:
+    folder = Path(folder_export["result"].folder)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    model = keras.models.load_model(folder / "model.keras")
+    test = open_dataset(folder_export["request"].worker.dataset).test
+    predicted = model.predict(np.asarray(test.images[test.indices], np.float32), verbose=0)
+    labels, answers = test.labels["label"][test.indices], predicted.argmax(axis=1)
+    wrong = np.flatnonzero(answers != labels)
+    assert len(wrong), "the model must be wrong somewhere for this test to say anything"
+    assert f"{len(wrong)} of {NUM_TEST} test images are answered wrongly" in card
+    names = sorted(NAMES)
+    for number, place in enumerate(sorted(wrong, key=lambda place: -predicted[place].max())[:12], start=1):
+        pair = f"{markdown_text(names[labels[place]])} | {markdown_text(names[answers[place]])}"
+        row = f"| {number} | {place} | {test.indices[place]} | {pair} | {predicted[place].max():.4g} |"
+        assert row in card
+    content = (folder / "worst_mistakes.png").read_bytes()
+    assert manifest["files"]["worst_mistakes.png"]["sha256"] == hashlib.sha256(content).hexdigest()
+    assert "![Test images of the worst mistakes of label](worst_mistakes.png)" in card
+    page = (folder / "model_card.html").read_text(encoding="utf-8")
+    (embedded,) = re.findall(r'<img src="data:image/png;base64,([^"]+)"', page)
+    assert base64.b64decode(embedded) == content
+    assert "img-src data:" in page
+
+
+def test_a_card_says_that_there_is_no_mistake_and_names_in_a_table_of_mistakes_are_text() -> None:
+    nothing = {"mistakes": {"images": 9, "wrong": 0, "examples": []}, "kind": "classification"}
+    assert "Worst mistakes: none. No image is answered wrongly, of 9 test images." in card_markdown(
+        list(mistake_blocks("t", nothing, folder=None))
+    )
+    example = {"place": 3, "row": 7, "label": NASTY, "answer": "b", "size": 0.98765}
+    found = {"mistakes": {"images": 9, "wrong": 1, "examples": [example]}, "kind": "classification"}
+    blocks = list(mistake_blocks(NASTY, found, folder=None))
+    assert "| b | 0.9877 |" in card_markdown(blocks)
+    page = card_html([*blocks, Picture(file="a.png", text=NASTY, content=b"png")], title="t")
+    assert re.findall("<img [^>]*", page) == [
+        '<img src="data:image/png;base64,cG5n" alt="&lt;img src=x onerror=alert(1)&gt; | [a](http://b.c) `x` *y* _z_ '
+        '# www.d.e - [31m@f"'
+    ]
+
+
+def test_the_largest_errors_of_numbers_have_the_value_that_they_are_of() -> None:
+    examples = [{"place": 2, "row": 2, "value": 1, "label": 8.0, "answer": 0.5, "size": 7.5}]
+    found = {"mistakes": {"images": 9, "wrong": 9, "examples": examples}, "kind": "regression", "values": [{}, {}]}
+    text = card_markdown(list(mistake_blocks("t", found, folder=None)))
+    assert "the largest errors of 9 test images" in text
+    assert "| number | place | row | value | is | predicted | error |" in text
+    assert "| 1 | 2 | 2 | 1 | 8 | 0.5 | 7.5 |" in text

@@ -16,6 +16,8 @@ NUM_ROWS, NUM_COLUMNS = 8, 8
 #: Pixels of a cell's longer side, between cells, and beside the rows for the classes' names.
 CELL, GAP, MARGIN = 72, 4, 150
 _LONGEST_NAME = 22
+#: Images in a row of a sheet of numbered ones, and the pixels of a number's line.
+NUMBERED_COLUMNS, _NUMBER_HEIGHT = 6, 16
 
 
 def chosen_rows(
@@ -69,9 +71,35 @@ def draw_sheet(
     return buffer.getvalue()
 
 
-def cell_size(height: int, width: int, *, num_inputs: int) -> tuple[int, int]:
-    """Returns the (width, height) of a cell for images that stand side by side."""
-    scale = CELL / max(height, width // num_inputs)
+def draw_numbered(images: Array, *, num_inputs: int = 1, longest: int = CELL) -> bytes:
+    """Returns a PNG of images in rows of NUMBERED_COLUMNS, each above its number from 1.
+
+    Args:
+        images: uint8 (count, height, width, channels).
+        num_inputs: Images of an example, which stand side by side.
+        longest: Pixels of a cell's longer side.
+    """
+    cells = _side_by_side(images, num_inputs=num_inputs)
+    width, height = cell_size(*cells.shape[1:3], num_inputs=num_inputs, longest=longest)
+    num_columns = min(len(cells), NUMBERED_COLUMNS)
+    num_rows = -(-len(cells) // NUMBERED_COLUMNS)
+    # A cell that is narrower than its number would hide the next one's.
+    across, down = max(width, _NUMBER_HEIGHT) + GAP, height + _NUMBER_HEIGHT + GAP
+    sheet = Image.new("RGB", (num_columns * across - GAP, num_rows * down - GAP), "white")
+    pen = ImageDraw.Draw(sheet)
+    for place, pixels in enumerate(cells):
+        row, column = divmod(place, NUMBERED_COLUMNS)
+        left, top = column * across, row * down
+        sheet.paste(shown(pixels, (width, height)), (left, top))
+        pen.text((left + width // 2, top + height + _NUMBER_HEIGHT // 2), str(place + 1), fill="black", anchor="mm")
+    buffer = io.BytesIO()
+    sheet.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def cell_size(height: int, width: int, *, num_inputs: int, longest: int = CELL) -> tuple[int, int]:
+    """Returns the (width, height) of a cell for images that stand side by side, `longest` pixels on the longer side."""
+    scale = longest / max(height, width // num_inputs)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 

@@ -45,6 +45,21 @@ class RuntimeModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LayerValues:
+    """What layers of a quantised file, and of the float32 file that it was made of, give for the same images.
+
+    Attributes:
+        exact: Values of the float32 file by tensor, each (images, values).
+        quantised: Likewise of the quantised file.
+        before: By tensor of the float32 file, in the order in which it computes them, what each is computed from.
+    """
+
+    exact: Arrays
+    quantised: Arrays
+    before: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conversion:
     """One way to convert a SavedModel, and to load the result by its own runtime.
 
@@ -53,12 +68,15 @@ class Conversion:
         convert: Writes the file or folder from a source; TensorFlow may be imported.
         open: Loads it with so many threads; TensorFlow is not imported.
         unknown: What the format cannot express, in words, by TensorFlow's operation.
+        layer_values: Returns what the layers of a quantised file give for images of the calibration; None: the format
+            has no way to say it.
     """
 
     runtime: str
     convert: Callable[[Source, Path], None]
     open: Callable[[Path, int], RuntimeModel]
     unknown: Mapping[str, str] = field(default_factory=dict)
+    layer_values: Callable[[Source, Path], LayerValues] | None = None
 
 
 def check_names(found: Iterable[str], names: Sequence[str]) -> None:

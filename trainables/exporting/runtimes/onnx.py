@@ -49,6 +49,19 @@ def _convert(source: Source, path: Path) -> None:
     path.write_bytes(model.SerializeToString())
 
 
+def tensors_before(path: Path) -> dict[str, tuple[str, ...]]:
+    """Returns what each tensor of an ONNX file is computed from, in the order in which they are computed.
+
+    Args:
+        path: The file.
+    """
+    # Late: as above.
+    import onnx
+
+    graph = onnx.load(str(path)).graph
+    return {output: tuple(node.input) for node in graph.node for output in node.output}
+
+
 def _one_minus_erf(graph: Any, node: Any, name: str, args: object) -> Any:
     """Replaces TensorFlow's Erfc, which exact `gelu` consists of and ONNX does not have."""
     kind, shape = graph.get_dtype(node.output[0]), graph.get_shape(node.output[0])

@@ -2,16 +2,17 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from trainables.exporting.runtimes.calibration import calibration_batches
-from trainables.exporting.runtimes.conversion import Source
-from trainables.exporting.runtimes.onnx import ONNX
+from trainables.exporting.runtimes.conversion import Arrays, LayerValues, Source
+from trainables.exporting.runtimes.onnx import ONNX, tensors_before
 
 #: What becomes int8. Probabilities stay float32: in steps of 1/256 many classes would come out equally probable.
 _OPERATORS = (
@@ -31,6 +32,8 @@ _OPERATORS = (
     "Resize",
     "Transpose",
 )
+#: Images whose values of all layers are held at once: so many, and no more than these bytes of pixels, but a few.
+_MOST_IMAGES, _LEAST_IMAGES, _MOST_BYTES = 32, 4, 4_000_000
 
 
 def _convert(source: Source, path: Path) -> None:
@@ -66,6 +69,33 @@ def _convert(source: Source, path: Path) -> None:
         )
 
 
+def _layer_values(source: Source, path: Path) -> LayerValues:
+    # Late: as above.
+    from onnxruntime.quantization import qdq_loss_debug
+
+    batches = list(islice(calibration_batches(source), _MOST_IMAGES))
+    most = max(_LEAST_IMAGES, _MOST_BYTES // sum(array.nbytes for array in batches[0].values()))
+    with tempfile.TemporaryDirectory(dir=source.saved_model.parent, prefix=".layers.") as name, _without_warnings():
+        whole = Path(name) / "whole.onnx"
+        ONNX.convert(source, whole)
+
+        def values_of(model: Path) -> Mapping[str, Sequence[np.ndarray]]:
+            opened = Path(name) / f"opened_{model.name}"
+            qdq_loss_debug.modify_model_output_intermediate_tensors(str(model), str(opened))
+            found: Mapping[str, Sequence[np.ndarray]] = qdq_loss_debug.collect_activations(str(opened), batches[:most])
+            return found
+
+        pairs = qdq_loss_debug.create_activation_matching(values_of(path), values_of(whole))
+        before = tensors_before(whole)
+    # ONNX Runtime's own optimisation adds tensors that the float32 file does not have.
+    known = {tensor: pair for tensor, pair in pairs.items() if "float" in pair}
+    return LayerValues(exact=_stacked(known, "float"), quantised=_stacked(known, "post_qdq"), before=before)
+
+
+def _stacked(pairs: Mapping[str, Mapping[str, Sequence[np.ndarray]]], key: str) -> Arrays:
+    return {tensor: np.stack(pair[key]) for tensor, pair in pairs.items()}
+
+
 @contextmanager
 def _without_warnings() -> Iterator[None]:
     """Leaves out what the tools log on the root logger, which a user cannot act on.
@@ -85,4 +115,4 @@ def _without_warnings() -> Iterator[None]:
         root.removeFilter(is_error)
 
 
-ONNX_INT8 = replace(ONNX, convert=_convert)
+ONNX_INT8 = replace(ONNX, convert=_convert, layer_values=_layer_values)
