@@ -38,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 #: Fixtures of the shared Ray, of the processes that use it and of the run that was made in it.
-SHARED = ("joined", "make_joined", "joined_commands", "calm_rows", "run_python", "told_by_plain_keras")
+SHARED = ("shared_ray", "joined", "make_joined", "joined_commands", "calm_rows", "run_python", "told_by_plain_keras")
 SHARING = re.compile(rf"def \w+\([^)]*\b(?:{'|'.join(SHARED)})\b")
 
 

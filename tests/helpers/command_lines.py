@@ -206,17 +206,6 @@ def told_by_plain_keras(plain_keras: subprocess.Popen[str]) -> Any:
     return tell
 
 
-#: A Ray of two CPUs that lives until its standard input ends.
-SHARED_RAY = """
-import sys
-from ray.cluster_utils import Cluster
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
-print("address", cluster.address, flush=True)
-sys.stdin.readline()
-cluster.shutdown()
-"""
-
-
 @pytest.fixture(scope="session")
 def shared_ray() -> Iterator[SimpleNamespace]:
     """One Ray for studies of which something else than Ray's start and end is tested: its address and environment."""
@@ -224,7 +213,7 @@ def shared_ray() -> Iterator[SimpleNamespace]:
     folder = tempfile.mkdtemp(prefix="r")
     environment = {"RAY_TMPDIR": folder, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
     process = subprocess.Popen(
-        [sys.executable, "-c", SHARED_RAY],
+        [sys.executable, str(Path(__file__).with_name("shared_ray.py"))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
