@@ -1,4 +1,4 @@
-"""Commands for finished models by name: registry add, list, show, compare, promote, rollback, remove, gc."""
+"""Commands for finished models by name: registry add, list, show, compare, promote, split, rollback, remove, gc."""
 
 import re
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +11,8 @@ from orchestrator.cli.runs import local_run
 from orchestrator.errors import InputError, RegistryError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchestrator.registry.registry import Registry
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The model's name.")]
@@ -132,6 +134,35 @@ def promote(
     _print_alias(name, to, version=found.version, as_json=as_json)
 
 
+def split(
+    name: NameArgument,
+    shares: Annotated[
+        list[str] | None, typer.Argument(metavar="VERSION=SHARE", help="Shares of at least two versions, in sum 1.")
+    ] = None,
+    *,
+    alias: Annotated[str, typer.Option(metavar="ALIAS", help="The alias whose askers they share.")] = "production",
+    end: Annotated[bool, typer.Option("--end", help="End the split: the alias's version answers all again.")] = False,
+    registry: RegistryOption = _FOLDER,
+    as_json: JsonOption = False,
+) -> None:
+    """Let versions share who asks for an alias by a key; where the alias points does not change."""
+    from orchestrator.registry.tables import split_json
+
+    if end == bool(shares):
+        raise InputError("split: give shares such as 3=0.9 4=0.1, or --end, and not both")
+    wanted = _shares(shares or ())
+    found = _opened(registry).promote(name, wanted, to=alias)
+    if as_json:
+        print_json({"name": name, "alias": alias, "version": found.version, "shares": split_json(wanted)})
+    elif end:
+        print(f"{name}: version {found.version} answers all who ask for {alias}")
+    else:
+        words = ", ".join(f"version {version} {share:.4g}" for version, share in sorted(wanted.items()))
+        print(
+            f"{name}: who asks for {alias} by a key is shared: {words}; without a key version {found.version} answers"
+        )
+
+
 def rollback(
     name: NameArgument,
     *,
@@ -173,6 +204,22 @@ def gc(*, registry: RegistryOption = _FOLDER, as_json: JsonOption = False) -> No
         print(f"{count} files deleted, {size_in_words(size)}")
 
 
+def _shares(texts: "Sequence[str]") -> dict[int, float]:
+    found: dict[int, float] = {}
+    for text in texts:
+        version, _, share = text.partition("=")
+        try:
+            number, size = int(version), float(share)
+        except ValueError:
+            number, size = 0, 0.0
+        if number < 1 or not 0.0 < size < 1.0:
+            raise InputError(f"split: {text!r} is no share; write a version's number and a part of 1, such as 4=0.1")
+        if number in found:
+            raise InputError(f"split: version {number} has two shares; give it one")
+        found[number] = size
+    return found
+
+
 def _rank(text: str | None) -> int | None:
     # As a text: typer does not say what it received.
     if text is None:
@@ -203,6 +250,7 @@ COMMANDS = (
     ("show", show, "show digits --version 2"),
     ("compare", compare, "compare digits 1 2"),
     ("promote", promote, "promote digits 2 --to production"),
+    ("split", split, "split digits 3=0.9 4=0.1"),
     ("rollback", rollback, "rollback digits"),
     ("remove", remove, "remove digits 1"),
     ("gc", gc, "gc"),

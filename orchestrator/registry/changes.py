@@ -5,18 +5,18 @@ that dies before the entry is there has changed nothing, and one that dies after
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import RegistryError
 from orchestrator.registry.blobs import blobs_of, put_blobs, sweep
-from orchestrator.registry.entries import AliasMoved, Entry, ModelVersion, VersionAdded, VersionRemoved
+from orchestrator.registry.entries import AliasMoved, AliasSplit, Entry, ModelVersion, VersionAdded, VersionRemoved
 from orchestrator.registry.folder import RegistryFolder, check_registry, make_registry, one_writer
 from orchestrator.registry.history import append_entry, known_model, model_names, read_model, remove_drafts
 from orchestrator.registry.names import check_alias, check_model_name
-from orchestrator.registry.state import NamedModel
+from orchestrator.registry.state import NamedModel, check_split
 from trainables.files.folders import delete_draft, new_draft, remove_abandoned
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Changes:
         return model.versions[model.next_version - 1]
 
     def point(self, name: str, version: str | int, *, alias: str) -> NamedModel:
-        """Makes an alias point to a version; changes nothing if it does already.
+        """Makes an alias point to a version, and it alone; changes nothing if it does already.
 
         Args:
             name: The model's name.
@@ -88,8 +88,28 @@ class Changes:
         def decide(model: NamedModel) -> Entry | None:
             number = model.named(version).version
             if model.aliases.get(alias) == number:
-                return None
+                return AliasSplit(alias=alias, shares={}, at=self.clock()) if alias in model.splits else None
             return AliasMoved(alias=alias, version=number, at=self.clock())
+
+        return self._change(name, decide)
+
+    def split(self, name: str, shares: Mapping[int, float], *, alias: str) -> NamedModel:
+        """Makes versions share who asks for an alias; changes nothing if they do so already.
+
+        Args:
+            name: The model's name.
+            shares: By version; none: it is no longer split.
+            alias: The alias, which goes on pointing where it does.
+
+        Raises:
+            RegistryError: If there is no such model, alias or version, or the shares are none.
+        """
+
+        def decide(model: NamedModel) -> Entry | None:
+            check_split(model, alias, shares=shares)
+            if dict(shares) == dict(model.splits.get(alias, {})):
+                return None
+            return AliasSplit(alias=alias, shares=dict(shares), at=self.clock())
 
         return self._change(name, decide)
 
@@ -130,6 +150,12 @@ class Changes:
         def decide(model: NamedModel) -> Entry:
             asked = model.named(version)
             aliases = model.aliases_of(asked.version)
+            split = [each for each, shares in model.splits.items() if asked.version in shares and each not in aliases]
+            if split and not force:
+                raise RegistryError(
+                    f"{name}: version {asked.version} has a share of {split[0]}; end that with `convfleet registry "
+                    f"split {name} --alias {split[0]} --end`, or remove the version with --force"
+                )
             if aliases and not force:
                 raise RegistryError(
                     f"{name}: {' and '.join(aliases)} point{'s' * (len(aliases) == 1)} to version {asked.version}; "

@@ -1,4 +1,4 @@
-"""What a model's history is made of: a version was added, an alias moved, a version was removed. Each is one fact."""
+"""What a model's history is made of: a version was added or removed, an alias moved or was split. Each is one fact."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -84,6 +84,21 @@ class AliasMoved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AliasSplit:
+    """Versions share who asks for an alias, from then on until it moves; where it points does not change.
+
+    Attributes:
+        alias: The alias.
+        shares: By version, the alias's own among them, in sum 1; none: it is no longer split.
+        at: Seconds since 1970.
+    """
+
+    alias: str
+    shares: Mapping[int, float]
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VersionRemoved:
     """A version was removed, and these aliases, which pointed to it, point to nothing."""
 
@@ -92,11 +107,12 @@ class VersionRemoved:
     at: float
 
 
-Entry = VersionAdded | AliasMoved | VersionRemoved
+Entry = VersionAdded | AliasMoved | AliasSplit | VersionRemoved
 
-_KINDS: Mapping[str, type[VersionAdded] | type[AliasMoved] | type[VersionRemoved]] = {
+_KINDS: Mapping[str, type[VersionAdded] | type[AliasMoved] | type[AliasSplit] | type[VersionRemoved]] = {
     "version_added": VersionAdded,
     "alias_moved": AliasMoved,
+    "alias_split": AliasSplit,
     "version_removed": VersionRemoved,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
@@ -121,6 +137,8 @@ def entry_from_json(raw: Any) -> Entry:
         content = {name: raw[name] for name in _FIELDS[kind]}
         if kind is VersionAdded:
             content["version"] = _version_from_json(content["version"])
+        if kind is AliasSplit:
+            content["shares"] = {int(version): float(share) for version, share in content["shares"].items()}
         return kind(**content)
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise RegistryError(f"is not an entry of a registry ({type(exc).__name__}: {exc})") from exc

@@ -96,17 +96,20 @@ class Registry:
 
         return self._changes.add(export_folder(Path(source), rank=rank), name=name, alias=alias)
 
-    def promote(self, name: str, version: str | int, *, to: str = PRODUCTION) -> ModelVersion:
+    def promote(self, name: str, version: str | int | Mapping[int, float], *, to: str = PRODUCTION) -> ModelVersion:
         """Makes an alias point to a version, at once for all readers, and returns the version.
 
         Args:
             name: The model's name.
-            version: Its number, or an alias that points to it.
+            version: Its number, or an alias that points to it. With shares by number, such as `{3: 0.9, 4: 0.1}`,
+                versions share who asks by a key, and the alias goes on pointing where it does; `{}` ends that.
             to: The alias.
 
         Raises:
-            InputError: If there is no such model or version.
+            InputError: If there is no such model or version, or the shares are none.
         """
+        if isinstance(version, Mapping):
+            return self._changes.split(name, version, alias=to).pointed_to(to)
         return self._changes.point(name, version, alias=to).pointed_to(to)
 
     def rollback(self, name: str, *, alias: str = PRODUCTION) -> ModelVersion:
@@ -139,7 +142,13 @@ class Registry:
         return self._changes.collect()
 
     def load(
-        self, name: str, *, alias: str | None = None, version: int | None = None, form: str | None = None
+        self,
+        name: str,
+        *,
+        alias: str | None = None,
+        version: int | None = None,
+        form: str | None = None,
+        key: str | None = None,
     ) -> LoadedModel:
         """Returns a model to predict with; from memory if this object has loaded it before.
 
@@ -148,6 +157,7 @@ class Registry:
             alias: Which version: where the alias points now. Default: production.
             version: Which version, by its number.
             form: One of the version's formats; default: keras, or the first that the version has.
+            key: Who asks, where versions share the alias: equal keys get equal versions, as from a server.
 
         Raises:
             InputError: If there is no such model or version, one of its files is damaged, or it exceeds the budget.
@@ -159,7 +169,7 @@ class Registry:
             if version is not None and (known := self._loaded.known(name, version, form)) is not None:
                 return known
             model = self.model(name)
-            found = model.named(version) if version is not None else model.pointed_to(alias or PRODUCTION)
+            found = model.named(version) if version is not None else model.pointed_to(alias or PRODUCTION, key=key)
             try:
                 return self._loaded.get(found, chosen_format(found, form))
             except RegistryError:

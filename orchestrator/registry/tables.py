@@ -38,8 +38,14 @@ def model_json(model: NamedModel) -> dict[str, Any]:
     return {
         "name": model.name,
         "aliases": model.aliases,
+        "splits": {alias: split_json(shares) for alias, shares in sorted(model.splits.items())},
         "versions": [version_json(model, version) for version in model.versions.values()],
     }
+
+
+def split_json(shares: Mapping[int, float]) -> dict[str, float]:
+    """Returns the shares of an alias as JSON has them."""
+    return {str(version): share for version, share in sorted(shares.items())}
 
 
 def moves_json(model: NamedModel) -> dict[str, list[dict[str, Any]]]:
@@ -61,7 +67,9 @@ def model_lines(model: NamedModel) -> list[str]:
     lines = list_lines([model])
     lines += [f"version {version} was removed {moment(at)}" for version, at in sorted(model.removed.items())]
     for alias, moves in sorted(model.moves.items()):
-        lines += ["", f"{alias}: {_pointed(model.aliases.get(alias))}"]
+        shares = model.splits.get(alias, {})
+        split = ", ".join(f"version {version} {share:.4g}" for version, share in sorted(shares.items()))
+        lines += ["", f"{alias}: {_pointed(model.aliases.get(alias))}{f'; by a key {split}' if split else ''}"]
         lines += [f"  {moment(move.at)}  {move.how:<8}  {_pointed(move.version)}" for move in moves]
     return lines
 

@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 
 #: Which version gave an answer, also where the body does not say.
 NAME_HEADER, VERSION_HEADER = "X-Model-Name", "X-Model-Version"
+#: Who asks, where versions share an alias; equal keys get equal versions.
+KEY_HEADER = "X-Convfleet-Key"
+_LONGEST_KEY = 256
 #: What servers write in their logs of a client that closed its connection before it had an answer.
 _CLIENT_LEFT = 499
 _MODEL = "/v2/models/{name}"
@@ -104,7 +107,7 @@ def _add_predictions(app: FastAPI, *, engine: Engine) -> None:
     @app.post(f"{_VERSION}/infer", summary="Likewise, with one version by its number or alias.")
     async def infer(request: Request, name: str, which: str | None = None) -> Response:
         length, body = request.headers.get(HEADER_LENGTH), await request.body()
-        opened = await engine.opened(name, which)
+        opened = await engine.opened(name, which, key=key_of(request))
         described = opened.described
         parse = partial(parsed_request, body, header_length=length, described=described)
         asked = await engine.off_loop(parse, size=len(body))
@@ -121,13 +124,26 @@ def _add_predictions(app: FastAPI, *, engine: Engine) -> None:
     @app.post(f"{_VERSION}/picture", summary="Likewise, with one version by its number or alias.")
     async def picture(request: Request, name: str, which: str | None = None) -> Response:
         body = await request.body()
-        opened = await engine.opened(name, which)
+        opened = await engine.opened(name, which, key=key_of(request))
         described = opened.described
         # A picture of few bytes may have many pixels.
         pixels = await engine.off_loop(partial(picture_pixels, body, described=described), size=MOST_PIXELS)
         outputs = await engine.predict(opened, {described.inputs[0].name: pixels})
         headers = {NAME_HEADER: name, VERSION_HEADER: str(described.version.version)}
         return JSONResponse(picture_answer(outputs, described=described), headers=headers)
+
+
+def key_of(request: Request) -> str | None:
+    """Returns the key of who asks, as it was written in UTF-8; None without one.
+
+    Raises:
+        RequestRefusedError: If it is too long.
+    """
+    if (found := request.headers.get(KEY_HEADER)) is None:
+        return None
+    if len(found) > _LONGEST_KEY:
+        raise RequestRefusedError(f"{KEY_HEADER}: must have at most {_LONGEST_KEY} bytes, got {len(found)}")
+    return found.encode("latin-1").decode("utf-8", "surrogateescape")
 
 
 def _add_refusals(app: FastAPI) -> None:

@@ -89,15 +89,20 @@ class Engine:
         """
         return await self.models.described(await self.models.found(name, which))
 
-    async def opened(self, name: str, which: str | None) -> OpenedVersion:
+    async def opened(self, name: str, which: str | None, *, key: str | None = None) -> OpenedVersion:
         """Returns the version that a request means, ready to predict.
 
         Who has it keeps it in memory: a promotion or another model does not take it away from a request in hand.
 
+        Args:
+            name: The model's name.
+            which: A number or an alias; None: production.
+            key: Who asks, where versions share the alias.
+
         Raises:
             RequestRefusedError: If there is none, or it cannot be loaded.
         """
-        described = await self.described(name, which)
+        described = await self.models.described(await self.models.found(name, which, key=key))
         return OpenedVersion(described=described, model=await self.models.ready(described.version))
 
     async def predict(self, opened: OpenedVersion, images: NamedArrays) -> NamedArrays:

@@ -14,7 +14,7 @@ from orchestrator.registry.folder import RegistryFolder, check_registry
 from orchestrator.registry.history import count_changes, known_model
 from orchestrator.registry.loading import LoadedModel, LoadedModels, load_version, manifest_of
 from orchestrator.registry.names import PRODUCTION, is_model_name, version_number, what_there_is
-from orchestrator.registry.state import NamedModel
+from orchestrator.registry.state import NamedModel, version_for
 from orchestrator.serving.described import DescribedVersion, described_version
 from orchestrator.serving.protocol import RequestRefusedError
 
@@ -32,11 +32,13 @@ class ServedModel:
         name: Its name.
         versions: By number.
         aliases: The number that each alias stands for in answers; what the registry says, once that version is ready.
+        splits: The shares of versions, by alias, likewise.
     """
 
     name: str
     versions: Mapping[int, ModelVersion]
     aliases: Mapping[str, int]
+    splits: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -115,22 +117,23 @@ class ServedModels:
             self._known.heads = heads
             self._known.retries = {name: due for name, due in self._known.retries.items() if name in heads}
 
-    async def found(self, name: str, which: str | None) -> ModelVersion:
+    async def found(self, name: str, which: str | None, *, key: str | None = None) -> ModelVersion:
         """Returns the version that a request means, after another look at the registry if it is not known.
 
         Args:
             name: The model's name.
             which: A number or an alias; None: production.
+            key: Who asks, where versions share the alias.
 
         Raises:
             RequestRefusedError: With 404, if there is none.
         """
-        if (version := self._find(name, which)) is None:
+        if (version := self._find(name, which, key)) is None:
             try:
                 await self.refresh()
             except (RegistryError, OSError) as exc:
                 raise RequestRefusedError(f"the registry cannot be read: {exc}", status=503) from exc
-            version = self._find(name, which)
+            version = self._find(name, which, key)
         if version is None:
             raise RequestRefusedError(self._missing(name, which), status=404)
         return version
@@ -208,11 +211,27 @@ class ServedModels:
             for alias, number in before.aliases.items():
                 if not await self._can_move(model, number, to=aliases.get(alias)):
                     aliases[alias] = number
-        self._known.models[name] = ServedModel(name=name, versions=dict(model.versions), aliases=aliases)
+        splits = await self._splits_of(model, aliases=aliases, before=before)
+        self._known.models[name] = ServedModel(name=name, versions=dict(model.versions), aliases=aliases, splits=splits)
         self._known.described = {
             key: value for key, value in self._known.described.items() if key[0] != name or key[1] in model.versions
         }
-        return aliases == dict(model.aliases)
+        return aliases == dict(model.aliases) and splits == model.splits
+
+    async def _splits_of(
+        self, model: NamedModel, *, aliases: Mapping[str, int], before: ServedModel | None
+    ) -> dict[str, Mapping[int, float]]:
+        """Returns the splits that requests see: a new one once its versions are loaded, if the alias's own one is."""
+        known = before.splits if before is not None else {}
+        splits = {}
+        for alias, shares in model.splits.items():
+            is_known = known.get(alias) == shares
+            # An alias that could not move keeps its version, and nobody is given another one.
+            if aliases.get(alias) == model.aliases[alias] and (
+                is_known or all([await self._can_move(model, aliases[alias], to=version) for version in shares])
+            ):
+                splits[alias] = shares
+        return splits
 
     async def _can_move(self, model: NamedModel, number: int, *, to: int | None) -> bool:
         """Returns whether an alias may move from a version to another one; loads that one if the first is loaded."""
@@ -234,12 +253,15 @@ class ServedModels:
             del self._kept[key]
         return True
 
-    def _find(self, name: str, which: str | None) -> ModelVersion | None:
+    def _find(self, name: str, which: str | None, key: str | None) -> ModelVersion | None:
         model = self._known.models.get(name)
         if model is None:
             return None
         number = version_number(which) if which is not None else None
-        return model.versions.get(number or model.aliases.get(which or PRODUCTION, 0))
+        alias = which or PRODUCTION
+        if number is None and key is not None and (shares := model.splits.get(alias)):
+            number = version_for(key, name=name, of=shares)
+        return model.versions.get(number or model.aliases.get(alias, 0))
 
     def _missing(self, name: str, which: str | None) -> str:
         model = self._known.models.get(name)
@@ -266,8 +288,10 @@ class ServedModels:
         return asyncio.get_running_loop().time()
 
     def _heads(self) -> dict[str, int]:
+        heads = count_changes(self._folder)
+        # Afterwards: of a registry that went away meanwhile, no models were seen, which are not removed for that.
         check_registry(self._folder)
-        return count_changes(self._folder)
+        return heads
 
     def _describe(self, version: ModelVersion) -> DescribedVersion:
         return described_version(version, manifest_of(self._folder, version))

@@ -1,6 +1,7 @@
 """The commands of the registry: the same facts for people and for scripts, and every mistake in words."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -242,3 +243,40 @@ def test_only_loading_a_model_imports_a_heavy_library(filled: Registry, tmp_path
         assert "orchestrator" in imported
         assert not imported & heavy
     assert "yaml" not in imported
+
+
+def test_versions_share_an_alias_until_that_ends(filled: Registry) -> None:
+    assert filled("split", "digits", "1=0.75", "2=0.25") == (
+        0,
+        "digits: who asks for production by a key is shared: version 1 0.75, version 2 0.25; without a key version 1 "
+        "answers\n",
+    )
+    shown = filled("show", "digits")[1]
+    assert "production: version 1; by a key version 1 0.75, version 2 0.25\n" in shown
+    assert re.search(r"  split     version 1\n", shown)
+    (listed, _) = document(filled, "list")["models"]
+    assert listed["splits"] == {"production": {"1": 0.75, "2": 0.25}}
+    expected = {"name": "digits", "alias": "production", "version": 1, "shares": {"1": 0.5, "2": 0.5}}
+    assert document(filled, "split", "digits", "1=.5", "2=.5") == expected
+    assert filled("split", "digits", "--end") == (0, "digits: version 1 answers all who ask for production\n")
+    assert document(filled, "list")["models"][0]["splits"] == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("digits", "split: give shares such as 3=0.9 4=0.1, or --end, and not both"),
+        ("digits 1=0.5 2=0.5 --end", "split: give shares such as 3=0.9 4=0.1, or --end, and not both"),
+        ("digits 1=0.5 2", "split: '2' is no share; write a version's number and a part of 1, such as 4=0.1"),
+        ("digits 1=0.5 candidate=0.5", "split: 'candidate=0.5' is no share"),
+        ("digits 1=50% 2=50%", "split: '1=50%' is no share"),
+        ("digits 1=nan 2=0.5", "split: '1=nan' is no share"),
+        ("digits 1=0.5 1=0.5", "split: version 1 has two shares; give it one"),
+        ("digits 1=0.5 2=0.4", "digits: shares of a split must be above 0 and 1 in sum, got 1=0.5 2=0.4"),
+        ("digits 1=0.5 7=0.5", "digits: version 7 does not exist; versions: 1, 2"),
+        ("flowers --end", "flowers: no version has the alias 'production'"),
+    ],
+)
+def test_a_split_that_is_none_is_refused_in_words(filled: Registry, arguments: str, message: str) -> None:
+    code, output = filled("split", *arguments.split())
+    assert (code, message in output) == (2, True), output

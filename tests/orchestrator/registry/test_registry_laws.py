@@ -22,6 +22,7 @@ class Plain:
         self.num_added = 0
         self.current: dict[str, int] = {}
         self.before: dict[str, list[int]] = {}
+        self.shares: dict[str, dict[int, float]] = {}
 
     def add(self, content: bytes, alias: str | None) -> None:
         self.num_added += 1
@@ -32,6 +33,7 @@ class Plain:
     def promote(self, version: int, alias: str) -> bool:
         if version not in self.versions:
             return False
+        self.shares.pop(alias, None)
         if alias in self.current and self.current[alias] != version:
             self.before.setdefault(alias, []).append(self.current[alias])
         self.current[alias] = version
@@ -40,13 +42,25 @@ class Plain:
     def rollback(self, alias: str) -> bool:
         if not self.before.get(alias) or self.before[alias][-1] not in self.versions:
             return False
+        self.shares.pop(alias, None)
         self.current[alias] = self.before[alias].pop()
+        return True
+
+    def split(self, shares: dict[int, float], alias: str) -> bool:
+        is_there = shares.keys() <= self.versions.keys() and alias in self.current
+        if not is_there or (shares and self.current[alias] not in shares):
+            return False
+        self.shares.pop(alias, None)
+        self.shares |= {alias: shares} if shares else {}
         return True
 
     def remove(self, version: int, force: bool) -> bool:
         pointing = [alias for alias, target in self.current.items() if target == version]
-        if version not in self.versions or (pointing and not force):
+        sharing = [alias for alias, shares in self.shares.items() if version in shares]
+        if version not in self.versions or ((pointing or sharing) and not force):
             return False
+        for alias in sharing:
+            del self.shares[alias]
         del self.versions[version]
         for alias in pointing:
             del self.current[alias]
@@ -82,7 +96,7 @@ def test_a_registry_is_what_dictionaries_would_be(tmp_path: Path, generator: ran
         name, alias = generator.choice(NAMES), generator.choice(ALIASES)
         version, force = generator.randint(1, plains[name].num_added + 1), generator.random() < 0.3
         plain = plains[name]
-        match generator.choice(["add", "add", "promote", "promote", "rollback", "remove"]):
+        match generator.choice(["add", "add", "promote", "promote", "rollback", "remove", "split", "split"]):
             case "add":
                 content, pointed = generator.choice(contents), generator.choice([alias, None])
                 added = registry.add(exports[content], name=name, alias=pointed)
@@ -94,6 +108,11 @@ def test_a_registry_is_what_dictionaries_would_be(tmp_path: Path, generator: ran
             case "rollback":
                 expected = plain.rollback(alias)
                 assert succeeds(registry.rollback, name, alias=alias) == expected
+            case "split":
+                pair = {version, plain.current.get(alias, 1), generator.randint(1, plain.num_added + 1)}
+                shares = {each: 1 / len(pair) for each in pair} if len(pair) > 1 else {}
+                expected = plain.split(shares, alias)
+                assert succeeds(registry.promote, name, shares, to=alias) == expected
             case "remove":
                 expected = plain.remove(version, force)
                 assert succeeds(registry.remove, name, version, force=force) == expected
@@ -107,6 +126,7 @@ def assert_equal(registry: Registry, plains: dict[str, Plain]) -> None:
         model, plain = Registry(registry.path).model(name), plains[name]
         assert list(model.versions) == list(plain.versions)
         assert model.aliases == dict(sorted(plain.current.items()))
+        assert model.splits == plain.shares
         for version in model.versions.values():
             wanted |= version.blobs
             blob = registry.path / "blobs" / (sha256 := version.files["model.keras"]["sha256"])[:2] / sha256

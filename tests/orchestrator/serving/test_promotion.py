@@ -15,7 +15,10 @@ from served_models import HOST, FakeRuntime, fake_runtime, make_registry_of, set
 pytest.importorskip("fastapi")
 import httpx2 as httpx
 
+from orchestrator.errors import RegistryError
 from orchestrator.registry.registry import Registry
+from orchestrator.registry.state import version_for
+from orchestrator.serving import models
 from orchestrator.serving.application import application_of
 from orchestrator.serving.engine import Engine
 from orchestrator.serving.metrics import ServingMetrics
@@ -185,6 +188,64 @@ def test_a_promoted_version_that_cannot_be_loaded_leaves_the_one_before_in_place
     asyncio.run(run())
 
 
+def test_versions_that_share_an_alias_answer_by_key_and_the_answer_says_which(
+    tmp_path: Path, runtime: FakeRuntime
+) -> None:
+    registry, keys = make_registry_of(tmp_path, versions=3), [f"user {number}" for number in range(40)]
+
+    async def version_of(client: httpx.AsyncClient, path: str = INFER, **headers: str) -> int:
+        answer = await client.post(path, json=tensor(), headers=headers)
+        assert answer.headers["X-Model-Version"] == answer.json()["model_version"], answer.text
+        return int(answer.json()["model_version"])
+
+    async def run() -> None:
+        async with client_of(registry) as client:
+            await until_version(client, 1)
+            shares = {1: 0.5, 2: 0.5}
+            registry.promote("digits", shares)
+            expected = [version_for(key, name="digits", of=shares) for key in keys]
+            while [await version_of(client, **{"X-Convfleet-Key": key}) for key in keys] != expected:
+                await asyncio.sleep(0)
+            assert set(expected) == {1, 2}
+            assert {await version_of(client) for _ in range(5)} == {1}
+            pinned = "/v2/models/digits/versions/3/infer"
+            assert await version_of(client, pinned, **{"X-Convfleet-Key": keys[0]}) == 3
+            # As the registry itself says it, also of letters beyond ASCII.
+            for key in ("\u00fcser", "\u7528\u6237 7"):
+                header = {b"X-Convfleet-Key": key.encode()}
+                answer = await client.post(INFER, json=tensor(), headers=header)
+                assert (
+                    int(answer.json()["model_version"])
+                    == registry.model("digits").pointed_to("production", key=key).version
+                )
+            long = await client.post(INFER, json=tensor(), headers={"X-Convfleet-Key": "k" * 257})
+            assert (long.status_code, "at most 256 bytes, got 257" in long.json()["error"]) == (400, True)
+            registry.promote("digits", 3)
+            await until_version(client, 3)
+            assert {await version_of(client, **{"X-Convfleet-Key": key}) for key in keys} == {3}
+
+    asyncio.run(run())
+
+
+def test_a_split_with_a_version_that_cannot_be_loaded_is_not_taken_up(tmp_path: Path, runtime: FakeRuntime) -> None:
+    registry = make_registry_of(tmp_path, versions=3)
+    runtime.broken.add(3)
+
+    async def run() -> None:
+        engine = Engine(settings_of(registry, poll_seconds=1e6), metrics=ServingMetrics())
+        await engine.start()
+        served = engine.models
+        await served.ready(await served.found("digits", None))
+        for shares, expected in (({1: 0.2, 2: 0.8}, {1, 2}), ({1: 0.2, 3: 0.8}, {1}), ({1: 0.5, 2: 0.5}, {1, 2})):
+            registry.promote("digits", shares)
+            await served.refresh()
+            found = {(await served.found("digits", None, key=str(number))).version for number in range(50)}
+            assert found == expected
+        await engine.stop()
+
+    asyncio.run(run())
+
+
 def test_what_could_not_be_taken_up_is_tried_again_ever_less_often_until_it_can(
     tmp_path: Path, runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,6 +323,27 @@ def test_models_share_the_memory_and_the_least_recently_used_leave(tmp_path: Pat
 
     asyncio.run(run())
     assert [version for _, version, _ in runtime.loads] == [1, 2, 3, 2]
+
+
+def test_models_stay_known_where_the_registry_goes_while_it_is_looked_at(
+    tmp_path: Path, runtime: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, count = make_registry_of(tmp_path), models.count_changes
+
+    def gone(folder: Any) -> dict[str, int]:
+        registry.path.rename(tmp_path / "away")
+        return count(folder)
+
+    async def run() -> None:
+        engine = Engine(settings_of(registry, poll_seconds=1e6), metrics=ServingMetrics())
+        await engine.start()
+        monkeypatch.setattr(models, "count_changes", gone)
+        with pytest.raises(RegistryError, match="no such registry"):
+            await engine.models.refresh()
+        assert engine.models.names == ["digits"]
+        await engine.stop()
+
+    asyncio.run(run())
 
 
 def test_a_damaged_history_and_a_registry_that_is_gone_do_not_stop_what_is_served(
