@@ -1,9 +1,10 @@
-"""The server's routes: the KServe v2 protocol, pictures, metrics."""
+"""The server's routes: the KServe v2 protocol, pictures, metrics, and a page to try a picture."""
 
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from importlib import resources
 from importlib.metadata import version as installed_version
 from typing import Any
 
@@ -13,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from orchestrator.serving.engine import Engine
-from orchestrator.serving.guard import Application, Guard
+from orchestrator.serving.guard import PAGE_PATHS, Application, Guard
 from orchestrator.serving.metrics import ServingMetrics
 from orchestrator.serving.pictures import MOST_PIXELS, picture_answer, picture_pixels
 from orchestrator.serving.protocol import (
@@ -35,6 +36,16 @@ KEY_HEADER = "X-Convfleet-Key"
 _LONGEST_KEY = 256
 #: What servers write in their logs of a client that closed its connection before it had an answer.
 _CLIENT_LEFT = 499
+#: The page is of this server's own files alone; what it shows of a registry is text.
+_PAGE_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src blob:; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
 _MODEL = "/v2/models/{name}"
 _VERSION = "/v2/models/{name}/versions/{which}"
 
@@ -58,11 +69,28 @@ def application_of(settings: ServingSettings) -> Application:
     app = FastAPI(
         title="convfleet", version=installed_version("convfleet"), lifespan=lifespan, docs_url=None, redoc_url=None
     )
+    _add_page(app)
     _add_server(app, metrics=metrics)
     _add_models(app, engine=engine)
     _add_predictions(app, engine=engine)
     _add_refusals(app)
     return Guard(app, settings=settings, metrics=metrics)
+
+
+def _add_page(app: FastAPI) -> None:
+    folder = resources.files("orchestrator.serving").joinpath("page")
+    kinds = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
+
+    def add(path: str) -> None:
+        name = path.removeprefix("/") or "page.html"
+        content = folder.joinpath(name).read_bytes()
+
+        @app.get(path, include_in_schema=False)
+        async def page() -> Response:
+            return Response(content, media_type=kinds[name.rpartition(".")[2]], headers=_PAGE_HEADERS)
+
+    for path in sorted(PAGE_PATHS):
+        add(path)
 
 
 def _add_server(app: FastAPI, *, metrics: ServingMetrics) -> None:

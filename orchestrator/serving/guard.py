@@ -14,8 +14,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
-#: What a probe may ask without a token; the answers say nothing about models.
-OPEN_PATHS = frozenset({"/v2/health/live", "/v2/health/ready"})
+#: The page to try a picture, which asks for a token itself.
+PAGE_PATHS = frozenset({"/", "/page.js", "/page.css"})
+#: What may be asked without a token: by a probe, and for the page; the answers say nothing about models.
+OPEN_PATHS = frozenset({"/v2/health/live", "/v2/health/ready", *PAGE_PATHS})
 _RETRY_SECONDS = "1"
 
 
