@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from orchestrator.advice.advice import Advice
+from orchestrator.journal.records import EnsembleExported, ModelExported
 from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.pareto.goals import Goal
 from orchestrator.replicates.from_state import board_labels, replicated
@@ -28,6 +29,7 @@ from orchestrator.text import duration, moment, number
 from orchestrator.views.report import figures
 from orchestrator.views.report.certainty import AGAIN_NOTE, INTERVAL, MEAN, TIED_NOTE, certainty_parts, verdict_line
 from orchestrator.views.report.markup import Cell, Markup, empty, figure, link, picture, pill, section, table, text
+from trainables.cards.card import HTML_FILE as CARD_PAGE
 from trainables.reports import COSTS
 
 _WHOLE_STUDY = "All trials together, in the workers; waiting for a free slot is not counted."
@@ -255,21 +257,33 @@ def failures_section(findings: Findings) -> Markup:
 
 
 def exports_section(findings: Findings) -> Markup:
-    """Returns the exported models with their metrics on the test split."""
-    items = sorted(findings.state.exports, key=lambda item: (item.rank, item.folder))
+    """Returns the exported models, ensembles last, with their metrics on the test split and their cards."""
+    models = sorted(findings.state.exports, key=lambda item: (item.rank, item.folder))
+    items: list[ModelExported | EnsembleExported] = [*models]
+    items += sorted(findings.state.ensembles.values(), key=lambda item: item.folder)
     if not items:
         return section("Exports", empty("No model has been exported yet."))
     found = [words.named_test_metrics(item.test_metrics) for item in items]
     names = list(dict.fromkeys(name for metrics in found for name in metrics))
-    headings = ["rank", "trial", "folder", *map(words.with_split, names)]
+    headings = ["rank", "trial", "folder", "card", *map(words.with_split, names)]
     root, shares = findings.folder.root, findings.shares
     rows: list[list[Cell]] = []
     for item, metrics in zip(items, found, strict=True):
         path = export_path(item, folder=findings.folder)
         label = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
         values = [shares.in_words(name, metrics.get(name), is_named=False) for name in names]
-        rows.append([item.rank, item.trial, link(path, root=root, label=label), *values])
-    return section("Exports", table(headings, rows, numeric=["rank", *headings[3:]]), note=_EXPORTS_NOTE)
+        card = path / CARD_PAGE
+        cells = [link(path, root=root, label=label), link(card, root=root, label="card") if card.is_file() else ""]
+        rows.append([*_whose(item), *cells, *values])
+    return section("Exports", table(headings, rows, numeric=["rank", *headings[4:]]), note=_EXPORTS_NOTE)
+
+
+def _whose(item: ModelExported | EnsembleExported) -> tuple[Cell, str]:
+    """Returns the rank and the trial of an export; an ensemble has neither, but members."""
+    if isinstance(item, ModelExported):
+        return item.rank, item.trial
+    members = dict.fromkeys(str(member["trial"]) for member in item.members)
+    return "", f"{item.method} of {', '.join(members)}"
 
 
 def time_section(findings: Findings) -> Markup:

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import plotly.graph_objects as go
 import pytest
 
+from orchestrator.journal.records import EnsembleExported
 from orchestrator.journal.study_state import fold
 from orchestrator.runs.paths import RunFolder
 from orchestrator.views.report import write_report
@@ -95,6 +96,26 @@ def test_exports_are_linked_and_their_metrics_say_test(page):
     assert "exports/1-t0003" in page.links
     assert "test_accuracy (test) test_loss (test)" in page.text
     assert "come from the test split" in page.text
+
+
+def test_ensembles_stand_below_the_models_and_cards_are_linked_where_they_are(tmp_path, write, make_sweep):
+    ensemble = EnsembleExported(
+        method="greedy",
+        members=[{"trial": "t0003", "epoch": 2, "weight": 2}, {"trial": "t0001", "epoch": 1, "weight": 1}],
+        metrics={"val_accuracy": 0.9},
+        folder="exports/ensemble-greedy",
+        test_metrics={"accuracy": 0.875},
+        at=1_790_000_000.0,
+    )
+    records = [*make_sweep(), ensemble]
+    page = write(records)
+    assert "exports/ensemble-greedy" in page.links
+    assert "greedy of t0003, t0001 exports/ensemble-greedy" in page.text
+    assert not [found for found in page.links if found.endswith("model_card.html")]
+    card = tmp_path / "exports" / "ensemble-greedy" / "model_card.html"
+    card.parent.mkdir(parents=True)
+    card.write_text("a card", encoding="utf-8")
+    assert "exports/ensemble-greedy/model_card.html" in write(records).links
 
 
 def test_time_is_split_into_training_and_each_kind_of_overhead(page):
