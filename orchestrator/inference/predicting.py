@@ -38,7 +38,8 @@ def predict_images(  # noqa: PLR0913 - what is asked for, and how it is answered
 
     Args:
         export: The folder of the export.
-        images: Files and folders; of a folder, all files below it with the ending of an image.
+        images: Files and folders; of a folder, all files below it with the ending of an image. For a model of several
+            inputs a file or a folder for each, in the manifest's order: files of one name belong together.
         form: A format of the export, such as onnx; None: keras, or the first that the export has. TensorFlow
             is imported for the first two only.
         top: How many classes or flags are named for each image, the most probable first.
@@ -47,7 +48,7 @@ def predict_images(  # noqa: PLR0913 - what is asked for, and how it is answered
 
     Returns:
         `predictions`, one for each image that could be read, in order: its path and what `convfleet predict --json`
-        has; and `problems`, one for each other path.
+        has, of several inputs the path of each as `inputs`; and `problems`, one for each other path.
 
     Raises:
         InputError: If the export is none, was changed, lacks the format, or cannot be loaded.

@@ -1,6 +1,6 @@
 """Finds the image files that a user names, and reads each as the study's own readers read its images."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -10,8 +10,9 @@ import numpy as np
 
 from trainables.data.formats.refusals import PictureError
 from trainables.data.images.decode import Encoded, decode, read_header
-from trainables.data.images.images import Array, Layout
+from trainables.data.images.images import Array
 from trainables.data.sources.folder_tree import SUFFIXES, SYSTEM_FILES, SYSTEM_FOLDERS
+from trainables.errors import DataError
 from trainables.machine.processes import usable_cpus
 from trainables.predicting.described import ExportedModel
 
@@ -29,13 +30,58 @@ class NamedFile:
     problem: str = ""
 
 
-def listed_files(paths: Sequence[str]) -> list[NamedFile]:
-    """Returns the image files that paths name, in their order; those of a folder by name, with its subfolders.
+#: The files of one example, one for each input of a model.
+Example = tuple[NamedFile, ...]
+
+
+def listed_examples(paths: Sequence[str], *, inputs: Sequence[str]) -> list[Example]:
+    """Returns the examples that paths name, in their order; the files of a folder by name, with its subfolders.
 
     Args:
-        paths: Files of any name, and folders, of which files with the ending of an image count.
+        paths: For a model of one input, files of any name, and folders, of which files with the ending of an image
+            count. For one of several, a file or a folder for each input: files of one name belong together.
+        inputs: The names of the model's inputs.
+
+    Raises:
+        DataError: The paths are not one for each of several inputs.
     """
-    return [file for path in paths for file in _below(Path(path))]
+    if len(inputs) == 1:
+        return [(file,) for path in paths for file in _below(Path(path))]
+    are_folders = {Path(path).is_dir() for path in paths}
+    if len(paths) != len(inputs) or len(are_folders) > 1:
+        raise DataError(
+            f"images: the model takes {len(inputs)} images an example; give {len(inputs)} files, or {len(inputs)} "
+            f"folders with files of equal names, in the order {', '.join(inputs)}, got {', '.join(paths)}"
+        )
+    if are_folders == {False}:
+        return [tuple(file for path in paths for file in _below(Path(path)))]
+    return _matched([_by_name(Path(path)) for path in paths], folders=paths)
+
+
+def _by_name(folder: Path) -> dict[str, list[NamedFile]]:
+    """Returns the files of a folder by their paths below it, without their endings."""
+    found: dict[str, list[NamedFile]] = {}
+    for file in _below(folder):
+        name = "" if file.problem else file.path.relative_to(folder).with_suffix("").as_posix()
+        found.setdefault(name, []).append(file)
+    return found
+
+
+def _matched(by_name: Sequence[Mapping[str, list[NamedFile]]], *, folders: Sequence[str]) -> list[Example]:
+    """Returns an example for each name that every folder has once; of the others, each file alone, with its problem."""
+    examples: list[Example] = []
+    for name in sorted({name for found in by_name for name in found}):
+        files = [found.get(name, []) for found in by_name]
+        missing = [folder for folder, some in zip(folders, files, strict=True) if not some]
+        if all(len(some) == 1 and not some[0].problem for some in files):
+            examples.append(tuple(some[0] for some in files))
+            continue
+        problem = f"has no counterpart in {missing[0]}" if missing else f"is one of several files called {name}"
+        alone = (
+            file if file.problem else NamedFile(path=file.path, problem=problem) for some in files for file in some
+        )
+        examples += [(file,) for file in alone]
+    return examples
 
 
 def _below(path: Path) -> list[NamedFile]:
@@ -61,30 +107,38 @@ def _is_image(path: Path, *, root: Path) -> bool:
     )
 
 
-def read_files(
-    files: Sequence[NamedFile], export: ExportedModel, *, at_once: int
-) -> Iterator[tuple[list[Path], Array, list[NamedFile]]]:
-    """Yields images in batches: their paths, their pixels, and the files that are refused, each with its problem.
+def read_examples(
+    examples: Sequence[Example], export: ExportedModel, *, at_once: int
+) -> Iterator[tuple[list[list[Path]], Array, list[NamedFile]]]:
+    """Yields examples in batches: the paths of each, their pixels, and the refused files, each with its problem.
 
-    The pixels are uint8 (count, height, width, channels).
+    The pixels are uint8 (count, height, width, channels), those of several inputs one behind another. An example with
+    a refused file is left out.
 
     Args:
-        files: In order.
+        examples: In order.
         export: The model that takes the images.
-        at_once: How many files a batch has.
+        at_once: How many examples a batch has.
     """
     with ThreadPoolExecutor(max_workers=usable_cpus(), thread_name_prefix="decode") as pool:
-        for start in range(0, len(files), at_once):
-            some = files[start : start + at_once]
-            read = list(pool.map(partial(_pixels_or_problem, export=export), some))
-            kept = [(file.path, pixels) for file, pixels in zip(some, read, strict=True) if not isinstance(pixels, str)]
-            refused = [
-                NamedFile(path=file.path, problem=problem)
-                for file, problem in zip(some, read, strict=True)
-                if isinstance(problem, str)
-            ]
-            images = np.stack([pixels for _, pixels in kept]) if kept else _none(export.layout)
-            yield [path for path, _ in kept], images, refused
+        for start in range(0, len(examples), at_once):
+            kept: list[list[Path]] = []
+            images: list[Array] = []
+            refused: list[NamedFile] = []
+            some = examples[start : start + at_once]
+            read = pool.map(partial(_pixels_or_problem, export=export), [file for files in some for file in files])
+            for files in some:
+                own = [next(read) for _ in files]
+                pixels = [found for found in own if not isinstance(found, str)]
+                refused += [
+                    NamedFile(path=file.path, problem=found)
+                    for file, found in zip(files, own, strict=True)
+                    if isinstance(found, str)
+                ]
+                if len(pixels) == len(export.task.inputs):
+                    kept.append([file.path for file in files])
+                    images.append(np.concatenate(pixels, axis=-1))
+            yield kept, np.stack(images) if images else _none(export), refused
 
 
 def size_problem(size: tuple[int, int], export: ExportedModel) -> str:
@@ -120,5 +174,6 @@ def _pixels_or_problem(file: NamedFile, *, export: ExportedModel) -> Array | str
         return f"{exc}; {exc.fix}"
 
 
-def _none(layout: Layout) -> Array:
-    return np.zeros((0, layout.height, layout.width, layout.channels), np.uint8)
+def _none(export: ExportedModel) -> Array:
+    layout = export.layout
+    return np.zeros((0, layout.height, layout.width, layout.channels * len(export.task.inputs)), np.uint8)

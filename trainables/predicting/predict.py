@@ -1,7 +1,7 @@
 """Answers one request for predictions; started as a process of its own, so that no runtime enters the caller."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from trainables.errors import DataError, ModelExportError
 from trainables.machine.child_process import answer_caller, ask_child
 from trainables.predicting.answers import answers_of, class_map
 from trainables.predicting.described import ExportedModel, read_export
-from trainables.predicting.files import listed_files, read_files
+from trainables.predicting.files import listed_examples, read_examples
 from trainables.predicting.running import finite, images_at_once, needs_tensorflow, open_export
 from trainables.progress import OnProgress, no_progress
 
@@ -50,23 +50,24 @@ def predicted(request: Mapping[str, Any], progress: OnProgress) -> dict[str, Any
     export = read_export(Path(request["export"]))
     form = export.chosen_format(request["format"])
     _demand_answerable(export, request)
-    files = listed_files(request["paths"])
+    inputs = export.task.inputs
+    examples = listed_examples(request["paths"], inputs=inputs)
     if not needs_tensorflow(form):
         _forbid_tensorflow(request)
     predict = open_export(export, form=form)
     masks = None if request["masks"] is None else _mask_folder(request["masks"])
     answers: list[dict[str, Any]] = []
     problems: list[dict[str, str]] = []
-    for paths, images, refused in read_files(files, export, at_once=images_at_once(export.task)):
+    for read, images, refused in read_examples(examples, export, at_once=images_at_once(export.task)):
         problems += [{"path": str(file.path), "problem": file.problem} for file in refused]
-        if paths:
+        if read:
             outputs = finite(predict(images), what=str(export.folder))
-            for row, path in enumerate(paths):
+            for row, paths in enumerate(read):
                 own = {name: values[row] for name, values in outputs.items()}
-                answer = {"path": str(path), **answers_of(own, task=export.task, top=request["top"])}
-                kept = {} if masks is None else _write_masks(masks, own, export, place=len(answers), path=path)
+                answer = {**_named(paths, inputs), **answers_of(own, task=export.task, top=request["top"])}
+                kept = {} if masks is None else _write_masks(masks, own, export, place=len(answers), path=paths[0])
                 answers.append({**answer, **kept})
-        progress("predicting images", len(answers) + len(problems), len(files))
+        progress("predicting images", min(len(answers) + len(problems), len(examples)), len(examples))
     described = {target.name: target.kind for target in export.task.targets}
     return {
         "export": str(export.folder),
@@ -77,12 +78,13 @@ def predicted(request: Mapping[str, Any], progress: OnProgress) -> dict[str, Any
     }
 
 
+def _named(paths: Sequence[Path], inputs: Sequence[str]) -> dict[str, Any]:
+    """Returns what an answer calls its images: the first one, and by input where there are several."""
+    by_input = {name: str(path) for name, path in zip(inputs, paths, strict=True)}
+    return {"path": str(paths[0]), **({"inputs": by_input} if len(paths) > 1 else {})}
+
+
 def _demand_answerable(export: ExportedModel, request: Mapping[str, Any]) -> None:
-    if (count := len(export.task.inputs)) > 1:
-        raise DataError(
-            f"{export.folder}: its model takes {count} images an example ({', '.join(export.task.inputs)}), and files "
-            "do not say which belong together; `convfleet evaluate` takes a table of them"
-        )
     if request["masks"] is not None and not any(target.kind == "mask" for target in export.task.targets):
         raise DataError(f"masks: {export.folder} predicts no masks; drop --masks")
 

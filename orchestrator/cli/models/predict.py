@@ -22,7 +22,9 @@ RuntimeOption = Annotated[
 
 def predict(
     export: ExportArgument,
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Files, and folders of images.")],
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE...", help="Files, and folders of images; of several inputs, one each.")
+    ],
     *,
     form: RuntimeOption = None,
     top: Annotated[int, typer.Option(min=1, help="How many classes are named, the most probable first.")] = 1,

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,7 @@ from trainables.errors import DataError
 from trainables.files.manifests import MANIFEST, fingerprints, sealed
 from trainables.predicting.answers import answers_of
 from trainables.predicting.described import read_export
-from trainables.predicting.files import listed_files, read_files
+from trainables.predicting.files import listed_examples, read_examples
 from trainables.predicting.predict import _write_masks, predict_in_process, predicted
 from trainables.specs.pixels import PixelRule
 from trainables.specs.task import Target, Task
@@ -74,11 +75,80 @@ def test_each_file_that_is_not_answered_is_named_and_all_others_are_answered(
 
 def test_pixels_are_those_that_the_study_read(folder_export: dict[str, Any]) -> None:
     export = read_export(Path(folder_export["result"].folder))
-    files = listed_files([str(folder_export["root"] / "data" / "test")])
-    read = [images for _, images, refused in read_files(files, export, at_once=4) if not refused]
+    files = listed_examples([str(folder_export["root"] / "data" / "test")], inputs=export.task.inputs)
+    read = [images for _, images, refused in read_examples(files, export, at_once=4) if not refused]
     test = open_dataset(folder_export["request"].worker.dataset).test
     assert len(files) == NUM_TEST
     assert np.array_equal(np.concatenate(read), np.asarray(test.images)[np.asarray(test.indices)])
+
+
+@pytest.fixture
+def pairs(folder_export: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Has the export take a left and a right image; keeps the pixels that its model was asked for."""
+    one, asked = read_export(Path(folder_export["result"].folder)), []
+    export = replace(one, task=replace(one.task, inputs=("left", "right")))
+
+    def predict(images: Any) -> dict[str, Any]:
+        asked.extend(images)
+        return {one.task.targets[0].name: np.full((len(images), len(NAMES)), 1 / len(NAMES))}
+
+    monkeypatch.setattr("trainables.predicting.predict.read_export", lambda _: export)
+    monkeypatch.setattr("trainables.predicting.predict.open_export", lambda *_, **__: predict)
+    return asked
+
+
+def grey(path: Path, value: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (8, 8), value).save(path)
+    return path
+
+
+def test_files_of_one_name_in_a_folder_for_each_input_belong_together(pairs: list[Any], tmp_path: Path) -> None:
+    left, right = tmp_path / "left", tmp_path / "right"
+    for number, (one, other) in enumerate([("b.png", "b.png"), ("a.png", "a.bmp"), ("deep/c.png", "deep/c.png")]):
+        grey(left / one, 10 + number)
+        grey(right / other, 100 + number)
+    for path in (left / "twice.png", left / "twice.bmp", right / "twice.png", left / "d.png", right / "deep/e.png"):
+        grey(path, 0)
+    found = predicted(request("export", left, right), nothing)
+    assert [answer["inputs"] for answer in found["predictions"]] == [
+        {"left": str(left / one), "right": str(right / other)}
+        for one, other in (("a.png", "a.bmp"), ("b.png", "b.png"), ("deep/c.png", "deep/c.png"))
+    ]
+    assert [answer["path"] for answer in found["predictions"]] == [
+        answer["inputs"]["left"] for answer in found["predictions"]
+    ]
+    assert [image[0, 0].tolist() for image in pairs] == [[11, 101], [10, 100], [12, 102]]
+    assert {(Path(item["path"]).relative_to(tmp_path).as_posix(), item["problem"]) for item in found["problems"]} == {
+        ("left/twice.png", "is one of several files called twice"),
+        ("left/twice.bmp", "is one of several files called twice"),
+        ("right/twice.png", "is one of several files called twice"),
+        ("left/d.png", f"has no counterpart in {right}"),
+        ("right/deep/e.png", f"has no counterpart in {left}"),
+    }
+
+
+def test_a_file_for_each_input_is_one_example_and_none_where_one_cannot_be_read(
+    pairs: list[Any], tmp_path: Path
+) -> None:
+    one, other = grey(tmp_path / "one.png", 1), grey(tmp_path / "other.png", 2)
+    (answer,) = predicted(request("export", one, other), nothing)["predictions"]
+    assert answer["inputs"] == {"left": str(one), "right": str(other)}
+    assert pairs[0][0, 0].tolist() == [1, 2]
+    other.write_bytes(other.read_bytes()[:50])
+    found = predicted(request("export", one, other), nothing)
+    assert (found["predictions"], len(pairs)) == ([], 1)
+    assert [item["path"] for item in found["problems"]] == [str(other)]
+
+
+@pytest.mark.parametrize("names", [["a.png"], ["a.png", "a.png", "a.png"], ["a.png", "."]])
+def test_paths_that_are_not_one_for_each_input_are_refused(pairs: list[Any], tmp_path: Path, names: list[str]) -> None:
+    grey(tmp_path / "a.png", 1)
+    message = (
+        "the model takes 2 images an example; give 2 files, or 2 folders with files of equal names, in the order left"
+    )
+    with pytest.raises(DataError, match=message):
+        predicted(request("export", *(tmp_path / name for name in names)), nothing)
 
 
 def test_own_runtime_gives_the_answers_of_keras_and_no_process_of_it_can_import_tensorflow(
