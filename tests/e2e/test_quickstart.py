@@ -182,6 +182,8 @@ def test_python_api_reads_the_run_and_loads_the_best_model(quickstart):
 
 def test_export_command_ships_more_models_in_another_format(quickstart, make_joined):
     joined = make_joined(quickstart.command_line.folder)
+    before = {path.parent.name for path in (joined.folder / "runs" / "quickstart" / "exports").glob("*/saved_model")}
+    assert sorted(name.partition("-")[0] for name in before) == ["1", "2"]
     output = joined.run("export", "runs/quickstart", "--top", "3", "--format", "keras", "--json")
     exported = json.loads(output)
     assert [item["rank"] for item in exported] == [1, 2, 3]
@@ -193,5 +195,7 @@ def test_export_command_ships_more_models_in_another_format(quickstart, make_joi
             "manifest.json",
             "model_card.md",
             "model_card.html",
+            # What it was exported in before stays.
+            *(["saved_model"] if folder.name in before else []),
         }
         assert item["test_accuracy"] > 0.9
