@@ -22,7 +22,7 @@ import signal
 import socket
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict, cast
@@ -92,17 +92,9 @@ def wanted_worker(listener: socket.socket, *, modules: Sequence[str]) -> Wanted 
     """
     # The workers are reaped by the kernel: Ray watches them by their connections to it.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    driver = os.getppid()
     first: dict[str, str] | None = None
-    while True:
-        ready, _, _ = select.select([sys.stdin, listener], [], [], _LOOK_SECONDS)
-        if sys.stdin in ready or os.getppid() != driver:
-            return None
-        if not ready:
-            continue
-        connection, _ = listener.accept()
+    for connection in connections(listener):
         with connection:
-            connection.settimeout(_REQUEST_SECONDS)
             try:
                 wanted = received(connection)
             except (OSError, ValueError):
@@ -119,6 +111,24 @@ def wanted_worker(listener: socket.socket, *, modules: Sequence[str]) -> Wanted 
             if is_alike:
                 with suppress(OSError):
                     connection.sendall(ACCEPTED)
+    return None
+
+
+def connections(listener: socket.socket) -> Iterator[socket.socket]:
+    """Yields each connection, whose reads end in time, until the process that started this one is gone.
+
+    Args:
+        listener: Where they come.
+    """
+    driver = os.getppid()
+    while True:
+        ready, _, _ = select.select([sys.stdin, listener], [], [], _LOOK_SECONDS)
+        if sys.stdin in ready or os.getppid() != driver:
+            return
+        if ready:
+            connection, _ = listener.accept()
+            connection.settimeout(_REQUEST_SECONDS)
+            yield connection
 
 
 def import_in(environment: dict[str, str], modules: Sequence[str]) -> None:

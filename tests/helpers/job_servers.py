@@ -8,7 +8,6 @@ import gc
 import importlib
 import itertools
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -22,7 +21,7 @@ if __name__ == "__main__":
     # Run as a file: its folder has no part in what workers import.
     del sys.path[0]
 
-from orchestrator.forking.server import become_worker, forked, wanted_worker
+from orchestrator.forking.server import become_worker, connections, forked, wanted_worker
 from orchestrator.forking.session import THREADS
 
 #: What every worker has imported besides TensorFlow. Not `preloaded`: workers of a cluster have no import ahead.
@@ -31,8 +30,6 @@ MODULES = ["trainables.worker.adapter"]
 BESIDES = ("fsspec", "google.protobuf", "jsonschema", "pyarrow", "pydantic", "search_spaces", "yaml")
 #: So many jobs keep their server. A later worker of another job gets a new one.
 _NUM_KEPT = 2
-_LOOK_SECONDS = 1.0
-_REQUEST_SECONDS = 10.0
 _BACKLOG = 256
 
 
@@ -56,18 +53,10 @@ def main() -> None:
 
 def wanted_server(listener: socket.socket) -> socket.socket | None:
     """Returns None once the process that started this one is gone, and in each fork where its launchers connect."""
-    driver = os.getppid()
     folder = Path(listener.getsockname()).parent
     servers: dict[str, tuple[int, str]] = {}
     numbers = itertools.count()
-    while True:
-        ready, _, _ = select.select([sys.stdin, listener], [], [], _LOOK_SECONDS)
-        if sys.stdin in ready or os.getppid() != driver:
-            return None
-        if not ready:
-            continue
-        connection, _ = listener.accept()
-        connection.settimeout(_REQUEST_SECONDS)
+    for connection in connections(listener):
         with connection, suppress(OSError):
             job = connection.recv(1 << 10).decode()
             if job not in servers:
@@ -85,6 +74,7 @@ def wanted_server(listener: socket.socket) -> socket.socket | None:
             pid, _ = servers.pop(next(iter(servers)))
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+    return None
 
 
 def listening(path: str) -> socket.socket:

@@ -2,6 +2,7 @@
 "use strict";
 
 const MOST_ROWS = 10;
+let numSent = 0;
 const element = (id) => document.getElementById(id);
 
 function say(text, isWrong = false) {
@@ -67,6 +68,7 @@ function show(answer) {
 async function predict(file) {
   element("result").hidden = true;
   if (!file) return;
+  const number = ++numSent;
   say("…");
   URL.revokeObjectURL(element("shown").src);
   element("shown").src = URL.createObjectURL(file);
@@ -74,9 +76,11 @@ async function predict(file) {
   const model = `v2/models/${encodeURIComponent(element("model").value)}`;
   try {
     const path = version ? `${model}/versions/${encodeURIComponent(version)}` : model;
-    show(await ask(`${path}/picture`, { method: "POST", body: file }));
+    const answer = await ask(`${path}/picture`, { method: "POST", body: file });
+    // The answer to an earlier picture would stand beside the wrong one.
+    if (number === numSent) show(answer);
   } catch (error) {
-    say(error.message, true);
+    if (number === numSent) say(error.message, true);
   }
 }
 
