@@ -10,6 +10,7 @@ OrchestratorError
 │   ├── DiskSpaceError    too little room is left to go on; resumable
 │   └── ExportError       an export failed or does not predict what its checkpoint predicts
 ├── JournalError          a journal that cannot be read
+├── TrackerError          a tracker that does not take a run's events: exit code 1
 └── StudyPausedError      interrupted, resumable: exit code 130
 """
 
@@ -36,6 +37,10 @@ class OrchestratorError(Exception):
             except convfleet.OrchestratorError as error:
                 print(f"error: {error}")
     """
+
+    def _render_traceback_(self) -> list[str]:
+        """Returns what IPython shows of the error: no traceback, as on the command line."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 class InputError(OrchestratorError):
@@ -108,6 +113,10 @@ class JournalError(OrchestratorError):
     """A journal that cannot be read."""
 
 
+class TrackerError(OrchestratorError):
+    """A tracker that does not take a run's events; the run and its journal are whole."""
+
+
 class StudyPausedError(OrchestratorError):
     """A study that was interrupted and can be resumed.
 
@@ -120,4 +129,15 @@ class StudyPausedError(OrchestratorError):
                 result = convfleet.resume_study("runs/quickstart")
             except convfleet.StudyPausedError:
                 result = convfleet.resume_study("runs/quickstart")
+
+    Attributes:
+        run: The run folder; None where no trial had begun.
     """
+
+    run: Path | None = None
+
+    def _render_traceback_(self) -> list[str]:
+        """Returns what IPython shows of the error: how to go on from a notebook."""
+        if self.run is None:
+            return super()._render_traceback_()
+        return [f"{type(self).__name__}: nothing is lost; go on with: convfleet.resume_study({str(self.run)!r})"]

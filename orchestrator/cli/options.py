@@ -27,3 +27,6 @@ AddressOption = Annotated[
     str | None,
     typer.Option(metavar="HOST:PORT", help="Join a running Ray cluster (auto: the one on this node)."),
 ]
+DashboardOption = Annotated[
+    bool, typer.Option("--dashboard", help="Show the runs in a browser meanwhile; prints the address.")
+]

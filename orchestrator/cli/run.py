@@ -8,8 +8,16 @@ import typer
 
 from orchestrator.cli.console import make_console, print_json, study_description
 from orchestrator.cli.init import study_or_draft, workers_ahead
-from orchestrator.cli.options import AddressOption, JsonOption, LabelOption, RunArgument, SetOption, StudyArgument
-from orchestrator.cli.runs import local_run
+from orchestrator.cli.options import (
+    AddressOption,
+    DashboardOption,
+    JsonOption,
+    LabelOption,
+    RunArgument,
+    SetOption,
+    StudyArgument,
+)
+from orchestrator.cli.runs import local_run, shown_beside
 from orchestrator.errors import ExportError, InputError
 
 if TYPE_CHECKING:
@@ -32,13 +40,17 @@ def run(
     label: LabelOption = None,
     runs: Annotated[Path, typer.Option(help="Where run folders are kept.")] = Path("runs"),
     address: AddressOption = None,
+    dashboard: DashboardOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run a study: train its variants, keep every result, export the best.
 
     For a folder or a file of images, a study is drafted first, as `convfleet init` does.
     """
-    with workers_ahead(study, overrides=overrides or (), address=address):
+    with (
+        shown_beside(runs if dashboard else None),
+        workers_ahead(study, overrides=overrides or (), address=address),
+    ):
         spec, draft = study_or_draft(study, overrides=overrides or (), minutes=minutes, label=label)
         if draft is not None and not as_json:
             print(draft.text)
@@ -47,9 +59,11 @@ def run(
 
 def resume(
     run: RunArgument,
+    *,
     overrides: SetOption = None,
     runs: Annotated[Path, typer.Option(help="Where a run that a URI names is brought to.")] = Path("runs"),
     address: AddressOption = None,
+    dashboard: DashboardOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Go on with an interrupted run, exactly where it stopped, or extend one with --set."""
@@ -63,7 +77,8 @@ def resume(
 
         return resume_study(folder, overrides=overrides or (), address=address, progress=progress).folder.root
 
-    _work(work, as_json=as_json)
+    with shown_beside(folder.parent if dashboard else None):
+        _work(work, as_json=as_json)
 
 
 def repair(

@@ -1,5 +1,8 @@
 """The run that a command names: a folder, or a URI that it is kept at."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -36,3 +39,21 @@ def has_driver_elsewhere(run: str) -> bool:
     from orchestrator.mirror.places import is_driver_elsewhere
 
     return is_driver_elsewhere(run)
+
+
+@contextmanager
+def shown_beside(runs: Path | None) -> Iterator[None]:
+    """Shows runs in a browser meanwhile, and says where.
+
+    Args:
+        runs: Their folder; None: nothing is shown.
+    """
+    if runs is None:
+        yield
+        return
+    # Late: only this option needs it.
+    from orchestrator.dashboard.beside import dashboard_beside
+
+    with dashboard_beside(runs) as address:
+        print(f"dashboard: {address}", file=sys.stderr, flush=True)
+        yield

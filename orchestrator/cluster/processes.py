@@ -18,7 +18,7 @@ _RETRIES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class TaskAnswer:
     """What became of a request.
 
     Attributes:
@@ -32,7 +32,7 @@ class Answer:
     error: BaseException | None = None
 
 
-def answers(function: Callable[[Any], Any], requests: Sequence[Any], *, cpus: float) -> Iterator[Answer | None]:
+def answers(function: Callable[[Any], Any], requests: Sequence[Any], *, cpus: float) -> Iterator[TaskAnswer | None]:
     """Yields what became of each request as soon as it is known, and None five times a second while nothing is.
 
     As many processes work side by side as the cluster has places, and no more than there are requests.
@@ -69,7 +69,7 @@ def answers(function: Callable[[Any], Any], requests: Sequence[Any], *, cpus: fl
                 elif actor is not None:
                     ray.kill(actor)
                 if asked:
-                    yield Answer(request=asked[0], value=answer.value, error=answer.error)
+                    yield TaskAnswer(request=asked[0], value=answer.value, error=answer.error)
     finally:
         for actor, _ in busy.values():
             ray.kill(actor)
@@ -91,15 +91,15 @@ def _started(cpus: float) -> Any:
     return process.options(num_cpus=cpus, num_gpus=0, max_restarts=_RETRIES, max_task_retries=_RETRIES).remote()
 
 
-def _answer(reference: Any, asked: list[Any]) -> Answer:
+def _answer(reference: Any, asked: list[Any]) -> TaskAnswer:
     request = asked[0] if asked else None
     try:
-        return Answer(request=request, value=ray.get(reference))
+        return TaskAnswer(request=request, value=ray.get(reference))
     except RayTaskError as exc:
-        return Answer(request=request, error=exc.cause or exc)
+        return TaskAnswer(request=request, error=exc.cause or exc)
     except RayError as exc:
-        return Answer(request=request, error=exc)
+        return TaskAnswer(request=request, error=exc)
 
 
-def _is_dead(answer: Answer) -> bool:
+def _is_dead(answer: TaskAnswer) -> bool:
     return isinstance(answer.error, RayError) and not isinstance(answer.error, RayTaskError)

@@ -14,7 +14,7 @@ from orchestrator.journal.reading import load_state
 from orchestrator.runs.folder import open_run_folder
 from orchestrator.runs.paths import RUNS, RunFolder
 from orchestrator.study.spec import StudySpec
-from orchestrator.views.terminal.progress import Progress
+from orchestrator.views.notebook.live import Shown, shown_progress
 from trainables.specs.export import EnsembleMethod
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def run_study(
-    spec: StudySpec, *, runs: Path | str = RUNS, address: str | None = None, progress: Progress | None = None
+    spec: StudySpec, *, runs: Path | str = RUNS, address: str | None = None, progress: Shown = "auto"
 ) -> StudyResult:
     """Runs a study in a new run folder and returns its result.
 
@@ -39,7 +39,7 @@ def run_study(
         spec: The study, as `load_study` returns it.
         runs: The folder of run folders; the run's own is `runs/<name>`, or `runs/<name>-2` and so on if that exists.
         address: A Ray cluster to join, `host:port` or `auto`; None: a Ray of this machine alone.
-        progress: Shows how far the study is; None: nothing is shown.
+        progress: Shows how far the study is; auto: in a notebook its cell does, elsewhere nothing; None: nothing.
 
     Returns:
         The finished run.
@@ -49,10 +49,10 @@ def run_study(
         InputError: If the data or the study are wrong.
         StudyFailedError: If the study cannot work, no trial has a result, or an export failed.
     """
-    with import_ahead(spec.resources, address=address):
+    with shown_progress(progress) as shown, import_ahead(spec.resources, address=address):
         from orchestrator.driver.runner import start_run
 
-        return _result(start_run(spec, runs=Path(runs), address=address, progress=progress))
+        return _result(start_run(spec, runs=Path(runs), address=address, progress=shown))
 
 
 def resume_study(
@@ -60,7 +60,7 @@ def resume_study(
     *,
     overrides: Sequence[str] = (),
     address: str | None = None,
-    progress: Progress | None = None,
+    progress: Shown = "auto",
 ) -> StudyResult:
     """Goes on with a run exactly where its journal ends and returns its result.
 
@@ -79,7 +79,7 @@ def resume_study(
         overrides: `key=value` texts such as `search.trials=60` that extend the study; a change that would make earlier
             results incomparable is refused.
         address: A Ray cluster to join, `host:port` or `auto`; None: a Ray of this machine alone.
-        progress: Shows how far the study is; None: nothing is shown.
+        progress: Shows how far the study is; auto: in a notebook its cell does, elsewhere nothing; None: nothing.
 
     Returns:
         The finished run.
@@ -92,7 +92,8 @@ def resume_study(
     """
     from orchestrator.driver.runner import resume_run
 
-    return _result(resume_run(root, overrides=overrides, address=address, progress=progress))
+    with shown_progress(progress) as shown:
+        return _result(resume_run(root, overrides=overrides, address=address, progress=shown))
 
 
 def open_run(root: Path | str) -> StudyResult:
@@ -125,7 +126,7 @@ def export_study(
     top: int | None = None,
     formats: Sequence[str] = (),
     address: str | None = None,
-    progress: Progress | None = None,
+    progress: Shown = "auto",
 ) -> list[Path]:
     """Exports the best models of a run, also those that it has, and returns their folders, best first.
 
@@ -142,7 +143,7 @@ def export_study(
         top: How many models; None: as many as the study says, and at least one.
         formats: As `export.formats`; empty: those of the study.
         address: A Ray cluster to join, `host:port` or `auto`; None: a Ray of this machine alone.
-        progress: Shows what the driver does; None: nothing is shown.
+        progress: Shows what the driver does; auto: in a notebook its cell does, elsewhere nothing; None: nothing.
 
     Returns:
         The folders of the exports, one a model, best first; empty if no trial has a result.
@@ -155,7 +156,8 @@ def export_study(
     """
     from orchestrator.driver.runner import export_models
 
-    results = export_models(root, top=top, formats=formats, address=address, progress=progress)
+    with shown_progress(progress) as shown:
+        results = export_models(root, top=top, formats=formats, address=address, progress=shown)
     return [Path(result.folder) for result in results]
 
 
@@ -166,7 +168,7 @@ def ensemble_study(  # noqa: PLR0913 - a run, and what a user asks of it
     method: EnsembleMethod = "greedy",
     formats: Sequence[str] = (),
     address: str | None = None,
-    progress: Progress | None = None,
+    progress: Shown = "auto",
 ) -> "EnsembleResult":
     """Exports several checkpoints of a run as one model, set against the best single one.
 
@@ -185,7 +187,7 @@ def ensemble_study(  # noqa: PLR0913 - a run, and what a user asks of it
             one trial's epochs).
         formats: As `export.formats`; empty: those of the study.
         address: A Ray cluster to join, `host:port` or `auto`; None: a Ray of this machine alone.
-        progress: Shows what the driver does; None: nothing is shown.
+        progress: Shows what the driver does; auto: in a notebook its cell does, elsewhere nothing; None: nothing.
 
     Returns:
         The members, the selection step by step, the measures of both models, the verdict in words, and the folder of
@@ -199,7 +201,8 @@ def ensemble_study(  # noqa: PLR0913 - a run, and what a user asks of it
     """
     from orchestrator.driver.runner import make_ensemble
 
-    return make_ensemble(root, size=size, method=method, formats=formats, address=address, progress=progress)
+    with shown_progress(progress) as shown:
+        return make_ensemble(root, size=size, method=method, formats=formats, address=address, progress=shown)
 
 
 def _result(folder: RunFolder) -> StudyResult:

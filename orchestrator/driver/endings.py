@@ -17,6 +17,7 @@ from orchestrator.results.writer import TableWriter
 from orchestrator.runs.foreign_files import refuse_foreign_files
 from orchestrator.runs.lock import driver_lock
 from orchestrator.runs.paths import RunFolder
+from orchestrator.steering.helm import Helm, PausedFromOutside
 from orchestrator.study.spec import StudySpec
 from orchestrator.views.terminal.progress import Progress
 from trainables.errors import DataError
@@ -55,10 +56,13 @@ def open_session(
             interrupt=interrupt,
             address=address,
             progress=progress,
+            steer=Helm(folder, recorder=recorder, since=recorder.now(), notify=notify).poll,
             mirror=mirror,
         )
         try:
             yield session
+            # What was asked for during exports; the study is finished by now, or is not trained in this session.
+            session.steer(session.spec)
         except tuple(_ENDINGS) as exc:
             ending = next(ending for kind, ending in _ENDINGS.items() if isinstance(exc, kind))
             pause(session, ending.reason(exc))
@@ -95,7 +99,9 @@ def _next_step(text: str, session: Session) -> str:
 
 
 def _interrupted(_: KeyboardInterrupt, session: Session) -> OrchestratorError:
-    return StudyPausedError(_next_step("nothing is lost", session))
+    error = StudyPausedError(_next_step("nothing is lost", session))
+    error.run = session.folder.root if session.recorder.state.trials else None
+    return error
 
 
 def _wrong_data(error: DataError, session: Session) -> OrchestratorError:
@@ -136,6 +142,7 @@ class _Ending:
 
 #: By what ends a session; the first kind that fits counts.
 _ENDINGS: dict[type[BaseException], _Ending] = {
+    PausedFromOutside: _Ending(error=_interrupted),
     KeyboardInterrupt: _Ending(error=_interrupted, reason=lambda _: "interrupted by the user or the system"),
     DataError: _Ending(error=_wrong_data),
     OSError: _Ending(error=_refused, reason=lambda error: f"{type(error).__name__}: {error}"),

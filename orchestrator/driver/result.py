@@ -21,12 +21,15 @@ from orchestrator.results.image_shares import image_shares
 from orchestrator.results.references import read_references
 from orchestrator.results.tables import epochs_table, trials_table
 from orchestrator.runs.paths import RunFolder
+from orchestrator.views.notebook.figures import figure_of
+from orchestrator.views.notebook.live import shown_progress
+from orchestrator.views.notebook.run_html import ShownInNotebooks
 from trainables.files.manifests import damage_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StudyResult:
-    """A run and everything in it, finished or not.
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class StudyResult(ShownInNotebooks):
+    """A run and everything in it, finished or not; a notebook shows it as its state and its best trials.
 
     Examples:
         Prints the best trial of a run and loads its model::
@@ -89,7 +92,7 @@ class StudyResult:
                 analysis = convfleet.open_run("runs/quickstart").analysis()
                 print(analysis["importance"]["reason"])
         """
-        return analysis_json(self._analysis())
+        return analysis_json(_analysis_of(self))
 
     def importance(self) -> pa.Table:
         """Returns the share of the differences between trials that each parameter explains, most important first.
@@ -98,11 +101,11 @@ class StudyResult:
         whether it is inactive in others, and the reason where it has no share. No row with fewer than 20 trials with a
         value, or where these do not differ; `analysis()["importance"]["reason"]` says so.
         """
-        return importance_table(self._analysis())
+        return importance_table(_analysis_of(self))
 
     def effects(self) -> pa.Table:
         """Returns the mean of the objective for each value or range of a parameter, most important parameter first."""
-        return effects_table(self._analysis())
+        return effects_table(_analysis_of(self))
 
     def best_so_far(self) -> pa.Table:
         """Returns each report that was better than all before it, and what the study had spent by then."""
@@ -112,8 +115,26 @@ class StudyResult:
         """Returns what stopping trials early saved, and how many of them were then as good as the best trial."""
         return savings_of(self.state, shares=image_shares(self.folder))
 
-    def _analysis(self) -> Analysis:
-        return analysis_of(self.state, shares=image_shares(self.folder))
+    def figure(self, name: str, **choices: Any) -> Any:
+        """Returns a figure of the run as a `plotly.graph_objects.Figure`, which notebooks draw by themselves.
+
+        Examples:
+            Writes the learning curves of a run as a page::
+
+                import convfleet
+
+                figure = convfleet.open_run("runs/quickstart").figure("curves", metric="val_loss")
+                figure.write_html("curves.html")
+
+        Args:
+            name: `curves`, `best_so_far`, `parallel`, `importance`, `effects`, `front`, `rungs` or `fleet`.
+            choices: Of `curves` the `metric`; of `parallel` how many of the best trials, `k`; of `effects` the names of
+                the `parameters`.
+
+        Raises:
+            InputError: If there is no such figure, or nothing to show in it yet.
+        """
+        return figure_of(self.state, folder=self.folder, name=name, choices=choices)
 
     def export(self, *, top: int | None = None, formats: Sequence[str] = ()) -> list[Path]:
         """Exports the best models, also those that the run has, and returns their folders, best first.
@@ -129,7 +150,8 @@ class StudyResult:
         # Late: exporting starts Ray, reading a result does not.
         from orchestrator.driver.runner import export_models
 
-        results = export_models(self.folder.root, top=top, formats=formats, address=None, progress=None)
+        with shown_progress("auto") as progress:
+            results = export_models(self.folder.root, top=top, formats=formats, address=None, progress=progress)
         return [Path(item.folder) for item in results]
 
     def load_model(self, rank: int = 1) -> Any:
@@ -157,3 +179,7 @@ class StudyResult:
         import keras
 
         return keras.models.load_model(found[-1], safe_mode=True)
+
+
+def _analysis_of(result: StudyResult) -> Analysis:
+    return analysis_of(result.state, shares=image_shares(result.folder))

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -43,6 +43,7 @@ class Session:
         address: A Ray cluster to join; None: a Ray of this machine alone.
         progress: Shows the user what the driver does; None: nothing is shown.
         chosen: Which search algorithm an auto became, and why; empty: the study names one, or has begun before.
+        steer: Honours what people ask from outside the driver, of the study that it gets.
         mirror: Uploads the run to its storage; None: the run lies in its folder alone.
         started: When the preparation began, in seconds from any start.
         began_at: When the preparation began, in seconds since 1970.
@@ -55,6 +56,7 @@ class Session:
     address: str | None
     progress: Progress | None
     chosen: str = ""
+    steer: Callable[[StudySpec], None] = lambda spec: None
     mirror: Mirror | None = None
     started: float = 0.0
     began_at: float = 0.0
@@ -150,7 +152,7 @@ class Session:
         notes = EarlyNotes(self.folder.checkpoints)
         try:
             tuning.start()
-            self._watch(tuning, notes=notes, num_concurrent=prepared.num_concurrent)
+            self._watch(tuning, notes=notes, prepared=prepared)
         except BaseException:
             # Nothing is recorded from here on, so Ray Tune may end its trials as it likes.
             self.recorder.pause_requested.set()
@@ -197,11 +199,12 @@ class Session:
             write_whole(self.folder.study, study.to_yaml())
             self.recorder.append(self._opened())
 
-    def _watch(self, tuning: Tuning, *, notes: EarlyNotes, num_concurrent: int) -> None:
-        """Shows the study and checks journal, storage and disks until Ray Tune has ended all trials."""
+    def _watch(self, tuning: Tuning, *, notes: EarlyNotes, prepared: Prepared) -> None:
+        """Shows and steers the study, and checks journal, storage and disks until Ray Tune has ended all trials."""
         show_at, advice = 0.0, AdviceWatch(self.folder, state=self.recorder.state)
         while not tuning.wait(_POLL_SECONDS):
             self.recorder.check()
+            self.steer(prepared.spec)
             self._tell(notes)
             for sentence in advice.since_last(self.recorder.state):
                 self.notify(f"advice: {sentence}")
@@ -211,7 +214,7 @@ class Session:
                 show_at = began + 50.0 * (time.monotonic() - began)
             if self.mirror is not None:
                 self.mirror.check()
-            self.space.check_if_due(self.recorder.state, num_concurrent=num_concurrent)
+            self.space.check_if_due(self.recorder.state, num_concurrent=prepared.num_concurrent)
         self._tell(notes)
         self.show()
 

@@ -55,8 +55,12 @@ def _ending(line: bytes) -> re.Match[bytes] | None:
     return _ENDING.match(line, max(0, len(line) - _ENDING_BYTES))
 
 
-def whole_lines(path: Path) -> Iterator[bytes]:
+def whole_lines(path: Path, *, start: int = 0) -> Iterator[bytes]:
     """Yields the lines that end in a line break, without it; a torn last line is left out.
+
+    Args:
+        path: The file.
+        start: The offset of the first line to yield.
 
     Raises:
         OSError: If the file cannot be read.
@@ -66,6 +70,7 @@ def whole_lines(path: Path) -> Iterator[bytes]:
         # Opening a pipe would wait for a writer.
         raise JournalError(f"{path}: is not a file; put the journal back in its place")
     with path.open("rb") as file:
+        file.seek(start)
         while (line := file.readline(LONGEST_LINE_BYTES)).endswith(b"\n"):
             yield line[:-1]
         if len(line) >= LONGEST_LINE_BYTES:

@@ -8,6 +8,7 @@ import errno
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -96,6 +97,10 @@ class Journal:
                 "this driver stops and writes no more; see with `convfleet status` whether another one is at work"
             )
 
+    def sync(self) -> None:
+        """Makes all records durable: they outlive a power loss."""
+        os.fsync(self._file)
+
     def close(self) -> None:
         """Makes all records durable and closes the file."""
         if self._file >= 0:
@@ -104,14 +109,42 @@ class Journal:
             self._file = -1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A place in a journal between two records.
+
+    Attributes:
+        number: How many records lie before it.
+        offset: How many bytes lie before it.
+        checksum: That of the record before it; 0 at the beginning.
+    """
+
+    number: int = 0
+    offset: int = 0
+    checksum: int = 0
+
+
 def read_journal(path: Path) -> Iterator[Record]:
     """Yields all whole records, oldest first, without a torn last line.
 
     Raises:
         JournalError: If a line before the last one is not a record, or has a wrong checksum.
     """
-    number, before = 0, 0
-    lines = whole_lines(path)
+    return (record for record, _ in read_journal_from(path, after=Place()))
+
+
+def read_journal_from(path: Path, *, after: Place) -> Iterator[tuple[Record, Place]]:
+    """Yields the whole records after a place, each with the place behind it, without a torn last line.
+
+    Args:
+        path: The file.
+        after: Where to begin.
+
+    Raises:
+        JournalError: If a line before the last one is not a record, or has a wrong checksum.
+    """
+    number, offset, before = after.number, after.offset, after.checksum
+    lines = whole_lines(path, start=offset)
     while True:
         try:
             number += 1
@@ -130,7 +163,8 @@ def read_journal(path: Path) -> Iterator[Record]:
             whole = f"{number - 1} records before it are whole"
             raise JournalError(f"{path}, line {number}: not a record ({exc}); {whole}; {next_step(path)}") from exc
         before = checksum_of(line) or 0
-        yield record
+        offset += len(line) + 1
+        yield record, Place(number=number, offset=offset, checksum=before)
 
 
 def next_step(path: Path) -> str:

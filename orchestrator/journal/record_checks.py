@@ -23,6 +23,13 @@ from orchestrator.journal.records import (
     TrialReplaced,
     TrialReused,
 )
+from orchestrator.journal.steering_records import (
+    AnnotationAdded,
+    SteeringRecord,
+    VariantAsked,
+    is_request_id,
+    text_problem,
+)
 from orchestrator.pareto.choice import RuleError
 from orchestrator.pareto.constraints import EXAMPLE, parse_constraint
 from orchestrator.runs.paths import trial_name
@@ -69,8 +76,18 @@ def check_record(record: Record) -> None:
             _check_report(record.report)
         case ModelExported() | EnsembleExported():
             _check_exported(record)
+        case _ if isinstance(record, SteeringRecord):
+            _check_steering(record)
     if worker := getattr(record, "worker", None):
         _check_worker(worker)
+
+
+def _check_steering(record: SteeringRecord) -> None:
+    _demand(is_request_id(record.request), "request", "the id of a request", record.request)
+    if isinstance(record, VariantAsked):
+        _demand(_is_plain(record.variant), "variant", "values of an ordinary size", record.variant)
+    if isinstance(record, AnnotationAdded):
+        _demand(not text_problem(record.text), "text", "plain text of an ordinary length", record.text)
 
 
 def _check_exported(record: ModelExported | EnsembleExported) -> None:
@@ -195,6 +212,10 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
+def _is_yes_or_no(value: object) -> bool:
+    return isinstance(value, bool)
+
+
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
@@ -208,6 +229,7 @@ _CHECKS: Mapping[Any, Callable[[object], bool]] = {
     str: _is_text,
     int: _is_whole,
     float: _is_number,
+    bool: _is_yes_or_no,
     abc.Mapping: lambda value: isinstance(value, Mapping),
     abc.Sequence: lambda value: isinstance(value, _LISTS),
 }
@@ -220,7 +242,7 @@ _FIELDS: Mapping[type, list[tuple[str, Any, Callable[[object], bool]]]] = {
     ]
     for kind in get_args(Record)
 }
-_EXPECTED: Mapping[Any, str] = {str: "a text", int: "a whole number", float: "a number"} | {
+_EXPECTED: Mapping[Any, str] = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"} | {
     abc.Mapping: "a mapping",
     abc.Sequence: "a list",
 }

@@ -10,7 +10,7 @@ from orchestrator.errors import StudyFailedError
 from orchestrator.journal.file import Journal
 from orchestrator.journal.records import Record, TrialFailed, TrialStopped
 from orchestrator.journal.study_state import StudyState
-from orchestrator.journal.trial import Trial
+from orchestrator.journal.trial import STOPPED_BY_HAND, Trial
 from orchestrator.runs.paths import RunFolder
 from orchestrator.text import encodable
 from trainables.files.whole import write_whole
@@ -80,6 +80,10 @@ class Recorder:
             self._journal.append(record)
             self.state.apply(record)
 
+    def sync(self) -> None:
+        """Makes all records durable: they outlive a power loss."""
+        self._journal.sync()
+
     def trial(self, name: str) -> Trial:
         """Returns a trial as the journal has it."""
         return self.state.trials[name]
@@ -88,6 +92,11 @@ class Recorder:
         """Records the scheduler's decision to end a trial."""
         if not self.pause_requested.is_set() and self.trial(name).stop is None:
             self.append(TrialStopped(trial=name, epoch=epoch, reason=reason, at=self.now()))
+
+    def stop_by_hand(self, name: str) -> None:
+        """Records that a trial ends as a person asked."""
+        epoch = self.trial(name).epoch
+        self.stop_trial(name, epoch=epoch, reason=f"{STOPPED_BY_HAND} after epoch {epoch}")
 
     def fail(
         self,

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypedDict
 
 from orchestrator.errors import JournalError
+from orchestrator.journal.steering_records import STEERING_KINDS, SteeringRecord
 from orchestrator.pareto.choice import Condition
 from orchestrator.pareto.constraints import parse_constraint
 from orchestrator.pareto.goals import Goal
@@ -324,6 +325,7 @@ Record = (
     | StudyFinished
     | ModelExported
     | EnsembleExported
+    | SteeringRecord
 )
 
 _KINDS: dict[str, type[Record]] = {
@@ -345,6 +347,7 @@ _KINDS: dict[str, type[Record]] = {
     "study_finished": StudyFinished,
     "model_exported": ModelExported,
     "ensemble_exported": EnsembleExported,
+    **STEERING_KINDS,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 #: Fields that records lack where they say nothing: journals of one objective without replicates are as ever.

@@ -23,7 +23,9 @@ from orchestrator.journal.records import (
     TrialStopped,
 )
 from orchestrator.journal.session_clock import SessionClock
-from orchestrator.journal.trial import Trial, TrialRecord, add_report, apply_to_trial, index_of
+from orchestrator.journal.steering import Steering
+from orchestrator.journal.steering_records import SteeringRecord
+from orchestrator.journal.trial import Trial, TrialRecord, add_report, apply_to_trial, index_of, is_stopped_by_hand
 from search_spaces import Variant
 from trainables.patience import reason_to_end
 from trainables.reports import EpochReport
@@ -52,6 +54,7 @@ class StudyState:
         closed_at: When sessions ended, paused or finished, seconds since 1970; ascending.
         longest_report_seconds: The time of the slowest report, since its trial began, continued or reported; None
             before the first report.
+        steering: What people asked of the study from outside its driver, and wrote about it.
     """
 
     opened: StudyOpened | None = None
@@ -74,6 +77,7 @@ class StudyState:
     clock: SessionClock = field(default_factory=SessionClock)
     closed_at: list[float] = field(default_factory=list)
     longest_report_seconds: float | None = None
+    steering: Steering = field(default_factory=Steering)
 
     @property
     def header(self) -> StudyOpened:
@@ -111,13 +115,12 @@ class StudyState:
         if isinstance(record, StudyOpened) == (self.opened is not None):
             twice = "the study is opened twice" if self.opened else "the first record does not open the study"
             raise JournalError(twice)
+        if isinstance(record, SteeringRecord):
+            _steer(self, record)
+            return
         match record:
             case StudyOpened():
-                if record.schema != JOURNAL_SCHEMA:
-                    raise JournalError(
-                        f"the journal has schema {record.schema!r}, expected {JOURNAL_SCHEMA}; use the version of "
-                        "convfleet that wrote it (see environment.json)"
-                    )
+                _demand_schema(record)
                 self.opened = record
             case SessionStarted():
                 self._start_session(record)
@@ -201,7 +204,7 @@ class StudyState:
         trial.started_at = list(record.started_at)
         trial.worker = dict(record.worker)
         for mapping, at in zip(record.reports, record.reported_at, strict=True):
-            add_report(trial, EpochReport.from_json(mapping), at=at)
+            add_report(trial, EpochReport.from_json(mapping), at=at, worker=record.worker)
             self.report_order.append((trial.name, trial.epoch))
         self._changed(trial)
         self.num_ended_before += trial.has_ended
@@ -227,6 +230,8 @@ class StudyState:
             **lineage,
         )
         self.trials[record.trial] = trial
+        if trial.is_of_search:
+            self.steering.meet(trial)
         self._changed(trial)
 
     def _take_trials_from_workers(self) -> None:
@@ -271,6 +276,24 @@ def inherited_reports(state: StudyState, trial: Trial) -> Iterator[EpochReport]:
         yield from parent.reports[: index_of(parent, trial.from_epoch) + 1]
 
 
+def _demand_schema(record: StudyOpened) -> None:
+    if record.schema != JOURNAL_SCHEMA:
+        raise JournalError(
+            f"the journal has schema {record.schema!r}, expected {JOURNAL_SCHEMA}; use the version of convfleet that "
+            "wrote it (see environment.json)"
+        )
+
+
+def _steer(state: StudyState, record: SteeringRecord) -> None:
+    """Applies what a person asked for.
+
+    No driver need be at work when a person writes a note, so the time of the record says nothing of the study's time.
+    """
+    if trial := state.steering.apply(record, state.trials):
+        state._changed(trial)
+    state.num_records += 1
+
+
 def _add_export(state: StudyState, record: ModelExported | EnsembleExported) -> None:
     """Adds an export, in the place of an earlier one of its rank or method."""
     if isinstance(record, EnsembleExported):
@@ -304,7 +327,7 @@ def _let_go_on(trial: Trial, *, before: Sequence[EpochReport], header: StudyOpen
 
     It waited at a rung until nothing else was left to train, or it reached the study's last epoch.
     """
-    if trial.held is not None:
+    if trial.held is not None and not is_stopped_by_hand(trial):
         trial.stop = None
     if not trial.reports or not trial.reports[-1].is_last or trial.reports[-1].reason:
         return
@@ -335,7 +358,7 @@ def take_report(state: StudyState, name: str, report: EpochReport, *, worker: Ma
     """
     trial = state.trials[name]
     since = trial.silent_since
-    add_report(trial, report, at=at)
+    add_report(trial, report, at=at, worker=worker)
     trial.worker = dict(worker)
     state._changed(trial)
     state.report_order.append((name, report.epoch))
@@ -353,11 +376,25 @@ def fold(records: Iterable[Record]) -> StudyState:
     """
     state = StudyState()
     for number, record in enumerate(records, start=1):
-        try:
-            state.apply(record)
-        except (JournalError, TypeError, ValueError, AttributeError, KeyError, RecursionError) as exc:
-            raise JournalError(
-                f"record {number} cannot be true ({exc}); the journal was changed by something else; restore it from a "
-                "backup, or run the study anew in a new folder"
-            ) from exc
+        apply_read(state, record, number=number)
     return state
+
+
+def apply_read(state: StudyState, record: Record, *, number: int) -> None:
+    """Applies a record that a file holds.
+
+    Args:
+        state: What the records before it gave.
+        record: The next one.
+        number: Its number in the journal, from 1.
+
+    Raises:
+        JournalError: If it contradicts those before it or cannot be true; the message has its number.
+    """
+    try:
+        state.apply(record)
+    except (JournalError, TypeError, ValueError, AttributeError, KeyError, RecursionError) as exc:
+        raise JournalError(
+            f"record {number} cannot be true ({exc}); the journal was changed by something else; restore it from a "
+            "backup, or run the study anew in a new folder"
+        ) from exc

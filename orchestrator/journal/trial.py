@@ -16,6 +16,7 @@ from orchestrator.journal.records import (
     TrialStopped,
     WorkerLost,
 )
+from orchestrator.journal.steering_records import AnnotationAdded, TrialStopAsked
 from search_spaces import Variant
 from trainables.patience import report_key
 from trainables.reports import EpochReport, FailureKind
@@ -23,6 +24,12 @@ from trainables.reports import EpochReport, FailureKind
 TrialRecord = (
     TrialStarted | EpochReported | TrialStopped | TrialHeld | TrialPromoted | TrialFailed | WorkerLost | TrialNoted
 )
+
+#: A worker's node and process id.
+Process = tuple[str, int]
+_UNKNOWN_WORKER: Mapping[str, Any] = {}
+#: Why a trial ends that a person asked to end.
+STOPPED_BY_HAND = "stopped by hand"
 
 
 class TrialState(StrEnum):
@@ -39,6 +46,55 @@ class TrialState(StrEnum):
 
 
 @dataclass(slots=True, kw_only=True)
+class TrialSteering:
+    """What people asked of one trial, and wrote about it.
+
+    Attributes:
+        stop: The request that it ends; None without one.
+        stop_after: After a report of which epoch it ends, where its end was asked for.
+        keeps: (epoch that it had reported, whether it is kept from the next one on) of each such request, in order.
+        is_starred: Whether it has a star.
+        annotations: What people wrote about it, in order.
+        is_asked: Whether a person asked for its variant.
+    """
+
+    stop: TrialStopAsked | None = None
+    stop_after: int = 0
+    keeps: list[tuple[int, bool]] = field(default_factory=list)
+    is_starred: bool = False
+    annotations: list[AnnotationAdded] = field(default_factory=list)
+    is_asked: bool = False
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether early stopping lets it go on now."""
+        return bool(self.keeps) and self.keeps[-1][1]
+
+    def is_kept_at(self, epoch: int) -> bool:
+        """Returns whether early stopping lets it go on after its report of an epoch.
+
+        A request that the journal has after the report does not count: a replay decides as the driver did then.
+
+        >>> steering = TrialSteering(keeps=[(2, True), (5, False)])
+        >>> [steering.is_kept_at(epoch) for epoch in (2, 3, 5, 6)]
+        [False, True, True, False]
+
+        Args:
+            epoch: One that it has reported.
+        """
+        return next((keep for reported, keep in reversed(self.keeps) if reported < epoch), False)
+
+    def go_on_from(self, epoch: int) -> None:
+        """Lets a trial that goes to a worker get to its next report before it ends.
+
+        Args:
+            epoch: The last one that it has reported.
+        """
+        if self.stop is not None:
+            self.stop_after = max(self.stop_after, epoch + 1)
+
+
+@dataclass(slots=True, kw_only=True)
 class Trial:
     """One run of a variant: the facts of the journal about it.
 
@@ -48,7 +104,9 @@ class Trial:
         stop: The scheduler's decision to end it; None without one.
         held: The scheduler's decision to let it wait at its last epoch; None where it did not, or went on since.
         promoted: The scheduler's last decision to let it go on; None without one.
+        waits: The scheduler's decisions to let it wait, and to let it go on, in their order.
         failure: Why it ended without a result; None if it did not.
+        processes: Node and process of the worker that sent each report; an empty text and 0 where it did not say.
         worker: The last worker that reported: node, worker_pid, cpus, gpus, gpu_ids.
         reused_from: Another run's folder and trial, `runs/old:t0007`, if that run trained it; empty otherwise.
         num_losses_before: How many of the losses happened in earlier sessions.
@@ -60,6 +118,7 @@ class Trial:
         replaces: The trial whose place it took in the population; empty if it took none.
         replaced_by: The trial that took its place when it was stopped; empty if none did.
         inherited_cost: What its parent's variant costs, which has the same architecture.
+        steering: What people asked of it, and wrote about it.
     """
 
     name: str
@@ -68,10 +127,12 @@ class Trial:
     proposed_at: float
     reports: list[EpochReport] = field(default_factory=list)
     reported_at: list[float] = field(default_factory=list)
+    processes: list[Process] = field(default_factory=list)
     started_at: list[float] = field(default_factory=list)
     stop: TrialStopped | None = None
     held: TrialHeld | None = None
     promoted: TrialPromoted | None = None
+    waits: list[TrialHeld | TrialPromoted] = field(default_factory=list)
     failure: TrialFailed | None = None
     losses: list[WorkerLost] = field(default_factory=list)
     notes: list[TrialNoted] = field(default_factory=list)
@@ -87,6 +148,7 @@ class Trial:
     replaces: str = ""
     replaced_by: str = ""
     inherited_cost: Mapping[str, float] = field(default_factory=dict)
+    steering: TrialSteering = field(default_factory=TrialSteering)
 
     @property
     def place(self) -> int:
@@ -190,23 +252,49 @@ def index_of(trial: Trial, epoch: int) -> int:
     return epoch - trial.from_epoch - 1
 
 
+def can_end_at_once(trial: Trial) -> bool:
+    """Returns whether a trial ends without another report where a person asks for its end.
+
+    No trial ends before its first report, as for a budget. One that lost its worker, or may go on from a rung, is on
+    its way to a worker.
+    """
+    is_promoted = trial.promoted is not None and trial.promoted.epoch == trial.epoch
+    is_on_its_way = bool(trial.losses_of_session) or is_promoted
+    return bool(trial.reports) and not trial.is_with_worker and (trial.is_held or not is_on_its_way)
+
+
+def is_to_stop(trial: Trial) -> bool:
+    """Returns whether a trial ends now because a person asked for it."""
+    return trial.steering.stop is not None and trial.epoch >= trial.steering.stop_after and not trial.has_ended
+
+
+def is_stopped_by_hand(trial: Trial) -> bool:
+    """Returns whether a trial ended because a person asked for it."""
+    return trial.stop is not None and trial.stop.reason.startswith(STOPPED_BY_HAND)
+
+
 def apply_to_trial(trial: Trial, record: TrialRecord) -> None:
     """Adds a record to the trial that it is about."""
     match record:
         case TrialStarted():
             trial.started_at.append(record.at)
             trial.is_with_worker = True
+            trial.steering.go_on_from(trial.epoch)
         case EpochReported():
-            add_report(trial, EpochReport.from_json(record.report), at=record.at)
+            add_report(trial, EpochReport.from_json(record.report), at=record.at, worker=record.worker)
             trial.worker = dict(record.worker)
             trial.held = None
         case TrialStopped():
             trial.stop = record
         case TrialHeld():
             trial.held = record
+            trial.waits.append(record)
             trial.is_with_worker = False
+            trial.steering.stop_after = min(trial.steering.stop_after, trial.epoch)
         case TrialPromoted():
             trial.held, trial.promoted = None, record
+            trial.waits.append(record)
+            trial.steering.go_on_from(trial.epoch)
         case TrialFailed():
             trial.failure = record
             trial.worker = dict(record.worker) or trial.worker
@@ -217,8 +305,23 @@ def apply_to_trial(trial: Trial, record: TrialRecord) -> None:
             trial.notes.append(record)
 
 
-def add_report(trial: Trial, report: EpochReport, *, at: float) -> None:
+def process_of(worker: Mapping[str, Any]) -> Process:
+    """Returns a worker's node and process id.
+
+    >>> process_of({"node": "n1", "worker_pid": 42, "cpus": 1.0}), process_of({})
+    (('n1', 42), ('', 0))
+    """
+    return worker.get("node") or "", worker.get("worker_pid") or 0
+
+
+def add_report(trial: Trial, report: EpochReport, *, at: float, worker: Mapping[str, Any] = _UNKNOWN_WORKER) -> None:
     """Adds a report to a trial.
+
+    Args:
+        trial: The trial.
+        report: Its next report.
+        at: When the journal got it.
+        worker: The facts of the worker that sent it.
 
     Raises:
         JournalError: The report is not the one after the trial's last.
@@ -229,5 +332,8 @@ def add_report(trial: Trial, report: EpochReport, *, at: float) -> None:
         raise JournalError(f"trial {trial.name} reports epoch {report.epoch} after its last one, {trial.epoch}")
     if trial.inherited_cost and not trial.reports and not report.cost:
         report = replace(report, cost=trial.inherited_cost)
+    process = process_of(worker)
     trial.reports.append(report)
+    # A study has many reports and few workers: equal ones are kept once.
+    trial.processes.append(trial.processes[-1] if trial.processes[-1:] == [process] else process)
     trial.reported_at.append(at)

@@ -32,6 +32,19 @@ def refuse_foreign_files(folder: RunFolder) -> None:
                 raise _problem(Path(entry.path), is_link=entry.is_symlink())
 
 
+def refuse_link(path: Path) -> None:
+    """Makes sure that a file or a folder of a run is no link to another place.
+
+    Args:
+        path: It need not exist.
+
+    Raises:
+        RunFolderError: If it is a link.
+    """
+    if path.is_symlink():
+        raise _problem(path, is_link=True)
+
+
 def _problem(path: Path, *, is_link: bool) -> RunFolderError:
     # A name is bytes, which need not be text.
     name = printable(str(path))

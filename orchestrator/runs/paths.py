@@ -93,6 +93,11 @@ class RunFolder:
         return self.root / "contact-sheet.png"
 
     @property
+    def requests(self) -> Path:
+        """What people ask of the study from outside its driver; only after somebody asked."""
+        return self.root / "requests"
+
+    @property
     def references(self) -> Path:
         """What simple guesses reach on the study's data; only where a study asks for them."""
         return self.root / "references.json"
@@ -106,6 +111,24 @@ class RunFolder:
     def optuna(self) -> Path:
         """The trials as a journal file of Optuna's."""
         return self.root / "optuna.journal"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Event files of TensorBoard's, unless the user names another folder for them."""
+        return self.root / "tensorboard"
+
+    @property
+    def trackers(self) -> Path:
+        """How far each tracker got; only where a run was sent to one."""
+        return self.root / "trackers"
+
+    def tracker(self, name: str) -> Path:
+        """Returns where it stands how far a tracker got.
+
+        >>> RunFolder(Path("runs/x")).tracker("mlflow").as_posix()
+        'runs/x/trackers/mlflow.json'
+        """
+        return self.trackers / f"{name}.json"
 
     def failure(self, trial: str) -> Path:
         """Returns where a trial's traceback lies."""

@@ -222,7 +222,7 @@ def _search_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:
     problems = [
         Problem(path=f"search.start_with.{number}.{problem.path}", message=problem.message)
         for number, values in enumerate(spec.search.first_values)
-        for problem in space.validate(_with_fixed(values, space))
+        for problem in space.validate(with_fixed(values, space))
     ]
     guesses = ((name, _guess_problem(name, spec.search.prior, space)) for name in spec.search.prior)
     problems += [Problem(path=f"search.prior.{name}", message=message) for name, message in guesses if message]
@@ -317,7 +317,7 @@ def _grid_problems(spec: StudySpec, space: SearchSpace) -> list[Problem]:
     return []
 
 
-def _with_fixed(values: Mapping[str, object], space: SearchSpace) -> dict[str, object]:
+def with_fixed(values: Mapping[str, object], space: SearchSpace) -> dict[str, object]:
     """Returns values with those of parameters that have one value alone."""
     fixed = {item.name: item.domain.value for item in space.parameters if isinstance(item.domain, Fixed)}
     return {**fixed, **values}

@@ -86,6 +86,19 @@ def load_policy(study: Path, *, overrides: Sequence[str] = ()) -> Policy:
         ) from exc
 
 
+def load_space(study: Path) -> SearchSpace | None:
+    """Returns the space of a run's study; None where it cannot be read without its data and code of a user's own.
+
+    Args:
+        study: The run's study.yaml.
+    """
+    try:
+        content = read_study_file(study)
+        return parse_space(apply_overrides(content, (), where=str(study)).get("space"))[0]
+    except StudyFileError:
+        return None
+
+
 def parse_study(
     mapping: object, *, base: Path, where: str = "study", study_dir: Path | None = None, is_run: bool = False
 ) -> StudySpec:

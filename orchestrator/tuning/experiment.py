@@ -21,7 +21,7 @@ from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.schedulers import RecordedScheduler, make_scheduler
 from orchestrator.tuning.searcher import VariantSearcher
 from orchestrator.tuning.silent_workers import SilentWorkers
-from orchestrator.tuning.tune_internals import NoTuneProgress
+from orchestrator.tuning.tune_internals import NoTuneProgress, tune_reporter
 from orchestrator.tuning.worker_generations import WorkerGenerations
 from trainables.specs.worker import WorkerSpec
 from trainables.worker.adapter import VariantTrainable
@@ -154,6 +154,7 @@ def _run_config(listener: TuneListener, *, watch: SilentWorkers, scratch: Path, 
         storage_path=str(scratch),
         stop=listener,
         callbacks=[listener, watch, NoTuneProgress()],
+        progress_reporter=tune_reporter(),
         # Applies until a trial begins; from then on, SilentWorkers sets the trial's max_failures.
         failure_config=tune.FailureConfig(max_failures=min(1, retries)),
         checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),

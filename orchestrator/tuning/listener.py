@@ -1,7 +1,8 @@
 """Writes every Ray Tune event to the journal before the scheduler or searcher sees it.
 
 For each result, Ray Tune calls its stopper first, then the scheduler, the searcher and the callbacks. The listener is
-therefore both stopper and callback: as a stopper it records the report, and stops a trial only for the study's budgets.
+therefore both stopper and callback: as a stopper it records the report, and stops a trial only for the study's budgets,
+or where a person asks for it.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from ray.tune.experiment import Trial as TuneTrial
 from orchestrator.errors import StudyPausedError
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import EpochReported, TrialNoted, TrialStarted, WorkerLost
+from orchestrator.journal.trial import is_to_stop
 from orchestrator.study.sections import Search
 from orchestrator.text import encodable
 from orchestrator.tuning.budgets import Budgets
@@ -58,7 +60,7 @@ class TuneListener(Unsaved, tune.Stopper, tune.Callback):
     # As a stopper.
 
     def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
-        """Records a result, and returns whether its trial stops because the study has had enough."""
+        """Records a result, and returns whether its trial stops for a budget or as a person asks."""
         if self.recorder.pause_requested.is_set():
             return False
         name, append, now = result["trial"], self.recorder.append, self.recorder.now
@@ -69,6 +71,9 @@ class TuneListener(Unsaved, tune.Stopper, tune.Callback):
             self.recorder.fail(name, kind=kind, reason=reason, details=details, worker=result["worker"])
         elif "report" in result and self._is_awaited(result):
             append(EpochReported(trial=name, report=result["report"], worker=result["worker"], at=now()))
+            if is_to_stop(self.recorder.trial(name)):
+                self.recorder.stop_by_hand(name)
+                return True
             if self.budgets.ends(trial := self.recorder.trial(name)):
                 self.budgets.stop(trial)
                 return True

@@ -3,7 +3,10 @@
 from orchestrator.early_stopping.decider import Decider, Promoting, Promotion
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import TrialHeld, TrialPromoted
-from orchestrator.journal.trial import Trial
+from orchestrator.journal.trial import Trial, is_to_stop
+
+#: Why a trial goes on that waited when a person asked to keep it.
+KEPT_BY_HAND = "kept by hand"
 
 
 class Promotions:
@@ -20,6 +23,8 @@ class Promotions:
     def __init__(self, decider: Decider | None, recorder: Recorder) -> None:
         self._decider = decider if isinstance(decider, Promoting) else None
         self._recorder = recorder
+        #: Trials that a person has ended while they waited, and of which the search does not know yet.
+        self._ended: list[Trial] = []
 
     @property
     def most_starts(self) -> int:
@@ -51,6 +56,27 @@ class Promotions:
     def first(self) -> Promotion | None:
         """Returns which waiting trial goes on first; None while none may."""
         return None if self._decider is None else self._decider.promotable()
+
+    def kept(self) -> Promotion | None:
+        """Returns a waiting trial that goes on because a person keeps it; None if there is none."""
+        state = self._recorder.state
+        waiting = (state.trials[name] for name in sorted(state.steering.kept.copy()))
+        trial = next((trial for trial in waiting if trial.is_held), None)
+        return None if trial is None else Promotion(trial=trial.name, epoch=trial.epoch, reason=KEPT_BY_HAND)
+
+    def end_by_hand(self) -> None:
+        """Ends the waiting trials whose end a person asked for."""
+        state = self._recorder.state
+        for trial in [state.trials[name] for name in sorted(state.steering.stopping.copy())]:
+            if trial.is_held and is_to_stop(trial) and not self._recorder.pause_requested.is_set():
+                self._recorder.stop_by_hand(trial.name)
+                self.forget(trial.name)
+                self._ended.append(trial)
+
+    def ended_by_hand(self) -> list[Trial]:
+        """Returns the trials that `end_by_hand` has ended since the last time."""
+        ended, self._ended = self._ended, []
+        return ended
 
     def promote(self, promotion: Promotion) -> Trial:
         """Records that a trial goes on, and returns it."""

@@ -13,7 +13,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from orchestrator.early_stopping.decider import GO_ON, Decider, Reported, Verdict, rules_of
 from orchestrator.early_stopping.deciders import make_decider
-from orchestrator.journal.trial import Trial, index_of
+from orchestrator.journal.trial import Trial, index_of, is_stopped_by_hand, is_to_stop
 from orchestrator.results.ranking import broken_costs, losses_at
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.budgets import is_stopped_by_budget
@@ -60,13 +60,18 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
             report = trial.reports[index_of(trial, epoch)]
             if _has_had_enough(trial, epoch=epoch, listener=self._listener):
                 self._listener.budgets.stop(trial)
-            if report.is_last or (epoch == trial.epoch and is_stopped_by_budget(trial)):
+            if epoch == trial.epoch and is_to_stop(trial):
+                self._listener.recorder.stop_by_hand(name)
+            is_cut = epoch == trial.epoch and (is_stopped_by_budget(trial) or is_stopped_by_hand(trial))
+            if report.is_last or is_cut:
                 self._complete(name, epoch=epoch, value=report.metrics[self._metric])
                 continue
             verdict = self._verdict(name, epoch=epoch, value=report.metrics[self._metric])
             if epoch != trial.epoch:
                 continue
-            if verdict.waits and not trial.has_ended:
+            if trial.steering.is_kept_at(epoch):
+                self.promotions.forget(name)
+            elif verdict.waits and not trial.has_ended:
                 self.promotions.hold_again(trial, reason=verdict.reason)
             # The driver may have died between a report and the stop that follows from it: the stop is recorded now.
             elif verdict.reason and (trial.has_ended or self._stop(name, verdict, epoch=epoch)):
@@ -76,6 +81,7 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
         """Returns the first waiting trial, after `tend`: Ray Tune calls this method at every step."""
         tend(tune_controller)
+        self.promotions.end_by_hand()
         return super().choose_trial_to_run(tune_controller)
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> str:
@@ -84,6 +90,10 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
             return TrialScheduler.CONTINUE
         name, epoch = trial.config["trial"], result["epoch"]
         verdict = self._verdict(name, epoch=epoch, value=result[self._metric])
+        if self._listener.recorder.trial(name).steering.is_kept_at(epoch):
+            # The decider's state is as if it had been asked; only what it says does not count.
+            self.promotions.forget(name)
+            return TrialScheduler.CONTINUE
         if verdict.waits:
             # It leaves its worker, and is a new one to Ray Tune when it goes on.
             self.promotions.hold(name, epoch=epoch, reason=verdict.reason)

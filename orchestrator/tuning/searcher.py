@@ -10,7 +10,7 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from orchestrator.journal.records import TrialProposed
-from orchestrator.journal.trial import Trial
+from orchestrator.journal.trial import Trial, is_to_stop
 from orchestrator.replicates.from_state import next_fold, standing_of
 from orchestrator.replicates.seeds import replicate_of
 from orchestrator.runs.paths import trial_name
@@ -66,6 +66,9 @@ class VariantSearcher(Unsaved, Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Returns the next trial's configuration, None if others have to end first, or `Searcher.FINISHED`."""
+        self._promotions.end_by_hand()
+        for ended in self._promotions.ended_by_hand():
+            self._proposer.end_trial(ended)
         trial = self._next_unfinished() or self._promoted() or self._new_trial() or self._next_in_place()
         if trial is None:
             if self._promotions.may_come:
@@ -114,15 +117,18 @@ class VariantSearcher(Unsaved, Searcher):
         """Returns the next trial of an earlier session that goes on; the study may have had enough for others."""
         while self._unfinished:
             trial = self._unfinished.pop(0)
-            if not self._listener.budgets.ends(trial):
+            if is_to_stop(trial):
+                self._recorder.stop_by_hand(trial.name)
+            elif not self._listener.budgets.ends(trial):
                 return trial
-            self._listener.budgets.stop(trial)
+            else:
+                self._listener.budgets.stop(trial)
             self._proposer.end_trial(trial)
         return None
 
     def _promoted(self) -> Trial | None:
         """Returns the waiting trial that goes on; those that would go on, and may not for a budget, end."""
-        while (promotion := self._promotions.first()) is not None:
+        while (promotion := self._promotions.kept() or self._promotions.first()) is not None:
             trial = self._recorder.trial(promotion.trial)
             if not self._listener.budgets.ends(trial):
                 return self._promotions.promote(promotion)
@@ -142,9 +148,15 @@ class VariantSearcher(Unsaved, Searcher):
         state = self._recorder.state
         place = len(state.trials) - sum(map(len, state.replicates.values())) - state.num_replaced
         # However small its budgets are, a study has a trial.
-        if place >= self._num_trials or (place and self._listener.budgets.is_over) or self._is_spent:
+        if place >= self._num_trials or (place and self._listener.budgets.is_over):
             return None
-        variant = self._proposer.propose(place, running=state.unfinished)
+        # What a person asked for comes first; it counts as one of the study's trials.
+        if asked := next(iter(list(state.steering.waiting.values())), None):
+            self._proposer.accept(place, asked)
+            return self._propose(asked)
+        if self._is_spent:
+            return None
+        variant = self._proposer.propose(place, running=state.unfinished, num_asked=state.steering.num_asked)
         if variant is None:
             self._is_spent = True
             return None

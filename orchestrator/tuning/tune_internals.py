@@ -14,7 +14,7 @@ from typing import Any
 from ray.exceptions import RayActorError
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial as TuneTrial
-from ray.tune.progress_reporter import TrialProgressCallback
+from ray.tune.progress_reporter import IS_NOTEBOOK, ProgressReporter, TrialProgressCallback
 
 
 class Unsaved:
@@ -35,6 +35,22 @@ class NoTuneProgress(Unsaved, TrialProgressCallback):
 
     def on_trial_complete(self, *_: Any, **__: Any) -> None:
         """Prints nothing."""
+
+
+class NoTuneReport(Unsaved, ProgressReporter):
+    """Shows nothing; replaces the reporter that clears the cell of a notebook and draws a table of its own."""
+
+    def should_report(self, *_: Any, **__: Any) -> bool:
+        """Returns that there is nothing to show."""
+        return False
+
+    def report(self, *_: Any, **__: Any) -> None:
+        """Shows nothing."""
+
+
+def tune_reporter() -> ProgressReporter | None:
+    """Returns the reporter for Ray Tune: outside notebooks none, where Ray Tune would warn of one."""
+    return NoTuneReport() if IS_NOTEBOOK else None
 
 
 def tend(controller: Any) -> None:

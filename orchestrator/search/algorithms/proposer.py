@@ -60,16 +60,18 @@ class Proposer:
                     "study.yaml belong to different runs, or one was changed; restore them from a backup"
                 ) from exc
 
-    def propose(self, number: int, *, running: Iterable[Trial] = ()) -> Variant | None:
+    def propose(self, number: int, *, running: Iterable[Trial] = (), num_asked: int = 0) -> Variant | None:
         """Returns the variant of the study's trial `number`, one never proposed before; None if there is none left.
 
         Args:
             number: The trial's place among those of the search.
             running: The trials that have not ended, with their reports so far; only some algorithms learn from them.
+            num_asked: How many earlier trials a person asked for: they take no place among the first ones.
         """
         self._history.observe(trial for trial in running if trial.is_of_search)
         self._history.begin(number)
-        if number < len(self._first) and (first := self._complete(self._first[number])):
+        place = number - num_asked
+        if place < len(self._first) and (first := self._complete(self._first[place])):
             return self._accept(number, first)
         for attempt in range(MAX_REDRAWS):
             draw = Draw(study_seed=self._spec.seed, number=number, attempt=attempt)
@@ -80,6 +82,16 @@ class Proposer:
             if self._variant_of(values).variant_id not in self._proposed:
                 return self._accept(number, values)
         return self._untried(number)
+
+    def accept(self, number: int, variant: Variant) -> None:
+        """Takes a variant that a person asked for as that of the study's trial `number`.
+
+        Args:
+            number: The trial's place among those of the search.
+            variant: One that no trial has.
+        """
+        self._proposed.add(variant.variant_id)
+        self._history.accept(number, {"family": variant.family, **variant.params})
 
     def end_trial(self, trial: Trial) -> None:
         """Learns how a trial of the search ended."""
@@ -94,8 +106,7 @@ class Proposer:
         return {} if self._variant_of(values).variant_id in self._proposed else values
 
     def _remember(self, trial: Trial) -> None:
-        self._proposed.add(trial.variant.variant_id)
-        self._history.accept(trial.place, {"family": trial.variant.family, **trial.variant.params})
+        self.accept(trial.place, trial.variant)
         if trial.has_ended:
             self.end_trial(trial)
 

@@ -97,7 +97,7 @@ class LiveProgress:
         """Shows a stage beside a spinner; the stage stays as a line above the view once it is over."""
         line = one_line(text)
         with self._terminal():
-            if not _is_same_stage(line, self._stage):
+            if not is_same_stage(line, self._stage):
                 self._end_stage()
             self._stage = line
             self._live.update(Group(self._view, Spinner("dots", text=Text(self._stage))))
@@ -152,7 +152,7 @@ class PlainProgress:
         counted = _COUNTED.fullmatch(text)
         is_last = counted is not None and counted["done"] == counted["total"]
         is_recent = self._clock() - self._stage_at < _SECONDS_BETWEEN_COUNTS
-        if _is_same_stage(text, self._stage) and is_recent and not is_last:
+        if is_same_stage(text, self._stage) and is_recent and not is_last:
             return
         self._stage, self._stage_at = text, self._clock()
         self._print(text)
@@ -184,7 +184,7 @@ class PlainProgress:
             self._is_silent = True
 
 
-def _is_same_stage(text: str, earlier: str) -> bool:
+def is_same_stage(text: str, earlier: str) -> bool:
     """Returns whether both count the same thing."""
     found, before = _COUNTED.fullmatch(text), _COUNTED.fullmatch(earlier)
     return found is not None and before is not None and found["stage"] == before["stage"]

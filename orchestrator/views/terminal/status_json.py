@@ -30,6 +30,7 @@ from orchestrator.results.references import read_references, verdict
 from orchestrator.runs.environment_file import data_notes
 from orchestrator.runs.owner import Owner
 from orchestrator.runs.paths import RunFolder
+from orchestrator.steering.words import steering_json
 from orchestrator.views.terminal.front_view import front_json
 
 if TYPE_CHECKING:
@@ -49,9 +50,8 @@ def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: 
 
     header, trials = state.header, list(search_alone(state).trials.values())
     taken = cost(outcomes_table(state), max_epochs=header.max_epochs)
-    closing = state.finished or state.paused
+    closing, shares = state.finished or state.paused, image_shares(folder)
     counts = count_states(trials, is_alive=is_alive)
-    shares = image_shares(folder)
     return {
         "study": header.study,
         "state": study_status(state, is_alive=is_alive),
@@ -81,6 +81,7 @@ def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: 
         "data_notes": data_notes(folder),
         "folder": str(folder.root),
         **front_json(state),
+        **steering_json(state),
         **_certainty_json(state, folder=folder, shares=shares),
     }
 

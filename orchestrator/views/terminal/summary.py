@@ -31,6 +31,7 @@ from orchestrator.results.image_shares import ImageShares, chance_notes, image_s
 from orchestrator.results.ranking import Placed
 from orchestrator.runs.owner import Owner
 from orchestrator.runs.paths import RunFolder
+from orchestrator.steering.words import steering_facts
 from orchestrator.text import duration, number, one_line
 from orchestrator.views.terminal.facts import print_fact
 from orchestrator.views.terminal.front_view import plain_ranks, print_front
@@ -107,6 +108,8 @@ def _print_outcome(console: Console, state: StudyState, *, folder: RunFolder, is
         print_fact(console, "search", state.header.search)
     if state.finished is not None and state.finished.reason:
         print_fact(console, "time", state.finished.reason, style="yellow")
+    for name, value in steering_facts(state):
+        print_fact(console, name, value)
     _print_failure_kinds(console, state)
     _print_reused(console, state)
     train_seconds, num_epochs, num_saved = spent(state)

@@ -1,0 +1,1 @@
+"""Commands that ask something of a study, also while it runs."""
