@@ -1,6 +1,6 @@
 """Asynchronous successive halving, which stops trials and does not pause them."""
 
-from orchestrator.early_stopping.decider import GO_ON, Reported, Rules, Verdict
+from orchestrator.early_stopping.decider import GO_ON, Arrival, Reported, Rules, Verdict
 from orchestrator.early_stopping.rungs import Ladder, Rung, halving_milestones
 from orchestrator.pareto.fronts import front_ranks
 from orchestrator.text import told_apart
@@ -39,6 +39,16 @@ class Asha:
         """The rungs, the highest first."""
         return self._ladder.rungs
 
+    @property
+    def milestones(self) -> list[list[float]]:
+        """The epochs of the rungs, ascending, of its one ladder."""
+        return [self._ladder.milestones]
+
+    def arrival(self, report: Reported) -> Arrival | None:
+        """Returns the rung that a report gets to; None if there is none."""
+        rung = self._ladder.open_rung(report.trial, epoch=report.epoch)
+        return None if rung is None else arrival_at(rung, report, rules=self._rules)
+
     def judge(self, report: Reported) -> Verdict:
         """Returns whether the trial is among the best of the rung that it arrives at."""
         rung = self._ladder.open_rung(report.trial, epoch=report.epoch)
@@ -56,6 +66,16 @@ class Asha:
 
     def _enter(self, rung: Rung, report: Reported) -> None:
         rung.enter(report.trial, self._rules.sign * report.value, losses=report.losses)
+
+
+def arrival_at(rung: Rung, report: Reported, *, rules: Rules) -> Arrival:
+    """Returns a rung as a trial finds it that has not entered it yet."""
+    cutoff = None if report.losses else rung.cutoff(rules.schedule.reduction_factor)
+    return Arrival(
+        milestone=rung.milestone,
+        num_before=len(rung.values),
+        cutoff=None if cutoff is None else rules.sign * cutoff,
+    )
 
 
 def behind_fronts(rung: Rung, report: Reported, *, rules: Rules, said: str, rivals: str) -> Verdict:

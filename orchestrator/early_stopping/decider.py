@@ -14,6 +14,7 @@ False
 'asha: val_accuracy 0.4000 at epoch 1 is outside the best 1/3 of the 1 trials that got there before (cut-off 0.9000)'
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -168,3 +169,37 @@ class Promoting(Decider, Protocol):
 
     def why_left(self, trial: str) -> str:
         """Returns why a trial that still waits ends, where nothing is left to train, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """The rung that a report gets to, as it is before the decider takes the report.
+
+    Attributes:
+        milestone: The epoch of the rung.
+        num_before: How many trials stand in it.
+        cutoff: The value that takes a trial further; None where nobody stands there, where it is too few for anyone to
+            go on, and with several objectives, which no one value decides.
+        bracket: The number of the rung's ladder, from 0.
+    """
+
+    milestone: float
+    num_before: int
+    cutoff: float | None
+    bracket: int = 0
+
+
+@runtime_checkable
+class Laddered(Decider, Protocol):
+    """A decider that compares trials at rungs; both questions change nothing.
+
+    Attributes:
+        milestones: The epochs of the rungs of each ladder, ascending.
+    """
+
+    @property
+    def milestones(self) -> Sequence[Sequence[float]]:
+        """The epochs of the rungs of each ladder, ascending."""
+
+    def arrival(self, report: Reported) -> Arrival | None:
+        """Returns the rung that a report gets to; None where it gets to none that lacks its trial."""

@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate
 
 from orchestrator.early_stopping.asha import Asha
-from orchestrator.early_stopping.decider import Reported, Rules, Verdict
+from orchestrator.early_stopping.decider import Arrival, Reported, Rules, Verdict
 
 
 class Hyperband:
@@ -44,6 +45,17 @@ class Hyperband:
             )
             for number in range(num_brackets)
         ]
+
+    @property
+    def milestones(self) -> list[list[float]]:
+        """The epochs of the rungs of each bracket, ascending."""
+        return [milestones for bracket in self.brackets for milestones in bracket.milestones]
+
+    def arrival(self, report: Reported) -> Arrival | None:
+        """Returns the rung of its bracket that a report gets to; None if there is none."""
+        bracket = self._bracket(report)
+        found = bracket.arrival(report)
+        return None if found is None else replace(found, bracket=self.brackets.index(bracket))
 
     def judge(self, report: Reported) -> Verdict:
         """Returns whether the trial is among the best of the rung that it arrives at in its bracket."""

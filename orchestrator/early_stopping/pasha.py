@@ -3,10 +3,11 @@
 import math
 from bisect import insort
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations, pairwise
 
-from orchestrator.early_stopping.asha import outside_best
-from orchestrator.early_stopping.decider import GO_ON, Reported, Rules, Verdict
+from orchestrator.early_stopping.asha import arrival_at, outside_best
+from orchestrator.early_stopping.decider import GO_ON, Arrival, Reported, Rules, Verdict
 from orchestrator.early_stopping.rungs import Ladder, Rung, halving_milestones, percentile
 from orchestrator.text import told_apart
 
@@ -68,6 +69,20 @@ class Pasha:
     def top(self) -> Rung:
         """The rung at which the ladder ends so far."""
         return self.rungs[self._top]
+
+    @property
+    def milestones(self) -> list[list[float]]:
+        """The epochs of the rungs, ascending, of its one ladder; those above `top` among them."""
+        return [self._ladder.milestones]
+
+    def arrival(self, report: Reported) -> Arrival | None:
+        """Returns the rung that a report gets to; where the ladder ends so far, the best value is its cut-off."""
+        rung = self._ladder.open_rung(report.trial, epoch=report.epoch)
+        if rung is None:
+            return None
+        found = arrival_at(rung, report, rules=self._rules)
+        is_end = self._top > 0 and rung is self.top and found.num_before >= self._rules.schedule.rivals
+        return replace(found, cutoff=self._rules.sign * rung.best) if is_end and rung.best is not None else found
 
     def judge(self, report: Reported) -> Verdict:
         """Returns whether the trial goes on from the rung that it arrives at."""

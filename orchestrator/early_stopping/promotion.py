@@ -5,7 +5,7 @@ from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from orchestrator.early_stopping.decider import GO_ON, Promotion, Reported, Rules, Verdict
+from orchestrator.early_stopping.decider import GO_ON, Arrival, Promotion, Reported, Rules, Verdict
 from orchestrator.early_stopping.rungs import halving_milestones
 from orchestrator.pareto.fronts import front_ranks
 from orchestrator.pareto.goals import Losses
@@ -94,6 +94,22 @@ class PromotingAsha:
     def num_rungs(self) -> int:
         """How often a trial can wait at most."""
         return len(self._rungs)
+
+    @property
+    def milestones(self) -> list[list[float]]:
+        """The epochs of the rungs, ascending, of its one ladder."""
+        return [list(map(float, self._rungs))]
+
+    def arrival(self, report: Reported) -> Arrival | None:
+        """Returns the rung that a report gets to, and what a trial must surpass to go on from it at once."""
+        rung = self._rungs.get(report.epoch)
+        if rung is None or report.trial in rung.entries:
+            return None
+        schedule, num_before = self._rules.schedule, len(rung.entries)
+        best = rung.best(math.floor((num_before + 1) / schedule.reduction_factor))
+        is_decided = best and num_before >= schedule.rivals and not report.losses
+        cutoff = -self._rules.sign * best[-1].loss if is_decided else None
+        return Arrival(milestone=float(rung.epoch), num_before=num_before, cutoff=cutoff)
 
     def judge(self, report: Reported) -> Verdict:
         """Returns whether a trial waits; one that is among the best of the rung that it gets to goes on."""

@@ -54,6 +54,11 @@ class Ladder:
     def __init__(self, milestones: Sequence[float]) -> None:
         self.rungs = [Rung(milestone=milestone) for milestone in sorted(milestones, reverse=True)]
 
+    @property
+    def milestones(self) -> list[float]:
+        """The epochs of the rungs, ascending."""
+        return [rung.milestone for rung in reversed(self.rungs)]
+
     def open_rung(self, trial: str, *, epoch: int) -> Rung | None:
         """Returns the highest rung that an epoch reaches and that lacks the trial; None if there is none."""
         return next((rung for rung in self.rungs if epoch >= rung.milestone and trial not in rung.values), None)

@@ -12,7 +12,7 @@ from orchestrator.early_stopping.decider import Rules, rule_name
 from orchestrator.early_stopping.deciders import POPULATIONS
 from orchestrator.errors import InputError
 from orchestrator.journal.study_state import StudyState, search_alone
-from orchestrator.journal.trial import Trial, TrialState
+from orchestrator.journal.trial import Trial, TrialState, is_stopped_by_hand
 from orchestrator.planning.courses import Beyond, Course, core_seconds, courses_of
 from orchestrator.planning.simulation import NOT_KNOWN, Setup, Simulation
 from orchestrator.results.ranking import RANKED_STATES
@@ -227,4 +227,5 @@ def _num_stopped(state: StudyState, *, num_open: int) -> tuple[int, int]:
 
 def _is_stopped_early(trial: Trial) -> bool:
     is_stopped = trial.stop is not None and trial.state is TrialState.STOPPED
-    return is_stopped and not is_stopped_by_budget(trial) and trial.reason != NOT_KNOWN
+    is_others = is_stopped_by_budget(trial) or is_stopped_by_hand(trial) or trial.reason == NOT_KNOWN
+    return is_stopped and not is_others

@@ -27,6 +27,26 @@ def score_blocks(scores: Mapping[str, Any], *, folder: Path | None = None) -> It
         yield from mistake_blocks(name, found, folder=folder)
 
 
+def brief_figures(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns of the figures what a manifest keeps: confusions and the worst mistakes of each target.
+
+    A confusion matrix is kept whole up to `LARGEST_MATRIX` classes; of a larger one the commonest confusions are.
+
+    Args:
+        scores: By target, as tallies have them.
+    """
+    kept: dict[str, Any] = {}
+    for name, found in scores.items():
+        brief = {key: found[key] for key in ("kind", "unit", "mistakes") if key in found}
+        if "confusion" in found:
+            names = [item["name"] for item in found["classes"]]
+            if len(names) <= LARGEST_MATRIX:
+                brief |= {"class_names": names, "confusion": found["confusion"]}
+            brief["confusions"] = [list(pair) for pair in largest_confusions(found, most=MOST_CONFUSIONS)]
+        kept[name] = brief
+    return kept
+
+
 def _numbers(found: Mapping[str, Any]) -> Iterator[Block]:
     if not found["values"]:
         return

@@ -9,6 +9,7 @@ from typing import Any
 
 from trainables.cards.card import write_card
 from trainables.cards.data import card_data
+from trainables.cards.figures import brief_figures
 from trainables.files.manifests import MANIFEST, fingerprints, sealed
 from trainables.files.whole import write_whole
 from trainables.specs.export import ExportRequest
@@ -37,7 +38,7 @@ class ExportFindings:
         agreement: The share of equal answers, by target, by format of Keras's and TensorFlow's own.
         problems: Why a format was left out, by format.
         runtimes: What a format's own runtime measured, by format.
-        scores: By target, the figures of the test split for the card.
+        scores: By target, the figures of the test split for the card, of which the manifest keeps some.
     """
 
     test_metrics: Mapping[str, float]
@@ -107,6 +108,7 @@ def _content(request: ExportRequest, *, num_parameters: int, findings: ExportFin
         "parity_agreement": dict(findings.agreement),
         **({"runtimes": dict(findings.runtimes)} if findings.runtimes else {}),
         **({"formats_left_out": dict(findings.problems)} if findings.problems else {}),
+        **({"test_figures": brief_figures(findings.scores)} if findings.scores else {}),
     }
 
 

@@ -68,6 +68,14 @@ def parallel_coordinates(board: pa.Table, *, metric: str, mode: str) -> dict[str
     return {"data": [trace], "layout": layout}
 
 
+def plotly_figure(plot: Mapping[str, Any]) -> Any:
+    """Returns a figure's JSON as a `plotly.graph_objects.Figure`, which notebooks draw by themselves."""
+    # Late: no report needs it, and it takes a second.
+    import plotly.graph_objects as go
+
+    return go.Figure(plot)
+
+
 def _curve(row: Mapping[str, Any], *, line: tuple[list[int], list[float]], rank: int | None) -> dict[str, Any]:
     is_named = rank is not None and rank <= len(RANK_COLOURS)
     is_stopped = row["state"] == TrialState.STOPPED

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from orchestrator.journal.study_state import StudyState
 from orchestrator.results.from_state import hypervolumes, placed
 from orchestrator.results.ranking import Placed
 from orchestrator.text import number
@@ -22,23 +23,28 @@ def front_section(findings: Findings) -> Markup:
     goals = findings.state.header.goals
     if len(goals) == 1:
         return Markup("")
-    board, volumes = placed(findings.state), hypervolumes(findings.state)
-    front = [item for item in board if item.front == 1]
+    state = findings.state
+    volumes = hypervolumes(state)
+    front = [item for item in placed(state) if item.front == 1]
     if not front or volumes is None:
         return section("Front", empty("No trial has ended with a value of every objective yet."))
     names = [goal.metric for goal in goals]
     rows: list[list[Cell]] = [[item.trial.name, *item.values, item.report.epoch] for item in front]
     corner = ", ".join(f"{name} {number(value)}" for name, value in zip(names, volumes.reference, strict=True))
     parts = [table(["trial", *names, "epoch"], rows, numeric=[*names, "epoch"])]
-    if len(goals) == 2:
-        parts.insert(0, figure("front", _scatter(board, names=names)))
-    parts.append(figure("hypervolume", _line(volumes.trials, volumes.volumes)))
+    if (plot := objectives_figure(state)) is not None:
+        parts.insert(0, figure("front", plot))
+    if (plot := hypervolume_figure(state)) is not None:
+        parts.append(figure("hypervolume", plot))
     note = f"{_NOTE} The hypervolume is {number(volumes.volumes[-1])}, measured from {corner}."
     return section("Front", *parts, note=note)
 
 
-def _scatter(board: Sequence[Placed], *, names: Sequence[str]) -> dict[str, Any]:
-    """Returns every trial by its two objectives, those of the front joined by a line."""
+def objectives_figure(state: StudyState) -> dict[str, Any] | None:
+    """Returns every trial by its two objectives, those of the front joined by a line; None for another number."""
+    names, board = [goal.metric for goal in state.header.goals], placed(state)
+    if len(names) != 2 or not any(item.front == 1 for item in board):
+        return None
     whole = [item for item in board if item.front is not None]
     front = sorted((item for item in whole if item.front == 1), key=lambda item: item.values[1] or 0.0)
     others = [item for item in whole if item.front != 1]
@@ -70,8 +76,12 @@ def _points(items: Sequence[Placed], *, name: str, mode: str, colour: str) -> di
     }
 
 
-def _line(trials: Sequence[str], volumes: Sequence[float]) -> dict[str, Any]:
-    """Returns the hypervolume after each trial that ended with a result."""
+def hypervolume_figure(state: StudyState) -> dict[str, Any] | None:
+    """Returns the hypervolume after each trial that ended with a result; None without one."""
+    found = hypervolumes(state)
+    if found is None:
+        return None
+    trials, volumes = found.trials, found.volumes
     trace = {
         "type": "scatter",
         "mode": "lines+markers",

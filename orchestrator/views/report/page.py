@@ -14,8 +14,9 @@ from orchestrator.views.report import sections
 from orchestrator.views.report.analysis_section import analysis_sections
 from orchestrator.views.report.certainty import advice_section
 from orchestrator.views.report.data_section import data_section
-from orchestrator.views.report.formats_section import formats_section
+from orchestrator.views.report.export_sections import formats_section, mistakes_section
 from orchestrator.views.report.front_section import front_section
+from orchestrator.views.report.history_section import fleet_section, rungs_section
 from orchestrator.views.report.markup import text
 from orchestrator.views.report.style import CSS, DRAW
 from trainables.files.whole import write_whole
@@ -33,9 +34,12 @@ _SECTIONS = (
     sections.augmentation_section,
     sections.exports_section,
     lambda findings: formats_section(findings.state, folder=findings.folder),
+    lambda findings: mistakes_section(findings.state, folder=findings.folder),
+    rungs_section,
     sections.stopped_section,
     sections.failures_section,
     sections.time_section,
+    fleet_section,
 )
 # The page may run its own scripts (plotly compiles some as it draws) and reach nothing else.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'; img-src data: blob:"

@@ -1,48 +1,16 @@
 """The report: whole, safe to open, honest about splits, and fine with nothing to show."""
 
-import json
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import plotly.graph_objects as go
 import pytest
+from report_pages import HOSTILE, Page
 
 from orchestrator.journal.records import EnsembleExported
 from orchestrator.journal.study_state import fold
 from orchestrator.runs.paths import RunFolder
 from orchestrator.views.report import write_report
 from orchestrator.views.report.figures import _axis
-
-HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>&amp;"
-
-
-class Page(HTMLParser):
-    """What a browser would make of the page: elements, visible text, and the figures' data."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.tags, self.texts, self.links, self.figures = [], [], [], {}
-        self._figure = None
-        self.feed(html)
-        self.text = " ".join(" ".join(self.texts).split())
-
-    def handle_starttag(self, tag, attrs):
-        found = dict(attrs)
-        self.tags.append(tag)
-        if tag in {"script", "style"}:
-            self._figure = found.get("data-figure", "")
-        if "href" in found:
-            self.links.append(found["href"])
-
-    def handle_endtag(self, tag):
-        if tag in {"script", "style"}:
-            self._figure = None
-
-    def handle_data(self, data):
-        if self._figure:
-            self.figures[self._figure] = json.loads(data)
-        elif self._figure is None:
-            self.texts.append(data)
 
 
 @pytest.fixture
@@ -177,7 +145,7 @@ def test_study_whose_trials_all_failed_is_reported(write, make_sweep):
 
 
 def test_figures_are_valid_to_plotly(page):
-    assert set(page.figures) == {"curves", "parameters", "progress"}
+    assert set(page.figures) == {"curves", "parameters", "progress", "fleet"}
     for figure in page.figures.values():
         go.Figure(figure)
 
