@@ -1,0 +1,1 @@
+convfleet track runs/quickstart --to mlflow --to tensorboard --follow
