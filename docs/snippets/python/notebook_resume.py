@@ -1,0 +1,4 @@
+import convfleet
+
+result = convfleet.resume_study("runs/my-study")
+result
