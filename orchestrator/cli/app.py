@@ -9,17 +9,21 @@ import typer
 from orchestrator.cli.ask import doctor, families, spaces
 from orchestrator.cli.init import init
 from orchestrator.cli.look import analyze, report, status
+from orchestrator.cli.models.dashboard import dashboard
 from orchestrator.cli.models.diff import diff
 from orchestrator.cli.models.ensemble import ensemble
 from orchestrator.cli.models.evaluate import evaluate
 from orchestrator.cli.models.models import show_models
 from orchestrator.cli.models.predict import predict
 from orchestrator.cli.models.serve import serve
+from orchestrator.cli.models.track import track
 from orchestrator.cli.options import EXIT_FAILED, EXIT_INPUT, EXIT_PAUSED
 from orchestrator.cli.plan import plan
 from orchestrator.cli.registry import registry_app
 from orchestrator.cli.replay import replay
 from orchestrator.cli.run import export, repair, resume, run, validate
+from orchestrator.cli.steering.studies import add_variant, note, pause_study
+from orchestrator.cli.steering.trials import keep, star, stop
 from orchestrator.errors import InputError, OrchestratorError, StudyPausedError
 
 app = typer.Typer(
@@ -38,6 +42,12 @@ for _command, _example in (
     (plan, "plan quickstart --slots 8"),
     (resume, "resume runs/quickstart --set search.trials=60"),
     (status, "status runs/quickstart --json"),
+    (stop, "stop runs/quickstart t0007"),
+    (keep, "keep runs/quickstart t0007"),
+    (add_variant, "add runs/quickstart --param filters=16 --param learning_rate=0.003"),
+    (pause_study, "pause runs/quickstart"),
+    (note, "note runs/quickstart t0007 'learns slowly, but steadily'"),
+    (star, "star runs/quickstart t0007"),
     (analyze, "analyze runs/quickstart"),
     (replay, "replay runs/quickstart --schedule none --schedule asha"),
     (repair, "repair runs/quickstart"),
@@ -47,8 +57,10 @@ for _command, _example in (
     (doctor, "doctor"),
     (report, "report runs/quickstart"),
     (export, "export runs/quickstart --top 5 --format keras"),
+    (dashboard, "dashboard runs"),
     (show_models, "models runs/quickstart --sort val_accuracy --where 'parameters<=1e5'"),
     (diff, "diff runs/quickstart t0003 t0007"),
+    (track, "track runs/quickstart --to tensorboard"),
     (ensemble, "ensemble runs/quickstart --size 8"),
     (predict, "predict runs/quickstart/exports/1-t0002 photos --top 3"),
     (evaluate, "evaluate runs/quickstart/exports/1-t0002 --data photos"),

@@ -1,0 +1,1 @@
+"""What the pages of the dashboard have in common: frame, live updates, grids, figures, steering."""

@@ -1,0 +1,199 @@
+"""Keeps open pages up to date: looks at journals while somebody looks at their pages, and tells pages of changes."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from nicegui import Client, background_tasks, ui
+
+from orchestrator.dashboard.answers.study_rows import study_row
+from orchestrator.dashboard.answers.trial_rows import trial_grid_rows
+from orchestrator.dashboard.watching.followed import FollowedRun
+from orchestrator.dashboard.watching.runs import WatchedRuns
+
+logger = logging.getLogger(__name__)
+
+#: How often journals are looked at.
+POLL_SECONDS = 0.4
+#: How often folders are looked at for new runs.
+_LOOK_SECONDS = 5.0
+#: How often a storage is asked for what is new.
+_FETCH_SECONDS = 15.0
+#: Pages get a tenth of the server's time at most, however many are open.
+#: So many records are applied before other pages are answered.
+_MOST_RECORDS = 200
+_WAITS_PER_WORK, _LONGEST_REST_SECONDS = 9.0, 10.0
+_SHORTEST_WAIT_SECONDS, _WAITS_PER_LONG_WORK = 0.5, 19.0
+
+
+class Pace:
+    """Keeps work that takes long to a twentieth of the time; what comes too early is done a little later.
+
+    Args:
+        work: Brings a part of a page up to date.
+    """
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work, self._next_at, self._is_waiting = work, 0.0, False
+
+    def run(self) -> None:
+        """Does the work, now or as soon as it may be done again."""
+        began = time.monotonic()
+        if began >= self._next_at:
+            self._work()
+            took = time.monotonic() - began
+            self._next_at = began + took + max(_SHORTEST_WAIT_SECONDS, _WAITS_PER_LONG_WORK * took)
+        elif not self._is_waiting:
+            self._is_waiting = True
+            ui.timer(self._next_at - began + 0.01, self._run_late, once=True)
+
+    def _run_late(self) -> None:
+        self._is_waiting = False
+        self.run()
+
+
+@dataclass(eq=False, kw_only=True)
+class Viewer:
+    """An open page.
+
+    Attributes:
+        client: The browser's page.
+        run: The run that it shows; None: all runs.
+        refresh: Shows what has changed.
+    """
+
+    client: Client
+    run: FollowedRun | None
+    refresh: Callable[[], None]
+
+
+@dataclass(kw_only=True)
+class Live:
+    """The runs, the pages that show them, and whether pages may steer.
+
+    Attributes:
+        runs: The runs of the dashboard.
+        is_read_only: Whether steering is switched off.
+        viewers: The open pages.
+    """
+
+    runs: WatchedRuns
+    is_read_only: bool = False
+    viewers: list[Viewer] = field(default_factory=list)
+
+    def watch(self, run: FollowedRun | None, refresh: Callable[[], None]) -> None:
+        """Calls `refresh` in the page that is being built whenever its run changes, for as long as it is open."""
+        viewer = Viewer(client=ui.context.client, run=run, refresh=refresh)
+        self.viewers.append(viewer)
+
+        def catch_up() -> None:
+            # What changed before the browser was connected, or while it slept, was not shown.
+            with viewer.client:
+                refresh()
+
+        viewer.client.on_connect(catch_up)
+        viewer.client.on_delete(lambda: self.viewers.remove(viewer) if viewer in self.viewers else None)
+
+    async def read(self, run: FollowedRun) -> bool:
+        """Reads what a run's journal has, and returns whether anything changed.
+
+        Files are read on a thread, as that may take seconds; the state that pages show changes on this one alone.
+        """
+        await asyncio.to_thread(run.read)
+        changed = run.take(most=_MOST_RECORDS)
+        while run.has_more:
+            await asyncio.sleep(0)
+            changed |= run.take(most=_MOST_RECORDS)
+        return changed
+
+    async def look(self) -> None:
+        """Looks for new runs."""
+        await asyncio.to_thread(self.runs.look)
+
+    def begin(self) -> None:
+        """Begins to read all runs, and to follow those that pages show; the server's start calls it."""
+        background_tasks.create(self._read_all(), name="read runs")
+        background_tasks.create(self._follow(), name="follow runs")
+        background_tasks.create(self._fetch(), name="fetch runs")
+
+    async def _read_all(self) -> None:
+        """Reads each run once, so that no page waits for it later; the one that changed last comes first."""
+        await self.look()
+        for run in sorted(self.runs.all, key=_changed_at, reverse=True):
+            if not run.version:
+                await self.read(run)
+                if run.is_open:
+                    await asyncio.to_thread(_work_out, run)
+
+    async def _fetch(self) -> None:
+        """Brings copies of runs that lie in a storage up to date, while somebody looks and they have not ended."""
+        while True:
+            await asyncio.sleep(_FETCH_SECONDS)
+            for run in self._watched():
+                if self.runs.is_fetched(run) and run.state.finished is None:
+                    await asyncio.to_thread(self.runs.fetch_again, run)
+
+    def _watched(self) -> list[FollowedRun]:
+        """Returns the runs that open pages show."""
+        watched = {viewer.run for viewer in self.viewers}
+        return self.runs.all if None in watched else [run for run in watched if run is not None]
+
+    async def _follow(self) -> None:
+        look_at = 0.0
+        while True:
+            work = 0.0
+            if self.viewers:
+                if (now := time.monotonic()) >= look_at and any(viewer.run is None for viewer in self.viewers):
+                    await self.look()
+                    look_at = now + _LOOK_SECONDS
+                changed = {run for run in self._watched() if await self.read(run)}
+                began = time.monotonic()
+                await self._show(changed)
+                work = time.monotonic() - began
+            await asyncio.sleep(rest_seconds(work))
+
+    async def _show(self, changed: Collection[FollowedRun]) -> None:
+        """Brings the open pages of runs that have changed up to date."""
+        for run in changed:
+            if run.is_open:
+                # On a thread: other pages are answered meanwhile, and these have it ready.
+                await asyncio.to_thread(_work_out, run)
+        for viewer in list(self.viewers):
+            if viewer.client.has_socket_connection and (viewer.run in changed or (viewer.run is None and changed)):
+                _refresh(viewer)
+                # Requests of other pages come between.
+                await asyncio.sleep(0)
+
+
+def rest_seconds(work: float) -> float:
+    """Returns how long to rest after so many seconds of bringing pages up to date.
+
+    >>> rest_seconds(0.0), rest_seconds(0.5), rest_seconds(60.0)
+    (0.4, 4.5, 10.0)
+    """
+    return min(_LONGEST_REST_SECONDS, max(POLL_SECONDS, _WAITS_PER_WORK * work))
+
+
+def _changed_at(run: FollowedRun) -> float:
+    """Returns when a journal last changed, seconds since 1970; 0 where that is not known."""
+    try:
+        return run.folder.journal.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _work_out(run: FollowedRun) -> None:
+    """Works out what most pages show, and a large run takes long for."""
+    trial_grid_rows(run)
+    study_row(run)
+
+
+def _refresh(viewer: Viewer) -> None:
+    """Brings a page up to date; one that cannot be shown keeps no other page from it."""
+    try:
+        with viewer.client:
+            viewer.refresh()
+    except Exception:
+        logger.exception("run=%s page not brought up to date", viewer.run.key if viewer.run else "all")

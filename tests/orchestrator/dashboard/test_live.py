@@ -1,0 +1,37 @@
+"""Pages that follow runs: a fault of one page stays its own."""
+
+import asyncio
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dashboards.made_runs import made_run
+
+pytest.importorskip("nicegui")
+
+from orchestrator.dashboard.parts.live import Live, Viewer
+from orchestrator.dashboard.watching.runs import WatchedRuns
+
+
+class Browser(nullcontext[None]):
+    has_socket_connection = True
+
+
+def test_page_that_fails_keeps_no_other_page_from_being_brought_up_to_date(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made_run(tmp_path / "made", num_trials=2, num_epochs=1)
+    live, shown = Live(runs=WatchedRuns([tmp_path])), []
+    live.runs.look()
+    (run,) = live.runs.all
+
+    def fail() -> None:
+        raise KeyError("t0007")
+
+    client: Any = Browser()
+    live.viewers = [Viewer(client=client, run=run, refresh=act) for act in (fail, lambda: shown.append(run.version))]
+    run.poll()
+    asyncio.run(live._show({run}))
+    assert shown == [1]
+    assert "run=made page not brought up to date" in caplog.text

@@ -1,0 +1,183 @@
+"""The pages of the dashboard in a real Chromium: finished runs, faults of runs, phones, keyboards, light and dark."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import quote
+
+import pytest
+from dashboards.made_runs import made_run
+from open_dashboards import Pages, open_dashboard
+from real_browser import real_browser
+
+pytest.importorskip("nicegui")
+
+from orchestrator.runs.paths import RunFolder
+from orchestrator.steering.requests import Annotate
+from orchestrator.steering.steer import steer
+
+#: What each page of a run shows when it is there.
+PAGES = {
+    "": "Learning curves",
+    "/trials": "t0007",
+    "/parameters": "Importance",
+    "/rungs": "nobody was there before",
+    "/fleet": "Workers over time",
+    "/models": "No model has been exported so far",
+    "/decisions": "t0000 was proposed",
+    "/trial/t0007": "Every record of the journal about this trial",
+}
+#: A name that would be seen as markup, and do no harm.
+MARKED = "<i>marked</i>"
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+    """A dashboard of two finished runs and a damaged one, and a browser that has its cookie."""
+    folder = tmp_path_factory.mktemp("dashboard")
+    runs = folder / "runs"
+    made_run(runs / "asha", num_trials=60, num_epochs=9, schedule="asha")
+    made_run(runs / "full", num_trials=12, num_epochs=3)
+    shutil.copytree(runs / "full", runs / "torn")
+    journal = runs / "torn" / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([*lines[:9], lines[9].replace(b'"type"', b'"tipe"', 1), *lines[10:]]))
+    with real_browser(folder / "profile") as browser, open_dashboard([runs], log=folder / "log.txt") as address:
+        yield SimpleNamespace(pages=Pages(browser, address), runs=runs, address=address)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_each_page_of_a_finished_run_shows_its_content_without_a_fault(opened: SimpleNamespace, path: str) -> None:
+    opened.pages.faults()
+    opened.pages.open(f"/run/asha{path}", shows=PAGES[path])
+    opened.pages.see("finished")
+    assert opened.pages.faults() == []
+
+
+def test_studies_show_every_run_also_the_damaged_one_with_its_place(opened: SimpleNamespace) -> None:
+    opened.pages.open("/", shows="asha")
+    for words in ("full", "torn", "finished", "not a record"):
+        opened.pages.see(words)
+
+
+def test_damaged_run_says_where_and_what_to_do(opened: SimpleNamespace) -> None:
+    opened.pages.open("/run/torn", shows="line 10")
+    opened.pages.see("convfleet repair")
+
+
+def test_runs_are_compared_by_what_differs(opened: SimpleNamespace) -> None:
+    opened.pages.open("/compare?run=asha&run=full", shows="Settings that differ")
+    opened.pages.see("schedule.algorithm")
+    opened.pages.open("/compare?run=asha", shows="Select two or more runs")
+
+
+def test_unknown_run_and_trial_are_told_in_a_sentence(opened: SimpleNamespace) -> None:
+    opened.pages.open("/run/none", shows="This dashboard has no run that is called 'none'")
+    opened.pages.open("/run/asha/trial/t9999", shows="This run has no trial that is called 't9999'")
+
+
+def test_filter_of_the_address_is_applied_and_one_that_matches_nothing_says_so(opened: SimpleNamespace) -> None:
+    state = '{"f":{"trial":{"filterType":"text","type":"contains","filter":"t0031"}},"c":[]}'
+    opened.pages.open(f"/run/asha/trials?grid={state}", shows="t0031")
+    assert "t0030" not in opened.pages.text
+    opened.pages.open(f"/run/asha/trials?grid={state.replace('t0031', 'zzz')}", shows="No row passes the filters")
+    opened.pages.open("/run/asha/trials?grid={not json", shows="t0000")
+
+
+def test_sorting_goes_into_the_address(opened: SimpleNamespace) -> None:
+    opened.pages.open("/run/asha/trials", shows="t0007")
+    heading = (
+        "return [...document.querySelectorAll('.ag-header-cell-text')].find(e => e.textContent === 'val_accuracy')"
+    )
+    opened.pages.wait(lambda: opened.pages.browser.execute_script(heading), "the heading").click()
+    opened.pages.wait(lambda: "grid=" in opened.pages.browser.current_url, "the address")
+    opened.pages.browser.refresh()
+    first = 'return document.querySelector(\'[row-index="0"] [col-id="metric.val_accuracy"]\')?.innerText'
+    lowest = opened.pages.wait(lambda: opened.pages.browser.execute_script(first), "the first row")
+    opened.pages.wait(lambda: "sort" in opened.pages.browser.current_url, "the sorting in the address")
+    assert float(lowest) < 0.35
+
+
+def test_pages_fit_a_phone_and_follow_dark(opened: SimpleNamespace) -> None:
+    browser = opened.pages.browser
+    wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    size = browser.get_window_size()
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    )
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    )
+    try:
+        for path in PAGES:
+            opened.pages.open(f"/run/asha{path}", shows="finished")
+            assert browser.execute_script(wide) <= 1, path
+        page = "return getComputedStyle(document.body).backgroundColor"
+        opened.pages.wait(lambda: browser.execute_script(page) == "rgb(18, 21, 27)", "the dark page")
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert size["width"] > 390
+
+
+def test_keyboard_alone_goes_from_page_to_page(opened: SimpleNamespace) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    opened.pages.open("/run/full", shows="Learning curves")
+    for _ in range(40):
+        active = opened.pages.browser.switch_to.active_element
+        if active.text == "Trials":
+            break
+        active.send_keys(Keys.TAB)
+    assert active.text == "Trials"
+    active.send_keys(Keys.ENTER)
+    opened.pages.see("t0007")
+
+
+def test_run_that_vanishes_stays_and_says_so(opened: SimpleNamespace, tmp_path: Path) -> None:
+    made_run(opened.runs / "gone", num_trials=3, num_epochs=2)
+    opened.pages.open("/run/gone", shows="Learning curves")
+    shutil.rmtree(opened.runs / "gone")
+    opened.pages.see("its folder is gone")
+    opened.pages.see("Learning curves")
+
+
+def test_names_and_notes_are_text_and_never_markup(opened: SimpleNamespace, tmp_path: Path) -> None:
+    folder = RunFolder(opened.runs / MARKED.replace("/", "_"))
+    made_run(tmp_path / "marked", num_trials=3, num_epochs=2).root.rename(folder.root)
+    steer(folder, Annotate(text=MARKED))
+    steer(folder, Annotate(trial="t0001", text=MARKED))
+    key = quote(folder.root.name, safe="")
+    opened.pages.open("/", shows=folder.root.name)
+    for path in ("", "/trials", "/decisions", "/trial/t0001"):
+        opened.pages.open(f"/run/{key}{path}", shows=folder.root.name)
+        if path != "/trials":
+            opened.pages.see(MARKED)
+        assert (
+            opened.pages.browser.execute_script("return document.querySelectorAll('main i:not(.q-icon)').length") == 0
+        )
+    shutil.rmtree(folder.root)
+
+
+def test_notes_and_stars_of_a_finished_run_are_written_from_its_page(opened: SimpleNamespace) -> None:
+    opened.pages.open("/run/full/trial/t0003", shows="Every record of the journal")
+    opened.pages.press("Write a note ...")
+    opened.pages.write("the augmentation was too strong")
+    opened.pages.press("Save")
+    opened.pages.see("Note: the augmentation was too strong")
+    opened.pages.press("Star")
+    opened.pages.press("Take the star away")
+    opened.pages.press("Star")
+    text = (opened.runs / "full" / "journal.jsonl").read_text()
+    assert "the augmentation was too strong" in text
+
+
+def test_read_only_dashboard_has_no_button_that_steers(opened: SimpleNamespace, tmp_path: Path) -> None:
+    with (
+        open_dashboard([opened.runs / "full"], "--read-only", log=tmp_path / "log.txt") as address,
+        real_browser(tmp_path / "profile") as browser,
+    ):
+        pages = Pages(browser, address)
+        pages.open("/run/full", shows="started with --read-only")
+        assert "Write a note" not in pages.text
