@@ -11,3 +11,4 @@ python benchmarks/memory_estimate.py
 python benchmarks/portfolio.py cnn-small few
 python benchmarks/out_of_the_box.py --data FOLDER
 python benchmarks/serving.py runs/quickstart
+python benchmarks/dashboard.py --peers --pages 50
