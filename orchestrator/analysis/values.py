@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from orchestrator.journal.study_state import StudyState
-from orchestrator.journal.trial import Trial, TrialState
+from orchestrator.journal.trial import Trial, TrialState, is_stopped_by_hand
 from orchestrator.study.sections import budget_of
 from orchestrator.text import number
 
@@ -110,8 +110,9 @@ def course_of(trial: Trial, *, metric: str, sign: int) -> list[float]:
 
 
 def is_stopped_as_weak(trial: Trial) -> bool:
-    """Returns whether the scheduler stopped a trial because of its value, and not because the study had had enough."""
-    return trial.state is TrialState.STOPPED and trial.stop is not None and not budget_of(trial.stop.reason)
+    """Returns whether the scheduler stopped a trial because of its value, and neither a budget nor a person did."""
+    is_stopped = trial.state is TrialState.STOPPED and not is_stopped_by_hand(trial)
+    return is_stopped and trial.stop is not None and not budget_of(trial.stop.reason)
 
 
 def kept_order(courses: Sequence[Sequence[float]], *, epoch: int) -> float | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from ray.exceptions import RayError, RayTaskError
 
-from orchestrator.cluster.processes import Answer, answers
+from orchestrator.cluster.processes import TaskAnswer, answers
 from orchestrator.errors import ExportError
 from trainables.errors import ModelExportError
 from trainables.specs.export import ExportRequest, ExportResult
@@ -41,7 +41,7 @@ def _export(request: ExportRequest) -> ExportResult:
     return export_model(request)
 
 
-def _outcome(answer: Answer) -> Any:
+def _outcome(answer: TaskAnswer) -> Any:
     if answer.error is None:
         return answer.value
     lines = str(answer.error).strip().splitlines()

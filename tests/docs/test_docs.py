@@ -267,6 +267,8 @@ def test_versions_of_formats_on_the_page_are_those_of_the_code():
     from orchestrator.journal.records import JOURNAL_SCHEMA
     from orchestrator.results import tables
     from orchestrator.runs import references_file
+    from orchestrator.steering.requests import REQUEST_SCHEMA
+    from orchestrator.trackers import cursor
     from trainables.checkpoints import checkpoint
     from trainables.exporting import manifest
 
@@ -281,4 +283,6 @@ def test_versions_of_formats_on_the_page_are_those_of_the_code():
         "references.json": references_file.SCHEMA_VERSION,
         "exports/ensemble-<method>/": manifest.SCHEMA_VERSION,
         "ensembles/predictions/": predictions.SCHEMA_VERSION,
+        "requests/": REQUEST_SCHEMA,
+        "trackers/<tracker>.json": cursor.CURSOR_SCHEMA,
     }

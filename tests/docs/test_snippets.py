@@ -60,10 +60,15 @@ NOT_RUN = {
     "own-model.sh": "trains for minutes; the function is called below",
     "peers.sh": "takes hours",
     "use-export.sh": "answers for images of the reader's; tests/trainables/predicting",
+    "dashboard.sh": "runs until Ctrl-C; tests/orchestrator/dashboard",
+    "steer.sh": "asks a study that runs; tests/e2e/test_steering.py",
+    "track.sh": "follows a run; tests/orchestrator/trackers",
     "serve.sh": "runs until Ctrl-C; tests/e2e/test_serving.py",
     "ask-server.sh": "needs a server; tests/e2e/test_serving.py",
 }
 RUN = {"look.sh", "registry.sh"}
+#: Snippets of Python that are cells of a notebook; tests/e2e/test_notebook.py runs them.
+CELLS = ("notebook_run.py", "notebook_resume.py")
 
 
 @pytest.fixture

@@ -16,6 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator import open_run
+from orchestrator.history.fleet_timeline import fleet_timeline
+from orchestrator.history.rung_table import rung_table
+from orchestrator.journal.reading import load_state
+from orchestrator.results.from_state import spent
+from orchestrator.runs.paths import RunFolder
+from orchestrator.study.loading import load_study
 from trainables.data.cache.dataset import open_dataset
 from trainables.data.cache.prepare import prepare_dataset
 from trainables.specs.data import DataSpec
@@ -121,6 +127,20 @@ def test_report_is_one_page_that_names_the_best_trial(quickstart):
     best = open_run(quickstart.run).leaderboard(1).to_pylist()[0]
     assert best["trial"] in page
     assert 'src="http' not in page
+
+
+def test_what_happened_is_told_of_real_workers_to_the_second(quickstart):
+    state, spec = load_state(RunFolder(quickstart.run)), load_study(quickstart.run / "study.yaml")
+    timeline = fleet_timeline(state)
+    assert {lane.pid for lane in timeline.lanes} == {trial.worker["worker_pid"] for trial in state.trials.values()}
+    # Clocks of one machine agree, so that what reports account for fits between the records.
+    assert timeline.cut_seconds < 0.5
+    assert timeline.seconds["train"] == pytest.approx(spent(state)[0])
+    table = rung_table(state, spec=spec)
+    told = {(item.trial, item.reason) for entry in table.entries for item in entry.decisions}
+    assert {(trial.name, trial.stop.reason) for trial in state.trials.values() if trial.stop} <= told
+    page = (quickstart.run / "report.html").read_text(encoding="utf-8")
+    assert all(f"<h2>{title}" in page for title in ("Rungs", "Workers over time", "Mistakes of"))
 
 
 def test_best_export_is_accurate_and_its_files_are_those_of_its_manifest(quickstart):

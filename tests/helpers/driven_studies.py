@@ -85,6 +85,7 @@ def drive(
     fails: Callable[[Variant], bool] = lambda _: False,
     images: int = 1_000_000,
     ease: Callable[[int], float] = lambda _: 0.0,
+    interfere: Callable[[Recorder, str, int], None] = lambda recorder, trial, epoch: None,
 ) -> list[Record]:
     """Lets a session run a study to its end, one trial at a time, and returns its journal.
 
@@ -94,6 +95,7 @@ def drive(
         fails: Whether a training fails.
         images: What values are shares of.
         ease: How much better a training comes out on a fold; 0: the validation split of the search.
+        interfere: Called before each report, with the trial that is about to report and the epoch.
     """
     run = RunFolder(folder)
     run.root.mkdir(parents=True, exist_ok=True)
@@ -117,7 +119,15 @@ def drive(
         number = 0
         while isinstance(config := searcher.suggest(f"tune-{number}"), dict):
             shifted = lambda variant, fold=config["fold"]: value(variant) + ease(fold)  # noqa: E731
-            _train(config, listener=listener, scheduler=scheduler, value=shifted, fails=fails, images=images)
+            _train(
+                config,
+                listener=listener,
+                scheduler=scheduler,
+                value=shifted,
+                fails=fails,
+                images=images,
+                interfere=interfere,
+            )
             searcher.on_trial_complete(f"tune-{number}")
             number += 1
             assert number < MOST_TRIALS, "the study does not end"
@@ -125,7 +135,9 @@ def drive(
     return list(read_journal(run.journal))
 
 
-def _train(config: Any, *, listener: TuneListener, scheduler: Any, value: Any, fails: Any, images: int) -> None:
+def _train(
+    config: Any, *, listener: TuneListener, scheduler: Any, value: Any, fails: Any, images: int, interfere: Any
+) -> None:
     variant, name = Variant.from_json(config["variant"]), config["trial"]
     max_epochs = listener.recorder.state.header.max_epochs
 
@@ -141,6 +153,7 @@ def _train(config: Any, *, listener: TuneListener, scheduler: Any, value: Any, f
     for epoch in range(config["first_epoch"], max_epochs + 1):
         metrics = {"val_accuracy": round(images * value(variant) * (1 - 0.3**epoch)) / images}
         is_last = epoch == max_epochs
+        interfere(listener.recorder, name, epoch)
         cost = (
             {"cost": {"parameters": float(variant.params["filters"])}}
             if listener.recorder.state.header.objectives

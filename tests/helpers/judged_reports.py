@@ -122,8 +122,7 @@ class Rig:
             "cost": {"parameters": self.settings.parameters[name]} if self.settings.parameters and epoch == 1 else {},
         }
         result = {"trial": name, "worker": {}, **metrics, "epoch": epoch, "report": report, "done": is_last}
-        self.listener(f"tune-{name}", result)
-        if is_last:
+        if self.listener(f"tune-{name}", result) or is_last:
             self.scheduler.on_trial_complete(None, tune_trial(name), result)
             return STOP
         decision: str = self.scheduler.on_trial_result(None, tune_trial(name), result)

@@ -25,6 +25,14 @@ from orchestrator.journal.records import (
     TrialStopped,
     WorkerLost,
 )
+from orchestrator.journal.steering_records import (
+    AnnotationAdded,
+    PauseAsked,
+    TrialKept,
+    TrialStarred,
+    TrialStopAsked,
+    VariantAsked,
+)
 from orchestrator.journal.study_state import StudyState, fold
 from orchestrator.journal.trial import Trial
 
@@ -92,7 +100,19 @@ def study_record(draw: Any, kind: type, state: StudyState, *, at: float) -> Reco
     }
     if kind is TrialReplaced:
         return _replacement(draw, state, at=at)
+    request = request_id(draw(st.integers(0, 8)) if at % 3 == 0 else int(at))
+    made |= {
+        # Of a trial to come, perhaps, or of one that there is.
+        VariantAsked: VariantAsked(request=request, variant=variant(draw(st.integers(0, number + 2))), at=at),
+        PauseAsked: PauseAsked(request=request, at=at),
+    }
+    if kind is AnnotationAdded and (not state.trials or at % 2):
+        return AnnotationAdded(request=request, trial="", text="look", at=at)
     return made.get(kind)
+
+
+def request_id(number: int) -> str:
+    return f"{number:020d}-{number:08x}"
 
 
 def _replacement(draw: Any, state: StudyState, *, at: float) -> Record | None:
@@ -122,8 +142,13 @@ def trial_record(draw: Any, kind: type, trial: Trial, *, max_epochs: int, at: fl
     name, rank = trial.name, draw(st.integers(1, 3))
     told = report(trial.epoch + 1, draw(VALUES), max_epochs=max_epochs)
     failure = draw(st.sampled_from(["infeasible", "diverged", "worker_lost"]))
+    request, choice = request_id(int(at) % 25), draw(st.booleans())
     made: dict[type, Record] = {
         TrialNoted: TrialNoted(trial=name, kind="checkpoint_invalid", text="older one", at=at),
+        TrialStopAsked: TrialStopAsked(request=request, trial=name, at=at),
+        TrialKept: TrialKept(request=request, trial=name, keep=choice, at=at),
+        TrialStarred: TrialStarred(request=request, trial=name, starred=choice, at=at),
+        AnnotationAdded: AnnotationAdded(request=request, trial=name, text="slow", at=at),
     }
     if trial.reports:
         folder = f"exports/{rank}-{name}"

@@ -228,6 +228,10 @@ def test_top_level_holds_what_was_agreed_and_no_more():
         ("orchestrator.cli.app", ("tensorflow", "keras", "ray", "optuna", "pyarrow", "pandas", "pydantic", "numpy")),
         ("orchestrator.study.loading", ("tensorflow", "keras", "ray", "optuna", "pyarrow", "pandas", "numpy")),
         ("orchestrator.journal.reading, orchestrator.results.from_state", ("ray", "optuna", "pyarrow", "pydantic")),
+        (
+            "orchestrator.history.decisions, orchestrator.history.rung_table, orchestrator.history.fleet_bars",
+            ("tensorflow", "keras", "ray", "optuna", "pyarrow", "plotly", "numpy"),
+        ),
         ("orchestrator.driver.runner", ("tensorflow", "keras", "plotly", "sklearn")),
         ("trainables.worker.adapter", ("tensorflow", "keras", "optuna", "plotly", "sklearn")),
         (

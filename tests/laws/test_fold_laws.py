@@ -159,6 +159,9 @@ def seen_of(trial: Trial) -> str:
         trial.worker,
         trial.reused_from,
         trial.place,
+        trial.steering.is_starred,
+        trial.steering.keeps,
+        trial.steering.is_asked,
     )
     return repr((*facts, trial.stop, trial.failure, trial.losses, trial.notes, trial.ended_at, trial.silent_since))
 

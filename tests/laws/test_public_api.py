@@ -131,6 +131,7 @@ def test_error_tree_is_pinned_and_drawn_in_its_module() -> None:
         "DiskSpaceError": "StudyFailedError",
         "ExportError": "StudyFailedError",
         "JournalError": "OrchestratorError",
+        "TrackerError": "OrchestratorError",
         "StudyPausedError": "OrchestratorError",
     }
     assert all(name in (errors.__doc__ or "") for name in tree)

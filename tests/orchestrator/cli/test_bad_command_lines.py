@@ -31,7 +31,7 @@ COMMAND_LINES = [
     ("endless name", ["validate", "a" * 5000], "aaaa", "cannot be looked for", "give a YAML file"),
     ("unknown option", "run ok.yaml --fast", "--fast", "No such option", "Try 'convfleet run -h'"),
     ("near an option", "run ok.yaml --jsn", "--jsn", "No such option", "--json"),
-    ("unknown command", "statsu x", "'statsu'", "No such command", "Did you mean 'status'?"),
+    ("unknown command", "statsu x", "'statsu'", "No such command", "Did you mean 'status'"),
     ("one argument more", "validate ok.yaml more", "(more)", "unexpected extra", "Try 'convfleet validate -h'"),
     ("option without value", "run ok.yaml --set", "--set", "Option '--set'", "requires an argument"),
     ("runs is a file", "run ok.yaml --runs ok.yaml", "ok.yaml/demo", "ok.yaml is not a folder", "another place"),
@@ -93,6 +93,9 @@ COMMAND_LINES = [
         "data section",
         "data.image_column",
     ),
+    ("near a tracker", "track new --to mlfow", "--to", "got 'mlfow'", "did you mean 'mlflow'?"),
+    ("no tracker", "track new", "--to", "Missing option", "Try 'convfleet track -h'"),
+    ("a run that never began", "track new --to tensorboard", "new", "no record yet", "`convfleet resume new` begins"),
     ("models in words", "export new --top all", "--top", "got 'all'", "for example --top 3"),
 ]
 COMMAND_LINES += [

@@ -1,5 +1,7 @@
 """What workers find out before their first epoch has ended is shown while the study is at work, each sentence once."""
 
+from types import SimpleNamespace
+
 from orchestrator.driver.endings import open_session
 from orchestrator.runs.folder import make_run_folder
 from orchestrator.study.loading import load_study
@@ -36,6 +38,6 @@ def test_sentences_of_workers_are_shown_while_the_study_is_at_work(tmp_path):
     with open_session(folder, spec, address=None, progress=messages) as session:
         session.open_study()
         notes = EarlyNotes(folder.checkpoints)
-        session._watch(Training(folder.checkpoints), notes=notes, num_concurrent=1)
+        session._watch(Training(folder.checkpoints), notes=notes, prepared=SimpleNamespace(spec=spec, num_concurrent=1))
     shown = [text for text in messages.shown if text.startswith("note: ")]
     assert shown == ["note: the model is odd in one way", "note: the model is odd in two way"]

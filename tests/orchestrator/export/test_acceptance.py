@@ -17,7 +17,7 @@ from orchestrator.export.exported_files import ExportedFile, exported_files
 from orchestrator.journal.study_state import fold
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.loading import load_study
-from orchestrator.views.report.formats_section import formats_section
+from orchestrator.views.report.export_sections import formats_section
 from orchestrator.views.terminal.status_json import status_json
 from orchestrator.views.terminal.summary import print_summary
 from trainables.files.manifests import damage_of, fingerprints, sealed

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import orchestrator
-from orchestrator.cluster.processes import Answer
+from orchestrator.cluster.processes import TaskAnswer
 from orchestrator.errors import ExportError
 from orchestrator.export import tasks
 from search_spaces import Variant
@@ -189,10 +189,13 @@ def test_what_plain_keras_cannot_load_is_refused_in_words_and_exported_as_a_save
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     assert manifest["formats_left_out"] == {"keras": problem}
     assert manifest["parity_max_difference"].keys() == {"saved_model"}
+    (figures,) = manifest["test_figures"].values()
+    assert sum(map(sum, figures["confusion"])) == manifest["splits"]["test"] == figures["mistakes"]["images"]
+    assert figures["mistakes"]["file"] == "worst_mistakes.png"
     shutil.rmtree(folder)
     with pytest.raises(ModelExportError) as caught:
         export_model(replace(request, formats=("keras",)))
-    shown = tasks._outcome(Answer(request=request, error=caught.value))
+    shown = tasks._outcome(TaskAnswer(request=request, error=caught.value))
     assert (type(shown), str(shown)) == (ExportError, problem)
     assert list(folder.parent.iterdir()) == []
 

@@ -34,6 +34,7 @@ JSON = st.recursive(
 )
 VALUES: dict[object, st.SearchStrategy[Any]] = {
     int: st.integers(),
+    bool: st.booleans(),
     str: st.text(),
     float: FINITE,
     Mapping[str, Any]: st.dictionaries(st.text(), JSON, max_size=4),

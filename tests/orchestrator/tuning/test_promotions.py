@@ -1,6 +1,7 @@
 """A study whose trials wait at rungs ends whole, whatever interrupts it, and goes on with those that waited."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from driven_studies import drive, spec_of
@@ -16,9 +17,11 @@ from orchestrator.journal.records import (
     TrialStarted,
     TrialStopped,
 )
+from orchestrator.journal.steering_records import TrialStopAsked
 from orchestrator.journal.study_state import StudyState, fold
 from orchestrator.journal.trial import TrialState
 from orchestrator.study.spec import StudySpec
+from orchestrator.tuning import schedulers
 from orchestrator.tuning.budgets import is_stopped_by_budget
 
 NO_RACE = {"replicates": 0, "leaders": 1}
@@ -138,6 +141,25 @@ def test_leaders_train_again_after_the_last_one_has_waited(tmp_path: Path) -> No
     assert state.replicates
     for name in state.replicates:
         assert all(state.trials[other].epoch == 9 for other in state.replicates[name])
+
+
+def test_waiting_trial_whose_end_is_asked_for_ends_at_the_next_step_and_is_told_of_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(schedulers, "tend", lambda controller: None)
+    settings, controller = Settings(promotion=True, reduction_factor=2), SimpleNamespace(get_trials=list)
+    with rig(settings, settings.opening(["t0000", "t0001", "t0002"])) as driver:
+        promotions, recorder = driver.scheduler.promotions, driver.recorder
+        for name, value in (("t0000", 0.9), ("t0001", 0.5)):
+            assert driver.report(name, value) == STOP
+        request = f"{1:020d}-{1:08x}"
+        recorder.append(TrialStopAsked(request=request, trial="t0000", at=1.0))
+        assert driver.scheduler.choose_trial_to_run(controller) is None
+        assert recorder.trial("t0000").reason == "stopped by hand after epoch 1"
+        assert [trial.name for trial in promotions.ended_by_hand()] == ["t0000"]
+        assert promotions.ended_by_hand() == []
+        # It was the best of the rung: who goes on follows from the rung as it was.
+        assert promotions.first() is None
 
 
 def test_free_worker_waits_while_another_trial_may_yet_let_one_go_on() -> None:

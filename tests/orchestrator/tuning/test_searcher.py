@@ -25,9 +25,9 @@ def test_a_proposal_sees_the_reports_of_the_trials_that_run() -> None:
         state.apply(record)
 
     class Seeing(Proposer):
-        def propose(self, number: int, *, running: Any = ()) -> Any:
+        def propose(self, number: int, *, running: Any = (), num_asked: int = 0) -> Any:
             seen.extend((trial.name, trial.epoch) for trial in running)
-            return super().propose(number, running=running)
+            return super().propose(number, running=running, num_asked=num_asked)
 
     proposer = Seeing(spec)
     proposer.remember(state.trials.values())

@@ -3,6 +3,7 @@
 import gc
 import weakref
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from ray.train._internal.storage import StorageContext
 from ray.tune.execution.tune_controller import TrialRunnerWrapper, TuneController
 from ray.tune.experiment import Trial as TuneTrial
 
+from orchestrator.journal.study_state import StudyState
 from orchestrator.tuning.schedulers import RecordedScheduler
 from orchestrator.tuning.tune_internals import NoTuneProgress, forget_ended
 
@@ -57,7 +59,8 @@ def test_ended_trials_are_forgotten_once_they_have_left_their_workers(controller
 
 
 def test_scheduler_chooses_as_before_and_lets_tune_forget(controller: TuneController) -> None:
-    scheduler = RecordedScheduler(None, metric="val_accuracy", listener=None)  # type: ignore[arg-type]
+    listener: Any = SimpleNamespace(recorder=SimpleNamespace(state=StudyState()))
+    scheduler = RecordedScheduler(None, metric="val_accuracy", listener=listener)  # type: ignore[arg-type]
     wrapped = TrialRunnerWrapper(controller, None, runner_whitelist_attr={"get_trials"})
     chosen = [scheduler.choose_trial_to_run(wrapped)]
     controller._set_trial_status(chosen[0], "RUNNING")

@@ -15,7 +15,7 @@ from PIL import Image
 
 from trainables.cards.blocks import Bullets, Code, Grid, Heading, Paragraph, Picture
 from trainables.cards.card import write_card
-from trainables.cards.figures import score_blocks
+from trainables.cards.figures import brief_figures, score_blocks
 from trainables.cards.limits import limits_of
 from trainables.cards.loading_code import loading_code
 from trainables.cards.markdown import card_markdown, markdown_text
@@ -164,6 +164,28 @@ def test_large_matrix_becomes_the_commonest_confusions() -> None:
     assert "The 1 commonest confusions" in text
     assert "| c2 | c7 | 4 |" in text
     assert "Confusion matrix" not in text
+    # The manifest keeps as much as the card shows.
+    assert brief_figures({"t": found}) == {
+        "t": {"kind": "classification", "unit": "images", "confusions": [["c2", "c7", 4]]}
+    }
+
+
+def test_a_manifest_keeps_small_matrices_and_the_worst_mistakes() -> None:
+    mistakes = {"images": 3, "wrong": 1, "examples": []}
+    found = {"kind": "classification", "unit": "images", "total": 3, "calibration": {}, "mistakes": mistakes}
+    classes = {"classes": [{"name": "cat", "total": 2}, {"name": "dog", "total": 1}], "confusion": [[1, 1], [0, 1]]}
+    numbers = {"kind": "regression", "unit": "images", "total": 3, "values": [], "mistakes": mistakes}
+    assert brief_figures({"label": {**found, **classes}, "size": numbers}) == {
+        "label": {
+            "kind": "classification",
+            "unit": "images",
+            "class_names": ["cat", "dog"],
+            "confusion": [[1, 1], [0, 1]],
+            "confusions": [["cat", "dog", 1]],
+            "mistakes": mistakes,
+        },
+        "size": {"kind": "regression", "unit": "images", "mistakes": mistakes},
+    }
 
 
 def test_limits_say_what_is_shared_left_out_and_made_of_a_twin() -> None:
