@@ -144,4 +144,5 @@ async def _answer(folder: Path, event: events.UploadEventArguments) -> list[str]
         path = Path(place) / f"image{suffix if suffix[1:].isalnum() and len(suffix) < 12 else ''}"
         await event.file.save(path)
         found = await asyncio.to_thread(answer_of, ["predict", str(folder), str(path), "--top", "5", "--json"])
-    return [line.replace(str(path), event.file.name) for line in answer_lines(found)]
+    problems = [f"{item['path']}: {item['problem']}" for item in found.get("problems", ())]
+    return [line.replace(str(path), event.file.name) for line in (*answer_lines(found), *problems)]

@@ -6,10 +6,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import quote
 
+import numpy as np
 import pytest
 from dashboards.made_runs import made_run
+from made_exports import REAL_RUN
 from open_dashboards import Pages, open_dashboard
 from real_browser import real_browser
+from served_models import picture_of
 
 pytest.importorskip("nicegui")
 
@@ -181,3 +184,21 @@ def test_read_only_dashboard_has_no_button_that_steers(opened: SimpleNamespace, 
         pages = Pages(browser, address)
         pages.open("/run/full", shows="started with --read-only")
         assert "Write a note" not in pages.text
+
+
+def test_model_answers_for_an_image_that_is_dropped_on_its_page(opened: SimpleNamespace, tmp_path: Path) -> None:
+    shutil.copytree(REAL_RUN, opened.runs / "real")
+    (export,) = [path.name for path in (REAL_RUN / "exports").iterdir() if path.name.startswith("1-")]
+    opened.pages.open("/run/real/models", shows=export)
+    opened.pages.open(f"/run/real/model/{export}", shows="Try an image")
+    opened.pages.see("test_accuracy")
+    picture = tmp_path / "digit.png"
+    picture.write_bytes(picture_of(np.full((8, 8), 7, np.uint8)))
+    find = "return document.querySelector('input[type=file]')"
+    opened.pages.wait(lambda: opened.pages.browser.execute_script(find), "the file field").send_keys(str(picture))
+    opened.pages.see("probability")
+    opened.pages.see("digit.png")
+    picture.with_name("broken.png").write_bytes(b"no picture")
+    opened.pages.browser.execute_script(find).send_keys(str(picture.with_name("broken.png")))
+    opened.pages.see("broken.png: ")
+    assert opened.pages.faults() == []
