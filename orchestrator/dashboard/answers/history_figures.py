@@ -1,15 +1,15 @@
-"""Rungs and workers as plotly's JSON."""
+"""Rungs, and what workers' seconds were spent on, as plotly's JSON."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from orchestrator.history.fleet_bars import fleet_bars
 from orchestrator.history.fleet_timeline import FleetTimeline
 from orchestrator.history.rung_entries import RungEntry
 from orchestrator.history.rung_table import RungTable
 from orchestrator.views.report.figures import NEUTRAL, RANK_COLOURS
+from orchestrator.views.report.history_section import KIND_COLOURS
 
 _OUTCOMES = {
     "went on": RANK_COLOURS[2],
@@ -19,21 +19,6 @@ _OUTCOMES = {
     "failed": RANK_COLOURS[3],
     "waits": RANK_COLOURS[4],
 }
-_KINDS = {
-    "train": "#2e86de",
-    "validate": "#1fa37a",
-    "checkpoint": "#d99a00",
-    "import": "#9aa3b2",
-    "start": "#b9c0cb",
-    "data": "#6d7ae0",
-    "build": "#b45fd6",
-    "trace": "#e4572e",
-    "idle": "rgba(128,128,128,0.18)",
-    "lost": "#c02b2b",
-    "failed": "#c02b2b",
-}
-#: More bars than these take a browser long; neighbours become one.
-MOST_BARS = 6000
 
 
 def rungs_figure(table: RungTable) -> dict[str, Any] | None:
@@ -96,40 +81,6 @@ def _cutoffs(entries: Sequence[RungEntry], *, places: Mapping[RungEntry, str]) -
     }
 
 
-def fleet_figure(timeline: FleetTimeline) -> dict[str, Any] | None:
-    """Returns what each worker did when, a bar a span; None without one."""
-    if not timeline.spans:
-        return None
-    start = timeline.start
-    by_kind = defaultdict(list)
-    for bar in fleet_bars(timeline, most=MOST_BARS):
-        by_kind[bar.kind].append(bar)
-    traces = [
-        {
-            "type": "bar",
-            "orientation": "h",
-            "name": kind,
-            "y": [escape(timeline.lanes[bar.lane].name) for bar in bars],
-            "base": [bar.start - start for bar in bars],
-            "x": [bar.end - bar.start for bar in bars],
-            "text": [escape(_trials(bar.trials)) for bar in bars],
-            "textposition": "none",
-            "marker": {"color": _KINDS.get(kind, NEUTRAL), "line": {"width": 0}},
-            "hovertemplate": f"{escape(kind)}: %{{x:.2f}} s<br>%{{text}}<extra></extra>",
-        }
-        for kind, bars in by_kind.items()
-    ]
-    layout = {
-        "height": 120 + 34 * len(timeline.lanes),
-        "margin": {"l": 170, "r": 20, "t": 20, "b": 50},
-        "barmode": "overlay",
-        "hovermode": "closest",
-        "xaxis": {"title": {"text": "seconds since the first worker began"}},
-        "yaxis": {"type": "category", "autorange": "reversed", "fixedrange": True},
-    }
-    return {"data": traces, "layout": layout}
-
-
 def seconds_figure(timeline: FleetTimeline) -> dict[str, Any] | None:
     """Returns what the workers' seconds were spent on, the most first; None without a second."""
     found = sorted(((seconds, kind) for kind, seconds in timeline.seconds.items() if seconds > 0))
@@ -142,7 +93,7 @@ def seconds_figure(timeline: FleetTimeline) -> dict[str, Any] | None:
         "y": [escape(kind) for _, kind in found],
         "x": [seconds for seconds, _ in found],
         "text": [f"{seconds:.1f} s, {100 * seconds / total:.1f} %" for seconds, _ in found],
-        "marker": {"color": [_KINDS.get(kind, NEUTRAL) for _, kind in found]},
+        "marker": {"color": [KIND_COLOURS.get(kind, NEUTRAL) for _, kind in found]},
         "hovertemplate": "%{y}: %{text}<extra></extra>",
     }
     layout = {
@@ -153,7 +104,3 @@ def seconds_figure(timeline: FleetTimeline) -> dict[str, Any] | None:
         "showlegend": False,
     }
     return {"data": [trace], "layout": layout}
-
-
-def _trials(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from nicegui import ui
 
-from orchestrator.dashboard.answers.history_figures import fleet_figure, seconds_figure
+from orchestrator.dashboard.answers.history_figures import seconds_figure
 from orchestrator.dashboard.parts.figures import Figure
 from orchestrator.dashboard.parts.frame import facts, panel, say, show_run
 from orchestrator.dashboard.parts.live import Live, Pace
@@ -14,6 +14,7 @@ from orchestrator.history.fleet_timeline import FleetTimeline, fleet_timeline
 from orchestrator.journal.trial import TrialState
 from orchestrator.results.from_state import state_of
 from orchestrator.text import duration, moment
+from orchestrator.views.report.history_section import workers_figure
 
 _MACHINE_SECONDS = 2.0
 
@@ -39,7 +40,7 @@ def _show(run: FollowedRun) -> Callable[[], None]:
 
     def draw() -> None:
         timeline: FleetTimeline = run.answer("fleet", lambda: fleet_timeline(run.state))
-        plot.show(run.answer("fleet figure", lambda: fleet_figure(timeline)))
+        plot.show(run.answer("fleet figure", lambda: workers_figure(timeline)))
         seconds.show(seconds_figure(timeline))
         _refill(words, lambda: _words(timeline))
         _refill(losses, lambda: _losses(timeline))

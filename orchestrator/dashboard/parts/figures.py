@@ -7,6 +7,7 @@ from nicegui import ui
 
 from orchestrator.dashboard.parts.frame import say
 
+_HEIGHT = 420
 _GRID = {"gridcolor": "rgba(128,128,128,0.22)", "zerolinecolor": "rgba(128,128,128,0.4)"}
 #: No button sends a figure's data to a server of plotly's.
 _CONFIG = {"displaylogo": False, "showSendToCloud": False, "plotlyServerURL": "", "responsive": True,
@@ -38,6 +39,7 @@ class Figure:
     def show(self, figure: Mapping[str, Any] | None) -> None:
         """Draws a figure, or says that there is none."""
         if figure is not None and self._plot is not None:
+            self._plot.style(f"height: {figure['layout'].get('height', _HEIGHT)}px")
             self._plot.update_figure(themed(figure))
             return
         if figure is None and self._is_empty:
@@ -48,5 +50,5 @@ class Figure:
             if figure is None:
                 say(self._missing)
             else:
-                height = figure["layout"].get("height", 420)
+                height = figure["layout"].get("height", _HEIGHT)
                 self._plot = ui.plotly(themed(figure)).style(f"width: 100%; height: {height}px")

@@ -21,9 +21,9 @@ POLL_SECONDS = 0.4
 _LOOK_SECONDS = 5.0
 #: How often a storage is asked for what is new.
 _FETCH_SECONDS = 15.0
-#: Pages get a tenth of the server's time at most, however many are open.
 #: So many records are applied before other pages are answered.
 _MOST_RECORDS = 200
+#: Pages get a tenth of the server's time at most, however many are open; the second bounds how long news may wait.
 _WAITS_PER_WORK, _LONGEST_REST_SECONDS = 9.0, 10.0
 _SHORTEST_WAIT_SECONDS, _WAITS_PER_LONG_WORK = 0.5, 19.0
 
@@ -185,9 +185,12 @@ def _changed_at(run: FollowedRun) -> float:
 
 
 def _work_out(run: FollowedRun) -> None:
-    """Works out what most pages show, and a large run takes long for."""
-    trial_grid_rows(run)
-    study_row(run)
+    """Works out what most pages show, and a large run takes long for; one that cannot be shown stops no other."""
+    try:
+        trial_grid_rows(run)
+        study_row(run)
+    except Exception:
+        logger.exception("run=%s not worked out", run.key)
 
 
 def _refresh(viewer: Viewer) -> None:

@@ -11,9 +11,8 @@ from typing import Any
 
 from orchestrator.dashboard.watching.tail import JournalReplacedError, JournalTail
 from orchestrator.errors import JournalError
-from orchestrator.journal.file import next_step
 from orchestrator.journal.records import Record
-from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.study_state import StudyState, apply_read
 from orchestrator.runs.lock import is_driver_alive
 from orchestrator.runs.paths import RunFolder
 
@@ -133,10 +132,9 @@ class FollowedRun:
         """Applies a record, unless one before it could not be true."""
         if not self._contradiction:
             try:
-                state.apply(record)
+                apply_read(state, record, number=state.num_records + 1)
             except JournalError as exc:
-                path, number = self.folder.journal, state.num_records + 1
-                self._contradiction = f"{path}, line {number}: cannot be true ({exc}); {next_step(path)}"
+                self._contradiction = f"{self.folder.journal}: {exc}"
 
     def _read_on(self) -> None:
         try:

@@ -42,7 +42,7 @@ _OUTCOME_COLOURS = {
     COMPLETED: RANK_COLOURS[3],
     FAILED: RANK_COLOURS[0],
 }
-_KIND_COLOURS = {
+KIND_COLOURS = {
     "train": "#2e86de",
     "validate": "#1fa37a",
     "checkpoint": "#d99a00",
@@ -98,9 +98,9 @@ def rungs_section(findings: Findings) -> Markup:
 def fleet_section(findings: Findings) -> Markup:
     """Returns what each worker did when; no section without a report of a worker."""
     timeline = fleet_timeline(findings.state)
-    if not timeline.spans:
+    plot = workers_figure(timeline)
+    if plot is None:
         return Markup("")
-    plot = _workers(timeline, fleet_bars(timeline, most=_MOST_BARS))
     return section("Workers over time", figure("fleet", plot), bullets(_said(timeline)), note=_FLEET_NOTE)
 
 
@@ -117,8 +117,7 @@ def rungs_plot(state: StudyState, *, folder: RunFolder) -> dict[str, Any] | None
 
 def fleet_plot(state: StudyState) -> dict[str, Any] | None:
     """Returns what each worker did when, a line a worker; None without a report of a worker."""
-    timeline = fleet_timeline(state)
-    return _workers(timeline, fleet_bars(timeline, most=_MOST_BARS)) if timeline.spans else None
+    return workers_figure(fleet_timeline(state))
 
 
 def _policy(folder: RunFolder) -> Policy | None:
@@ -211,9 +210,12 @@ def _brief(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def _workers(timeline: FleetTimeline, bars: Sequence[FleetBar]) -> dict[str, Any]:
-    """Returns a line a worker and a bar for each of its times, by minutes since the first."""
-    kinds = [kind for kind in _KIND_COLOURS if any(bar.kind == kind for bar in bars)]
+def workers_figure(timeline: FleetTimeline) -> dict[str, Any] | None:
+    """Returns a line a worker and a bar for each of its times, by minutes since the first; None without any."""
+    if not timeline.spans:
+        return None
+    bars = fleet_bars(timeline, most=_MOST_BARS)
+    kinds = [kind for kind in KIND_COLOURS if any(bar.kind == kind for bar in bars)]
     kinds += sorted({bar.kind for bar in bars} - set(kinds))
     traces = [_bars_of(kind, [bar for bar in bars if bar.kind == kind], start=timeline.start) for kind in kinds]
     names = [escape(lane.name) for lane in timeline.lanes]
@@ -246,7 +248,7 @@ def _bars_of(kind: str, bars: Sequence[FleetBar], *, start: float) -> dict[str, 
         "x": [round((bar.end - bar.start) / 60, 4) for bar in bars],
         "text": [_trials(bar) for bar in bars],
         "textposition": "none",
-        "marker": {"color": _KIND_COLOURS.get(kind, NEUTRAL)},
+        "marker": {"color": KIND_COLOURS.get(kind, NEUTRAL)},
         "hovertemplate": f"{escape(kind)}, %{{text}}: %{{x}} min<extra></extra>",
     }
 

@@ -16,7 +16,7 @@ from dashboards.made_runs import made_run
 
 from orchestrator.dashboard.answers.curves import TIMES, CurveChoice, curves_figure
 from orchestrator.dashboard.answers.decision_rows import NewDecisions, decision_rows, decisions_of_trial
-from orchestrator.dashboard.answers.history_figures import fleet_figure, rungs_figure, seconds_figure
+from orchestrator.dashboard.answers.history_figures import rungs_figure, seconds_figure
 from orchestrator.dashboard.answers.rung_rows import rung_rows, rungs_of
 from orchestrator.dashboard.answers.study_rows import study_row
 from orchestrator.dashboard.answers.table_files import csv_bytes, parquet_bytes
@@ -34,6 +34,7 @@ from orchestrator.history.fleet_timeline import fleet_timeline
 from orchestrator.journal.file import read_journal
 from orchestrator.results.from_tables import leaderboard
 from orchestrator.results.tables import epochs_table, trials_table
+from orchestrator.views.report.history_section import workers_figure
 from trainables.reports import EpochReport
 
 
@@ -179,10 +180,10 @@ def test_rungs_and_workers_are_drawn_whole(run: FollowedRun) -> None:
     points = [text for trace in figure["data"] if trace["type"] == "box" for text in trace["text"]]
     assert len(points) == len(table.entries) == len(rung_rows(run))
     timeline = fleet_timeline(run.state)
-    bars, seconds = fleet_figure(timeline), seconds_figure(timeline)
+    bars, seconds = workers_figure(timeline), seconds_figure(timeline)
     assert bars is not None
     assert seconds is not None
-    assert sum(map(sum, (trace["x"] for trace in bars["data"]))) == pytest.approx(
+    assert 60 * sum(map(sum, (trace["x"] for trace in bars["data"]))) == pytest.approx(
         sum(timeline.seconds.values()), rel=0.02
     )
     assert sum(seconds["data"][0]["x"]) == pytest.approx(sum(timeline.seconds.values()))

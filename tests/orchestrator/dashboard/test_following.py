@@ -109,7 +109,7 @@ def test_record_that_cannot_be_true_is_told_for_as_long_as_it_is_there(made: Run
     run = FollowedRun("run", folder)
     for _ in range(3):
         run.poll()
-        assert f"line {num_whole + 1}: cannot be true (a record names trial 't0777'" in run.problem
+        assert f"record {num_whole + 1} cannot be true (a record names trial 't0777'" in run.problem
         assert run.state.trials["t0001"].notes == []
     shutil.copy(made.journal, tmp_path / "whole")
     (tmp_path / "whole").replace(folder.journal)

@@ -35,3 +35,20 @@ def test_page_that_fails_keeps_no_other_page_from_being_brought_up_to_date(
     asyncio.run(live._show({run}))
     assert shown == [1]
     assert "run=made page not brought up to date" in caplog.text
+
+
+def test_run_that_cannot_be_worked_out_keeps_no_other_page_from_being_brought_up_to_date(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "other"):
+        made_run(tmp_path / name, num_trials=2, num_epochs=1)
+    live, shown = Live(runs=WatchedRuns([tmp_path])), []
+    live.runs.look()
+    for run in live.runs.all:
+        run.poll()
+    client: Any = Browser()
+    live.viewers = [Viewer(client=client, run=run, refresh=lambda: shown.append(1)) for run in live.runs.all]
+    monkeypatch.setattr("orchestrator.dashboard.parts.live.study_row", lambda run: 1 / (run.key == "one"))
+    asyncio.run(live._show(live.runs.all))
+    assert shown == [1, 1]
+    assert "run=other not worked out" in caplog.text
