@@ -68,7 +68,7 @@ NOT_RUN = {
 }
 RUN = {"look.sh", "registry.sh"}
 #: Snippets of Python that are cells of a notebook; tests/e2e/test_notebook.py runs them.
-CELLS = ("notebook_run.py", "notebook_resume.py")
+CELLS = ("notebook_run.py", "notebook_resume.py", "notebook_figure.py")
 
 
 @pytest.fixture
