@@ -25,6 +25,7 @@ pytest_plugins = [
     "command_lines",
     "python_process",
     "folder_exports",
+    "hosts",
 ]
 
 # Several threads add up in any order. Read when TensorFlow is first used, by whichever test of a process comes first.
