@@ -12,6 +12,7 @@ OrchestratorError
 ├── JournalError          a journal that cannot be read
 ├── TrackerError          a tracker that does not take a run's events: exit code 1
 └── StudyPausedError      interrupted, resumable: exit code 130
+    └── ClusterLostError  the cluster's head does not answer
 """
 
 from __future__ import annotations
@@ -141,3 +142,16 @@ class StudyPausedError(OrchestratorError):
         if self.run is None:
             return super()._render_traceback_()
         return [f"{type(self).__name__}: nothing is lost; go on with: convfleet.resume_study({str(self.run)!r})"]
+
+
+class ClusterLostError(StudyPausedError):
+    """A study whose cluster's head does not answer any more; it can be resumed on a cluster.
+
+    Args:
+        message: What is lost, and the next step.
+        address: `host:port` of the head.
+    """
+
+    def __init__(self, message: str, *, address: str = "") -> None:
+        super().__init__(message)
+        self.address = address

@@ -20,6 +20,7 @@ class FailureKind(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     WORKER_LOST = "worker_lost"
     TIMED_OUT = "timed_out"
+    MOVED = "moved"
 
 
 class NoteKind(StrEnum):

@@ -45,6 +45,7 @@ _COLUMNS = {
     "gpu_ids": "Which ones.",
     "worker_memory_mb": "Memory that the worker held.",
     "workers_lost": "How many workers died under the trial.",
+    "moves": "How often it moved off a node that was about to leave the cluster.",
     "notes": "What a reader should know of the numbers, such as a checkpoint that was passed over.",
     "replicate_of": "The trial whose variant a replicate trains with another seed.",
     "fold": "The fold that a replicate validates on; null: the validation split of the search.",

@@ -27,6 +27,10 @@ AddressOption = Annotated[
     str | None,
     typer.Option(metavar="HOST:PORT", help="Join a running Ray cluster (auto: the one on this node)."),
 ]
+WaitOption = Annotated[
+    bool,
+    typer.Option("--wait-for-cluster", help="With --address: wait until the cluster is there, also when it was lost."),
+]
 DashboardOption = Annotated[
     bool, typer.Option("--dashboard", help="Show the runs in a browser meanwhile; prints the address.")
 ]

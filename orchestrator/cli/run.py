@@ -16,8 +16,10 @@ from orchestrator.cli.options import (
     RunArgument,
     SetOption,
     StudyArgument,
+    WaitOption,
 )
 from orchestrator.cli.runs import local_run, shown_beside
+from orchestrator.cli.waiting import cluster_awaited
 from orchestrator.errors import ExportError, InputError
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ def run(
     label: LabelOption = None,
     runs: Annotated[Path, typer.Option(help="Where run folders are kept.")] = Path("runs"),
     address: AddressOption = None,
+    wait_for_cluster: WaitOption = False,
     dashboard: DashboardOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,7 +57,14 @@ def run(
         spec, draft = study_or_draft(study, overrides=overrides or (), minutes=minutes, label=label)
         if draft is not None and not as_json:
             print(draft.text)
-        _work(lambda progress: _run_study(spec, runs=runs, address=address, progress=progress), as_json=as_json)
+        with cluster_awaited(
+            address,
+            is_wanted=wait_for_cluster,
+            resources=lambda: spec.resources,
+            options=_json_option(as_json),
+            notify=make_console(stderr=as_json).print,
+        ):
+            _work(lambda progress: _run_study(spec, runs=runs, address=address, progress=progress), as_json=as_json)
 
 
 def resume(
@@ -63,6 +73,7 @@ def resume(
     overrides: SetOption = None,
     runs: Annotated[Path, typer.Option(help="Where a run that a URI names is brought to.")] = Path("runs"),
     address: AddressOption = None,
+    wait_for_cluster: WaitOption = False,
     dashboard: DashboardOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -77,7 +88,16 @@ def resume(
 
         return resume_study(folder, overrides=overrides or (), address=address, progress=progress).folder.root
 
-    with shown_beside(folder.parent if dashboard else None):
+    with (
+        shown_beside(folder.parent if dashboard else None),
+        cluster_awaited(
+            address,
+            is_wanted=wait_for_cluster,
+            resources=lambda: _study_of(folder).resources,
+            options=_json_option(as_json),
+            notify=make_console(stderr=as_json).print,
+        ),
+    ):
         _work(work, as_json=as_json)
 
 
@@ -185,6 +205,17 @@ def _show_exports(results: "Sequence[ExportResult]", *, shares: "ImageShares", a
         return
     if not results and not has_failed:
         print("no trial has a result to export yet")
+
+
+def _json_option(as_json: bool) -> list[str]:
+    return ["--json"] if as_json else []
+
+
+def _study_of(folder: Path) -> "StudySpec":
+    from orchestrator.runs.paths import RunFolder
+    from orchestrator.study.loading import load_study
+
+    return load_study(RunFolder(folder).study)
 
 
 def _run_study(spec: "StudySpec", *, runs: Path, address: str | None, progress: "Progress") -> Path:

@@ -93,11 +93,7 @@ def _num_workers(resources: Resources, *, nodes: list[NodeResources]) -> int:
 
 def node_resources() -> list[NodeResources]:
     """Returns what each live node has."""
-    return [
-        NodeResources(cpus=node["Resources"].get("CPU", 0.0), gpus=node["Resources"].get("GPU", 0.0))
-        for node in ray.nodes()
-        if node["Alive"]
-    ]
+    return [NodeResources.from_ray(node["Resources"]) for node in ray.nodes() if node["Alive"]]
 
 
 def _connect(resources: Resources, *, address: str | None, stack: ExitStack) -> None:

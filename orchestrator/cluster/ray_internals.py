@@ -11,6 +11,7 @@ from functools import partial
 
 import ray
 from ray._private import parameter, ray_constants, services
+from ray._private.state import state
 from ray._private.utils import get_num_cpus
 from ray.runtime_env import RuntimeEnv
 
@@ -55,6 +56,26 @@ def spare_processes_off() -> Iterator[None]:
         yield
     finally:
         services.start_api_server, parameter.RayParams = before
+
+
+def head_address(address: str) -> str | None:
+    """Returns `host:port` of a cluster's head; None where `auto` finds none on this machine.
+
+    Args:
+        address: `host:port`, or `auto`.
+    """
+    found: str | None = services.canonicalize_bootstrap_address(address)
+    if found is not None:
+        return found
+    return next(iter(sorted(services.find_gcs_addresses())), None)
+
+
+def draining_nodes() -> dict[str, int]:
+    """Returns until when each node that drains is there, in milliseconds since 1970, by its hex id; 0: nobody said.
+
+    `ray.nodes()` says nothing of it, though Ray itself puts nothing new on such nodes.
+    """
+    return dict(state.get_draining_nodes())
 
 
 def prestart_workers(count: int, *, trainable: type) -> None:

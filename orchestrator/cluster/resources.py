@@ -2,13 +2,19 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.errors import ResourceError
 from orchestrator.study.sections import Resources
 
 # Ray keeps resources to four decimal places.
 _EPSILON = 1e-4
+#: Ray's name of a kind of GPU among a node's resources, of which each node that has it has 1.
+_ACCELERATOR = "accelerator_type:"
+#: What a trial takes of it: next to nothing, as it names a kind of node and is none of its devices.
+_TOUCH = 0.001
+#: What each node has and no trial asks for by its name.
+_OWN = frozenset({"CPU", "GPU", "memory", "object_store_memory"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,10 +24,35 @@ class NodeResources:
     Attributes:
         cpus: CPUs.
         gpus: GPUs.
+        others: By name what else it has: resources of the cluster's own, and 1 of `accelerator_type:<its GPU's kind>`.
     """
 
     cpus: float
     gpus: float
+    others: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def from_ray(cls, resources: Mapping[str, float]) -> "NodeResources":
+        """Returns what a node has.
+
+        >>> NodeResources.from_ray({"CPU": 8.0, "memory": 1e9, "node:10.0.0.2": 1.0, "scratch": 2.0})
+        NodeResources(cpus=8.0, gpus=0.0, others={'scratch': 2.0})
+
+        Args:
+            resources: As Ray counts them, by name.
+        """
+        others = {
+            name: amount
+            for name, amount in resources.items()
+            if name not in _OWN and not name.startswith(("node:", "bundle_group"))
+        }
+        return cls(cpus=resources.get("CPU", 0.0), gpus=resources.get("GPU", 0.0), others=others)
+
+    @property
+    def in_words(self) -> str:
+        """What it has, for messages."""
+        others = [_other_in_words(name, amount) for name, amount in self.others.items()]
+        return " and ".join([f"{self.cpus:g} CPUs", f"{self.gpus:g} GPUs", *others])
 
 
 def concurrent_trials(resources: Resources, *, nodes: Sequence[NodeResources], can_grow: bool = False) -> int:
@@ -42,7 +73,7 @@ def concurrent_trials(resources: Resources, *, nodes: Sequence[NodeResources], c
     if can_grow and resources.max_concurrent != "auto":
         return resources.max_concurrent
     if slots == 0:
-        has = "; ".join(f"{node.cpus:g} CPUs and {node.gpus:g} GPUs" for node in nodes) or "nothing"
+        has = "; ".join(node.in_words for node in nodes) or "nothing"
         fix = (
             "lower the request, or, where an autoscaler brings nodes when they are needed, say how many trials may "
             "run at once with resources.max_concurrent"
@@ -51,9 +82,10 @@ def concurrent_trials(resources: Resources, *, nodes: Sequence[NodeResources], c
         )
         raise ResourceError(
             f"resources: a trial asks for cpus_per_trial {resources.cpus_per_trial:g} and gpus_per_trial "
-            f"{resources.gpu_share:g}, but no node has that much: there are {has}; {fix}"
+            f"{resources.gpu_share:g}{_more_in_words(resources)}, but no node has that much: there are {has}; {fix}"
         )
-    return slots if resources.max_concurrent == "auto" else min(slots, resources.max_concurrent)
+    shared = max(1, math.floor(slots * resources.share + _EPSILON))
+    return shared if resources.max_concurrent == "auto" else min(shared, resources.max_concurrent)
 
 
 def trial_request(resources: Resources, *, generation: int = 0) -> Mapping[str, float]:
@@ -69,11 +101,27 @@ def trial_request(resources: Resources, *, generation: int = 0) -> Mapping[str, 
         request["memory"] = float(generation)
     if resources.gpu_share:
         request["GPU"] = float(resources.gpu_share)
-    return request
+    return request | _others(resources)
+
+
+def _others(resources: Resources) -> dict[str, float]:
+    """Returns what a trial asks for besides CPUs and GPUs."""
+    kind = {} if resources.accelerator is None else {f"{_ACCELERATOR}{resources.accelerator}": _TOUCH}
+    return {**resources.custom, **kind}
+
+
+def _other_in_words(name: str, amount: float) -> str:
+    return name.replace(_ACCELERATOR, "accelerator ") if name.startswith(_ACCELERATOR) else f"{amount:g} {name}"
+
+
+def _more_in_words(resources: Resources) -> str:
+    return "".join(f" and {_other_in_words(name, amount)}" for name, amount in _others(resources).items())
 
 
 def _trials_on(node: NodeResources, resources: Resources) -> int:
     by_cpu = math.floor(node.cpus / resources.cpus_per_trial + _EPSILON)
+    for name, amount in _others(resources).items():
+        by_cpu = min(by_cpu, math.floor(node.others.get(name, 0.0) / amount + _EPSILON))
     if not resources.gpu_share:
         return by_cpu
     if resources.gpu_share < 1:

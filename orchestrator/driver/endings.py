@@ -7,7 +7,14 @@ from typing import Any
 
 from orchestrator.driver.interrupts import OneInterrupt
 from orchestrator.driver.session import Session
-from orchestrator.errors import DiskSpaceError, InputError, OrchestratorError, StudyFailedError, StudyPausedError
+from orchestrator.errors import (
+    ClusterLostError,
+    DiskSpaceError,
+    InputError,
+    OrchestratorError,
+    StudyFailedError,
+    StudyPausedError,
+)
 from orchestrator.journal.file import Journal
 from orchestrator.journal.reading import read_state
 from orchestrator.journal.recorder import Recorder
@@ -104,6 +111,14 @@ def _interrupted(_: KeyboardInterrupt, session: Session) -> OrchestratorError:
     return error
 
 
+def _lost_cluster(error: ClusterLostError, session: Session) -> OrchestratorError:
+    text = _next_step(f"{error}; nothing is lost", session)
+    address = f" --address {error.address}" if text.endswith(session.folder.quoted) else ""
+    lost = ClusterLostError(f"{text}{address}", address=error.address)
+    lost.run = session.folder.root if session.recorder.state.trials else None
+    return lost
+
+
 def _wrong_data(error: DataError, session: Session) -> OrchestratorError:
     full = session.space.space_note(error)
     return InputError(_next_step(f"{error}{full}", session) if full else str(error))
@@ -143,6 +158,7 @@ class _Ending:
 #: By what ends a session; the first kind that fits counts.
 _ENDINGS: dict[type[BaseException], _Ending] = {
     PausedFromOutside: _Ending(error=_interrupted),
+    ClusterLostError: _Ending(error=_lost_cluster),
     KeyboardInterrupt: _Ending(error=_interrupted, reason=lambda _: "interrupted by the user or the system"),
     DataError: _Ending(error=_wrong_data),
     OSError: _Ending(error=_refused, reason=lambda error: f"{type(error).__name__}: {error}"),

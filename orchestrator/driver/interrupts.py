@@ -1,5 +1,6 @@
-"""Ctrl-C and SIGTERM, turned into one KeyboardInterrupt in the main thread."""
+"""Ctrl-C and SIGTERM, turned into one KeyboardInterrupt in the main thread; other threads' errors likewise."""
 
+import os
 import signal
 import threading
 from types import FrameType, TracebackType
@@ -20,6 +21,8 @@ class OneInterrupt:
     def __init__(self) -> None:
         self._num_signals = 0
         self._before: list[Any] = []
+        #: What another thread asked to be raised in the main one.
+        self._error: BaseException | None = None
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -38,7 +41,20 @@ class OneInterrupt:
             for number in _KINDS:
                 signal.signal(number, self._interrupt)
 
+    def end_with(self, error: BaseException) -> None:
+        """Raises an error in the main thread, as soon as that executes Python; called by another thread.
+
+        Args:
+            error: What the main thread raises; nothing where it does not receive signals.
+        """
+        if self._before:
+            self._error = error
+            os.kill(os.getpid(), signal.SIGINT)
+
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
         self._num_signals += 1
         if self._num_signals != _SWALLOWED:
             raise KeyboardInterrupt

@@ -14,6 +14,7 @@ from orchestrator.driver.interrupts import OneInterrupt
 from orchestrator.errors import InputError
 from orchestrator.journal.study_state import StudyState
 from orchestrator.mirror.places import run_uri
+from orchestrator.nodes.watch import ClusterWatch, watched_cluster
 from orchestrator.results.words import images_in_words, storage_in_words, targets_in_words
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.pretrained_weights import imagenet_backbones
@@ -37,6 +38,7 @@ class Prepared:
         worker: What each worker receives.
         num_concurrent: How many trials run at the same time.
         nodes: What each node of Ray has.
+        cluster: Watches the cluster's nodes; None for a Ray of this machine alone.
     """
 
     study: StudySpec
@@ -44,6 +46,7 @@ class Prepared:
     worker: WorkerSpec
     num_concurrent: int
     nodes: Sequence[NodeResources]
+    cluster: ClusterWatch | None = None
 
 
 @contextmanager
@@ -104,11 +107,14 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
             wait([pending])
         nodes = pending.result()
         interrupt.renew()
+        cluster = stack.enter_context(watched_cluster(address, on_lost=interrupt.end_with))
         can_grow = address is not None
         spec = resolve_auto(study, dataset=dataset, nodes=nodes, is_local=not can_grow, notify=notify)
         num_concurrent = concurrent_trials(spec.resources, nodes=nodes, can_grow=can_grow)
         worker = _worker_spec(spec, folder=folder, dataset=dataset, others=others)
-        prepared = Prepared(study=study, spec=spec, worker=worker, num_concurrent=num_concurrent, nodes=nodes)
+        prepared = Prepared(
+            study=study, spec=spec, worker=worker, num_concurrent=num_concurrent, nodes=nodes, cluster=cluster
+        )
         _describe_data(prepared, folder=folder, address=address, notify=notify)
         for sentence in said:
             notify(sentence)

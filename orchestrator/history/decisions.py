@@ -250,6 +250,8 @@ def _failed(record: TrialFailed) -> str:
 
 
 def _lost(record: WorkerLost) -> str:
+    if record.kind == FailureKind.MOVED:
+        return f"{record.trial} moves: {record.reason}"
     how = "was silent for too long" if record.kind == FailureKind.TIMED_OUT else "was lost"
     return f"the worker of {record.trial} {how}: {record.reason}"
 

@@ -10,6 +10,7 @@ from orchestrator.history.worker_time import Part, Strand, seconds_of, strands_o
 from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.journal.trial import Trial, TrialState, is_stopped_by_hand
 from orchestrator.study.sections import budget_of
+from trainables.reports import FailureKind
 
 #: What a worker does once, not in every epoch.
 _ONCE = frozenset(("start", "import", "data", "build", "trace", "idle"))
@@ -253,6 +254,8 @@ def _losses(state: StudyState) -> list[LostWorker]:
 def _losses_of(trial: Trial) -> Iterator[LostWorker]:
     moments = [*list(trial.started_at), *list(trial.reported_at)]
     for loss in list(trial.losses):
+        if loss.kind == FailureKind.MOVED:
+            continue
         since = max((at for at in moments if at <= loss.at), default=loss.at)
         is_retried = any(at >= loss.at for at in list(trial.started_at))
         yield LostWorker(

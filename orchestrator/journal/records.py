@@ -242,7 +242,11 @@ class TrialFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerLost:
-    """A worker died, or the driver ended it as silent (`timed_out`); its trial continues from the last checkpoint."""
+    """A worker died, or the driver ended it; its trial continues from the last checkpoint.
+
+    Attributes:
+        kind: `worker_lost`; `timed_out` for one that was silent; `moved` for one whose node was about to leave.
+    """
 
     trial: str
     reason: str

@@ -247,6 +247,11 @@ class Trial:
         return max(known, key=lambda report: report_key(report, metric=metric, mode=mode, ties=ties), default=None)
 
 
+def num_moves(trial: Trial) -> int:
+    """Returns how often a trial moved off a node that was about to leave the cluster."""
+    return sum(loss.kind == FailureKind.MOVED for loss in list(trial.losses))
+
+
 def index_of(trial: Trial, epoch: int) -> int:
     """Returns the place of an epoch among its reports."""
     return epoch - trial.from_epoch - 1

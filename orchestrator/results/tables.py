@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from orchestrator.journal.records import StudyOpened
 from orchestrator.journal.study_state import StudyState
-from orchestrator.journal.trial import Trial
+from orchestrator.journal.trial import Trial, num_moves
 from orchestrator.pareto.constraints import broken_by, in_words
 from orchestrator.pareto.goals import Goal
 from orchestrator.results.ranking import RANKED_STATES, fronts_of, known_values
@@ -258,7 +258,8 @@ def _circumstances(trials: Sequence[Trial]) -> dict[str, pa.Array]:
         "gpus": _floats(trial.worker.get("gpus") for trial in trials),
         "gpu_ids": pa.array([trial.worker.get("gpu_ids") for trial in trials], pa.list_(pa.string())),
         "worker_memory_mb": _floats(trial.worker.get("memory_mb") for trial in trials),
-        "workers_lost": pa.array([len(trial.losses) for trial in trials], pa.int32()),
+        "workers_lost": pa.array([len(trial.losses) - num_moves(trial) for trial in trials], pa.int32()),
+        "moves": pa.array([num_moves(trial) for trial in trials], pa.int32()),
         "notes": pa.array([[note.text for note in trial.notes] for trial in trials], pa.list_(pa.string())),
         "replicate_of": _strings(trial.replicate_of or None for trial in trials),
         "fold": pa.array([trial.fold or None for trial in trials], pa.int32()),

@@ -278,8 +278,12 @@ class Resources(Section):
         cpus_per_trial: CPUs of each trial.
         gpus_per_trial: GPUs of each trial: 0, a fraction below 1, or a whole number; auto: the fraction of this
             machine's GPUs that the largest of some sampled variants needs, 0 on a machine without GPUs.
+        accelerator: The kind of GPU that trials need, as Ray names it, such as H100; None: any.
+        custom: What each trial takes of a cluster's own resources, by their names, such as `{scratch: 1}`.
         pin_cpus: Whether each worker keeps to CPU cores of its own; auto: no worker does.
-        max_concurrent: Trials at the same time; auto: as many as fit.
+        max_concurrent: Trials at the same time; auto: as many as fit, also on nodes that join later.
+        share: The part of a cluster that the study takes at most with `max_concurrent: auto`: 0.5 leaves half of it to
+            others.
         retries: How often a trial goes on from its last checkpoint after its worker process died.
         trials_per_worker: How many trials a worker process trains before a fresh one takes its place; auto: all of
             the study's, unless its memory grows by more than a gigabyte.
@@ -297,12 +301,17 @@ class Resources(Section):
     gpus_per_trial: Annotated[Literal["auto"] | Number, BeforeValidator(auto_or_share)] = Field(
         default=0.0, examples=[0, 0.5, 1, "auto"]
     )
+    accelerator: str | None = Field(default=None, pattern=r"^[\w.-]+$", examples=["H100"])
+    custom: dict[str, Annotated[Number, AfterValidator(whole_or_fraction)]] = Field(
+        default_factory=dict, examples=[{"scratch": 1}]
+    )
     pin_cpus: Annotated[Literal["auto"] | bool, BeforeValidator(auto_or_bool)] = Field(
         default="auto", examples=["auto", True]
     )
     max_concurrent: Annotated[Literal["auto"] | int, BeforeValidator(auto_or_from(1))] = Field(
         default="auto", examples=["auto", 4]
     )
+    share: Number = Field(default=1.0, gt=0, le=1, examples=[0.5])
     retries: Count = Field(default=3, ge=0, le=100, examples=[3])
     trials_per_worker: Annotated[Literal["auto"] | int, BeforeValidator(auto_or_from(1))] = Field(
         default="auto", examples=["auto", 50]

@@ -4,23 +4,28 @@ import logging
 import shutil
 import tempfile
 import threading
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from ray import tune
 from ray.exceptions import RayError
 from ray.tune import TuneError
+from ray.tune.search import ConcurrencyLimiter
 
 from orchestrator.cluster.resources import trial_request
 from orchestrator.errors import OrchestratorError, StudyFailedError
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.study_state import StudyState
+from orchestrator.nodes.cluster_view import ClusterView, trials_at_once
 from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.budgets import Budgets
 from orchestrator.tuning.listener import TuneListener
+from orchestrator.tuning.losses.drained_nodes import DrainedNodes
+from orchestrator.tuning.losses.silent_workers import SilentWorkers
 from orchestrator.tuning.schedulers import RecordedScheduler, make_scheduler
 from orchestrator.tuning.searcher import VariantSearcher
-from orchestrator.tuning.silent_workers import SilentWorkers
 from orchestrator.tuning.tune_internals import NoTuneProgress, tune_reporter
 from orchestrator.tuning.worker_generations import WorkerGenerations
 from trainables.specs.worker import WorkerSpec
@@ -38,9 +43,10 @@ class Tuning:
         recorder: Holds the study's trials; its `pause_requested` ends the run.
         num_concurrent: The number of trials that run at the same time.
         trainable: The class that a worker runs.
+        view: Returns the cluster's nodes as they were seen last; None: nobody looks.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a session holds, without the session
         self,
         spec: StudySpec,
         *,
@@ -48,6 +54,7 @@ class Tuning:
         recorder: Recorder,
         num_concurrent: int,
         trainable: type[VariantTrainable] = VariantTrainable,
+        view: Callable[[], ClusterView | None] = lambda: None,
     ) -> None:
         self._recorder, self._has_population = recorder, spec.schedule.has_population
         self._scratch = Path(tempfile.mkdtemp(prefix="convfleet-tune-"))
@@ -58,8 +65,15 @@ class Tuning:
         listener = TuneListener(recorder, budgets=self._budgets)
         scheduler = make_scheduler(spec, listener, worker=worker)
         resources = spec.resources
-        searcher = _make_searcher(spec, listener, scheduler=scheduler, num_concurrent=num_concurrent)
-        watch = SilentWorkers(listener, setting=resources.report_timeout_seconds, retries=resources.retries)
+        generations = WorkerGenerations(resources, num_concurrent=num_concurrent)
+        searcher = _make_searcher(spec, listener, scheduler=scheduler, generations=generations)
+        limiter = ConcurrencyLimiter(searcher, max_concurrent=num_concurrent)
+        watches = [
+            SilentWorkers(listener, setting=resources.report_timeout_seconds, retries=resources.retries),
+            DrainedNodes(
+                listener, view=view, generations=generations, limiter=limiter, slots=partial(trials_at_once, resources)
+            ),
+        ]
         trained = tune.with_resources(
             tune.with_parameters(trainable, spec=worker),
             lambda config: tune.PlacementGroupFactory(
@@ -70,13 +84,12 @@ class Tuning:
             trained,
             tune_config=tune.TuneConfig(
                 num_samples=_most_samples(spec, state=recorder.state, most_starts=scheduler.promotions.most_starts),
-                search_alg=searcher,
+                search_alg=limiter,
                 scheduler=scheduler,
-                max_concurrent_trials=num_concurrent,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: trial.trial_id,
             ),
-            run_config=_run_config(listener, watch=watch, scratch=self._scratch, retries=resources.retries),
+            run_config=_run_config(listener, watches=watches, scratch=self._scratch, retries=resources.retries),
         )
         self._thread = threading.Thread(target=self._fit, name="ray-tune", daemon=True)
 
@@ -120,7 +133,7 @@ class Tuning:
 
 
 def _make_searcher(
-    spec: StudySpec, listener: TuneListener, *, scheduler: RecordedScheduler, num_concurrent: int
+    spec: StudySpec, listener: TuneListener, *, scheduler: RecordedScheduler, generations: WorkerGenerations
 ) -> VariantSearcher:
     proposer = Proposer(spec)
     proposer.remember(listener.recorder.state.trials.values())
@@ -128,7 +141,7 @@ def _make_searcher(
         proposer,
         listener=listener,
         num_trials=spec.num_proposed,
-        generations=WorkerGenerations(spec.resources, num_concurrent=num_concurrent),
+        generations=generations,
         promotions=scheduler.promotions,
         has_population=spec.schedule.has_population,
     )
@@ -148,12 +161,14 @@ def _most_samples(spec: StudySpec, *, state: StudyState, most_starts: int) -> in
     return spec.num_trials * most_starts + most_replicates + 2
 
 
-def _run_config(listener: TuneListener, *, watch: SilentWorkers, scratch: Path, retries: int) -> tune.RunConfig:
+def _run_config(
+    listener: TuneListener, *, watches: Sequence[tune.Callback], scratch: Path, retries: int
+) -> tune.RunConfig:
     return tune.RunConfig(
         name="study",
         storage_path=str(scratch),
         stop=listener,
-        callbacks=[listener, watch, NoTuneProgress()],
+        callbacks=[listener, *watches, NoTuneProgress()],
         progress_reporter=tune_reporter(),
         # Applies until a trial begins; from then on, SilentWorkers sets the trial's max_failures.
         failure_config=tune.FailureConfig(max_failures=min(1, retries)),

@@ -19,7 +19,7 @@ from orchestrator.journal.trial import is_to_stop
 from orchestrator.study.sections import Search
 from orchestrator.text import encodable
 from orchestrator.tuning.budgets import Budgets
-from orchestrator.tuning.lost_workers import given_up_in_words, lost_in_words, why_lost
+from orchestrator.tuning.losses.lost_workers import given_up_in_words, lost_in_words, why_lost
 from orchestrator.tuning.tune_internals import Unsaved
 from trainables.reports import FailureKind
 

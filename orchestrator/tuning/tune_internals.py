@@ -15,6 +15,7 @@ from ray.exceptions import RayActorError
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.progress_reporter import IS_NOTEBOOK, ProgressReporter, TrialProgressCallback
+from ray.tune.search import ConcurrencyLimiter
 
 
 class Unsaved:
@@ -53,6 +54,17 @@ def tune_reporter() -> ProgressReporter | None:
     return NoTuneReport() if IS_NOTEBOOK else None
 
 
+def goes_on(trial: TuneTrial, *, is_allowed: bool) -> None:
+    """Sets whether Ray Tune continues a trial after its next failure.
+
+    Args:
+        trial: The trial.
+        is_allowed: Whether it does.
+    """
+    # Ray Tune continues a trial while num_failures, the next failure included, is at most max_failures.
+    trial.max_failures = trial.num_failures + int(is_allowed)
+
+
 def tend(controller: Any) -> None:
     """Replaces the controller's class and drops its ended trials, between two of its steps.
 
@@ -65,6 +77,7 @@ def tend(controller: Any) -> None:
     inner = controller._tune_controller  # seen in Ray 2.60
     count_deaths_once(inner)
     forget_ended(inner)
+    follow_limit(inner)
 
 
 def forget_ended(controller: Any) -> None:
@@ -90,6 +103,17 @@ def forget_ended(controller: Any) -> None:
             shutil.rmtree(trial.local_path, ignore_errors=True)
     # In place: callbacks hold this same list.
     controller._trials[:] = [trial for trial in controller._trials if trial not in ended]
+
+
+def follow_limit(controller: Any) -> None:
+    """Lets as many trials wait for workers as may run at once: Ray Tune reads that number at its start alone.
+
+    Args:
+        controller: A `TuneController`.
+    """
+    limiter = getattr(controller._search_alg, "searcher", None)
+    if isinstance(limiter, ConcurrencyLimiter) and controller._max_pending_trials != limiter.max_concurrent:
+        controller.update_max_pending_trials(limiter.max_concurrent)
 
 
 class DeathsCountedOnce(TuneController):

@@ -19,6 +19,7 @@ NOT_COMPARED = (
     "latency_ms",
     "overhead_seconds",
     "workers_lost",
+    "moves",
     "worker_memory",
 )
 #: Longer than it takes to kill a driver after its first reports.

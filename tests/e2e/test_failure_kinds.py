@@ -54,8 +54,9 @@ FINE = ("fine", "fine_too", "exhaust_if_whole")
 #: The study's own limit follows from its slowest report, so it fits slow machines as well; only its constants are made
 #: small, so that a trial that hangs is found soon.
 IMPATIENT = (
-    "import orchestrator.tuning.timeouts as timeouts; timeouts.LEAST_SECONDS, timeouts.TIMES_LONGEST = 12.0, 2.0; "
-    "import orchestrator.tuning.silent_workers as late_workers; late_workers._STALL_SECONDS = 3.0; "
+    "import orchestrator.tuning.losses.timeouts as timeouts; "
+    "timeouts.LEAST_SECONDS, timeouts.TIMES_LONGEST = 12.0, 2.0; "
+    "import orchestrator.tuning.losses.silent_workers as late_workers; late_workers._STALL_SECONDS = 3.0; "
     "from orchestrator.cli.app import main; main()"
 )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.dashboard.watching.followed import FollowedRun
-from orchestrator.journal.trial import Trial
+from orchestrator.journal.trial import Trial, num_moves
 from orchestrator.results.from_state import placed, state_of, varying_parameters
 from orchestrator.text import number
 from trainables.reports import COSTS
@@ -136,7 +136,7 @@ def _row(trial: Trial, *, run: FollowedRun, rank: int | None) -> dict[str, Any]:
         "notes": _notes(trial),
         "node": str(worker.get("node", "")),
         "device": _device(worker),
-        "losses": len(trial.losses),
+        "losses": len(trial.losses) - num_moves(trial),
         "parent": f"{trial.parent} at epoch {trial.from_epoch}" if trial.parent else "",
         "replicate_of": trial.replicate_of,
         "started": trial.started_at[0] if trial.started_at else None,

@@ -9,6 +9,7 @@ from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.results import words
 from orchestrator.results.from_state import VaryingParameters, session_start
 from orchestrator.text import number
+from trainables.reports import FailureKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,8 @@ class Events:
             yield Event(at=at, text=_report_text(trial, num_reports=shown.num_reports, header=header))
         for loss in trial.losses[shown.num_losses :]:
             shown.num_losses += 1
-            yield Event(at=loss.at, text=f"{trial.name} lost its worker: {loss.reason}")
+            what = "moves" if loss.kind == FailureKind.MOVED else "lost its worker"
+            yield Event(at=loss.at, text=f"{trial.name} {what}: {loss.reason}")
         if (held := trial.held) is not None and held.epoch > shown.held_epoch:
             shown.held_epoch = held.epoch
             yield Event(at=held.at, text=f"{trial.name} waits after epoch {held.epoch}: {held.reason}")

@@ -70,6 +70,7 @@ TRIAL_COLUMNS: dict[str, pa.DataType] = {
     "gpu_ids": pa.list_(pa.string()),
     "worker_memory_mb": pa.float64(),
     "workers_lost": pa.int32(),
+    "moves": pa.int32(),
     "notes": pa.list_(pa.string()),
     "replicate_of": pa.string(),
     "fold": pa.int32(),

@@ -20,7 +20,7 @@ from orchestrator.journal.records import (
 )
 from orchestrator.journal.study_state import StudyState, fold
 from orchestrator.study.sections import Resources
-from orchestrator.tuning.timeouts import LEAST_SECONDS, TIMES_LONGEST, report_limit, silent_trials
+from orchestrator.tuning.losses.timeouts import LEAST_SECONDS, TIMES_LONGEST, report_limit, silent_trials
 
 NUM_EPOCHS = 4
 SESSION = SessionStarted(driver_pid=1, slots=2, at=0.0)

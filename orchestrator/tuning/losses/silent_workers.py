@@ -8,9 +8,9 @@ from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 
 from orchestrator.tuning.listener import TuneListener
-from orchestrator.tuning.lost_workers import num_losses
-from orchestrator.tuning.timeouts import SilentTrial, silent_trials
-from orchestrator.tuning.tune_internals import Unsaved
+from orchestrator.tuning.losses.lost_workers import num_losses
+from orchestrator.tuning.losses.timeouts import SilentTrial, silent_trials
+from orchestrator.tuning.tune_internals import Unsaved, goes_on
 from trainables.reports import FailureKind
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class SilentWorkers(Unsaved, tune.Callback):
 
     def _allow(self, trial: TuneTrial) -> None:
         lost = num_losses(self._recorder.trial(trial.config["trial"]))
-        _set_goes_on(trial, lost < self._retries)
+        goes_on(trial, is_allowed=lost < self._retries)
 
     def _end(self, late: SilentTrial, trial: TuneTrial) -> None:
         actor = trial.temporary_state.ray_actor
@@ -76,10 +76,5 @@ class SilentWorkers(Unsaved, tune.Callback):
             self._recorder.fail(late.name, kind=FailureKind.TIMED_OUT, reason=late.reason)
         else:
             self._listener.lose_worker(late.name, kind=FailureKind.TIMED_OUT, reason=late.reason)
-        _set_goes_on(trial, not late.is_again)
+        goes_on(trial, is_allowed=not late.is_again)
         ray.kill(actor, no_restart=True)
-
-
-def _set_goes_on(trial: TuneTrial, goes_on: bool) -> None:
-    # Ray Tune continues a trial while num_failures, the next failure included, is at most max_failures.
-    trial.max_failures = trial.num_failures + int(goes_on)

@@ -1,0 +1,64 @@
+"""A study's part in a cluster: sentences on nodes and on trials that wait, and the end where the head is gone."""
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from orchestrator.journal.study_state import StudyState
+from orchestrator.journal.trial import TrialState
+from orchestrator.nodes.cluster_view import ClusterView, trials_at_once
+from orchestrator.nodes.news import ClusterNews
+from orchestrator.nodes.watch import ClusterWatch
+from orchestrator.study.sections import Resources
+
+
+class StudyOnCluster:
+    """Compares what a cluster has with what a study waits for.
+
+    Args:
+        watch: Knows the nodes; None for a Ray of this machine alone, of which there is nothing to say.
+        resources: The study's section.
+        clock: Returns seconds from any start.
+    """
+
+    def __init__(
+        self, watch: ClusterWatch | None, *, resources: Resources, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._watch = watch
+        self._resources = resources
+        self._clock = clock
+        self._news: ClusterNews | None = None
+        self._seen: ClusterView | None = None
+
+    def since_last(self, state: StudyState) -> Iterator[str]:
+        """Yields what is new since the last call.
+
+        Args:
+            state: What the journal says.
+
+        Raises:
+            ClusterLostError: The head does not answer any more.
+        """
+        if self._watch is None:
+            return
+        if (loss := self._watch.loss) is not None:
+            raise loss
+        view = self._watch.view
+        if view is None or view is self._seen:
+            return
+        self._seen = view
+        if self._news is None:
+            slots = partial(trials_at_once, self._resources)
+            self._news = ClusterNews(request=self._resources.in_words, view=view, slots=slots)
+        yield from self._news.of_nodes(view)
+        num_waiting = _num_waiting(state)
+        self._watch.asks_for_places = num_waiting > 0
+        # Those whose workers are just starting have their places.
+        num_waiting = min(num_waiting, view.num_without_place)
+        yield from self._news.of_waiting(num_waiting, view=view, now=self._clock())
+
+
+def _num_waiting(state: StudyState) -> int:
+    """Returns how many trials are on their way to a worker."""
+    on_their_way = (TrialState.WAITING, TrialState.PAUSED)
+    return sum(trial.state in on_their_way for trial in list(state.open_trials.values()))
