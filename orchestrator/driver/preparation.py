@@ -14,7 +14,7 @@ from orchestrator.driver.interrupts import OneInterrupt
 from orchestrator.errors import InputError
 from orchestrator.journal.study_state import StudyState
 from orchestrator.mirror.places import run_uri
-from orchestrator.nodes.watch import ClusterWatch, watched_cluster
+from orchestrator.nodes.on_cluster import StudyOnCluster, study_on_cluster
 from orchestrator.results.words import images_in_words, storage_in_words, targets_in_words
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.pretrained_weights import imagenet_backbones
@@ -38,7 +38,7 @@ class Prepared:
         worker: What each worker receives.
         num_concurrent: How many trials run at the same time.
         nodes: What each node of Ray has.
-        cluster: Watches the cluster's nodes; None for a Ray of this machine alone.
+        cluster: What the study knows of its cluster; nothing of a Ray of this machine alone.
     """
 
     study: StudySpec
@@ -46,7 +46,7 @@ class Prepared:
     worker: WorkerSpec
     num_concurrent: int
     nodes: Sequence[NodeResources]
-    cluster: ClusterWatch | None = None
+    cluster: StudyOnCluster
 
 
 @contextmanager
@@ -92,12 +92,8 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
         session = ray_session(spec.resources, address=address, trials_left=trials_waiting_for_data)
         pending = pool.submit(stack.enter_context, session)
         try:
-            wanted_data = spec.data if _known_fingerprint(state) is None else insisted(spec.data)
-            dataset, *others = prepare_folds_in_process(
-                wanted_data, spec.seed, folds=spec.folds[1:], verify=True, on_progress=on_progress
-            )
+            dataset, *others = _prepare_data(spec, state=state, on_progress=on_progress)
             has_data = True
-            _check_dataset(dataset, state=state)
             if on_dataset is not None:
                 on_dataset(dataset)
             study, said = with_numbers(spec, dataset)
@@ -107,22 +103,35 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
             wait([pending])
         nodes = pending.result()
         interrupt.renew()
-        cluster = stack.enter_context(watched_cluster(address, on_lost=interrupt.end_with))
-        can_grow = address is not None
-        spec = resolve_auto(study, dataset=dataset, nodes=nodes, is_local=not can_grow, notify=notify)
-        num_concurrent = concurrent_trials(spec.resources, nodes=nodes, can_grow=can_grow)
-        worker = _worker_spec(spec, folder=folder, dataset=dataset, others=others)
+        is_local = address is None
+        spec = resolve_auto(study, dataset=dataset, nodes=nodes, is_local=is_local, notify=notify)
+        on_cluster = study_on_cluster(address, resources=spec.resources, on_lost=interrupt.end_with)
         prepared = Prepared(
-            study=study, spec=spec, worker=worker, num_concurrent=num_concurrent, nodes=nodes, cluster=cluster
+            study=study,
+            spec=spec,
+            worker=_worker_spec(spec, folder=folder, dataset=dataset, others=others),
+            num_concurrent=concurrent_trials(spec.resources, nodes=nodes, can_grow=not is_local),
+            nodes=nodes,
+            cluster=stack.enter_context(on_cluster),
         )
-        _describe_data(prepared, folder=folder, address=address, notify=notify)
-        for sentence in said:
-            notify(sentence)
+        _describe_data(prepared, folder=folder, address=address, notify=notify, said=said)
         yield prepared
 
 
+def _prepare_data(
+    spec: StudySpec, *, state: StudyState, on_progress: Callable[[str, int, int], None]
+) -> list[DatasetInfo]:
+    """Returns the study's data sets, one for each fold, the first for the search."""
+    data = spec.data if _known_fingerprint(state) is None else insisted(spec.data)
+    dataset, *others = prepare_folds_in_process(
+        data, spec.seed, folds=spec.folds[1:], verify=True, on_progress=on_progress
+    )
+    _check_dataset(dataset, state=state)
+    return [dataset, *others]
+
+
 def _describe_data(
-    prepared: Prepared, *, folder: RunFolder, address: str | None, notify: Callable[[str], None]
+    prepared: Prepared, *, folder: RunFolder, address: str | None, notify: Callable[[str], None], said: Sequence[str]
 ) -> None:
     """Writes the session's environment, and notifies the user of the images and how they are kept."""
     dataset, data, num_splits = prepared.worker.dataset, prepared.spec.data, prepared.spec.schedule.num_splits
@@ -156,8 +165,8 @@ def _describe_data(
         f"test images, {images_in_words(dataset.task)}, {targets_in_words(dataset.task)}; {storage}; "
         f"{prepared.num_concurrent} trials at a time"
     )
-    for note in notes:
-        notify(f"data: {note}")
+    for sentence in (*(f"data: {note}" for note in notes), *said):
+        notify(sentence)
 
 
 def _check_dataset(dataset: DatasetInfo, *, state: StudyState) -> None:

@@ -15,11 +15,9 @@ from orchestrator.driver.interrupts import OneInterrupt
 from orchestrator.driver.preparation import Prepared, prepare
 from orchestrator.driver.references import ReferenceRows
 from orchestrator.driver.reuse import results_id, take_over
-from orchestrator.errors import ClusterLostError
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import JOURNAL_SCHEMA, SessionStarted, StudyOpened
 from orchestrator.mirror.mirror import Mirror
-from orchestrator.nodes.on_cluster import StudyOnCluster
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.experiment import Tuning
@@ -155,20 +153,20 @@ class Session:
             worker=worker,
             recorder=self.recorder,
             num_concurrent=prepared.num_concurrent,
-            view=lambda: None if prepared.cluster is None else prepared.cluster.view,
+            view=lambda: prepared.cluster.view,
         )
         notes = EarlyNotes(self.folder.checkpoints)
         try:
             tuning.start()
             self._watch(tuning, notes=notes, prepared=prepared)
-        except BaseException as exc:
+        except BaseException:
             # Nothing is recorded from here on, so Ray Tune may end its trials as it likes.
             self.recorder.pause_requested.set()
             try:
                 self.notify("stopping; unfinished trials go on from their last checkpoints when the study is resumed")
             finally:
                 # Without its head a cluster ends nothing any more.
-                tuning.wait(1.0 if isinstance(exc, ClusterLostError) else _STOP_SECONDS)
+                tuning.wait(1.0 if prepared.cluster.is_lost else _STOP_SECONDS)
             raise
         return tuning.why_short()
 
@@ -211,10 +209,9 @@ class Session:
     def _watch(self, tuning: Tuning, *, notes: EarlyNotes, prepared: Prepared) -> None:
         """Shows and steers the study, and checks journal, storage and disks until Ray Tune has ended all trials."""
         show_at, advice = 0.0, AdviceWatch(self.folder, state=self.recorder.state)
-        cluster = StudyOnCluster(prepared.cluster, resources=prepared.spec.resources)
         while not tuning.wait(_POLL_SECONDS):
             self.recorder.check()
-            for sentence in cluster.since_last(self.recorder.state):
+            for sentence in prepared.cluster.since_last(self.recorder.state):
                 self.notify(sentence)
             self.steer(prepared.spec)
             self._tell(notes)

@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
+from orchestrator.errors import ClusterLostError
 from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import TrialState
 from orchestrator.nodes.cluster_view import ClusterView, trials_at_once
 from orchestrator.nodes.news import ClusterNews
-from orchestrator.nodes.watch import ClusterWatch
+from orchestrator.nodes.watch import ClusterWatch, watched_cluster
 from orchestrator.study.sections import Resources
 
 
@@ -30,6 +32,16 @@ class StudyOnCluster:
         self._news: ClusterNews | None = None
         self._seen: ClusterView | None = None
 
+    @property
+    def view(self) -> ClusterView | None:
+        """The nodes as they were seen last; None where nobody looks."""
+        return None if self._watch is None else self._watch.view
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the head does not answer any more."""
+        return self._watch is not None and self._watch.loss is not None
+
     def since_last(self, state: StudyState) -> Iterator[str]:
         """Yields what is new since the last call.
 
@@ -49,7 +61,7 @@ class StudyOnCluster:
         self._seen = view
         if self._news is None:
             slots = partial(trials_at_once, self._resources)
-            self._news = ClusterNews(request=self._resources.in_words, view=view, slots=slots)
+            self._news = ClusterNews(request=self._resources.request_in_words, view=view, slots=slots)
         yield from self._news.of_nodes(view)
         num_waiting = _num_waiting(state)
         self._watch.asks_for_places = num_waiting > 0
@@ -62,3 +74,18 @@ def _num_waiting(state: StudyState) -> int:
     """Returns how many trials are on their way to a worker."""
     on_their_way = (TrialState.WAITING, TrialState.PAUSED)
     return sum(trial.state in on_their_way for trial in list(state.open_trials.values()))
+
+
+@contextmanager
+def study_on_cluster(
+    address: str | None, *, resources: Resources, on_lost: Callable[[ClusterLostError], None]
+) -> Iterator[StudyOnCluster]:
+    """Yields a study's part in the cluster that the driver has joined; its nodes are watched meanwhile.
+
+    Args:
+        address: As the user gave it; None: a Ray of this machine alone.
+        resources: The study's section.
+        on_lost: Receives the error that the driver ends with once the head is gone; called on another thread.
+    """
+    with watched_cluster(address, on_lost=on_lost) as watch:
+        yield StudyOnCluster(watch, resources=resources)

@@ -51,7 +51,7 @@ def wait_for_cluster(
                     raise
                 waits_for = f"waiting for the cluster at {head} to let this driver in"
             else:
-                waits_for = f"waiting for nodes of the cluster at {head}: a trial asks for {resources.in_words}"
+                waits_for = f"waiting for nodes of the cluster at {head}: a trial asks for {resources.request_in_words}"
         if waits_for != said:
             notify(waits_for)
             said = waits_for

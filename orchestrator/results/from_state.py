@@ -251,7 +251,8 @@ def seconds_left(state: StudyState, *, elapsed: float) -> float | None:
 
     The busy time of all slots divided by the work so far (trials that ended, and the trained share of those under way)
     is the time that a trial takes. The remaining work takes as long as all slots together need for it, and at least as
-    long as its longest trial.
+    long as its longest trial. What passed before a worker began a trial does not count: a study may have waited for a
+    cluster.
 
     Args:
         elapsed: Seconds since this session began.
@@ -276,7 +277,9 @@ def seconds_left(state: StudyState, *, elapsed: float) -> float | None:
         return None
     num_open = max(0, header.num_trials - num_ended)
     num_busy = min(slots, num_ended_now + len(running))
-    seconds_per_trial = elapsed * num_busy / (num_ended_now + share_now)
+    starts = [at for trial in list(state.trials.values()) for at in list(trial.started_at) if at >= since]
+    worked = max(0.0, elapsed - (min(starts, default=since) - since))
+    seconds_per_trial = worked * num_busy / (num_ended_now + share_now)
     furthest_back = 1.0 if num_open > len(running) else 1.0 - min(running, default=1.0)
     left = seconds_per_trial * max((num_open - open_share) / slots, furthest_back)
     return left if (limit := limit_seconds(state)) is None else min(left, max(0.0, limit - elapsed))

@@ -2,12 +2,21 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from orchestrator.pareto.choice import EXAMPLE, FRONT, KNEE, RuleError, parse_rule
+from orchestrator.pareto.choice import EXAMPLE, FRONT, KNEE
+from orchestrator.study.keys.checked_values import (
+    beside_money,
+    by_parameter,
+    choice_rule,
+    decided_number,
+    first_trials,
+    none_or_several,
+    of_their_own,
+    storage_uri,
+)
 from orchestrator.text import shown
 from search_spaces import nearest
-from trainables.files.uris import uri_problem
 from trainables.specs.export import FORMAT_NAMES, EnsembleMethod, FormatName, missing_packages
 from trainables.specs.numbers import (
     Count,
@@ -21,55 +30,6 @@ from trainables.specs.numbers import (
 
 _MOST_EXPORTS, _LONGEST_NUMBER = 1000, 10
 _Price = Annotated[Number, Field(gt=0, le=1e9, allow_inf_nan=False)]
-
-
-def _none_or_several(value: int) -> int:
-    if value == 1:
-        raise ValueError("must be 0 or at least 2, as one replicate has no interval")
-    return value
-
-
-def _beside_money(value: float | None, info: ValidationInfo) -> float | None:
-    if value is None and (money := info.data.get("money")) is not None:
-        fix = f"say what the machines cost an hour, or drop money ({money:g})"
-        raise ValueError(f"is required beside money, got nothing; {fix}")
-    return value
-
-
-def _start(value: object) -> object:
-    if value in ("auto", "portfolio", "none"):
-        return value
-    if isinstance(value, list | tuple) and all(isinstance(item, dict) for item in value):
-        return tuple(value)
-    raise ValueError("must be auto, portfolio, none, or a list of values by parameter")
-
-
-def _by_name(value: object) -> object:
-    if isinstance(value, dict) and all(isinstance(name, str) for name in value):
-        return value
-    raise ValueError("must be a mapping of values by parameter")
-
-
-def _number(value: int | Literal["auto"], name: str) -> int:
-    if value == "auto":
-        raise ValueError(f"schedule.{name} is auto: the images are not counted yet")
-    return value
-
-
-def _choice(value: object) -> object:
-    if value in (FRONT, KNEE) or not isinstance(value, str):
-        return value
-    try:
-        parse_rule(value)
-    except RuleError as exc:
-        raise ValueError(f"must be {FRONT}, {KNEE} or a rule: it {exc}") from exc
-    return value
-
-
-def _storage_uri(value: str) -> str:
-    if problem := uri_problem(value):
-        raise ValueError(problem)
-    return value
 
 
 #: Keys of what a study spends or reaches until no trial begins.
@@ -134,22 +94,22 @@ class Search(Section):
     algorithm: Literal["random", "sobol", "grid", "tpe", "bohb", "gp", "cmaes", "nsga2", "nsga3", "auto"] = "tpe"
     trials: Count | None = Field(default=None, ge=1, le=1_000_000, examples=[24])
     start_with: Annotated[
-        Literal["auto", "portfolio", "none"] | tuple[dict[str, Any], ...], BeforeValidator(_start)
+        Literal["auto", "portfolio", "none"] | tuple[dict[str, Any], ...], BeforeValidator(first_trials)
     ] = Field(default="auto", examples=["portfolio", "[{filters: 16, learning_rate: 0.001}]"])
-    prior: Annotated[dict[str, Any], BeforeValidator(_by_name)] = Field(
+    prior: Annotated[dict[str, Any], BeforeValidator(by_parameter)] = Field(
         default_factory=dict, examples=["{learning_rate: 0.003, filters: 32}"]
     )
     minutes: Number | None = Field(default=None, gt=0, le=1_000_000, allow_inf_nan=False, examples=[10])
     core_hours: Number | None = Field(default=None, gt=0, le=1e9, allow_inf_nan=False, examples=[8])
     money: Number | None = Field(default=None, gt=0, le=1e9, allow_inf_nan=False, examples=[20])
-    price_per_hour: Annotated[_Price | None, AfterValidator(_beside_money)] = Field(
+    price_per_hour: Annotated[_Price | None, AfterValidator(beside_money)] = Field(
         default=None, validate_default=True, examples=[1.5]
     )
     epochs: Count | None = Field(default=None, ge=1, le=1_000_000_000, examples=[500])
     target: Number | None = Field(default=None, allow_inf_nan=False, examples=[0.95])
     patience: Count | None = Field(default=None, ge=1, le=1_000_000, examples=[20])
     min_gain: Number | None = Field(default=None, gt=0, allow_inf_nan=False, examples=[0.001])
-    replicates: Annotated[Count, AfterValidator(_none_or_several)] = Field(default=0, ge=0, le=1000, examples=[3])
+    replicates: Annotated[Count, AfterValidator(none_or_several)] = Field(default=0, ge=0, le=1000, examples=[3])
     replicate_on: Literal["seeds", "folds"] = "seeds"
     leaders: Count = Field(default=3, ge=1, le=1000, examples=[3])
 
@@ -224,7 +184,7 @@ class Schedule(Section):
         Raises:
             ValueError: If the images are not counted yet.
         """
-        return _number(self.max_epochs, "max_epochs")
+        return decided_number(self.max_epochs, "max_epochs")
 
     @property
     def grace(self) -> int:
@@ -233,7 +193,7 @@ class Schedule(Section):
         Raises:
             ValueError: If the images are not counted yet.
         """
-        return _number(self.grace_epochs, "grace_epochs")
+        return decided_number(self.grace_epochs, "grace_epochs")
 
     @property
     def rivals(self) -> int:
@@ -302,9 +262,9 @@ class Resources(Section):
         default=0.0, examples=[0, 0.5, 1, "auto"]
     )
     accelerator: str | None = Field(default=None, pattern=r"^[\w.-]+$", examples=["H100"])
-    custom: dict[str, Annotated[Number, AfterValidator(whole_or_fraction)]] = Field(
-        default_factory=dict, examples=[{"scratch": 1}]
-    )
+    custom: Annotated[
+        dict[str, Annotated[Number, Field(gt=0), AfterValidator(whole_or_fraction)]], AfterValidator(of_their_own)
+    ] = Field(default_factory=dict, examples=[{"scratch": 1}])
     pin_cpus: Annotated[Literal["auto"] | bool, BeforeValidator(auto_or_bool)] = Field(
         default="auto", examples=["auto", True]
     )
@@ -326,10 +286,17 @@ class Resources(Section):
         return 0.0 if self.gpus_per_trial == "auto" else self.gpus_per_trial
 
     @property
+    def request_in_words(self) -> str:
+        """What a trial asks for."""
+        gpus = "as many GPUs as it needs" if self.gpus_per_trial == "auto" else f"{self.gpus_per_trial:g} GPUs"
+        kind = "" if self.accelerator is None else f" ({self.accelerator})"
+        others = "".join(f" and {amount:g} {name}" for name, amount in self.custom.items())
+        return f"{self.cpus_per_trial:g} CPUs and {gpus}{kind}{others}"
+
+    @property
     def in_words(self) -> str:
         """What each trial gets."""
-        gpus = "as many GPUs as it needs" if self.gpus_per_trial == "auto" else f"{self.gpus_per_trial:g} GPUs"
-        return f"{self.cpus_per_trial:g} CPUs and {gpus} a trial"
+        return f"{self.request_in_words} a trial"
 
 
 class Storage(Section):
@@ -341,7 +308,7 @@ class Storage(Section):
         min_free_gb: The study pauses before the disk has less room than this, in 10^9 bytes.
     """
 
-    uri: Annotated[str, AfterValidator(_storage_uri)] | None = Field(default=None, examples=["s3://bucket/runs"])
+    uri: Annotated[str, AfterValidator(storage_uri)] | None = Field(default=None, examples=["s3://bucket/runs"])
     checkpoint_budget_gb: Number | None = Field(default=None, gt=0, allow_inf_nan=False, examples=[20])
     min_free_gb: Number = Field(default=0.2, ge=0, allow_inf_nan=False, examples=[1])
 
@@ -380,7 +347,7 @@ class Export(Section):
 
     top: Count = Field(default=3, ge=0, le=_MOST_EXPORTS, examples=[3])
     formats: tuple[FormatName, ...] = Field(default=FORMAT_NAMES[:2], min_length=1, examples=["[keras, saved_model]"])
-    choose: Annotated[str, BeforeValidator(_choice)] = Field(default=FRONT, examples=[FRONT, KNEE, f'"{EXAMPLE}"'])
+    choose: Annotated[str, BeforeValidator(choice_rule)] = Field(default=FRONT, examples=[FRONT, KNEE, f'"{EXAMPLE}"'])
     ensemble: EnsembleMethod | None = Field(default=None, examples=["greedy"])
     accept: Accept | None = Field(default=None, examples=["{accuracy_drop: 0.01}"])
 

@@ -21,11 +21,11 @@ from orchestrator.nodes.cluster_view import ClusterView, trials_at_once
 from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.budgets import Budgets
+from orchestrator.tuning.drained_nodes import DrainedNodes
 from orchestrator.tuning.listener import TuneListener
-from orchestrator.tuning.losses.drained_nodes import DrainedNodes
-from orchestrator.tuning.losses.silent_workers import SilentWorkers
 from orchestrator.tuning.schedulers import RecordedScheduler, make_scheduler
 from orchestrator.tuning.searcher import VariantSearcher
+from orchestrator.tuning.silent_workers import SilentWorkers
 from orchestrator.tuning.tune_internals import NoTuneProgress, tune_reporter
 from orchestrator.tuning.worker_generations import WorkerGenerations
 from trainables.specs.worker import WorkerSpec

@@ -56,7 +56,7 @@ FINE = ("fine", "fine_too", "exhaust_if_whole")
 IMPATIENT = (
     "import orchestrator.tuning.losses.timeouts as timeouts; "
     "timeouts.LEAST_SECONDS, timeouts.TIMES_LONGEST = 12.0, 2.0; "
-    "import orchestrator.tuning.losses.silent_workers as late_workers; late_workers._STALL_SECONDS = 3.0; "
+    "import orchestrator.tuning.silent_workers as late_workers; late_workers._STALL_SECONDS = 3.0; "
     "from orchestrator.cli.app import main; main()"
 )
 

@@ -133,6 +133,7 @@ def test_error_tree_is_pinned_and_drawn_in_its_module() -> None:
         "JournalError": "OrchestratorError",
         "TrackerError": "OrchestratorError",
         "StudyPausedError": "OrchestratorError",
+        "ClusterLostError": "StudyPausedError",
     }
     assert all(name in (errors.__doc__ or "") for name in tree)
 

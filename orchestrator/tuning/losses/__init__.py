@@ -1,1 +1,1 @@
-"""Workers that are lost: which, why, and which trial goes on without them."""
+"""Losses of workers: which reports are late, and why workers died, in words; no Ray."""

@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from orchestrator.cluster.resources import NodeResources, concurrent_trials, trial_request
 from orchestrator.errors import ResourceError
@@ -13,8 +14,11 @@ from orchestrator.study.sections import Resources
 TINY = 1e-6
 
 
-def node(cpus: float, gpus: float = 0) -> NodeResources:
-    return NodeResources(cpus=cpus, gpus=gpus)
+H100 = {"accelerator_type:H100": 1.0}
+
+
+def node(cpus: float, gpus: float = 0, others: dict[str, float] | None = None) -> NodeResources:
+    return NodeResources(cpus=cpus, gpus=gpus, others=others or {})
 
 
 CASES = [
@@ -39,6 +43,13 @@ CASES = [
     ("a node without CPUs", {}, [node(0), node(2)], 2),
     ("fewer than fit", {"max_concurrent": 3}, [node(16)], 3),
     ("more than fit", {"max_concurrent": 99}, [node(16)], 16),
+    ("half of the cluster", {"share": 0.5}, [node(4), node(3)], 3),
+    ("a share that is less than a trial", {"share": 0.1}, [node(2)], 1),
+    ("all, in binary", {"share": 0.1}, [node(70)], 7),
+    ("the fewer of both", {"share": 0.5, "max_concurrent": 2}, [node(16)], 2),
+    ("only where the GPU is", {"gpus_per_trial": 1, "accelerator": "H100"}, [node(8, 4, H100), node(8, 4)], 4),
+    ("on nodes with scratch space", {"custom": {"scratch": 2}}, [node(8, 0, {"scratch": 5}), node(8)], 2),
+    ("a part of a resource", {"custom": {"licence": 0.5}}, [node(8, 0, {"licence": 1})], 2),
 ]
 
 
@@ -95,6 +106,8 @@ def test_never_more_trials_run_than_fit_and_a_fraction_lies_on_one_gpu(
         ({"cpus_per_trial": 1}, [], "nothing"),
         ({"gpus_per_trial": 4}, [node(8, 2), node(8, 2)], "8 CPUs and 2 GPUs; 8 CPUs and 2 GPUs"),
         ({"cpus_per_trial": 1e308}, [node(8)], "there are 8 CPUs"),
+        ({"accelerator": "A100"}, [node(8, 1, H100)], "there are 8 CPUs and 1 GPUs and accelerator H100"),
+        ({"custom": {"scratch": 9}}, [node(8, 0, {"scratch": 5})], "8 CPUs and 0 GPUs and 5 scratch"),
     ],
 )
 def test_impossible_request_is_refused_with_what_there_is(
@@ -115,7 +128,24 @@ def test_impossible_request_is_refused_with_what_there_is(
         ({}, {"CPU": 1.0}),
         ({"cpus_per_trial": 2, "gpus_per_trial": 0}, {"CPU": 2.0}),
         ({"gpus_per_trial": 0.5}, {"CPU": 1.0, "GPU": 0.5}),
+        ({"accelerator": "H100"}, {"CPU": 1.0, "accelerator_type:H100": 0.001}),
+        ({"custom": {"scratch": 2}}, {"CPU": 1.0, "scratch": 2.0}),
     ],
 )
 def test_request_without_gpus_does_not_name_any(request_: dict[str, object], expected: dict[str, float]) -> None:
     assert trial_request(Resources.model_validate(request_)) == expected
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        ({"custom": {"GPU": 1}}, "GPU is none of the cluster's own resources; use gpus_per_trial"),
+        ({"custom": {"scratch": 0}}, "greater than 0"),
+        ({"accelerator": "two words"}, "should match pattern"),
+        ({"share": 0}, "greater than 0"),
+        ({"share": 1.5}, "less than or equal to 1"),
+    ],
+)
+def test_request_that_makes_no_sense_is_refused(request_: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Resources.model_validate(request_)

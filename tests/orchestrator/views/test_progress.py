@@ -92,7 +92,7 @@ def test_plain_progress_tells_how_and_why_trials_end(begin, tell, make_reported)
         "t0000 epoch 1/9 val_accuracy 0.5 (best 0.5)",
         "t0000 stopped after epoch 1: not among the best third",
         "t0001 failed (diverged): the loss is nan [31m",
-        "2 of 4 trials ended after 11 s, about 11 s left",
+        "2 of 4 trials ended after 11 s, about 10 s left",
     ]
     assert tell(state) == []
 
@@ -311,8 +311,16 @@ def test_time_left_is_unknown_until_a_trial_has_ended(begin, make_reported):
 def test_time_left_follows_from_the_work_done_by_all_slots(begin, make_reported):
     state = fold([*begin(), make_reported(0, 1, at=110.0, value=0.5)])
     state.apply(TrialStopped(trial="t0000", epoch=1, reason="weak", at=110.0))
-    # One trial took 10 s beside another on two slots: 20 s a trial, three trials to go on two slots.
-    assert seconds_left(state, elapsed=10.0) == pytest.approx(20.0 * 3 / 2)
+    # One trial took 9 s beside another on two slots: 18 s a trial, three trials to go on two slots.
+    assert seconds_left(state, elapsed=10.0) == pytest.approx(18.0 * 3 / 2)
+
+
+def test_time_that_a_study_waited_for_its_first_worker_is_not_expected_again(begin, make_reported):
+    state = fold([*begin(), make_reported(0, 1, at=110.0, value=0.5)])
+    state.trials["t0000"].started_at[:] = [401.0]
+    state.trials["t0001"].started_at[:] = [401.0]
+    state.apply(TrialStopped(trial="t0000", epoch=1, reason="weak", at=410.0))
+    assert seconds_left(state, elapsed=310.0) == pytest.approx(18.0 * 3 / 2)
 
 
 def test_time_left_is_at_least_that_of_the_longest_trial(begin, make_reported):
@@ -320,7 +328,7 @@ def test_time_left_is_at_least_that_of_the_longest_trial(begin, make_reported):
         [*begin(num_trials=2), *(make_reported(0, epoch, at=101.0 + epoch, value=0.5) for epoch in range(1, 10))]
     )
     # The other trial has all its epochs to go, and a second slot does not make it faster.
-    assert seconds_left(state, elapsed=10.0) == pytest.approx(20.0)
+    assert seconds_left(state, elapsed=10.0) == pytest.approx(18.0)
 
 
 def test_time_between_sessions_does_not_count_as_elapsed(begin, make_reported):

@@ -15,11 +15,11 @@ from orchestrator.journal.records import SessionStarted, TrialProposed
 from orchestrator.journal.study_state import fold
 from orchestrator.journal.trial import TrialState
 from orchestrator.runs.paths import RunFolder
+from orchestrator.tuning import silent_workers as late_workers
 from orchestrator.tuning.listener import TuneListener
-from orchestrator.tuning.losses import silent_workers as late_workers
 from orchestrator.tuning.losses.lost_workers import why_lost
-from orchestrator.tuning.losses.silent_workers import SilentWorkers
 from orchestrator.tuning.schedulers import RecordedScheduler
+from orchestrator.tuning.silent_workers import SilentWorkers
 
 RETRIES = 2
 CRASHED = (

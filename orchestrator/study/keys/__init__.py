@@ -1,0 +1,1 @@
+"""Single keys of a study file."""
