@@ -34,6 +34,8 @@ _SETTINGS = {
     "RAY_AUTH_TOKEN_PATH": f"{HOME}/.ray/auth_token",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Of a machine on which other tests run as well.
+    "RAY_raylet_start_wait_time_s": "120",
 }
 #: Process 1 of a host: makes what only it sees, then buries what others leave behind.
 _INIT = """
