@@ -179,7 +179,8 @@ class Hosts:
 
     def ray_head(self, name: str = "head", *, cpus: int = 0, more: str = "") -> None:
         """Starts a cluster on a host, as cluster.yaml does: a token for all, a head without CPUs."""
-        token = "test -s ~/.ray/auth_token || ray get-auth-token --generate >/dev/null; chmod 600 ~/.ray/auth_token"
+        # Ray makes no token at a path that it was given.
+        token = "env -u RAY_AUTH_TOKEN_PATH ray get-auth-token --generate >/dev/null; chmod 600 ~/.ray/auth_token"
         self.run(name, token)
         start = f"ray start --head --port=6379 --num-cpus={cpus} --num-gpus=0 --dashboard-host=127.0.0.1"
         self.run(name, f"{start} --object-store-memory={STORE_BYTES} {more}")
@@ -216,11 +217,11 @@ class Hosts:
 
     def pids(self, name: str, text: str = "") -> list[int]:
         """Returns the processes of a host whose command line holds a text, as this machine counts."""
-        own = os.readlink(f"/proc/{self.hosts[name].pid}/ns/pid")
+        own = Path(f"/proc/{self.hosts[name].pid}/ns/pid").readlink()
         found = []
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError):
-                if entry.name.isdecimal() and os.readlink(entry / "ns/pid") == own:
+                if entry.name.isdecimal() and (entry / "ns/pid").readlink() == own:
                     command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                     if text in command:
                         found.append(int(entry.name))
