@@ -22,7 +22,6 @@ from orchestrator.errors import ExportError, InputError
 
 if TYPE_CHECKING:
     from orchestrator.results.image_shares import ImageShares
-    from orchestrator.study.spec import StudySpec
     from orchestrator.views.terminal.progress import Progress
     from trainables.specs.export import ExportResult
 
@@ -39,6 +38,10 @@ def run(
     ] = None,
     label: LabelOption = None,
     runs: Annotated[Path, typer.Option(help="Where run folders are kept.")] = Path("runs"),
+    resume_if_there: Annotated[
+        bool,
+        typer.Option("--resume-if-there", help="Go on with the run of this study, if there is one: for jobs retried."),
+    ] = False,
     address: AddressOption = None,
     dashboard: DashboardOption = False,
     as_json: JsonOption = False,
@@ -54,7 +57,14 @@ def run(
         spec, draft = study_or_draft(study, overrides=overrides or (), minutes=minutes, label=label)
         if draft is not None and not as_json:
             print(draft.text)
-        _work(lambda progress: _run_study(spec, runs=runs, address=address, progress=progress), as_json=as_json)
+
+        def work(progress: "Progress") -> Path:
+            from orchestrator.driver.api import run_study
+
+            result = run_study(spec, runs=runs, address=address, progress=progress, resume_if_there=resume_if_there)
+            return result.folder.root
+
+        _work(work, as_json=as_json)
 
 
 def resume(
@@ -185,12 +195,6 @@ def _show_exports(results: "Sequence[ExportResult]", *, shares: "ImageShares", a
         return
     if not results and not has_failed:
         print("no trial has a result to export yet")
-
-
-def _run_study(spec: "StudySpec", *, runs: Path, address: str | None, progress: "Progress") -> Path:
-    from orchestrator.driver.api import run_study
-
-    return run_study(spec, runs=runs, address=address, progress=progress).folder.root
 
 
 def _work(work: Callable[["Progress"], Path], *, as_json: bool) -> None:
