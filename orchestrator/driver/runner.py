@@ -18,7 +18,7 @@ from orchestrator.journal.records import EnsembleExported, ModelExported, StudyF
 from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.mirror.fetch import fetched_run
 from orchestrator.mirror.places import taken_elsewhere
-from orchestrator.mirror.run_of_study import RunOfStudy, run_of_study
+from orchestrator.mirror.run_of_study import RunOfStudy, outlast_last_driver, run_of_study
 from orchestrator.results.optuna_journal import write_optuna_journal
 from orchestrator.results.ranking import RANKED_STATES
 from orchestrator.results.writer import TableWriter
@@ -69,6 +69,8 @@ def _go_on(found: RunOfStudy, *, given: str, address: str | None, progress: Prog
     if progress is not None:
         what = "has finished: nothing is left to train" if found.is_finished else "goes on with the run of this study"
         progress.message(f"{found.folder.root}: {what}")
+    notify = progress.message if progress is not None else lambda text: None
+    outlast_last_driver(found.folder, uri=found.spec.storage.uri, notify=notify)
     spec, chosen = (found.spec, "") if found.has_begun else with_algorithm(found.spec)
     opening = Opening(given=given, chosen=chosen, study_yaml=found.study_yaml)
     _work(found.folder, spec, opening=opening, address=address, progress=progress)

@@ -1,6 +1,7 @@
 """The run of a study that is there already: in the folder of run folders, or in the study's storage."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ from orchestrator.errors import RunFolderError
 from orchestrator.journal.reading import read_state
 from orchestrator.journal.study_state import StudyState
 from orchestrator.mirror.fetch import fetched_run
-from orchestrator.mirror.places import taken_elsewhere
+from orchestrator.mirror.lock import heard_from
+from orchestrator.mirror.places import patiently, remote_of, taken_elsewhere
 from orchestrator.runs.folder import open_run_folder
 from orchestrator.runs.lock import is_driver_alive
+from orchestrator.runs.owner import LIMIT_SECONDS, read_owner
 from orchestrator.runs.paths import RunFolder
 from orchestrator.search.auto_algorithm import with_algorithm
 from orchestrator.study.loading import parse_study
@@ -24,6 +27,7 @@ from trainables.specs.data import PATH_FIELDS
 _FREE = ("resources", "storage", "export", "references")
 #: Keys of `data` that say where things lie: a study that was moved is the same study.
 _PLACES = (*PATH_FIELDS, "function_dir")
+_POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +78,47 @@ def run_of_study(spec: StudySpec, *, runs: Path) -> RunOfStudy | None:
     found = _moved(spec, folder=folder)
     is_finished = state.finished is not None and not state.unfinished and not is_driver_alive(folder)
     return RunOfStudy(folder=folder, spec=found, study_yaml=found.to_yaml(), has_begun=True, is_finished=is_finished)
+
+
+def outlast_last_driver(
+    folder: RunFolder,
+    *,
+    uri: str | None,
+    notify: Callable[[str], None],
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.time,
+) -> None:
+    """Waits while a run's driver on another machine, which may be dead, still counts as alive.
+
+    A job that is tried again on another machine comes sooner than that. A driver that is heard of meanwhile is alive:
+    then the run folder's lock has the error.
+
+    Args:
+        folder: The run folder.
+        uri: The study's storage; None: it has none.
+        notify: Receives a message for the user.
+        sleep: Waits so many seconds.
+        clock: Returns seconds since 1970.
+    """
+    first, began = _heard(folder, uri=uri, now=clock()), clock()
+    if first is None:
+        return
+    notify(f"{folder.root}: {first[0]} was at work on it lately; waiting until it counts as dead, a minute at most")
+    while clock() - began <= LIMIT_SECONDS and _heard(folder, uri=uri, now=clock()) == first:
+        sleep(_POLL_SECONDS)
+
+
+def _heard(folder: RunFolder, *, uri: str | None, now: float) -> tuple[str, float] | None:
+    """Returns who is at work on a run on another machine, and its last heartbeat; None if nobody counts as alive."""
+    owner = read_owner(folder)
+    if owner is not None and not owner.is_here and 0 <= owner.age(now) < LIMIT_SECONDS:
+        return owner.where, owner.heartbeat
+    if uri is None:
+        return None
+    remote = remote_of(folder, uri)
+    owner, seconds = patiently(lambda: heard_from(remote, now=now), uri=uri)
+    is_alive = owner is not None and owner.folder != str(folder.root.absolute()) and seconds < LIMIT_SECONDS
+    return (owner.where, owner.heartbeat) if owner is not None and is_alive else None
 
 
 def _check_same(spec: StudySpec, *, state: StudyState, folder: RunFolder) -> None:

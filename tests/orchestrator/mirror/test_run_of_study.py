@@ -8,8 +8,9 @@ import yaml
 from orchestrator.errors import RunFolderError
 from orchestrator.journal.file import Journal
 from orchestrator.mirror.mirror import open_mirror
-from orchestrator.mirror.run_of_study import run_of_study
+from orchestrator.mirror.run_of_study import outlast_last_driver, run_of_study
 from orchestrator.runs.folder import make_run_folder
+from orchestrator.runs.owner import Owner, write_owner
 from orchestrator.study.loading import load_study, parse_study
 
 STUDY = {"name": "swept", "data": {"source": "digits"}, "space": "cnn-small", "search": {"algorithm": "random"}}
@@ -111,3 +112,35 @@ def test_run_that_the_storage_alone_has_is_fetched(tmp_path, make_run):
     found = run_of_study(spec, runs=tmp_path / "fresh")
     assert found.is_finished
     assert found.folder.journal.is_file()
+
+
+def waits_of(folder, *, heartbeat, beats=()):
+    """Returns how often it was waited for a driver of another machine, which is heard of at some of the waits."""
+    times, said = [0.0], []
+    owner = Owner(token="x", host="elsewhere", boot="another", pid=7, heartbeat=heartbeat)
+    write_owner(folder, owner)
+
+    def sleep(seconds):
+        times.append(times[-1] + seconds)
+        if len(times) in beats:
+            write_owner(folder, owner.heard_of(at=times[-1]))
+
+    outlast_last_driver(folder, uri=None, notify=said.append, sleep=sleep, clock=lambda: times[-1])
+    return len(times) - 1, said
+
+
+def test_driver_of_another_machine_is_outlasted_and_the_user_is_told(tmp_path, make_run):
+    folder = make_run(spec_of(tmp_path), num_records=2)
+    count, (said,) = waits_of(folder, heartbeat=-20.0)
+    assert count == 40
+    assert "elsewhere (pid 7) was at work on it lately; waiting" in said
+
+
+def test_driver_that_is_heard_of_is_not_waited_for(tmp_path, make_run):
+    folder = make_run(spec_of(tmp_path), num_records=2)
+    assert waits_of(folder, heartbeat=-20.0, beats=(5,))[0] == 4
+
+
+def test_dead_driver_is_not_waited_for(tmp_path, make_run):
+    folder = make_run(spec_of(tmp_path), num_records=2)
+    assert waits_of(folder, heartbeat=-90.0) == (0, [])
