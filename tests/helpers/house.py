@@ -88,6 +88,8 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "trackers",
         "forking",
         "cluster",
+        "cluster/jobs",
+        "cluster/kubernetes",
         "tuning",
         "planning",
         "export",
@@ -105,7 +107,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "dashboard/pages",
         "dashboard",
         "cli",
-        ("cli/models", "cli/steering"),
+        ("cli/models", "cli/steering", "cli/cluster"),
         "cli/app",
     ],
     "convfleet": ["__main__"],
@@ -145,6 +147,7 @@ DOORS = {
     "ray": (
         "orchestrator/forking/ray_workers.py",
         "orchestrator/cluster",
+        "orchestrator/cluster/jobs",
         "orchestrator/tuning",
         "orchestrator/export",
         "orchestrator/serving/deployment.py",
@@ -184,7 +187,13 @@ DOORS = {
     ),
     "plotly": ("orchestrator/views/report",),
     "rich": ("orchestrator/views/terminal", "orchestrator/views/fleet", "orchestrator/cli", "orchestrator/cli/models"),
-    "typer": ("orchestrator/cli", "orchestrator/cli/models", "orchestrator/cli/steering", "orchestrator/cli/app"),
+    "typer": (
+        "orchestrator/cli",
+        "orchestrator/cli/models",
+        "orchestrator/cli/steering",
+        "orchestrator/cli/cluster",
+        "orchestrator/cli/app",
+    ),
     "PIL": (
         "trainables/data/formats",
         "trainables/data/images",
@@ -209,6 +218,7 @@ DOORS = {
         "search_spaces/parsing.py",
         "search_spaces/portfolio.py",
         "orchestrator/mirror/fetch.py",
+        "orchestrator/cluster/kubernetes/kubectl.py",
     ),
 }
 RANKS = {
