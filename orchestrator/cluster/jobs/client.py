@@ -17,7 +17,7 @@ from orchestrator.forking.ray_workers import read_settings_again
 #: Where a dashboard listens on the head, unless it is told another place.
 LOCAL = "http://127.0.0.1:8265"
 #: Of ray[default], what this side of the connection needs and ray[tune] does not bring.
-_PACKAGES = ("aiohttp", "requests", "smart_open", "opencensus", "prometheus_client", "colorful", "aiohttp_cors")
+_PACKAGES = ("aiohttp", "requests", "smart_open", "opencensus", "prometheus_client", "aiohttp_cors")
 _ANSWER_SECONDS = 10
 _THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
