@@ -24,8 +24,10 @@ def no_token(monkeypatch, tmp_path):
     from orchestrator.forking.ray_workers import read_settings_again
 
     for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # so that what the code under test sets is taken back
+        monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
+    read_settings_again()
     AuthenticationTokenLoader.instance().reset_cache()
     yield tmp_path
     monkeypatch.undo()
