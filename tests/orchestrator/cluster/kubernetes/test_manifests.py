@@ -1,4 +1,4 @@
-"""Manifests for KubeRay: valid by its own schemas and rules, with the study's files, and with nothing on a pod's disk."""
+"""Manifests for KubeRay: valid by its own schemas and rules, with the study's files, nothing on a pod's disk."""
 
 import base64
 import copy
