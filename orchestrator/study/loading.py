@@ -132,12 +132,11 @@ def parse_study(  # noqa: PLR0913 - a mapping, and where all it names lies
     data = _data_alone(content)
     if data is not None:
         content["objective"] = with_usual_metric(content.get("objective", {}), data)
-    objective = content.get("objective")
     # A packaged study's paths start at the current folder, but its modules come with the package.
     folder = _study_folder(content, study_dir or base)
     space, problems = _parse_space(content, folder=folder)
     checkable = space or _without_broken_params(content.get("space"), problems)
-    if found := list_problems(objective):
+    if found := list_problems(objective := content.get("objective")):
         problems += found
         del content["objective"]
     if found := constraint_problems(content.get("constraints", ()), data, space=checkable):
@@ -152,8 +151,8 @@ def parse_study(  # noqa: PLR0913 - a mapping, and where all it names lies
     if checkable is not None:
         problems += check_study(spec if space else None, space=checkable)
     if data is not None:
-        problems += task_problems(data, objective, space=checkable)
-        problems += path_problems(data, base=base) if has_data else []
+        missing = path_problems(data, base=base) if has_data else []
+        problems += [*task_problems(data, objective, space=checkable), *missing]
     if spec is not None and checkable is not None:
         spec, found = with_code(spec, space=checkable, folder=folder)
         problems += found

@@ -22,13 +22,14 @@ AddressArgument = Annotated[
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, as launch and jobs list print it.")]
 
 
-def follow(client: Any, name: str, *, address: str, as_json: bool) -> None:
+def follow_job(client: Any, name: str, *, address: str, seen_at: str, as_json: bool) -> None:
     """Shows what a job prints until it ends, and ends with its exit code.
 
     Args:
         client: As `connected` returns it.
         name: The job's id.
         address: The cluster's.
+        seen_at: Where the cluster is seen when this command has ended.
         as_json: Whether one JSON document is printed at the end; the job's output goes to standard error then.
     """
     from orchestrator.cluster.jobs.following import Followed, followed_to_the_end
@@ -54,8 +55,8 @@ def follow(client: Any, name: str, *, address: str, as_json: bool) -> None:
         print_json(job_json(job, address=address))
     if not has_ended or not job.has_ended:
         print(
-            f"job {name} goes on without this command; convfleet jobs logs {address} {name} --follow shows it again, "
-            f"convfleet jobs stop {address} {name} pauses its study",
+            f"job {name} goes on without this command; convfleet jobs logs ADDRESS {name} --follow shows it again, and "
+            f"convfleet jobs stop ADDRESS {name} pauses its study; ADDRESS is {seen_at}",
             file=sys.stderr,
         )
         raise typer.Exit(EXIT_PAUSED)

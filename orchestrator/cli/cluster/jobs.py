@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.cluster.asking import AddressArgument, JobArgument, follow, job_json
+from orchestrator.cli.cluster.asking import AddressArgument, JobArgument, follow_job, job_json
 from orchestrator.cli.console import print_json
 from orchestrator.cli.options import JsonOption
 from orchestrator.errors import StudyFailedError
@@ -32,7 +32,7 @@ def list_jobs(address: AddressArgument, *, as_json: JsonOption = False) -> None:
         print("no jobs were submitted yet; convfleet launch STUDY --on ADDRESS submits one")
 
 
-def status(address: AddressArgument, job: JobArgument, *, as_json: JsonOption = False) -> None:
+def show_job(address: AddressArgument, job: JobArgument, *, as_json: JsonOption = False) -> None:
     """Show a job: its state, its run folder on the nodes, the last lines that it printed."""
     from orchestrator.cluster.jobs.client import connected, http_address
     from orchestrator.cluster.jobs.job import job_of, log_of
@@ -73,20 +73,20 @@ def logs(
     client = connected(place)
     job_of(client, job, address=place)
     if is_followed:
-        follow(client, job, address=place, as_json=False)
+        follow_job(client, job, address=place, seen_at=place, as_json=False)
     sys.stdout.write(log_of(client, job, address=place))
 
 
 def stop_job(address: AddressArgument, job: JobArgument, *, as_json: JsonOption = False) -> None:
     """Stop a job: its study pauses, and goes on when it is launched again."""
     from orchestrator.cluster.jobs.client import connected, http_address
-    from orchestrator.cluster.jobs.job import end_in_words, job_of, stop
+    from orchestrator.cluster.jobs.job import end_in_words, job_of, stop_and_wait
 
     place = http_address(address)
     client = connected(place)
     if job_of(client, job, address=place).has_ended:
         raise StudyFailedError(f"{place}: {end_in_words(job_of(client, job, address=place))}; nothing is left to stop")
-    found = stop(client, job, address=place, sleep=time.sleep)
+    found = stop_and_wait(client, job, address=place, sleep=time.sleep)
     if as_json:
         print_json(job_json(found, address=place))
     else:
@@ -105,7 +105,7 @@ jobs_app = typer.Typer(
 )
 for _name, _command, _example in (
     ("list", list_jobs, "list http://127.0.0.1:8265"),
-    ("status", status, "status http://127.0.0.1:8265 flowers-1a2b3c"),
+    ("status", show_job, "status http://127.0.0.1:8265 flowers-1a2b3c"),
     ("logs", logs, "logs http://127.0.0.1:8265 flowers-1a2b3c --follow"),
     ("stop", stop_job, "stop http://127.0.0.1:8265 flowers-1a2b3c"),
 ):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.cluster.asking import follow, job_json
+from orchestrator.cli.cluster.asking import follow_job, job_json
 from orchestrator.cli.console import print_json
 from orchestrator.cli.options import JsonOption, SetOption, StudyArgument
 from orchestrator.errors import InputError
@@ -56,7 +56,7 @@ def launch(
 
 
 def _on_ray(shipment: "Shipment", *, on: str, runs: str | None, detach: bool, dry_run: bool, as_json: bool) -> None:
-    from orchestrator.cluster.jobs.client import demand_packages, http_address
+    from orchestrator.cluster.jobs.client import LOCAL, demand_cluster_packages, http_address
     from orchestrator.cluster.jobs.launcher import tunnel_to
     from orchestrator.cluster.jobs.shipment import demand_absolute_runs
 
@@ -66,16 +66,20 @@ def _on_ray(shipment: "Shipment", *, on: str, runs: str | None, detach: bool, dr
     if dry_run:
         _show(shipment, place=place, runs=wanted, as_json=as_json)
         return
-    demand_packages()
+    demand_cluster_packages()
     _say_what_nodes_need(shipment)
     if not is_file:
-        _submit(shipment, address=place, runs=wanted, detach=detach, as_json=as_json)
+        _submit(shipment, address=place, seen_at=place, runs=wanted, detach=detach, as_json=as_json)
         return
+    # The tunnel of this command ends with it; Ray has a command for one that lasts.
+    seen_at = f"{LOCAL} beside `ray dashboard {on}`"
     with tunnel_to(Path(on), notify=lambda text: print(text, file=sys.stderr)) as address:
-        _submit(shipment, address=address, runs=wanted, detach=detach, as_json=as_json)
+        _submit(shipment, address=address, seen_at=seen_at, runs=wanted, detach=detach, as_json=as_json)
 
 
-def _submit(shipment: "Shipment", *, address: str, runs: str, detach: bool, as_json: bool) -> None:
+def _submit(
+    shipment: "Shipment", *, address: str, seen_at: str, runs: str, detach: bool, as_json: bool
+) -> None:
     from orchestrator.cluster.jobs.client import connected, is_plain_text
     from orchestrator.cluster.jobs.job import job_of, submit
 
@@ -87,9 +91,9 @@ def _submit(shipment: "Shipment", *, address: str, runs: str, detach: bool, as_j
         )
     client = connected(address)
     name = submit(client, shipment, address=address, runs=runs)
-    print(f"job {name}: submitted; convfleet jobs status {address} {name} shows it from anywhere", file=sys.stderr)
+    print(f"job {name}: submitted; convfleet jobs shows it from anywhere, at {seen_at}", file=sys.stderr)
     if not detach:
-        follow(client, name, address=address, as_json=as_json)
+        follow_job(client, name, address=address, seen_at=seen_at, as_json=as_json)
     elif as_json:
         print_json(job_json(job_of(client, name, address=address), address=address))
     else:

@@ -25,7 +25,7 @@ _UNAUTHORIZED, _FORBIDDEN = 401, 403
 _OVERRIDING = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
 
 
-def demand_packages() -> None:
+def demand_cluster_packages() -> None:
     """Checks that what jobs and the dashboard need is installed.
 
     Raises:
@@ -81,7 +81,7 @@ def connected(address: str) -> Any:
         InputError: If a package is missing, or the token is missing or not the cluster's.
         StudyFailedError: If no dashboard answers.
     """
-    demand_packages()
+    demand_cluster_packages()
     _reach_directly(address)
     if _status_of(address) in (_UNAUTHORIZED, _FORBIDDEN):
         _use_token(address)

@@ -139,7 +139,7 @@ def log_of(client: Any, name: str, *, address: str) -> str:
         raise problem_of(exc, address=address) from exc
 
 
-def stop(client: Any, name: str, *, address: str, sleep: Callable[[float], None] = time.sleep) -> Job:
+def stop_and_wait(client: Any, name: str, *, address: str, sleep: Callable[[float], None] = time.sleep) -> Job:
     """Stops a job, which pauses its study, and returns the job once it has ended.
 
     Args:

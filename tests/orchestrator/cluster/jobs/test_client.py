@@ -109,7 +109,7 @@ def test_missing_packages_are_named_with_the_line_that_installs_them(monkeypatch
     found = client.find_spec
     monkeypatch.setattr(client, "find_spec", lambda name: None if name == "aiohttp" else found(name))
     with pytest.raises(InputError, match=r"need aiohttp, which is not installed; pip install 'convfleet\[cluster\]'"):
-        client.demand_packages()
+        client.demand_cluster_packages()
 
 
 @pytest.mark.parametrize("address", ["", "http://", "ftp://head", "http://user:word@head", "http://head:port"])

@@ -92,7 +92,7 @@ def interrupted(monkeypatch, cluster, *, answer):
         printed.write = write
         monkeypatch.setattr(sys, "stdout", printed)
         with pytest.raises(typer.Exit) as ended:
-            asking.follow(cluster, "sent-1", address="x", as_json=False)
+            asking.follow_job(cluster, "sent-1", address="x", seen_at="x", as_json=False)
         return ended.value.exit_code, shown.getvalue(), "".join(printed.lines)
 
 
@@ -109,9 +109,8 @@ def test_interruption_that_leaves_the_job_alone_says_how_to_come_back(monkeypatc
     cluster = Cluster(ends=False)
     code, shown, _ = interrupted(monkeypatch, cluster, answer="")
     assert (code, cluster.stopped) == (130, [])
-    assert (
-        "convfleet jobs logs x sent-1 --follow shows it again, convfleet jobs stop x sent-1 pauses its study" in shown
-    )
+    assert "convfleet jobs logs ADDRESS sent-1 --follow shows it again" in shown
+    assert "convfleet jobs stop ADDRESS sent-1 pauses its study; ADDRESS is x" in shown
     cluster.over.set()
 
 
