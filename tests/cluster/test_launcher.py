@@ -34,8 +34,10 @@ def written():
 
 
 @pytest.fixture(scope="module")
-def machines(make_hosts):
+def machines(make_hosts, is_long):
     """A client, a head and two workers, which the client may enter by SSH."""
+    if not is_long:
+        pytest.skip("takes minutes: --long")
     if missing := [name for name in (SSHD, "ssh", "rsync") if shutil.which(name) is None]:
         pytest.skip(f"entering machines needs {', '.join(missing)}: packages openssh-server and rsync")
     hosts = make_hosts("client", "head", "worker1", "worker2")
@@ -47,7 +49,9 @@ def machines(make_hosts):
         (home / ".ssh/authorized_keys").write_text(key)
         (home / "venv").symlink_to(sys.prefix)
         (home / ".bashrc").write_text(f"export CONVFLEET_CACHE={HOME}/cache RAY_TMPDIR=/tmp\n")
-        serve = f"mkdir -p /run/sshd /tmp/ssh && ssh-keygen -q -t ed25519 -N '' -f /tmp/ssh/key && {SSHD} -h /tmp/ssh/key"
+        serve = (
+            f"mkdir -p /run/sshd /tmp/ssh && ssh-keygen -q -t ed25519 -N '' -f /tmp/ssh/key && {SSHD} -h /tmp/ssh/key"
+        )
         hosts.run(name, f"{serve} -o PidFile=/tmp/ssh/pid -o StrictModes=no -o UsePAM=no -E /tmp/ssh/log")
     folder = hosts.hosts["client"].folder / "home"
     hosts.run("client", "ray get-auth-token --generate >/dev/null && chmod 600 ~/.ray/auth_token", environment=BARE)
@@ -66,11 +70,13 @@ def machines(make_hosts):
     return hosts
 
 
-def alive(hosts):
+def num_alive(hosts):
     """Returns how many nodes the cluster has."""
-    code = "import ray; ray.init('auto', logging_level=50); print(sum(n['Alive'] for n in ray.nodes()))"
-    said = hosts.run("head", f'bash -lic "python -c \\"{code}\\""', code=None)
-    return int(said.split()[-1]) if said.strip()[-1:].isdigit() else 0
+    (hosts.shared / "alive.py").write_text(
+        "import ray\nray.init('auto', logging_level=50)\nprint(sum(node['Alive'] for node in ray.nodes()))\n"
+    )
+    said = hosts.run("head", f"python {SHARED}/alive.py 2>/dev/null", code=None).split()
+    return int(said[-1]) if said else 0
 
 
 def test_a_study_is_sent_to_machines_that_become_a_cluster(machines):
@@ -80,7 +86,7 @@ def test_a_study_is_sent_to_machines_that_become_a_cluster(machines):
     assert f": done; its run on the nodes: {SHARED}/runs/sent" in said
     lines = (machines.shared / "runs/sent/journal.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["type"] == "study_finished"
-    wait_until(lambda: alive(machines) == 3, seconds=240, what="both workers")
+    wait_until(lambda: num_alive(machines) == 3, seconds=240, what="both workers")
     # The cluster is up now, and its Ray is left as it is.
     before = machines.pids("head", "gcs_server")
     said = machines.run("client", command, environment=BARE)

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.cluster.jobs import client
 from orchestrator.cluster.jobs.client import connected, http_address, is_plain_text
 from orchestrator.cluster.jobs.job import Job, end_in_words
-from orchestrator.cluster.token import token_problem
+from orchestrator.cluster.token import refused_in_words, token_problem
 from orchestrator.errors import InputError, StudyFailedError
 
 TOKEN = "0123456789abcdef" * 4
@@ -133,6 +133,19 @@ def test_a_token_that_others_may_read_is_found(no_token):
     assert token_problem() == f"{path}: others may read Ray's token (mode 0644); chmod 600 {path}"
     path.chmod(0o600)
     assert token_problem() == ""
+
+
+def test_what_a_cluster_refused_is_said_by_mode_token_and_port(no_token, monkeypatch):
+    refused = "Authentication token is missing or incorrect"
+    assert refused_in_words(refused) == (
+        "the cluster wants a token, and RAY_AUTH_MODE is not set: set RAY_AUTH_MODE=token"
+    )
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    assert "there is none" in refused_in_words(refused)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+    assert "that of RAY_AUTH_TOKEN, is not the cluster's" in refused_in_words(refused)
+    said = refused_in_words("the connection timed out")
+    assert said == "check `ray status` there and the port; RAY_AUTH_MODE is token, the token is that of RAY_AUTH_TOKEN"
 
 
 def job(status, *, exit_code=None, message="", command="convfleet run x"):
