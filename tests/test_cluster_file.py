@@ -1,17 +1,28 @@
-"""cluster.yaml passes Ray's own offline validation and keeps its promises."""
+"""cluster.yaml, and that of machines that are there, pass Ray's own offline validation and keep their promises."""
 
 import copy
+import shlex
+import subprocess
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 import yaml
 
-CLUSTER_FILE = Path(__file__).parents[1] / "cluster.yaml"
+ROOT = Path(__file__).parents[1]
+FILES = {"aws": ROOT / "cluster.yaml", "on premise": ROOT / "docs/snippets/cluster/on-premise.yaml"}
+CLUSTERS = {name: yaml.safe_load(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
+PACKAGES = ("convfleet", "orchestrator", "trainables", "search_spaces")
 
 
 @pytest.fixture(scope="module")
 def cluster() -> dict:
-    return yaml.safe_load(CLUSTER_FILE.read_text(encoding="utf-8"))
+    return CLUSTERS["aws"]
+
+
+@pytest.fixture(params=CLUSTERS)
+def either(request) -> dict:
+    return CLUSTERS[request.param]
 
 
 def validated(cluster: dict) -> dict:
@@ -22,8 +33,8 @@ def validated(cluster: dict) -> dict:
     return prepared
 
 
-def test_cluster_file_passes_rays_own_validation(cluster):
-    prepared = validated(cluster)
+def test_cluster_file_passes_rays_own_validation(either):
+    prepared = validated(either)
     assert prepared["cluster_name"] == "convfleet"
 
 
@@ -53,12 +64,45 @@ def test_head_has_no_room_for_trials_and_gpu_workers_autoscale_from_none(cluster
     assert types["gpu_worker"]["max_workers"] > 0
 
 
-def test_every_node_asks_for_the_token_and_the_dashboard_stays_on_loopback(cluster):
-    for commands in (cluster["head_start_ray_commands"], cluster["worker_start_ray_commands"]):
+def test_every_node_asks_for_the_token_and_the_dashboard_stays_on_loopback(either):
+    for commands in (either["head_start_ray_commands"], either["worker_start_ray_commands"]):
         (start,) = [command for command in commands if "ray start" in command]
         assert "RAY_AUTH_MODE=token" in start
         assert "RAY_AUTH_TOKEN_PATH" in start
+        assert "RAY_USAGE_STATS_ENABLED=0" in start
         assert "0.0.0.0" not in start
-    (head,) = [command for command in cluster["head_start_ray_commands"] if "ray start" in command]
+    (head,) = [command for command in either["head_start_ray_commands"] if "ray start" in command]
     assert "--dashboard-host=127.0.0.1" in head
-    assert "~/.ray/auth_token" in cluster["file_mounts"]
+    assert "--num-cpus=0" in head
+    assert "~/.ray/auth_token" in either["file_mounts"]
+    assert "chmod 600 ~/.ray/auth_token" in either["setup_commands"]
+
+
+def test_bash_gives_pip_the_checkout_with_its_extras(either):
+    """Quotes around the whole would keep the shell from expanding the home folder, and pip refuses that."""
+    (install,) = [command for command in either["setup_commands"] if "pip install" in command]
+    shown = subprocess.run(
+        ["bash", "-c", f"printf '%s\\n' {install}"],
+        env={"HOME": "/home/me"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout.splitlines()[-1] == "/home/me/convfleet[cluster,gpu]"
+    assert shlex.split(install)[0] == "~/venv/bin/python"
+
+
+def test_no_package_is_left_out_of_what_is_copied_to_nodes(either):
+    folders = [path for name in PACKAGES for path in (ROOT / name, *(ROOT / name).rglob("*")) if path.is_dir()]
+    assert len(folders) > 50
+    for pattern in either["rsync_exclude"]:
+        if pattern.startswith("/"):
+            assert not any(fnmatch(f"/{name}", pattern) for name in PACKAGES)
+        else:
+            left_out = [path for path in folders if fnmatch(path.name, pattern.rpartition("/")[2])]
+            assert left_out == [], pattern
+
+
+def test_workers_on_premise_are_all_there_from_the_start():
+    content = CLUSTERS["on premise"]
+    assert content["min_workers"] == content["max_workers"] == len(content["provider"]["worker_ips"])

@@ -255,6 +255,16 @@ def loaded_files(*, folder: Path) -> list[Path]:
     return sorted({Path(file) for file in files if isinstance(file, str) and is_below(file, folder=folder)})
 
 
+def code_files(modules: Iterable[str], *, folder: Path) -> list[Path]:
+    """Returns the files of the code that `source_of` hashes, sorted.
+
+    Raises:
+        SyntaxError: If a file is not Python; it names the file.
+        OSError, ValueError: If one cannot be read.
+    """
+    return sorted({path for module in modules for path in _files(module, folder=folder)})
+
+
 def _hash_of(module: str, *, folder: Path) -> str:
     digest = hashlib.sha256()
     for path in _files(module, folder=folder):

@@ -7,6 +7,8 @@ from typing import NoReturn
 import typer
 
 from orchestrator.cli.ask import doctor, families, spaces
+from orchestrator.cli.cluster.jobs import jobs_app
+from orchestrator.cli.cluster.launch import launch
 from orchestrator.cli.init import init
 from orchestrator.cli.look import analyze, report, status
 from orchestrator.cli.models.dashboard import dashboard
@@ -38,6 +40,7 @@ app = typer.Typer(
 #: In the order of `convfleet --help`: each command, and its example.
 for _command, _example in (
     (run, "run quickstart --set search.trials=12"),
+    (launch, "launch flowers.yaml --on http://127.0.0.1:8265 --runs /mnt/shared/runs"),
     (init, "init flowers --minutes 10"),
     (plan, "plan quickstart --slots 8"),
     (resume, "resume runs/quickstart --set search.trials=60"),
@@ -67,6 +70,7 @@ for _command, _example in (
     (serve, "serve registry --port 8000"),
 ):
     app.command(_example.partition(" ")[0], epilog=f"Example: convfleet {_example}")(_command)
+app.add_typer(jobs_app, name="jobs")
 app.add_typer(registry_app, name="registry")
 
 

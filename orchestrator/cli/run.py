@@ -24,7 +24,6 @@ from orchestrator.errors import ExportError, InputError
 
 if TYPE_CHECKING:
     from orchestrator.results.image_shares import ImageShares
-    from orchestrator.study.spec import StudySpec
     from orchestrator.views.terminal.progress import Progress
     from trainables.specs.export import ExportResult
 
@@ -41,6 +40,10 @@ def run(
     ] = None,
     label: LabelOption = None,
     runs: Annotated[Path, typer.Option(help="Where run folders are kept.")] = Path("runs"),
+    resume_if_there: Annotated[
+        bool,
+        typer.Option("--resume-if-there", help="Go on with the run of this study, if there is one: for jobs retried."),
+    ] = False,
     address: AddressOption = None,
     wait_for_cluster: WaitOption = False,
     dashboard: DashboardOption = False,
@@ -57,6 +60,13 @@ def run(
         spec, draft = study_or_draft(study, overrides=overrides or (), minutes=minutes, label=label)
         if draft is not None and not as_json:
             print(draft.text)
+
+        def work(progress: "Progress") -> Path:
+            from orchestrator.driver.api import run_study
+
+            result = run_study(spec, runs=runs, address=address, progress=progress, resume_if_there=resume_if_there)
+            return result.folder.root
+
         with cluster_awaited(
             address,
             is_wanted=wait_for_cluster,
@@ -64,7 +74,7 @@ def run(
             options=_json_option(as_json),
             notify=make_console(stderr=as_json).print,
         ):
-            _work(lambda progress: _run_study(spec, runs=runs, address=address, progress=progress), as_json=as_json)
+            _work(work, as_json=as_json)
 
 
 def resume(
@@ -216,12 +226,6 @@ def _study_of(folder: Path) -> "StudySpec":
     from orchestrator.study.loading import load_study
 
     return load_study(RunFolder(folder).study)
-
-
-def _run_study(spec: "StudySpec", *, runs: Path, address: str | None, progress: "Progress") -> Path:
-    from orchestrator.driver.api import run_study
-
-    return run_study(spec, runs=runs, address=address, progress=progress).folder.root
 
 
 def _work(work: Callable[["Progress"], Path], *, as_json: bool) -> None:

@@ -4,13 +4,13 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import ray
 
 from orchestrator.cluster.prestart import start_early
 from orchestrator.cluster.ray_internals import clusters_off, counted_cpus, spare_processes_off
 from orchestrator.cluster.resources import NodeResources, concurrent_trials
+from orchestrator.cluster.token import protect_token, refused_in_words
 from orchestrator.errors import ResourceError, StudyFailedError
 from orchestrator.forking.ahead import preloaded_modules, worker_threads
 from orchestrator.forking.ray_workers import read_settings_again
@@ -111,8 +111,7 @@ def _connect(resources: Resources, *, address: str | None, stack: ExitStack) -> 
                 fix = "set RAY_TMPDIR to a folder with a shorter path, such as /tmp"
             raise StudyFailedError(f"Ray did not start on this machine ({first}); {fix}") from exc
         raise StudyFailedError(
-            f"--address {address}: no Ray cluster answered ({first}); check `ray status` there, the port, and that "
-            "RAY_AUTH_MODE and the token are the cluster's"
+            f"--address {address}: no Ray cluster answered ({first}); {refused_in_words(str(exc))}"
         ) from exc
 
 
@@ -135,7 +134,7 @@ def private_ray() -> Iterator[None]:
         yield
     finally:
         os.umask(umask)
-    _protect_token()
+    protect_token()
 
 
 @contextmanager
@@ -176,10 +175,3 @@ def _init_local(resources: Resources, *, modules: list[str]) -> None:
 def _usable_cpus() -> int:
     """Returns the CPUs that Ray counts, but no more than this process may run on, which Ray does not ask."""
     return max(1, min(counted_cpus(), usable_cpus()))
-
-
-def _protect_token() -> None:
-    """Takes the token that Ray made, perhaps long ago, from everybody but its owner."""
-    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
-    if token.is_file() and token.stat().st_uid == os.getuid():
-        token.chmod(0o600)

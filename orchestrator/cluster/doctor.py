@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from orchestrator.cluster.token import token_file, token_problem
 from trainables.machine.cores import cores_in_words, numa_nodes
 from trainables.machine.gpus import gpu_memory_mib
 from trainables.machine.processes import usable_cpus
+from trainables.specs.worker import PRIVATE
 from trainables.versions import versions
 
 _KERAS_TIMEOUT_SECONDS = 120
@@ -70,6 +72,7 @@ def examine() -> Iterator[Check]:
         _shared_memory,
         _tensorflow,
         _ray,
+        check_token,
     ]
     for check in checks:
         if (found := check()) is not None:
@@ -162,6 +165,15 @@ def _ray() -> Check:
     return Check(name="ray", level=Level.OK, finding=finding)
 
 
+def check_token() -> Check | None:
+    """Returns whether others may read Ray's token, with which they could run anything here; None where none is."""
+    if not token_file().is_file():
+        return None
+    problem = token_problem()
+    level, finding = (Level.WARNING, problem) if problem else (Level.OK, f"{token_file()}: only its owner may read it")
+    return Check(name="token", level=level, finding=finding)
+
+
 def _python(code: str) -> tuple[str, str]:
     """Returns what a piece of Python printed, and the last line of its errors."""
     environment = {
@@ -178,6 +190,7 @@ def _python(code: str) -> tuple[str, str]:
             text=True,
             timeout=_KERAS_TIMEOUT_SECONDS,
             env=environment,
+            umask=PRIVATE,  # a token that Ray makes is its owner's alone
             check=False,
         )
     except subprocess.TimeoutExpired:

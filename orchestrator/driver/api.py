@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 
 def run_study(
-    spec: StudySpec, *, runs: Path | str = RUNS, address: str | None = None, progress: Shown = "auto"
+    spec: StudySpec,
+    *,
+    runs: Path | str = RUNS,
+    address: str | None = None,
+    progress: Shown = "auto",
+    resume_if_there: bool = False,
 ) -> StudyResult:
     """Runs a study in a new run folder and returns its result.
 
@@ -40,6 +45,8 @@ def run_study(
         runs: The folder of run folders; the run's own is `runs/<name>`, or `runs/<name>-2` and so on if that exists.
         address: A Ray cluster to join, `host:port` or `auto`; None: a Ray of this machine alone.
         progress: Shows how far the study is; auto: in a notebook its cell does, elsewhere nothing; None: nothing.
+        resume_if_there: Whether to go on with the run of this study in `runs`, or in its storage, if there is one; a
+            run of another study of that name is refused.
 
     Returns:
         The finished run.
@@ -52,7 +59,8 @@ def run_study(
     with shown_progress(progress) as shown, import_ahead(spec.resources, address=address):
         from orchestrator.driver.runner import start_run
 
-        return _result(start_run(spec, runs=Path(runs), address=address, progress=shown))
+        folder = start_run(spec, runs=Path(runs), address=address, progress=shown, resume_if_there=resume_if_there)
+        return _result(folder)
 
 
 def resume_study(

@@ -7,7 +7,7 @@ from pathlib import Path
 from orchestrator.disk.checkpoint_keeper import CheckpointKeeper
 from orchestrator.driver.endings import open_session
 from orchestrator.driver.preparation import Prepared
-from orchestrator.driver.session import Session
+from orchestrator.driver.session import Opening, Session
 from orchestrator.ensembles.ensembles import Ensembles
 from orchestrator.ensembles.outcome import EnsembleResult
 from orchestrator.ensembles.wanted import USUAL_SIZE, WantedEnsemble, method_problem, size_problem
@@ -18,6 +18,7 @@ from orchestrator.journal.records import EnsembleExported, ModelExported, StudyF
 from orchestrator.journal.trial import Trial, TrialState
 from orchestrator.mirror.fetch import fetched_run
 from orchestrator.mirror.places import taken_elsewhere
+from orchestrator.mirror.run_of_study import RunOfStudy, outlast_last_driver, run_of_study
 from orchestrator.results.optuna_journal import write_optuna_journal
 from orchestrator.results.ranking import RANKED_STATES
 from orchestrator.results.writer import TableWriter
@@ -28,10 +29,13 @@ from orchestrator.study.loading import load_study
 from orchestrator.study.sections import Export
 from orchestrator.study.spec import StudySpec
 from orchestrator.views.terminal.progress import Progress
+from trainables.files.whole import write_whole
 from trainables.specs.export import ExportResult
 
 
-def start_run(spec: StudySpec, *, runs: Path, address: str | None, progress: Progress | None) -> RunFolder:
+def start_run(
+    spec: StudySpec, *, runs: Path, address: str | None, progress: Progress | None, resume_if_there: bool = False
+) -> RunFolder:
     """Runs a study in a new run folder below `runs` and returns the folder.
 
     Args:
@@ -39,21 +43,38 @@ def start_run(spec: StudySpec, *, runs: Path, address: str | None, progress: Pro
         runs: The folder of run folders.
         address: A Ray cluster to join; None: a Ray of this machine alone.
         progress: Shows the user what the driver does; None: nothing is shown.
+        resume_if_there: Whether to go on with the run of this study, if there is one, in place of a new one.
 
     Raises:
         StudyPausedError: On Ctrl-C or SIGTERM.
         InputError: If the data or the study are wrong.
         StudyFailedError: If the study cannot work.
     """
+    given = spec.study_id
+    if resume_if_there and (found := run_of_study(spec, runs=runs)) is not None:
+        return _go_on(found, given=given, address=address, progress=progress)
     spec, chosen = with_algorithm(spec)
     is_taken = taken_elsewhere(spec.storage.uri)
     folder = new_run_folder(runs, name=spec.name, study_yaml=spec.to_yaml(), is_taken=is_taken)
     try:
-        _work(folder, spec, chosen=chosen, address=address, progress=progress)
+        _work(folder, spec, opening=Opening(given=given, chosen=chosen), address=address, progress=progress)
     except OrchestratorError:
         discard_if_unused(folder)
         raise
     return folder
+
+
+def _go_on(found: RunOfStudy, *, given: str, address: str | None, progress: Progress | None) -> RunFolder:
+    """Goes on with a study's run, which may not have begun or have finished, and returns its folder."""
+    if progress is not None:
+        what = "has finished: nothing is left to train" if found.is_finished else "goes on with the run of this study"
+        progress.message(f"{found.folder.root}: {what}")
+    notify = progress.message if progress is not None else lambda text: None
+    outlast_last_driver(found.folder, uri=found.spec.storage.uri, notify=notify)
+    spec, chosen = (found.spec, "") if found.has_begun else with_algorithm(found.spec)
+    opening = Opening(given=given, chosen=chosen, study_yaml=found.study_yaml)
+    _work(found.folder, spec, opening=opening, address=address, progress=progress)
+    return found.folder
 
 
 def resume_run(
@@ -186,15 +207,17 @@ def _work(  # noqa: PLR0913 - what starts a study, and what resumes one
     spec: StudySpec,
     *,
     overrides: Sequence[str] = (),
-    chosen: str = "",
+    opening: Opening | None = None,
     address: str | None,
     progress: Progress | None,
 ) -> None:
     """Trains what has not ended, exports the best, writes tables and report."""
     with open_session(folder, spec, address=address, progress=progress) as session:
-        session.chosen = chosen
-        if chosen:
-            session.notify(f"search: {chosen}")
+        session.opening = opening or session.opening
+        if (text := session.opening.study_yaml) and text != folder.study.read_text(encoding="utf-8"):
+            write_whole(folder.study, text)
+        if session.opening.chosen:
+            session.notify(f"search: {session.opening.chosen}")
         session.open_study(overrides=overrides)
         state, failed_exports = session.recorder.state, None
         is_done = state.finished is not None and not state.unfinished

@@ -31,6 +31,21 @@ _POLL_SECONDS = 0.2
 _STOP_SECONDS = 15.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """How a driver came to open a study.
+
+    Attributes:
+        given: The id of the study as the user gave it, before any auto became a number; empty: it was opened before.
+        chosen: Which search algorithm an auto became, and why; empty: the study names one, or has begun before.
+        study_yaml: What study.yaml should have, where a study that was moved goes on; empty: what it has.
+    """
+
+    given: str = ""
+    chosen: str = ""
+    study_yaml: str = ""
+
+
 @dataclass(kw_only=True)
 class Session:
     """One driver's work on one run.
@@ -42,7 +57,7 @@ class Session:
         interrupt: The driver's signals.
         address: A Ray cluster to join; None: a Ray of this machine alone.
         progress: Shows the user what the driver does; None: nothing is shown.
-        chosen: Which search algorithm an auto became, and why; empty: the study names one, or has begun before.
+        opening: How this driver came to open the study.
         steer: Honours what people ask from outside the driver, of the study that it gets.
         mirror: Uploads the run to its storage; None: the run lies in its folder alone.
         started: When the preparation began, in seconds from any start.
@@ -55,7 +70,7 @@ class Session:
     interrupt: OneInterrupt
     address: str | None
     progress: Progress | None
-    chosen: str = ""
+    opening: Opening = Opening()
     steer: Callable[[StudySpec], None] = lambda spec: None
     mirror: Mirror | None = None
     started: float = 0.0
@@ -244,7 +259,8 @@ class Session:
             max_epochs=spec.schedule.epochs,
             num_trials=spec.num_trials,
             ties=spec.objective.tie_metric,
-            search=self.chosen,
+            search=self.opening.chosen,
+            given="" if self.opening.given == spec.study_id else self.opening.given,
             objectives=[goal.to_json() for goal in goals] if len(goals := spec.objective.goals) > 1 else [],
             constraints=list(spec.constraints),
             replicates=spec.search.replicates,

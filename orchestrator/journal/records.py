@@ -35,6 +35,7 @@ class StudyOpened:
         leaders: How many of the best variants are trained again; 0: none is.
         folds: Which folds of the data validate: that of the search first, then one for each replicate of a leader, in
             order; empty: replicates have the validation split of the search.
+        given: The id of the study as the user gave it, where images decided numbers of it; empty: it is `study_id`.
     """
 
     schema: int
@@ -52,6 +53,7 @@ class StudyOpened:
     replicates: int = 0
     leaders: int = 0
     folds: Sequence[int] = field(default_factory=list)
+    given: str = ""
     at: float
 
     @property

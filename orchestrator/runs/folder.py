@@ -10,6 +10,9 @@ from orchestrator.errors import RunFolderError
 from orchestrator.runs.paths import RunFolder
 from trainables.files.whole import write_whole
 
+#: Where a job of Ray's finds itself: Ray unpacks its files there.
+_TEMPORARY = "/runtime_resources/working_dir_files/"
+
 
 def new_run_folder(
     runs: Path, *, name: str, study_yaml: str, is_taken: Callable[[str], bool] = lambda name: False
@@ -43,10 +46,15 @@ def make_run_folder(root: Path, *, study_yaml: str) -> RunFolder:
         study_yaml: The expanded study.
 
     Raises:
-        RunFolderError: If the folder cannot be made.
+        RunFolderError: If the folder cannot be made, or would not stay.
         FileExistsError: If it exists.
     """
     folder = RunFolder(root)
+    if _TEMPORARY in str(root.absolute()):
+        raise RunFolderError(
+            f"{root}: lies in a temporary folder of Ray's, which Ray clears when the job is over; give a folder that "
+            "all nodes mount at the same path, such as --runs /mnt/shared/runs"
+        )
     try:
         if root.parent.exists() and not root.parent.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, f"{root.parent} is not a folder")

@@ -32,7 +32,9 @@ def packaged_studies() -> list[str]:
     return sorted(path.name.removesuffix(".yaml") for path in _STUDIES.iterdir() if path.name.endswith(".yaml"))
 
 
-def load_study(source: str | Path | Mapping[str, Any], *, overrides: Sequence[str] = ()) -> StudySpec:
+def load_study(
+    source: str | Path | Mapping[str, Any], *, overrides: Sequence[str] = (), has_data: bool = True
+) -> StudySpec:
     """Returns the study of a file or a dictionary, or the packaged study of that name.
 
     Examples:
@@ -48,6 +50,7 @@ def load_study(source: str | Path | Mapping[str, Any], *, overrides: Sequence[st
             paths and modules of a dictionary start at the current folder.
         overrides: `key=value` texts such as `schedule.max_epochs=3`; values are YAML, relative paths start at
             the current folder.
+        has_data: Whether data and reused runs must lie on this machine; False for a study that others will run.
 
     Returns:
         The study, complete and checked.
@@ -58,12 +61,12 @@ def load_study(source: str | Path | Mapping[str, Any], *, overrides: Sequence[st
     """
     if isinstance(source, Mapping):
         mapping = apply_overrides(mapping_as_yaml(source, where=_MAPPING), overrides, where=_MAPPING)
-        return parse_study(mapping, base=Path.cwd(), where=_MAPPING)
+        return parse_study(mapping, base=Path.cwd(), where=_MAPPING, has_data=has_data)
     text, base, where, study_dir = _find_study(source)
     mapping = apply_overrides(text, overrides, where=where)
     # A run has its reused trials already; the runs that they came from may be gone when it goes on.
     is_run = Path(source).name == RunFolder(Path()).study.name and RunFolder(Path(source).parent).journal.is_file()
-    return parse_study(mapping, base=base, where=where, study_dir=study_dir, is_run=is_run)
+    return parse_study(mapping, base=base, where=where, study_dir=study_dir, is_run=is_run, has_data=has_data)
 
 
 def load_policy(study: Path, *, overrides: Sequence[str] = ()) -> Policy:
@@ -99,8 +102,14 @@ def load_space(study: Path) -> SearchSpace | None:
         return None
 
 
-def parse_study(
-    mapping: object, *, base: Path, where: str = "study", study_dir: Path | None = None, is_run: bool = False
+def parse_study(  # noqa: PLR0913 - a mapping, and where all it names lies
+    mapping: object,
+    *,
+    base: Path,
+    where: str = "study",
+    study_dir: Path | None = None,
+    is_run: bool = False,
+    has_data: bool = True,
 ) -> StudySpec:
     """Returns the study that a mapping describes.
 
@@ -109,6 +118,7 @@ def parse_study(
         where: The name of the mapping in errors.
         study_dir: The folder that relative names in variants start from; None: `base`.
         is_run: Whether the mapping is the study of a run that has begun.
+        has_data: Whether data and reused runs must lie on this machine.
 
     Raises:
         StudyFileError: With all mistakes, one a line.
@@ -122,12 +132,11 @@ def parse_study(
     data = _data_alone(content)
     if data is not None:
         content["objective"] = with_usual_metric(content.get("objective", {}), data)
-    objective = content.get("objective")
     # A packaged study's paths start at the current folder, but its modules come with the package.
     folder = _study_folder(content, study_dir or base)
     space, problems = _parse_space(content, folder=folder)
     checkable = space or _without_broken_params(content.get("space"), problems)
-    if found := list_problems(objective):
+    if found := list_problems(objective := content.get("objective")):
         problems += found
         del content["objective"]
     if found := constraint_problems(content.get("constraints", ()), data, space=checkable):
@@ -142,11 +151,12 @@ def parse_study(
     if checkable is not None:
         problems += check_study(spec if space else None, space=checkable)
     if data is not None:
-        problems += task_problems(data, objective, space=checkable) + path_problems(data, base=base)
+        missing = path_problems(data, base=base) if has_data else []
+        problems += [*task_problems(data, objective, space=checkable), *missing]
     if spec is not None and checkable is not None:
         spec, found = with_code(spec, space=checkable, folder=folder)
         problems += found
-    if spec is not None and not is_run:
+    if spec is not None and has_data and not is_run:
         problems += reuse_problems(spec.reuse, base=base)
     if problems or spec is None:
         raise StudyFileError("\n".join(f"{where}: {printable(str(problem))}" for problem in problems))

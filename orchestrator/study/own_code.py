@@ -109,6 +109,20 @@ def with_code(spec: StudySpec, *, space: SearchSpace, folder: Path) -> tuple[Stu
     return spec.model_copy(update={"code": found}), []
 
 
+def own_modules(spec: StudySpec) -> list[str]:
+    """Returns the modules beside the study file that a study names, sorted.
+
+    Args:
+        spec: The study.
+    """
+    references = [reference for _, reference, _ in _named(spec, spec.space)]
+    if "function" in spec.space.names:
+        references += [str(value) for value in named_values(spec.space.parameter("function").domain)]
+    if spec.data.function is not None:
+        references.append(spec.data.function)
+    return sorted({reference.partition(":")[0] for reference in references})
+
+
 def _named(spec: StudySpec, space: SearchSpace) -> Iterator[tuple[str, str, _Role]]:
     """Yields (path in the study file, `module:name`, what it is) of each loss, metric and callback of a user's."""
     for name, target in spec.data.targets.items():

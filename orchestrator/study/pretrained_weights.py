@@ -40,7 +40,7 @@ def with_weights_files(
     Args:
         folder: The folder that relative names start from.
     """
-    files = list(_weights_files(space)) if space is not None else []
+    files = list(weights_files(space)) if space is not None else []
     if space is None or not files:
         return space, list(problems)
     found = [message for name in files if (message := _problem(name, folder=folder))]
@@ -93,7 +93,7 @@ def _network_size(values: Mapping[str, Any], image_size: tuple[int, int]) -> tup
         return None
 
 
-def _weights_files(space: SearchSpace) -> Iterator[str]:
+def weights_files(space: SearchSpace) -> Iterator[str]:
     """Yields the files that weights can be, in the order of the domain."""
     reached = [values[_WEIGHTS] for values in _choices(space)]
     for value in dict.fromkeys(reached):

@@ -47,7 +47,10 @@ NEIGHBOURS = (
 NOT_RUN = {
     "benchmarks.sh": "takes hours",
     "cifar10-parquet.sh": "needs CIFAR-10",
-    "cluster.sh": "needs a cluster",
+    "cluster.sh": "needs a cluster; tests/cluster/test_launcher.py has one",
+    "jobs.sh": "needs a cluster; tests/cluster/test_launch.py has one",
+    "launch.sh": "needs a cluster; tests/cluster/test_launch.py has one",
+    "kubernetes.sh": "needs Kubernetes; tests/orchestrator/cluster/kubernetes checks the manifests",
     "elsewhere.sh": "needs a bucket; tests/e2e/test_storage_elsewhere.py has one",
     "ensemble.sh": "exports an ensemble; tests/e2e/test_ensembles.py",
     "export.sh": "exports five models; tests/e2e export",
@@ -111,7 +114,7 @@ def test_mistakes_are_shown_as_the_page_shows_them(neighbours):
 def test_every_snippet_stands_in_a_page():
     texts = "".join(path.read_text(encoding="utf-8") for path in DOCS.rglob("*.md") if "_build" not in path.parts)
     shown = set(re.findall(r"snippets/([\w/.-]+)", texts))
-    listed = [path for kind in ("sh", "yaml", "py", "txt") for path in SNIPPETS.glob(f"*/*.{kind}")]
+    listed = [path for kind in (".sh", ".yaml", ".py", ".txt", "Dockerfile") for path in SNIPPETS.glob(f"*/*{kind}")]
     assert {path.relative_to(SNIPPETS).as_posix() for path in listed} == shown
 
 
@@ -124,15 +127,17 @@ def test_commands_of_a_shell_snippet_exist_with_their_options(path):
     commands = typer.main.get_command(app).commands
     for words in command_lines(path):
         match words:
-            case ["convfleet", "registry", name, *rest]:
-                commands["registry"].commands[name].make_context(name, rest)
+            case ["convfleet", "registry" | "jobs" as group, name, *rest]:
+                commands[group].commands[name].make_context(name, rest)
             case ["convfleet", name, *rest]:
                 commands[name].make_context(name, rest)
             case ["python", script, *_] if script.endswith(".py"):
                 assert (ROOT / script).is_file()
             case (
                 ["python", "-m", "pip" | "pytest", *_]
-                | ["ray", "up" | "attach", "cluster.yaml"]
+                | ["ray", "down", "cluster.yaml"]
+                | ["kubectl", "port-forward", *_]
+                | ["export", *_]
                 | ["cd", _]
                 | ["curl", *_]
             ):

@@ -89,6 +89,8 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "trackers",
         "forking",
         "cluster",
+        "cluster/jobs",
+        "cluster/kubernetes",
         "nodes",
         "tuning/losses",
         "tuning",
@@ -108,7 +110,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "dashboard/pages",
         "dashboard",
         "cli",
-        ("cli/models", "cli/steering"),
+        ("cli/models", "cli/steering", "cli/cluster"),
         "cli/app",
     ],
     "convfleet": ["__main__"],
@@ -149,6 +151,7 @@ DOORS = {
         "orchestrator/forking/ray_workers.py",
         "orchestrator/cluster",
         "orchestrator/nodes",
+        "orchestrator/cluster/jobs",
         "orchestrator/tuning",
         "orchestrator/export",
         "orchestrator/serving/deployment.py",
@@ -188,7 +191,13 @@ DOORS = {
     ),
     "plotly": ("orchestrator/views/report",),
     "rich": ("orchestrator/views/terminal", "orchestrator/views/fleet", "orchestrator/cli", "orchestrator/cli/models"),
-    "typer": ("orchestrator/cli", "orchestrator/cli/models", "orchestrator/cli/steering", "orchestrator/cli/app"),
+    "typer": (
+        "orchestrator/cli",
+        "orchestrator/cli/models",
+        "orchestrator/cli/steering",
+        "orchestrator/cli/cluster",
+        "orchestrator/cli/app",
+    ),
     "PIL": (
         "trainables/data/formats",
         "trainables/data/images",
@@ -213,6 +222,7 @@ DOORS = {
         "search_spaces/parsing.py",
         "search_spaces/portfolio.py",
         "orchestrator/mirror/fetch.py",
+        "orchestrator/cluster/kubernetes/kubectl.py",
     ),
 }
 RANKS = {

@@ -106,12 +106,12 @@ def test_arguments_of_public_functions_are_pinned() -> None:
             "notify",
         ],
         "export_study": ["root", "top", "formats", "address", "progress"],
-        "load_study": ["source", "overrides"],
+        "load_study": ["source", "overrides", "has_data"],
         "models": ["root", "notify"],
         "open_run": ["root"],
         "predict_images": ["export", "images", "form", "top", "masks", "notify"],
         "resume_study": ["root", "overrides", "address", "progress"],
-        "run_study": ["spec", "runs", "address", "progress"],
+        "run_study": ["spec", "runs", "address", "progress", "resume_if_there"],
         "study_for": ["path", "minutes", "label"],
     }
 

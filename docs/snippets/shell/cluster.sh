@@ -1,3 +1,2 @@
-ray up cluster.yaml
-ray attach cluster.yaml
-cd /mnt/shared && RAY_AUTH_MODE=token convfleet run my-study.yaml --address auto
+convfleet launch my-study.yaml --on cluster.yaml --runs /mnt/shared/runs --set resources.max_concurrent=8
+ray down cluster.yaml

@@ -1,4 +1,4 @@
-"""What `doctor` says of cores and GPUs; NVIDIA's commands are faked."""
+"""What `doctor` says of cores, GPUs and Ray's token; NVIDIA's commands are faked."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator.cluster import doctor as doctor_devices
-from orchestrator.cluster.doctor import Level, check_cores, check_gpus
+from orchestrator.cluster.doctor import Level, check_cores, check_gpus, check_token
 
 
 @pytest.fixture
@@ -66,3 +66,19 @@ def test_the_cores_that_workers_may_be_pinned_to_are_told_by_node(monkeypatch: p
     assert finding.startswith(
         "2 NUMA nodes, cores 0-3; 8-9; with resources.pin_cpus: true each worker keeps to its own"
     )
+
+
+def test_a_token_that_others_may_read_is_a_warning_with_its_fix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = tmp_path / "auth_token"
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(token))
+    assert check_token() is None
+    token.write_text("secret")
+    for mode, level, said in ((0o644, Level.WARNING, f"chmod 600 {token}"), (0o600, Level.OK, "only its owner")):
+        token.chmod(mode)
+        check = check_token()
+        assert check is not None
+        assert check.level is level
+        assert said in check.finding
+        assert "secret" not in check.finding

@@ -77,6 +77,13 @@ def test_folder_that_is_already_there_is_never_taken_over(tmp_path: Path, spec: 
     assert list((tmp_path / "quickstart").iterdir()) == []
 
 
+def test_folder_that_ray_would_clear_is_refused(tmp_path: Path, spec: StudySpec) -> None:
+    runs = tmp_path / "session_1/runtime_resources/working_dir_files/_ray_pkg_1/runs"
+    with pytest.raises(RunFolderError, match=r"temporary folder of Ray's.*--runs /mnt/shared/runs"):
+        new_run_folder(runs, name=spec.name, study_yaml=spec.to_yaml())
+    assert not runs.exists()
+
+
 def test_only_the_owner_may_look_inside(tmp_path: Path, spec: StudySpec, make_sweep: Any) -> None:
     folder = new_run_folder(tmp_path / "runs", name=spec.name, study_yaml=spec.to_yaml())
     write(folder, make_sweep())
