@@ -6,16 +6,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from orchestrator.cluster.auto_resources import device_spec, resolve_auto
-from orchestrator.cluster.connection import ray_session
+from orchestrator.cluster.connection import ray_session, refuse_ray_client
 from orchestrator.cluster.environment import record_environment
 from orchestrator.cluster.resources import NodeResources, concurrent_trials
 from orchestrator.driver.auto_schedule import with_numbers
 from orchestrator.driver.interrupts import OneInterrupt
 from orchestrator.errors import InputError
 from orchestrator.journal.study_state import StudyState
+from orchestrator.mirror.lock import run_token
 from orchestrator.mirror.places import run_uri
 from orchestrator.results.words import images_in_words, storage_in_words, targets_in_words
 from orchestrator.runs.paths import RunFolder
+from orchestrator.sharing.nodes import node_files
 from orchestrator.study.pretrained_weights import imagenet_backbones
 from orchestrator.study.spec import StudySpec
 from trainables.data.cache.dataset import contact_sheet
@@ -37,6 +39,7 @@ class Prepared:
         worker: What each worker receives.
         num_concurrent: How many trials run at the same time.
         nodes: What each node of Ray has.
+        has_common_folder: Whether all nodes find the run folder.
     """
 
     study: StudySpec
@@ -44,6 +47,7 @@ class Prepared:
     worker: WorkerSpec
     num_concurrent: int
     nodes: Sequence[NodeResources]
+    has_common_folder: bool = True
 
 
 @contextmanager
@@ -73,6 +77,7 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
         DataError: If the data cannot be read.
         StudyFailedError: If Ray does not start, or the weights cannot be fetched.
     """
+    refuse_ray_client(address)
     has_data = False
 
     def trials_waiting_for_data() -> int:
@@ -108,7 +113,15 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
         spec = resolve_auto(study, dataset=dataset, nodes=nodes, is_local=not can_grow, notify=notify)
         num_concurrent = concurrent_trials(spec.resources, nodes=nodes, can_grow=can_grow)
         worker = _worker_spec(spec, folder=folder, dataset=dataset, others=others)
-        prepared = Prepared(study=study, spec=spec, worker=worker, num_concurrent=num_concurrent, nodes=nodes)
+        files = stack.enter_context(node_files(worker, is_cluster=can_grow or len(nodes) > 1, notify=notify))
+        prepared = Prepared(
+            study=study,
+            spec=spec,
+            worker=files.worker,
+            num_concurrent=num_concurrent,
+            nodes=nodes,
+            has_common_folder=not files.apart,
+        )
         _describe_data(prepared, folder=folder, address=address, notify=notify)
         for sentence in said:
             notify(sentence)
@@ -194,6 +207,7 @@ def _worker_spec(
         checkpoints=str(folder.checkpoints.absolute()),
         picture=str(folder.augmented.absolute()),
         remote=None if spec.storage.uri is None else run_uri(folder, spec.storage.uri),
+        run_id="" if spec.storage.uri is None else run_token(folder),
         formats=spec.export.formats if spec.export.top or spec.export.ensemble else (),
         folds=dict(zip(spec.folds[1:], others, strict=True)),
     )

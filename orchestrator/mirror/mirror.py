@@ -150,6 +150,14 @@ class Mirror:
             self._files.upload_checkpoints()
             self._journal.flush()
 
+    def upload_checkpoints(self) -> None:
+        """Uploads the checkpoints of the run folder that the storage lacks, and waits for that.
+
+        Raises:
+            RunFolderError: If the storage cannot be used.
+        """
+        patiently(self._files.upload_checkpoints, uri=self._remote.uri)
+
     def close(self) -> str:
         """Uploads the rest and releases the run; returns what the storage lacks and what to do, or an empty text."""
         self._is_closing.set()

@@ -23,6 +23,7 @@ from orchestrator.tuning.searcher import VariantSearcher
 from orchestrator.tuning.silent_workers import SilentWorkers
 from orchestrator.tuning.tune_internals import NoTuneProgress, tune_reporter
 from orchestrator.tuning.worker_generations import WorkerGenerations
+from trainables.sharing.storage_environment import storage_environment
 from trainables.specs.worker import WorkerSpec
 from trainables.worker.adapter import VariantTrainable
 
@@ -61,7 +62,7 @@ class Tuning:
         searcher = _make_searcher(spec, listener, scheduler=scheduler, num_concurrent=num_concurrent)
         watch = SilentWorkers(listener, setting=resources.report_timeout_seconds, retries=resources.retries)
         trained = tune.with_resources(
-            tune.with_parameters(trainable, spec=worker),
+            tune.with_parameters(trainable, spec=worker, environment=storage_environment()),
             lambda config: tune.PlacementGroupFactory(
                 [dict(trial_request(resources, generation=config["generation"]))]
             ),
