@@ -109,12 +109,32 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
             wait([pending])
         nodes = pending.result()
         interrupt.renew()
-        can_grow = address is not None
-        spec = resolve_auto(study, dataset=dataset, nodes=nodes, is_local=not can_grow, notify=notify)
-        num_concurrent = concurrent_trials(spec.resources, nodes=nodes, can_grow=can_grow)
-        worker = _worker_spec(spec, folder=folder, dataset=dataset, others=others)
-        files = stack.enter_context(node_files(worker, is_cluster=can_grow or len(nodes) > 1, notify=notify))
-        prepared = Prepared(
+        prepared = stack.enter_context(
+            _on_nodes(study, folder=folder, datasets=[dataset, *others], nodes=nodes, address=address, notify=notify)
+        )
+        _describe_data(prepared, folder=folder, address=address, notify=notify)
+        for sentence in said:
+            notify(sentence)
+        yield prepared
+
+
+@contextmanager
+def _on_nodes(  # noqa: PLR0913 - the data and the nodes, which `prepare` knows side by side
+    study: StudySpec,
+    *,
+    folder: RunFolder,
+    datasets: Sequence[DatasetInfo],
+    nodes: Sequence[NodeResources],
+    address: str | None,
+    notify: Callable[[str], None],
+) -> Iterator[Prepared]:
+    """Yields what trials and exports need on these nodes, all of which find the study's files."""
+    can_grow, (dataset, *others) = address is not None, datasets
+    spec = resolve_auto(study, dataset=dataset, nodes=nodes, is_local=not can_grow, notify=notify)
+    num_concurrent = concurrent_trials(spec.resources, nodes=nodes, can_grow=can_grow)
+    worker = _worker_spec(spec, folder=folder, dataset=dataset, others=others)
+    with node_files(worker, is_cluster=can_grow or len(nodes) > 1, notify=notify) as files:
+        yield Prepared(
             study=study,
             spec=spec,
             worker=files.worker,
@@ -122,10 +142,6 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
             nodes=nodes,
             has_common_folder=not files.apart,
         )
-        _describe_data(prepared, folder=folder, address=address, notify=notify)
-        for sentence in said:
-            notify(sentence)
-        yield prepared
 
 
 def _describe_data(

@@ -118,7 +118,7 @@ class Session:
             on_dataset=self.references.begin if with_references and self.spec.references else None,
         ) as prepared:
             self._decide(prepared.study)
-            self._share_checkpoints(prepared)
+            _share_checkpoints(self.mirror, prepared)
             yield prepared
 
     def train(self, prepared: Prepared) -> str:
@@ -149,7 +149,7 @@ class Session:
         worker = replace(prepared.worker, session=len(self.recorder.state.sessions))
         claim(Path(worker.checkpoints), session=worker.session)
         take_over(prepared.spec, recorder=self.recorder, worker=worker, notify=self.notify)
-        self._share_checkpoints(prepared)
+        _share_checkpoints(self.mirror, prepared)
         tuning = Tuning(prepared.spec, worker=worker, recorder=self.recorder, num_concurrent=prepared.num_concurrent)
         notes = EarlyNotes(self.folder.checkpoints)
         try:
@@ -193,11 +193,6 @@ class Session:
         if self.progress is not None:
             elapsed = time.monotonic() - self.started
             self.progress.update(self.recorder.state, now=self.recorder.now(), elapsed_seconds=elapsed)
-
-    def _share_checkpoints(self, prepared: Prepared) -> None:
-        """Uploads checkpoints of the run folder that the storage lacks, for nodes that find them there alone."""
-        if self.mirror is not None and not prepared.has_common_folder:
-            self.mirror.upload_checkpoints()
 
     def _decide(self, study: StudySpec) -> None:
         """Opens the study with the numbers that the images decide; study.yaml has them first."""
@@ -250,3 +245,9 @@ class Session:
             folds=spec.folds,
             at=self.recorder.now(),
         )
+
+
+def _share_checkpoints(mirror: Mirror | None, prepared: Prepared) -> None:
+    """Uploads checkpoints of the run folder that the storage lacks, for nodes that find them there alone."""
+    if mirror is not None and not prepared.has_common_folder:
+        mirror.upload_checkpoints()

@@ -13,13 +13,13 @@ from trainables.specs.data import PATH_FIELDS, DataSpec
 from trainables.specs.worker import WorkerSpec
 
 #: How long a node looks for the driver's mark: network file systems show a new file late.
-LOOK_SECONDS = 3.0
+_LOOK_SECONDS = 3.0
 #: What a path may have in it that is no part of a folder's name.
 _PATTERN = "*?[{"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class NodeQuestion:
     """What a node is asked.
 
     Attributes:
@@ -62,7 +62,7 @@ def data_places(data: DataSpec) -> list[str]:
     return [str(_plain_part(path)) for path in dict.fromkeys(paths)]
 
 
-def look(question: Question) -> NodeView:
+def look(question: NodeQuestion) -> NodeView:
     """Returns what this node finds, after it has answered the driver's mark if it finds that.
 
     Args:
@@ -93,7 +93,7 @@ def _plain_part(path: Path) -> Path:
 def _place(worker: WorkerSpec) -> str:
     """Returns what is at the run folder's path on this node instead of the run folder; an empty text if that is."""
     root = _root(worker)
-    if shares_run_folder(worker, wait_seconds=LOOK_SECONDS):
+    if shares_run_folder(worker, wait_seconds=_LOOK_SECONDS):
         return ""
     try:
         if Path(worker.mark).exists():

@@ -9,7 +9,7 @@ from pathlib import Path
 from orchestrator.cluster.processes import LiveNode, TaskAnswer, answers_of_nodes, other_nodes
 from orchestrator.errors import InputError, StudyFailedError
 from orchestrator.mirror.places import patiently
-from orchestrator.sharing.looking import NodeView, Question, look
+from orchestrator.sharing.looking import NodeView, NodeQuestion, look
 from trainables.files.remote import RemoteFolder
 from trainables.files.uris import shown_uri
 from trainables.sharing.marks import has_answer, remove_mark, write_mark
@@ -18,7 +18,7 @@ from trainables.specs.worker import WorkerSpec
 #: How long a node may take to start a process that looks for files.
 ANSWER_SECONDS = 120.0
 #: How long the driver looks for what a node wrote beside its mark.
-LOOK_SECONDS = 5.0
+_LOOK_SECONDS = 5.0
 #: Nodes that a message names.
 _MOST_NAMED = 4
 
@@ -65,7 +65,7 @@ def _asked(worker: WorkerSpec, *, notify: Callable[[str], None]) -> NodeFiles:
     if not nodes:
         return NodeFiles(worker=worker)
     with _probe(worker.remote) as probe:
-        question = Question(worker=worker, probe=probe)
+        question = NodeQuestion(worker=worker, probe=probe)
         answers = answers_of_nodes(look, question, nodes=nodes, timeout_seconds=ANSWER_SECONDS)
     views = _views(answers, nodes=nodes, mark=worker.mark, notify=notify)
     if problem := problem_of(views, worker=worker):
@@ -107,7 +107,7 @@ def _views(
             )
         else:
             view: NodeView = answer.value
-            if view.answer and not has_answer(mark, name=view.answer, wait_seconds=LOOK_SECONDS):
+            if view.answer and not has_answer(mark, name=view.answer, wait_seconds=_LOOK_SECONDS):
                 view = replace(view, answer="", place="writes into it what does not reach this driver")
             found[node.name] = view
     return found
