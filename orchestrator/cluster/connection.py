@@ -9,7 +9,7 @@ from pathlib import Path
 import ray
 
 from orchestrator.cluster.prestart import start_early
-from orchestrator.cluster.ray_internals import clusters_off, counted_cpus, spare_processes_off
+from orchestrator.cluster.ray_internals import clusters_off, counted_cpus, credentials_out_of_logs, spare_processes_off
 from orchestrator.cluster.resources import NodeResources, concurrent_trials
 from orchestrator.errors import InputError, ResourceError, StudyFailedError
 from orchestrator.forking.ahead import preloaded_modules, worker_threads
@@ -17,6 +17,7 @@ from orchestrator.forking.ray_workers import read_settings_again
 from orchestrator.forking.session import THREADS, fork_server, forking_ray
 from orchestrator.study.sections import Resources
 from trainables.machine.processes import usable_cpus
+from trainables.sharing.storage_environment import NAMES
 from trainables.specs.worker import PRIVATE
 
 LOCAL = "local"
@@ -67,11 +68,12 @@ def ray_session(
         os.environ.setdefault(name, value)
     # The journal says in words what goes wrong in a trial, in place of Ray's tracebacks.
     logging.getLogger("ray").setLevel(logging.CRITICAL)
-    if ray.is_initialized():
-        # The caller's own connection: used, and left as it was.
-        yield node_resources()
-        return
     with ExitStack() as stack:
+        stack.enter_context(credentials_out_of_logs(NAMES))
+        if ray.is_initialized():
+            # The caller's own connection: used, and left as it was.
+            yield node_resources()
+            return
         # Left after Ray itself. `_node_ip_address` alone does not keep a Ray of our own on loopback.
         if address is None:
             stack.enter_context(clusters_off())

@@ -5,7 +5,7 @@ tests/e2e/test_loopback.py show what changed.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -55,6 +55,23 @@ def spare_processes_off() -> Iterator[None]:
         yield
     finally:
         services.start_api_server, parameter.RayParams = before
+
+
+@contextmanager
+def credentials_out_of_logs(names: Iterable[str]) -> Iterator[None]:
+    """Keeps Ray Tune meanwhile from handing variables to trials as a runtime environment, whose values Ray logs.
+
+    Args:
+        names: Of the variables; processes get them as an argument.
+    """
+    from ray.tune.execution import class_cache
+
+    before = set(class_cache.ENV_VARS_TO_PROPAGATE)
+    class_cache.ENV_VARS_TO_PROPAGATE.difference_update(names)
+    try:
+        yield
+    finally:
+        class_cache.ENV_VARS_TO_PROPAGATE.update(before)
 
 
 def prestart_workers(count: int, *, trainable: type) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from orchestrator.cluster.processes import LiveNode, TaskAnswer, answers_of_nodes, other_nodes
 from orchestrator.errors import InputError, StudyFailedError
 from orchestrator.mirror.places import patiently
-from orchestrator.sharing.looking import NodeView, NodeQuestion, look
+from orchestrator.sharing.looking import NodeQuestion, NodeView, look
 from trainables.files.remote import RemoteFolder
 from trainables.files.uris import shown_uri
 from trainables.sharing.marks import has_answer, remove_mark, write_mark
