@@ -61,7 +61,7 @@ def node_files(worker: WorkerSpec, *, is_cluster: bool, notify: Callable[[str], 
 
 def _asked(worker: WorkerSpec, *, notify: Callable[[str], None]) -> NodeFiles:
     # A node without CPUs runs neither trials nor exports.
-    nodes = [node for node in other_nodes() if node.cpus]
+    nodes = sorted((node for node in other_nodes() if node.cpus), key=lambda node: node.name)
     if not nodes:
         return NodeFiles(worker=worker)
     with _probe(worker.remote) as probe:

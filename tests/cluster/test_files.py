@@ -1,10 +1,13 @@
 """Nodes without a common folder: refused without a storage, and with one every export is where the driver names it."""
 
+import subprocess
 import sys
 from shlex import quote
 
 import pytest
 import yaml
+
+from trainables.files.manifests import damage_of
 
 #: A Ray on three hosts of this machine, and a study on it.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -56,7 +59,7 @@ def hosts(make_hosts):
 @pytest.fixture(scope="module")
 def storage(hosts):
     """Returns the URI of a bucket that all hosts reach."""
-    server = hosts.popen("head", f"exec {sys.executable} -c {quote(SERVER)}", stderr=None)
+    server = hosts.popen("head", f"exec {sys.executable} -c {quote(SERVER)}", stderr=subprocess.DEVNULL)
     assert server.stdout.readline() == "ready\n"
     hosts.run("head", f"{sys.executable} -c {quote(MAKE_BUCKET)}", environment=CREDENTIALS)
     yield f"s3://{BUCKET}/runs?endpoint_override={hosts.hosts['head'].ip}:{PORT}&scheme=http&region=us-east-1"
@@ -83,8 +86,38 @@ def test_nodes_without_the_run_folder_and_a_study_without_a_storage_are_refused_
     assert not (hosts.hosts["head"].folder / "home/runs/apart").exists()
 
 
+def run_of(hosts, host):
+    return hosts.hosts[host].folder / "home/runs/apart"
+
+
+def texts_with_the_secret(hosts):
+    """Returns the files that hold the driver's secret: logs of Ray on any host, and runs."""
+    places = [host.folder / place for host in hosts.hosts.values() for place in ("tmp/ray", "home/runs", "home/.cache")]
+    files = [path for place in places for path in place.rglob("*") if path.is_file()]
+    assert any(path.name == "runtime_env_agent.log" for path in files)
+    return [path for path in files if b"not-a-secret" in path.read_bytes()]
+
+
 def test_with_a_storage_alone_exports_come_to_the_driver_and_every_node_can_make_more(hosts, storage):
     write_study(hosts, "head", storage={"uri": storage})
     said = convfleet(hosts, "head", "run apart.yaml --address auto", **CREDENTIALS)
     assert "files: object storage; nodes do not share the run folder" in said
-    print(said)
+    run = run_of(hosts, "head")
+    (export,) = run.glob("exports/*")
+    assert f"export  runs/apart/exports/{export.name}" in said
+    assert damage_of(export) == ""
+    assert (export / "saved_model/saved_model.pb").is_file()
+    assert (run / "augmented.png").read_bytes()[:4] == b"\x89PNG"
+    assert "predicted (2, 10)" in hosts.run("head", f"{sys.executable} -c {quote(LOAD)}")
+    # Whoever goes on elsewhere has credentials; the nodes still have none.
+    uri = quote(storage.replace("/runs?", "/runs/apart?"))
+    said = convfleet(hosts, "node1", f"export {uri} --top 2 --address auto", **CREDENTIALS)
+    exports = sorted(run_of(hosts, "node1").glob("exports/*"))
+    assert [path.name[0] for path in exports] == ["1", "2"]
+    assert [damage_of(path) for path in exports] == ["", ""]
+    assert [path.name in said for path in exports] == [True, True]
+    # What the storage has is fetched, and named where it is.
+    said = convfleet(hosts, "node2", f"resume {uri} --address auto", **CREDENTIALS)
+    assert "is not on this machine" not in said
+    assert [damage_of(path) for path in run_of(hosts, "node2").glob("exports/*")] == ["", ""]
+    assert texts_with_the_secret(hosts) == []

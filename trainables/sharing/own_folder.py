@@ -9,8 +9,9 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
-from trainables.checkpoints.fence import claim, is_superseded
+from trainables.checkpoints.fence import claim_on_node
 from trainables.data.cache.storage_choice import cache_folder
+from trainables.errors import DataError
 from trainables.sharing.marks import sees_mark
 from trainables.specs.worker import WorkerSpec
 
@@ -42,8 +43,7 @@ def worker_on_this_node(worker: WorkerSpec) -> WorkerSpec:
         return worker
     own = cache_folder(worker.data) / _FOLDER / worker.run_id
     checkpoints = own / "checkpoints"
-    if worker.session and not is_superseded(checkpoints, session=worker.session):
-        claim(checkpoints, session=worker.session)
+    claim_on_node(checkpoints, session=worker.session)
     picture = None if worker.picture is None else str(own / Path(worker.picture).name)
     return replace(worker, checkpoints=str(checkpoints), picture=picture, mark="")
 
@@ -67,10 +67,10 @@ def demand_run_folder(worker: WorkerSpec) -> None:
         worker: As `worker_on_this_node` returns it.
 
     Raises:
-        OSError: The study has no storage, and this node does not share the run folder.
+        DataError: The study has no storage, and this node does not share the run folder.
     """
     if worker.remote is None and not shares_run_folder(worker, wait_seconds=_LOOK_SECONDS):
-        raise OSError(
-            f"node {socket.gethostname()} does not share the run folder {Path(worker.checkpoints).parent}, so its "
+        raise DataError(
+            f"files: node {socket.gethostname()} does not share the run folder {Path(worker.checkpoints).parent}, so its "
             "checkpoints would be lost with it; mount the file system there, or give the study a storage (storage.uri)"
         )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from trainables.checkpoints.fence import is_superseded
+from trainables.errors import DataError
 from trainables.sharing.marks import answer_mark, has_answer, remove_mark, sees_mark, write_mark
 from trainables.sharing.own_folder import demand_run_folder, own_picture, shares_run_folder, worker_on_this_node
 from trainables.specs.data import DataSpec
@@ -56,14 +57,18 @@ def test_a_node_without_the_mark_has_a_folder_of_the_runs_own_and_never_that_of_
     # A worker that an earlier driver has left on the node ends itself, and takes nothing back.
     assert is_superseded(Path(own.checkpoints), session=1)
     worker_on_this_node(replace(worker, session=1))
+    worker_on_this_node(worker)
     assert is_superseded(Path(own.checkpoints), session=1)
+    assert not is_superseded(Path(own.checkpoints), session=2)
 
 
 def test_a_node_without_the_mark_and_a_study_without_a_storage_are_refused(worker, monkeypatch):
     monkeypatch.setattr("trainables.sharing.own_folder._LOOK_SECONDS", 0.0)
     alone = replace(elsewhere(worker), remote=None)
     assert worker_on_this_node(alone) is alone
-    with pytest.raises(OSError, match=r"node .+ does not share the run folder .+run, so its checkpoints would be lost"):
+    with pytest.raises(
+        DataError, match=r"files: node .+ does not share the run folder .+run, so its checkpoints would be lost"
+    ):
         demand_run_folder(alone)
 
 
