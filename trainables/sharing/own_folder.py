@@ -71,6 +71,7 @@ def demand_run_folder(worker: WorkerSpec) -> None:
     """
     if worker.remote is None and not shares_run_folder(worker, wait_seconds=_LOOK_SECONDS):
         raise DataError(
-            f"files: node {socket.gethostname()} does not share the run folder {Path(worker.checkpoints).parent}, so its "
-            "checkpoints would be lost with it; mount the file system there, or give the study a storage (storage.uri)"
+            f"files: node {socket.gethostname()} does not share the run folder {Path(worker.checkpoints).parent}, so "
+            "what it trains would be lost with it; mount the file system there, or give the study a storage "
+            "(storage.uri)"
         )

@@ -67,7 +67,7 @@ def test_a_node_without_the_mark_and_a_study_without_a_storage_are_refused(worke
     alone = replace(elsewhere(worker), remote=None)
     assert worker_on_this_node(alone) is alone
     with pytest.raises(
-        DataError, match=r"files: node .+ does not share the run folder .+run, so its checkpoints would be lost"
+        DataError, match=r"files: node .+ does not share the run folder .+run, so what it trains would be lost"
     ):
         demand_run_folder(alone)
 
