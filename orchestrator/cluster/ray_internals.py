@@ -61,6 +61,8 @@ def spare_processes_off() -> Iterator[None]:
 def credentials_out_of_logs(names: Iterable[str]) -> Iterator[None]:
     """Keeps Ray Tune meanwhile from handing variables to trials as a runtime environment, whose values Ray logs.
 
+    See findings/ray-logs-runtime-environments.sh.
+
     Args:
         names: Of the variables; processes get them as an argument.
     """
