@@ -11,7 +11,7 @@ from orchestrator.errors import InputError, StudyFailedError
 from orchestrator.sharing import looking, nodes
 from orchestrator.sharing.looking import NodeQuestion, NodeView, look
 from orchestrator.sharing.nodes import node_files, problem_of
-from trainables.sharing.marks import sees_mark
+from trainables.sharing.marks import sees_mark, write_mark
 from trainables.specs.data import DataSpec
 from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
 
@@ -135,7 +135,7 @@ def test_an_answer_that_does_not_reach_the_driver_is_no_common_folder(worker, cl
 
 def test_data_that_a_node_lacks_is_named_unless_the_node_has_it_prepared(worker, tmp_path):
     data = DataSpec(source="parquet", train=str(tmp_path / "gone/*.parquet"), test=str(tmp_path))
-    asked = NodeQuestion(worker=replace(worker, data=data))
+    asked = NodeQuestion(worker=replace(worker, data=data, mark=write_mark(tmp_path / "run")))
     assert look(asked).lacking == []
     (tmp_path / "entry").rmdir()
     assert look(asked).lacking == [str(tmp_path / "gone")]

@@ -57,6 +57,7 @@ def test_a_node_without_the_mark_has_a_folder_of_the_runs_own_and_never_that_of_
     # A worker that an earlier driver has left on the node ends itself, and takes nothing back.
     assert is_superseded(Path(own.checkpoints), session=1)
     worker_on_this_node(replace(worker, session=1))
+    assert is_superseded(Path(own.checkpoints), session=1)
     worker_on_this_node(worker)
     assert is_superseded(Path(own.checkpoints), session=1)
     assert not is_superseded(Path(own.checkpoints), session=2)
