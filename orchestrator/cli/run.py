@@ -24,6 +24,7 @@ from orchestrator.errors import ExportError, InputError
 
 if TYPE_CHECKING:
     from orchestrator.results.image_shares import ImageShares
+    from orchestrator.study.spec import StudySpec
     from orchestrator.views.terminal.progress import Progress
     from trainables.specs.export import ExportResult
 

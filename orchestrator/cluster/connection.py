@@ -8,19 +8,21 @@ from contextlib import ExitStack, contextmanager
 import ray
 
 from orchestrator.cluster.prestart import start_early
-from orchestrator.cluster.ray_internals import clusters_off, counted_cpus, spare_processes_off
+from orchestrator.cluster.ray_internals import clusters_off, counted_cpus, credentials_out_of_logs, spare_processes_off
 from orchestrator.cluster.resources import NodeResources, concurrent_trials
 from orchestrator.cluster.token import protect_token, refused_in_words
-from orchestrator.errors import ResourceError, StudyFailedError
+from orchestrator.errors import InputError, ResourceError, StudyFailedError
 from orchestrator.forking.ahead import preloaded_modules, worker_threads
 from orchestrator.forking.ray_workers import read_settings_again
 from orchestrator.forking.session import THREADS, fork_server, forking_ray
 from orchestrator.study.sections import Resources
 from trainables.machine.processes import usable_cpus
+from trainables.sharing.storage_environment import NAMES
 from trainables.specs.worker import PRIVATE
 
 LOCAL = "local"
 _LOOPBACK = "127.0.0.1"
+_RAY_CLIENT = "ray://"
 #: What Ray says where its folder leaves too few letters for the names of its sockets.
 _LONG_SOCKET = "AF_UNIX path length"
 #: The object store carries results of a few kilobytes; image data is memory-mapped from files.
@@ -66,11 +68,12 @@ def ray_session(
         os.environ.setdefault(name, value)
     # The journal says in words what goes wrong in a trial, in place of Ray's tracebacks.
     logging.getLogger("ray").setLevel(logging.CRITICAL)
-    if ray.is_initialized():
-        # The caller's own connection: used, and left as it was.
-        yield node_resources()
-        return
     with ExitStack() as stack:
+        stack.enter_context(credentials_out_of_logs(NAMES))
+        if ray.is_initialized():
+            # The caller's own connection: used, and left as it was.
+            yield node_resources()
+            return
         # Left after Ray itself. `_node_ip_address` alone does not keep a Ray of our own on loopback.
         if address is None:
             stack.enter_context(clusters_off())
@@ -80,6 +83,22 @@ def ray_session(
         if address is None and (count := min(trials_left(), _num_workers(resources, nodes=nodes))) > 0:
             start_early(count)
         yield nodes
+
+
+def refuse_ray_client(address: str | None) -> None:
+    """Raises InputError for the address of a Ray Client's server, through which Ray Tune's trials cannot be recorded.
+
+    Args:
+        address: What the user gave; None: a Ray of this machine alone.
+    """
+    given = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address or ""
+    if given.startswith(_RAY_CLIENT):
+        where = "RAY_ADDRESS" if address == "auto" else "--address"
+        raise InputError(
+            f"{where}: a driver outside the cluster (Ray Client) is not supported, got {given!r}; run the command on a "
+            "node of the cluster with --address auto, or submit it as a job: ray job submit -- convfleet run STUDY "
+            "--runs FOLDER --address auto"
+        )
 
 
 def _num_workers(resources: Resources, *, nodes: list[NodeResources]) -> int:

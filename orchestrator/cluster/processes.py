@@ -2,19 +2,33 @@
 
 Ray's tasks would do it with less code, but a single task makes Ray start two processes, and the one that nothing uses
 imports TensorFlow too: see findings/ray-task-starts-a-process-too-many.sh. An actor is one process.
+
+A process gets the driver's variables for storages as an argument: see findings/ray-logs-runtime-environments.sh.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
 from ray.exceptions import RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from trainables.sharing.storage_environment import StorageEnvironment, storage_environment
 
 _POLL_SECONDS = 0.2
 #: How often a request is begun again in a new process after its process died.
 _RETRIES = 2
+
+#: Calls another function in the process that answered: yields None until it has returned, and returns what it did.
+Ask = Callable[[Callable[[Any], Any], Any], Generator[None, None, Any]]
+#: Makes of an answer, with the help of the process that gave it, what the caller gets; yields None meanwhile.
+FollowUp = Callable[[Any, Ask], Generator[None, None, Any]]
+
+
+class LostProcessError(Exception):
+    """The process that answered a request can answer no more of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +46,67 @@ class TaskAnswer:
     error: BaseException | None = None
 
 
-def answers(function: Callable[[Any], Any], requests: Sequence[Any], *, cpus: float) -> Iterator[TaskAnswer | None]:
+@dataclass(slots=True)
+class _Asked:
+    """A request, and how often the process was lost that had answered it."""
+
+    request: Any
+    num_lost: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveNode:
+    """A node of the cluster.
+
+    Attributes:
+        id: Ray's.
+        name: Its name on the network, and its address.
+        cpus: CPUs that Ray shares out of it.
+    """
+
+    id: str
+    name: str
+    cpus: float
+
+
+def other_nodes() -> list[LiveNode]:
+    """Returns the live nodes of the cluster but the driver's."""
+    own = ray.get_runtime_context().get_node_id()
+    return [
+        LiveNode(
+            id=node["NodeID"],
+            name=f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})",
+            cpus=node["Resources"].get("CPU", 0.0),
+        )
+        for node in ray.nodes()
+        if node["Alive"] and node["NodeID"] != own
+    ]
+
+
+def answers_of_nodes(
+    function: Callable[[Any], Any], request: Any, *, nodes: Sequence[LiveNode], timeout_seconds: float
+) -> dict[str, TaskAnswer]:
+    """Returns what a function answers on each node, by the nodes' ids; a node that is silent is left out.
+
+    Args:
+        function: A function of a module, called in a process on each node, whatever else runs there.
+        request: What it is called with.
+        nodes: The nodes.
+        timeout_seconds: How long the slowest may take.
+    """
+    actors = {node.id: _started(0, node_id=node.id) for node in nodes}
+    pending = {actor.call.remote(function, request): node for node, actor in actors.items()}
+    try:
+        done, _ = ray.wait(list(pending), num_returns=len(pending), timeout=timeout_seconds)
+        return {pending[reference]: _answer(reference, request) for reference in done}
+    finally:
+        for actor in actors.values():
+            ray.kill(actor)
+
+
+def answers(
+    function: Callable[[Any], Any], requests: Sequence[Any], *, cpus: float, follow_up: FollowUp | None = None
+) -> Iterator[TaskAnswer | None]:
     """Yields what became of each request as soon as it is known, and None five times a second while nothing is.
 
     As many processes work side by side as the cluster has places, and no more than there are requests.
@@ -41,42 +115,51 @@ def answers(function: Callable[[Any], Any], requests: Sequence[Any], *, cpus: fl
         function: A function of a module, called in worker processes.
         requests: What it is called with.
         cpus: The CPUs of a process; it has no GPU.
+        follow_up: What is done with each value while its process still waits; None: nothing.
     """
-    waiting = deque(requests)
+    waiting = deque(map(_Asked, requests))
     places = int(ray.cluster_resources().get("CPU", 0.0) // cpus)
     # What each process was asked last: a request, or nothing while it starts.
-    busy: dict[Any, tuple[Any, list[Any]]] = {}
+    busy: dict[Any, tuple[Any, _Asked | None]] = {}
     for _ in range(min(len(requests), max(1, places))):
         actor = _started(cpus)
-        busy[actor.start.remote()] = (actor, [])
+        busy[actor.start.remote()] = (actor, None)
     try:
         while waiting or any(asked for _, asked in busy.values()):
             done, _ = ray.wait(list(busy), timeout=_POLL_SECONDS)
             if not done:
                 yield None
             for reference in done:
-                actor, asked = busy.pop(reference)
-                answer = _answer(reference, asked)
-                if answer.error is not None and not asked and waiting:
-                    # Where no process can start, each request has its error.
-                    asked = [waiting.popleft()]
+                actor, asked = busy[reference]
+                answer = _answer(reference, asked.request if asked else None)
+                if asked and answer.error is None and follow_up is not None:
+                    answer = yield from _followed_up(answer, follow_up, actor=actor)
+                del busy[reference]
+                settled = _settled(answer, asked, waiting=waiting)
                 if _is_dead(answer):
                     ray.kill(actor)
                     actor = _started(cpus) if waiting else None
                 if waiting:
-                    request = waiting.popleft()
-                    busy[actor.call.remote(function, request)] = (actor, [request])
+                    following = waiting.popleft()
+                    busy[actor.call.remote(function, following.request)] = (actor, following)
                 elif actor is not None:
                     ray.kill(actor)
-                if asked:
-                    yield TaskAnswer(request=asked[0], value=answer.value, error=answer.error)
+                if settled:
+                    yield replace(answer, request=settled.request)
     finally:
         for actor, _ in busy.values():
             ray.kill(actor)
 
 
 class _Process:
-    """Works in a process of its own."""
+    """Works in a process of its own.
+
+    Args:
+        environment: The driver's variables for storages.
+    """
+
+    def __init__(self, environment: StorageEnvironment) -> None:
+        environment.enter()
 
     def start(self) -> None:
         """Is there once the process is."""
@@ -86,13 +169,15 @@ class _Process:
         return function(request)
 
 
-def _started(cpus: float) -> Any:
-    process = ray.remote(_Process)
-    return process.options(num_cpus=cpus, num_gpus=0, max_restarts=_RETRIES, max_task_retries=_RETRIES).remote()
+def _started(cpus: float, *, node_id: str | None = None) -> Any:
+    options: dict[str, Any] = {"max_restarts": _RETRIES, "max_task_retries": _RETRIES}
+    if node_id is not None:
+        options = {"scheduling_strategy": NodeAffinitySchedulingStrategy(node_id, soft=False)}
+    process: Any = ray.remote(_Process)
+    return process.options(num_cpus=cpus, num_gpus=0, **options).remote(storage_environment())
 
 
-def _answer(reference: Any, asked: list[Any]) -> TaskAnswer:
-    request = asked[0] if asked else None
+def _answer(reference: Any, request: Any) -> TaskAnswer:
     try:
         return TaskAnswer(request=request, value=ray.get(reference))
     except RayTaskError as exc:
@@ -101,5 +186,38 @@ def _answer(reference: Any, asked: list[Any]) -> TaskAnswer:
         return TaskAnswer(request=request, error=exc)
 
 
+def _settled(answer: TaskAnswer, asked: _Asked | None, *, waiting: deque[_Asked]) -> _Asked | None:
+    """Returns the request that an answer settles; one whose process was lost afterwards may wait again."""
+    if asked is None:
+        # Where no process can start, each request has its error.
+        return waiting.popleft() if answer.error is not None and waiting else None
+    if isinstance(answer.error, LostProcessError) and asked.num_lost < _RETRIES:
+        waiting.append(_Asked(asked.request, asked.num_lost + 1))
+        return None
+    return asked
+
+
+def _followed_up(answer: TaskAnswer, follow_up: FollowUp, *, actor: Any) -> Generator[None, None, TaskAnswer]:
+    """Returns an answer with what is made of its value, or with the error of that."""
+
+    def ask(function: Callable[[Any], Any], request: Any) -> Generator[None, None, Any]:
+        # Not again in another process: what one has made is on its node.
+        reference = actor.call.options(max_task_retries=0).remote(function, request)
+        while not ray.wait([reference], timeout=_POLL_SECONDS)[0]:
+            yield None
+        try:
+            return ray.get(reference)
+        except RayError as exc:
+            raise LostProcessError(str(exc).strip().partition("\n")[0] or type(exc).__name__) from exc
+
+    try:
+        value = yield from follow_up(answer.value, ask)
+    except Exception as exc:  # noqa: BLE001 - whatever it is, it is what became of the request
+        return replace(answer, value=None, error=exc)
+    return replace(answer, value=value)
+
+
 def _is_dead(answer: TaskAnswer) -> bool:
+    if isinstance(answer.error, LostProcessError):
+        return True
     return isinstance(answer.error, RayError) and not isinstance(answer.error, RayTaskError)

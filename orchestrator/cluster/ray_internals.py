@@ -5,7 +5,7 @@ tests/e2e/test_loopback.py show what changed.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -76,6 +76,25 @@ def draining_nodes() -> dict[str, int]:
     `ray.nodes()` says nothing of it, though Ray itself puts nothing new on such nodes.
     """
     return dict(state.get_draining_nodes())
+
+
+@contextmanager
+def credentials_out_of_logs(names: Iterable[str]) -> Iterator[None]:
+    """Keeps Ray Tune meanwhile from handing variables to trials as a runtime environment, whose values Ray logs.
+
+    See findings/ray-logs-runtime-environments.sh.
+
+    Args:
+        names: Of the variables; processes get them as an argument.
+    """
+    from ray.tune.execution import class_cache
+
+    before = set(class_cache.ENV_VARS_TO_PROPAGATE)
+    class_cache.ENV_VARS_TO_PROPAGATE.difference_update(names)
+    try:
+        yield
+    finally:
+        class_cache.ENV_VARS_TO_PROPAGATE.update(before)
 
 
 def prestart_workers(count: int, *, trainable: type) -> None:

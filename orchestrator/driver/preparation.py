@@ -6,17 +6,19 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from orchestrator.cluster.auto_resources import device_spec, resolve_auto
-from orchestrator.cluster.connection import ray_session
+from orchestrator.cluster.connection import ray_session, refuse_ray_client
 from orchestrator.cluster.environment import record_environment
 from orchestrator.cluster.resources import NodeResources, concurrent_trials
 from orchestrator.driver.auto_schedule import with_numbers
 from orchestrator.driver.interrupts import OneInterrupt
 from orchestrator.errors import InputError
 from orchestrator.journal.study_state import StudyState
+from orchestrator.mirror.lock import run_token
 from orchestrator.mirror.places import run_uri
 from orchestrator.nodes.on_cluster import StudyOnCluster, study_on_cluster
 from orchestrator.results.words import images_in_words, storage_in_words, targets_in_words
 from orchestrator.runs.paths import RunFolder
+from orchestrator.sharing.nodes import node_files
 from orchestrator.study.pretrained_weights import imagenet_backbones
 from orchestrator.study.spec import StudySpec
 from trainables.data.cache.dataset import contact_sheet
@@ -39,6 +41,7 @@ class Prepared:
         num_concurrent: How many trials run at the same time.
         nodes: What each node of Ray has.
         cluster: What the study knows of its cluster; nothing of a Ray of this machine alone.
+        has_common_folder: Whether all nodes find the run folder.
     """
 
     study: StudySpec
@@ -47,6 +50,7 @@ class Prepared:
     num_concurrent: int
     nodes: Sequence[NodeResources]
     cluster: StudyOnCluster
+    has_common_folder: bool = True
 
 
 @contextmanager
@@ -76,6 +80,7 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
         DataError: If the data cannot be read.
         StudyFailedError: If Ray does not start, or the weights cannot be fetched.
     """
+    refuse_ray_client(address)
     has_data = False
 
     def trials_waiting_for_data() -> int:
@@ -103,16 +108,16 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
             wait([pending])
         nodes = pending.result()
         interrupt.renew()
-        is_local = address is None
-        spec = resolve_auto(study, dataset=dataset, nodes=nodes, is_local=is_local, notify=notify)
-        on_cluster = study_on_cluster(address, resources=spec.resources, on_lost=interrupt.end_with)
-        prepared = Prepared(
-            study=study,
-            spec=spec,
-            worker=_worker_spec(spec, folder=folder, dataset=dataset, others=others),
-            num_concurrent=concurrent_trials(spec.resources, nodes=nodes, can_grow=not is_local),
-            nodes=nodes,
-            cluster=stack.enter_context(on_cluster),
+        prepared = stack.enter_context(
+            _on_nodes(
+                study,
+                folder=folder,
+                datasets=[dataset, *others],
+                nodes=nodes,
+                address=address,
+                interrupt=interrupt,
+                notify=notify,
+            )
         )
         _describe_data(prepared, folder=folder, address=address, notify=notify, said=said)
         yield prepared
@@ -128,6 +133,37 @@ def _prepare_data(
     )
     _check_dataset(dataset, state=state)
     return [dataset, *others]
+
+
+@contextmanager
+def _on_nodes(  # noqa: PLR0913 - the data and the nodes, which `prepare` knows side by side
+    study: StudySpec,
+    *,
+    folder: RunFolder,
+    datasets: Sequence[DatasetInfo],
+    nodes: Sequence[NodeResources],
+    address: str | None,
+    interrupt: OneInterrupt,
+    notify: Callable[[str], None],
+) -> Iterator[Prepared]:
+    """Yields what trials and exports need on these nodes, all of which find the study's files."""
+    can_grow, (dataset, *others) = address is not None, datasets
+    spec = resolve_auto(study, dataset=dataset, nodes=nodes, is_local=not can_grow, notify=notify)
+    num_concurrent = concurrent_trials(spec.resources, nodes=nodes, can_grow=can_grow)
+    worker = _worker_spec(spec, folder=folder, dataset=dataset, others=others)
+    with (
+        study_on_cluster(address, resources=spec.resources, on_lost=interrupt.end_with) as cluster,
+        node_files(worker, is_cluster=can_grow or len(nodes) > 1, notify=notify) as files,
+    ):
+        yield Prepared(
+            study=study,
+            spec=spec,
+            worker=files.worker,
+            num_concurrent=num_concurrent,
+            nodes=nodes,
+            cluster=cluster,
+            has_common_folder=not files.apart,
+        )
 
 
 def _describe_data(
@@ -209,6 +245,7 @@ def _worker_spec(
         checkpoints=str(folder.checkpoints.absolute()),
         picture=str(folder.augmented.absolute()),
         remote=None if spec.storage.uri is None else run_uri(folder, spec.storage.uri),
+        run_id="" if spec.storage.uri is None else run_token(folder),
         formats=spec.export.formats if spec.export.top or spec.export.ensemble else (),
         folds=dict(zip(spec.folds[1:], others, strict=True)),
     )

@@ -133,6 +133,7 @@ class Session:
             on_dataset=self.references.begin if with_references and self.spec.references else None,
         ) as prepared:
             self._decide(prepared.study)
+            _share_checkpoints(self.mirror, prepared)
             yield prepared
 
     def train(self, prepared: Prepared) -> str:
@@ -163,6 +164,7 @@ class Session:
         worker = replace(prepared.worker, session=len(self.recorder.state.sessions))
         claim(Path(worker.checkpoints), session=worker.session)
         take_over(prepared.spec, recorder=self.recorder, worker=worker, notify=self.notify)
+        _share_checkpoints(self.mirror, prepared)
         tuning = Tuning(
             prepared.spec,
             worker=worker,
@@ -268,3 +270,9 @@ class Session:
             folds=spec.folds,
             at=self.recorder.now(),
         )
+
+
+def _share_checkpoints(mirror: Mirror | None, prepared: Prepared) -> None:
+    """Uploads checkpoints of the run folder that the storage lacks, for nodes that find them there alone."""
+    if mirror is not None and not prepared.has_common_folder:
+        mirror.upload_checkpoints()

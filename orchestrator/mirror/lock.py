@@ -132,11 +132,15 @@ class RemoteLock:
 
 def storage_owner(folder: RunFolder, *, now: float) -> Owner:
     """Returns this process, which holds the lock of the run folder, as the owner of the run in the storage."""
+    return replace(this_driver(now=now), run_token=run_token(folder), folder=str(folder.root.absolute()))
+
+
+def run_token(folder: RunFolder) -> str:
+    """Returns what tells this run folder from others, of other runs and of other machines."""
     kept = folder.root / ".owner"
     if not kept.is_file():
         write_whole(kept, uuid.uuid4().hex)
-    run_token = kept.read_text(encoding="utf-8").strip()
-    return replace(this_driver(now=now), run_token=run_token, folder=str(folder.root.absolute()))
+    return kept.read_text(encoding="utf-8").strip()
 
 
 def heard_from(remote: RemoteFolder, *, now: float) -> tuple[Owner | None, float]:

@@ -150,6 +150,14 @@ class Mirror:
             self._files.upload_checkpoints()
             self._journal.flush()
 
+    def upload_checkpoints(self) -> None:
+        """Uploads the checkpoints of the run folder that the storage lacks, and waits for that.
+
+        Raises:
+            RunFolderError: If the storage cannot be used.
+        """
+        patiently(self._files.upload_checkpoints, uri=self._remote.uri)
+
     def close(self) -> str:
         """Uploads the rest and releases the run; returns what the storage lacks and what to do, or an empty text."""
         self._is_closing.set()
@@ -164,8 +172,9 @@ class Mirror:
         if self._taken is not None:
             return self._taken_text()
         if not self._is_complete:
+            left = _left(self._journal)
             return (
-                f"storage {shown_uri(self._remote.uri)}: {self._waiting()} could not be uploaded ({self._failure}); "
+                f"storage {shown_uri(self._remote.uri)}: {left} could not be uploaded ({self._failure}); "
                 f"everything is whole in {self._folder.root}; upload it with: convfleet resume {self._folder.quoted}"
             )
         self._lock.release()
@@ -210,7 +219,7 @@ class Mirror:
             self._failing_since = time.time()
             self._notify(
                 f"storage {shown_uri(self._remote.uri)}: not reachable since {moment(self._failing_since)}, "
-                f"{self._waiting()} wait ({reason}); the study goes on, nothing is lost while this machine stands"
+                f"{_left(self._journal)} wait ({reason}); the study goes on, nothing is lost while this machine stands"
             )
 
     def _recover(self) -> None:
@@ -218,11 +227,12 @@ class Mirror:
             self._failing_since, self.num_failures = None, 0
             self._notify(f"storage {shown_uri(self._remote.uri)}: reachable again, everything until now is there")
 
-    def _waiting(self) -> str:
-        return f"{self._journal.num_waiting():,} records and what belongs to them"
-
     def _taken_text(self) -> str:
         return (
             f"{self._taken}; this driver stopped, and what it recorded since is in {self._folder.root} alone; go on "
             "with the other one"
         )
+
+
+def _left(journal: JournalUploader) -> str:
+    return f"{journal.num_waiting():,} records and what belongs to them"

@@ -296,6 +296,11 @@ def export_path(item: ModelExported | EnsembleExported, *, folder: RunFolder) ->
     return folder.root / item.folder
 
 
+def is_on_this_machine(item: ModelExported | EnsembleExported, *, folder: RunFolder) -> bool:
+    """Returns whether the folder of an exported model is there: it may have been removed, or not been fetched."""
+    return export_path(item, folder=folder).is_dir()
+
+
 def _moments(trial: Trial) -> list[float]:
     events = (trial.stop, trial.held, trial.promoted, trial.failure, *list(trial.losses))
     ends = [event.at for event in events if event is not None]

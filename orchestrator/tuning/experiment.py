@@ -28,6 +28,7 @@ from orchestrator.tuning.searcher import VariantSearcher
 from orchestrator.tuning.silent_workers import SilentWorkers
 from orchestrator.tuning.tune_internals import NoTuneProgress, tune_reporter
 from orchestrator.tuning.worker_generations import WorkerGenerations
+from trainables.sharing.storage_environment import storage_environment
 from trainables.specs.worker import WorkerSpec
 from trainables.worker.adapter import VariantTrainable
 
@@ -75,7 +76,7 @@ class Tuning:
             ),
         ]
         trained = tune.with_resources(
-            tune.with_parameters(trainable, spec=worker),
+            tune.with_parameters(trainable, spec=worker, environment=storage_environment()),
             lambda config: tune.PlacementGroupFactory(
                 [dict(trial_request(resources, generation=config["generation"]))]
             ),

@@ -5,6 +5,7 @@ therefore both stopper and callback: as a stopper it records the report, and sto
 or where a person asks for it.
 """
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,10 @@ from orchestrator.text import encodable
 from orchestrator.tuning.budgets import Budgets
 from orchestrator.tuning.losses.lost_workers import given_up_in_words, lost_in_words, why_lost
 from orchestrator.tuning.tune_internals import Unsaved
+from trainables.files.whole import write_whole
 from trainables.reports import FailureKind
+
+logger = logging.getLogger(__name__)
 
 
 class TuneListener(Unsaved, tune.Stopper, tune.Callback):
@@ -66,6 +70,8 @@ class TuneListener(Unsaved, tune.Stopper, tune.Callback):
         name, append, now = result["trial"], self.recorder.append, self.recorder.now
         for note in result.get("notes", ()):
             append(TrialNoted(trial=name, kind=str(note["kind"]), text=encodable(note["text"]), at=now()))
+        if "picture" in result:
+            self._keep_picture(result["picture"])
         if "failure" in result:
             kind, reason, details = (result["failure"][key] for key in ("kind", "reason", "details"))
             self.recorder.fail(name, kind=kind, reason=reason, details=details, worker=result["worker"])
@@ -110,6 +116,16 @@ class TuneListener(Unsaved, tune.Stopper, tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Records that a trial's workers died too often."""
         self.give_up(trial.config["trial"])
+
+    def _keep_picture(self, content: bytes) -> None:
+        """Writes the picture of augmentation that a node without the run folder has made, unless there is one."""
+        path = self.recorder.folder.augmented
+        try:
+            if not path.exists():
+                write_whole(path, content)
+        except OSError as exc:
+            # A study is worth more than a picture.
+            logger.warning('picture=%s decision=skip reason="%s"', path, exc)
 
     def _is_awaited(self, result: Mapping[str, Any]) -> bool:
         trial = self.recorder.trial(result["trial"])

@@ -30,6 +30,18 @@ def is_superseded(checkpoints: Path, *, session: int) -> bool:
     return text.isdecimal() and len(text) < _LONGEST_NUMBER and int(text) > session > 0
 
 
+def claim_on_node(checkpoints: Path, *, session: int) -> None:
+    """Makes checkpoints that a node keeps to itself those of its worker's session, unless a later one has claimed them.
+
+    Args:
+        checkpoints: Only this node sees them, so the driver cannot claim them.
+        session: The worker's; 0 for none.
+    """
+    if session > 0 and not is_superseded(checkpoints, session=session):
+        checkpoints.mkdir(mode=0o700, parents=True, exist_ok=True)
+        replace_file(checkpoints / _MARKER, str(session), is_durable=False)
+
+
 def leave_if_superseded(checkpoints: Path, *, session: int) -> None:
     """Ends this worker if a later session is at work, whose workers have its trial.
 

@@ -108,6 +108,9 @@ class WorkerSpec:
         formats: The formats that the best models will be exported in.
         folds: The same images with each other fold as the validation split, by the fold's number; empty: no trial
             validates on another fold.
+        mark: The driver's mark in the run folder: a node that does not find it does not share the run folder. "": this
+            worker's node need not look for it.
+        run_id: Names the run in the folders of nodes that do not share its own; "": it has no storage.
     """
 
     dataset: DatasetInfo
@@ -121,6 +124,8 @@ class WorkerSpec:
     remote: str | None = None
     formats: Sequence[str] = ()
     folds: Mapping[int, DatasetInfo] = field(default_factory=dict)
+    mark: str = ""
+    run_id: str = ""
 
     def on_fold(self, fold: int) -> "WorkerSpec":
         """Returns the settings of a trial that validates on a fold.

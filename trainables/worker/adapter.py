@@ -14,6 +14,8 @@ from trainables.machine.cores import cores_in_words, own_cores
 from trainables.machine.imports import early_import
 from trainables.machine.processes import own_memory_mb, process_age
 from trainables.reports import Failure
+from trainables.sharing.own_folder import own_picture, worker_on_this_node
+from trainables.sharing.storage_environment import NOTHING, StorageEnvironment
 from trainables.specs.worker import PRIVATE, WorkerSpec
 from trainables.worker.clock import WorkerClock
 from trainables.worker.trace_cache import TracedTrainings
@@ -33,11 +35,17 @@ class VariantTrainable(tune.Trainable):
     _spec: WorkerSpec
     _traced: TracedTrainings
     _clock: WorkerClock
+    #: Whether this node does not share the run folder, and the driver has not had its picture of augmentation.
+    _is_apart: bool
 
-    def setup(self, config: dict[str, Any], spec: WorkerSpec) -> None:  # type: ignore[override, unused-ignore]
-        """Stores the first trial."""
+    def setup(  # type: ignore[override, unused-ignore]
+        self, config: dict[str, Any], spec: WorkerSpec, environment: StorageEnvironment = NOTHING
+    ) -> None:
+        """Stores the first trial, and sets the driver's variables for storages."""
         os.umask(PRIVATE)
-        self._spec = spec
+        environment.enter()
+        self._spec = worker_on_this_node(spec)
+        self._is_apart = self._spec is not spec
         self._traced = TracedTrainings()
         self._clock = WorkerClock(age=process_age(), early_import=early_import())
         self._take(config)
@@ -57,6 +65,9 @@ class VariantTrainable(tune.Trainable):
         if isinstance(outcome, Failure):
             self._clock.fail(trial=self._run.trial)
             return result | {"done": True, "failure": asdict(outcome)}
+        if self._is_apart and (picture := own_picture(self._spec)):
+            self._is_apart = False
+            result["picture"] = picture
         outcome = self._clock.accounted(outcome, trial=self._run.trial, began=began)
         return result | {
             **outcome.metrics,

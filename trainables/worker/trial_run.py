@@ -11,6 +11,7 @@ from trainables.checkpoints.checkpoint import checkpoint_owner
 from trainables.checkpoints.early_notes import leave_early_note
 from trainables.machine.imports import import_tensorflow
 from trainables.reports import EpochReport, Failure, FailureKind, Note, NoteKind
+from trainables.sharing.own_folder import demand_run_folder
 from trainables.specs.worker import WorkerSpec
 from trainables.worker.failures import MicroBatches, failure_of, ran_out_of_memory
 from trainables.worker.saving import TrialCheckpoints
@@ -181,6 +182,7 @@ class TrialRun:
         set_up_devices(self.spec, self.variant, on_note=self._note)
         overhead = {"import": time.perf_counter() - started}
         started = time.perf_counter()
+        demand_run_folder(self.spec)
         train, validation = open_splits(self.spec)
         overhead["data"] = time.perf_counter() - started
         has_checkpoint = self._checkpoints.fetch(is_needed=self._next_epoch > 1)

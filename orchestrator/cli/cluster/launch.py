@@ -77,9 +77,7 @@ def _on_ray(shipment: "Shipment", *, on: str, runs: str | None, detach: bool, dr
         _submit(shipment, address=address, seen_at=seen_at, runs=wanted, detach=detach, as_json=as_json)
 
 
-def _submit(
-    shipment: "Shipment", *, address: str, seen_at: str, runs: str, detach: bool, as_json: bool
-) -> None:
+def _submit(shipment: "Shipment", *, address: str, seen_at: str, runs: str, detach: bool, as_json: bool) -> None:
     from orchestrator.cluster.jobs.client import connected, is_plain_text
     from orchestrator.cluster.jobs.job import job_of, submit
 

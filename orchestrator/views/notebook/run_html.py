@@ -9,6 +9,7 @@ from orchestrator.results.from_state import (
     count_states,
     elapsed_seconds,
     export_path,
+    is_on_this_machine,
     study_status,
 )
 from orchestrator.results.image_shares import chance_notes, image_shares
@@ -61,7 +62,8 @@ def _facts(state: StudyState, *, folder: RunFolder) -> Iterator[tuple[str, str]]
         yield "limits", kept
     yield from steering_facts(state)
     for item in sorted(state.exports, key=lambda item: item.rank):
-        yield "export", str(export_path(item, folder=folder))
+        gone = "" if is_on_this_machine(item, folder=folder) else ", which is not on this machine"
+        yield "export", f"{export_path(item, folder=folder)}{gone}"
     yield "folder", str(folder.root)
     if folder.report.is_file():
         yield "report", str(folder.report)

@@ -20,6 +20,7 @@ from orchestrator.results.from_state import (
     count_states,
     elapsed_seconds,
     export_path,
+    is_on_this_machine,
     leaders,
     placed,
     state_of,
@@ -186,6 +187,7 @@ def _export_json(item: ModelExported, *, folder: RunFolder, shares: ImageShares)
         "rank": item.rank,
         "trial": item.trial,
         "folder": str(export_path(item, folder=folder)),
+        "is_there": is_on_this_machine(item, folder=folder),
         "test_metrics": metrics,
         **({"intervals": _intervals(metrics, shares)} if shares.metrics else {}),
     }
@@ -197,7 +199,8 @@ def _ensembles_json(state: StudyState, *, folder: RunFolder, shares: ImageShares
         {
             "method": item.method,
             "members": [dict(member) for member in item.members],
-            "folder": str(folder.root / item.folder),
+            "folder": str(export_path(item, folder=folder)),
+            "is_there": is_on_this_machine(item, folder=folder),
             "validation": dict(item.metrics),
             "test_metrics": (metrics := words.named_test_metrics(item.test_metrics)),
             "intervals": _intervals(metrics, shares),

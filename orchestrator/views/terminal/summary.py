@@ -11,6 +11,7 @@ from orchestrator.advice.advice import advice_of
 from orchestrator.export.acceptance import accepted_in
 from orchestrator.export.exported_files import exported_files, is_worth_a_table
 from orchestrator.export.format_cells import FORMAT_HEADINGS, NUMERIC_HEADINGS, format_cells
+from orchestrator.journal.records import EnsembleExported, ModelExported
 from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.journal.trial import Trial
 from orchestrator.replicates.from_state import board_labels, replicated
@@ -22,6 +23,7 @@ from orchestrator.results.from_state import (
     count_states,
     elapsed_seconds,
     export_path,
+    is_on_this_machine,
     placed,
     spent,
     study_status,
@@ -191,15 +193,21 @@ def _print_reused(console: Console, state: StudyState) -> None:
 
 
 def _print_places(console: Console, state: StudyState, *, folder: RunFolder) -> None:
-    shares = image_shares(folder)
-    for item in sorted(state.exports, key=lambda item: item.rank):
+    shares, run = image_shares(folder), folder.quoted
+    models: list[tuple[ModelExported | EnsembleExported, str]] = [
+        (item, f"convfleet export {run} --top {item.rank}")
+        for item in sorted(state.exports, key=lambda item: item.rank)
+    ]
+    ensembles = [(item, f"convfleet ensemble {run} --method {item.method}") for item in state.ensembles.values()]
+    for item, command in [*models, *ensembles]:
+        path = export_path(item, folder=folder)
+        if not is_on_this_machine(item, folder=folder):
+            message = f"{path}  is not on this machine; make it again with: {command}"
+            print_fact(console, "export", message, style="yellow")
+            continue
         metrics = words.named_test_metrics(item.test_metrics)
         message = ", ".join(shares.in_words(name, value) for name, value in metrics.items())
-        print_fact(console, "export", f"{export_path(item, folder=folder)}  {message} (test split)".rstrip())
-    for ensemble in state.ensembles.values():
-        metrics = words.named_test_metrics(ensemble.test_metrics)
-        message = ", ".join(shares.in_words(name, value) for name, value in metrics.items())
-        print_fact(console, "export", f"{folder.root / ensemble.folder}  {message} (test split)".rstrip())
+        print_fact(console, "export", f"{path}  {message} (test split)".rstrip())
     _print_formats(console, state, folder=folder)
     print_fact(console, "tables", f"{folder.trials}  {folder.epochs}")
     if folder.report.is_file():

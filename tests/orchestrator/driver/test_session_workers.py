@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +11,7 @@ from orchestrator.cluster.resources import NodeResources
 from orchestrator.driver import preparation
 from orchestrator.driver.endings import open_session
 from orchestrator.runs.folder import make_run_folder
+from orchestrator.sharing.nodes import NodeFiles
 from orchestrator.study.loading import load_study
 from orchestrator.study.sections import Resources
 
@@ -50,3 +52,28 @@ def test_workers_are_wanted_for_the_trials_that_are_left_until_the_data_is_there
             ((before, trials_left),) = asked
             assert before == spec.num_trials
             assert trials_left() == 0
+
+
+@pytest.mark.parametrize("apart", [["n1"], []])
+def test_checkpoints_of_the_run_folder_are_in_the_storage_before_nodes_without_it_train(apart, tmp_path, monkeypatch):
+    uploaded = []
+
+    @contextmanager
+    def cluster(resources, *, address, trials_left):
+        yield [NodeResources(cpus=2, gpus=0)]
+
+    @contextmanager
+    def files(worker, *, is_cluster, notify):
+        assert is_cluster
+        yield NodeFiles(worker=worker, apart=apart)
+
+    monkeypatch.setattr(preparation, "ray_session", cluster)
+    monkeypatch.setattr(preparation, "node_files", files)
+    spec = load_study("quickstart")
+    folder = make_run_folder(tmp_path / "run", study_yaml=spec.to_yaml())
+    with open_session(folder, spec, address="auto", progress=None) as session:
+        session.mirror = SimpleNamespace(upload_checkpoints=lambda: uploaded.append("all"))
+        session.open_study()
+        with session.prepare() as prepared:
+            assert prepared.has_common_folder is not bool(apart)
+            assert uploaded == ["all" for _ in apart]

@@ -279,6 +279,15 @@ def test_run_folder_that_lost_everything_is_never_taken_for_a_reason_to_delete(i
     assert remote.files().keys() == before
 
 
+def test_checkpoints_of_the_run_folder_are_uploaded_when_other_nodes_need_them(idle_mirror, folder):
+    mirror, remote, _ = idle_mirror
+    fill(folder)
+    mirror.upload_checkpoints()
+    names = {f"checkpoints/t0003/epoch-0009/{name}" for name in ("state.safetensors", "history.json", "manifest.json")}
+    # Nothing else, until the study has a trial.
+    assert remote.files().keys() == names | {HEARTBEAT}
+
+
 def test_study_without_a_uri_has_no_mirror(folder, spec_at):
     with mirrored(folder, spec_at({}), notify=lambda text: None) as mirror:
         assert mirror is None

@@ -52,7 +52,9 @@ def page(state, folder):
 
 
 def test_terminal_shows_intervals_and_reference_rows_below_the_leaderboard(make_folder, make_sweep):
-    text = printed(fold(make_sweep()), make_folder(MAJORITY))
+    folder = make_folder(MAJORITY)
+    folder.export(rank=1, trial="t0003").mkdir(parents=True)
+    text = printed(fold(make_sweep()), folder)
     assert "rank trial state best val_accuracy 95 % at epoch" in text
     assert " 1 t0003 completed 0.7852 0.777-0.793 9 9" in text
     assert (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from orchestrator.journal.records import StudyPaused
+from orchestrator.journal.records import EnsembleExported, StudyPaused
 from orchestrator.journal.study_state import fold
 from orchestrator.runs.paths import RunFolder
 from orchestrator.views.terminal.status_json import status_json
@@ -55,6 +55,23 @@ def test_summary_tells_result_cost_places_and_next_commands(make_sweep, tmp_path
         assert told in text
     assert "t0001" not in text  # rank 4
     assert "resume" not in text
+
+
+def test_an_export_that_is_not_on_this_machine_is_named_as_such(make_sweep, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.root.mkdir()
+    ensemble = EnsembleExported(
+        method="soup", members=[], metrics={}, folder="exports/ensemble-soup", test_metrics={"accuracy": 0.9}, at=0.0
+    )
+    target = console(width=300)
+    print_summary(target, fold([*make_sweep(), ensemble]), folder=folder)
+    text, gone = re.sub(r" +", " ", printed(target)), "is not on this machine; make it again with: convfleet"
+    assert f"export {folder.exports}/1-t0003 {gone} export {folder.root} --top 1\n" in text
+    assert f"export {folder.exports}/ensemble-soup {gone} ensemble {folder.root} --method soup\n" in text
+    assert "(test split)" not in text
+    (folder.exports / "1-t0003").mkdir(parents=True)
+    found = status_json(fold(make_sweep()), folder=folder, is_alive=False)
+    assert [item["is_there"] for item in found["exports"]] == [True]
 
 
 def test_summary_of_a_paused_study_without_results_says_how_to_go_on(begin):
@@ -112,6 +129,7 @@ def test_status_as_json_holds_the_facts(make_sweep):
             "rank": 1,
             "trial": "t0003",
             "folder": "runs/x/exports/1-t0003",
+            "is_there": False,
             "test_metrics": {"test_accuracy": 0.812, "test_loss": 0.6},
         }
     ]

@@ -55,3 +55,17 @@ def test_report_that_ends_a_trial_waits_for_its_checkpoint_elsewhere(run, monkey
     monkeypatch.setattr(run, "_training", Told())
     assert (run.step().epoch, waited) == (1, [])
     assert (run.step().epoch, waited) == (2, [1])
+
+
+def test_trial_on_a_node_without_run_folder_and_storage_is_not_trained(run, monkeypatch):
+    from dataclasses import replace
+
+    from trainables.reports import FailureKind
+
+    monkeypatch.setattr("trainables.sharing.own_folder._LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("trainables.worker.trial_run.set_up_devices", lambda *_, **__: None)
+    run.spec = replace(run.spec, remote=None, mark="/nowhere/mark")
+    failure = run.step()
+    # Of the node, not of the variant: the trial stays unfinished, and the study can be resumed.
+    assert failure.kind is FailureKind.DATA_ERROR
+    assert "does not share the run folder" in failure.reason

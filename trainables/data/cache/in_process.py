@@ -70,7 +70,7 @@ def dataset_on_this_node(spec: WorkerSpec) -> DatasetInfo:
     except DataError:
         # This is another node than the driver's, or its cache was cleared or damaged. The driver's choice of storage
         # holds on every node, whatever its memory.
-        local = prepare_in_process(insisted(spec.data), spec.split_seed, storage=spec.dataset.storage)
+        local = _prepared_here(spec)
     else:
         return spec.dataset
     if local.fingerprint != spec.dataset.fingerprint:
@@ -81,6 +81,16 @@ def dataset_on_this_node(spec: WorkerSpec) -> DatasetInfo:
             f"paths{decoders}"
         )
     return local
+
+
+def _prepared_here(spec: WorkerSpec) -> DatasetInfo:
+    try:
+        return prepare_in_process(insisted(spec.data), spec.split_seed, storage=spec.dataset.storage)
+    except DataError as exc:
+        raise DataError(
+            f"node {socket.gethostname()}: {exc}; the driver has read this data: give every node the same files at the "
+            "same paths"
+        ) from exc
 
 
 def _others(local: Mapping[str, str], driver: Mapping[str, str]) -> str:

@@ -151,3 +151,14 @@ def test_node_with_other_decoders_and_other_pixels_is_named_with_both(spec, monk
     worker = SimpleNamespace(dataset=driver, data=fields, split_seed=3)
     with pytest.raises(DataError, match=r"read other images .*: this node has .*pillow .*, expected 1"):
         dataset_on_this_node(worker)
+
+
+def test_node_without_the_data_is_named_with_what_it_lacks(spec):
+    fields = spec("load")
+    driver = replace(prepare_in_process(fields, 3), folder="/gone")
+    gone = fields.model_copy(update={"function_dir": "/gone"})
+    worker = SimpleNamespace(dataset=driver, data=gone, split_seed=3)
+    with pytest.raises(
+        DataError, match=r"^node .+: .*/gone.*; the driver has read this data: give every node the same"
+    ):
+        dataset_on_this_node(worker)

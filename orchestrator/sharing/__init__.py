@@ -1,0 +1,1 @@
+"""Which nodes find the run folder, and how files come back from those that do not."""
