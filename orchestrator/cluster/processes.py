@@ -32,7 +32,9 @@ class TaskAnswer:
     error: BaseException | None = None
 
 
-def answers(function: Callable[[Any], Any], requests: Sequence[Any], *, cpus: float) -> Iterator[TaskAnswer | None]:
+def answers(
+    function: Callable[[Any], Any], requests: Sequence[Any], *, cpus: float, gpus: float = 0.0
+) -> Iterator[TaskAnswer | None]:
     """Yields what became of each request as soon as it is known, and None five times a second while nothing is.
 
     As many processes work side by side as the cluster has places, and no more than there are requests.
@@ -40,14 +42,18 @@ def answers(function: Callable[[Any], Any], requests: Sequence[Any], *, cpus: fl
     Args:
         function: A function of a module, called in worker processes.
         requests: What it is called with.
-        cpus: The CPUs of a process; it has no GPU.
+        cpus: The CPUs of a process.
+        gpus: The GPUs of a process.
     """
     waiting = deque(requests)
-    places = int(ray.cluster_resources().get("CPU", 0.0) // cpus)
+    has = ray.cluster_resources()
+    places = int(has.get("CPU", 0.0) // cpus)
+    if gpus:
+        places = min(places, int(has.get("GPU", 0.0) // gpus))
     # What each process was asked last: a request, or nothing while it starts.
     busy: dict[Any, tuple[Any, list[Any]]] = {}
     for _ in range(min(len(requests), max(1, places))):
-        actor = _started(cpus)
+        actor = _started(cpus, gpus)
         busy[actor.start.remote()] = (actor, [])
     try:
         while waiting or any(asked for _, asked in busy.values()):
@@ -62,7 +68,7 @@ def answers(function: Callable[[Any], Any], requests: Sequence[Any], *, cpus: fl
                     asked = [waiting.popleft()]
                 if _is_dead(answer):
                     ray.kill(actor)
-                    actor = _started(cpus) if waiting else None
+                    actor = _started(cpus, gpus) if waiting else None
                 if waiting:
                     request = waiting.popleft()
                     busy[actor.call.remote(function, request)] = (actor, [request])
@@ -86,9 +92,9 @@ class _Process:
         return function(request)
 
 
-def _started(cpus: float) -> Any:
+def _started(cpus: float, gpus: float) -> Any:
     process = ray.remote(_Process)
-    return process.options(num_cpus=cpus, num_gpus=0, max_restarts=_RETRIES, max_task_retries=_RETRIES).remote()
+    return process.options(num_cpus=cpus, num_gpus=gpus, max_restarts=_RETRIES, max_task_retries=_RETRIES).remote()
 
 
 def _answer(reference: Any, asked: list[Any]) -> TaskAnswer:

@@ -6,8 +6,8 @@ from typing import Any
 from ray.exceptions import RayError, RayTaskError
 
 from orchestrator.cluster.processes import TaskAnswer, answers
-from orchestrator.errors import ExportError
-from trainables.errors import ModelExportError
+from orchestrator.errors import CheckpointLostError, ExportError
+from trainables.errors import LostCheckpointError, ModelExportError
 from trainables.specs.export import ExportRequest, ExportResult
 
 
@@ -20,17 +20,19 @@ def run_exports(requests: Sequence[ExportRequest]) -> Iterator[ExportResult | Ex
     return run_in_workers(_export, requests)
 
 
-def run_in_workers(function: Callable[[Any], Any], requests: Sequence[Any]) -> Iterator[Any]:
+def run_in_workers(function: Callable[[Any], Any], requests: Sequence[Any], *, has_gpus: bool = False) -> Iterator[Any]:
     """Yields what a function returns for each request, or an ExportError, as `run_exports` does.
 
     Args:
         function: A function of a module, called in worker processes.
         requests: Each with `trial`, a name for messages, and `worker`, whose share of CPUs a process gets.
+        has_gpus: Whether a process gets that share of GPUs as well.
     """
     if not requests:
         return
     cpus = max(request.worker.device.cpus for request in requests)
-    for answer in answers(function, requests, cpus=cpus):
+    gpus = max(request.worker.device.gpus for request in requests) if has_gpus else 0.0
+    for answer in answers(function, requests, cpus=cpus, gpus=gpus):
         yield None if answer is None else _outcome(answer)
 
 
@@ -46,6 +48,8 @@ def _outcome(answer: TaskAnswer) -> Any:
         return answer.value
     lines = str(answer.error).strip().splitlines()
     kind, first = type(answer.error).__name__, lines[0] if lines else ""
+    if isinstance(answer.error, LostCheckpointError):
+        return CheckpointLostError(str(answer.error), trial=answer.request.trial)
     if isinstance(answer.error, ModelExportError):
         return ExportError(str(answer.error))
     if isinstance(answer.error, RayError) and not isinstance(answer.error, RayTaskError):

@@ -41,6 +41,7 @@ class TrialRun:
         traced: Trainings of earlier trials in this process.
         fold: The fold that it validates on, from 1; 0: the validation split of the study.
         from_epoch: The epoch of another trial's checkpoint that it begins from; 0: it begins with fresh weights.
+        start: The number of the worker's start in its driver's session, from 1; 0: nobody else trains the trial.
     """
 
     def __init__(  # noqa: PLR0913 - what a driver says of a trial, and what a process has
@@ -53,6 +54,7 @@ class TrialRun:
         traced: TracedTrainings | None = None,
         fold: int = 0,
         from_epoch: int = 0,
+        start: int = 0,
     ) -> None:
         self.trial = trial
         self.variant = variant
@@ -66,7 +68,7 @@ class TrialRun:
         self._notes: list[Note] = []
         owner = checkpoint_owner(variant.variant_id, fold=fold)
         self._checkpoints = TrialCheckpoints(
-            trial, variant_id=owner, spec=spec, on_note=self._note, from_epoch=from_epoch
+            trial, variant_id=owner, spec=spec, on_note=self._note, from_epoch=from_epoch, start=start
         )
         self._micro_batches = MicroBatches(trial=trial, variant=variant, spec=spec, on_note=self._note)
 
@@ -82,7 +84,7 @@ class TrialRun:
         batches in smaller pieces.
 
         Raises:
-            SystemExit: A later session is at work on the study.
+            SystemExit: A later session is at work on the study, or a later worker has the trial.
         """
         self._checkpoints.leave_if_superseded()
         outcome = self._try_step()
@@ -171,6 +173,8 @@ class TrialRun:
         return replace(report, overhead_seconds={**report.overhead_seconds, "checkpoint": seconds})
 
     def _begin(self) -> "Training":
+        # Before it reads a checkpoint: earlier workers of the trial change none from now on.
+        self._checkpoints.claim()
         started = time.perf_counter()
         # Not before the first step, unless Ray preloaded it: TensorFlow costs seconds and hundreds of MB, and a failure
         # in a step can be retried, which Ray Tune does not do for one in setup() or reset_config().
@@ -206,7 +210,9 @@ class TrialRun:
         show_augmentation(self.spec, train)
         if is_new:
             note_own_model(training, self.spec, on_note=self._note)
-        self._checkpoints.restore(training, num_micro_batches=self._micro_batches.count)
+        self._checkpoints.restore(
+            training, num_micro_batches=self._micro_batches.count, num_reported=self._next_epoch - 1
+        )
         self._micro_batches.count = training.num_micro_batches
         training.on_trained = lambda: self._checkpoints.begin(training)
         return training
