@@ -1,5 +1,6 @@
 """Workers of one trial with the real checkpoints and a made-up training, and what their driver knows of them."""
 
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,6 @@ import numpy as np
 
 from trainables.errors import CheckpointError
 from trainables.files.folders import existing
-from trainables.files.manifests import MANIFEST
 from trainables.patience import best_epoch
 from trainables.reports import EpochReport
 from trainables.specs.worker import TrainingSpec, WorkerSpec
@@ -137,8 +137,14 @@ class Driver:
         return {self.best, newest, *shared}
 
 
-def missing(trial_folder: Path, epochs: set[int]) -> set[int]:
-    """Returns the epochs without a checkpoint that a reader finds."""
-    return {epoch for epoch in epochs if not (existing(trial_folder / f"epoch-{epoch:04d}") / MANIFEST).is_file()}
+def missing(trial_folder: Path, driver: Driver) -> set[int]:
+    """Returns the epochs that the journal counts on, and without a checkpoint of what it has of them."""
+    return {epoch for epoch in driver.needed() if _reported(trial_folder, epoch) != driver.reports[epoch - 1].metrics}
 
 
+def _reported(trial_folder: Path, epoch: int) -> Any:
+    try:
+        history = json.loads((existing(trial_folder / f"epoch-{epoch:04d}") / "history.json").read_bytes())
+    except FileNotFoundError:
+        return None
+    return history["reports"][-1]["metrics"]
