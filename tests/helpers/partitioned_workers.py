@@ -100,6 +100,10 @@ class Worker:
         self._next_epoch += 1
         return report
 
+    def wait_for_uploads(self) -> None:
+        """Waits until the checkpoints are uploaded."""
+        self._checkpoints.wait_for_uploads()
+
 
 @dataclass
 class Driver:

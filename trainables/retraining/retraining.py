@@ -30,9 +30,14 @@ def train_again(request: RetrainingRequest) -> RetrainingAnswer:
         LostCheckpointError: The trial cannot be trained again, or reports other numbers than before.
     """
     os.umask(PRIVATE)
-    folder = _folder_of(request.trial, request)
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    scratch = new_draft(folder / "again")
+    try:
+        return _train_again(request)
+    except (CheckpointError, OSError, RemoteError) as exc:
+        raise LostCheckpointError(f"it cannot be trained again: {exc}") from exc
+
+
+def _train_again(request: RetrainingRequest) -> RetrainingAnswer:
+    scratch = new_draft(_folder_of(request.trial, request) / "again")
     try:
         begun = _begin(request, scratch)
         report = _trained(request, scratch, begun=begun)
@@ -42,8 +47,6 @@ def train_again(request: RetrainingRequest) -> RetrainingAnswer:
                 "this machine, computes otherwise than what trained it, and another model is not exported in its place"
             )
         _put_in_place(request, scratch)
-    except (CheckpointError, OSError, RemoteError) as exc:
-        raise LostCheckpointError(f"it cannot be trained again: {exc}") from exc
     finally:
         delete_draft(scratch)
     return RetrainingAnswer(trial=request.trial, epoch=request.epoch, from_epoch=begun)

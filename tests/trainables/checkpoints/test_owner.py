@@ -113,7 +113,9 @@ def play(
     def check() -> None:
         if is_shared:
             lost = missing(folder / "shared" / TRIAL, driver)
-            assert not lost, f"epochs {lost} are gone or others', and the journal has {len(driver.reports)}, best {driver.best}"
+            assert not lost, (
+                f"epochs {lost} are gone or others', of {len(driver.reports)}, best {driver.best}"
+            )
 
     with before_each_step(turns.hook):
         old = turns.add(work(1))

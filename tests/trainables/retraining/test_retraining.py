@@ -79,7 +79,9 @@ def arrays(folder: Path | str, epoch: int, variant: Variant) -> dict[str, np.nda
 
 
 @pytest.mark.parametrize(
-    ("kept", "begun"), [((1, 2, 5), 2), ((5,), 0), ((), 0)], ids=["from the newest before", "from fresh weights", "none"]
+    ("kept", "begun"),
+    [((1, 2, 5), 2), ((5,), 0), ((), 0)],
+    ids=["from the newest before", "from fresh weights", "none"],
 )
 def test_checkpoint_is_the_lost_one_bit_for_bit(request_for: Any, spec: WorkerSpec, kept: Any, begun: int) -> None:
     request = request_for(*kept)
