@@ -63,8 +63,8 @@ def what_is_lost(error: CheckpointLostError, request: ExportRequest) -> str:
         error: What the export ended with.
         request: The export.
     """
-    if request.evicted and request.evicted in str(error):
-        return request.evicted.partition(";")[0]
+    if (evicted := request.evicted.partition(";")[0]) and evicted in str(error):
+        return evicted
     return f"its checkpoint of epoch {request.epoch} is {'damaged' if 'is damaged' in str(error) else 'missing'}"
 
 
