@@ -9,7 +9,6 @@ OrchestratorError
 │   ├── ResourceError     a trial asks for what this machine or cluster can never give
 │   ├── DiskSpaceError    too little room is left to go on; resumable
 │   └── ExportError       an export failed or does not predict what its checkpoint predicts
-│       └── CheckpointLostError  its checkpoint is missing or damaged
 ├── JournalError          a journal that cannot be read
 ├── TrackerError          a tracker that does not take a run's events: exit code 1
 └── StudyPausedError      interrupted, resumable: exit code 130
@@ -108,19 +107,6 @@ class ExportError(StudyFailedError):
         super().__init__(message)
         self.made = tuple(made)
         self.run: Path | None = None
-
-
-class CheckpointLostError(ExportError):
-    """An export whose checkpoint is missing or damaged; the trial may be trained again.
-
-    Args:
-        message: What is lost.
-        trial: The trial.
-    """
-
-    def __init__(self, message: str, *, trial: str) -> None:
-        super().__init__(message)
-        self.trial = trial
 
 
 class JournalError(OrchestratorError):

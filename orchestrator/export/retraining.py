@@ -5,8 +5,8 @@ from typing import Any
 
 import ray
 
-from orchestrator.errors import CheckpointLostError, ExportError
-from orchestrator.export.tasks import run_in_workers
+from orchestrator.errors import ExportError
+from orchestrator.export.tasks import CheckpointLostError, run_in_workers
 from orchestrator.journal.study_state import StudyState
 from trainables.retraining.requests import RetrainingAnswer, RetrainingRequest
 from trainables.specs.export import ExportRequest, ExportResult

@@ -6,9 +6,22 @@ from typing import Any
 from ray.exceptions import RayError, RayTaskError
 
 from orchestrator.cluster.processes import TaskAnswer, answers
-from orchestrator.errors import CheckpointLostError, ExportError
+from orchestrator.errors import ExportError
 from trainables.errors import LostCheckpointError, ModelExportError
 from trainables.specs.export import ExportRequest, ExportResult
+
+
+class CheckpointLostError(ExportError):
+    """An export whose checkpoint is missing or damaged; the trial may be trained again.
+
+    Args:
+        message: What is lost.
+        trial: The trial.
+    """
+
+    def __init__(self, message: str, *, trial: str) -> None:
+        super().__init__(message)
+        self.trial = trial
 
 
 def run_exports(requests: Sequence[ExportRequest]) -> Iterator[ExportResult | ExportError | None]:

@@ -1,4 +1,4 @@
-"""A best checkpoint that is lost is trained again: the model is exported as an undisturbed run exports it, or not at all."""
+"""A lost best checkpoint is trained again: the model is exported as an undisturbed run exports it, or not at all."""
 
 import json
 import shutil
@@ -83,7 +83,7 @@ def test_resume_makes_the_export_that_a_finished_study_lacks(joined_here: Comman
 
 
 def test_resume_ends_with_the_error_as_long_as_the_export_cannot_be_made(joined_here: CommandLine, run: Any) -> None:
-    root, trial, epoch = run
+    root, trial, _ = run
     shutil.rmtree(root / "exports")
     checkpoints = root / "checkpoints" / trial
     shutil.rmtree(checkpoints)

@@ -86,10 +86,9 @@ class Worker:
         """Returns the next report, as a worker does."""
         self._checkpoints.leave_if_superseded()
         if self.training is None:
-            self._checkpoints.claim()
-            self._checkpoints.fetch(is_needed=self._next_epoch > 1)
+            self._checkpoints.fetch(num_reported=self._next_epoch - 1)
             training = MadeUpTraining(self.start)
-            self._checkpoints.restore(training, num_micro_batches=1, num_reported=self._next_epoch - 1)  # type: ignore[arg-type]
+            self._checkpoints.restore(training, num_micro_batches=1)  # type: ignore[arg-type]
             self.training = training
         if self._next_epoch <= self.training.epoch:
             report = self.training.history[self._next_epoch - 1]
@@ -133,7 +132,7 @@ class Driver:
         return best_epoch(self.reports, metric="val_accuracy", mode="max")
 
     def needed(self) -> set[int]:
-        """Returns the epochs whose checkpoints the journal counts on: best, newest, and those that others go on from."""
+        """Returns the epochs whose checkpoints the journal counts on: best, newest, those that others go on from."""
         if not self.reports:
             return set()
         newest = self.reports[-1].epoch

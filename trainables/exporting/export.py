@@ -165,8 +165,8 @@ def _load_model(request: ExportRequest) -> Any:
         folder = _trial_folder(request)
         if request.evicted and not (saved_epochs(folder) or reduced_epochs(folder)):
             raise LostCheckpointError(
-                f"{request.trial}: {request.evicted.partition(';')[0]}; export fewer models with --top, or run the study anew with a "
-                "larger budget, or with a larger export.top, so that its weights are kept"
+                f"{request.trial}: {request.evicted.partition(';')[0]}; export fewer models with --top, or run the "
+                "study anew with a larger budget, or with a larger export.top, so that its weights are kept"
             ) from exc
         raise LostCheckpointError(f"{request.trial}: its best checkpoint cannot be exported: {exc}") from exc
     try:

@@ -64,6 +64,8 @@ class TrialCheckpoints:
         self._through = None if self._owner is None else self._owner.folder
         self._store = CheckpointStore(spec.remote, trial=trial, folder=self._folder, owner=self._owner)
         self._writer = CheckpointWriter(self._folder, through=self._through)
+        #: The last epoch whose report the driver has, as the worker took the trial up.
+        self._num_reported = 0
         #: Whether a note says that checkpoints are on this node alone.
         self._is_noted = False
         #: Seconds that the step waited for the checkpoint of this epoch so far.
@@ -81,35 +83,33 @@ class TrialCheckpoints:
             if self._store.is_superseded:
                 raise SystemExit(f"{self._trial}: a later worker has it")
 
-    def claim(self) -> None:
-        """Makes the trial this worker's: earlier ones of it change none of its checkpoints from now on.
+    def fetch(self, *, num_reported: int) -> bool:
+        """Makes the trial this worker's and downloads its newest checkpoint if this node lacks it.
+
+        Earlier workers of the trial change none of its checkpoints from now on.
+
+        Args:
+            num_reported: The last epoch whose report the driver has: a training from the beginning would repeat these.
+
+        Returns:
+            Whether this node has any checkpoint.
 
         Raises:
             SystemExit: A later worker has the trial.
-            OSError: The disk is full, or the like.
+            OSError: One is needed, this node has none, and the storage does not answer; or the disk is full.
         """
+        self._num_reported = num_reported
         if self._owner is not None:
             self._owner.claim()
-
-    def fetch(self, *, is_needed: bool) -> bool:
-        """Downloads the newest checkpoint if this node lacks it, and returns whether this node has any.
-
-        Args:
-            is_needed: Whether the trial has reports already, which a training from the beginning would repeat.
-
-        Raises:
-            OSError: One is needed, this node has none, and the storage does not answer.
-        """
         with leaving_by(self.leave_if_superseded):
-            self._store.fetch(variant_id=self._variant_id, is_needed=is_needed)
+            self._store.fetch(variant_id=self._variant_id, is_needed=num_reported > 0)
         return bool(saved_epochs(self._folder))
 
-    def restore(self, training: "Training", *, num_micro_batches: int, num_reported: int) -> None:
+    def restore(self, training: "Training", *, num_micro_batches: int) -> None:
         """Sets a training to the newest checkpoint that it can go on from, and notes those that it cannot.
 
         Args:
             num_micro_batches: Pieces that each batch is trained in at least.
-            num_reported: The last epoch whose report the driver has.
 
         Raises:
             DataError: A user's function builds another model than the one that a checkpoint is of.
@@ -137,7 +137,7 @@ class TrialCheckpoints:
             self._note_invalid(passed_over, epoch=training.epoch)
             if training.epoch:
                 # A worker may have been killed after a checkpoint and before it deleted those that it replaced.
-                keep = self._kept(training, num_reported=num_reported)
+                keep = self._kept(training, num_reported=self._num_reported)
                 prune_checkpoints(self._folder, keep=keep, through=self._through)
 
     def begin(self, training: "Training") -> None:
@@ -167,7 +167,7 @@ class TrialCheckpoints:
             model=training.signature,
         )
         # The driver has the reports of all epochs before: it asked for this one.
-        keep = self._kept(training, num_reported=training.epoch - 1)
+        keep = self._kept(training, num_reported=max(self._num_reported, training.epoch - 1))
         self.leave_if_superseded()
         with leaving_by(self.leave_if_superseded):
             self._writer.finish(checkpoint, keep=keep, is_last=training.history[-1].is_last)

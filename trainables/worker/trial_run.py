@@ -173,8 +173,6 @@ class TrialRun:
         return replace(report, overhead_seconds={**report.overhead_seconds, "checkpoint": seconds})
 
     def _begin(self) -> "Training":
-        # Before it reads a checkpoint: earlier workers of the trial change none from now on.
-        self._checkpoints.claim()
         started = time.perf_counter()
         # Not before the first step, unless Ray preloaded it: TensorFlow costs seconds and hundreds of MB, and a failure
         # in a step can be retried, which Ray Tune does not do for one in setup() or reset_config().
@@ -187,7 +185,7 @@ class TrialRun:
         started = time.perf_counter()
         train, validation = open_splits(self.spec)
         overhead["data"] = time.perf_counter() - started
-        has_checkpoint = self._checkpoints.fetch(is_needed=self._next_epoch > 1)
+        has_checkpoint = self._checkpoints.fetch(num_reported=self._next_epoch - 1)
         # A checkpoint may be of a training in micro-batches, which is traced otherwise.
         is_new = self._micro_batches.count == self._next_epoch == 1 and not has_checkpoint
         training = (self._traced.take(self.variant, fold=self._fold) if is_new else None) or Training(
@@ -210,9 +208,7 @@ class TrialRun:
         show_augmentation(self.spec, train)
         if is_new:
             note_own_model(training, self.spec, on_note=self._note)
-        self._checkpoints.restore(
-            training, num_micro_batches=self._micro_batches.count, num_reported=self._next_epoch - 1
-        )
+        self._checkpoints.restore(training, num_micro_batches=self._micro_batches.count)
         self._micro_batches.count = training.num_micro_batches
         training.on_trained = lambda: self._checkpoints.begin(training)
         return training

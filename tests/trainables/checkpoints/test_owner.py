@@ -46,7 +46,7 @@ class Turns:
                 work()
             except SystemExit:
                 pass
-            except BaseException as exc:  # the test raises it
+            except BaseException as exc:  # noqa: BLE001 - the test raises it
                 self.errors.append(exc)
             finally:
                 self._own.places = None
@@ -81,7 +81,7 @@ class AtOnce:
         future: Any = Future()
         try:
             future.set_result(function(*arguments, **named))
-        except BaseException as exc:  # as a pool does
+        except BaseException as exc:  # noqa: BLE001 - as a pool does
             future.set_exception(exc)
         return future
 
@@ -113,9 +113,7 @@ def play(
     def check() -> None:
         if is_shared:
             lost = missing(folder / "shared" / TRIAL, driver)
-            assert not lost, (
-                f"epochs {lost} are gone or others', of {len(driver.reports)}, best {driver.best}"
-            )
+            assert not lost, f"epochs {lost} are gone or others', of {len(driver.reports)}, best {driver.best}"
 
     with before_each_step(turns.hook):
         old = turns.add(work(1))
