@@ -73,7 +73,8 @@ def _trained_again(requests: Sequence[ExportRequest], *, state: StudyState) -> I
     gpus = max(request.worker.device.gpus for request in requests)
     if gpus > ray.cluster_resources().get("GPU", 0.0):
         for request in requests:
-            words = f"its trial trained on {gpus:g} GPUs, and without them it cannot be trained again to the same bits"
+            devices = f"{gpus:g} GPU{'s' if gpus > 1 else ''}"
+            words = f"its trial trained on {devices}, and without them it cannot be trained again to the same bits"
             yield CheckpointLostError(words, trial=request.trial)
         return
     yield from run_in_workers(_train_again, [_request(request, state) for request in requests], has_gpus=True)

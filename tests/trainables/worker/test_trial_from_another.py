@@ -163,5 +163,5 @@ def test_checkpoints_that_others_may_go_on_from_stay_beside_the_newest_and_the_t
 
 
 def bests(told):
-    """Returns the best epoch, and the best before the last: a worker does not know whether the driver has its report."""
+    """Returns the best epoch, and the best before the last: the driver may never get the last report."""
     return {best_epoch(told, **OBJECTIVE), best_epoch(told[:-1], **OBJECTIVE)}
