@@ -8,6 +8,7 @@ TrainingError
 ├── UserCodeError       a user's own function failed, or returned what is no model of the task
 ├── CheckpointError     a checkpoint is missing, torn or belongs to another variant
 ├── ModelExportError    a model cannot be written, or predicts otherwise than its checkpoint
+│   └── LostCheckpointError  the checkpoint to export is missing or damaged
 └── RemoteError         remote storage does not answer or refuses
 """
 
@@ -45,6 +46,10 @@ class CheckpointError(TrainingError):
 
 class ModelExportError(TrainingError):
     """A model that cannot be written, or whose files do not predict what its checkpoint predicts."""
+
+
+class LostCheckpointError(ModelExportError):
+    """A checkpoint to export that is missing or damaged, on this machine and in storage."""
 
 
 class RemoteError(TrainingError):

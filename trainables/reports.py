@@ -29,6 +29,7 @@ class NoteKind(StrEnum):
     CHECKPOINT_INVALID = "checkpoint_invalid"
     CHECKPOINT_HERE_ONLY = "checkpoint_here_only"
     CHECKPOINT_EVICTED = "checkpoint_evicted"
+    CHECKPOINT_TRAINED_AGAIN = "checkpoint_trained_again"
     MICRO_BATCHES = "micro_batches"
     GPUS_NOT_SEEN = "gpus_not_seen"
     OWN_MODEL = "own_model"

@@ -105,7 +105,12 @@ def answers_of_nodes(
 
 
 def answers(
-    function: Callable[[Any], Any], requests: Sequence[Any], *, cpus: float, follow_up: FollowUp | None = None
+    function: Callable[[Any], Any],
+    requests: Sequence[Any],
+    *,
+    cpus: float,
+    gpus: float = 0.0,
+    follow_up: FollowUp | None = None,
 ) -> Iterator[TaskAnswer | None]:
     """Yields what became of each request as soon as it is known, and None five times a second while nothing is.
 
@@ -114,15 +119,19 @@ def answers(
     Args:
         function: A function of a module, called in worker processes.
         requests: What it is called with.
-        cpus: The CPUs of a process; it has no GPU.
+        cpus: The CPUs of a process.
+        gpus: The GPUs of a process.
         follow_up: What is done with each value while its process still waits; None: nothing.
     """
     waiting = deque(map(_Asked, requests))
-    places = int(ray.cluster_resources().get("CPU", 0.0) // cpus)
+    has = ray.cluster_resources()
+    places = int(has.get("CPU", 0.0) // cpus)
+    if gpus:
+        places = min(places, int(has.get("GPU", 0.0) // gpus))
     # What each process was asked last: a request, or nothing while it starts.
     busy: dict[Any, tuple[Any, _Asked | None]] = {}
     for _ in range(min(len(requests), max(1, places))):
-        actor = _started(cpus)
+        actor = _started(cpus, gpus)
         busy[actor.start.remote()] = (actor, None)
     try:
         while waiting or any(asked for _, asked in busy.values()):
@@ -138,7 +147,7 @@ def answers(
                 settled = _settled(answer, asked, waiting=waiting)
                 if _is_dead(answer):
                     ray.kill(actor)
-                    actor = _started(cpus) if waiting else None
+                    actor = _started(cpus, gpus) if waiting else None
                 if waiting:
                     following = waiting.popleft()
                     busy[actor.call.remote(function, following.request)] = (actor, following)
@@ -169,12 +178,12 @@ class _Process:
         return function(request)
 
 
-def _started(cpus: float, *, node_id: str | None = None) -> Any:
+def _started(cpus: float, gpus: float = 0.0, *, node_id: str | None = None) -> Any:
     options: dict[str, Any] = {"max_restarts": _RETRIES, "max_task_retries": _RETRIES}
     if node_id is not None:
         options = {"scheduling_strategy": NodeAffinitySchedulingStrategy(node_id, soft=False)}
     process: Any = ray.remote(_Process)
-    return process.options(num_cpus=cpus, num_gpus=0, **options).remote(storage_environment())
+    return process.options(num_cpus=cpus, num_gpus=gpus, **options).remote(storage_environment())
 
 
 def _answer(reference: Any, request: Any) -> TaskAnswer:

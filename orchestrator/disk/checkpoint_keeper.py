@@ -128,7 +128,7 @@ class CheckpointKeeper:
                 left = "it can be exported, but not trained further"
                 self._note(trial_role, f"all but the weights of its best epoch was deleted {_WHY}; {left}")
         else:
-            self._note(trial_role, f"its checkpoints were deleted {_WHY}; it can no longer be exported")
+            self._note(trial_role, f"its checkpoints were deleted {_WHY}; an export trains it again")
             self._evict(eviction)
 
     def _evict(self, eviction: Eviction) -> bool:

@@ -12,7 +12,7 @@ from orchestrator.ensembles.ensembles import Ensembles
 from orchestrator.ensembles.outcome import EnsembleResult
 from orchestrator.ensembles.wanted import USUAL_SIZE, WantedEnsemble, method_problem, size_problem
 from orchestrator.errors import ExportError, InputError, OrchestratorError, StudyFailedError, StudyPausedError
-from orchestrator.export.exports import Exports, damaged_exports
+from orchestrator.export.exports import Exports, damaged_exports, lacks_models
 from orchestrator.journal.reading import load_state, read_state
 from orchestrator.journal.records import EnsembleExported, ModelExported, StudyFinished
 from orchestrator.journal.trial import Trial, TrialState
@@ -221,7 +221,7 @@ def _work(  # noqa: PLR0913 - what starts a study, and what resumes one
         session.open_study(overrides=overrides)
         state, failed_exports = session.recorder.state, None
         is_done = state.finished is not None and not state.unfinished
-        if not is_done or _damaged(session):
+        if not is_done or _damaged(session) or _lacks_exports(session):
             failed_exports = _train_and_export(session)
         else:
             # They follow from the journal, and may have been damaged or lost since.
@@ -241,6 +241,14 @@ def _damaged(session: Session) -> list[ModelExported | EnsembleExported]:
     if ensemble := state.ensembles.get(session.spec.export.ensemble or ""):
         items.append(ensemble)
     return damaged_exports(items, folder=session.folder, notify=session.notify)
+
+
+def _lacks_exports(session: Session) -> bool:
+    """Returns whether the study is without an export of its own, such as one that failed: it is tried again."""
+    export, state = session.spec.export, session.recorder.state
+    if export.ensemble is not None and _has_result(session) and export.ensemble not in state.ensembles:
+        return True
+    return lacks_models(state, export=export, folder=session.folder)
 
 
 def _train_and_export(session: Session) -> ExportError | None:

@@ -161,8 +161,8 @@ class Session:
             )
         )
         # Before the first worker starts: one that a dead driver left behind ends itself.
-        worker = replace(prepared.worker, session=len(self.recorder.state.sessions))
-        claim(Path(worker.checkpoints), session=worker.session)
+        session = claim(Path(prepared.worker.checkpoints), session=len(self.recorder.state.sessions))
+        worker = replace(prepared.worker, session=session)
         take_over(prepared.spec, recorder=self.recorder, worker=worker, notify=self.notify)
         _share_checkpoints(self.mirror, prepared)
         tuning = Tuning(

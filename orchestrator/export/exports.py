@@ -9,15 +9,18 @@ from orchestrator.disk.space_watch import SpaceWatch
 from orchestrator.errors import DiskSpaceError, ExportError
 from orchestrator.export.acceptance import choose_smallest, write_choice
 from orchestrator.export.exported_files import exported_files
+from orchestrator.export.retraining import export_all
 from orchestrator.export.selection import chosen_trials, formats_with_kept, has_formats, select_exports
 from orchestrator.export.tasks import run_exports
 from orchestrator.journal.recorder import Recorder
-from orchestrator.journal.records import EnsembleExported, ModelExported
+from orchestrator.journal.records import EnsembleExported, ModelExported, TrialNoted
+from orchestrator.journal.study_state import StudyState
 from orchestrator.results.from_state import export_path, placed
 from orchestrator.runs.folder import remove_export_drafts
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.sections import Export
 from trainables.files.manifests import damage_of
+from trainables.reports import NoteKind
 from trainables.specs.export import ExportRequest, ExportResult
 from trainables.specs.worker import WorkerSpec
 
@@ -83,7 +86,10 @@ class Exports:
         remove_export_drafts(self.folder)
         results: list[ExportResult] = []
         errors: list[str] = []
-        for outcome in run_exports(requests):
+        outcomes = export_all(
+            requests, run=run_exports, state=self.recorder.state, notify=self.notify, on_trained=self._note_trained
+        )
+        for outcome in outcomes:
             self.space.check_if_due(self.recorder.state, num_concurrent=self.num_concurrent)
             if isinstance(outcome, ExportResult):
                 epoch = next(request.epoch for request in requests if request.rank == outcome.rank)
@@ -133,13 +139,15 @@ class Exports:
 
     def _is_exported(self, request: ExportRequest, *, damaged: Sequence[ModelExported | EnsembleExported]) -> bool:
         """Returns whether the run has the very model; an extended study's trial may have a better epoch by now."""
-        return any(
-            (item.rank, item.trial) == (request.rank, request.trial)
-            and item.epoch in (0, request.epoch)
-            and has_formats(export_path(item, folder=self.folder), request.formats)
-            for item in self.recorder.state.exports
-            if item not in damaged
-        )
+        whole = [item for item in self.recorder.state.exports if item not in damaged]
+        place = (request.rank, request.trial, request.epoch)
+        return _is_among(whole, place, formats=request.formats, folder=self.folder)
+
+    def _note_trained(self, trial: str, text: str) -> None:
+        """Tells the user, and the journal, that a trial was trained again."""
+        self.notify(f"{trial}: {text}")
+        now = self.recorder.now()
+        self.recorder.append(TrialNoted(trial=trial, kind=NoteKind.CHECKPOINT_TRAINED_AGAIN, text=text, at=now))
 
     def _record(self, result: ExportResult, *, epoch: int) -> ExportResult:
         self.recorder.append(
@@ -157,6 +165,34 @@ class Exports:
             if other.name != Path(result.folder).name:
                 shutil.rmtree(other, ignore_errors=True)
         return result
+
+
+def lacks_models(state: StudyState, *, export: Export, folder: RunFolder) -> bool:
+    """Returns whether a run is without a model, or a format of one, that its study exports.
+
+    Args:
+        state: What the journal says.
+        export: How many, which of them, and in which formats.
+        folder: The run folder.
+    """
+    wanted = enumerate(chosen_trials(state, choose=export.choose)[: export.top], start=1)
+    return not all(
+        _is_among(state.exports, (rank, item.trial.name, item.report.epoch), formats=export.formats, folder=folder)
+        for rank, item in wanted
+    )
+
+
+def _is_among(
+    exports: Sequence[ModelExported], place: tuple[int, str, int], *, formats: Sequence[str], folder: RunFolder
+) -> bool:
+    """Returns whether the export of a (rank, trial, epoch) is among others, and has these formats."""
+    rank, trial, epoch = place
+    return any(
+        (item.rank, item.trial) == (rank, trial)
+        and item.epoch in (0, epoch)
+        and has_formats(export_path(item, folder=folder), formats)
+        for item in exports
+    )
 
 
 def _rank(result: ExportResult) -> int:

@@ -10,9 +10,22 @@ from orchestrator.cluster.processes import FollowUp, LostProcessError, TaskAnswe
 from orchestrator.errors import ExportError
 from orchestrator.sharing.bringing import brought
 from orchestrator.sharing.handing import Made, made_for
-from trainables.errors import ModelExportError
+from trainables.errors import LostCheckpointError, ModelExportError
 from trainables.specs.export import ExportRequest, ExportResult
 from trainables.specs.worker import WorkerSpec
+
+
+class CheckpointLostError(ExportError):
+    """An export whose checkpoint is missing or damaged; the trial may be trained again.
+
+    Args:
+        message: What is lost.
+        trial: The trial.
+    """
+
+    def __init__(self, message: str, *, trial: str) -> None:
+        super().__init__(message)
+        self.trial = trial
 
 
 def run_exports(requests: Sequence[ExportRequest]) -> Iterator[ExportResult | ExportError | None]:
@@ -25,19 +38,25 @@ def run_exports(requests: Sequence[ExportRequest]) -> Iterator[ExportResult | Ex
 
 
 def run_in_workers(
-    function: Callable[[Any], Any], requests: Sequence[Any], *, follow_up: FollowUp | None = None
+    function: Callable[[Any], Any],
+    requests: Sequence[Any],
+    *,
+    has_gpus: bool = False,
+    follow_up: FollowUp | None = None,
 ) -> Iterator[Any]:
     """Yields what a function returns for each request, or an ExportError, as `run_exports` does.
 
     Args:
         function: A function of a module, called in worker processes.
         requests: Each with `trial`, a name for messages, and `worker`, whose share of CPUs a process gets.
+        has_gpus: Whether a process gets that share of GPUs as well.
         follow_up: What is done with each value while its process still waits; `brought` where values are `Made`.
     """
     if not requests:
         return
     cpus = max(request.worker.device.cpus for request in requests)
-    for answer in answers(function, requests, cpus=cpus, follow_up=follow_up):
+    gpus = max(request.worker.device.gpus for request in requests) if has_gpus else 0.0
+    for answer in answers(function, requests, cpus=cpus, gpus=gpus, follow_up=follow_up):
         yield None if answer is None else _outcome(answer)
 
 
@@ -56,6 +75,8 @@ def _outcome(answer: TaskAnswer) -> Any:
         return answer.value
     lines = str(answer.error).strip().splitlines()
     kind, first = type(answer.error).__name__, lines[0] if lines else ""
+    if isinstance(answer.error, LostCheckpointError):
+        return CheckpointLostError(str(answer.error), trial=answer.request.trial)
     if isinstance(answer.error, ModelExportError):
         return ExportError(str(answer.error))
     if isinstance(answer.error, LostProcessError):

@@ -5,6 +5,7 @@ therefore both stopper and callback: as a stopper it records the report, and sto
 or where a person asks for it.
 """
 
+import itertools
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,6 +40,8 @@ class TuneListener(Unsaved, tune.Stopper, tune.Callback):
     def __init__(self, recorder: Recorder, *, budgets: Budgets | None = None) -> None:
         self.recorder = recorder
         self.budgets = budgets or Budgets(recorder, Search())
+        #: Numbers of the starts of workers in this session: of two workers of a trial, the later one has the larger.
+        self.starts = itertools.count(1)
         #: Trials whose `WorkerLost` record is written but not yet confirmed by Ray Tune.
         self._announced: set[str] = set()
         #: By trial: why it lost its last worker, in words.
@@ -103,6 +106,8 @@ class TuneListener(Unsaved, tune.Stopper, tune.Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Records that a worker died and its trial continues."""
+        # Before Ray Tune gives the trial to another worker; the one that it lost may yet be alive, and cut off.
+        trial.config["start"] = next(self.starts)
         if self.recorder.pause_requested.is_set():
             return
         name = trial.config["trial"]

@@ -24,7 +24,7 @@ from search_spaces import Variant
 
 
 class VariantSearcher(Unsaved, Searcher):
-    """Passes configurations `{"trial", "variant", "fold", "first_epoch", "from_epoch", "generation"}` to Ray Tune.
+    """Passes each trial's configuration, as `VariantTrainable` describes it, to Ray Tune.
 
     Args:
         proposer: Proposes new variants; already holds all trials of the journal.
@@ -91,6 +91,7 @@ class VariantSearcher(Unsaved, Searcher):
             "first_epoch": trial.epoch + 1,
             "from_epoch": trial.from_epoch,
             "generation": self._generations.next(),
+            "start": next(self._listener.starts),
         }
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:

@@ -83,9 +83,12 @@ def test_export_that_fails_leaves_the_others_and_can_be_tried_again(joined):
     best = joined.run("status", "runs/shipped", "--json")
     name = yaml.safe_load(best)["best"]["trial"]
     shutil.move(run / "checkpoints" / name, run / "set-aside")
+    # Nor can it be trained again.
+    (run / "checkpoints" / name).write_text("a file in the way")
     output = joined.run("export", "runs/shipped", "--top", "2", "--format", "keras", code=1)
     assert f"{name}: its best checkpoint cannot be exported" in output
     assert [path.name for path in (run / "exports").iterdir() if path.name.startswith("2-")]
+    (run / "checkpoints" / name).unlink()
     shutil.move(run / "set-aside", run / "checkpoints" / name)
     joined.run("export", "runs/shipped", "--format", "keras")
     assert (run / "exports" / f"1-{name}" / "model.keras").is_file()
@@ -99,7 +102,7 @@ def test_a_checkpoint_budget_leaves_what_exports_need_and_says_what_is_gone(join
     assert "checkpoints that are still needed take" in output
     run = joined.folder / "runs" / "tight"
     best = yaml.safe_load(joined.run("status", "runs/tight", "--json"))["best"]["trial"]
-    assert [path.parent.name for path in run.glob("checkpoints/*/*")] == [best]
+    assert [path.parent.name for path in run.glob("checkpoints/*/[!.]*")] == [best]
     assert len(list((run / "checkpoints" / best).glob("weights-*"))) == 1
     noted = {record["trial"] for record in joined.records("tight", "trial_noted")}
     assert noted == {"t0000", "t0001"}
@@ -107,5 +110,7 @@ def test_a_checkpoint_budget_leaves_what_exports_need_and_says_what_is_gone(join
     shutil.rmtree(run / "exports")
     joined.run("export", "runs/tight")
     assert len(list(run.glob("exports/1-*/model.keras"))) == 1
-    output = joined.run("export", "runs/tight", "--top", "2", code=1)
-    assert "its checkpoints were deleted to keep storage.checkpoint_budget_gb; it can no longer be exported" in output
+    output = joined.run("export", "runs/tight", "--top", "2")
+    text = "its checkpoints were deleted to keep storage.checkpoint_budget_gb; trained again from the beginning"
+    assert text in output
+    assert len(list(run.glob("exports/2-*/model.keras"))) == 1

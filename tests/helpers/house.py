@@ -66,7 +66,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "ensembles/models",
         "predicting",
         "worker",
-        "inspecting",
+        ("inspecting", "retraining"),
     ],
     "orchestrator": [
         ("errors", "text", "studies"),

@@ -5,6 +5,7 @@ Each file has an entry of its own, which the first worker that used it writes: w
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,6 +30,17 @@ def check_build_files(checkpoints: Path, files: Mapping[str, str], *, where: str
             f"{where}: {', '.join(changed)}, which it imports or opens, changed while the study runs, and results of "
             "different code or data cannot be compared; restore it, or run the study anew in a new folder"
         )
+
+
+def copy_build_record(checkpoints: Path, to: Path) -> None:
+    """Copies the record, so that what is trained beside a run is built from the run's files.
+
+    Args:
+        checkpoints: The folder of a run's checkpoints.
+        to: A folder without a record.
+    """
+    if (checkpoints / _FOLDER).is_dir():
+        shutil.copytree(checkpoints / _FOLDER, to / _FOLDER)
 
 
 def _recorded(folder: Path, name: str, found: str) -> str | None:

@@ -115,10 +115,16 @@ def save_checkpoint(trial_folder: Path, checkpoint: Checkpoint, *, is_durable: b
     return finish_draft(folder, checkpoint, draft=draft, is_durable=is_durable)
 
 
-def begin_draft(folder: Path, state: Mapping[str, np.ndarray], *, is_durable: bool) -> Draft:
-    """Writes the arrays of a checkpoint for `folder`, after deleting the drafts of killed processes."""
+def begin_draft(
+    folder: Path, state: Mapping[str, np.ndarray], *, is_durable: bool, through: Path | None = None
+) -> Draft:
+    """Writes the arrays of a checkpoint for `folder`, after deleting the drafts of killed processes.
+
+    Args:
+        through: The own folder of the worker that has the trial; None: nobody trains it.
+    """
     remove_abandoned(folder.parent)
-    draft = new_draft(folder)
+    draft = new_draft(folder, through=through)
     try:
         written = write_arrays(draft / _STATE, state, is_durable=is_durable)
     except Exception:
@@ -127,10 +133,18 @@ def begin_draft(folder: Path, state: Mapping[str, np.ndarray], *, is_durable: bo
     return Draft(folder=draft, state=written, is_durable=is_durable)
 
 
-def finish_draft(folder: Path, checkpoint: Checkpoint, *, draft: Draft, is_durable: bool) -> Path:
+def finish_draft(
+    folder: Path, checkpoint: Checkpoint, *, draft: Draft, is_durable: bool, through: Path | None = None
+) -> Path:
     """Writes the rest of a checkpoint, moves it to `folder` and returns that.
 
     A checkpoint that is at `folder` stays readable until the new one takes its place.
+
+    Args:
+        through: As for `begin_draft`.
+
+    Raises:
+        FileNotFoundError: Another worker has the trial now.
     """
     reports = [report.to_json() for report in checkpoint.history]
     content = {"num_micro_batches": checkpoint.num_micro_batches, "reports": reports}
@@ -147,7 +161,7 @@ def finish_draft(folder: Path, checkpoint: Checkpoint, *, draft: Draft, is_durab
         write_new(draft.folder / MANIFEST, json.dumps(manifest).encode(), is_durable=is_durable)
         if is_durable and not draft.is_durable:
             sync(draft.folder / _STATE)
-        put_in_place(draft.folder, folder, is_durable=is_durable)
+        put_in_place(draft.folder, folder, is_durable=is_durable, through=through)
     except Exception:
         delete_draft(draft.folder)
         raise
@@ -218,17 +232,33 @@ def saved_epochs(trial_folder: Path) -> list[int]:
     return sorted({int(name) for name in names if name.isdecimal()})
 
 
-def prune_checkpoints(trial_folder: Path, *, keep: Iterable[int]) -> None:
-    """Deletes the checkpoints of all epochs but those to keep."""
+def prune_checkpoints(trial_folder: Path, *, keep: Iterable[int], through: Path | None = None) -> None:
+    """Deletes the checkpoints of all epochs but those to keep, and of none that is newer than all of these.
+
+    Args:
+        through: As for `begin_draft`.
+
+    Raises:
+        FileNotFoundError: Another worker has the trial now.
+    """
     kept = set(keep)
+    newest = max(kept, default=0)
     for epoch in saved_epochs(trial_folder):
-        if epoch not in kept:
-            discard_checkpoint(trial_folder, epoch=epoch)
+        # A newer one is of another worker, or of an epoch that this one will train again.
+        if epoch < newest and epoch not in kept:
+            discard_checkpoint(trial_folder, epoch=epoch, through=through)
 
 
-def discard_checkpoint(trial_folder: Path, *, epoch: int) -> None:
-    """Deletes the checkpoint of one epoch; no reader ever sees a part of it."""
-    discard(checkpoint_folder(trial_folder, epoch=epoch))
+def discard_checkpoint(trial_folder: Path, *, epoch: int, through: Path | None = None) -> None:
+    """Deletes the checkpoint of one epoch; no reader ever sees a part of it.
+
+    Args:
+        through: As for `begin_draft`.
+
+    Raises:
+        FileNotFoundError: Another worker has the trial now.
+    """
+    discard(checkpoint_folder(trial_folder, epoch=epoch), through=through)
 
 
 def _num_bytes(arrays: Mapping[str, np.ndarray]) -> int:

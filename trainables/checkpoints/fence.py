@@ -2,6 +2,7 @@
 
 A killed driver may leave workers behind for a while, above all on a cluster. Every session writes its number
 beside the checkpoints before its first worker starts; a worker that reads a later number than its own ends itself.
+Of the workers of one trial, within a session too, `owner` lets the last one alone change its checkpoints.
 """
 
 import logging
@@ -15,19 +16,25 @@ _MARKER = ".session"
 _LONGEST_NUMBER = 10
 
 
-def claim(checkpoints: Path, *, session: int) -> None:
-    """Makes the checkpoints those of a session, numbered from 1: workers of earlier ones end themselves."""
+def claim(checkpoints: Path, *, session: int) -> int:
+    """Makes the checkpoints those of a session: workers of earlier ones end themselves.
+
+    Args:
+        session: The session's number in the journal, from 1.
+
+    Returns:
+        The session's number for its workers: a larger one where the marker has that of a session that the journal does
+        not know any more, such as after a repair. No two sessions have the same.
+    """
     checkpoints.mkdir(mode=0o700, parents=True, exist_ok=True)
-    replace_file(checkpoints / _MARKER, str(session), is_durable=False)
+    number = max(session, _claimed(checkpoints) + 1)
+    replace_file(checkpoints / _MARKER, str(number), is_durable=False)
+    return number
 
 
 def is_superseded(checkpoints: Path, *, session: int) -> bool:
     """Returns whether a later session than this one has claimed the checkpoints; False if the marker is damaged."""
-    try:
-        text = (checkpoints / _MARKER).read_text(encoding="ascii", errors="replace").strip()
-    except OSError:
-        return False
-    return text.isdecimal() and len(text) < _LONGEST_NUMBER and int(text) > session > 0
+    return _claimed(checkpoints) > session > 0
 
 
 def claim_on_node(checkpoints: Path, *, session: int) -> None:
@@ -54,3 +61,12 @@ def leave_if_superseded(checkpoints: Path, *, session: int) -> None:
     if is_superseded(checkpoints, session=session):
         logger.warning("checkpoints=%s session=%d decision=leave", checkpoints, session)
         raise SystemExit(f"{checkpoints}: a later session than {session} is at work")
+
+
+def _claimed(checkpoints: Path) -> int:
+    """Returns the number in the marker; 0 without one, or if it is damaged."""
+    try:
+        text = (checkpoints / _MARKER).read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return 0
+    return int(text) if text.isdecimal() and len(text) < _LONGEST_NUMBER else 0

@@ -2,18 +2,23 @@
 
 A checkpoint's manifest is uploaded last and verified after a download, so an incomplete one counts as none.
 `.elsewhere.json` beside the checkpoints marks those that are uploaded, by the hash of their manifests.
+
+Each start of a worker leaves an empty object with its number, as `owner` names folders. A worker looks for a later one
+before it uploads and again before it deletes. Object storage has no rename that would do both in one step: a request
+that is on its way when a later worker starts is still done.
 """
 
 import hashlib
 import json
 import logging
-import shutil
 import time
 from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 
 from trainables.checkpoints.checkpoint import checkpoint_folder, load_checkpoint, newest_checkpoint, saved_epochs
+from trainables.checkpoints.owner import Owner, owner_name, start_of
 from trainables.errors import CheckpointError, RemoteError
+from trainables.files.folders import delete_draft, new_draft, put_in_place
 from trainables.files.manifests import MANIFEST
 from trainables.files.remote import RemoteFolder
 from trainables.files.uploads import UPLOADER
@@ -35,16 +40,26 @@ class CheckpointStore:
         remote: The URI of the run in remote storage; None: there is none, and no method does anything.
         trial: The trial's name.
         folder: Its folder of checkpoints on this node.
+        owner: The worker that trains the trial; None: nobody does.
         sleep: Waits so many seconds.
     """
 
     def __init__(
-        self, remote: str | None, *, trial: str, folder: Path, sleep: Callable[[float], None] = time.sleep
+        self,
+        remote: str | None,
+        *,
+        trial: str,
+        folder: Path,
+        owner: Owner | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._remote = remote
         self._trial = trial
         self._folder = folder
+        self._owner = owner
         self._sleep = sleep
+        #: Whether a later worker of the trial was seen in remote storage.
+        self.is_superseded = False
 
     def fetch(self, *, variant_id: str, is_needed: bool) -> None:
         """Downloads the newest valid checkpoint if it is newer than those of this node.
@@ -90,11 +105,33 @@ class CheckpointStore:
         """Begins to upload new checkpoints and to delete remote ones that are neither on this node nor to keep."""
         if self._remote is not None:
             kept = frozenset(keep)
-            UPLOADER.put(str(self._folder), lambda: sync_trial(self._remote_folder(), self._folder, keep=kept))
+            UPLOADER.put(str(self._folder), lambda: self._sync(kept))
 
     def wait_for_uploads(self) -> str:
         """Waits until all checkpoints are uploaded; returns why they are not if the storage fails, else ""."""
         return UPLOADER.finish_uploads(str(self._folder))
+
+    def epochs(self) -> list[int]:
+        """Returns the epochs of the checkpoints in remote storage, ascending; none where there is no storage.
+
+        Raises:
+            RemoteError: The storage does not answer.
+        """
+        return [] if self._remote is None else whole_epochs(self._remote_folder().files())
+
+    def upload(self) -> None:
+        """Uploads the checkpoints that only this node has, and deletes none.
+
+        Raises:
+            RemoteError: The storage does not take them.
+        """
+        if self._remote is not None:
+            upload_trial(self._remote_folder(), self._folder)
+
+    def _sync(self, keep: frozenset[int]) -> None:
+        self.is_superseded = self.is_superseded or not sync_trial(
+            self._remote_folder(), self._folder, keep=keep, owner=self._owner
+        )
 
     def _remote_folder(self) -> RemoteFolder:
         return RemoteFolder.open(self._remote or "").child(CHECKPOINTS).child(self._trial)
@@ -105,27 +142,57 @@ class CheckpointStore:
             if epoch <= than:
                 return
             try:
-                _download(remote, self._folder, epoch=epoch, variant_id=variant_id)
+                through = None if self._owner is None else self._owner.folder
+                _download(remote, self._folder, epoch=epoch, variant_id=variant_id, through=through)
             except CheckpointError as exc:
                 logger.warning('trial=%s epoch=%d decision=pass-over reason="%s"', self._trial, epoch, exc)
             else:
                 return
 
 
-def sync_trial(remote: RemoteFolder, folder: Path, *, keep: frozenset[int]) -> None:
+def sync_trial(remote: RemoteFolder, folder: Path, *, keep: frozenset[int], owner: Owner | None = None) -> bool:
     """Uploads the checkpoints of a trial that only this node has, then deletes those that are no longer needed.
 
     Args:
         keep: Epochs whose checkpoints stay in remote storage whether this node has them or not.
+        owner: The worker that trains the trial; None: nobody else does.
+
+    Returns:
+        Whether no later worker has the trial; nothing more is changed once one has.
     """
+    if owner is not None and not _owns(remote, owner):
+        return False
     upload_trial(remote, folder)
     kept = keep | set(saved_epochs(folder))
     newest = max(kept, default=0)
+    names = remote.files()
+    if owner is not None and _has_later(names, owner):
+        return False
     # The manifest first: a checkpoint without one counts as none.
-    for name in sorted(remote.files(), key=lambda name: not name.endswith(MANIFEST)):
+    for name in sorted(names, key=lambda name: not name.endswith(MANIFEST)):
         # Never a newer one: this worker's driver may be dead, and another worker may go on with the trial.
         if (epoch := _epoch_of(name)) is not None and epoch < newest and epoch not in kept:
             remote.delete(name)
+    return True
+
+
+def _owns(remote: RemoteFolder, owner: Owner) -> bool:
+    """Returns whether a worker has the trial, after leaving its mark if that is not there yet."""
+    names = remote.files()
+    if (mark := owner_name(owner.start)) not in names and not _has_later(names, owner):
+        remote.write(mark, b"")
+        # Written before it is read again: of two at once at least one sees the other.
+        names = remote.files()
+    if _has_later(names, owner):
+        return False
+    for name in names:
+        if (start := start_of(name)) is not None and start < owner.start:
+            remote.delete(name)
+    return True
+
+
+def _has_later(names: Iterable[str], owner: Owner) -> bool:
+    return any(start > owner.start for name in names if (start := start_of(name)) is not None)
 
 
 def upload_trial(remote: RemoteFolder, folder: Path, *, known: Container[int] | None = None) -> None:
@@ -177,19 +244,18 @@ def _upload(remote: RemoteFolder, source: Path, *, manifest: bytes) -> None:
     remote.write(MANIFEST, manifest)
 
 
-def _download(remote: RemoteFolder, folder: Path, *, epoch: int, variant_id: str) -> None:
+def _download(remote: RemoteFolder, folder: Path, *, epoch: int, variant_id: str, through: Path | None = None) -> None:
     """Downloads a checkpoint, whole and verified or not at all."""
     target = checkpoint_folder(folder, epoch=epoch)
-    draft = folder / f".{target.name}.fetched"
-    shutil.rmtree(draft, ignore_errors=True)
+    # Not in the worker's own folder, which a download would make again if it was taken away meanwhile.
+    draft = new_draft(target)
     try:
         for name in remote.files(target.name):
             remote.download(name, draft / Path(name).relative_to(target.name))
         load_checkpoint(draft, variant_id=variant_id)
-        shutil.rmtree(target, ignore_errors=True)
-        draft.rename(target)
+        put_in_place(draft, target, is_durable=False, through=through)
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        delete_draft(draft)
     mark = _mark((target / MANIFEST).read_bytes(), remote)
     _write_marks(folder, {**_marks(folder), target.name: mark})
 

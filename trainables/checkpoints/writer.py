@@ -30,10 +30,11 @@ class CheckpointWriter:
 
     Args:
         trial_folder: The folder of the trial's checkpoints.
+        through: The own folder of the worker that has the trial, through which all goes; None: nobody else trains it.
     """
 
-    def __init__(self, trial_folder: Path) -> None:
-        self._folder = trial_folder
+    def __init__(self, trial_folder: Path, *, through: Path | None = None) -> None:
+        self._folder, self._through = trial_folder, through
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._state: Mapping[str, np.ndarray] = {}
         self._draft: Future[Draft] | None = None
@@ -50,9 +51,8 @@ class CheckpointWriter:
         """Starts to write the arrays of an epoch before it is validated; they must not change meanwhile."""
         self.abandon()
         self._state = state
-        self._draft = self._pool.submit(
-            begin_draft, checkpoint_folder(self._folder, epoch=epoch), state, is_durable=self._is_sync_due()
-        )
+        folder, is_durable = checkpoint_folder(self._folder, epoch=epoch), self._is_sync_due()
+        self._draft = self._pool.submit(begin_draft, folder, state, is_durable=is_durable, through=self._through)
 
     def finish(self, checkpoint: Checkpoint, *, keep: Iterable[int], is_last: bool) -> None:
         """Returns when the checkpoint is on disk, and starts to delete all but those of the epochs to keep.
@@ -61,7 +61,7 @@ class CheckpointWriter:
             is_last: Whether the trial ends with it; then the deletions are done as well on return.
 
         Raises:
-            OSError: The disk is full, or the like.
+            OSError: The disk is full, or the like; another worker has the trial now.
         """
         folder = checkpoint_folder(self._folder, epoch=checkpoint.epoch)
         is_durable = is_last or self._is_sync_due()
@@ -71,13 +71,13 @@ class CheckpointWriter:
             delete_draft(draft.folder)
             draft = None
         if draft is None:
-            draft = begin_draft(folder, checkpoint.state, is_durable=is_durable)
+            draft = begin_draft(folder, checkpoint.state, is_durable=is_durable, through=self._through)
         self._state = {}
         self._num_bytes = draft.state["size_bytes"]
-        finish_draft(folder, checkpoint, draft=draft, is_durable=is_durable)
+        finish_draft(folder, checkpoint, draft=draft, is_durable=is_durable, through=self._through)
         if is_durable:
             self._synced_at = time.monotonic()
-        self._pruning = self._pool.submit(prune_checkpoints, self._folder, keep=set(keep))
+        self._pruning = self._pool.submit(prune_checkpoints, self._folder, keep=set(keep), through=self._through)
         if is_last:
             self.close()
 

@@ -21,7 +21,7 @@ from trainables.data.batches.tensors import Batch, SplitTensors, gather_batch, s
 from trainables.data.cache.dataset import Dataset, Split, open_dataset
 from trainables.data.cache.in_process import dataset_on_this_node
 from trainables.data.look.mistakes import write_mistake_pictures
-from trainables.errors import CheckpointError, ModelExportError
+from trainables.errors import CheckpointError, LostCheckpointError, ModelExportError
 from trainables.exporting.converted import ConvertedFormats
 from trainables.exporting.loading import compile_for_sharing, kept_checkpoint, trial_model
 from trainables.exporting.manifest import ExportFindings, write_export_manifest
@@ -53,7 +53,8 @@ def export_model(request: ExportRequest) -> ExportResult:
     has the reason.
 
     Raises:
-        ModelExportError: The checkpoint is damaged, or no format can be made.
+        LostCheckpointError: The checkpoint is missing or damaged.
+        ModelExportError: It is of another model, or no format can be made.
     """
     os.umask(PRIVATE)
     # A GPU multiplies float32 with fewer digits (TF32), and not alike in every graph: no file would prove faithful.
@@ -159,14 +160,18 @@ def _folders(target: Path) -> Iterator[tuple[Path, Path]]:
 
 def _load_model(request: ExportRequest) -> Any:
     try:
-        return trial_model(request.worker, request.variant, _load_checkpoint(request))
+        checkpoint = _load_checkpoint(request)
     except CheckpointError as exc:
         folder = _trial_folder(request)
         if request.evicted and not (saved_epochs(folder) or reduced_epochs(folder)):
-            raise ModelExportError(
-                f"{request.trial}: {request.evicted}; export fewer models with --top, or run the study anew with a "
-                "larger budget, or with a larger export.top, so that its weights are kept"
+            raise LostCheckpointError(
+                f"{request.trial}: {request.evicted.partition(';')[0]}; export fewer models with --top, or run the "
+                "study anew with a larger budget, or with a larger export.top, so that its weights are kept"
             ) from exc
+        raise LostCheckpointError(f"{request.trial}: its best checkpoint cannot be exported: {exc}") from exc
+    try:
+        return trial_model(request.worker, request.variant, checkpoint)
+    except CheckpointError as exc:
         raise ModelExportError(f"{request.trial}: its best checkpoint cannot be exported: {exc}") from exc
 
 

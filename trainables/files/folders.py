@@ -1,5 +1,8 @@
 """Folders that appear whole: made under a hidden name, renamed into place, and replaced without a gap.
 
+A process may give all that it puts in place or deletes a way `through` a folder of its own: each such rename then needs
+that folder to be there, which another process can end by `take_away`.
+
 With `is_durable`, files that a power loss would leave empty are flushed to the disk; a killed process loses nothing
 that it has written, flushed or not.
 """
@@ -18,15 +21,25 @@ STRANGER_SECONDS = 600.0
 _ATTEMPTS = 3
 _DRAFT = re.compile(r"\..+@(?P<host>.+)\.(?P<pid>\d+)\.\d+\.tmp")
 _REPLACED = ".replaced"
+#: How often a folder is deleted anew into which a rename has just got.
+_DELETIONS = 3
+#: What the names of processes' own folders begin with.
+OWN = ".owner-"
 _numbers = itertools.count()
 #: Names that this process has given: a restarted container may have the same process number.
 _own: set[str] = set()
 
 
-def new_draft(target: Path) -> Path:
-    """Makes an empty folder beside a target, with a name that no other process or thread takes."""
-    draft = _hidden(target)
-    draft.mkdir(parents=True)
+def new_draft(target: Path, *, through: Path | None = None) -> Path:
+    """Makes an empty folder beside a target, with a name that no other process or thread takes.
+
+    Args:
+        target: What it will be renamed to.
+        through: The folder to make it in instead, which must exist.
+    """
+    draft = _hidden(target, through)
+    # An own folder that was taken away must not come back.
+    draft.mkdir(parents=through is None)
     return draft
 
 
@@ -39,8 +52,23 @@ def write_new(path: Path, content: bytes, *, is_durable: bool) -> None:
             os.fsync(file.fileno())
 
 
-def put_in_place(draft: Path, target: Path, *, is_durable: bool) -> None:
-    """Renames a finished draft to its target; an old folder stays readable until then and is deleted afterwards."""
+def put_in_place(draft: Path, target: Path, *, is_durable: bool, through: Path | None = None) -> None:
+    """Renames a finished draft to its target; an old folder stays readable until then and is deleted afterwards.
+
+    Args:
+        draft: The draft.
+        target: Its place.
+        is_durable: Whether the name outlives a power loss.
+        through: The process's own folder; an old folder is then deleted just before.
+
+    Raises:
+        FileNotFoundError: The own folder was taken away: nothing was changed.
+    """
+    if through is not None:
+        _put_through(draft, target, through=through)
+        if is_durable:
+            sync(target.parent)
+        return
     aside = _aside(target)
     for _ in range(_ATTEMPTS):
         try:
@@ -87,14 +115,38 @@ def delete_draft(draft: Path) -> None:
     _own.discard(draft.name)
 
 
-def discard(target: Path) -> None:
-    """Deletes a folder that was put in place; a kill leaves it whole, or a draft for `remove_abandoned`."""
+def discard(target: Path, *, through: Path | None = None) -> None:
+    """Deletes a folder that was put in place; a kill leaves it whole, or a draft for `remove_abandoned`.
+
+    Args:
+        target: The folder.
+        through: The process's own folder.
+
+    Raises:
+        FileNotFoundError: The own folder was taken away: nothing was changed.
+    """
     for place in (_aside(target), target):
         # Renamed first, so that no reader sees it with half of its files.
-        hidden = _hidden(target)
+        hidden = _hidden(target, through)
         with suppress(OSError):
             place.rename(hidden)
         delete_draft(hidden)
+    if through is not None and not through.is_dir():
+        raise FileNotFoundError(f"{through}: was taken away")
+
+
+def take_away(folder: Path) -> None:
+    """Deletes the own folder of another process, which from then on puts nothing in place and deletes nothing."""
+    gone = _hidden(folder)
+    try:
+        folder.rename(gone)
+    except FileNotFoundError:
+        return  # A third process has done it.
+    for _ in range(_DELETIONS):
+        # On NFS a rename that was on its way may still get into the folder.
+        delete_draft(gone)
+        if not gone.exists():
+            return
 
 
 def remove_abandoned(folder: Path) -> None:
@@ -105,6 +157,8 @@ def remove_abandoned(folder: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return
     for draft in drafts:
+        if draft.name.startswith(OWN) and not draft.name.endswith(".tmp"):
+            remove_abandoned(draft)
         if draft.name.endswith(".tmp") and _is_abandoned(draft):
             _delete(draft)
 
@@ -118,10 +172,23 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def _hidden(target: Path) -> Path:
-    name = f".{target.name}@{socket.gethostname()}.{os.getpid()}.{next(_numbers)}.tmp"
+def _put_through(draft: Path, target: Path, *, through: Path) -> None:
+    if draft.parent != through:
+        draft = draft.rename(_hidden(target, through))
+    try:
+        draft.rename(target)
+    except OSError:
+        if not os.path.lexists(target):
+            raise
+        discard(target, through=through)
+        draft.rename(target)
+    _own.discard(draft.name)
+
+
+def _hidden(target: Path, folder: Path | None = None) -> Path:
+    name = f".{target.name.removeprefix('.')}@{socket.gethostname()}.{os.getpid()}.{next(_numbers)}.tmp"
     _own.add(name)
-    return target.with_name(name)
+    return (folder or target.parent) / name
 
 
 def _aside(target: Path) -> Path:

@@ -25,8 +25,8 @@ from trainables.worker.trial_run import TrialRun
 class VariantTrainable(tune.Trainable):
     """Trains one variant, one epoch a step; Ray Tune gives the same process one trial after another.
 
-    The configuration of a trial is `{"trial", "variant", "fold", "first_epoch", "from_epoch", "generation"}`: the last
-    matters to the driver alone; what all trials share comes once, as `spec`.
+    The configuration of a trial is `{"trial", "variant", "fold", "first_epoch", "from_epoch", "generation", "start"}`:
+    the generation matters to the driver alone; what all trials share comes once, as `spec`.
     `setup` and `reset_config` only store it: Ray Tune neither retries a failure in them nor keeps an actor that is slow
     to start.
     """
@@ -95,6 +95,7 @@ class VariantTrainable(tune.Trainable):
             traced=self._traced,
             fold=config.get("fold", 0),
             from_epoch=config["from_epoch"],
+            start=config.get("start", 0),
         )
 
 

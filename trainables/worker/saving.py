@@ -17,6 +17,7 @@ from trainables.checkpoints.checkpoint import (
 )
 from trainables.checkpoints.fence import leave_if_superseded
 from trainables.checkpoints.model_difference import model_difference
+from trainables.checkpoints.owner import Owner, leaving_by
 from trainables.checkpoints.store import CheckpointStore
 from trainables.checkpoints.writer import CheckpointWriter
 from trainables.errors import CheckpointError, DataError
@@ -39,10 +40,18 @@ class TrialCheckpoints:
         spec: What all trials of the study share.
         on_note: Takes what readers should know.
         from_epoch: The epoch of the other trial's checkpoint that it began from; 0 without one.
+        start: The number of the worker's start in its driver's session, from 1; 0: nobody else trains the trial.
     """
 
-    def __init__(
-        self, trial: str, *, variant_id: str, spec: WorkerSpec, on_note: Callable[[Note], None], from_epoch: int = 0
+    def __init__(  # noqa: PLR0913 - a trial, and what is between it and its driver
+        self,
+        trial: str,
+        *,
+        variant_id: str,
+        spec: WorkerSpec,
+        on_note: Callable[[Note], None],
+        from_epoch: int = 0,
+        start: int = 0,
     ) -> None:
         self._trial = trial
         self._variant_id = variant_id
@@ -50,31 +59,50 @@ class TrialCheckpoints:
         self._spec = spec
         self._on_note = on_note
         self._folder = Path(spec.checkpoints) / trial
-        self._store = CheckpointStore(spec.remote, trial=trial, folder=self._folder)
-        self._writer = CheckpointWriter(self._folder)
+        self._owner = Owner(self._folder, start=(spec.session, start)) if spec.session and start else None
+        #: The worker's own folder.
+        self._through = None if self._owner is None else self._owner.folder
+        self._store = CheckpointStore(spec.remote, trial=trial, folder=self._folder, owner=self._owner)
+        self._writer = CheckpointWriter(self._folder, through=self._through)
+        #: The last epoch whose report the driver has, as the worker took the trial up.
+        self._num_reported = 0
         #: Whether a note says that checkpoints are on this node alone.
         self._is_noted = False
         #: Seconds that the step waited for the checkpoint of this epoch so far.
         self._begin_seconds = 0.0
 
     def leave_if_superseded(self) -> None:
-        """Ends this worker if a later session is at work on the study.
+        """Ends this worker if a later session is at work on the study, or a later worker has the trial.
 
         Raises:
-            SystemExit: A later session is; it ends the worker's process and is no failure of the trial.
+            SystemExit: That is so; it ends the worker's process and is no failure of the trial.
         """
         leave_if_superseded(Path(self._spec.checkpoints), session=self._spec.session)
+        if self._owner is not None:
+            self._owner.leave_if_superseded()
+            if self._store.is_superseded:
+                raise SystemExit(f"{self._trial}: a later worker has it")
 
-    def fetch(self, *, is_needed: bool) -> bool:
-        """Downloads the newest checkpoint if this node lacks it, and returns whether this node has any.
+    def fetch(self, *, num_reported: int) -> bool:
+        """Makes the trial this worker's and downloads its newest checkpoint if this node lacks it.
+
+        Earlier workers of the trial change none of its checkpoints from now on.
 
         Args:
-            is_needed: Whether the trial has reports already, which a training from the beginning would repeat.
+            num_reported: The last epoch whose report the driver has: a training from the beginning would repeat these.
+
+        Returns:
+            Whether this node has any checkpoint.
 
         Raises:
-            OSError: One is needed, this node has none, and the storage does not answer.
+            SystemExit: A later worker has the trial.
+            OSError: One is needed, this node has none, and the storage does not answer; or the disk is full.
         """
-        self._store.fetch(variant_id=self._variant_id, is_needed=is_needed)
+        self._num_reported = num_reported
+        if self._owner is not None:
+            self._owner.claim()
+        with leaving_by(self.leave_if_superseded):
+            self._store.fetch(variant_id=self._variant_id, is_needed=num_reported > 0)
         return bool(saved_epochs(self._folder))
 
     def restore(self, training: "Training", *, num_micro_batches: int) -> None:
@@ -105,10 +133,12 @@ class TrialCheckpoints:
                 f"no checkpoint of {self._trial} is whole any more, and it began from another trial's after epoch "
                 f"{self._from_epoch}; from fresh weights it would be another trial"
             )
-        self._note_invalid(passed_over, epoch=training.epoch)
-        if training.epoch:
-            # A worker may have been killed after a checkpoint and before it deleted those that the checkpoint replaced.
-            prune_checkpoints(self._folder, keep=self._kept(training))
+        with leaving_by(self.leave_if_superseded):
+            self._note_invalid(passed_over, epoch=training.epoch)
+            if training.epoch:
+                # A worker may have been killed after a checkpoint and before it deleted those that it replaced.
+                keep = self._kept(training, num_reported=self._num_reported)
+                prune_checkpoints(self._folder, keep=keep, through=self._through)
 
     def begin(self, training: "Training") -> None:
         """Starts to write the arrays of an epoch that is trained and not validated yet, if that saves time."""
@@ -124,7 +154,7 @@ class TrialCheckpoints:
 
         Raises:
             OSError: The disk is full, or the like.
-            SystemExit: A later session is at work on the study.
+            SystemExit: A later session is at work on the study, or a later worker has the trial.
         """
         started = time.perf_counter()
         # Never more than one epoch ahead of remote storage, as long as that answers.
@@ -136,9 +166,11 @@ class TrialCheckpoints:
             num_micro_batches=training.num_micro_batches,
             model=training.signature,
         )
-        keep = self._kept(training)
+        # The driver has the reports of all epochs before: it asked for this one.
+        keep = self._kept(training, num_reported=max(self._num_reported, training.epoch - 1))
         self.leave_if_superseded()
-        self._writer.finish(checkpoint, keep=keep, is_last=training.history[-1].is_last)
+        with leaving_by(self.leave_if_superseded):
+            self._writer.finish(checkpoint, keep=keep, is_last=training.history[-1].is_last)
         self._store.changed(keep=keep)
         return self._begin_seconds + time.perf_counter() - started
 
@@ -170,18 +202,27 @@ class TrialCheckpoints:
             logger.warning('trial=%s reason="%s"', self._trial, text)
             self._on_note(Note(kind=NoteKind.CHECKPOINT_INVALID, text=text))
             # Noted once: its epoch is trained and saved again.
-            discard_checkpoint(self._folder, epoch=damaged)
+            discard_checkpoint(self._folder, epoch=damaged, through=self._through)
 
-    def _kept(self, training: "Training") -> set[int]:
-        """Returns the epochs whose checkpoints stay."""
+    def _kept(self, training: "Training", *, num_reported: int) -> set[int]:
+        """Returns the epochs whose checkpoints stay.
+
+        Args:
+            num_reported: The last epoch whose report the driver has; the best of those is what it would export.
+        """
         spec = self._spec.training
         # The epochs before are another trial's, which keeps its own best one.
         own = training.history[self._from_epoch :] or training.history[-1:]
-        best = best_epoch(own, metric=spec.metric, mode=spec.mode, ties=spec.ties)
+        reported = training.history[self._from_epoch : num_reported]
+        best = {
+            best_epoch(reports, metric=spec.metric, mode=spec.mode, ties=spec.ties)
+            for reports in (own, reported)
+            if reports
+        }
         # Other trials may go on from these while the study trains.
         shared = range(spec.kept_every, training.epoch + 1, spec.kept_every) if spec.kept_every else ()
         # The one before the newest stays as well, in case the newest turns out to be damaged.
-        return {best, training.epoch, training.epoch - 1, *shared}
+        return {*best, training.epoch, training.epoch - 1, *shared}
 
 
 def _without_overhead(history: Sequence[EpochReport]) -> list[EpochReport]:

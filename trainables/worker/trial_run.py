@@ -42,6 +42,7 @@ class TrialRun:
         traced: Trainings of earlier trials in this process.
         fold: The fold that it validates on, from 1; 0: the validation split of the study.
         from_epoch: The epoch of another trial's checkpoint that it begins from; 0: it begins with fresh weights.
+        start: The number of the worker's start in its driver's session, from 1; 0: nobody else trains the trial.
     """
 
     def __init__(  # noqa: PLR0913 - what a driver says of a trial, and what a process has
@@ -54,6 +55,7 @@ class TrialRun:
         traced: TracedTrainings | None = None,
         fold: int = 0,
         from_epoch: int = 0,
+        start: int = 0,
     ) -> None:
         self.trial = trial
         self.variant = variant
@@ -67,7 +69,7 @@ class TrialRun:
         self._notes: list[Note] = []
         owner = checkpoint_owner(variant.variant_id, fold=fold)
         self._checkpoints = TrialCheckpoints(
-            trial, variant_id=owner, spec=spec, on_note=self._note, from_epoch=from_epoch
+            trial, variant_id=owner, spec=spec, on_note=self._note, from_epoch=from_epoch, start=start
         )
         self._micro_batches = MicroBatches(trial=trial, variant=variant, spec=spec, on_note=self._note)
 
@@ -83,7 +85,7 @@ class TrialRun:
         batches in smaller pieces.
 
         Raises:
-            SystemExit: A later session is at work on the study.
+            SystemExit: A later session is at work on the study, or a later worker has the trial.
         """
         self._checkpoints.leave_if_superseded()
         outcome = self._try_step()
@@ -185,7 +187,7 @@ class TrialRun:
         demand_run_folder(self.spec)
         train, validation = open_splits(self.spec)
         overhead["data"] = time.perf_counter() - started
-        has_checkpoint = self._checkpoints.fetch(is_needed=self._next_epoch > 1)
+        has_checkpoint = self._checkpoints.fetch(num_reported=self._next_epoch - 1)
         # A checkpoint may be of a training in micro-batches, which is traced otherwise.
         is_new = self._micro_batches.count == self._next_epoch == 1 and not has_checkpoint
         training = (self._traced.take(self.variant, fold=self._fold) if is_new else None) or Training(

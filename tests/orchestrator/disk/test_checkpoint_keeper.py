@@ -87,7 +87,7 @@ def test_a_budget_takes_everything_of_losers_the_worst_first_and_notes_it(run, s
     assert swept(8 * FULL_GB) == []
     assert left(run[1])["t0002"] == ([], [])
     assert left(run[1])["t0001"] == ([2, 3], [])
-    text = "its checkpoints were deleted to keep storage.checkpoint_budget_gb; it can no longer be exported"
+    text = "its checkpoints were deleted to keep storage.checkpoint_budget_gb; an export trains it again"
     assert notes(run[1]) == {"t0000": [], "t0001": [], "t0002": [text], "t0003": []}
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from orchestrator.disk.free_space import study_places
 from orchestrator.disk.space_watch import SpaceWatch
 from orchestrator.errors import ExportError
-from orchestrator.export import exports
-from orchestrator.export.exports import Exports
+from orchestrator.export import exports, retraining
+from orchestrator.export.exports import Exports, lacks_models
+from orchestrator.export.tasks import CheckpointLostError
 from orchestrator.journal.file import Journal
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import ModelExported, StudyExtended
@@ -19,7 +21,9 @@ from orchestrator.journal.study_state import fold
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.loading import load_study
 from orchestrator.study.sections import Export
+from trainables.retraining.requests import RetrainingAnswer
 from trainables.specs.export import FILES, ExportRequest, ExportResult
+from trainables.specs.worker import DeviceSpec
 
 START = 1_760_000_000.0
 
@@ -167,3 +171,83 @@ def test_formats_that_were_left_out_are_an_error_after_all_models_were_made(
         session.make(best())
     assert [result.rank for result in caught.value.made] == [1, 3]
     assert [item.rank for item in session.recorder.state.exports] == [1, 3]
+
+
+def lost_once(monkeypatch: pytest.MonkeyPatch, *, answers: Sequence[Any]) -> list[Any]:
+    """Lets the checkpoint of t0003 be lost until a worker answers; returns what workers were asked to train again."""
+    asked: list[Any] = []
+    run_exports = exports.run_exports
+
+    def run(requests: Sequence[ExportRequest]) -> Iterator[Any]:
+        for request in requests:
+            if request.trial == "t0003" and not any(
+                isinstance(item, RetrainingAnswer) for item in answers[: len(asked)]
+            ):
+                yield CheckpointLostError("t0003: its best checkpoint cannot be exported: x: is damaged", trial="t0003")
+            else:
+                yield from run_exports([request])
+
+    def train_again(function: Any, requests: Sequence[Any], *, has_gpus: bool) -> Iterator[Any]:
+        assert has_gpus
+        asked.extend(requests)
+        yield None
+        yield from answers
+
+    monkeypatch.setattr(exports, "run_exports", run)
+    monkeypatch.setattr(retraining, "run_in_workers", train_again)
+    monkeypatch.setattr(retraining.ray, "cluster_resources", lambda: {"CPU": 2.0})
+    return asked
+
+
+def worker(gpus: float = 0.0) -> Any:
+    return SimpleNamespace(device=DeviceSpec(cpus=1, gpus=gpus))
+
+
+def test_model_whose_checkpoint_is_lost_is_exported_after_its_trial_was_trained_again(
+    make_exports: Any, exported: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session: Exports = replace(make_exports(), worker=worker())
+    said: list[str] = []
+    session = replace(session, notify=said.append)
+    epoch = session.recorder.trial("t0003").best_report(**session.recorder.state.header.ranking).epoch  # type: ignore[union-attr]
+    asked = lost_once(monkeypatch, answers=[RetrainingAnswer(trial="t0003", epoch=epoch, from_epoch=1)])
+    made = session.make(best())
+    assert "t0003" in [result.trial for result in made]
+    assert [(item.trial, item.epoch, item.parent) for item in asked] == [("t0003", epoch, "")]
+    text = f"its checkpoint of epoch {epoch} is damaged; trained again from epoch 1"
+    assert said[-1] == f"t0003: {text}"
+    assert [note.text for note in session.recorder.trial("t0003").notes] == [text]
+    assert not lacks_models(session.recorder.state, export=best(), folder=session.folder)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "reason"),
+    [
+        (0.0, "trained again from epoch 1, its epoch 3 has val_loss 2 where the journal has 1"),
+        (1.0, "its trial trained on 1 GPU, and without them it cannot be trained again to the same bits"),
+    ],
+)
+def test_model_that_cannot_be_had_again_is_an_error_with_both_reasons_and_the_others_are_made(
+    make_exports: Any, exported: list[Any], monkeypatch: pytest.MonkeyPatch, gpus: float, reason: str
+) -> None:
+    session: Exports = replace(make_exports(), worker=worker(gpus))
+    lost_once(monkeypatch, answers=[CheckpointLostError(reason, trial="t0003")])
+    with pytest.raises(ExportError) as caught:
+        session.make(best())
+    assert str(caught.value) == f"t0003: its best checkpoint cannot be exported: x: is damaged; {reason}"
+    assert len(caught.value.made) == len(exported) > 0
+    assert "t0003" not in [result.trial for result in caught.value.made]
+    assert lacks_models(session.recorder.state, export=best(), folder=session.folder)
+
+
+def test_run_lacks_a_model_whose_folder_or_format_is_gone_and_none_that_its_study_does_not_ask_for(
+    make_exports: Any, exported: list[Any]
+) -> None:
+    session: Exports = make_exports()
+    state, folder = session.recorder.state, session.folder
+    assert lacks_models(state, export=best(1), folder=folder)
+    assert not lacks_models(state, export=best(0), folder=folder)
+    session.make(best(1))
+    assert not lacks_models(state, export=best(1), folder=folder)
+    assert lacks_models(state, export=best(1, "saved_model"), folder=folder)
+    assert lacks_models(state, export=best(2), folder=folder)

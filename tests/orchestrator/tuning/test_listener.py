@@ -148,6 +148,28 @@ def test_report_stands_before_the_stop_that_follows_from_it(rig: Rig) -> None:
     assert [type(record) for record in rig.told[1:]] == [EpochReported, EpochReported, TrialStopped]
 
 
+def test_each_start_of_a_worker_has_a_later_number_also_after_a_pause_was_requested(rig: Rig) -> None:
+    searcher = VariantSearcher(Proposer(spec()), listener=rig.listener, num_trials=3)
+    configs = [searcher.suggest(f"tune-{number}") for number in range(2)]
+    assert [config["start"] for config in configs if isinstance(config, dict)] == [1, 2]
+    trial = tune_trial()
+    trial.config = configs[0]
+    rig.listener.on_trial_recover(0, [], trial)
+    assert trial.config["start"] == 3
+    rig.recorder.pause_requested.set()
+    rig.listener.on_trial_recover(0, [], trial)
+    assert trial.config["start"] == 4
+
+
+def test_ray_tune_gives_a_trial_to_another_worker_only_after_its_callbacks_heard_of_the_loss() -> None:
+    recover = inspect.getsource(TuneController._try_recover) + inspect.getsource(TuneController._requeue_trial)
+    assert "_schedule_trial_actor" not in recover
+    code = inspect.getsource(TuneController._process_trial_failure)
+    assert code.index("self._try_recover(") < code.index("self._callbacks.on_trial_recover(")
+    # The configuration is read when the worker is started or reset.
+    assert "trial.config" in inspect.getsource(TuneController._maybe_reuse_cached_actor)
+
+
 @pytest.mark.parametrize("repeated", [1, 2], ids=["an older epoch", "the last epoch"])
 def test_epoch_that_was_told_before_is_dropped(rig: Rig, repeated: int) -> None:
     for epoch in (1, 2, repeated):

@@ -1,5 +1,6 @@
 """What the searcher of Ray Tune asks the proposer for."""
 
+import itertools
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,7 +34,7 @@ def test_a_proposal_sees_the_reports_of_the_trials_that_run() -> None:
     proposer.remember(state.trials.values())
     recorder = SimpleNamespace(state=state, append=state.apply, now=lambda: 2.0, trial=lambda name: state.trials[name])
     budgets = SimpleNamespace(is_over=False, leaves_room=True, ends=lambda trial: False)
-    listener: Any = SimpleNamespace(recorder=recorder, budgets=budgets)
+    listener: Any = SimpleNamespace(recorder=recorder, budgets=budgets, starts=itertools.count(1))
     searcher = VariantSearcher(proposer, listener=listener, num_trials=4)
     searcher.suggest("tune-0")
     assert seen == []

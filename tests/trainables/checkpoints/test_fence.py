@@ -19,6 +19,14 @@ def test_worker_of_an_earlier_session_leaves_and_one_of_the_latest_stays(tmp_pat
     assert [path.name for path in checkpoints.iterdir()] == [".session"]
 
 
+def test_no_two_sessions_have_one_number_even_if_the_journal_lost_some(tmp_path: Path) -> None:
+    assert [claim(tmp_path, session=number) for number in (1, 2, 5)] == [1, 2, 5]
+    # Such as after a repair, which cut the journal's last sessions off.
+    assert [claim(tmp_path, session=number) for number in (3, 4)] == [6, 7]
+    with pytest.raises(SystemExit):
+        leave_if_superseded(tmp_path, session=6)
+
+
 def test_worker_without_a_session_is_never_sent_away(tmp_path: Path) -> None:
     claim(tmp_path, session=3)
     leave_if_superseded(tmp_path, session=0)

@@ -156,7 +156,12 @@ def test_it_fails_where_its_checkpoints_are_lost_and_does_not_begin_with_fresh_w
 def test_checkpoints_that_others_may_go_on_from_stay_beside_the_newest_and_the_trials_own_best(spec, go_on, parent_of):
     told, _, parent = parent_of("adam")
     folder = Path(spec.checkpoints)
-    assert saved_epochs(folder / parent) == sorted({2, 4, 5, 6, best_epoch(told, **OBJECTIVE)})
+    assert saved_epochs(folder / parent) == sorted({2, 4, 5, 6, *bests(told)})
     own = go_on("adam", "keeps", learning_rate=0.003)
     # The parent's best epoch is none of its own.
-    assert saved_epochs(folder / "keeps") == sorted({2, 4, 5, 6, best_epoch(own, **OBJECTIVE)})
+    assert saved_epochs(folder / "keeps") == sorted({2, 4, 5, 6, *bests(own)})
+
+
+def bests(told):
+    """Returns the best epoch, and the best before the last: the driver may never get the last report."""
+    return {best_epoch(told, **OBJECTIVE), best_epoch(told[:-1], **OBJECTIVE)}
