@@ -1,4 +1,4 @@
-"""The dashboard stands behind studies: cores that workers want go to them first, which holds for nothing that it starts."""
+"""The dashboard stands behind studies: cores that workers want go to them first; what it starts is not set back."""
 
 import os
 import subprocess
