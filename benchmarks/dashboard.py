@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--peers-python", default=sys.executable, help="A Python that has optuna-dashboard.")
     parser.add_argument("--pages", type=int, default=0, help="Also run the quickstart with so many pages open.")
     parser.add_argument("--rounds", type=int, default=3, help="Of that.")
-    parser.add_argument("--study-trials", type=int, default=6, help="Of that quickstart.")
+    parser.add_argument("--study-trials", type=int, default=24, help="Of that quickstart.")
     parser.add_argument("--only-pages", action="store_true", help="Leave out what needs the made run.")
     options = parser.parse_args()
     if not options.only_pages and (missing := missing_tools()):

@@ -88,7 +88,10 @@ async def main() -> None:
     ended, counts = asyncio.Event(), {"messages": 0, "bytes": 0}
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    async with aiohttp.ClientSession(headers={"Cookie": cookies, "Origin": address}) as session:
+    # As in browsers, a page's socket is a connection of its own: uvicorn's timer of idle connections may still count on
+    # the one that brought the page, and would close it under the socket.
+    connector = aiohttp.TCPConnector(force_close=True, limit=0)
+    async with aiohttp.ClientSession(connector=connector, headers={"Cookie": cookies, "Origin": address}) as session:
         pages = [OpenPage(session, address, counts) for _ in range(int(count))]
         readers = []
         for page in pages:

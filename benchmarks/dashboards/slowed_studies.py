@@ -30,12 +30,11 @@ def slowed_rows(*, pages: int, rounds: int, trials: int) -> list[tuple[str, str]
             for number in range(rounds):
                 # Who comes first changes, as a machine may grow slower.
                 for count in (pages, 0) if number % 2 else (0, pages):
-                    before = server.cpu_seconds()
                     seconds, counts = _watched(folder, server, f"r{number}-{count}", pages=count, trials=trials)
                     times[count].append(seconds)
                     print(f"round {number + 1}, {count} pages: {seconds:.1f} s", flush=True)
                     if count:
-                        told.append({**counts, "server": server.cpu_seconds() - before, "memory": server.memory_mb()})
+                        told.append({**counts, "memory": server.memory_mb()})
     ratios = [with_pages / without for with_pages, without in zip(times[pages], times[0], strict=True)]
     return [
         ("quickstart without a page, s", _list(times[0])),
@@ -46,8 +45,11 @@ def slowed_rows(*, pages: int, rounds: int, trials: int) -> list[tuple[str, str]
         ("messages a page; MB of all pages",
          f"{statistics.mean(item['messages'] for item in told) / pages:.0f}; "
          f"{statistics.mean(item['bytes'] for item in told) / 1e6:.1f}"),
-        ("CPU seconds of the server; of the pages' sockets",
-         f"{_list([item['server'] for item in told])}; {_list([item['cpu_seconds'] for item in told])}"),
+        ("CPU seconds of the server while the pages open", _list([item["opening"] for item in told], digits=2)),
+        ("CPU seconds of the server from then to the study's end",
+         _list([item["watching"] for item in told], digits=2)),
+        ("in so many seconds", _list([item["seconds"] for item in told])),
+        ("CPU seconds of the pages' sockets", _list([item["cpu_seconds"] for item in told], digits=2)),
         ("memory of the server, MB", f"{max(item['memory'] for item in told):.0f}"),
     ]  # fmt: skip
 
@@ -62,13 +64,17 @@ def _watched(folder: Path, server: Server, name: str, *, pages: int, trials: int
         path = _path_of(folder, server, name, study)
         command = [sys.executable, "-m", "dashboards.open_pages", server.address, server.cookies(), path, str(pages)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "benchmarks")}
+        before = server.cpu_seconds()
         with _ended(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)) as sockets:
             if sockets.stdout.readline() != "open\n":
                 raise RuntimeError("the pages did not open")
+            opened, opened_at = server.cpu_seconds(), time.monotonic()
             _succeed(study, folder / f"{name}.log")
-            seconds = time.monotonic() - began
+            ended = time.monotonic()
+            facts = {"opening": opened - before, "watching": server.cpu_seconds() - opened}
             sockets.send_signal(signal.SIGTERM)
-            return seconds, json.loads(sockets.communicate(timeout=60)[0])
+            told = json.loads(sockets.communicate(timeout=60)[0])
+            return ended - began, {**told, **facts, "seconds": ended - opened_at}
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.middleware.gzip import GZipMiddleware
 from nicegui import app as pages_app
 from nicegui import ui
 
@@ -28,6 +29,7 @@ from orchestrator.dashboard.pages.study import add_study_page
 from orchestrator.dashboard.pages.trial import add_trial_page
 from orchestrator.dashboard.pages.trials import add_trials_page
 from orchestrator.dashboard.parts.live import Live
+from orchestrator.dashboard.watching.priority import step_back
 from orchestrator.dashboard.watching.runs import WatchedRuns
 from orchestrator.errors import InputError
 
@@ -84,6 +86,8 @@ def make_application(settings: DashboardSettings, *, token: str) -> Application:
         # Nothing is bound to values that somebody else changes, so nothing has to be compared ten times a second.
         binding_refresh_interval=None,
         reconnect_timeout=30.0,
+        # For a first visit to a page with figures 0.07 s of a core instead of 0.18, and a twentieth more bytes.
+        gzip_middleware_factory=lambda pages: GZipMiddleware(pages, compresslevel=4),
         tailwind=False,
         show_welcome_message=False,
     )
@@ -108,7 +112,13 @@ def serve_dashboard(settings: DashboardSettings, *, on_ready: Any) -> None:
     with _listener(settings) as listener:
         server = uvicorn.Server(
             uvicorn.Config(
-                application, log_level="error", access_log=False, ws_max_size=2**20, timeout_graceful_shutdown=3
+                application,
+                log_level="error",
+                access_log=False,
+                ws_max_size=2**20,
+                # Browsers of this machine need no compressed news, which would be compressed for each page anew.
+                ws_per_message_deflate=settings.host not in LOOPBACK,
+                timeout_graceful_shutdown=3,
             )
         )
         port = listener.getsockname()[1]
@@ -116,6 +126,7 @@ def serve_dashboard(settings: DashboardSettings, *, on_ready: Any) -> None:
         announced = threading.Thread(target=_announce, args=(server, on_ready, f"http://{shown}:{port}/?token={token}"))
         announced.daemon = True
         announced.start()
+        step_back()
         server.run(sockets=[listener])
 
 

@@ -1,22 +1,22 @@
 """The page of one run: its headline, the best so far, its learning curves, and what the results suggest to try."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from nicegui import ui
 
-from orchestrator.advice.advice import advice_of
+from orchestrator.advice.advice import Advice, advice_of
 from orchestrator.analysis.progress import best_so_far_steps
 from orchestrator.dashboard.answers.curves import TIMES, CurveChoice, curves_figure
 from orchestrator.dashboard.answers.study_rows import study_row
 from orchestrator.dashboard.answers.trial_rows import ranks_of
 from orchestrator.dashboard.parts.figures import Figure
-from orchestrator.dashboard.parts.frame import cards, facts, panel, run_path, say, show_run
+from orchestrator.dashboard.parts.frame import Refilled, cards_html, facts, panel, run_path, say, show_run
 from orchestrator.dashboard.parts.live import Live, Pace
 from orchestrator.dashboard.parts.steering import StudyButtons
 from orchestrator.dashboard.watching.followed import FollowedRun
 from orchestrator.results.from_state import best_so_far, front_of
-from orchestrator.results.references import read_references
+from orchestrator.results.references import Reference, read_references
 from orchestrator.results.words import wanted, with_split
 from orchestrator.text import duration, moment, number
 from orchestrator.views.report.analysis_figures import progress_steps
@@ -34,36 +34,29 @@ def add_study_page(live: Live) -> None:
 
 def _show(run: FollowedRun, live: Live) -> Callable[[], None]:
     lead = ui.label().classes("soft")
-    headline = ui.element("div").style("width: 100%")
+    # Every text in it is escaped.
+    headline = ui.html("", sanitize=False).classes("cards")
     steering = StudyButtons(run, live)
     with panel("Best so far", note="Each report that was better than all before it; the buttons choose the cost."):
         progress = Figure("No report yet.")
     curves = _Curves(run)
     with panel("Advice", note="What the results so far suggest to try."):
-        advice = ui.element("div")
+        advice = Refilled(_advice)
     with panel("Reference rows", note="What simple guesses reach on the same images; a winner has to beat them."):
-        references = ui.element("div")
+        references = Refilled(_references)
     _files(run)
 
     def refresh() -> None:
         lead.set_text(_lead(run))
-        headline.clear()
-        with headline:
-            cards(_cards(run))
+        headline.set_content(run.answer("cards", lambda: cards_html(_cards(run))))
         progress.show(run.answer("progress", lambda: _progress(run)))
         curves.refresh()
         steering.refresh()
-        _refill(advice, lambda: _advice(run))
-        _refill(references, lambda: _references(run))
+        advice.show(run.answer("advice", lambda: advice_of(run.state, folder=run.folder)))
+        references.show(run.answer("references", lambda: read_references(run.folder)))
 
     refresh()
     return refresh
-
-
-def _refill(place: ui.element, fill: Callable[[], None]) -> None:
-    place.clear()
-    with place:
-        fill()
 
 
 def _lead(run: FollowedRun) -> str:
@@ -103,16 +96,14 @@ def _progress(run: FollowedRun) -> dict[str, Any] | None:
     return progress_steps(best_so_far_steps(run.state), metric=run.state.header.metric)
 
 
-def _advice(run: FollowedRun) -> None:
-    found = run.answer("advice", lambda: advice_of(run.state, folder=run.folder))
+def _advice(found: Sequence[Advice]) -> None:
     for item in found:
         ui.label(item.text)
     if not found:
         say("Nothing to advise so far.")
 
 
-def _references(run: FollowedRun) -> None:
-    rows = read_references(run.folder)
+def _references(rows: Sequence[Reference]) -> None:
     if not rows:
         say("This run has none.")
         return

@@ -20,7 +20,8 @@ def themed(figure: Mapping[str, Any]) -> dict[str, Any]:
               "modebar": {"bgcolor": "rgba(0,0,0,0)"}, **figure["layout"]}  # fmt: skip
     axes = [name for name in layout if name.startswith(("xaxis", "yaxis"))] or ["xaxis", "yaxis"]
     layout |= {name: {**_GRID, **layout.get(name, {})} for name in axes}
-    return {"data": figure["data"], "layout": layout, "config": _CONFIG}
+    # A tuple: NiceGUI wraps each list and each dict of a list, to see who changes it, which takes longer than all else.
+    return {"data": tuple(figure["data"]), "layout": layout, "config": _CONFIG}
 
 
 class Figure:
@@ -35,9 +36,13 @@ class Figure:
         self._place = ui.element("div").style("width: 100%; min-width: 0")
         self._plot: ui.plotly | None = None
         self._is_empty = False
+        self._shown: Mapping[str, Any] | None = None
 
     def show(self, figure: Mapping[str, Any] | None) -> None:
-        """Draws a figure, or says that there is none."""
+        """Draws a figure, or says that there is none; one that is drawn already is not sent again."""
+        if figure is not None and figure == self._shown:
+            return
+        self._shown = figure
         if figure is not None and self._plot is not None:
             self._plot.style(f"height: {figure['layout'].get('height', _HEIGHT)}px")
             self._plot.update_figure(themed(figure))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from orchestrator.dashboard.watching.priority import start
 from orchestrator.errors import InputError
 from orchestrator.runs.paths import RunFolder
 
@@ -26,7 +27,7 @@ def begin(folder: RunFolder, words: Sequence[str]) -> Path:
     with log.open("ab") as file:
         file.write(f"$ convfleet {' '.join(words)}\n".encode())
         file.flush()
-        subprocess.Popen(
+        start(
             [sys.executable, "-m", "convfleet", *words],
             stdin=subprocess.DEVNULL,
             stdout=file,
