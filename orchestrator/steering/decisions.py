@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import InputError
 from orchestrator.journal.steering_records import (
+    MOST_TAGS,
     AnnotationAdded,
     PauseAsked,
     SteeringRecord,
+    StudyTagged,
     TrialKept,
     TrialStarred,
     TrialStopAsked,
@@ -16,7 +18,16 @@ from orchestrator.journal.steering_records import (
 )
 from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import Trial, can_end_at_once
-from orchestrator.steering.requests import AddVariant, Annotate, KeepTrial, PauseStudy, Request, Star, StopTrial
+from orchestrator.steering.requests import (
+    AddVariant,
+    Annotate,
+    KeepTrial,
+    PauseStudy,
+    Request,
+    Star,
+    StopTrial,
+    TagStudy,
+)
 from orchestrator.text import shown
 from search_spaces import Variant, make_variant, nearest, space_error
 
@@ -78,6 +89,8 @@ def decide(asked: Asked, state: StudyState, *, spec: "StudySpec | None") -> Deci
             return _star(asked.request, asked, _named(asked.request.trial, state))
         case Annotate():
             return _annotate(asked.request, asked, state)
+        case TagStudy():
+            return _tag(asked.request, asked, state)
         case PauseStudy():
             if not is_driven:
                 raise InputError(f"{NO_DRIVER if spec is None else _NOT_TRAINING}: there is nothing to pause")
@@ -150,6 +163,23 @@ def _annotate(request: Annotate, asked: Asked, state: StudyState) -> Decided:
         _named(request.trial, state)
     record = AnnotationAdded(request=asked.request_id, trial=request.trial, text=request.text, at=asked.at)
     return Decided(record=record, text=f"the note about {request.trial or 'the study'} is in the journal")
+
+
+def _tag(request: TagStudy, asked: Asked, state: StudyState) -> Decided:
+    has, wanted = state.steering.tags, dict.fromkeys(request.tags)
+    changed = [tag for tag in wanted if (tag in has) != request.tagged]
+    if request.tagged and len(has) + len(changed) > MOST_TAGS:
+        raise InputError(
+            f"tags: a study has at most {MOST_TAGS}, and this one has {len(has)}; take some away with --undo first"
+        )
+    if not changed:
+        words = (
+            "has these tags already" if request.tagged else f"has none of these tags{nearest(next(iter(wanted)), has)}"
+        )
+        return Decided(record=None, text=f"the study {words}")
+    record = StudyTagged(request=asked.request_id, tags=changed, tagged=request.tagged, at=asked.at)
+    left = [*has, *changed] if request.tagged else [tag for tag in has if tag not in changed]
+    return Decided(record=record, text=f"the study has the tags {', '.join(left)}" if left else "the study has no tag")
 
 
 def _add(params: Mapping[str, Any], asked: Asked, state: StudyState, *, spec: "StudySpec") -> Decided:

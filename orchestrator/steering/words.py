@@ -20,6 +20,8 @@ def steering_facts(state: StudyState) -> Iterator[tuple[str, str]]:
     if not state.steering.requests:
         return
     content = steering_json(state)["steering"]
+    if tags := content["tags"]:
+        yield "tags", ", ".join(tags)
     for name, key in (("stars", "starred"), ("kept", "kept"), ("stop", "stopping"), ("added", "added")):
         if found := content[key]:
             shown = ", ".join(found[:_SHOWN_TRIALS])
@@ -47,6 +49,7 @@ def steering_json(state: StudyState) -> dict[str, Any]:
     notes = sorted(_notes(state), key=lambda note: note.at)
     return {
         "steering": {
+            "tags": list(state.steering.tags),
             "starred": [trial.name for trial in trials if trial.steering.is_starred],
             "kept": [trial.name for trial in trials if trial.steering.is_kept],
             "stopping": [trial.name for trial in trials if trial.steering.stop is not None and not trial.has_ended],

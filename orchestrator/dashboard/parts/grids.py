@@ -24,6 +24,14 @@ _LINK = (
     "p => {{ const a = document.createElement('a'); a.textContent = p.value ?? ''; "
     "a.href = {base} + encodeURIComponent(p.value ?? ''); return a; }}"
 )
+#: Tags, each a button that filters its column by it.
+_TAGS = (
+    "p => { const all = document.createElement('span'); for (const tag of (p.value || '').split(', ').filter(t => t)) "
+    "{ const b = document.createElement('button'); b.type = 'button'; b.className = 'chip'; b.textContent = tag; "
+    "b.title = `Show the runs with the tag ${tag}`; b.onclick = () => p.api.setColumnFilterModel(p.column, "
+    "{filterType: 'text', type: 'contains', filter: tag}).then(() => p.api.onFilterChanged()); all.append(b); } "
+    "return all; }"
+)
 #: Sorting, filters and columns go into the address, so that a link or a reload shows the same.
 _KEEP = (
     "p => { const u = new URL(location.href), s = {f: p.api.getFilterModel(), c: p.api.getColumnState().map(c => "
@@ -56,7 +64,7 @@ def column(
     Args:
         item: What it shows.
         link: What the addresses of its cells begin with; empty: cells are no links.
-        form: One of `FORMATS`; empty: numbers where they are.
+        form: One of `FORMATS`, or `tags` of texts; empty: numbers where they are.
         width: In pixels.
         pinned: Whether it stays where the others are scrolled.
     """
@@ -70,6 +78,8 @@ def column(
     }
     if item.is_number:
         found |= {"type": "numericColumn", ":valueFormatter": FORMATS[form or "number"]}
+    if form == "tags":
+        found[":cellRenderer"] = _TAGS
     if link:
         found[":cellRenderer"] = _LINK.format(base=json.dumps(link))
     if width:
@@ -141,6 +151,15 @@ def column_choice(items: Sequence[GridColumn], shown: ui.aggrid) -> None:
     ui.select(titles, value=now, multiple=True, label="Columns", on_change=choose).props("dense options-dense").style(
         "min-width: 160px; max-width: 320px"
     )
+
+
+def search_field(shown: ui.aggrid) -> None:
+    """Shows a field whose words the rows of a grid have, in any of its columns."""
+
+    def search(event: Any) -> None:
+        shown.run_grid_method("setGridOption", "quickFilterText", event.value or "")
+
+    ui.input("Search", on_change=search).props("dense clearable debounce=200").style("min-width: 200px")
 
 
 def put_rows(shown: ui.aggrid, rows: Sequence[Mapping[str, Any]], *, row_id: str) -> None:

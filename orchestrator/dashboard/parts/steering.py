@@ -13,7 +13,16 @@ from orchestrator.dashboard.parts.live import Live
 from orchestrator.dashboard.watching.commands import begin
 from orchestrator.dashboard.watching.followed import FollowedRun
 from orchestrator.errors import OrchestratorError
-from orchestrator.steering.requests import AddVariant, Annotate, KeepTrial, PauseStudy, Request, Star, StopTrial
+from orchestrator.steering.requests import (
+    AddVariant,
+    Annotate,
+    KeepTrial,
+    PauseStudy,
+    Request,
+    Star,
+    StopTrial,
+    TagStudy,
+)
 from orchestrator.steering.steer import steer
 
 _READ_ONLY = "This dashboard was started with --read-only, so nothing can be steered from here."
@@ -36,7 +45,7 @@ async def _ask(run: FollowedRun, request: Request) -> bool:
 
 
 class StudyButtons:
-    """What can be done with a study: pause, go on, extend, add a variant, export, write a note.
+    """What can be done with a study: pause, go on, extend, add a variant, export, write a note, give it tags.
 
     Args:
         run: The run.
@@ -44,16 +53,17 @@ class StudyButtons:
     """
 
     def __init__(self, run: FollowedRun, live: Live) -> None:
-        self._run = run
+        self._run, self._is_read_only = run, live.is_read_only
         self._notes: ui.element | None = None
         with panel("Steer"):
+            self._tags = ui.element("div").classes("controls")
             if live.is_read_only:
                 ui.label(_READ_ONLY).classes("soft")
             else:
                 with ui.element("div").classes("controls"):
                     self._buttons()
             self._notes = ui.element("div")
-        self._shown: list[str] | None = None
+        self._shown: tuple[list[str], list[str]] | None = None
 
     def _buttons(self) -> None:
         self._pause = _button("Pause", lambda: _ask(self._run, PauseStudy()))
@@ -62,9 +72,10 @@ class StudyButtons:
         self._add = _button("Add a variant ...", self._ask_variant)
         self._export = _button("Export ...", self._ask_export)
         self._note = _button("Write a note ...", lambda: ask_note(self._run, trial=""))
+        _button("Tag ...", self._ask_tags)
 
     def refresh(self) -> None:
-        """Shows what can be done now, and the study's notes."""
+        """Shows what can be done now, and the study's notes and tags."""
         run = self._run
         if hasattr(self, "_pause"):
             is_over = run.state.finished is not None
@@ -73,13 +84,24 @@ class StudyButtons:
             self._extend.set_enabled(not run.is_alive)
             self._add.set_enabled(run.is_alive)
             self._export.set_enabled(not run.is_alive)
-        notes = [item.text for item in run.state.steering.annotations]
-        if notes != self._shown and self._notes is not None:
-            self._shown = notes
+        notes, tags = [item.text for item in run.state.steering.annotations], list(run.state.steering.tags)
+        if (notes, tags) != self._shown and self._notes is not None:
+            self._shown = notes, tags
             self._notes.clear()
             with self._notes:
                 for text in notes:
                     ui.label(f"Note: {text}").style("white-space: pre-wrap")
+            self._tags.clear()
+            with self._tags:
+                for tag in tags:
+                    self._chip(tag)
+
+    def _chip(self, tag: str) -> None:
+        with ui.element("span").classes("chip"):
+            ui.label(tag).style("display: inline")
+            if not self._is_read_only:
+                remove = ui.button("×", on_click=lambda: _ask(self._run, TagStudy(tags=[tag], tagged=False)))
+                remove.props("flat dense round size=xs").props["aria-label"] = f"Take the tag {tag} away"
 
     def _begin(self, *words: str) -> None:
         command, *options = words
@@ -112,6 +134,17 @@ class StudyButtons:
                 dialog.close()
 
             _button("Export", go)
+
+    def _ask_tags(self) -> None:
+        with _dialog("Tag the study") as dialog:
+            text = ui.textarea("Tags, a comma between them").style("width: 420px; max-width: 100%").props("autofocus")
+
+            async def go() -> None:
+                tags = [tag for part in (text.value or "").split(",") if (tag := " ".join(part.split()))]
+                if await _ask(self._run, TagStudy(tags=tags)):
+                    dialog.close()
+
+            _button("Save", go)
 
     def _ask_variant(self) -> None:
         run = self._run

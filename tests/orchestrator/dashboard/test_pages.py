@@ -176,6 +176,29 @@ def test_notes_and_stars_of_a_finished_run_are_written_from_its_page(opened: Sim
     assert "the augmentation was too strong" in text
 
 
+def test_tags_are_given_on_the_page_of_a_study_and_filter_the_page_of_studies(opened: SimpleNamespace) -> None:
+    pages = opened.pages
+    pages.open("/run/full", shows="Learning curves")
+    pages.press("Tag ...")
+    pages.write(f"baseline, {MARKED},for  the paper")
+    pages.press("Save")
+    chips = "return [...document.querySelectorAll('main .chip')].map(e => e.innerText.split('\\n')[0].trim())"
+    pages.wait(lambda: pages.browser.execute_script(chips) == ["baseline", MARKED, "for the paper"], "the tags")
+    pages.browser.find_element("css selector", '[aria-label="Take the tag baseline away"]').click()
+    pages.wait(lambda: pages.browser.execute_script(chips) == [MARKED, "for the paper"], "the tags that are left")
+    pages.open("/", shows="for the paper")
+    runs = "return [...document.querySelectorAll('[col-id=run] a')].map(e => e.textContent)"
+    assert {"asha", "full"} <= set(pages.browser.execute_script(runs))
+    chip = pages.browser.find_element("xpath", "//button[text()='for the paper']")
+    chip.click()
+    pages.wait(lambda: pages.browser.execute_script(runs) == ["full"], "the run of the tag alone")
+    pages.wait(lambda: "grid=" in pages.browser.current_url, "the filter in the address")
+    pages.open("/", shows="asha")
+    pages.browser.find_element("css selector", '[aria-label="Search"]').send_keys("the paper")
+    pages.wait(lambda: pages.browser.execute_script(runs) == ["full"], "the run that is searched for")
+    assert pages.faults() == []
+
+
 def test_read_only_dashboard_has_no_button_that_steers(opened: SimpleNamespace, tmp_path: Path) -> None:
     with (
         open_dashboard([opened.runs / "full"], "--read-only", log=tmp_path / "log.txt") as address,
