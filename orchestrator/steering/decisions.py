@@ -87,10 +87,8 @@ def decide(asked: Asked, state: StudyState, *, spec: "StudySpec | None") -> Deci
             return _keep(asked.request, asked, _named(asked.request.trial, state))
         case Star():
             return _star(asked.request, asked, _named(asked.request.trial, state))
-        case Annotate():
-            return _annotate(asked.request, asked, state)
-        case TagStudy():
-            return _tag(asked.request, asked, state)
+        case Annotate() | TagStudy():
+            return _write(asked.request, asked, state)
         case PauseStudy():
             if not is_driven:
                 raise InputError(f"{NO_DRIVER if spec is None else _NOT_TRAINING}: there is nothing to pause")
@@ -156,6 +154,10 @@ def _star(request: Star, asked: Asked, trial: Trial) -> Decided:
         return Decided(record=None, text=f"{text} already")
     record = TrialStarred(request=asked.request_id, trial=request.trial, starred=request.starred, at=asked.at)
     return Decided(record=record, text=text)
+
+
+def _write(request: Annotate | TagStudy, asked: Asked, state: StudyState) -> Decided:
+    return _annotate(request, asked, state) if isinstance(request, Annotate) else _tag(request, asked, state)
 
 
 def _annotate(request: Annotate, asked: Asked, state: StudyState) -> Decided:

@@ -100,7 +100,7 @@ class StudyButtons:
         with ui.element("span").classes("chip"):
             ui.label(tag).style("display: inline")
             if not self._is_read_only:
-                remove = ui.button("×", on_click=lambda: _ask(self._run, TagStudy(tags=[tag], tagged=False)))
+                remove = ui.button("x", on_click=lambda: _ask(self._run, TagStudy(tags=[tag], tagged=False)))
                 remove.props("flat dense round size=xs").props["aria-label"] = f"Take the tag {tag} away"
 
     def _begin(self, *words: str) -> None:
