@@ -12,7 +12,7 @@ from orchestrator.dashboard.answers.decision_rows import decisions_of_trial
 from orchestrator.dashboard.answers.layers_figure import layers_figure
 from orchestrator.dashboard.answers.trial_rows import GridColumn
 from orchestrator.dashboard.parts.figures import Figure
-from orchestrator.dashboard.parts.frame import facts, panel, run_path, say, show_run, state_pill
+from orchestrator.dashboard.parts.frame import facts, panel, record_path, run_path, say, show_run, state_pill
 from orchestrator.dashboard.parts.grids import column, grid
 from orchestrator.dashboard.parts.live import Live, Pace
 from orchestrator.dashboard.parts.steering import TrialButtons
@@ -261,5 +261,5 @@ def _files(path: Any) -> list[Any]:
 def _decisions(trial: Trial, run: FollowedRun) -> None:
     for item in decisions_of_trial(run, trial.name):
         with ui.element("div").classes("controls"):
-            ui.label(moment(item.at)).classes("soft")
+            ui.link(moment(item.at), record_path(run, item.line)).classes("soft")
             ui.label(item.text)

@@ -44,8 +44,11 @@ _FETCH = "const r = await fetch({url}); if (r.ok) p.api.setGridOption('rowData',
 #: What the address kept.
 _READY = (
     "async p => {{ {fetch} const s = {state}; if (s) {{ p.api.applyColumnState({{state: s.c ?? []}}); "
-    "p.api.setFilterModel(s.f ?? null); }} }}"
+    "p.api.setFilterModel(s.f ?? null); }} const m = p.api.getRowNode({marked}); "
+    "if (m) p.api.ensureNodeVisible(m, 'middle'); }}"
 )
+#: One row looks different.
+_MARKED = "p => p.data && String(p.data[{field}]) === {marked} ? 'marked' : undefined"
 #: Of rows that the grid has already, none is added twice.
 _PUT = (
     "const a = getElement({element})?.api, rows = {data}, has = r => a.getRowNode(String(r[{field}])); "
@@ -97,6 +100,7 @@ def grid(  # noqa: PLR0913 - what a grid is made of
     url: str = "",
     kept: str = "",
     selects: bool = False,
+    marked: str = "",
     height: str = "60vh",
 ) -> ui.aggrid:
     """Returns a grid.
@@ -108,6 +112,7 @@ def grid(  # noqa: PLR0913 - what a grid is made of
         url: Where the rows are, as JSON.
         kept: What an earlier address kept of sorting, filters and columns, as JSON.
         selects: Whether rows can be selected.
+        marked: The name of a row that is marked and scrolled to; empty: none is.
         height: In CSS's units.
     """  # fmt: skip
     options: dict[str, Any] = {
@@ -132,7 +137,9 @@ def grid(  # noqa: PLR0913 - what a grid is made of
     if selects:
         options["rowSelection"] = {"mode": "multiRow"}
     fetch = _FETCH.format(url=json.dumps(url)) if url else ""
-    options[":onGridReady"] = _READY.format(fetch=fetch, state=_state(kept))
+    options[":onGridReady"] = _READY.format(fetch=fetch, state=_state(kept), marked=json.dumps(marked))
+    if marked:
+        options[":getRowClass"] = _MARKED.format(field=json.dumps(row_id), marked=json.dumps(marked))
     if not url:
         options["rowData"] = [dict(row) for row in rows or ()]
     return ui.aggrid(options, auto_size_columns=False).style(f"height: {height}")

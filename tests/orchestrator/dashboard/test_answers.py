@@ -15,7 +15,7 @@ import yaml
 from dashboards.made_runs import made_run
 
 from orchestrator.dashboard.answers.curves import TIMES, CurveChoice, curves_figure
-from orchestrator.dashboard.answers.decision_rows import NewDecisions, decision_rows, decisions_of_trial
+from orchestrator.dashboard.answers.decision_rows import NewDecisions, decision_at, decision_rows, decisions_of_trial
 from orchestrator.dashboard.answers.history_figures import rungs_figure, seconds_figure
 from orchestrator.dashboard.answers.rung_rows import rung_rows, rungs_of
 from orchestrator.dashboard.answers.study_rows import study_row
@@ -102,6 +102,9 @@ def test_study_row_counts_every_trial_once(run: FollowedRun) -> None:
 def test_decisions_are_those_of_the_whole_journal(run: FollowedRun) -> None:
     whole = decisions(read_journal(run.folder.journal))
     assert [row["text"] for row in decision_rows(run)] == [item.text for item in whole]
+    for line in (1, 2, len(whole)):
+        assert decision_at(run, line) == whole[line - 1]
+    assert [decision_at(run, line) for line in (-1, 0, len(whole) + 1)] == [None, None, None]
     assert decisions_of_trial(run, "t0004") == [item for item in whole if item.trial == "t0004"]
 
 

@@ -102,6 +102,35 @@ def test_sorting_goes_into_the_address(opened: SimpleNamespace) -> None:
     assert float(lowest) < 0.35
 
 
+def test_record_of_the_journal_has_an_address_that_marks_it_and_scrolls_to_it(opened: SimpleNamespace) -> None:
+    pages = opened.pages
+    lines = (opened.runs / "asha" / "journal.jsonl").read_text().splitlines()
+    line = next(
+        number for number, text in enumerate(lines, start=1) if '"t0030"' in text and '"epoch_reported"' in text
+    )
+    assert line > 100
+    pages.open("/run/asha/decisions", shows="t0000 was proposed")
+    link = "return document.querySelector('[col-id=line] a')?.getAttribute('href')"
+    assert pages.browser.execute_script(link) == "/run/asha/decisions?line=1"
+    pages.open(f"/run/asha/decisions?line={line}", shows=f"Record {line}")
+    marked = (
+        "const e = document.querySelector('.ag-row.marked'), v = document.querySelector('.ag-body-viewport'); "
+        "if (!e) return ''; const r = e.getBoundingClientRect(), b = v.getBoundingClientRect(); "
+        "return r.top >= b.top && r.bottom <= b.bottom ? e.innerText : ''"
+    )
+    text = pages.wait(lambda: pages.browser.execute_script(marked), "the marked row in sight")
+    assert str(line) in text.split()
+    assert "t0030 reported epoch" in text
+    assert len(pages.browser.find_elements("css selector", ".ag-row.marked")) == 1
+    for wrong in ("99999", "0", "x", "1" * 400, "%22%3E"):
+        pages.open(f"/run/asha/decisions?line={wrong}", shows="The journal has no record")
+        pages.see("t0000 was proposed")
+    pages.open("/run/asha/trial/t0030", shows="Every record of the journal")
+    find = f"return !!document.querySelector('a[href$=\"decisions?line={line}\"]')"
+    pages.wait(lambda: pages.browser.execute_script(find), "the link from the trial's page")
+    assert pages.faults() == []
+
+
 def test_pages_fit_a_phone_and_follow_dark(opened: SimpleNamespace) -> None:
     browser = opened.pages.browser
     wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
