@@ -111,6 +111,7 @@ def export_models(
     try:
         with open_session(folder, spec, address=address, progress=progress) as session:
             session.open_study()
+            session.track(session.spec.track.names)
             session.spec = session.spec.model_copy(update={"export": export})
             with session.prepare() as prepared:
                 return _exports(session, prepared).make(export, always=True)
@@ -196,6 +197,7 @@ def _work(  # noqa: PLR0913 - what starts a study, and what resumes one
         if chosen:
             session.notify(f"search: {chosen}")
         session.open_study(overrides=overrides)
+        session.track(session.spec.track.names)
         state, failed_exports = session.recorder.state, None
         is_done = state.finished is not None and not state.unfinished
         if not is_done or _damaged(session):

@@ -44,6 +44,7 @@ class Session:
         progress: Shows the user what the driver does; None: nothing is shown.
         chosen: Which search algorithm an auto became, and why; empty: the study names one, or has begun before.
         steer: Honours what people ask from outside the driver, of the study that it gets.
+        track: Begins to send the run to trackers, by their names.
         mirror: Uploads the run to its storage; None: the run lies in its folder alone.
         started: When the preparation began, in seconds from any start.
         began_at: When the preparation began, in seconds since 1970.
@@ -57,6 +58,7 @@ class Session:
     progress: Progress | None
     chosen: str = ""
     steer: Callable[[StudySpec], None] = lambda spec: None
+    track: Callable[[Sequence[str]], None] = lambda names: None
     mirror: Mirror | None = None
     started: float = 0.0
     began_at: float = 0.0
