@@ -60,6 +60,8 @@ class _Studies:
             ui.button("Compare", on_click=self._compare).props("outline dense no-caps").tooltip(
                 "Select two or more runs first"
             )
+        self._troubles = ui.element("div")
+        self._told: dict[str, str] = {}
         if not live.runs.all:
             say("No run was found here yet; one that `convfleet run` begins appears by itself.")
         columns = [column(item, **more) for item, more in _COLUMNS]
@@ -79,6 +81,12 @@ class _Studies:
 
     def refresh(self) -> None:
         """Shows the runs that are new or have changed."""
+        if (troubles := dict(self._live.runs.troubles)) != self._told:
+            self._told = troubles
+            self._troubles.clear()
+            with self._troubles:
+                for text in troubles.values():
+                    ui.label(text).classes("bad").props('role="alert"')
         changed = [run for run in self._live.runs.all if run.version and self._shown.get(run.key) != run.version]
         self._shown |= {run.key: run.version for run in changed}
         put_rows(self._grid, list(map(study_row, changed)), row_id="run")

@@ -44,6 +44,24 @@ async def _ask(run: FollowedRun, request: Request) -> bool:
     return answer.is_done
 
 
+def is_driven_here(run: FollowedRun) -> bool:
+    """Returns whether a driver that looks for requests in the run folder is at work on a run."""
+    return run.is_alive and run.is_elsewhere is False
+
+
+def is_free_to_begin(run: FollowedRun) -> bool:
+    """Returns whether no driver is at work on a run, here or on another machine, as far as anybody knows."""
+    return not run.is_alive and run.is_elsewhere is False
+
+
+def _where_driven(run: FollowedRun) -> str:
+    if run.is_elsewhere is None:
+        return "This is a copy of a run in a storage; the storage is asked whether a driver is at work on it elsewhere."
+    if run.is_elsewhere:
+        return "This is a copy of a run in a storage: steer it on the machine whose driver is at work on it."
+    return ""
+
+
 class StudyButtons:
     """What can be done with a study: pause, go on, extend, add a variant, export, write a note, give it tags.
 
@@ -66,6 +84,7 @@ class StudyButtons:
         self._shown: tuple[list[str], list[str]] | None = None
 
     def _buttons(self) -> None:
+        self._where = ui.label().classes("soft")
         self._pause = _button("Pause", lambda: _ask(self._run, PauseStudy()))
         self._resume = _button("Resume", lambda: self._begin("resume"))
         self._extend = _button("Extend ...", self._ask_extension)
@@ -78,12 +97,13 @@ class StudyButtons:
         """Shows what can be done now, and the study's notes and tags."""
         run = self._run
         if hasattr(self, "_pause"):
-            is_over = run.state.finished is not None
-            self._pause.set_enabled(run.is_alive)
-            self._resume.set_enabled(not run.is_alive and not is_over)
-            self._extend.set_enabled(not run.is_alive)
-            self._add.set_enabled(run.is_alive)
-            self._export.set_enabled(not run.is_alive)
+            is_over, is_free = run.state.finished is not None, is_free_to_begin(run)
+            self._pause.set_enabled(is_driven_here(run))
+            self._resume.set_enabled(is_free and not is_over)
+            self._extend.set_enabled(is_free)
+            self._add.set_enabled(is_driven_here(run))
+            self._export.set_enabled(is_free)
+            self._where.set_text(_where_driven(run))
         notes, tags = [item.text for item in run.state.steering.annotations], list(run.state.steering.tags)
         if (notes, tags) != self._shown and self._notes is not None:
             self._shown = notes, tags
@@ -207,8 +227,9 @@ class TrialButtons:
         if not hasattr(self, "_stop"):
             return
         trial = self._trial
-        self._stop.set_enabled(not trial.has_ended)
-        self._keep.set_enabled(not trial.has_ended and self._run.is_alive)
+        run = self._run
+        self._stop.set_enabled(not trial.has_ended and (is_driven_here(run) or is_free_to_begin(run)))
+        self._keep.set_enabled(not trial.has_ended and is_driven_here(run))
         self._keep.set_text("Let early stopping decide again" if trial.steering.is_kept else "Keep from being stopped")
         self._star.set_text("Take the star away" if trial.steering.is_starred else "Star")
 
