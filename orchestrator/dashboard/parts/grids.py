@@ -54,6 +54,10 @@ _PUT = (
     "const a = getElement({element})?.api, rows = {data}, has = r => a.getRowNode(String(r[{field}])); "
     "if (a) a.applyTransactionAsync({{update: rows.filter(has), add: rows.filter(r => !has(r))}});"
 )
+#: Columns that are there already stay as the reader has them.
+_ADD_COLUMNS = (
+    "const a = getElement({element})?.api; if (a) a.setGridOption('columnDefs', [...a.getColumnDefs(), ...{columns}]);"
+)
 _MOST_STATE_LETTERS = 8000
 #: How long a filter waits for the next letter; AG Grid's own wait is half a second.
 _DEBOUNCE_MILLISECONDS = 50
@@ -145,19 +149,51 @@ def grid(  # noqa: PLR0913 - what a grid is made of
     return ui.aggrid(options, auto_size_columns=False).style(f"height: {height}")
 
 
-def column_choice(items: Sequence[GridColumn], shown: ui.aggrid) -> None:
-    """Shows a list of a grid's columns, of which readers choose those that are shown."""
+def column_choice(
+    items: Sequence[GridColumn], shown: ui.aggrid
+) -> Callable[[Sequence[GridColumn], Sequence[Mapping[str, Any]]], None]:
+    """Shows a list of a grid's columns, of which readers choose those that are shown.
+
+    Args:
+        items: The columns.
+        shown: The grid.
+
+    Returns:
+        What adds columns to the grid and the list, from what they show and what `column` made of it.
+    """
+    titles = {item.field: item.title for item in items}
 
     def choose(event: Any) -> None:
         wanted = set(event.value)
-        shown.run_grid_method("setColumnsVisible", [item.field for item in items if item.field in wanted], True)
-        shown.run_grid_method("setColumnsVisible", [item.field for item in items if item.field not in wanted], False)
+        shown.run_grid_method("setColumnsVisible", [name for name in titles if name in wanted], True)
+        shown.run_grid_method("setColumnsVisible", [name for name in titles if name not in wanted], False)
 
-    titles = {item.field: item.title for item in items}
     now = [item.field for item in items if item.is_shown]
-    ui.select(titles, value=now, multiple=True, label="Columns", on_change=choose).props("dense options-dense").style(
-        "min-width: 160px; max-width: 320px"
+    choice = ui.select(titles, value=now, multiple=True, label="Columns", on_change=choose)
+    choice.props("dense options-dense").style("min-width: 160px; max-width: 320px")
+
+    def add(new: Sequence[GridColumn], columns: Sequence[Mapping[str, Any]]) -> None:
+        shown.client.run_javascript(_ADD_COLUMNS.format(element=shown.id, columns=_as_script(columns)))
+        titles.update({item.field: item.title for item in new})
+        choice.set_options(dict(titles), value=[*choice.value, *(item.field for item in new if item.is_shown)])
+
+    return add
+
+
+def _as_script(columns: Iterable[Mapping[str, Any]]) -> str:
+    """Returns columns as JavaScript; what a key with a colon before it has is a function of `column`'s own.
+
+    >>> _as_script([{"field": "a", ":cellRenderer": "p => p.value"}])
+    '[{"field": "a", "cellRenderer": p => p.value}]'
+    """
+    texts = (
+        ", ".join(
+            f"{json.dumps(name.removeprefix(':'))}: {value if name.startswith(':') else json.dumps(value)}"
+            for name, value in item.items()
+        )
+        for item in columns
     )
+    return f"[{', '.join(f'{{{text}}}' for text in texts)}]"
 
 
 def search_field(shown: ui.aggrid) -> None:

@@ -24,6 +24,7 @@ from orchestrator.steering.requests import (
     TagStudy,
 )
 from orchestrator.steering.steer import steer
+from orchestrator.steering.words import waiting_words
 
 _READ_ONLY = "This dashboard was started with --read-only, so nothing can be steered from here."
 
@@ -103,7 +104,8 @@ class StudyButtons:
             self._extend.set_enabled(is_free)
             self._add.set_enabled(is_driven_here(run))
             self._export.set_enabled(is_free)
-            self._where.set_text(_where_driven(run))
+            waiting = waiting_words(run.state)
+            self._where.set_text(_where_driven(run) or (f"Variants that people added: {waiting}." if waiting else ""))
         notes, tags = [item.text for item in run.state.steering.annotations], list(run.state.steering.tags)
         if (notes, tags) != self._shown and self._notes is not None:
             self._shown = notes, tags

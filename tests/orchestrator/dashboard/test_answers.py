@@ -160,6 +160,27 @@ def test_many_curves_become_one_trace_with_all_points(tmp_path: Path) -> None:
     assert sum(value is not None for value in trace["y"]) == 140
 
 
+def test_curve_of_a_reused_trial_begins_where_the_study_took_it_over(run: FollowedRun) -> None:
+    state, trial = copy(run.state), run.state.trials["t0003"]
+    # Another run trained it a month before, at the same pace.
+    month = 30 * 86_400.0
+    state.trials = {
+        "t0003": replace(
+            trial,
+            reused_from="/runs/old",
+            reported_at=[at - month for at in trial.reported_at],
+            started_at=[at - month for at in trial.started_at],
+        )
+    }
+    choice = CurveChoice(metric="val_accuracy", top=0, time=TIMES[2])
+    figure = curves_figure(state, choice, ranks={})
+    assert figure is not None
+    (trace,) = figure["data"]
+    expected = [trial.proposed_at + at - trial.started_at[0] - state.header.at for at in trial.reported_at]
+    assert trace["x"] == pytest.approx(expected)
+    assert trace["x"][0] > 0
+
+
 def test_curves_are_drawn_while_another_thread_takes_new_records(run: FollowedRun) -> None:
     state = copy(run.state)
     state.trials = dict(run.state.trials)

@@ -167,6 +167,55 @@ def test_keyboard_alone_goes_from_page_to_page(opened: SimpleNamespace) -> None:
     opened.pages.see("t0007")
 
 
+def test_metrics_and_parameters_that_come_later_appear_on_open_pages(opened: SimpleNamespace, tmp_path: Path) -> None:
+    pages, browser = opened.pages, opened.pages.browser
+    folder = made_run(opened.runs / "young", num_trials=12, num_epochs=2)
+    lines = folder.journal.read_bytes().splitlines(keepends=True)
+    folder.journal.write_bytes(b"".join(lines[:2]))
+    columns = (
+        "const e = document.querySelector('.nicegui-aggrid'); "
+        "return e && getElement(Number(e.id.slice(1)))?.api?.getColumns().map(c => c.getColId())"
+    )
+    pages.open("/run/young/trials", shows="young: trials")
+    pages.wait(lambda: browser.execute_script(columns), "the grid")
+    early = browser.execute_script(columns)
+    assert not {"metric.loss", "param.momentum"} & set(early)
+    window = browser.current_window_handle
+    browser.switch_to.new_window("tab")
+    pages.open("/run/young", shows="Learning curves")
+    browser.find_element("css selector", '[aria-label="Metric"]').click()
+    options = "return [...document.querySelectorAll('.q-menu .q-item')].map(e => e.innerText.trim())"
+    pages.wait(lambda: browser.execute_script(options) == ["val_accuracy"], "the only metric")
+    with folder.journal.open("ab") as file:
+        file.write(b"".join(lines[2:]))
+    pages.wait(lambda: "loss" in browser.execute_script(options), "the metric that came")
+    browser.close()
+    browser.switch_to.window(window)
+    pages.wait(lambda: "metric.loss" in (browser.execute_script(columns) or ()), "the column of the metric")
+    late = browser.execute_script(columns)
+    assert "param.momentum" in late
+    assert late[: len(early)] == early
+    pages.see("t0011")
+    assert pages.faults() == []
+    shutil.rmtree(folder.root)
+
+
+def test_page_of_a_trial_outlives_a_journal_without_it(opened: SimpleNamespace, tmp_path: Path) -> None:
+    folder = made_run(opened.runs / "mended", num_trials=6, num_epochs=2)
+    whole = folder.journal.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    opened.pages.open("/run/mended/trial/t0005", shows="Every record of the journal")
+    assert b"t0005" not in b"".join(lines[:6])
+    for data, words in ((b"".join(lines[:6]), "has no trial 't0005' any more"), (whole, "completed")):
+        (tmp_path / "draft").write_bytes(data)
+        (tmp_path / "draft").replace(folder.journal)
+        opened.pages.see(words)
+    assert "any more" not in opened.pages.text
+    steer(folder, Annotate(trial="t0005", text="still followed"))
+    opened.pages.see("Note: still followed")
+    shutil.rmtree(folder.root)
+
+
 def test_run_that_vanishes_stays_and_says_so(opened: SimpleNamespace, tmp_path: Path) -> None:
     made_run(opened.runs / "gone", num_trials=3, num_epochs=2)
     opened.pages.open("/run/gone", shows="Learning curves")
