@@ -75,6 +75,20 @@ def test_runs_are_compared_by_what_differs(opened: SimpleNamespace) -> None:
     opened.pages.open("/compare?run=asha", shows="Select two or more runs")
 
 
+def test_compared_runs_are_followed(opened: SimpleNamespace) -> None:
+    folder = made_run(opened.runs / "compared", num_trials=5, num_epochs=2)
+    lines = folder.journal.read_bytes().splitlines(keepends=True)
+    folder.journal.write_bytes(b"".join(lines[:4]))
+    opened.pages.open("/compare?run=compared&run=full", shows="Settings that differ")
+    cell = "return document.querySelector(`[row-id='done'] [col-id='run.0']`)?.innerText"
+    opened.pages.wait(lambda: opened.pages.browser.execute_script(cell) == "0", "no trial that is done")
+    with folder.journal.open("ab") as file:
+        file.write(b"".join(lines[4:]))
+    opened.pages.wait(lambda: opened.pages.browser.execute_script(cell) == "5", "the trials that are done")
+    assert opened.pages.faults() == []
+    shutil.rmtree(folder.root)
+
+
 def test_unknown_run_and_trial_are_told_in_a_sentence(opened: SimpleNamespace) -> None:
     opened.pages.open("/run/none", shows="This dashboard has no run that is called 'none'")
     opened.pages.open("/run/asha/trial/t9999", shows="This run has no trial that is called 't9999'")
@@ -211,6 +225,11 @@ def test_page_of_a_trial_outlives_a_journal_without_it(opened: SimpleNamespace, 
         (tmp_path / "draft").replace(folder.journal)
         opened.pages.see(words)
     assert "any more" not in opened.pages.text
+    opened.pages.see("t0005 reported epoch 2")
+    # Another journal, with fewer changes than the page has seen.
+    other = made_run(tmp_path / "mended", num_trials=6, num_epochs=1).journal
+    other.replace(folder.journal)
+    opened.pages.wait(lambda: "reported epoch 2" not in opened.pages.text, "the other journal")
     steer(folder, Annotate(trial="t0005", text="still followed"))
     opened.pages.see("Note: still followed")
     shutil.rmtree(folder.root)
