@@ -74,7 +74,7 @@ def test_a_study_is_stopped_added_to_annotated_paused_and_resumed_from_its_pages
             pages.open(f"/run/steered{path}", shows=words)
             pages.see("running")
         try_an_image(pages, tmp_path)
-        pages.open("/compare?run=steered&run=other", shows="search.trials")
+        pages.open("/compare?run=steered&run=other", shows="Settings that differ")
         pages.see("running")
         pages.open("/run/steered", shows="Learning curves")
         pages.press("Pause")
