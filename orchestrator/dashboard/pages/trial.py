@@ -65,6 +65,15 @@ def _show(run: FollowedRun, name: str, live: Live) -> Callable[[], None] | None:
         _refill(kept, lambda: _checkpoints(trial, run))
         _refill(words, lambda: _decisions(trial, run))
 
+    refresh = _refreshing(run, name, head=head, steering=steering, draw=draw)
+    refresh()
+    return refresh
+
+
+def _refreshing(
+    run: FollowedRun, name: str, *, head: ui.element, steering: TrialButtons, draw: Callable[[], None]
+) -> Callable[[], None]:
+    """Returns what brings the page up to date: its headline always, the rest where the trial has changed."""
     pace, num_shown = Pace(draw), 0
     state: StudyState | None = None
 
@@ -82,7 +91,6 @@ def _show(run: FollowedRun, name: str, live: Live) -> Callable[[], None] | None:
             pace.run()
         state, num_shown = run.state, len(changes)
 
-    refresh()
     return refresh
 
 
