@@ -29,7 +29,7 @@ class NodeRow:
     images_per_second: float
 
 
-def running_trials(run: FollowedRun) -> list[Trial]:
+def training_now(run: FollowedRun) -> list[Trial]:
     """Returns the trials that a worker trains now."""
     return [
         trial

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from nicegui import ui
 
 from orchestrator.dashboard.answers.history_figures import seconds_figure
-from orchestrator.dashboard.answers.node_rows import node_in_words, node_rows, running_trials
+from orchestrator.dashboard.answers.node_rows import node_in_words, node_rows, training_now
 from orchestrator.dashboard.parts.figures import Figure
 from orchestrator.dashboard.parts.frame import facts, panel, say, show_run
 from orchestrator.dashboard.parts.live import Live, Pace
@@ -76,7 +76,7 @@ def _now(run: FollowedRun) -> None:
     if not run.is_alive:
         say("No driver is at work on this run.")
         return
-    running = running_trials(run)
+    running = training_now(run)
     here = socket.gethostname()
     facts(
         {

@@ -11,7 +11,7 @@ from real_browser import real_browser
 
 pytest.importorskip("nicegui")
 
-from orchestrator.dashboard.answers.node_rows import NodeRow, node_in_words, node_rows, running_trials
+from orchestrator.dashboard.answers.node_rows import NodeRow, node_in_words, node_rows, training_now
 from orchestrator.dashboard.watching.followed import FollowedRun
 from orchestrator.dashboard.watching.machine import GpuWatch, gpus_in_words
 from orchestrator.journal.file import Journal
@@ -55,9 +55,9 @@ def test_nodes_have_the_sums_of_their_workers_last_reports(tmp_path: Path) -> No
     add_running(folder, WORKERS)
     run = FollowedRun("live", folder)
     run.poll()
-    assert running_trials(run) == []
+    assert training_now(run) == []
     run.is_alive = True
-    rows = node_rows(running_trials(run))
+    rows = node_rows(training_now(run))
     assert rows == [
         NodeRow(node="", num_workers=1, cpus=0.0, gpus=0.0, memory_mb=None, images_per_second=0.0),
         NodeRow(node="far", num_workers=2, cpus=4.0, gpus=1.0, memory_mb=1600.0, images_per_second=300.5),
