@@ -24,7 +24,7 @@ from orchestrator.cli.plan import plan
 from orchestrator.cli.registry import registry_app
 from orchestrator.cli.replay import replay
 from orchestrator.cli.run import export, repair, resume, run, validate
-from orchestrator.cli.steering.studies import add_variant, note, pause_study
+from orchestrator.cli.steering.studies import add_variant, note, pause_study, tag
 from orchestrator.cli.steering.trials import keep, star, stop
 from orchestrator.errors import InputError, OrchestratorError, StudyPausedError
 
@@ -51,6 +51,7 @@ for _command, _example in (
     (pause_study, "pause runs/quickstart"),
     (note, "note runs/quickstart t0007 'learns slowly, but steadily'"),
     (star, "star runs/quickstart t0007"),
+    (tag, "tag runs/quickstart baseline 'for the paper'"),
     (analyze, "analyze runs/quickstart"),
     (replay, "replay runs/quickstart --schedule none --schedule asha"),
     (repair, "repair runs/quickstart"),

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs, quote, urlencode
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -29,6 +29,8 @@ _HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
+#: What stands in a path as it is, `%` of what is quoted already among it.
+_OF_PATHS = "/%:@!$&'()*+,;=~"
 _REFUSED = (
     "<!doctype html><meta charset=utf-8><title>convfleet</title><p>This dashboard asks for a token: open the link that "
     "<code>convfleet dashboard</code> printed. {why}</p>"
@@ -112,7 +114,9 @@ class Access:
         left = parse_qs(scope["query_string"].decode("latin-1"))
         left.pop("token", None)
         query = urlencode(left, doseq=True)
-        target = _attribute(scope["path"] + (f"?{query}" if query else ""))
+        # As the browser asked: a name with a slash or a question mark in it stays one part of the path.
+        path = scope.get("raw_path", b"").decode("latin-1").partition("?")[0] or scope["path"]
+        target = _attribute(quote(path, safe=_OF_PATHS) + (f"?{query}" if query else ""))
         refresh = f'<meta http-equiv="refresh" content="0;url={target}">'
         page = f"<!doctype html><meta charset=utf-8><title>convfleet</title>{refresh}"
         cookie = f"{self._cookie_name}={self._cookie}; HttpOnly; SameSite=Strict; Path=/"

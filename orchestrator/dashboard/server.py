@@ -55,6 +55,7 @@ class DashboardSettings:
     Attributes:
         places: Run folders, and folders of run folders.
         fetched: The URIs of places that were fetched from a storage.
+        stores: The URIs of folders of runs in a storage.
         host: Where it listens.
         port: Likewise; 0: any free one.
         is_read_only: Whether steering is switched off.
@@ -64,6 +65,7 @@ class DashboardSettings:
 
     places: Sequence[Path]
     fetched: Mapping[Path, str] = field(default_factory=dict)
+    stores: Sequence[str] = ()
     host: str = "127.0.0.1"
     port: int = 8100
     is_read_only: bool = False
@@ -73,7 +75,8 @@ class DashboardSettings:
 
 def make_application(settings: DashboardSettings, *, token: str) -> Application:
     """Returns the dashboard as an ASGI application behind its token; a process has one at most."""
-    live = Live(runs=WatchedRuns(settings.places, fetched=settings.fetched), is_read_only=settings.is_read_only)
+    runs = WatchedRuns(settings.places, fetched=settings.fetched, stores=settings.stores)
+    live = Live(runs=runs, is_read_only=settings.is_read_only)
     application = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     add_data(application, live)
     for add_page in _PAGES:

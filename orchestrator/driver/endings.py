@@ -26,6 +26,7 @@ from orchestrator.runs.lock import driver_lock
 from orchestrator.runs.paths import RunFolder
 from orchestrator.steering.helm import Helm, PausedFromOutside
 from orchestrator.study.spec import StudySpec
+from orchestrator.trackers.beside import trackers_beside
 from orchestrator.views.terminal.progress import Progress
 from trainables.errors import DataError
 
@@ -53,6 +54,7 @@ def open_session(
         OneInterrupt() as interrupt,
         driver_lock(folder, notify=notify) as lock,
         mirrored(folder, spec, notify=notify) as mirror,
+        trackers_beside(folder, notify=notify) as track,
         Journal(folder.journal, check=lock.check) as journal,
     ):
         recorder = Recorder(journal, state=read_state(folder), folder=folder, retries=spec.resources.retries)
@@ -64,6 +66,7 @@ def open_session(
             address=address,
             progress=progress,
             steer=Helm(folder, recorder=recorder, since=recorder.now(), notify=notify).poll,
+            track=track,
             mirror=mirror,
         )
         try:

@@ -21,7 +21,7 @@ from search_spaces import space_to_mapping
 from trainables.files.whole import write_whole
 
 #: What may change whenever a run goes on: results do not depend on it.
-_FREE = frozenset({"resources", "storage", "export", "references"})
+_FREE = frozenset({"resources", "storage", "export", "references", "track"})
 _TRIALS, _EPOCHS, _PRICE = "search.trials", "schedule.max_epochs", "search.price_per_hour"
 _REPLICATES, _REPLICATE_ON, _LEADERS = "search.replicates", "search.replicate_on", "search.leaders"
 #: Why earlier results could not be compared with later ones; sections or keys, the first that fits counts.

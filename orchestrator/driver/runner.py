@@ -132,6 +132,7 @@ def export_models(
     try:
         with open_session(folder, spec, address=address, progress=progress) as session:
             session.open_study()
+            session.track(session.spec.track.names)
             session.spec = session.spec.model_copy(update={"export": export})
             with session.prepare() as prepared:
                 return _exports(session, prepared).make(export, always=True)
@@ -219,6 +220,7 @@ def _work(  # noqa: PLR0913 - what starts a study, and what resumes one
         if session.opening.chosen:
             session.notify(f"search: {session.opening.chosen}")
         session.open_study(overrides=overrides)
+        session.track(session.spec.track.names)
         state, failed_exports = session.recorder.state, None
         is_done = state.finished is not None and not state.unfinished
         if not is_done or _damaged(session) or _lacks_exports(session):

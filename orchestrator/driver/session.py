@@ -59,6 +59,7 @@ class Session:
         progress: Shows the user what the driver does; None: nothing is shown.
         opening: How this driver came to open the study.
         steer: Honours what people ask from outside the driver, of the study that it gets.
+        track: Begins to send the run to trackers, by their names.
         mirror: Uploads the run to its storage; None: the run lies in its folder alone.
         started: When the preparation began, in seconds from any start.
         began_at: When the preparation began, in seconds since 1970.
@@ -72,6 +73,7 @@ class Session:
     progress: Progress | None
     opening: Opening = Opening()
     steer: Callable[[StudySpec], None] = lambda spec: None
+    track: Callable[[Sequence[str]], None] = lambda names: None
     mirror: Mirror | None = None
     started: float = 0.0
     began_at: float = 0.0

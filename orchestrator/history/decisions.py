@@ -30,6 +30,7 @@ from orchestrator.journal.records import (
 from orchestrator.journal.steering_records import (
     AnnotationAdded,
     PauseAsked,
+    StudyTagged,
     TrialKept,
     TrialStarred,
     TrialStopAsked,
@@ -70,6 +71,7 @@ _PLURALS = {
     "annotation_added": "annotations",
     "variant_asked": "asked variants",
     "pause_asked": "requests to pause",
+    "study_tagged": "tags",
 }
 
 
@@ -309,6 +311,11 @@ def _pause_asked(record: PauseAsked) -> str:
     return "a person asked that the study pauses"
 
 
+def _tagged(record: StudyTagged) -> str:
+    tags = ", ".join(record.tags)
+    return f"a person tagged the study: {tags}" if record.tagged else f"a person took tags of the study away: {tags}"
+
+
 def _any_record(record: Any) -> str:
     """Returns a sentence for a kind of record that this module does not know: its own words, or what it holds."""
     kind: Any = type(record)
@@ -342,4 +349,5 @@ _SENTENCES: Mapping[type, Callable[[Any], str]] = {
     AnnotationAdded: _annotated,
     VariantAsked: _variant_asked,
     PauseAsked: _pause_asked,
+    StudyTagged: _tagged,
 }

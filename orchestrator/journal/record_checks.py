@@ -26,8 +26,10 @@ from orchestrator.journal.records import (
 from orchestrator.journal.steering_records import (
     AnnotationAdded,
     SteeringRecord,
+    StudyTagged,
     VariantAsked,
     is_request_id,
+    tag_problem,
     text_problem,
 )
 from orchestrator.pareto.choice import RuleError
@@ -86,6 +88,9 @@ def _check_steering(record: SteeringRecord) -> None:
     _demand(is_request_id(record.request), "request", "the id of a request", record.request)
     if isinstance(record, VariantAsked):
         _demand(_is_plain(record.variant), "variant", "values of an ordinary size", record.variant)
+    if isinstance(record, StudyTagged):
+        is_right = bool(record.tags) and not any(map(tag_problem, record.tags))
+        _demand(is_right and len(set(record.tags)) == len(record.tags), "tags", "short texts, each once", record.tags)
     if isinstance(record, AnnotationAdded):
         _demand(not text_problem(record.text), "text", "plain text of an ordinary length", record.text)
 

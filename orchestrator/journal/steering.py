@@ -8,6 +8,7 @@ from orchestrator.journal.steering_records import (
     AnnotationAdded,
     PauseAsked,
     SteeringRecord,
+    StudyTagged,
     TrialKept,
     TrialStarred,
     TrialStopAsked,
@@ -24,6 +25,7 @@ class Steering:
     Attributes:
         requests: The ids of all requests that the journal has.
         annotations: What people wrote about the study, in order; what is about a trial is with the trial.
+        tags: The study's, in the order in which people gave them.
         asked: The variants that people asked for, in order.
         waiting: Those of them that no trial has yet, by id, in order.
         num_asked: How many trials have a variant that a person asked for.
@@ -33,6 +35,7 @@ class Steering:
 
     requests: set[str] = field(default_factory=set)
     annotations: list[AnnotationAdded] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
     asked: list[Variant] = field(default_factory=list)
     waiting: dict[str, Variant] = field(default_factory=dict)
     num_asked: int = 0
@@ -59,6 +62,8 @@ class Steering:
         match record:
             case AnnotationAdded():
                 (self.annotations if trial is None else trial.steering.annotations).append(record)
+            case StudyTagged():
+                self._tag(record)
             case VariantAsked():
                 self._ask(Variant.from_json(record.variant), trials)
             case TrialStopAsked() | TrialKept() | TrialStarred() if trial is not None:
@@ -76,8 +81,10 @@ class Steering:
             self.num_asked += 1
 
     def _trial_of(self, record: SteeringRecord, trials: Mapping[str, Trial]) -> Trial | None:
-        name = "" if isinstance(record, VariantAsked | PauseAsked) else record.trial
-        if name not in trials and (name or not isinstance(record, AnnotationAdded | VariantAsked | PauseAsked)):
+        if isinstance(record, VariantAsked | PauseAsked | StudyTagged):
+            return None
+        name = record.trial
+        if name not in trials and (name or not isinstance(record, AnnotationAdded)):
             raise JournalError(f"a record names trial {name!r}, which was never proposed")
         return trials.get(name)
 
@@ -93,6 +100,11 @@ class Steering:
                 (self.kept.add if record.keep else self.kept.discard)(trial.name)
             case TrialStarred():
                 steering.is_starred = record.starred
+
+    def _tag(self, record: StudyTagged) -> None:
+        others = [tag for tag in self.tags if tag not in record.tags]
+        # A new list: another thread may read the one of before.
+        self.tags = list(dict.fromkeys([*self.tags, *record.tags])) if record.tagged else others
 
     def _ask(self, variant: Variant, trials: Mapping[str, Trial]) -> None:
         self.asked.append(variant)

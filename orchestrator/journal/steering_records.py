@@ -6,12 +6,14 @@ again, and does not act on it twice.
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 #: The most characters of a text that a person writes about a study or a trial.
 LONGEST_TEXT = 2000
+#: The most characters of a tag, and the most tags that a study has.
+LONGEST_TAG, MOST_TAGS = 60, 50
 _REQUEST_ID = re.compile(r"\d{20}-[0-9a-f]{8}")
 #: What turns the direction of a text around: the rest of a line would no longer read as it is.
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -101,7 +103,23 @@ class PauseAsked:
     at: float
 
 
-SteeringRecord = TrialStopAsked | TrialKept | TrialStarred | AnnotationAdded | VariantAsked | PauseAsked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyTagged:
+    """A person gives the study tags, or takes them away.
+
+    Args:
+        request: The id of the request.
+        tags: The tags, each once.
+        tagged: Whether the study has them from now on.
+    """
+
+    request: str
+    tags: Sequence[str]
+    tagged: bool
+    at: float
+
+
+SteeringRecord = TrialStopAsked | TrialKept | TrialStarred | AnnotationAdded | VariantAsked | PauseAsked | StudyTagged
 STEERING_KINDS: dict[str, type[SteeringRecord]] = {
     "trial_stop_asked": TrialStopAsked,
     "trial_kept": TrialKept,
@@ -109,6 +127,7 @@ STEERING_KINDS: dict[str, type[SteeringRecord]] = {
     "annotation_added": AnnotationAdded,
     "variant_asked": VariantAsked,
     "pause_asked": PauseAsked,
+    "study_tagged": StudyTagged,
 }
 
 
@@ -137,4 +156,26 @@ def text_problem(text: str) -> str:
         is_control = unicodedata.category(letter) in ("Cc", "Cs") and letter not in "\n\t"
         if is_control or letter in _TURNING:
             return f"must be plain text, got the control character {letter!r} at place {place}; leave it out"
+    return ""
+
+
+def tag_problem(tag: object) -> str:
+    """Returns why something cannot be a study's tag, with what to do; an empty text if it can.
+
+    >>> tag_problem("for the paper"), tag_problem("a, b")
+    ('', "must have no comma, which stands between tags, got 'a, b'; give each tag as a word of its own")
+
+    Args:
+        tag: What is meant as one.
+    """
+    if not isinstance(tag, str):
+        return f"must be a text, got {type(tag).__name__}; put it in quotes"
+    if problem := text_problem(tag):
+        return problem
+    if len(tag) > LONGEST_TAG:
+        return f"must have at most {LONGEST_TAG} characters, got {len(tag)}; shorten it, or write a note"
+    if tag != " ".join(tag.split()):
+        return f"must be one line without blanks around it or several in a row, got {tag!r}; leave them out"
+    if "," in tag:
+        return f"must have no comma, which stands between tags, got {tag!r}; give each tag as a word of its own"
     return ""

@@ -13,6 +13,8 @@ from trainables.files.remote import RemoteFolder
 from trainables.files.uris import child_uri, is_uri, shown_uri
 
 _RETRY_SECONDS = (1.0, 3.0)
+#: What every run has in a storage.
+_STUDY = "study.yaml"
 
 T = TypeVar("T")
 
@@ -68,6 +70,26 @@ def taken_elsewhere(uri: str | None) -> Callable[[str], bool]:
         return bool(patiently(lambda: RemoteFolder.open(place).files(), uri=place))
 
     return is_taken
+
+
+def runs_below(uri: str) -> list[str] | None:
+    """Returns the URIs of the runs directly below a folder of a storage, by name; None if the URI names a run itself.
+
+    Args:
+        uri: The folder's.
+
+    Raises:
+        RunFolderError: If the storage cannot be used.
+    """
+
+    def look() -> list[str] | None:
+        remote = RemoteFolder.open(uri)
+        if remote.changed_at(_STUDY) is not None:
+            return None
+        names = remote.folders()
+        return [child_uri(uri, name) for name in names if remote.child(name).changed_at(_STUDY) is not None]
+
+    return patiently(look, uri=uri)
 
 
 def is_driver_elsewhere(text: str) -> bool:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import InputError
 from orchestrator.journal.steering_records import (
+    MOST_TAGS,
     AnnotationAdded,
     PauseAsked,
     SteeringRecord,
+    StudyTagged,
     TrialKept,
     TrialStarred,
     TrialStopAsked,
@@ -16,7 +18,16 @@ from orchestrator.journal.steering_records import (
 )
 from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import Trial, can_end_at_once
-from orchestrator.steering.requests import AddVariant, Annotate, KeepTrial, PauseStudy, Request, Star, StopTrial
+from orchestrator.steering.requests import (
+    AddVariant,
+    Annotate,
+    KeepTrial,
+    PauseStudy,
+    Request,
+    Star,
+    StopTrial,
+    TagStudy,
+)
 from orchestrator.text import shown
 from search_spaces import Variant, make_variant, nearest, space_error
 
@@ -76,8 +87,8 @@ def decide(asked: Asked, state: StudyState, *, spec: "StudySpec | None") -> Deci
             return _keep(asked.request, asked, _named(asked.request.trial, state))
         case Star():
             return _star(asked.request, asked, _named(asked.request.trial, state))
-        case Annotate():
-            return _annotate(asked.request, asked, state)
+        case Annotate() | TagStudy():
+            return _write(asked.request, asked, state)
         case PauseStudy():
             if not is_driven:
                 raise InputError(f"{NO_DRIVER if spec is None else _NOT_TRAINING}: there is nothing to pause")
@@ -145,11 +156,32 @@ def _star(request: Star, asked: Asked, trial: Trial) -> Decided:
     return Decided(record=record, text=text)
 
 
+def _write(request: Annotate | TagStudy, asked: Asked, state: StudyState) -> Decided:
+    return _annotate(request, asked, state) if isinstance(request, Annotate) else _tag(request, asked, state)
+
+
 def _annotate(request: Annotate, asked: Asked, state: StudyState) -> Decided:
     if request.trial:
         _named(request.trial, state)
     record = AnnotationAdded(request=asked.request_id, trial=request.trial, text=request.text, at=asked.at)
     return Decided(record=record, text=f"the note about {request.trial or 'the study'} is in the journal")
+
+
+def _tag(request: TagStudy, asked: Asked, state: StudyState) -> Decided:
+    has, wanted = state.steering.tags, dict.fromkeys(request.tags)
+    changed = [tag for tag in wanted if (tag in has) != request.tagged]
+    if request.tagged and len(has) + len(changed) > MOST_TAGS:
+        raise InputError(
+            f"tags: a study has at most {MOST_TAGS}, and this one has {len(has)}; take some away with --undo first"
+        )
+    if not changed:
+        words = (
+            "has these tags already" if request.tagged else f"has none of these tags{nearest(next(iter(wanted)), has)}"
+        )
+        return Decided(record=None, text=f"the study {words}")
+    record = StudyTagged(request=asked.request_id, tags=changed, tagged=request.tagged, at=asked.at)
+    left = [*has, *changed] if request.tagged else [tag for tag in has if tag not in changed]
+    return Decided(record=record, text=f"the study has the tags {', '.join(left)}" if left else "the study has no tag")
 
 
 def _add(params: Mapping[str, Any], asked: Asked, state: StudyState, *, spec: "StudySpec") -> Decided:

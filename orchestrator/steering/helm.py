@@ -7,7 +7,8 @@ from orchestrator.journal.recorder import Recorder
 from orchestrator.runs.paths import RunFolder
 from orchestrator.steering.decisions import IN_JOURNAL, Asked, decide
 from orchestrator.steering.inbox import Arrived, Inbox
-from orchestrator.steering.requests import Answer, PauseStudy, asked_at
+from orchestrator.steering.requests import AddVariant, Answer, PauseStudy, asked_at
+from orchestrator.steering.words import waiting_words
 from orchestrator.study.spec import StudySpec
 
 
@@ -73,4 +74,8 @@ class Helm:
             self._recorder.append(decision.record)
             # The request goes away now, and must not be lost with the machine's power.
             self._recorder.sync()
+        # Ray Tune's thread may have taken the last place between the decision and its record.
+        waiting = waiting_words(self._recorder.state) if isinstance(request, AddVariant) else ""
+        if "resume with" in waiting:
+            return Answer(is_done=True, text=f"added: {waiting}")
         return Answer(is_done=True, text=decision.text)

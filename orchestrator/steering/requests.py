@@ -7,13 +7,13 @@ answer is a file of the same name in `requests/answers`.
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import InputError
-from orchestrator.journal.steering_records import is_request_id, text_problem
+from orchestrator.journal.steering_records import MOST_TAGS, is_request_id, tag_problem, text_problem
 from orchestrator.runs.paths import RunFolder
 from orchestrator.text import shown
 from trainables.files.whole import write_whole
@@ -92,7 +92,20 @@ class Star:
     starred: bool = True
 
 
-Request = StopTrial | KeepTrial | AddVariant | PauseStudy | Annotate | Star
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagStudy:
+    """Gives the study tags, by which people find it among others.
+
+    Args:
+        tags: Short texts, at most 60 characters each.
+        tagged: False: takes them away.
+    """
+
+    tags: Sequence[str]
+    tagged: bool = True
+
+
+Request = StopTrial | KeepTrial | AddVariant | PauseStudy | Annotate | Star | TagStudy
 _KINDS: dict[str, type[Request]] = {
     "stop_trial": StopTrial,
     "keep_trial": KeepTrial,
@@ -100,13 +113,16 @@ _KINDS: dict[str, type[Request]] = {
     "pause_study": PauseStudy,
     "annotate": Annotate,
     "star": Star,
+    "tag_study": TagStudy,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
-_TYPES: Mapping[str, tuple[type, str]] = {
+_TYPES: Mapping[str, tuple[Any, str]] = {
     "trial": (str, "a text such as 't0007'"),
     "text": (str, "a text"),
     "keep": (bool, "true or false"),
     "starred": (bool, "true or false"),
+    "tags": (list | tuple, "a list of texts"),
+    "tagged": (bool, "true or false"),
     "params": (Mapping, "values by the names of parameters"),
 }
 
@@ -258,10 +274,20 @@ def check_request(request: Request) -> None:
             raise InputError(
                 f"params: expected at most {_MOST_PARAMS:,} names with values, got {len(request.params):,}"
             )
+    elif isinstance(request, TagStudy):
+        _check_tags(request)
     elif not isinstance(request, PauseStudy):
         name = request.trial
         if (not name and not isinstance(request, Annotate)) or len(name) > _LONGEST_NAME:
             raise InputError(f"trial: expected the name of a trial such as t0007, got {shown(name)}")
+
+
+def _check_tags(request: TagStudy) -> None:
+    if not 1 <= len(request.tags) <= MOST_TAGS:
+        raise InputError(f"tags: expected 1 to {MOST_TAGS} of them, got {len(request.tags)}")
+    for tag in request.tags:
+        if problem := tag_problem(tag):
+            raise InputError(f"tags: each {problem}")
 
 
 def _read_answer(path: Path) -> Answer | None:

@@ -64,7 +64,8 @@ def load_study(
         return parse_study(mapping, base=Path.cwd(), where=_MAPPING, has_data=has_data)
     text, base, where, study_dir = _find_study(source)
     mapping = apply_overrides(text, overrides, where=where)
-    # A run has its reused trials already; the runs that they came from may be gone when it goes on.
+    # A run has its reused trials already; the runs that they came from may be gone when it goes on, and trackers are
+    # asked then, which keep nothing from going on.
     is_run = Path(source).name == RunFolder(Path()).study.name and RunFolder(Path(source).parent).journal.is_file()
     return parse_study(mapping, base=base, where=where, study_dir=study_dir, is_run=is_run, has_data=has_data)
 
@@ -157,7 +158,7 @@ def parse_study(  # noqa: PLR0913 - a mapping, and where all it names lies
         spec, found = with_code(spec, space=checkable, folder=folder)
         problems += found
     if spec is not None and has_data and not is_run:
-        problems += reuse_problems(spec.reuse, base=base)
+        problems += reuse_problems(spec.reuse, base=base) + spec.track.problems()
     if problems or spec is None:
         raise StudyFileError("\n".join(f"{where}: {printable(str(problem))}" for problem in problems))
     reuse = tuple(str(resolved(given, base=base)) for given in spec.reuse)

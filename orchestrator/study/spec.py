@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from importlib.util import find_spec
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -11,8 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from orchestrator.pareto.choice import Condition
 from orchestrator.pareto.constraints import parse_constraint
 from orchestrator.study.objectives import Objective
-from orchestrator.study.sections import Export, Resources, Schedule, Search, Storage
-from search_spaces import SearchSpace, space_to_mapping
+from orchestrator.study.sections import Export, Resources, Schedule, Search, Section, Storage
+from search_spaces import Problem, SearchSpace, space_to_mapping
 from trainables.specs.data import PATH_FIELDS, DataSpec
 from trainables.specs.numbers import Count
 
@@ -80,6 +81,36 @@ def _pruned(value: object, dumped: Any, *, path: str) -> Any:
     return dumped
 
 
+#: The packages of trackers; a test holds these against what sends events.
+TRACKER_PACKAGES: Mapping[str, str] = {"tensorboard": "tensorboard", "mlflow": "mlflow", "wandb": "wandb"}
+
+
+class Track(Section):
+    """Which trackers a study is sent to while it runs.
+
+    Attributes:
+        to: tensorboard, mlflow, wandb, or several of them.
+    """
+
+    to: Annotated[tuple[Literal["tensorboard", "mlflow", "wandb"], ...], BeforeValidator(_one_or_several)] = Field(
+        default=(), examples=["[tensorboard, mlflow]"]
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The trackers, each once."""
+        return tuple(dict.fromkeys(self.to))
+
+    def problems(self) -> list[Problem]:
+        """Returns a problem for each tracker whose package is missing."""
+        return [
+            Problem(path=f"track.to[{place}]", message=f"{name!r} needs {package}, which is not installed; {fix}")
+            for place, name in enumerate(self.to)
+            if (found := find_spec(package := TRACKER_PACKAGES[name])) is None or found.origin is None
+            if (fix := f"pip install 'convfleet[{name}]'")
+        ]
+
+
 class StudySpec(BaseModel):
     """One study, complete and checked.
 
@@ -122,6 +153,7 @@ class StudySpec(BaseModel):
     resources: Resources = Field(default_factory=Resources)
     storage: Storage = Field(default_factory=Storage)
     export: Export = Field(default_factory=Export)
+    track: Track = Field(default_factory=Track)
     callbacks: Annotated[tuple[str, ...], BeforeValidator(_one_or_several)] = Field(
         default=(), examples=["my_callbacks:Stop"]
     )
@@ -170,13 +202,15 @@ class StudySpec(BaseModel):
     @property
     def study_id(self) -> str:
         """12 hexadecimal digits of a hash of all that results depend on; resources and exports do not count."""
-        mapping = counted(self, exclude={"space", "resources", "storage", "export", "reuse", "references", "study_dir"})
+        mapping = counted(
+            self, exclude={"space", "resources", "storage", "export", "track", "reuse", "references", "study_dir"}
+        )
         content = json.dumps({**mapping, "space": space_to_mapping(self.space)}, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     def to_yaml(self) -> str:
-        """Returns the expanded study file: every default written out."""
-        mapping = self.model_dump(mode="json", exclude={"space"})
+        """Returns the expanded study file: every default written out, but `track` where the study is sent nowhere."""
+        mapping = self.model_dump(mode="json", exclude={"space"} if self.track.to else {"space", "track"})
         ordered = {
             "name": mapping.pop("name"),
             "seed": mapping.pop("seed"),

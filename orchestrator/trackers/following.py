@@ -35,7 +35,7 @@ def follow(
     open_tracking: Mapping[str, Callable[[], Tracking]],
     *,
     is_over: Callable[[], bool],
-    wait: Callable[[float], None],
+    wait: Callable[[float], object],
     clock: Callable[[], float],
     notify: Callable[[str], None],
 ) -> list[TrackerProgress]:

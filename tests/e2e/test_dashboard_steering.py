@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from dashboards.made_runs import made_run
 from open_dashboards import Pages, open_dashboard
 from real_browser import real_browser
+from served_models import picture_of
 
 pytest.importorskip("nicegui")
 pytestmark = pytest.mark.slow
@@ -17,7 +20,8 @@ RUNNING = {
     "/parameters": "Parallel coordinates",
     "/rungs": "so it has no rungs",
     "/fleet": "memory free",
-    "/models": "No model has been exported",
+    "/models": "1-t0000",
+    "/model/1-t0000": "Try an image",
     "/trial/t0001": "Every record of the journal",
 }
 WRONG = '{"num_blocks": 1, "filters": 8, "learning_rate": 2}'
@@ -31,22 +35,26 @@ def test_a_study_is_stopped_added_to_annotated_paused_and_resumed_from_its_pages
             "family": "sequential",
             "params": {"num_blocks": 1, "filters": 8, "learning_rate": {"float": [1e-3, 1e-1], "log": True}},
         },
-        search={"algorithm": "random", "trials": 3},
-        schedule={"algorithm": "none", "max_epochs": EPOCHS},
+        search={"algorithm": "random", "trials": 1},
+        schedule={"algorithm": "none", "max_epochs": 1},
         resources={"max_concurrent": 1},
+        export={"top": 1, "formats": ["keras"]},
     )
     runs = joined.folder / "runs"
-    runs.mkdir(exist_ok=True)
+    made_run(runs / "other", num_trials=3, num_epochs=2)
+    # A model that was exported before lies beside the trials that train.
+    joined.run("run", study)
     with (
         open_dashboard([runs], log=tmp_path / "log.txt", environment=joined.environment) as address,
         real_browser(tmp_path / "profile") as browser,
     ):
         pages = Pages(browser, address)
-        process = joined.start("run", study)
+        more = ("search.trials=3", f"schedule.max_epochs={EPOCHS}")
+        process = joined.start("resume", "runs/steered", *(word for change in more for word in ("--set", change)))
         # The run appears by itself, and so does what it reports.
         for words in ("steered", "running"):
             pages.see(words)
-        pages.open("/run/steered/decisions", shows="t0000 reported epoch 1")
+        pages.open("/run/steered/decisions", shows="t0000 reported epoch 2")
         pages.open("/run/steered/trial/t0000", shows="Every record of the journal")
         pages.press("Write a note ...")
         pages.write("looks slow")
@@ -65,6 +73,9 @@ def test_a_study_is_stopped_added_to_annotated_paused_and_resumed_from_its_pages
         for path, words in RUNNING.items():
             pages.open(f"/run/steered{path}", shows=words)
             pages.see("running")
+        try_an_image(pages, tmp_path)
+        pages.open("/compare?run=steered&run=other", shows="Settings that differ")
+        pages.see("running")
         pages.open("/run/steered", shows="Learning curves")
         pages.press("Pause")
         pages.wait(lambda: "study_paused" in kinds(joined), "the pause in the journal")
@@ -82,7 +93,18 @@ def test_a_study_is_stopped_added_to_annotated_paused_and_resumed_from_its_pages
     assert (stop["trial"], stop["epoch"] < EPOCHS) == ("t0000", True)
     (asked,) = [item for item in records if item["type"] == "variant_asked"]
     assert asked["variant"]["params"]["learning_rate"] == 0.0123
-    assert kinds(joined).count("session_started") == 2
+    assert kinds(joined).count("session_started") == 3
+
+
+def try_an_image(pages: Pages, folder: Path) -> None:
+    """Drops an image on the page of a model, which answers while its study trains."""
+    pages.open("/run/steered/model/1-t0000", shows="Try an image")
+    picture = folder / "digit.png"
+    picture.write_bytes(picture_of(np.full((8, 8), 7, np.uint8)))
+    find = "return document.querySelector('input[type=file]')"
+    pages.wait(lambda: pages.browser.execute_script(find), "the file field").send_keys(str(picture))
+    pages.see("probability")
+    pages.see("running")
 
 
 def kinds(joined) -> list[str]:

@@ -28,6 +28,7 @@ from orchestrator.journal.records import (
 from orchestrator.journal.steering_records import (
     AnnotationAdded,
     PauseAsked,
+    StudyTagged,
     TrialKept,
     TrialStarred,
     TrialStopAsked,
@@ -105,6 +106,7 @@ def study_record(draw: Any, kind: type, state: StudyState, *, at: float) -> Reco
         # Of a trial to come, perhaps, or of one that there is.
         VariantAsked: VariantAsked(request=request, variant=variant(draw(st.integers(0, number + 2))), at=at),
         PauseAsked: PauseAsked(request=request, at=at),
+        StudyTagged: StudyTagged(request=request, tags=["a", "b", "c"][int(at) % 3 :], tagged=at % 4 > 0, at=at),
     }
     if kind is AnnotationAdded and (not state.trials or at % 2):
         return AnnotationAdded(request=request, trial="", text="look", at=at)

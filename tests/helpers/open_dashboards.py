@@ -19,13 +19,17 @@ _OF_THE_MACHINE = ("WebGL", "GPU stall", "GL Driver")
 
 @contextmanager
 def open_dashboard(
-    places: Sequence[Path], *options: str, log: Path, environment: Mapping[str, str] | None = None
+    places: Sequence[Path | str],
+    *options: str,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> Iterator[str]:
-    """Yields the address of a dashboard with its token; ends it as Ctrl-C does."""
+    """Yields the address of a dashboard, started in a folder, with its token; ends it as Ctrl-C does."""
     command = [sys.executable, "-m", "convfleet", "dashboard", *map(str, places), "--port", "0", *options]
     environment = {**os.environ, **(environment or {}), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     with log.open("w+") as output:
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, env=environment, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
         try:
             yield _address(process, log)
         finally:

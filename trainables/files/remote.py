@@ -59,7 +59,6 @@ class RemoteFolder:
         self._filesystem = filesystem
         self._path = path.rstrip("/")
         self.uri = uri
-        self._shows_drafts = filesystem.type_name in _SHOWS_DRAFTS
 
     @classmethod
     def open(cls, uri: str) -> Self:
@@ -88,7 +87,7 @@ class RemoteFolder:
 
     def write(self, name: str, data: bytes) -> None:
         """Writes a file, which appears whole."""
-        with _remote_errors(self.uri, name), self._whole(name) as stream:
+        with _remote_errors(self.uri, name), _whole(self._filesystem, self._at(name)) as stream:
             stream.write(data)
 
     def upload(self, source: Path, name: str) -> None:
@@ -97,7 +96,11 @@ class RemoteFolder:
         Raises:
             OSError: The local file cannot be read.
         """
-        with source.open("rb") as file, _remote_errors(self.uri, name), self._whole(name) as stream:
+        with (
+            source.open("rb") as file,
+            _remote_errors(self.uri, name),
+            _whole(self._filesystem, self._at(name)) as stream,
+        ):
             while data := file.read(_PART_BYTES):
                 stream.write(data)
 
@@ -138,6 +141,16 @@ class RemoteFolder:
             if info.type == fs.FileType.File and _is_plain(info.path[len(self._path) + 1 :])
         }
 
+    def folders(self) -> list[str]:
+        """Returns the names of the folders directly below, in order; none where there is no such folder."""
+        # Late, as in `files`.
+        from pyarrow import fs
+
+        with _remote_errors(self.uri):
+            infos = self._filesystem.get_file_info(fs.FileSelector(self._path, allow_not_found=True))
+        names = sorted(info.base_name for info in infos if info.type == fs.FileType.Directory)
+        return [name for name in names if _is_plain(name)]
+
     def changed_at(self, name: str) -> float | None:
         """Returns when a file was last written, by the storage's own clock; None if there is none."""
         with _remote_errors(self.uri, name):
@@ -147,19 +160,21 @@ class RemoteFolder:
     def _at(self, name: str) -> str:
         return f"{self._path}/{name}"
 
-    @contextmanager
-    def _whole(self, name: str) -> Iterator[Any]:
-        path = self._at(name)
-        draft = f"{path}{_DRAFT}" if self._shows_drafts else path
-        if self._shows_drafts:
-            self._filesystem.create_dir(path.rpartition("/")[0], recursive=True)
-        with self._filesystem.open_output_stream(draft) as stream:
-            yield stream
-        if self._shows_drafts:
-            if self._filesystem.type_name == "hdfs":
-                # HDFS moves a file onto no other.
-                _delete_file(self._filesystem, path)
-            self._filesystem.move(draft, path)
+
+@contextmanager
+def _whole(filesystem: Any, path: str) -> Iterator[Any]:
+    """Yields the stream of a file that appears whole, also where a file system shows one that is being written."""
+    shows_drafts = filesystem.type_name in _SHOWS_DRAFTS
+    draft = f"{path}{_DRAFT}" if shows_drafts else path
+    if shows_drafts:
+        filesystem.create_dir(path.rpartition("/")[0], recursive=True)
+    with filesystem.open_output_stream(draft) as stream:
+        yield stream
+    if shows_drafts:
+        if filesystem.type_name == "hdfs":
+            # HDFS moves a file onto no other.
+            _delete_file(filesystem, path)
+        filesystem.move(draft, path)
 
 
 def _delete_file(filesystem: Any, path: str) -> None:

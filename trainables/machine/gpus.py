@@ -1,10 +1,11 @@
-"""The memory of GPUs: its size, the limit of a share, the trials that fit on one GPU; no TensorFlow."""
+"""GPUs: the size of their memory, the limit of a share, how many trials fit on one, what they are at; no TensorFlow."""
 
 import math
 import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 #: MiB of a GPU that a process takes besides TensorFlow's own pool: CUDA's context and the code of its libraries, 625
 #: on an H200; the rest is room for the driver's own memory, 616 of it there, which `nvidia-smi` counts in the total.
@@ -16,21 +17,16 @@ MOST_ON_A_GPU = 16
 #: What to do if TensorFlow sees none of the machine's GPUs.
 GPU_ADVICE = "install CUDA's libraries with: python -m pip install '.[gpu]', and see `convfleet doctor`"
 _QUERY = ("--query-gpu=index,uuid,memory.total", "--format=csv,noheader,nounits")
+#: The name comes last: it may have a comma.
+_USE_QUERY = ("--query-gpu=index,utilization.gpu,memory.used,memory.total,name", "--format=csv,noheader,nounits")
+_NUM_USE_NUMBERS = 3
 _TIMEOUT_SECONDS = 30
 
 
 def gpu_memory_mib() -> dict[str, int]:
     """Returns the memory of this machine's GPUs in MiB, by index and by uuid; {} if nvidia-smi does not answer."""
-    command = shutil.which("nvidia-smi")
-    if command is None:
-        return {}
-    try:
-        asked = [command, *_QUERY]
-        message = subprocess.run(asked, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return {}
     found: dict[str, int] = {}
-    for line in message.splitlines():
+    for line in (_answer_of(_QUERY) or "").splitlines():
         index, _, rest = line.partition(",")
         uuid, _, memory = rest.partition(",")
         # Some devices, such as parts of a GPU, answer "[N/A]".
@@ -100,3 +96,51 @@ def share_of(count: int) -> float:
     (1.0, 0.3333, 0.25)
     """
     return math.floor(10_000 / count) / 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuUse:
+    """What a GPU of this machine is at.
+
+    Attributes:
+        index: Its number, as `nvidia-smi` counts.
+        name: Such as NVIDIA H200.
+        busy_percent: For how much of the last second or less it worked; None: the driver does not say.
+        used_mib: Its memory in use; None likewise.
+        total_mib: All of its memory; None likewise.
+    """
+
+    index: int
+    name: str
+    busy_percent: int | None
+    used_mib: int | None
+    total_mib: int | None
+
+
+def gpu_use() -> list[GpuUse] | None:
+    """Returns what the GPUs of this machine are at; None if there is none, or nvidia-smi does not answer."""
+    message = _answer_of(_USE_QUERY)
+    found = [use for line in (message or "").splitlines() if (use := _use_of(line)) is not None]
+    return found or None
+
+
+def _use_of(line: str) -> GpuUse | None:
+    parts = [part.strip() for part in line.split(",", _NUM_USE_NUMBERS + 1)]
+    if len(parts) != _NUM_USE_NUMBERS + 2 or not parts[0].isdecimal():
+        return None
+    index, *numbers, name = parts
+    # Some devices, such as parts of a GPU, answer "[N/A]".
+    busy, used, total = (int(text) if text.isdecimal() else None for text in numbers)
+    return GpuUse(index=int(index), name=name, busy_percent=busy, used_mib=used, total_mib=total)
+
+
+def _answer_of(query: tuple[str, ...]) -> str | None:
+    """Returns what nvidia-smi prints; None where it is not installed, or fails."""
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return None
+    try:
+        done = subprocess.run([command, *query], capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=True)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    return done.stdout

@@ -14,7 +14,9 @@ _LARGEST_PORT = 65535
 def dashboard(
     places: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUNS|RUN...", help="Folders of runs, run folders, or URIs; default: runs."),
+        typer.Argument(
+            metavar="RUNS|RUN...", help="Folders of runs, or run folders, also by their URIs; default: runs."
+        ),
     ] = None,
     *,
     host: Annotated[
@@ -38,10 +40,13 @@ def dashboard(
     from orchestrator.serving.settings import token_of
     from trainables.files.uris import is_uri
 
-    found = {local_run(place, with_files=True): place for place in places or ["runs"]}
+    named = places or ["runs"]
+    stores = [place for place in named if is_uri(place) and _is_folder_of_runs(place)]
+    found = {local_run(place, with_files=True): place for place in named if place not in stores}
     settings = DashboardSettings(
         places=list(found),
         fetched={path: place for path, place in found.items() if is_uri(place)},
+        stores=stores,
         host=host,
         port=port,
         is_read_only=read_only,
@@ -49,3 +54,11 @@ def dashboard(
         listener=handed_on(),
     )
     serve_dashboard(settings, on_ready=lambda address: print(f"dashboard: {address}  (Ctrl-C ends it)", flush=True))
+
+
+def _is_folder_of_runs(uri: str) -> bool:
+    """Returns whether a URI names a folder of runs, with one at least; what is wrong is said where it is fetched."""
+    from orchestrator.mirror.places import runs_below
+    from trainables.files.uris import uri_problem
+
+    return not uri_problem(uri) and bool(runs_below(uri))

@@ -38,12 +38,16 @@ def track(
     from orchestrator.runs.folder import open_run_folder
     from orchestrator.runs.foreign_files import refuse_foreign_files
     from orchestrator.study.loading import load_space
+    from orchestrator.trackers.beside import follow_beside, is_beside
     from orchestrator.trackers.cursor import one_sender
     from orchestrator.trackers.tracking import Tracking
 
     names = list(dict.fromkeys(to))
     _demand(run, names, folder=folder, follow=follow)
     run_folder = open_run_folder(local_run(run, with_files="mlflow" in names))
+    if is_beside():
+        follow_beside(run_folder, names, notify=_note)
+        return
     load_state(run_folder)
     if "mlflow" in names:
         # It gets the files of an export: none of them may be a link to something else.
@@ -89,8 +93,12 @@ def _followed(run_folder: "RunFolder", opened: "Mapping[str, Callable[[], Tracki
         is_over=lambda: not is_driver_alive(run_folder),
         wait=time.sleep,
         clock=time.monotonic,
-        notify=lambda text: print(f"note: {text}; trying again", file=sys.stderr),
+        notify=_note,
     )
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}; trying again", file=sys.stderr, flush=True)
 
 
 def _show(progress: "Sequence[TrackerProgress]", *, as_json: bool) -> None:

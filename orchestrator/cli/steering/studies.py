@@ -1,4 +1,4 @@
-"""Commands about a whole study: pause, note, add."""
+"""Commands about a whole study: pause, note, tag, add."""
 
 import json
 from typing import Annotated, Any
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from orchestrator.cli.options import JsonOption
-from orchestrator.cli.steering.asking import WAIT_SECONDS, SteeredArgument, WaitOption, ask_and_print
+from orchestrator.cli.steering.asking import WAIT_SECONDS, SteeredArgument, UndoOption, WaitOption, ask_and_print
 from orchestrator.errors import InputError
 
 
@@ -37,6 +37,20 @@ def note(
         )
     *trial, text = words
     ask_and_print(run, Annotate(trial=trial[0] if trial else "", text=text), seconds=wait, as_json=as_json)
+
+
+def tag(
+    run: SteeredArgument,
+    tags: Annotated[list[str], typer.Argument(metavar="TEXT...", help="The tags, each a word or a text in quotes.")],
+    *,
+    undo: UndoOption = False,
+    wait: WaitOption = WAIT_SECONDS,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a study tags, by which the dashboard finds it, also one that is finished or paused."""
+    from orchestrator.steering.requests import TagStudy
+
+    ask_and_print(run, TagStudy(tags=tags, tagged=not undo), seconds=wait, as_json=as_json)
 
 
 def add_variant(

@@ -87,13 +87,25 @@ def smoothed(values: Sequence[float], weight: float) -> list[float]:
 
 
 def _points(trial: Trial, *, choice: CurveChoice, state: StudyState) -> tuple[list[float], list[float]]:
-    at, values, seconds = [], [], 0.0
+    at, values, seconds, began = [], [], 0.0, began_at(trial, state)
     for report, moment in zip(list(trial.reports), list(trial.reported_at), strict=False):
         seconds += report.train_seconds
         if choice.metric in report.metrics:
-            at.append({TIMES[0]: report.epoch, TIMES[1]: seconds, TIMES[2]: moment - state.header.at}[choice.time])
+            at.append({TIMES[0]: report.epoch, TIMES[1]: seconds, TIMES[2]: moment - began}[choice.time])
             values.append(report.metrics[choice.metric])
     return at, smoothed(values, choice.smoothing)
+
+
+def began_at(trial: Trial, state: StudyState) -> float:
+    """Returns when the study began, by the clock of a trial's reports, in seconds since 1970.
+
+    Another run recorded the reports of a reused trial, before this study or while it was under way: its curve begins
+    where this study took the trial over, and takes as long as it did then.
+    """
+    first = trial.started_at or trial.reported_at
+    if not trial.reused_from or not first:
+        return state.header.at
+    return first[0] - (trial.proposed_at - state.header.at)
 
 
 def _line(trial: Trial, *, choice: CurveChoice, state: StudyState, colour: str) -> dict[str, Any]:

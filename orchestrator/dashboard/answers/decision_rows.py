@@ -4,6 +4,7 @@ import json
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 from orchestrator.dashboard.watching.followed import FollowedRun
@@ -64,6 +65,14 @@ def _read(tail: JournalTail, teller: Teller) -> Iterator[Decision]:
 def decision_row(decision: Decision) -> dict[str, Any]:
     """Returns a decision as a row."""
     return asdict(decision)
+
+
+def decision_at(run: FollowedRun, line: int) -> Decision | None:
+    """Returns what a line of the journal says, also one that is no longer among the last; None where there is none."""
+    if line < 1:
+        return None
+    found = islice(_read(JournalTail(run.folder.journal), Teller()), line)
+    return next((item for item in found if item.line == line), None)
 
 
 def decisions_of_trial(run: FollowedRun, trial: str) -> list[Decision]:

@@ -54,6 +54,7 @@ def _row(run: FollowedRun) -> dict[str, Any]:
         "left": left,
         "train_seconds": train_seconds,
         "exports": len(state.exports) + len(state.ensembles),
+        "tags": ", ".join(state.steering.tags),
         "started": header.at,
         "last": state.last_at,
         "problem": run.problem,

@@ -1,6 +1,6 @@
 """Several runs side by side: best so far by what was spent, and the settings in which they differ."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Annotated, Any
 
@@ -12,8 +12,8 @@ from orchestrator.dashboard.answers.study_rows import study_row
 from orchestrator.dashboard.answers.trial_rows import GridColumn
 from orchestrator.dashboard.parts.figures import Figure
 from orchestrator.dashboard.parts.frame import page_frame, panel, say
-from orchestrator.dashboard.parts.grids import column, grid
-from orchestrator.dashboard.parts.live import Live
+from orchestrator.dashboard.parts.grids import column, grid, put_rows
+from orchestrator.dashboard.parts.live import Live, Pace
 from orchestrator.dashboard.watching.followed import FollowedRun
 from orchestrator.dashboard.watching.settings import differing_settings
 from orchestrator.views.report.figures import RANK_COLOURS
@@ -37,28 +37,49 @@ def add_compare_page(live: Live) -> None:
         for item in runs:
             await live.read(item)
         with page_frame("Compare"):
-            _show([item for item in runs if item.is_open])
+            refresh = _show([item for item in runs if item.is_open])
+        if refresh is not None:
+            # Of all runs, as a page watches one or all; those of others change nothing here.
+            live.watch(None, refresh)
 
 
-def _show(runs: Sequence[FollowedRun]) -> None:
+def _show(runs: Sequence[FollowedRun]) -> Callable[[], None] | None:
     with ui.element("h1"):
         ui.label("Compare")
     if len(runs) < 2:
         say("Select two or more runs on the page of studies.")
-        return
+        return None
     with panel("Best so far", note="The best value of the main objective, by what each run had spent with it."):
         choice = ui.toggle(_COSTS, value="seconds").props("no-caps dense")
         place = Figure("No report yet.")
         choice.on_value_change(lambda event: place.show(best_figure(runs, cost=event.value)))
         place.show(best_figure(runs, cost="seconds"))
     with panel("Results"):
-        _by_run([{"what": name, **{run.key: _shown(study_row(run).get(name)) for run in runs}} for name in _ROWS], runs)
+        results = _by_run(_results(runs), runs)
     with panel("Settings that differ", note="From the study files; what all runs have alike is left out."):
         rows = differing_settings(runs)
         if rows:
             _by_run(rows, runs)
         else:
             say("The study files are the same.")
+
+    def draw() -> None:
+        place.show(best_figure(runs, cost=choice.value))
+        put_rows(results, _by_place(_results(runs), runs), row_id="what")
+
+    pace, versions = Pace(draw), [run.version for run in runs]
+
+    def refresh() -> None:
+        nonlocal versions
+        if (now := [run.version for run in runs]) != versions:
+            versions = now
+            pace.run()
+
+    return refresh
+
+
+def _results(runs: Sequence[FollowedRun]) -> list[dict[str, str]]:
+    return [{"what": name, **{run.key: _shown(study_row(run).get(name)) for run in runs}} for name in _ROWS]
 
 
 def best_figure(runs: Sequence[FollowedRun], *, cost: str) -> dict[str, Any] | None:
@@ -101,14 +122,19 @@ def _steps(run: FollowedRun) -> list[Improvement]:
     return run.answer("best so far", lambda: best_so_far_steps(run.state))
 
 
-def _by_run(rows: Sequence[Mapping[str, Any]], runs: Sequence[FollowedRun]) -> None:
+def _by_run(rows: Sequence[Mapping[str, Any]], runs: Sequence[FollowedRun]) -> ui.aggrid:
     first = column(GridColumn(field="what", title=""), width=240, pinned=True)
     others = [{**column(GridColumn(field=f"run.{place}", title=run.key), width=240)} for place, run in enumerate(runs)]
-    found = [
+    height = f"{min(70 + 42 * (len(rows) + 1), 560)}px"
+    return grid([first, *others], row_id="what", rows=_by_place(rows, runs), height=height)
+
+
+def _by_place(rows: Sequence[Mapping[str, Any]], runs: Sequence[FollowedRun]) -> list[dict[str, Any]]:
+    """Returns rows whose fields name a run by its place: its own name may be any text."""
+    return [
         {"what": row["what"], **{f"run.{place}": row.get(run.key, "") for place, run in enumerate(runs)}}
         for row in rows
     ]
-    grid([first, *others], row_id="what", rows=found, height=f"{min(70 + 42 * (len(rows) + 1), 560)}px")
 
 
 def _shown(value: object) -> str:

@@ -1,18 +1,19 @@
 """The page of the workers: what each did when, what the seconds were spent on, and what machines are at now."""
 
+import asyncio
+import socket
 from collections.abc import Callable
 
 from nicegui import ui
 
 from orchestrator.dashboard.answers.history_figures import seconds_figure
+from orchestrator.dashboard.answers.node_rows import node_in_words, node_rows, training_now
 from orchestrator.dashboard.parts.figures import Figure
 from orchestrator.dashboard.parts.frame import facts, panel, say, show_run
 from orchestrator.dashboard.parts.live import Live, Pace
 from orchestrator.dashboard.watching.followed import FollowedRun
-from orchestrator.dashboard.watching.machine import machine_now
+from orchestrator.dashboard.watching.machine import GpuWatch, gpus_in_words, machine_now
 from orchestrator.history.fleet_timeline import FleetTimeline, fleet_timeline
-from orchestrator.journal.trial import TrialState
-from orchestrator.results.from_state import state_of
 from orchestrator.text import duration, moment
 from orchestrator.views.report.history_section import workers_figure
 
@@ -21,15 +22,16 @@ _MACHINE_SECONDS = 2.0
 
 def add_fleet_page(live: Live) -> None:
     """Adds the page."""
+    gpus = GpuWatch()
 
     @ui.page("/run/{key}/fleet", response_timeout=60)
     async def fleet(key: str) -> None:
-        await show_run(live, key, title="fleet", tab="Fleet", show=_show)
+        await show_run(live, key, title="fleet", tab="Fleet", show=lambda run: _show(run, gpus))
 
 
-def _show(run: FollowedRun) -> Callable[[], None]:
-    with panel("Now"):
-        now = ui.element("div")
+def _show(run: FollowedRun, gpus: GpuWatch) -> Callable[[], None]:
+    with panel("Now", note="This machine is that of the dashboard; of others, what workers report after each epoch."):
+        machine, now = ui.element("div"), ui.element("div")
     with panel("Workers over time", note="A line a worker process; zoom by dragging, double-click for all."):
         plot = Figure("No worker has reported so far.")
     with panel("What the seconds were spent on", note="From the workers' own reports."):
@@ -51,9 +53,16 @@ def _show(run: FollowedRun) -> Callable[[], None]:
         _refill(now, lambda: _now(run))
         pace.run()
 
+    async def look() -> None:
+        # On a thread: nvidia-smi takes up to a second.
+        found = gpus_in_words(await asyncio.to_thread(gpus.now)) if run.is_alive else {}
+        if run.is_alive:
+            _refill(machine, lambda: facts({"this machine": machine_now(), **found}))
+        else:
+            machine.clear()
+
     refresh()
-    if run.is_alive:
-        ui.timer(_MACHINE_SECONDS, lambda: _refill(now, lambda: _now(run)))
+    ui.timer(_MACHINE_SECONDS, look)
     return refresh
 
 
@@ -64,15 +73,18 @@ def _refill(place: ui.element, fill: Callable[[], None]) -> None:
 
 
 def _now(run: FollowedRun) -> None:
-    running = [
-        trial
-        for trial in list(run.state.open_trials.values())
-        if state_of(trial, is_alive=run.is_alive) is TrialState.RUNNING
-    ]
     if not run.is_alive:
         say("No driver is at work on this run.")
         return
-    facts({"this machine": machine_now()})
+    running = training_now(run)
+    here = socket.gethostname()
+    facts(
+        {
+            f"node {row.node}{' (this machine)' if row.node == here else ''}": node_in_words(row)
+            for row in node_rows(running)
+            if row.node
+        }
+    )
     rows = {}
     for trial in running:
         worker = trial.worker

@@ -40,7 +40,7 @@ def _show(run: FollowedRun) -> Callable[[], None] | None:
     note = "A line a trial. Drag along an axis to keep only the lines through that range; double-click to undo."
     with panel("Parallel coordinates", note=f"{note} The best {MOST_LINES:,} at most."):
         lines = Figure("Shown once two trials that differ in a parameter have ended with a result.")
-    _Scatter(run)
+    scatter = _Scatter(run)
     with panel(
         "Importance", note="The share of the differences between trials that each parameter explains, with 95 %."
     ):
@@ -52,6 +52,7 @@ def _show(run: FollowedRun) -> Callable[[], None] | None:
 
     async def draw() -> None:
         stale.clear()
+        scatter.refresh()
         lines.show(await asyncio.to_thread(run.answer, "parallel", lambda: _parallel(run)))
         analysis = await asyncio.to_thread(run.answer, "analysis", lambda: _analysis(run))
         effects.show(analysis_figures.effect_plots(analysis.effects, metric=analysis.metric))
@@ -96,10 +97,8 @@ class _Scatter:
 
     def __init__(self, run: FollowedRun) -> None:
         self._run = run
-        numbers = {item.field: item.title for item in trial_columns(run) if item.is_number and item.field != "rank"}
-        others = {item.field: item.title for item in trial_columns(run) if not item.is_number}
-        params = [name for name in numbers if name.startswith("param.")]
-        axes = {**numbers, **{name: title for name, title in others.items() if name.startswith(("param.", "family"))}}
+        axes = _axes(run)
+        params = [item.field for item in trial_columns(run) if item.is_number and item.field.startswith("param.")]
         with panel("Scatter", note="A point a trial; points keep the state's colour."):
             with ui.element("div").classes("controls"):
                 self._x = self._select(axes, params[0] if params else next(iter(axes)), "Across")
@@ -116,6 +115,12 @@ class _Scatter:
             .props("dense options-dense")
             .style("min-width: 160px")
         )
+
+    def refresh(self) -> None:
+        """Draws the points again; what has come since can be chosen then."""
+        for choice in (self._x, self._y):
+            choice.set_options({**choice.options, **_axes(self._run)})
+        self.draw()
 
     def draw(self) -> None:
         """Draws the points."""
@@ -144,6 +149,14 @@ class _Scatter:
             "showlegend": True,
         }
         self._figure.show({"data": traces, "layout": layout} if rows else None)
+
+
+def _axes(run: FollowedRun) -> dict[str, str]:
+    """Returns what axes may show: numbers, parameters of any kind, and the family."""
+    columns = trial_columns(run)
+    numbers = {item.field: item.title for item in columns if item.is_number and item.field != "rank"}
+    others = {item.field: item.title for item in columns if not item.is_number}
+    return {**numbers, **{name: title for name, title in others.items() if name.startswith(("param.", "family"))}}
 
 
 def _text(value: Any) -> Any:

@@ -8,12 +8,13 @@ from nicegui import ui
 from orchestrator.dashboard.answers.study_rows import study_row
 from orchestrator.dashboard.answers.trial_rows import GridColumn
 from orchestrator.dashboard.parts.frame import page_frame, say
-from orchestrator.dashboard.parts.grids import column, grid, put_rows
+from orchestrator.dashboard.parts.grids import column, grid, put_rows, search_field
 from orchestrator.dashboard.parts.live import Live
 
 _COLUMNS: tuple[tuple[GridColumn, dict[str, Any]], ...] = (
     (GridColumn(field="run", title="run"), {"link": "/run/", "width": 220, "pinned": True}),
     (GridColumn(field="state", title="state"), {}),
+    (GridColumn(field="tags", title="tags"), {"form": "tags", "width": 180}),
     (GridColumn(field="problem", title="problem"), {"width": 170}),
     (GridColumn(field="best", title="best", is_number=True), {}),
     (GridColumn(field="best_trial", title="best trial", is_shown=False), {}),
@@ -55,15 +56,20 @@ class _Studies:
         with ui.element("div").classes("controls"):
             with ui.element("h1"):
                 ui.label("Studies")
+            search = ui.element("div")
             ui.button("Compare", on_click=self._compare).props("outline dense no-caps").tooltip(
                 "Select two or more runs first"
             )
+        self._troubles = ui.element("div")
+        self._told: dict[str, str] = {}
         if not live.runs.all:
             say("No run was found here yet; one that `convfleet run` begins appears by itself.")
         columns = [column(item, **more) for item, more in _COLUMNS]
         rows = [study_row(run) for run in live.runs.all if run.version]
         self._shown = {run.key: run.version for run in live.runs.all if run.version}
         self._grid = grid(columns, row_id="run", rows=rows, kept=kept, selects=True, height="75vh")
+        with search:
+            search_field(self._grid)
         ui.timer(0, self._read_all, once=True)
         live.watch(None, self.refresh)
 
@@ -75,6 +81,12 @@ class _Studies:
 
     def refresh(self) -> None:
         """Shows the runs that are new or have changed."""
+        if (troubles := dict(self._live.runs.troubles)) != self._told:
+            self._told = troubles
+            self._troubles.clear()
+            with self._troubles:
+                for text in troubles.values():
+                    ui.label(text).classes("bad").props('role="alert"')
         changed = [run for run in self._live.runs.all if run.version and self._shown.get(run.key) != run.version]
         self._shown |= {run.key: run.version for run in changed}
         put_rows(self._grid, list(map(study_row, changed)), row_id="run")

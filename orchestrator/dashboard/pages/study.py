@@ -122,6 +122,12 @@ def _files(run: FollowedRun) -> None:
             ui.link(text, f"/data{run_path(run)}/{name}", new_tab=name == "report.html")
 
 
+def metrics_of(run: FollowedRun) -> list[str]:
+    """Returns the metrics of a run's reports, the objective first."""
+    first = [report for trial in list(run.state.trials.values()) for report in trial.reports[:1]]
+    return list(dict.fromkeys([run.state.header.metric, *(name for report in first for name in report.metrics)]))
+
+
 def _drawn(run: FollowedRun, choice: CurveChoice) -> dict[str, Any] | None:
     return curves_figure(run.state, choice, ranks=ranks_of(run))
 
@@ -131,17 +137,7 @@ class _Curves:
 
     def __init__(self, run: FollowedRun) -> None:
         self._run, self._pace = run, Pace(self.draw)
-        metrics = list(
-            dict.fromkeys(
-                [run.state.header.metric]
-                + [
-                    name
-                    for trial in list(run.state.trials.values())
-                    for item in trial.reports[:1]
-                    for name in item.metrics
-                ]
-            )
-        )
+        metrics = metrics_of(run)
         with panel(
             "Learning curves", note="Trials in the order of the leaderboard; those that were stopped are dimmer."
         ):
@@ -167,6 +163,9 @@ class _Curves:
 
     def refresh(self) -> None:
         """Draws the curves again, unless that was just done: many of them take long."""
+        metrics = self._run.answer("metrics", lambda: metrics_of(self._run))
+        if new := [name for name in metrics if name not in self._metric.options]:
+            self._metric.set_options([*self._metric.options, *new])
         self._pace.run()
 
     def draw(self) -> None:

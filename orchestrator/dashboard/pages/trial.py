@@ -12,13 +12,14 @@ from orchestrator.dashboard.answers.decision_rows import decisions_of_trial
 from orchestrator.dashboard.answers.layers_figure import layers_figure
 from orchestrator.dashboard.answers.trial_rows import GridColumn
 from orchestrator.dashboard.parts.figures import Figure
-from orchestrator.dashboard.parts.frame import facts, panel, run_path, say, show_run, state_pill
+from orchestrator.dashboard.parts.frame import facts, panel, record_path, run_path, say, show_run, state_pill
 from orchestrator.dashboard.parts.grids import column, grid
 from orchestrator.dashboard.parts.live import Live, Pace
 from orchestrator.dashboard.parts.steering import TrialButtons
 from orchestrator.dashboard.watching.followed import FollowedRun
 from orchestrator.errors import OrchestratorError
 from orchestrator.fleet.run import FleetRun
+from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import Trial
 from orchestrator.results.from_state import best_so_far, state_of
 from orchestrator.text import moment, number, size_in_words
@@ -57,23 +58,39 @@ def _show(run: FollowedRun, name: str, live: Live) -> Callable[[], None] | None:
         words = ui.element("div")
 
     def draw() -> None:
-        trial = run.state.trials[name]
+        if (trial := run.state.trials.get(name)) is None:
+            return
         plot.show(_curves(trial))
         _refill(params, lambda: _parameters(trial, run))
         _refill(kept, lambda: _checkpoints(trial, run))
         _refill(words, lambda: _decisions(trial, run))
 
-    pace, shown = Pace(draw), {"changes": -1}
+    refresh = _refreshing(run, name, head=head, steering=steering, draw=draw)
+    refresh()
+    return refresh
+
+
+def _refreshing(
+    run: FollowedRun, name: str, *, head: ui.element, steering: TrialButtons, draw: Callable[[], None]
+) -> Callable[[], None]:
+    """Returns what brings the page up to date: its headline always, the rest where the trial has changed."""
+    pace, num_shown = Pace(draw), 0
+    state: StudyState | None = None
 
     def refresh() -> None:
-        _refill(head, lambda: _head(run.state.trials[name], run))
+        nonlocal state, num_shown
+        trial = run.state.trials.get(name)
+        if trial is None:
+            # Repaired, or fetched anew: the rest of the page is what the journal of before had.
+            _refill(head, lambda: say(f"The journal has no trial {name!r} any more; what it had before is below."))
+            return
+        _refill(head, lambda: _head(trial, run))
         steering.refresh()
         changes = run.state.changes
-        if shown["changes"] < 0 or name in changes[shown["changes"] :]:
+        if run.state is not state or name in changes[num_shown:]:
             pace.run()
-        shown["changes"] = len(changes)
+        state, num_shown = run.state, len(changes)
 
-    refresh()
     return refresh
 
 
@@ -261,5 +278,5 @@ def _files(path: Any) -> list[Any]:
 def _decisions(trial: Trial, run: FollowedRun) -> None:
     for item in decisions_of_trial(run, trial.name):
         with ui.element("div").classes("controls"):
-            ui.label(moment(item.at)).classes("soft")
+            ui.link(moment(item.at), record_path(run, item.line)).classes("soft")
             ui.label(item.text)

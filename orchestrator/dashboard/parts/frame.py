@@ -42,6 +42,11 @@ def trial_path(run: FollowedRun, trial: str) -> str:
     return run_path(run, f"/trial/{quote(trial, safe='')}")
 
 
+def record_path(run: FollowedRun, line: int | str) -> str:
+    """Returns the address of a record of the run's journal: the page of decisions, with the record marked."""
+    return run_path(run, f"/decisions?line={line}")
+
+
 @contextmanager
 def page_frame(title: str, *, run: FollowedRun | None = None, tab: str = "") -> Iterator[None]:
     """Yields the place of a page's content.

@@ -24,6 +24,14 @@ _LINK = (
     "p => {{ const a = document.createElement('a'); a.textContent = p.value ?? ''; "
     "a.href = {base} + encodeURIComponent(p.value ?? ''); return a; }}"
 )
+#: Tags, each a button that filters its column by it.
+_TAGS = (
+    "p => { const all = document.createElement('span'); for (const tag of (p.value || '').split(', ').filter(t => t)) "
+    "{ const b = document.createElement('button'); b.type = 'button'; b.className = 'chip'; b.textContent = tag; "
+    "b.title = `Show the runs with the tag ${tag}`; b.onclick = () => p.api.setColumnFilterModel(p.column, "
+    "{filterType: 'text', type: 'contains', filter: tag}).then(() => p.api.onFilterChanged()); all.append(b); } "
+    "return all; }"
+)
 #: Sorting, filters and columns go into the address, so that a link or a reload shows the same.
 _KEEP = (
     "p => { const u = new URL(location.href), s = {f: p.api.getFilterModel(), c: p.api.getColumnState().map(c => "
@@ -36,12 +44,19 @@ _FETCH = "const r = await fetch({url}); if (r.ok) p.api.setGridOption('rowData',
 #: What the address kept.
 _READY = (
     "async p => {{ {fetch} const s = {state}; if (s) {{ p.api.applyColumnState({{state: s.c ?? []}}); "
-    "p.api.setFilterModel(s.f ?? null); }} }}"
+    "p.api.setFilterModel(s.f ?? null); }} const m = p.api.getRowNode({marked}); "
+    "if (m) p.api.ensureNodeVisible(m, 'middle'); }}"
 )
+#: One row looks different.
+_MARKED = "p => p.data && String(p.data[{field}]) === {marked} ? 'marked' : undefined"
 #: Of rows that the grid has already, none is added twice.
 _PUT = (
     "const a = getElement({element})?.api, rows = {data}, has = r => a.getRowNode(String(r[{field}])); "
     "if (a) a.applyTransactionAsync({{update: rows.filter(has), add: rows.filter(r => !has(r))}});"
+)
+#: Columns that are there already stay as the reader has them.
+_ADD_COLUMNS = (
+    "const a = getElement({element})?.api; if (a) a.setGridOption('columnDefs', [...a.getColumnDefs(), ...{columns}]);"
 )
 _MOST_STATE_LETTERS = 8000
 #: How long a filter waits for the next letter; AG Grid's own wait is half a second.
@@ -56,7 +71,7 @@ def column(
     Args:
         item: What it shows.
         link: What the addresses of its cells begin with; empty: cells are no links.
-        form: One of `FORMATS`; empty: numbers where they are.
+        form: One of `FORMATS`, or `tags` of texts; empty: numbers where they are.
         width: In pixels.
         pinned: Whether it stays where the others are scrolled.
     """
@@ -70,6 +85,8 @@ def column(
     }
     if item.is_number:
         found |= {"type": "numericColumn", ":valueFormatter": FORMATS[form or "number"]}
+    if form == "tags":
+        found[":cellRenderer"] = _TAGS
     if link:
         found[":cellRenderer"] = _LINK.format(base=json.dumps(link))
     if width:
@@ -87,6 +104,7 @@ def grid(  # noqa: PLR0913 - what a grid is made of
     url: str = "",
     kept: str = "",
     selects: bool = False,
+    marked: str = "",
     height: str = "60vh",
 ) -> ui.aggrid:
     """Returns a grid.
@@ -98,6 +116,7 @@ def grid(  # noqa: PLR0913 - what a grid is made of
         url: Where the rows are, as JSON.
         kept: What an earlier address kept of sorting, filters and columns, as JSON.
         selects: Whether rows can be selected.
+        marked: The name of a row that is marked and scrolled to; empty: none is.
         height: In CSS's units.
     """  # fmt: skip
     options: dict[str, Any] = {
@@ -122,25 +141,68 @@ def grid(  # noqa: PLR0913 - what a grid is made of
     if selects:
         options["rowSelection"] = {"mode": "multiRow"}
     fetch = _FETCH.format(url=json.dumps(url)) if url else ""
-    options[":onGridReady"] = _READY.format(fetch=fetch, state=_state(kept))
+    options[":onGridReady"] = _READY.format(fetch=fetch, state=_state(kept), marked=json.dumps(marked))
+    if marked:
+        options[":getRowClass"] = _MARKED.format(field=json.dumps(row_id), marked=json.dumps(marked))
     if not url:
         options["rowData"] = [dict(row) for row in rows or ()]
     return ui.aggrid(options, auto_size_columns=False).style(f"height: {height}")
 
 
-def column_choice(items: Sequence[GridColumn], shown: ui.aggrid) -> None:
-    """Shows a list of a grid's columns, of which readers choose those that are shown."""
+def column_choice(
+    items: Sequence[GridColumn], shown: ui.aggrid
+) -> Callable[[Sequence[GridColumn], Sequence[Mapping[str, Any]]], None]:
+    """Shows a list of a grid's columns, of which readers choose those that are shown.
+
+    Args:
+        items: The columns.
+        shown: The grid.
+
+    Returns:
+        What adds columns to the grid and the list, from what they show and what `column` made of it.
+    """
+    titles = {item.field: item.title for item in items}
 
     def choose(event: Any) -> None:
         wanted = set(event.value)
-        shown.run_grid_method("setColumnsVisible", [item.field for item in items if item.field in wanted], True)
-        shown.run_grid_method("setColumnsVisible", [item.field for item in items if item.field not in wanted], False)
+        shown.run_grid_method("setColumnsVisible", [name for name in titles if name in wanted], True)
+        shown.run_grid_method("setColumnsVisible", [name for name in titles if name not in wanted], False)
 
-    titles = {item.field: item.title for item in items}
     now = [item.field for item in items if item.is_shown]
-    ui.select(titles, value=now, multiple=True, label="Columns", on_change=choose).props("dense options-dense").style(
-        "min-width: 160px; max-width: 320px"
+    choice = ui.select(titles, value=now, multiple=True, label="Columns", on_change=choose)
+    choice.props("dense options-dense").style("min-width: 160px; max-width: 320px")
+
+    def add(new: Sequence[GridColumn], columns: Sequence[Mapping[str, Any]]) -> None:
+        shown.client.run_javascript(_ADD_COLUMNS.format(element=shown.id, columns=_as_script(columns)))
+        titles.update({item.field: item.title for item in new})
+        choice.set_options(dict(titles), value=[*choice.value, *(item.field for item in new if item.is_shown)])
+
+    return add
+
+
+def _as_script(columns: Iterable[Mapping[str, Any]]) -> str:
+    """Returns columns as JavaScript; what a key with a colon before it has is a function of `column`'s own.
+
+    >>> _as_script([{"field": "a", ":cellRenderer": "p => p.value"}])
+    '[{"field": "a", "cellRenderer": p => p.value}]'
+    """
+    texts = (
+        ", ".join(
+            f"{json.dumps(name.removeprefix(':'))}: {value if name.startswith(':') else json.dumps(value)}"
+            for name, value in item.items()
+        )
+        for item in columns
     )
+    return f"[{', '.join(f'{{{text}}}' for text in texts)}]"
+
+
+def search_field(shown: ui.aggrid) -> None:
+    """Shows a field whose words the rows of a grid have, in any of its columns."""
+
+    def search(event: Any) -> None:
+        shown.run_grid_method("setGridOption", "quickFilterText", event.value or "")
+
+    ui.input("Search", on_change=search).props("dense clearable debounce=200").style("min-width: 200px")
 
 
 def put_rows(shown: ui.aggrid, rows: Sequence[Mapping[str, Any]], *, row_id: str) -> None:

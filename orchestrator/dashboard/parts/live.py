@@ -143,12 +143,21 @@ class Live:
                     await asyncio.to_thread(_work_out, run)
 
     async def _fetch(self) -> None:
-        """Brings copies of runs that lie in a storage up to date, while somebody looks and they have not ended."""
+        """Brings copies of runs that lie in a storage up to date while somebody looks, and new ones to this machine."""
+        is_first = True
         while True:
+            if is_first or any(viewer.run is None for viewer in self.viewers):
+                for uri in await asyncio.to_thread(self.runs.new_in_stores):
+                    await asyncio.to_thread(self.runs.bring, uri)
+                    await self.look()
+            # All of them once: whether a driver is at work on them elsewhere decides what pages offer.
+            for run in self.runs.all if is_first else self._watched():
+                if run.uri:
+                    await asyncio.to_thread(self.runs.ask_elsewhere, run)
+                    if run.state.finished is None or run.is_elsewhere:
+                        await asyncio.to_thread(self.runs.fetch_again, run)
+            is_first = False
             await asyncio.sleep(_FETCH_SECONDS)
-            for run in self._watched():
-                if self.runs.is_fetched(run) and run.state.finished is None:
-                    await asyncio.to_thread(self.runs.fetch_again, run)
 
     def _watched(self) -> list[FollowedRun]:
         """Returns the runs that open pages show."""

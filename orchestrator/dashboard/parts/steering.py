@@ -13,8 +13,18 @@ from orchestrator.dashboard.parts.live import Live
 from orchestrator.dashboard.watching.commands import begin
 from orchestrator.dashboard.watching.followed import FollowedRun
 from orchestrator.errors import OrchestratorError
-from orchestrator.steering.requests import AddVariant, Annotate, KeepTrial, PauseStudy, Request, Star, StopTrial
+from orchestrator.steering.requests import (
+    AddVariant,
+    Annotate,
+    KeepTrial,
+    PauseStudy,
+    Request,
+    Star,
+    StopTrial,
+    TagStudy,
+)
 from orchestrator.steering.steer import steer
+from orchestrator.steering.words import waiting_words
 
 _READ_ONLY = "This dashboard was started with --read-only, so nothing can be steered from here."
 
@@ -35,8 +45,26 @@ async def _ask(run: FollowedRun, request: Request) -> bool:
     return answer.is_done
 
 
+def is_driven_here(run: FollowedRun) -> bool:
+    """Returns whether a driver that looks for requests in the run folder is at work on a run."""
+    return run.is_alive and run.is_elsewhere is False
+
+
+def is_free_to_begin(run: FollowedRun) -> bool:
+    """Returns whether no driver is at work on a run, here or on another machine, as far as anybody knows."""
+    return not run.is_alive and run.is_elsewhere is False
+
+
+def _where_driven(run: FollowedRun) -> str:
+    if run.is_elsewhere is None:
+        return "This is a copy of a run in a storage; the storage is asked whether a driver is at work on it elsewhere."
+    if run.is_elsewhere:
+        return "This is a copy of a run in a storage: steer it on the machine whose driver is at work on it."
+    return ""
+
+
 class StudyButtons:
-    """What can be done with a study: pause, go on, extend, add a variant, export, write a note.
+    """What can be done with a study: pause, go on, extend, add a variant, export, write a note, give it tags.
 
     Args:
         run: The run.
@@ -44,42 +72,58 @@ class StudyButtons:
     """
 
     def __init__(self, run: FollowedRun, live: Live) -> None:
-        self._run = run
+        self._run, self._is_read_only = run, live.is_read_only
         self._notes: ui.element | None = None
         with panel("Steer"):
+            self._tags = ui.element("div").classes("controls")
             if live.is_read_only:
                 ui.label(_READ_ONLY).classes("soft")
             else:
                 with ui.element("div").classes("controls"):
                     self._buttons()
             self._notes = ui.element("div")
-        self._shown: list[str] | None = None
+        self._shown: tuple[list[str], list[str]] | None = None
 
     def _buttons(self) -> None:
+        self._where = ui.label().classes("soft")
         self._pause = _button("Pause", lambda: _ask(self._run, PauseStudy()))
         self._resume = _button("Resume", lambda: self._begin("resume"))
         self._extend = _button("Extend ...", self._ask_extension)
         self._add = _button("Add a variant ...", self._ask_variant)
         self._export = _button("Export ...", self._ask_export)
         self._note = _button("Write a note ...", lambda: ask_note(self._run, trial=""))
+        _button("Tag ...", self._ask_tags)
 
     def refresh(self) -> None:
-        """Shows what can be done now, and the study's notes."""
+        """Shows what can be done now, and the study's notes and tags."""
         run = self._run
         if hasattr(self, "_pause"):
-            is_over = run.state.finished is not None
-            self._pause.set_enabled(run.is_alive)
-            self._resume.set_enabled(not run.is_alive and not is_over)
-            self._extend.set_enabled(not run.is_alive)
-            self._add.set_enabled(run.is_alive)
-            self._export.set_enabled(not run.is_alive)
-        notes = [item.text for item in run.state.steering.annotations]
-        if notes != self._shown and self._notes is not None:
-            self._shown = notes
+            is_over, is_free = run.state.finished is not None, is_free_to_begin(run)
+            self._pause.set_enabled(is_driven_here(run))
+            self._resume.set_enabled(is_free and not is_over)
+            self._extend.set_enabled(is_free)
+            self._add.set_enabled(is_driven_here(run))
+            self._export.set_enabled(is_free)
+            waiting = waiting_words(run.state)
+            self._where.set_text(_where_driven(run) or (f"Variants that people added: {waiting}." if waiting else ""))
+        notes, tags = [item.text for item in run.state.steering.annotations], list(run.state.steering.tags)
+        if (notes, tags) != self._shown and self._notes is not None:
+            self._shown = notes, tags
             self._notes.clear()
             with self._notes:
                 for text in notes:
                     ui.label(f"Note: {text}").style("white-space: pre-wrap")
+            self._tags.clear()
+            with self._tags:
+                for tag in tags:
+                    self._chip(tag)
+
+    def _chip(self, tag: str) -> None:
+        with ui.element("span").classes("chip"):
+            ui.label(tag).style("display: inline")
+            if not self._is_read_only:
+                remove = ui.button("x", on_click=lambda: _ask(self._run, TagStudy(tags=[tag], tagged=False)))
+                remove.props("flat dense round size=xs").props["aria-label"] = f"Take the tag {tag} away"
 
     def _begin(self, *words: str) -> None:
         command, *options = words
@@ -112,6 +156,17 @@ class StudyButtons:
                 dialog.close()
 
             _button("Export", go)
+
+    def _ask_tags(self) -> None:
+        with _dialog("Tag the study") as dialog:
+            text = ui.textarea("Tags, a comma between them").style("width: 420px; max-width: 100%").props("autofocus")
+
+            async def go() -> None:
+                tags = [tag for part in (text.value or "").split(",") if (tag := " ".join(part.split()))]
+                if await _ask(self._run, TagStudy(tags=tags)):
+                    dialog.close()
+
+            _button("Save", go)
 
     def _ask_variant(self) -> None:
         run = self._run
@@ -174,8 +229,9 @@ class TrialButtons:
         if not hasattr(self, "_stop"):
             return
         trial = self._trial
-        self._stop.set_enabled(not trial.has_ended)
-        self._keep.set_enabled(not trial.has_ended and self._run.is_alive)
+        run = self._run
+        self._stop.set_enabled(not trial.has_ended and (is_driven_here(run) or is_free_to_begin(run)))
+        self._keep.set_enabled(not trial.has_ended and is_driven_here(run))
         self._keep.set_text("Let early stopping decide again" if trial.steering.is_kept else "Keep from being stopped")
         self._star.set_text("Take the star away" if trial.steering.is_starred else "Star")
 

@@ -31,17 +31,22 @@ class FollowedRun:
     Args:
         key: What the run is called in addresses.
         folder: The run folder.
+        uri: Where the run lies in a storage, if the folder is a copy of it; empty: it is no copy.
 
     Attributes:
         state: What the journal says, up to the last `poll`.
         version: Changes whenever something that pages show has changed.
         problem: Why the run cannot be followed, in words; empty where it can.
         is_alive: Whether a driver is at work, as far as this machine can know.
+        is_elsewhere: Of a copy, whether its driver is at work on another machine; None: nobody has asked so far.
+        copying: Held while the copy is brought up to date, which holds the run folder as a driver does.
         trouble: What else keeps it from being followed, which whoever follows it sets; empty: nothing does.
     """
 
-    def __init__(self, key: str, folder: RunFolder) -> None:
-        self.key, self.folder = key, folder
+    def __init__(self, key: str, folder: RunFolder, *, uri: str = "") -> None:
+        self.key, self.folder, self.uri = key, folder, uri
+        self.is_elsewhere: bool | None = None if uri else False
+        self.copying = threading.Lock()
         self.state = StudyState()
         self.version = 0
         self.problem = self.trouble = ""
@@ -162,11 +167,15 @@ class FollowedRun:
     def _ask_alive(self) -> None:
         if (now := time.monotonic()) < self._asked_alive_at + _ALIVE_SECONDS and self._asked_alive_at:
             return
+        if not self.copying.acquire(blocking=False):
+            return
         self._asked_alive_at = now
         try:
-            self._is_alive = is_driver_alive(self.folder)
+            self._is_alive = bool(self.is_elsewhere) or is_driver_alive(self.folder)
         except OSError:
             self._is_alive = False
+        finally:
+            self.copying.release()
 
 
 @contextmanager

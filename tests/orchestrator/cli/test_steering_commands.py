@@ -41,11 +41,14 @@ def test_stars_and_notes_are_seen_in_the_status_of_a_finished_study(run):
     assert printed("star", run, "t0003", "--undo") == "t0003 has no star\n"
     assert printed("note", run, "t0002", "slow, but steady") == "the note about t0002 is in the journal\n"
     assert printed("note", run, "to be written up") == "the note about the study is in the journal\n"
+    assert printed("tag", run, "baseline", "for the paper") == "the study has the tags baseline, for the paper\n"
+    assert printed("tag", run, "baseline", "--undo") == "the study has the tags for the paper\n"
     after = json.loads(printed("status", run, "--json"))
     assert after.pop("steering")["starred"] == ["t0002"]
     assert after == before
     lines = printed("status", run).splitlines()
     assert "stars   t0002" in lines
+    assert "tags    for the paper" in lines
     assert [line.rpartition(": ")[2] for line in lines if line.startswith("note ")] == [
         "slow, but steady",
         "to be written up",
@@ -64,6 +67,7 @@ def test_stars_and_notes_are_seen_in_the_status_of_a_finished_study(run):
             ("star", "RUN", "t00002"),
             "trial: no trial has the name 't00002'; the study has t0000 to t0005; did you mean",
         ),
+        (("tag", "RUN", "a,b"), "tags: each must have no comma, which stands between tags, got 'a,b'; give each tag"),
         (("pause", "RUN"), "no driver is at work on this run: there is nothing to pause"),
         (("add", "RUN", "--param", "filters=4"), "no driver is at work on this run: resume the study, then add"),
         (("add", "RUN"), "--param: expected at least one value, got none; for example --param filters=16"),

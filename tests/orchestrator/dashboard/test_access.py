@@ -121,6 +121,12 @@ def test_every_answer_forbids_what_comes_from_a_network(client: TestClient) -> N
     assert not any(source.startswith(("http", "*", "//", "ws")) for source in sources)
 
 
+@pytest.mark.parametrize("path", ["/run/a%20b%3Fc%2Fd", "/run/50%25", "/run/%C3%A9", "/run/a+b,c"])
+def test_way_on_is_the_address_that_was_asked_for(client: TestClient, path: str) -> None:
+    answer = client.get(f"{path}?grid=x&token={TOKEN}")
+    assert re.findall(r'url=([^"]*)"', answer.text) == [f"{path}?grid=x"]
+
+
 @pytest.mark.parametrize("path", ["//example.org", "/%22%3E%3Ci%3E", "/\\example.org"])
 def test_way_on_stays_on_this_server_and_is_no_markup(client: TestClient, path: str) -> None:
     answer = client.get(f"{path}?token={TOKEN}")

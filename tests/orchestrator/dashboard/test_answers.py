@@ -15,7 +15,7 @@ import yaml
 from dashboards.made_runs import made_run
 
 from orchestrator.dashboard.answers.curves import TIMES, CurveChoice, curves_figure
-from orchestrator.dashboard.answers.decision_rows import NewDecisions, decision_rows, decisions_of_trial
+from orchestrator.dashboard.answers.decision_rows import NewDecisions, decision_at, decision_rows, decisions_of_trial
 from orchestrator.dashboard.answers.history_figures import rungs_figure, seconds_figure
 from orchestrator.dashboard.answers.rung_rows import rung_rows, rungs_of
 from orchestrator.dashboard.answers.study_rows import study_row
@@ -102,6 +102,9 @@ def test_study_row_counts_every_trial_once(run: FollowedRun) -> None:
 def test_decisions_are_those_of_the_whole_journal(run: FollowedRun) -> None:
     whole = decisions(read_journal(run.folder.journal))
     assert [row["text"] for row in decision_rows(run)] == [item.text for item in whole]
+    for line in (1, 2, len(whole)):
+        assert decision_at(run, line) == whole[line - 1]
+    assert [decision_at(run, line) for line in (-1, 0, len(whole) + 1)] == [None, None, None]
     assert decisions_of_trial(run, "t0004") == [item for item in whole if item.trial == "t0004"]
 
 
@@ -155,6 +158,27 @@ def test_many_curves_become_one_trace_with_all_points(tmp_path: Path) -> None:
     assert figure is not None
     (trace,) = figure["data"]
     assert sum(value is not None for value in trace["y"]) == 140
+
+
+def test_curve_of_a_reused_trial_begins_where_the_study_took_it_over(run: FollowedRun) -> None:
+    state, trial = copy(run.state), run.state.trials["t0003"]
+    # Another run trained it a month before, at the same pace.
+    month = 30 * 86_400.0
+    state.trials = {
+        "t0003": replace(
+            trial,
+            reused_from="/runs/old",
+            reported_at=[at - month for at in trial.reported_at],
+            started_at=[at - month for at in trial.started_at],
+        )
+    }
+    choice = CurveChoice(metric="val_accuracy", top=0, time=TIMES[2])
+    figure = curves_figure(state, choice, ranks={})
+    assert figure is not None
+    (trace,) = figure["data"]
+    expected = [trial.proposed_at + at - trial.started_at[0] - state.header.at for at in trial.reported_at]
+    assert trace["x"] == pytest.approx(expected)
+    assert trace["x"][0] > 0
 
 
 def test_curves_are_drawn_while_another_thread_takes_new_records(run: FollowedRun) -> None:

@@ -3,6 +3,7 @@
 import gc
 import random
 import shutil
+import time
 import weakref
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from unittest.mock import patch
 import pytest
 from dashboards.made_runs import made_run
 
+pytest.importorskip("nicegui")
+
+from orchestrator.dashboard.parts.steering import is_driven_here, is_free_to_begin
 from orchestrator.dashboard.watching.followed import MOST_ANSWERS, FollowedRun
 from orchestrator.dashboard.watching.runs import WatchedRuns
 from orchestrator.dashboard.watching.settings import differing_settings
@@ -20,8 +24,12 @@ from orchestrator.journal.reading import load_state
 from orchestrator.journal.records import Record, TrialNoted, TrialStarted
 from orchestrator.journal.study_state import StudyState
 from orchestrator.mirror.fetch import fetched_run
+from orchestrator.mirror.journal import read_remote_journal
 from orchestrator.mirror.mirror import open_mirror
+from orchestrator.mirror.places import runs_below
+from orchestrator.runs.lock import driver_lock
 from orchestrator.runs.paths import RunFolder
+from trainables.files.remote import RemoteFolder
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +196,7 @@ def test_run_in_a_storage_is_fetched_again_and_a_storage_that_is_away_is_told(ma
             runs.look()
             (run,) = runs.all
             run.poll()
-            assert (run.num_records, runs.is_fetched(run)) == (9, True)
+            assert (run.num_records, run.uri) == (9, f"{place}/made")
     runs.fetch_again(run)
     run.poll()
     assert (run.problem, run.state) == ("", load_state(made))
@@ -197,6 +205,76 @@ def test_run_in_a_storage_is_fetched_again_and_a_storage_that_is_away_is_told(ma
     run.poll()
     assert "its storage cannot be read now" in run.problem
     assert run.state == load_state(made)
+
+
+def test_runs_of_a_folder_in_a_storage_are_found_also_those_that_come_later(made: RunFolder, tmp_path: Path) -> None:
+    place = f"file://{tmp_path}/elsewhere"
+    runs = WatchedRuns([], stores=[place], copies=tmp_path / "copies")
+    assert (runs.new_in_stores(), runs.troubles) == ([], {})
+    for name in ("one", "other"):
+        assert open_mirror(copy_of(made, tmp_path / "first" / name), place, notify=lambda text: None).close() == ""
+        (tmp_path / "elsewhere" / "no-run" / name).mkdir(parents=True)
+        assert runs.new_in_stores() == [f"{place}/{name}"]
+        runs.bring(f"{place}/{name}")
+        assert runs.new_in_stores() == []
+        assert runs.look()
+    assert [(run.key, run.uri) for run in runs.all] == [("one", f"{place}/one"), ("other", f"{place}/other")]
+    run = run_of(runs.all[1].folder)
+    assert (run.problem, run.state) == ("", load_state(made))
+    assert runs_below(f"{place}/one") is None
+
+
+def test_run_of_a_storage_that_cannot_be_copied_is_told_and_tried_again(made: RunFolder, tmp_path: Path) -> None:
+    place = f"file://{tmp_path}/elsewhere"
+    assert open_mirror(copy_of(made, tmp_path / "first" / "made"), place, notify=lambda text: None).close() == ""
+    made_run(tmp_path / "copies" / "made", num_trials=2, num_epochs=1)
+    runs = WatchedRuns([], stores=[place], copies=tmp_path / "copies")
+    runs.bring(f"{place}/made")
+    (trouble,) = runs.troubles.values()
+    assert trouble.startswith(f"{place}/made: ")
+    assert (runs.look(), runs.new_in_stores()) == (False, [f"{place}/made"])
+    shutil.rmtree(tmp_path / "copies")
+    runs.bring(f"{place}/made")
+    assert (runs.look(), runs.troubles) == (True, {})
+
+
+def test_copy_of_a_run_says_whether_a_driver_is_at_work_on_another_machine(made: RunFolder, tmp_path: Path) -> None:
+    place = f"file://{tmp_path}/elsewhere"
+    folder = copy_of(made, tmp_path / "first" / "made")
+    mirror = open_mirror(folder, place, notify=lambda text: None)
+    whole = made.journal.read_bytes()
+    until = time.monotonic() + 60
+    while read_remote_journal(RemoteFolder.open(f"{place}/made")).data != whole or runs_below(place) != [
+        f"{place}/made"
+    ]:
+        assert time.monotonic() < until, "the storage does not get the run"
+        time.sleep(0.02)
+    root = fetched_run(f"{place}/made", runs=tmp_path / "second")
+    runs = WatchedRuns([root], fetched={root: f"{place}/made"})
+    runs.look()
+    (run,) = runs.all
+    run.poll()
+    assert (run.is_elsewhere, is_driven_here(run), is_free_to_begin(run)) == (None, False, False)
+    runs.ask_elsewhere(run)
+    again(run)
+    assert (run.is_elsewhere, run.is_alive, is_driven_here(run), is_free_to_begin(run)) == (True, True, False, False)
+    assert mirror.close() == ""
+    runs.ask_elsewhere(run)
+    again(run)
+    assert (run.is_elsewhere, run.is_alive, is_driven_here(run), is_free_to_begin(run)) == (False, False, False, True)
+    # A copy that is brought up to date is held as a driver holds a run, and no driver is at work on it.
+    with run.copying, driver_lock(run.folder):
+        again(run)
+        assert not run.is_alive
+    with driver_lock(run.folder):
+        again(run)
+        assert (is_driven_here(run), is_free_to_begin(run)) == (True, False)
+
+
+def again(run: FollowedRun) -> None:
+    """Asks at once whether a driver is at work, and not after some seconds."""
+    run._asked_alive_at = 0.0
+    run.poll()
 
 
 def test_another_journal_in_the_same_file_is_told_from_one_that_grew(made: RunFolder, tmp_path: Path) -> None:

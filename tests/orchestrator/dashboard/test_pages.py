@@ -75,6 +75,20 @@ def test_runs_are_compared_by_what_differs(opened: SimpleNamespace) -> None:
     opened.pages.open("/compare?run=asha", shows="Select two or more runs")
 
 
+def test_compared_runs_are_followed(opened: SimpleNamespace) -> None:
+    folder = made_run(opened.runs / "compared", num_trials=5, num_epochs=2)
+    lines = folder.journal.read_bytes().splitlines(keepends=True)
+    folder.journal.write_bytes(b"".join(lines[:4]))
+    opened.pages.open("/compare?run=compared&run=full", shows="Settings that differ")
+    cell = "return document.querySelector(`[row-id='done'] [col-id='run.0']`)?.innerText"
+    opened.pages.wait(lambda: opened.pages.browser.execute_script(cell) == "0", "no trial that is done")
+    with folder.journal.open("ab") as file:
+        file.write(b"".join(lines[4:]))
+    opened.pages.wait(lambda: opened.pages.browser.execute_script(cell) == "5", "the trials that are done")
+    assert opened.pages.faults() == []
+    shutil.rmtree(folder.root)
+
+
 def test_unknown_run_and_trial_are_told_in_a_sentence(opened: SimpleNamespace) -> None:
     opened.pages.open("/run/none", shows="This dashboard has no run that is called 'none'")
     opened.pages.open("/run/asha/trial/t9999", shows="This run has no trial that is called 't9999'")
@@ -100,6 +114,35 @@ def test_sorting_goes_into_the_address(opened: SimpleNamespace) -> None:
     lowest = opened.pages.wait(lambda: opened.pages.browser.execute_script(first), "the first row")
     opened.pages.wait(lambda: "sort" in opened.pages.browser.current_url, "the sorting in the address")
     assert float(lowest) < 0.35
+
+
+def test_record_of_the_journal_has_an_address_that_marks_it_and_scrolls_to_it(opened: SimpleNamespace) -> None:
+    pages = opened.pages
+    lines = (opened.runs / "asha" / "journal.jsonl").read_text().splitlines()
+    line = next(
+        number for number, text in enumerate(lines, start=1) if '"t0030"' in text and '"epoch_reported"' in text
+    )
+    assert line > 100
+    pages.open("/run/asha/decisions", shows="t0000 was proposed")
+    link = "return document.querySelector('[col-id=line] a')?.getAttribute('href')"
+    assert pages.browser.execute_script(link) == "/run/asha/decisions?line=1"
+    pages.open(f"/run/asha/decisions?line={line}", shows=f"Record {line}")
+    marked = (
+        "const e = document.querySelector('.ag-row.marked'), v = document.querySelector('.ag-body-viewport'); "
+        "if (!e) return ''; const r = e.getBoundingClientRect(), b = v.getBoundingClientRect(); "
+        "return r.top >= b.top && r.bottom <= b.bottom ? e.innerText : ''"
+    )
+    text = pages.wait(lambda: pages.browser.execute_script(marked), "the marked row in sight")
+    assert str(line) in text.split()
+    assert "t0030 reported epoch" in text
+    assert len(pages.browser.find_elements("css selector", ".ag-row.marked")) == 1
+    for wrong in ("99999", "0", "x", "1" * 400, "%22%3E"):
+        pages.open(f"/run/asha/decisions?line={wrong}", shows="The journal has no record")
+        pages.see("t0000 was proposed")
+    pages.open("/run/asha/trial/t0030", shows="Every record of the journal")
+    find = f"return !!document.querySelector('a[href$=\"decisions?line={line}\"]')"
+    pages.wait(lambda: pages.browser.execute_script(find), "the link from the trial's page")
+    assert pages.faults() == []
 
 
 def test_pages_fit_a_phone_and_follow_dark(opened: SimpleNamespace) -> None:
@@ -138,6 +181,60 @@ def test_keyboard_alone_goes_from_page_to_page(opened: SimpleNamespace) -> None:
     opened.pages.see("t0007")
 
 
+def test_metrics_and_parameters_that_come_later_appear_on_open_pages(opened: SimpleNamespace, tmp_path: Path) -> None:
+    pages, browser = opened.pages, opened.pages.browser
+    folder = made_run(opened.runs / "young", num_trials=12, num_epochs=2)
+    lines = folder.journal.read_bytes().splitlines(keepends=True)
+    folder.journal.write_bytes(b"".join(lines[:2]))
+    columns = (
+        "const e = document.querySelector('.nicegui-aggrid'); "
+        "return e && getElement(Number(e.id.slice(1)))?.api?.getColumns().map(c => c.getColId())"
+    )
+    pages.open("/run/young/trials", shows="young: trials")
+    pages.wait(lambda: browser.execute_script(columns), "the grid")
+    early = browser.execute_script(columns)
+    assert not {"metric.loss", "param.momentum"} & set(early)
+    window = browser.current_window_handle
+    browser.switch_to.new_window("tab")
+    pages.open("/run/young", shows="Learning curves")
+    browser.find_element("css selector", '[aria-label="Metric"]').click()
+    options = "return [...document.querySelectorAll('.q-menu .q-item')].map(e => e.innerText.trim())"
+    pages.wait(lambda: browser.execute_script(options) == ["val_accuracy"], "the only metric")
+    with folder.journal.open("ab") as file:
+        file.write(b"".join(lines[2:]))
+    pages.wait(lambda: "loss" in browser.execute_script(options), "the metric that came")
+    browser.close()
+    browser.switch_to.window(window)
+    pages.wait(lambda: "metric.loss" in (browser.execute_script(columns) or ()), "the column of the metric")
+    late = browser.execute_script(columns)
+    assert "param.momentum" in late
+    assert late[: len(early)] == early
+    pages.see("t0011")
+    assert pages.faults() == []
+    shutil.rmtree(folder.root)
+
+
+def test_page_of_a_trial_outlives_a_journal_without_it(opened: SimpleNamespace, tmp_path: Path) -> None:
+    folder = made_run(opened.runs / "mended", num_trials=6, num_epochs=2)
+    whole = folder.journal.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    opened.pages.open("/run/mended/trial/t0005", shows="Every record of the journal")
+    assert b"t0005" not in b"".join(lines[:6])
+    for data, words in ((b"".join(lines[:6]), "has no trial 't0005' any more"), (whole, "completed")):
+        (tmp_path / "draft").write_bytes(data)
+        (tmp_path / "draft").replace(folder.journal)
+        opened.pages.see(words)
+    assert "any more" not in opened.pages.text
+    opened.pages.see("t0005 reported epoch 2")
+    # Another journal, with fewer changes than the page has seen.
+    other = made_run(tmp_path / "mended", num_trials=6, num_epochs=1).journal
+    other.replace(folder.journal)
+    opened.pages.wait(lambda: "reported epoch 2" not in opened.pages.text, "the other journal")
+    steer(folder, Annotate(trial="t0005", text="still followed"))
+    opened.pages.see("Note: still followed")
+    shutil.rmtree(folder.root)
+
+
 def test_run_that_vanishes_stays_and_says_so(opened: SimpleNamespace, tmp_path: Path) -> None:
     made_run(opened.runs / "gone", num_trials=3, num_epochs=2)
     opened.pages.open("/run/gone", shows="Learning curves")
@@ -174,6 +271,29 @@ def test_notes_and_stars_of_a_finished_run_are_written_from_its_page(opened: Sim
     opened.pages.press("Star")
     text = (opened.runs / "full" / "journal.jsonl").read_text()
     assert "the augmentation was too strong" in text
+
+
+def test_tags_are_given_on_the_page_of_a_study_and_filter_the_page_of_studies(opened: SimpleNamespace) -> None:
+    pages = opened.pages
+    pages.open("/run/full", shows="Learning curves")
+    pages.press("Tag ...")
+    pages.write(f"baseline, {MARKED},for  the paper")
+    pages.press("Save")
+    chips = "return [...document.querySelectorAll('main .chip')].map(e => e.innerText.split('\\n')[0].trim())"
+    pages.wait(lambda: pages.browser.execute_script(chips) == ["baseline", MARKED, "for the paper"], "the tags")
+    pages.browser.find_element("css selector", '[aria-label="Take the tag baseline away"]').click()
+    pages.wait(lambda: pages.browser.execute_script(chips) == [MARKED, "for the paper"], "the tags that are left")
+    pages.open("/", shows="for the paper")
+    runs = "return [...document.querySelectorAll('[col-id=run] a')].map(e => e.textContent)"
+    assert {"asha", "full"} <= set(pages.browser.execute_script(runs))
+    chip = pages.browser.find_element("xpath", "//button[text()='for the paper']")
+    chip.click()
+    pages.wait(lambda: pages.browser.execute_script(runs) == ["full"], "the run of the tag alone")
+    pages.wait(lambda: "grid=" in pages.browser.current_url, "the filter in the address")
+    pages.open("/", shows="asha")
+    pages.browser.find_element("css selector", '[aria-label="Search"]').send_keys("the paper")
+    pages.wait(lambda: pages.browser.execute_script(runs) == ["full"], "the run that is searched for")
+    assert pages.faults() == []
 
 
 def test_read_only_dashboard_has_no_button_that_steers(opened: SimpleNamespace, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from orchestrator.journal.records import (
 from orchestrator.journal.steering_records import (
     AnnotationAdded,
     PauseAsked,
+    StudyTagged,
     TrialKept,
     TrialStarred,
     TrialStopAsked,
@@ -103,6 +104,11 @@ def test_every_kind_of_record_has_a_name_of_its_own_for_many() -> None:
         (
             VariantAsked(request="r", variant={"family": "sequential", "params": {"filters": 8}}, at=1.0),
             "a person asked for a variant: sequential filters=8",
+        ),
+        (StudyTagged(request="r", tags=["a", "b c"], tagged=True, at=1.0), "a person tagged the study: a, b c"),
+        (
+            StudyTagged(request="r", tags=["a"], tagged=False, at=1.0),
+            "a person took tags of the study away: a",
         ),
         (PauseAsked(request="r", at=1.0), "a person asked that the study pauses"),
     ],

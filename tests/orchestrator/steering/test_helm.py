@@ -20,6 +20,7 @@ from orchestrator.journal.records import (
 from orchestrator.journal.study_state import fold
 from orchestrator.runs.paths import RunFolder
 from orchestrator.search.algorithms.proposer import Proposer
+from orchestrator.steering.decisions import decide
 from orchestrator.steering.helm import Helm, PausedFromOutside
 from orchestrator.steering.requests import (
     AddVariant,
@@ -35,6 +36,7 @@ from orchestrator.steering.requests import (
     request_to_json,
     wait_for_answer,
 )
+from orchestrator.steering.words import steering_facts
 from orchestrator.study.spec import StudySpec
 
 SPEC = spec_of(trials=5, replicates=0)
@@ -130,6 +132,25 @@ def test_every_request_becomes_one_record_and_its_file_goes_away(desk: Desk) -> 
 def test_answers_say_what_happens_now(desk: Desk, request_: Request, text: str) -> None:
     answer = desk.asked(request_)
     assert answer == Answer(is_done=True, text=text)
+
+
+def test_variant_whose_place_the_search_took_meanwhile_is_answered_with_what_to_do(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proposer = Proposer(SPEC)
+    *_, last = (proposer.propose(number) for number in range(5))
+    assert last is not None
+
+    def late(*arguments: Any, **named: Any) -> Any:
+        decision = decide(*arguments, **named)
+        desk.recorder.append(TrialProposed(trial="t0004", number=4, variant=last.to_json(), at=6.0))
+        return decision
+
+    monkeypatch.setattr("orchestrator.steering.helm.decide", late)
+    words = "1 that no trial has yet, as the search took the last place first; resume with --set search.trials=6"
+    answer = desk.asked(AddVariant(params={"filters": 8, "dropout": 0.25}))
+    assert answer == Answer(is_done=True, text=f"added: {words}")
+    assert dict(steering_facts(desk.recorder.state))["added"] == words
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from orchestrator.steering.requests import (
     Request,
     Star,
     StopTrial,
+    TagStudy,
     ask,
     check_request,
     new_request_id,
@@ -36,6 +37,7 @@ REQUESTS = [
     PauseStudy(),
     Annotate(text="slow, but steady:\n\u00e9 \u2603"),
     Star(trial="t0001"),
+    TagStudy(tags=["baseline", "for the paper"], tagged=False),
 ]
 
 
@@ -151,6 +153,13 @@ def test_answers_that_nobody_read_for_a_day_go_away(folder: RunFolder) -> None:
         (Annotate(text="a\x1b[2J"), r"text: must be plain text, got the control character '\x1b' at place 2"),
         (Annotate(text="a\ud800"), r"text: must be plain text, got the control character '\ud800' at place 2"),
         (Annotate(text="a\u202eb"), r"text: must be plain text, got the control character '\u202e' at place 2"),
+        (TagStudy(tags=[]), "tags: expected 1 to 50 of them, got 0"),
+        (TagStudy(tags="baseline"), "tags: expected a list of texts, got 'baseline'"),
+        (TagStudy(tags=[1]), "tags: each must be a text, got int; put it in quotes"),
+        (TagStudy(tags=["a,b"]), "tags: each must have no comma, which stands between tags, got 'a,b'"),
+        (TagStudy(tags=["a\nb"]), "tags: each must be one line without blanks around it or several in a row"),
+        (TagStudy(tags=["x" * 61]), "tags: each must have at most 60 characters, got 61; shorten it"),
+        (TagStudy(tags=["\x1b"]), r"tags: each must be plain text, got the control character '\x1b' at place 1"),
         (StopTrial(trial="t" * 101), "trial: expected the name of a trial such as t0007"),
         (AddVariant(params={str(number): 1 for number in range(1001)}), "params: expected at most 1,000 names"),
     ],

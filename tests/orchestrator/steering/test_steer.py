@@ -15,7 +15,16 @@ from orchestrator.mirror.journal import read_remote_journal
 from orchestrator.results.from_state import count_states, elapsed_seconds, spent, study_status
 from orchestrator.runs.lock import driver_lock
 from orchestrator.runs.paths import RunFolder
-from orchestrator.steering.requests import AddVariant, Annotate, KeepTrial, PauseStudy, Request, Star, StopTrial
+from orchestrator.steering.requests import (
+    AddVariant,
+    Annotate,
+    KeepTrial,
+    PauseStudy,
+    Request,
+    Star,
+    StopTrial,
+    TagStudy,
+)
 from orchestrator.steering.steer import steer, steer_directly
 from orchestrator.steering.words import steering_facts, steering_json
 from trainables.files.remote import RemoteFolder
@@ -59,6 +68,33 @@ def test_stars_and_notes_are_kept_and_the_study_is_as_finished_or_paused_as_befo
     assert not read_state(folder).trials["t0000"].steering.is_starred
     assert not folder.driver.exists()
     assert not folder.requests.exists()
+
+
+def test_tags_are_given_once_and_taken_away_and_the_study_is_as_finished_or_paused_as_before(folder: RunFolder) -> None:
+    before = seen(folder)
+    assert steer(folder, TagStudy(tags=["baseline", "for the paper"])).text == (
+        "the study has the tags baseline, for the paper"
+    )
+    content = folder.journal.read_bytes()
+    assert steer(folder, TagStudy(tags=["baseline"])).text == "the study has these tags already"
+    assert folder.journal.read_bytes() == content
+    assert steer(folder, TagStudy(tags=["2026", "baseline"])).is_done
+    assert read_state(folder).steering.tags == ["baseline", "for the paper", "2026"]
+    assert dict(steering_facts(read_state(folder)))["tags"] == "baseline, for the paper, 2026"
+    assert steering_json(read_state(folder))["steering"]["tags"] == ["baseline", "for the paper", "2026"]
+    assert steer(folder, TagStudy(tags=["basline"], tagged=False)).text.startswith("the study has none of these tags")
+    for tag in ("baseline", "2026"):
+        steer(folder, TagStudy(tags=[tag], tagged=False))
+    assert steer(folder, TagStudy(tags=["for the paper"], tagged=False)).text == "the study has no tag"
+    assert read_state(folder).steering.tags == []
+    assert seen(folder) == before
+
+
+def test_study_has_no_more_tags_than_readers_can_use(folder: RunFolder) -> None:
+    assert steer(folder, TagStudy(tags=[f"tag {number}" for number in range(50)])).is_done
+    with pytest.raises(InputError, match="tags: a study has at most 50, and this one has 50; take some away with"):
+        steer(folder, TagStudy(tags=["one more"]))
+    assert steer(folder, TagStudy(tags=["tag 3"])).is_done
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from trainables.machine.gpus import (
     CONTEXT_MIB,
     MARGIN,
+    GpuUse,
     gpu_memory_mib,
+    gpu_use,
     largest_packing,
     share_limit_mib,
     share_of,
@@ -50,6 +52,28 @@ def test_gpus_are_told_by_index_and_uuid(script, expected, nvidia_smi):
 
 def test_a_machine_without_nvidia_smi_tells_of_none(nvidia_smi):
     assert gpu_memory_mib() == {}
+    assert gpu_use() is None
+
+
+H200 = GpuUse(index=0, name="NVIDIA H200", busy_percent=87, used_mib=20_480, total_mib=143_771)
+PART = GpuUse(index=1, name="NVIDIA A100, 80 GB", busy_percent=None, used_mib=None, total_mib=81_920)
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("echo '0, 87, 20480, 143771, NVIDIA H200'; echo '1, [N/A], [N/A], 81920, NVIDIA A100, 80 GB'", [H200, PART]),
+        ("echo 'No devices were found'", None),
+        ("echo 'NVIDIA-SMI has failed'; exit 9", None),
+        ("printf '\\377\\376'", None),
+        ("true", None),
+        ('[ "$*" = "--query-gpu=index,utilization.gpu,memory.used,memory.total,name --format=csv,noheader,nounits" ] '
+         "&& echo '0, 87, 20480, 143771, NVIDIA H200'", [H200]),
+    ],
+)  # fmt: skip
+def test_what_gpus_are_at_is_told_by_the_driver(script, expected, nvidia_smi):
+    nvidia_smi(script)
+    assert gpu_use() == expected
 
 
 @pytest.mark.parametrize(
