@@ -14,6 +14,9 @@ from simulated_fleet.gauges import Gauges, profiled
 from simulated_fleet.handles import simulated_workers
 from simulated_fleet.load import Load
 
+#: Early stopping judges after 9, 27 and 81 epochs.
+MAX_EPOCHS, GRACE_EPOCHS = 81, 9
+
 
 def run(load: Load, *, reports: int, schedule: str, search: str, is_profiled: bool = False) -> dict[str, Any]:
     """Runs a study until its trials have reported so often, and returns what its driver did.
@@ -124,11 +127,12 @@ def _study_run(
 def _study(folder: Path, load: Load, *, reports: int, schedule: str, search: str) -> Any:
     import argparse
 
-    options = argparse.Namespace(trials=[load.workers + reports], search=search, schedule=schedule, epochs=81)
+    options = argparse.Namespace(trials=[load.workers + reports], search=search, schedule=schedule, epochs=MAX_EPOCHS)
     spec = driver_scale.study(options, folder=folder)
     return spec.model_copy(
         update={
             "search": spec.search.model_copy(update={"epochs": reports}),
+            "schedule": spec.schedule.model_copy(update={"grace_epochs": GRACE_EPOCHS, "reduction_factor": 3}),
             "resources": spec.resources.model_copy(
                 update={"cpus": load.workers, "cpus_per_trial": 1, "retries": 5, "pin_cpus": False}
             ),
