@@ -26,7 +26,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=120.0, help="how long the workers of a row report")
     parser.add_argument("--reports", type=int, help="instead of --seconds: how many reports a row has")
     parser.add_argument("--schedule", choices=("none", "asha", "hyperband", "pasha", "median"), default="asha")
+    parser.add_argument("--grace", type=int, default=9, help="epochs after which early stopping judges first")
     parser.add_argument("--search", choices=("random", "tpe"), default="random")
+    parser.add_argument("--failures", type=float, default=0.0005, help="share of epochs that end their trial")
+    parser.add_argument("--preemptions", type=float, default=0.001, help="share that lose their worker")
+    parser.add_argument("--start", type=float, default=2.0, help="seconds until a new worker is ready")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--profile", action="store_true", help="print where the time of Ray Tune's thread goes")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
@@ -44,8 +48,10 @@ def main() -> None:
 def in_own_process(options: argparse.Namespace, *, workers: int) -> dict[str, Any]:
     """Returns what the driver of so many workers did, in a process that ran no other."""
     command = [sys.executable, __file__, "--one", "--workers", str(workers)]
-    for name in ("every", "seconds", "reports", "schedule", "search", "seed"):
+    for name in ("every", "seconds", "reports", "schedule", "grace", "search"):
         command += [f"--{name}", str(value)] if (value := getattr(options, name)) is not None else []
+    for name in ("failures", "preemptions", "start", "seed"):
+        command += [f"--{name}", str(getattr(options, name))]
     command += ["--profile"] if options.profile else []
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
@@ -60,11 +66,17 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     from simulated_fleet.one_run import run
 
     (workers,) = options.workers
-    load = Load(workers=workers, epoch_seconds=options.every, seed=options.seed)
-    reports = options.reports or round(workers * options.seconds / options.every)
-    return run(
-        load, reports=reports, schedule=options.schedule, search=options.search, is_profiled=options.profile
+    load = Load(
+        workers=workers,
+        epoch_seconds=options.every,
+        failures=options.failures,
+        preemptions=options.preemptions,
+        start_seconds=options.start,
+        seed=options.seed,
     )
+    reports = options.reports or round(workers * options.seconds / options.every)
+    asked = {"search": options.search, "schedule": options.schedule, "grace": options.grace}
+    return run(load, reports=reports, asked=asked, is_profiled=options.profile)
 
 
 def print_table(workers: list[int], rows: list[dict[str, Any]]) -> None:

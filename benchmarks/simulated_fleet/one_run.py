@@ -1,9 +1,11 @@
 """Runs one study with a simulated fleet in this process, and says what its driver did and whether a report was lost."""
 
+import argparse
 import contextlib
 import os
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -14,23 +16,23 @@ from simulated_fleet.gauges import Gauges, profiled
 from simulated_fleet.handles import simulated_workers
 from simulated_fleet.load import Load
 
-#: Early stopping judges after 9, 27 and 81 epochs.
-MAX_EPOCHS, GRACE_EPOCHS = 81, 9
+#: Of a trial that nothing stops.
+MAX_EPOCHS = 81
 
 
-def run(load: Load, *, reports: int, schedule: str, search: str, is_profiled: bool = False) -> dict[str, Any]:
+def run(load: Load, *, reports: int, asked: Mapping[str, Any], is_profiled: bool = False) -> dict[str, Any]:
     """Runs a study until its trials have reported so often, and returns what its driver did.
 
     Args:
         load: The fleet's.
         reports: How many reports the study is allowed (`search.epochs`); those under way still come.
-        schedule: The study's early stopping.
-        search: The study's algorithm.
+        asked: The study's `schedule`, its `search`, and after how many epochs it judges first, `grace`.
         is_profiled: Whether to print where the time of Ray Tune's thread goes.
     """
     folder, gauges = Path(tempfile.mkdtemp(prefix="convfleet-fleet-")), Gauges()
     with own_ray(load.workers, folder=folder), simulated_workers(load) as workers, gauges.attached():
-        root = _study_run(load, folder, reports=reports, schedule=schedule, search=search, is_profiled=is_profiled)
+        spec = _study(folder, load, reports=reports, asked=asked)
+        root = _study_run(spec, folder, is_profiled=is_profiled)
         told, counts = ray.get(workers.hub.told.remote())
     figures = gauges.figures(skip=min(2 * load.workers, reports // 4))
     return {"load": load.in_words(), **figures, "counts": counts, "lost": check(root, told=told)}
@@ -94,9 +96,7 @@ def own_ray(workers: int, *, folder: Path) -> Any:
         ray.shutdown()
 
 
-def _study_run(
-    load: Load, folder: Path, *, reports: int, schedule: str, search: str, is_profiled: bool
-) -> Path:
+def _study_run(spec: Any, folder: Path, *, is_profiled: bool) -> Path:
     """Runs the study and returns its run folder."""
     from rich.console import Console
 
@@ -119,20 +119,17 @@ def _study_run(
         make_progress(Console(file=lines, width=150)) as progress,
         mock.patch.object(session, "Tuning", Simulated),
     ):
-        result = run_study(_study(folder, load, reports=reports, schedule=schedule, search=search),
-                           runs=folder / "runs", progress=progress)
+        result = run_study(spec, runs=folder / "runs", progress=progress)
     return result.folder.root
 
 
-def _study(folder: Path, load: Load, *, reports: int, schedule: str, search: str) -> Any:
-    import argparse
-
-    options = argparse.Namespace(trials=[load.workers + reports], search=search, schedule=schedule, epochs=MAX_EPOCHS)
+def _study(folder: Path, load: Load, *, reports: int, asked: Mapping[str, Any]) -> Any:
+    options = argparse.Namespace(trials=[load.workers + reports], epochs=MAX_EPOCHS, **asked)
     spec = driver_scale.study(options, folder=folder)
     return spec.model_copy(
         update={
             "search": spec.search.model_copy(update={"epochs": reports}),
-            "schedule": spec.schedule.model_copy(update={"grace_epochs": GRACE_EPOCHS, "reduction_factor": 3}),
+            "schedule": spec.schedule.model_copy(update={"grace_epochs": asked["grace"]}),
             "resources": spec.resources.model_copy(
                 update={"cpus": load.workers, "cpus_per_trial": 1, "retries": 5, "pin_cpus": False}
             ),
