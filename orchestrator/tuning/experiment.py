@@ -21,7 +21,7 @@ from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.schedulers import RecordedScheduler, make_scheduler
 from orchestrator.tuning.searcher import VariantSearcher
 from orchestrator.tuning.silent_workers import SilentWorkers
-from orchestrator.tuning.tune_internals import NoTuneProgress, tune_reporter
+from orchestrator.tuning.tune_internals import NoTuneProgress, remember_classes, tune_reporter
 from orchestrator.tuning.worker_generations import WorkerGenerations
 from trainables.specs.worker import WorkerSpec
 from trainables.worker.adapter import VariantTrainable
@@ -59,6 +59,7 @@ class Tuning:
         scheduler = make_scheduler(spec, listener, worker=worker)
         resources = spec.resources
         searcher = _make_searcher(spec, listener, scheduler=scheduler, num_concurrent=num_concurrent)
+        remember_classes()
         watch = SilentWorkers(listener, setting=resources.report_timeout_seconds, retries=resources.retries)
         trained = tune.with_resources(
             tune.with_parameters(trainable, spec=worker),

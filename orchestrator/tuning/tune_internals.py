@@ -1,13 +1,13 @@
 """Holds every use of Ray Tune's private parts, as they are in Ray 2.60.
 
-The module uses them to drop ended trials, to count a worker's death once, and to ask once for all that workers have
-reported.
+The module uses them to drop ended trials, to count a worker's death once, to ask once for all that workers have
+reported, and to keep the class of the workers.
 
 Ray Tune keeps every trial for its snapshots and its own result, which convfleet does not use: some 80 kB each, a scan
 of all at every step, and at the end a snapshot of all. It processes the death of a worker twice where the controller is
-passing that worker to the next trial. It asks Ray about all workers anew for each report, in a new random order: half
-of a driver's time with a thousand workers. The replaced methods are private; tests check that Ray Tune's own
-controller behaves as this module says.
+passing that worker to the next trial. It asks Ray about all workers anew for each report, in a new random order. It
+fetches the class of the workers from Ray's head node several times for each trial, and waits for it. The replaced
+methods are private; tests check that Ray Tune's own controller behaves as this module says.
 """
 
 import random
@@ -19,6 +19,7 @@ from typing import Any
 import ray
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import RayActorError
+from ray.tune import registry
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.progress_reporter import IS_NOTEBOOK, ProgressReporter, TrialProgressCallback
@@ -214,3 +215,37 @@ def gather_ready(controller: Any) -> None:
     if type(manager) is RayActorManager:
         manager.__class__ = ReadyTogether
         manager._ready = deque()
+
+
+class RememberingRegistry(registry._Registry):  # type: ignore[misc, unused-ignore]
+    """Ray Tune's registry of classes, which asks the head node once for each of them."""
+
+    #: What was registered and asked for since, by category and name.
+    _known: dict[tuple[str, str], Any]
+
+    def register(self, category: str, key: str, value: Any) -> None:
+        """Registers a class, in the place of an earlier one of its name."""
+        self._known.pop((category, key), None)
+        super().register(category, key, value)
+
+    def unregister(self, category: str, key: str) -> None:
+        """Forgets a class."""
+        self._known.pop((category, key), None)
+        super().unregister(category, key)
+
+    def contains(self, category: str, key: str) -> bool:
+        """Returns whether a class is registered."""
+        return (category, key) in self._known or super().contains(category, key)
+
+    def get(self, category: str, key: str) -> Any:
+        """Returns a class, the same each time."""
+        if (category, key) not in self._known:
+            self._known[category, key] = super().get(category, key)
+        return self._known[category, key]
+
+
+def remember_classes() -> None:
+    """Makes Ray Tune keep the class of the workers once it has it, in this process."""
+    if type(registry._global_registry) is registry._Registry:
+        registry._global_registry._known = {}
+        registry._global_registry.__class__ = RememberingRegistry

@@ -11,6 +11,7 @@ from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.air.execution._internal.tracked_actor import TrackedActor
 from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
 from ray.exceptions import ActorDiedError
+from ray.tune import registry
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler
@@ -171,3 +172,38 @@ def test_where_none_waits_ray_tunes_rule_chooses_none(status: str) -> None:
     controller = SimpleNamespace(_tune_controller=inner, get_trials=lambda: [trial], trial_executor=executor)
     chosen = FIFOScheduler().choose_trial_to_run(controller)
     assert has_waiting(controller) == (chosen is trial) == (status != TuneTrial.RUNNING)
+
+
+def test_class_of_the_workers_is_fetched_once_until_another_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored: dict[bytes, bytes] = {}
+    asked: list[bytes] = []
+
+    def get(key: bytes) -> bytes | None:
+        asked.append(key)
+        return stored.get(key)
+
+    def put(key: bytes, value: bytes, *, overwrite: bool) -> None:
+        stored[key] = value
+
+    monkeypatch.setattr(registry, "_internal_kv_initialized", lambda: True)
+    monkeypatch.setattr(registry, "_internal_kv_get", get)
+    monkeypatch.setattr(registry, "_internal_kv_put", put)
+    monkeypatch.setattr(registry, "_internal_kv_del", lambda key: stored.pop(key))
+    monkeypatch.setattr(registry, "_global_registry", registry._Registry(prefix="job"))
+    monkeypatch.setattr(registry._Registry, "_register_atexit", lambda self: None)
+    tune_internals.remember_classes()
+    for number in (1, 2):
+        registry._global_registry.register(registry.TRAINABLE_CLASS, "Worker", type("Worker", (), {"number": number}))
+        found = {registry.get_trainable_cls("Worker") for _ in range(5)}
+        assert [kind.number for kind in found] == [number]
+    # Each was asked for twice: whether it is there, and what it is.
+    assert len(asked) == 4
+    registry._global_registry.unregister(registry.TRAINABLE_CLASS, "Worker")
+    assert not registry._global_registry.contains(registry.TRAINABLE_CLASS, "Worker")
+    # Ray Tune's own registry asks twice each time.
+    monkeypatch.setattr(registry, "_global_registry", registry._Registry(prefix="job"))
+    registry._global_registry.register(registry.TRAINABLE_CLASS, "Worker", type("Worker", (), {}))
+    asked.clear()
+    for _ in range(5):
+        registry.get_trainable_cls("Worker")
+    assert len(asked) == 10
