@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -10,6 +11,7 @@ import ray
 from ray.air.execution.resources.request import AcquiredResources, ResourceRequest
 from ray.air.execution.resources.resource_manager import ResourceManager
 from ray.tune.execution import tune_controller
+
 from simulated_fleet.hub import Hub
 from simulated_fleet.load import Load
 
@@ -122,7 +124,7 @@ def simulated_workers(load: Load) -> Iterator[Workers]:
             kill(actor, **named)
 
     with (
-        mock.patch.object(tune_controller, "PlacementGroupResourceManager", lambda: FreeResources(workers)),
+        mock.patch.object(tune_controller, "PlacementGroupResourceManager", partial(FreeResources, workers)),
         mock.patch.object(ray, "kill", end),
     ):
         yield workers

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from ray.exceptions import ActorDiedError
+
 from simulated_fleet.load import Draws, Load
 
 #: Where a result says when the worker had it, in seconds since 1970; no key of the product's.

@@ -12,6 +12,7 @@ from unittest import mock
 
 import driver_scale
 import ray
+
 from simulated_fleet.gauges import Gauges, profiled
 from simulated_fleet.handles import simulated_workers
 from simulated_fleet.load import Load

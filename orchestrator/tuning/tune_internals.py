@@ -174,9 +174,7 @@ class ReadyTogether(RayActorManager):
 
     def _is_tracked(self, future: Any) -> bool:
         # An event may end a worker whose own event waits: Ray Tune has let go of it then.
-        return any(
-            future in events._tracked_futures for events in (self._actor_state_events, self._actor_task_events)
-        )
+        return any(future in events._tracked_futures for events in (self._actor_state_events, self._actor_task_events))
 
     def _ask(self, timeout: float | None) -> Any:
         """Asks Ray for all that is ready, waits for the first where nothing is, and returns it."""

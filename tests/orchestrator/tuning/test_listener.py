@@ -127,7 +127,11 @@ def test_ray_tune_keeps_of_a_result_what_it_needs_and_no_more(rig: Rig) -> None:
     assert told == before
     # Callbacks come after all that read the whole result, and before Ray Tune keeps it.
     code = inspect.getsource(TuneController._process_trial_result)
-    order = ["self._search_alg.on_trial_result(", "self._callbacks.on_trial_result(", "trial.update_last_result(result)"]
+    order = [
+        "self._search_alg.on_trial_result(",
+        "self._callbacks.on_trial_result(",
+        "trial.update_last_result(result)",
+    ]
     assert [code.index(step) for step in order] == sorted(code.index(step) for step in order)
 
 

@@ -1,7 +1,6 @@
 """Ray is asked once for all events that have come, and Ray Tune sees them one by one; on Ray's own manager, no Ray."""
 
 import inspect
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -83,8 +82,8 @@ class Rays:
 
 
 @pytest.fixture
-def rays(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rays]:
-    yield Rays(monkeypatch)
+def rays(monkeypatch: pytest.MonkeyPatch) -> Rays:
+    return Rays(monkeypatch)
 
 
 def test_all_that_has_come_is_asked_for_once_and_passed_on_one_by_one(rays: Rays) -> None:
@@ -188,7 +187,7 @@ def test_class_of_the_workers_is_fetched_once_until_another_is_registered(monkey
     monkeypatch.setattr(registry, "_internal_kv_initialized", lambda: True)
     monkeypatch.setattr(registry, "_internal_kv_get", get)
     monkeypatch.setattr(registry, "_internal_kv_put", put)
-    monkeypatch.setattr(registry, "_internal_kv_del", lambda key: stored.pop(key))
+    monkeypatch.setattr(registry, "_internal_kv_del", stored.pop)
     monkeypatch.setattr(registry, "_global_registry", registry._Registry(prefix="job"))
     monkeypatch.setattr(registry._Registry, "_register_atexit", lambda self: None)
     tune_internals.remember_classes()
