@@ -26,7 +26,7 @@ from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.schedulers import RecordedScheduler, make_scheduler
 from orchestrator.tuning.searcher import VariantSearcher
 from orchestrator.tuning.silent_workers import SilentWorkers
-from orchestrator.tuning.tune_internals import NoTuneProgress, tune_reporter
+from orchestrator.tuning.tune_internals import NoTuneProgress, remember_classes, tune_reporter
 from orchestrator.tuning.worker_generations import WorkerGenerations
 from trainables.sharing.storage_environment import storage_environment
 from trainables.specs.worker import WorkerSpec
@@ -75,6 +75,7 @@ class Tuning:
                 listener, view=view, generations=generations, limiter=limiter, slots=partial(trials_at_once, resources)
             ),
         ]
+        remember_classes()
         trained = tune.with_resources(
             tune.with_parameters(trainable, spec=worker, environment=storage_environment()),
             lambda config: tune.PlacementGroupFactory(

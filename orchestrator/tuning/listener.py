@@ -28,6 +28,9 @@ from trainables.reports import FailureKind
 
 logger = logging.getLogger(__name__)
 
+#: Parts of a result that no one reads once it is recorded; Ray lets callbacks change results.
+_RECORDED = ("report", "worker", "notes", "failure", "config")
+
 
 class TuneListener(Unsaved, tune.Stopper, tune.Callback):
     """Records Ray Tune's events until a pause is requested, and stops trials when the study has had enough.
@@ -117,6 +120,13 @@ class TuneListener(Unsaved, tune.Stopper, tune.Callback):
         why = self._causes.pop(name, "")
         reason = lost_in_words(self.recorder.trial(name), retries=self.recorder.retries, why=why)
         self.recorder.append(WorkerLost(trial=name, reason=reason, at=self.recorder.now()))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Takes out of a result what the journal has of it: Ray Tune would keep statistics of each number."""
+        for name in _RECORDED:
+            result.pop(name, None)
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Records that a trial's workers died too often."""

@@ -20,7 +20,7 @@ from orchestrator.tuning.budgets import is_stopped_by_budget
 from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.promotions import Promotions
 from orchestrator.tuning.successors import Successors
-from orchestrator.tuning.tune_internals import Unsaved, tend
+from orchestrator.tuning.tune_internals import Unsaved, has_waiting, tend
 from trainables.specs.worker import WorkerSpec
 
 
@@ -82,7 +82,8 @@ class RecordedScheduler(Unsaved, FIFOScheduler):
         """Returns the first waiting trial, after `tend`: Ray Tune calls this method at every step."""
         tend(tune_controller)
         self.promotions.end_by_hand()
-        return super().choose_trial_to_run(tune_controller)
+        # Ray Tune's rule looks at all trials, twice, at every step; at most of them none waits.
+        return super().choose_trial_to_run(tune_controller) if has_waiting(tune_controller) else None
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> str:
         """Returns whether a trial continues after an epoch, and records a stop."""

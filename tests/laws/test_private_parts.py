@@ -25,6 +25,7 @@ RAY_FILES = {
 RAY_MODULES = (
     "ray._private",
     "ray._raylet",
+    "ray.air.execution._internal",
     "ray.core",
     "ray.serve._private",
     "ray.train._internal",

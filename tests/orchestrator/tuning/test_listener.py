@@ -136,6 +136,21 @@ def test_ray_tune_asks_the_stopper_before_scheduler_searcher_and_callbacks() -> 
         assert asked < code.index(later), later
 
 
+def test_ray_tune_keeps_of_a_result_what_it_needs_and_no_more(rig: Rig) -> None:
+    told = {**result(1), "config": {"trial": "t0000"}, "training_iteration": 1}
+    before = {name: told[name] for name in ("trial", "epoch", "val_accuracy", "done", "training_iteration")}
+    rig.listener.on_trial_result(1, [], tune_trial(), told)
+    assert told == before
+    # Callbacks come after all that read the whole result, and before Ray Tune keeps it.
+    code = inspect.getsource(TuneController._process_trial_result)
+    order = [
+        "self._search_alg.on_trial_result(",
+        "self._callbacks.on_trial_result(",
+        "trial.update_last_result(result)",
+    ]
+    assert [code.index(step) for step in order] == sorted(code.index(step) for step in order)
+
+
 def test_report_stands_before_the_stop_that_follows_from_it(rig: Rig) -> None:
     rig.recorder.append(proposed(1))
     scheduler = make_scheduler(spec(), rig.listener)

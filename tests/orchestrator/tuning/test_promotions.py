@@ -147,6 +147,7 @@ def test_waiting_trial_whose_end_is_asked_for_ends_at_the_next_step_and_is_told_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(schedulers, "tend", lambda controller: None)
+    monkeypatch.setattr(schedulers, "has_waiting", lambda controller: True)
     settings, controller = Settings(promotion=True, reduction_factor=2), SimpleNamespace(get_trials=list)
     with rig(settings, settings.opening(["t0000", "t0001", "t0002"])) as driver:
         promotions, recorder = driver.scheduler.promotions, driver.recorder

@@ -13,7 +13,7 @@ from ray.tune.experiment import Trial as TuneTrial
 
 from orchestrator.journal.study_state import StudyState
 from orchestrator.tuning.schedulers import RecordedScheduler
-from orchestrator.tuning.tune_internals import NoTuneProgress, forget_ended
+from orchestrator.tuning.tune_internals import NoTuneProgress, ReadyTogether, forget_ended
 
 
 @pytest.fixture
@@ -67,6 +67,7 @@ def test_scheduler_chooses_as_before_and_lets_tune_forget(controller: TuneContro
     chosen.append(scheduler.choose_trial_to_run(wrapped))
     assert [trial.trial_id for trial in chosen if trial is not None] == ["pending", "paused"]
     assert "terminated" not in names(controller.get_trials())
+    assert type(controller._actor_manager) is ReadyTogether
 
 
 def test_tunes_own_progress_holds_no_trials(controller: TuneController, capsys: pytest.CaptureFixture[str]) -> None:
