@@ -106,14 +106,13 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
             fetch_in_process(wanted, on_progress=on_progress)
         finally:
             wait([pending])
-        nodes = pending.result()
         interrupt.renew()
         prepared = stack.enter_context(
             _on_nodes(
                 study,
                 folder=folder,
                 datasets=[dataset, *others],
-                nodes=nodes,
+                nodes=pending.result(),
                 address=address,
                 interrupt=interrupt,
                 notify=notify,

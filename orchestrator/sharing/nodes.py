@@ -68,7 +68,7 @@ def _asked(worker: WorkerSpec, *, notify: Callable[[str], None]) -> NodeFiles:
         question = NodeQuestion(worker=worker, probe=probe)
         answers = answers_of_nodes(look, question, nodes=nodes, timeout_seconds=ANSWER_SECONDS)
     views = _views(answers, nodes=nodes, mark=worker.mark, notify=notify)
-    if problem := problem_of(views, worker=worker):
+    if problem := files_problem(views, worker=worker):
         raise InputError(problem)
     apart = [name for name, view in views.items() if not view.answer]
     if apart:
@@ -113,7 +113,7 @@ def _views(
     return found
 
 
-def problem_of(views: Mapping[str, NodeView], *, worker: WorkerSpec) -> str:
+def files_problem(views: Mapping[str, NodeView], *, worker: WorkerSpec) -> str:
     """Returns why a study cannot be trained on these nodes, and what to do; an empty text if it can.
 
     Args:

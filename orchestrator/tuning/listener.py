@@ -77,7 +77,7 @@ class TuneListener(Unsaved, tune.Stopper, tune.Callback):
         for note in result.get("notes", ()):
             append(TrialNoted(trial=name, kind=str(note["kind"]), text=encodable(note["text"]), at=now()))
         if "picture" in result:
-            self._keep_picture(result["picture"])
+            _keep_picture(result["picture"], path=self.recorder.folder.augmented)
         if "failure" in result:
             kind, reason, details = (result["failure"][key] for key in ("kind", "reason", "details"))
             self.recorder.fail(name, kind=kind, reason=reason, details=details, worker=result["worker"])
@@ -132,16 +132,6 @@ class TuneListener(Unsaved, tune.Stopper, tune.Callback):
         """Records that a trial's workers died too often."""
         self.give_up(trial.config["trial"])
 
-    def _keep_picture(self, content: bytes) -> None:
-        """Writes the picture of augmentation that a node without the run folder has made, unless there is one."""
-        path = self.recorder.folder.augmented
-        try:
-            if not path.exists():
-                write_whole(path, content)
-        except OSError as exc:
-            # A study is worth more than a picture.
-            logger.warning('picture=%s decision=skip reason="%s"', path, exc)
-
     def _is_awaited(self, result: Mapping[str, Any]) -> bool:
         trial = self.recorder.trial(result["trial"])
         # A trial that continues from an older checkpoint reports epochs twice. A trial that has ended reports once more
@@ -155,3 +145,13 @@ def last_error(trial: TuneTrial) -> str:
         return Path(trial.error_file).read_text(encoding="utf-8").rpartition("Failure # ")[2]
     except (OSError, TypeError, ValueError):
         return ""
+
+
+def _keep_picture(content: bytes, *, path: Path) -> None:
+    """Writes the picture of augmentation that a node without the run folder has made, unless there is one."""
+    try:
+        if not path.exists():
+            write_whole(path, content)
+    except OSError as exc:
+        # A study is worth more than a picture.
+        logger.warning('picture=%s decision=skip reason="%s"', path, exc)

@@ -96,10 +96,10 @@ def connected(address: str) -> Any:
             return JobSubmissionClient(address)
         except Exception as exc:
             # From ConnectionError to RuntimeError, as the server and its version have it.
-            raise problem_of(exc, address=address) from exc
+            raise refusal_of(exc, address=address) from exc
 
 
-def problem_of(exc: Exception, *, address: str) -> InputError | StudyFailedError:
+def refusal_of(exc: Exception, *, address: str) -> InputError | StudyFailedError:
     """Returns an error of the SDK in words.
 
     Args:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.cluster.jobs.client import problem_of
+from orchestrator.cluster.jobs.client import refusal_of
 from orchestrator.cluster.jobs.shipment import Shipment
 from orchestrator.errors import StudyFailedError
 
@@ -97,7 +97,7 @@ def submit(client: Any, shipment: Shipment, *, address: str, runs: str) -> str:
             )
         except Exception as exc:
             # The SDK raises many kinds.
-            raise problem_of(exc, address=address) from exc
+            raise refusal_of(exc, address=address) from exc
 
 
 def job_of(client: Any, name: str, *, address: str) -> Job:
@@ -110,7 +110,7 @@ def job_of(client: Any, name: str, *, address: str) -> Job:
     try:
         return _job(client.get_job_info(name))
     except Exception as exc:
-        raise problem_of(exc, address=address) from exc
+        raise refusal_of(exc, address=address) from exc
 
 
 def jobs_of(client: Any, *, address: str) -> list[Job]:
@@ -122,7 +122,7 @@ def jobs_of(client: Any, *, address: str) -> list[Job]:
     try:
         found = [_job(info) for info in client.list_jobs() if info.submission_id]
     except Exception as exc:
-        raise problem_of(exc, address=address) from exc
+        raise refusal_of(exc, address=address) from exc
     return sorted(found, key=lambda job: job.started_at or 0.0, reverse=True)
 
 
@@ -136,7 +136,7 @@ def log_of(client: Any, name: str, *, address: str) -> str:
     try:
         return str(client.get_job_logs(name))
     except Exception as exc:
-        raise problem_of(exc, address=address) from exc
+        raise refusal_of(exc, address=address) from exc
 
 
 def stop_and_wait(client: Any, name: str, *, address: str, sleep: Callable[[float], None] = time.sleep) -> Job:
@@ -171,7 +171,7 @@ def ask_to_stop(client: Any, name: str, *, address: str) -> None:
     try:
         client.stop_job(name)
     except Exception as exc:
-        raise problem_of(exc, address=address) from exc
+        raise refusal_of(exc, address=address) from exc
 
 
 def end_in_words(job: Job) -> str:

@@ -10,7 +10,7 @@ from orchestrator.cluster.processes import LiveNode, TaskAnswer
 from orchestrator.errors import InputError, StudyFailedError
 from orchestrator.sharing import looking, nodes
 from orchestrator.sharing.looking import NodeQuestion, NodeView, look
-from orchestrator.sharing.nodes import node_files, problem_of
+from orchestrator.sharing.nodes import node_files, files_problem
 from trainables.sharing.marks import sees_mark, write_mark
 from trainables.specs.data import DataSpec
 from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
@@ -139,7 +139,7 @@ def test_data_that_a_node_lacks_is_named_unless_the_node_has_it_prepared(worker,
     assert look(asked).lacking == []
     (tmp_path / "entry").rmdir()
     assert look(asked).lacking == [str(tmp_path / "gone")]
-    found = problem_of({"n1 (10.0.0.1)": look(asked)}, worker=worker)
+    found = files_problem({"n1 (10.0.0.1)": look(asked)}, worker=worker)
     assert found == f"data: n1 (10.0.0.1) has no {tmp_path}/gone; give every node the same files at the same paths"
 
 
@@ -155,6 +155,6 @@ def test_a_run_folder_that_a_node_may_not_write_is_said(worker, tmp_path, monkey
 
 def test_of_many_nodes_some_are_named(worker):
     views = {f"n{number}": NodeView(answer="", place="has no folder /runs/x") for number in range(9)}
-    found = problem_of(views, worker=worker)
+    found = files_problem(views, worker=worker)
     assert "n3 has no folder /runs/x, 5 more nodes likewise;" in found
     assert "n4 " not in found
