@@ -10,7 +10,7 @@ from orchestrator.cluster.processes import LiveNode, TaskAnswer
 from orchestrator.errors import InputError, StudyFailedError
 from orchestrator.sharing import looking, nodes
 from orchestrator.sharing.looking import NodeQuestion, NodeView, look
-from orchestrator.sharing.nodes import node_files, files_problem
+from orchestrator.sharing.nodes import files_problem, node_files
 from trainables.sharing.marks import sees_mark, write_mark
 from trainables.specs.data import DataSpec
 from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
