@@ -130,7 +130,7 @@ def _connect(resources: Resources, *, address: str | None, stack: ExitStack) -> 
                 fix = "set RAY_TMPDIR to a folder with a shorter path, such as /tmp"
             raise StudyFailedError(f"Ray did not start on this machine ({first}); {fix}") from exc
         raise StudyFailedError(
-            f"--address {address}: no Ray cluster answered ({first}); {refused_in_words(str(exc))}"
+            f"--address {address}: no Ray cluster answered ({first}); {refused_in_words(str(exc), address=address)}"
         ) from exc
 
 

@@ -1,12 +1,14 @@
 """Ray's token: where it lies, who may read it, and what is wrong where a cluster refuses one."""
 
 import os
+import socket
 import stat
 from pathlib import Path
 
 #: The variables that Ray takes its mode and its token from.
 MODE, TOKEN, TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 PRIVATE_MODE = 0o600
+_CONNECT_SECONDS = 5
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -50,18 +52,35 @@ def token_in_words() -> str:
     return f"that of {path}" if path.is_file() else f"none, as there is no {path}"
 
 
-def refused_in_words(said: str) -> str:
-    """Returns which of mode and token is wrong where a cluster did not let this process in, and the fix.
+def refused_in_words(said: str, *, address: str = "") -> str:
+    """Returns which of mode, token and port is wrong where a cluster did not let this process in, and the fix.
 
     Args:
-        said: What Ray said.
+        said: What Ray said, which may not name the reason.
+        address: The cluster's, `host:port`; empty: it is not looked at.
     """
     mode = os.environ.get(MODE, "")
     copy = f"copy ~/.ray/auth_token of the head to {token_file()}, and chmod 600 it"
+    wants = "the cluster wants a token"
     if "authentication" not in said.lower():
-        return f"check `ray status` there and the port; {MODE} is {mode or 'not set'}, the token is {token_in_words()}"
+        if not _is_listening(address):
+            return (
+                f"check `ray status` there and the port; {MODE} is {mode or 'not set'}, the token is {token_in_words()}"
+            )
+        wants = "something listens there, and a Ray that does not answer wants a token"
     if mode.lower() != "token":
-        return f"the cluster wants a token, and {MODE} is {mode or 'not set'}: set {MODE}=token"
+        return f"{wants}, and {MODE} is {mode or 'not set'}: set {MODE}=token"
     if not has_token():
-        return f"the cluster wants a token, and there is {token_in_words()}: {copy}"
-    return f"{MODE} is token, but the token, {token_in_words()}, is not the cluster's: {copy}"
+        return f"{wants}, and there is {token_in_words()}: {copy}"
+    return f"{wants}: {MODE} is token, but the token, {token_in_words()}, is not the cluster's: {copy}"
+
+
+def _is_listening(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        return False
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
+    except (OSError, OverflowError):
+        return False
+    return True

@@ -148,6 +148,18 @@ def test_what_a_cluster_refused_is_said_by_mode_token_and_port(no_token, monkeyp
     assert said == "check `ray status` there and the port; RAY_AUTH_MODE is token, the token is that of RAY_AUTH_TOKEN"
 
 
+def test_where_ray_keeps_the_reason_to_itself_a_port_that_listens_says_that_it_is_the_token(
+    dashboard, no_token, monkeypatch
+):
+    said, address = "Failed to connect to Ray cluster", dashboard.address.removeprefix("http://")
+    assert refused_in_words(said, address=address).endswith("RAY_AUTH_MODE is not set: set RAY_AUTH_MODE=token")
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+    assert "the token, that of RAY_AUTH_TOKEN, is not the cluster's" in refused_in_words(said, address=address)
+    for silent in ("127.0.0.1:1", "auto", "127.0.0.1:port", "127.0.0.1:99999999"):
+        assert refused_in_words(said, address=silent).startswith("check `ray status` there and the port")
+
+
 def job(status, *, exit_code=None, message="", command="convfleet run x"):
     return Job(
         name="x-1",
