@@ -1,6 +1,7 @@
 """Exports whose checkpoints are lost: their trials are trained once more up to the lost epoch, and exported then."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import ray
@@ -9,6 +10,7 @@ from orchestrator.errors import ExportError
 from orchestrator.export.tasks import CheckpointLostError, run_in_workers
 from orchestrator.journal.study_state import StudyState
 from trainables.retraining.requests import RetrainingAnswer, RetrainingRequest
+from trainables.sharing.own_folder import worker_on_this_node
 from trainables.specs.export import ExportRequest, ExportResult
 
 #: Takes requests and yields what became of them, as `run_exports` does.
@@ -98,7 +100,7 @@ def _train_again(request: RetrainingRequest) -> RetrainingAnswer:
     # Late: it brings TensorFlow, which the driver, which imports this module too, never imports.
     from trainables.retraining.retraining import train_again
 
-    return train_again(request)
+    return train_again(replace(request, worker=worker_on_this_node(request.worker)))
 
 
 def _since(epoch: int) -> str:
