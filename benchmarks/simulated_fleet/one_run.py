@@ -89,7 +89,8 @@ def own_ray(workers: int, *, folder: Path) -> Any:
             configure_logging=False,
             object_store_memory=256 * 1024 * 1024,
             _node_ip_address="127.0.0.1",
-            _system_config={"prestart_worker_first_driver": False},
+            # Workers of a real fleet take nothing of the driver's machine, so theirs waits for nobody.
+            _system_config={"prestart_worker_first_driver": False, "worker_niceness": 0},
         )
     try:
         yield

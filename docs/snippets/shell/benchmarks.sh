@@ -6,6 +6,7 @@ python benchmarks/pinning.py
 python benchmarks/trial_overhead.py
 python benchmarks/shared_data.py
 python benchmarks/driver_scale.py
+python benchmarks/thousand_workers.py --workers 10 100 1000
 python benchmarks/streaming.py
 python benchmarks/memory_estimate.py
 python benchmarks/portfolio.py cnn-small few
