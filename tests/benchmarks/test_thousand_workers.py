@@ -29,8 +29,6 @@ def test_each_report_of_ten_workers_is_recorded_once_though_some_fail_and_some_a
     assert lost["recorded"] == lost["reported"] >= 300
     problems = ("lost", "recorded twice", "not in tables", "twice in tables")
     assert [lost[name] for name in problems] == [0, 0, 0, 0]
-    assert found["reports"] > 0
-    assert found["threads"]["ray-tune"] > 0
 
 
 def test_a_worker_draws_the_same_whatever_the_others_do() -> None:
