@@ -44,7 +44,7 @@ def record_environment(
         "versions": versions(),
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
-        "nodes": [asdict(node) for node in nodes],
+        "nodes": [_known_of(node) for node in nodes],
         "address": address or "local",
         "data": data,
         "command": sys.argv[1:],
@@ -76,3 +76,8 @@ def _git_commit(folder: Path) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return result.stdout.strip() or None if result.returncode == 0 else None
+
+
+def _known_of(node: NodeResources) -> dict[str, Any]:
+    """Returns what a node has; its own resources only where it has any."""
+    return {name: value for name, value in asdict(node).items() if name != "others" or value}

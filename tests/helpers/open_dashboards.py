@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,12 +97,21 @@ class Pages:
 
     def write(self, text: str) -> None:
         """Writes into the text area of the dialog that is open, in the place of what stands there."""
+        from selenium.common.exceptions import ElementNotInteractableException
         from selenium.webdriver.common.keys import Keys
 
         find = "return [...document.querySelectorAll('.q-dialog textarea')].at(-1)"
-        area = self.wait(lambda: self.browser.execute_script(find), "a text area")
-        area.send_keys(Keys.CONTROL, "a")
-        area.send_keys(text)
+
+        def is_marked() -> bool:
+            # A dialog that is still on its way in takes no keys.
+            with suppress(ElementNotInteractableException):
+                if area := self.browser.execute_script(find):
+                    area.send_keys(Keys.CONTROL, "a")
+                    return True
+            return False
+
+        self.wait(is_marked, "a text area")
+        self.browser.execute_script(find).send_keys(text)
 
     def faults(self) -> list[str]:
         """Returns what the browser's console has of errors and warnings since the last time."""

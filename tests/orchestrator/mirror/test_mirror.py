@@ -5,6 +5,7 @@ import os
 import shutil
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,7 @@ from orchestrator.mirror.places import remote_of
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.loading import parse_study
 from trainables.errors import RemoteError
+from trainables.files import remote as remote_module
 from trainables.files.remote import RemoteFolder
 from trainables.files.whole import write_whole
 
@@ -65,15 +67,15 @@ def idle_mirror(folder, place):
 @pytest.fixture
 def outage(monkeypatch):
     """While it is set, the storage takes nothing but heartbeats; tries follow each other at once."""
-    is_out, real = threading.Event(), RemoteFolder._whole
+    is_out, real = threading.Event(), remote_module._whole
     monkeypatch.setattr(mirror_module, "_PERIOD_SECONDS", 0.01)
 
-    def refuse(self, name):
-        if is_out.is_set() and not name.startswith("driver"):
-            raise RemoteError(f"{name}: nobody answers")
-        return real(self, name)
+    def refuse(filesystem, path):
+        if is_out.is_set() and not Path(path).name.startswith("driver"):
+            raise RemoteError(f"{path}: nobody answers")
+        return real(filesystem, path)
 
-    monkeypatch.setattr(RemoteFolder, "_whole", refuse)
+    monkeypatch.setattr(remote_module, "_whole", refuse)
     return is_out
 
 
