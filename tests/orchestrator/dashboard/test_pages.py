@@ -315,10 +315,14 @@ def test_model_answers_for_an_image_that_is_dropped_on_its_page(opened: SimpleNa
     picture = tmp_path / "digit.png"
     picture.write_bytes(picture_of(np.full((8, 8), 7, np.uint8)))
     find = "return document.querySelector('input[type=file]')"
-    opened.pages.wait(lambda: opened.pages.browser.execute_script(find), "the file field").send_keys(str(picture))
+
+    def drop(path: Path) -> None:
+        opened.pages.wait(lambda: opened.pages.browser.execute_script(find), "the file field").send_keys(str(path))
+
+    drop(picture)
     opened.pages.see("probability")
     opened.pages.see("digit.png")
     picture.with_name("broken.png").write_bytes(b"no picture")
-    opened.pages.browser.execute_script(find).send_keys(str(picture.with_name("broken.png")))
+    drop(picture.with_name("broken.png"))
     opened.pages.see("broken.png: ")
     assert opened.pages.faults() == []
