@@ -6,6 +6,7 @@ iproute2 and util-linux.
 """
 
 import contextlib
+import json
 import os
 import shlex
 import shutil
@@ -37,6 +38,10 @@ _SETTINGS = {
     # Of a machine on which other tests run as well.
     "RAY_raylet_start_wait_time_s": "120",
 }
+_LIVE = (
+    "import json, ray; ray.init(address='auto', log_to_driver=False, configure_logging=False); "
+    "print(json.dumps({node['NodeManagerHostname']: node['NodeID'] for node in ray.nodes() if node['Alive']}))"
+)
 #: Process 1 of a host: makes what only it sees, then buries what others leave behind.
 _INIT = """
 set -e
@@ -200,6 +205,18 @@ class Hosts:
         for process in started:
             output, _ = process.communicate(timeout=120)
             assert process.returncode == 0, output
+
+    def live_nodes(self) -> dict[str, str]:
+        """Returns Ray's ids of the cluster's live nodes by their hosts' names, as the head knows them."""
+        told = self.run(self._head, f'python -c "{_LIVE}" 2>/dev/null')
+        found: dict[str, str] = json.loads(told.strip().splitlines()[-1])
+        return found
+
+    def drain(self, name: str, *, seconds: int) -> None:
+        """Tells Ray that a host will be taken in so many seconds, as clouds do of spot machines."""
+        node = self.live_nodes()[name]
+        reason = "--reason DRAIN_NODE_REASON_PREEMPTION --reason-message spot"
+        self.run(self._head, f"ray drain-node --node-id {node} {reason} --deadline-remaining-seconds {seconds}")
 
     def cut(self, name: str) -> None:
         """Takes a host off the network."""
