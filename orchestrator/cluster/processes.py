@@ -3,7 +3,7 @@
 Ray's tasks would do it with less code, but a single task makes Ray start two processes, and the one that nothing uses
 imports TensorFlow too: see findings/ray-task-starts-a-process-too-many.sh. An actor is one process.
 
-A process gets the driver's variables for storages as an argument: see findings/ray-logs-runtime-environments.sh.
+A process gets the driver's variables for storages as an argument: Ray logs runtime environments.
 """
 
 from collections import deque

@@ -73,7 +73,7 @@ def head_address(address: str) -> str | None:
 def draining_nodes() -> dict[str, int]:
     """Returns until when each node that drains is there, in milliseconds since 1970, by its hex id; 0: nobody said.
 
-    `ray.nodes()` says nothing of it, though Ray itself puts nothing new on such nodes.
+    `ray.nodes()` says nothing of it: see findings/ray-drained-node-leaves-at-once.sh.
     """
     return dict(state.get_draining_nodes())
 
@@ -81,8 +81,6 @@ def draining_nodes() -> dict[str, int]:
 @contextmanager
 def credentials_out_of_logs(names: Iterable[str]) -> Iterator[None]:
     """Keeps Ray Tune meanwhile from handing variables to trials as a runtime environment, whose values Ray logs.
-
-    See findings/ray-logs-runtime-environments.sh.
 
     Args:
         names: Of the variables; processes get them as an argument.
