@@ -34,8 +34,12 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds `--long`: tests that sample take the many samples of their long form."""
-    parser.addoption("--long", action="store_true", help="Take the long form of tests that sample (an hour in all).")
+    """Adds `--long`: tests that sample take the many samples of their long form, and tests marked long are run."""
+    parser.addoption(
+        "--long",
+        action="store_true",
+        help="Take the long form of tests that sample, and tests marked long (hours in all).",
+    )
 
 
 #: Fixtures of the shared Ray, of the processes that use it and of the run that was made in it.
@@ -71,8 +75,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Scheduling(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with the files that share a Ray, then with others of slow tests: no process has a long one at the end."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begins with the files that share a Ray, then with others of slow tests: no process has a long one at the end.
+
+    Tests that are marked long are left to `--long`.
+    """
+    if left := [item for item in items if item.get_closest_marker("long") and not config.getoption("--long")]:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     shared = {path for path in slow if sharing(str(path.relative_to(ROOT)))}
     items.sort(key=lambda item: (item.path not in shared, item.path not in slow))

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from hosts import HOME, ROOT, SHARED, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 FILE = ROOT / "docs" / "snippets" / "cluster" / "on-premise.yaml"
 SSHD = "/usr/sbin/sshd"
@@ -34,10 +34,8 @@ def written():
 
 
 @pytest.fixture(scope="module")
-def machines(make_hosts, is_long):
+def machines(make_hosts):
     """A client, a head and two workers, which the client may enter by SSH."""
-    if not is_long:
-        pytest.skip("takes minutes: --long")
     if missing := [name for name in (SSHD, "ssh", "rsync") if shutil.which(name) is None]:
         pytest.skip(f"entering machines needs {', '.join(missing)}: packages openssh-server and rsync")
     hosts = make_hosts("client", "head", "worker1", "worker2")

@@ -13,7 +13,7 @@ from trainables.checkpoints.checkpoint import checkpoint_folder, load_checkpoint
 from trainables.files.manifests import damage_of
 
 #: A Ray on three hosts of this machine, and two studies on it.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(900)]
 
 EPOCHS = 150
 STUDY: dict[str, Any] = {

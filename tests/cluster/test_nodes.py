@@ -20,14 +20,14 @@ def hosts(make_hosts) -> Hosts:
 
 
 @pytest.fixture(scope="module")
-def calm_rows(hosts) -> dict:
+def rows_in_calm(hosts) -> dict:
     """The rows of the study without a cluster, and without faults."""
     study = HostedStudy(hosts, "calm", "--set", "export.top=0")
     study.end()
     return study.rows()
 
 
-def test_node_that_joins_is_used_and_one_that_drains_is_left_in_time(hosts, calm_rows):
+def test_node_that_joins_is_used_and_one_that_drains_is_left_in_time(hosts, rows_in_calm):
     study = HostedStudy(hosts, "moving", "--address", "auto")
     study.wait_for("t0000", 3)
     hosts.ray_worker("node2")
@@ -36,7 +36,7 @@ def test_node_that_joins_is_used_and_one_that_drains_is_left_in_time(hosts, calm
     wait_until(lambda: study.records("worker_lost"), seconds=30, what=f"a trial that moves: {study.said}")
     study.end()
     assert len(study.exports()) == 1
-    assert study.rows() == calm_rows
+    assert study.rows() == rows_in_calm
     (moved,) = study.records("worker_lost")
     assert moved["kind"] == "moved"
     said = study.said
@@ -50,7 +50,8 @@ def test_node_that_joins_is_used_and_one_that_drains_is_left_in_time(hosts, calm
     assert workers[-1] == "node2"
 
 
-def test_lost_head_pauses_the_study_which_goes_on_once_a_cluster_is_there(hosts, calm_rows):
+@pytest.mark.long
+def test_lost_head_pauses_the_study_which_goes_on_once_a_cluster_is_there(hosts, rows_in_calm):
     study = HostedStudy(hosts, "headless", "--address", "auto", "--wait-for-cluster", "--set", "search.trials=2")
     study.wait_for("t0000", 3)
     for pid in hosts.pids("head", "gcs_server"):
@@ -64,5 +65,5 @@ def test_lost_head_pauses_the_study_which_goes_on_once_a_cluster_is_there(hosts,
     hosts.ray_worker("node2")
     study.end()
     assert len(study.exports()) == 1
-    assert study.rows() == {key: row for key, row in calm_rows.items() if key[0] < "t0002"}
+    assert study.rows() == {key: row for key, row in rows_in_calm.items() if key[0] < "t0002"}
     assert len(study.records("session_started")) == 2
