@@ -30,6 +30,10 @@ _MEANINGS = {
         "No report came within `resources.report_timeout_seconds`.",
         "The driver kills the worker, and the trial goes on from its checkpoint once a session; then it ends.",
     ),
+    "moved": (
+        "Its node was about to leave the cluster.",
+        "The trial goes on from its checkpoint on another node, as often as it takes; it never ends with this.",
+    ),
 }
 
 

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 from orchestrator.driver.endings import open_session
+from orchestrator.nodes.on_cluster import StudyOnCluster
 from orchestrator.runs.folder import make_run_folder
 from orchestrator.study.loading import load_study
 from trainables.checkpoints.early_notes import EarlyNotes, leave_early_note
@@ -38,6 +39,8 @@ def test_sentences_of_workers_are_shown_while_the_study_is_at_work(tmp_path):
     with open_session(folder, spec, address=None, progress=messages) as session:
         session.open_study()
         notes = EarlyNotes(folder.checkpoints)
-        session._watch(Training(folder.checkpoints), notes=notes, prepared=SimpleNamespace(spec=spec, num_concurrent=1))
+        alone = StudyOnCluster(None, resources=spec.resources)
+        prepared = SimpleNamespace(spec=spec, num_concurrent=1, cluster=alone)
+        session._watch(Training(folder.checkpoints), notes=notes, prepared=prepared)
     shown = [text for text in messages.shown if text.startswith("note: ")]
     assert shown == ["note: the model is odd in one way", "note: the model is odd in two way"]

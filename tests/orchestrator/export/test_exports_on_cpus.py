@@ -16,12 +16,13 @@ DEVICE = DeviceSpec(cpus=2, gpus=0.5)
 def test_ray_is_asked_for_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, Any]] = []
 
-    class Actor:
-        start = call = SimpleNamespace(remote=lambda *given: len(given))
+    actor = SimpleNamespace(
+        start=SimpleNamespace(remote=lambda *given: len(given)), call=SimpleNamespace(remote=lambda *given: len(given))
+    )
 
     def options(**named: Any) -> Any:
         asked.append(named)
-        return SimpleNamespace(remote=Actor)
+        return SimpleNamespace(remote=lambda *given: actor)
 
     ray = processes.ray
     monkeypatch.setattr(ray, "remote", lambda kind: SimpleNamespace(options=options))
@@ -30,7 +31,7 @@ def test_ray_is_asked_for_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "get", lambda reference: "result")
     monkeypatch.setattr(ray, "kill", lambda actor: None)
     request: Any = SimpleNamespace(worker=SimpleNamespace(device=DEVICE))
-    assert list(tasks.run_exports([request])) == ["result"]
+    assert list(tasks.run_in_workers(tasks.run_exports, [request])) == ["result"]
     assert [(named["num_cpus"], named["num_gpus"]) for named in asked] == [(2, 0)]
 
 
