@@ -13,7 +13,8 @@ from orchestrator.journal.trial import TrialState
 
 pytestmark = pytest.mark.slow
 
-EPOCHS = 15
+#: A trial takes seconds, which the commands need.
+EPOCHS = 60
 ADDED = {"num_blocks": 1, "filters": 4, "learning_rate": 0.0011, "batch_size": 8}
 
 
