@@ -74,9 +74,18 @@ def missing() -> str:
     if lacking := [name for name in _PROGRAMS if shutil.which(name) is None]:
         return f"hosts need {', '.join(lacking)}, from iproute2 and util-linux"
     name = f"cf{os.getpid()}t"
-    made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
-    subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
-    return f"network namespaces are not allowed here: {made.stderr.strip()}" if made.returncode else ""
+    bridge = ["ip", "-n", name, "link", "add", "br0", "type", "bridge"]
+    pair = ["ip", "-n", name, "link", "add", "v0", "type", "veth", "peer", "name", "v1"]
+    mounts = "mount -t tmpfs tmpfs /mnt && mount --bind /etc/hosts /proc/sys/kernel/random/boot_id"
+    inside = ["unshare", "--uts", "--ipc", "--mount", "--pid", "--fork", "--mount-proc", "bash", "-c", mounts]
+    try:
+        for command in (["ip", "netns", "add", name], bridge, pair, inside):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                return f"hosts cannot be made here: {' '.join(command[:8])}: {done.stderr.strip()}"
+    finally:
+        subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+    return ""
 
 
 @dataclass
