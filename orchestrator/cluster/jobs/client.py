@@ -99,6 +99,23 @@ def connected(address: str) -> Any:
             raise refusal_of(exc, address=address) from exc
 
 
+@contextmanager
+def answering(address: str) -> Iterator[None]:
+    """Puts what the SDK raises meanwhile into words: of many kinds, as the server and its version have it.
+
+    Args:
+        address: Of the cluster's dashboard.
+
+    Raises:
+        InputError: What was asked for is not there, or is wrong.
+        StudyFailedError: The cluster does not answer.
+    """
+    try:
+        yield
+    except Exception as exc:
+        raise refusal_of(exc, address=address) from exc
+
+
 def refusal_of(exc: Exception, *, address: str) -> InputError | StudyFailedError:
     """Returns an error of the SDK in words.
 

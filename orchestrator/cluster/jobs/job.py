@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.cluster.jobs.client import refusal_of
+from orchestrator.cluster.jobs.client import answering
 from orchestrator.cluster.jobs.shipment import Shipment
 from orchestrator.errors import StudyFailedError
 
@@ -86,7 +86,7 @@ def submit(client: Any, shipment: Shipment, *, address: str, runs: str) -> str:
         if shipment.files:
             environment["working_dir"] = folder
         name = f"{shipment.spec.name}-{secrets.token_hex(3)}"
-        try:
+        with answering(address):
             return str(
                 client.submit_job(
                     entrypoint=shipment.command(runs=runs),
@@ -95,9 +95,6 @@ def submit(client: Any, shipment: Shipment, *, address: str, runs: str) -> str:
                     metadata={_MARK: "study", "study": shipment.spec.name, "run": f"{runs}/{shipment.spec.name}"},
                 )
             )
-        except Exception as exc:
-            # The SDK raises many kinds.
-            raise refusal_of(exc, address=address) from exc
 
 
 def job_of(client: Any, name: str, *, address: str) -> Job:
@@ -107,10 +104,8 @@ def job_of(client: Any, name: str, *, address: str) -> Job:
         InputError: If the cluster has no such job.
         StudyFailedError: If it does not answer.
     """
-    try:
+    with answering(address):
         return _job(client.get_job_info(name))
-    except Exception as exc:
-        raise refusal_of(exc, address=address) from exc
 
 
 def jobs_of(client: Any, *, address: str) -> list[Job]:
@@ -119,10 +114,8 @@ def jobs_of(client: Any, *, address: str) -> list[Job]:
     Raises:
         StudyFailedError: If it does not answer.
     """
-    try:
+    with answering(address):
         found = [_job(info) for info in client.list_jobs() if info.submission_id]
-    except Exception as exc:
-        raise refusal_of(exc, address=address) from exc
     return sorted(found, key=lambda job: job.started_at or 0.0, reverse=True)
 
 
@@ -133,10 +126,8 @@ def log_of(client: Any, name: str, *, address: str) -> str:
         InputError: If the cluster has no such job.
         StudyFailedError: If it does not answer.
     """
-    try:
+    with answering(address):
         return str(client.get_job_logs(name))
-    except Exception as exc:
-        raise refusal_of(exc, address=address) from exc
 
 
 def stop_and_wait(client: Any, name: str, *, address: str, sleep: Callable[[float], None] = time.sleep) -> Job:
@@ -168,10 +159,8 @@ def ask_to_stop(client: Any, name: str, *, address: str) -> None:
         InputError: If the cluster has no such job.
         StudyFailedError: If it does not answer.
     """
-    try:
+    with answering(address):
         client.stop_job(name)
-    except Exception as exc:
-        raise refusal_of(exc, address=address) from exc
 
 
 def end_in_words(job: Job) -> str:

@@ -101,22 +101,6 @@ def tune_trial(name: str = "t0000", *, num_failures: int = 1) -> Any:
     return SimpleNamespace(config={"trial": name}, trial_id=f"tune-{name}", num_failures=num_failures)
 
 
-def test_the_first_picture_of_a_node_without_the_run_folder_is_kept(rig: Rig) -> None:
-    rig.listener("tune-1", result(1) | {"picture": b"first"})
-    rig.listener("tune-1", result(2) | {"picture": b"second"})
-    assert rig.folder.augmented.read_bytes() == b"first"
-    assert rig.recorder.trial("t0000").epoch == 2
-
-
-def test_a_picture_that_cannot_be_written_ends_no_study(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: object, content: bytes) -> None:
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr("orchestrator.tuning.listener.write_whole", refuse)
-    rig.listener("tune-1", result(1) | {"picture": b"first"})
-    assert rig.recorder.trial("t0000").epoch == 1
-
-
 def test_report_is_in_the_file_when_the_stopper_returns(rig: Rig) -> None:
     assert rig.listener("tune-1", result(1)) is False
     assert rig.told == [EpochReported(trial="t0000", report=result(1)["report"], worker=WORKER, at=101.0)]
