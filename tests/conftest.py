@@ -26,6 +26,7 @@ pytest_plugins = [
     "python_process",
     "folder_exports",
     "hosts",
+    "early_failures",
 ]
 
 # Several threads add up in any order. Read when TensorFlow is first used, by whichever test of a process comes first.

@@ -45,12 +45,13 @@ def without_places(document: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in document.items() if key != "folder"}
 
 
-def with_keys_of(known: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+def with_keys_of(known: Any, said: Any) -> Any:
     """Returns what a document says under the keys that it had: later versions say more, as how many trials wait."""
-    return {
-        key: with_keys_of(value, said[key]) if isinstance(value, dict) and isinstance(said[key], dict) else said[key]
-        for key, value in known.items()
-    }
+    if isinstance(known, dict) and isinstance(said, dict):
+        return {key: with_keys_of(value, said[key]) for key, value in known.items()}
+    if isinstance(known, list) and isinstance(said, list) and len(known) == len(said):
+        return [with_keys_of(*pair) for pair in zip(known, said, strict=True)]
+    return said
 
 
 @pytest.mark.parametrize("run", RUNS)
