@@ -12,7 +12,7 @@ def this_machine(resources: Resources) -> NodeResources:
     """Returns what a Ray of this machine alone would share out.
 
     >>> this_machine(Resources(cpus=3, gpus=0))
-    NodeResources(cpus=3.0, gpus=0.0)
+    NodeResources(cpus=3.0, gpus=0.0, others={})
 
     Args:
         resources: The study's section.

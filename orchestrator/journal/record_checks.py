@@ -53,35 +53,30 @@ def check_record(record: Record) -> None:
             raise JournalError(f"{name}: expected {_EXPECTED[kind]}, got {_shown(value)}")
     if not 0 <= record.at <= _LATEST:
         raise JournalError(f"at: expected seconds since 1970, got {record.at!r}")
-    match record:
-        case StudyOpened():
-            _demand(record.mode in ("max", "min"), "mode", "max or min", record.mode)
-            _check_objectives(record)
-            _demand(
-                all(map(_is_constraint, record.constraints)),
-                "constraints",
-                f"texts such as {EXAMPLE}",
-                record.constraints,
-            )
-            _check_numbers(record)
-        case SessionStarted():
-            _demand(0 <= record.began_at <= _LATEST, "began_at", "seconds since 1970", record.began_at)
-            _demand(record.minutes >= 0, "minutes", "at least 0", record.minutes)
-        case StudyExtended():
-            _check_numbers(record)
-        case TrialProposed() | TrialReused() | TrialReplaced():
-            _demand(record.number >= 0, "number", "at least 0", record.number)
-            _demand(record.trial == trial_name(record.number), "trial", trial_name(record.number), record.trial)
-            _demand(_is_plain(record.variant), "variant", "values of an ordinary size", record.variant)
-            _check_origin(record)
-        case EpochReported():
-            _check_report(record.report)
-        case ModelExported() | EnsembleExported():
-            _check_exported(record)
-        case _ if isinstance(record, SteeringRecord):
-            _check_steering(record)
+    if check_more := _MORE_CHECKS.get(type(record)):
+        check_more(record)
     if worker := getattr(record, "worker", None):
         _check_worker(worker)
+
+
+def _check_opened(record: StudyOpened) -> None:
+    _demand(record.mode in ("max", "min"), "mode", "max or min", record.mode)
+    _check_objectives(record)
+    are_rules = all(map(_is_constraint, record.constraints))
+    _demand(are_rules, "constraints", f"texts such as {EXAMPLE}", record.constraints)
+    _check_numbers(record)
+
+
+def _check_session(record: SessionStarted) -> None:
+    _demand(0 <= record.began_at <= _LATEST, "began_at", "seconds since 1970", record.began_at)
+    _demand(record.minutes >= 0, "minutes", "at least 0", record.minutes)
+
+
+def _check_trial(record: TrialProposed | TrialReused | TrialReplaced) -> None:
+    _demand(record.number >= 0, "number", "at least 0", record.number)
+    _demand(record.trial == trial_name(record.number), "trial", trial_name(record.number), record.trial)
+    _demand(_is_plain(record.variant), "variant", "values of an ordinary size", record.variant)
+    _check_origin(record)
 
 
 def _check_steering(record: SteeringRecord) -> None:
@@ -169,9 +164,11 @@ def _check_reused(record: TrialReused) -> None:
 
 def _check_report(report: Mapping[str, Any]) -> None:
     for name in ("metrics", "overhead_seconds", "cost"):
-        _demand(_are_numbers(report.get(name, {})), f"report.{name}", "numbers by name", report.get(name))
+        if not _are_numbers(report.get(name, _NOTHING)):
+            _demand(False, f"report.{name}", "numbers by name", report.get(name))
     for name in ("train_seconds", "images_per_second"):
-        _demand(_is_number(report.get(name, 0.0)), f"report.{name}", "a number", report.get(name))
+        if not _is_number(report.get(name, 0.0)):
+            _demand(False, f"report.{name}", "a number", report.get(name))
     _demand(_is_whole(report.get("epoch", 0)), "report.epoch", "a whole number", report.get("epoch"))
     _demand(isinstance(report.get("reason", ""), str), "report.reason", "a text", report.get("reason"))
 
@@ -197,11 +194,15 @@ def _is_number(value: object) -> bool:
 
 
 def _are_numbers(value: object) -> bool:
-    # Called for every number of a journal: the most likely type is tested first.
-    return isinstance(value, Mapping) and all(
-        isinstance(key, str) and ((type(number) is float and math.isfinite(number)) or _is_number(number))
-        for key, number in value.items()
-    )
+    # Called for every number of a journal: the most likely types are tested first, without a call.
+    if type(value) is not dict and not isinstance(value, Mapping):
+        return False
+    for key, number in value.items():
+        if not isinstance(key, str):
+            return False
+        if not (number - number == 0.0 if type(number) is float else _is_number(number)):
+            return False
+    return True
 
 
 def _is_plain(value: object) -> bool:
@@ -227,6 +228,7 @@ def _shown(value: object) -> str:
 
 
 _LONGEST_SHOWN = 80
+_NOTHING: Mapping[str, Any] = {}
 # Made once: used for every value of a journal, where Python would make a union of types at each call.
 _PLAIN = frozenset((str, bool, type(None)))
 _LISTS = (list, tuple)
@@ -235,7 +237,7 @@ _CHECKS: Mapping[Any, Callable[[object], bool]] = {
     int: _is_whole,
     float: _is_number,
     bool: _is_yes_or_no,
-    abc.Mapping: lambda value: isinstance(value, Mapping),
+    abc.Mapping: lambda value: type(value) is dict or isinstance(value, Mapping),
     abc.Sequence: lambda value: isinstance(value, _LISTS),
 }
 #: The fields of each kind of record that have a type to check.
@@ -258,4 +260,14 @@ _WORKER: Mapping[str, Callable[[object], bool]] = {
     "gpus": _is_number,
     "memory_mb": _is_number,
     "gpu_ids": lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
+}
+#: What else is checked of a record, by its kind.
+_MORE_CHECKS: Mapping[type, Callable[[Any], None]] = {
+    EpochReported: lambda record: _check_report(record.report),
+    StudyOpened: _check_opened,
+    SessionStarted: _check_session,
+    StudyExtended: _check_numbers,
+    **dict.fromkeys((TrialProposed, TrialReused, TrialReplaced), _check_trial),
+    **dict.fromkeys((ModelExported, EnsembleExported), _check_exported),
+    **dict.fromkeys(get_args(SteeringRecord), _check_steering),
 }

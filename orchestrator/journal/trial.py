@@ -281,14 +281,14 @@ def is_stopped_by_hand(trial: Trial) -> bool:
 def apply_to_trial(trial: Trial, record: TrialRecord) -> None:
     """Adds a record to the trial that it is about."""
     match record:
-        case TrialStarted():
-            trial.started_at.append(record.at)
-            trial.is_with_worker = True
-            trial.steering.go_on_from(trial.epoch)
         case EpochReported():
             add_report(trial, EpochReport.from_json(record.report), at=record.at, worker=record.worker)
             trial.worker = dict(record.worker)
             trial.held = None
+        case TrialStarted():
+            trial.started_at.append(record.at)
+            trial.is_with_worker = True
+            trial.steering.go_on_from(trial.epoch)
         case TrialStopped():
             trial.stop = record
         case TrialHeld():

@@ -23,8 +23,8 @@ _LOOK_SECONDS = 5.0
 _FETCH_SECONDS = 15.0
 #: So many records are applied before other pages are answered.
 _MOST_RECORDS = 200
-#: News take a twentieth of a core, however many pages are open; the second bounds how long they wait.
-_WAITS_PER_WORK, _LONGEST_REST_SECONDS = 19.0, 10.0
+#: News take a fortieth of a core, however many pages are open; the second bounds how long they wait.
+_WAITS_PER_WORK, _LONGEST_REST_SECONDS = 39.0, 15.0
 _SHORTEST_WAIT_SECONDS, _WAITS_PER_LONG_WORK = 0.5, 19.0
 
 
@@ -195,8 +195,8 @@ class Live:
 def rest_seconds(work: float) -> float:
     """Returns how long to rest after so many seconds of a core for bringing pages up to date.
 
-    >>> rest_seconds(0.0), rest_seconds(0.5), rest_seconds(60.0)
-    (0.4, 9.5, 10.0)
+    >>> rest_seconds(0.0), rest_seconds(0.25), rest_seconds(60.0)
+    (0.4, 9.75, 15.0)
     """
     return min(_LONGEST_REST_SECONDS, max(POLL_SECONDS, _WAITS_PER_WORK * work))
 
