@@ -115,13 +115,10 @@ class StudyState:
         if isinstance(record, StudyOpened) == (self.opened is not None):
             twice = "the study is opened twice" if self.opened else "the first record does not open the study"
             raise JournalError(twice)
-        # First: nearly all records are reports.
         if not isinstance(record, EpochReported) and isinstance(record, SteeringRecord):
             _steer(self, record)
             return
         match record:
-            case EpochReported():
-                self._apply_to_its_trial(record)
             case StudyOpened():
                 _demand_schema(record)
                 self.opened = record

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -19,12 +20,13 @@ from orchestrator import errors
 from search_spaces import Variant
 from trainables.errors import ModelExportError
 from trainables.exporting.manifest import ExportFindings, write_export_manifest
-from trainables.exporting.verify import TOLERANCE, check_outputs, check_parity
+from trainables.exporting.verify import TOLERANCE, check_outputs, check_parity, targets_of_numbers
 from trainables.files.manifests import MANIFEST, fingerprints
 from trainables.specs.data import DataSpec
 from trainables.specs.dataset import DatasetInfo
 from trainables.specs.export import ExportRequest
 from trainables.specs.pixels import PixelRule, PixelStatistics
+from trainables.specs.targets import TargetKind
 from trainables.specs.task import Target, Task
 from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
 
@@ -175,6 +177,28 @@ def test_a_file_that_is_wrong_on_small_numbers_is_refused_though_no_difference_e
     assert check_parity(np.zeros((2, 1)), np.full((2, 1), 1e-8), what="model.tflite") == pytest.approx(1e-8)
     with pytest.raises(ModelExportError, match=r"differ .* by 0.0025 on average, and none is beyond 0.005; "):
         check_parity(small, np.zeros_like(small), what="model_float16.tflite", tolerance=1e-2)
+
+
+def test_values_of_a_regression_are_compared_each_with_its_own_size() -> None:
+    # Grams and the share of a second: a file that has the second wrong is within every tolerance of the first.
+    expected = np.stack([np.linspace(900.0, 1100.0, 20), np.linspace(1e-6, 5e-6, 20)], axis=1)
+    actual = expected * [1.0, 2.0]
+    assert check_parity(expected, expected, what="model.tflite", is_each_alone=True) == 0.0
+    with pytest.raises(ModelExportError, match=r"weight: .* by 3e-06 on average, and none is beyond 5e-06; "):
+        check_outputs({"weight": expected}, {"weight": actual}, what="model.tflite", numbers={"weight"})
+    # Probabilities of classes that nothing is taken for are rounding.
+    assert check_outputs({"weight": expected}, {"weight": actual}, what="model.tflite") < TOLERANCE
+
+
+@pytest.mark.parametrize("kind", ["regression", "classification"])
+def test_a_lone_output_is_known_as_numbers_by_its_task(kind: TargetKind) -> None:
+    target = Target(name="weight", kind=kind, size=2, loss="mse", metrics=("mae",))
+    assert targets_of_numbers(Task(input_shape=(8, 8, 1), targets=(target,))) == (
+        {"weight", ""} if kind == "regression" else set()
+    )
+    assert targets_of_numbers(Task(input_shape=(8, 8, 1), targets=(target, replace(target, name="size")))) == (
+        {"weight", "size"} if kind == "regression" else set()
+    )
 
 
 OUTPUTS = {"sex": GOOD, "age": np.array([[40_000.0], [-3.0]])}

@@ -24,7 +24,14 @@ from trainables.exporting.runtimes.conversion import Arrays, Source
 from trainables.exporting.runtimes.conversions import CONVERSIONS
 from trainables.exporting.runtimes.operators import operations_in, unknown_operations
 from trainables.exporting.runtimes.own_process import ProcessResult, run_in_own_process, write_images
-from trainables.exporting.verify import agreements, check_outputs, check_quantised, largest_difference, loses_more
+from trainables.exporting.verify import (
+    agreements,
+    check_outputs,
+    check_quantised,
+    largest_difference,
+    loses_more,
+    targets_of_numbers,
+)
 from trainables.families.parts.inputs import model_inputs
 from trainables.specs.export import FACTS, FILES, ExportRequest, missing_packages
 from trainables.specs.task import Task
@@ -110,7 +117,8 @@ class ConvertedFormats:
         changes = {metric: value - self._expected_metrics[metric] for metric, value in metrics.items()}
         if facts.answers is None:
             expected = {self._outputs[target]: values for target, values in self._expected.items()}
-            check_outputs(expected, found.outputs, what=what, tolerance=facts.tolerance)
+            numbers = {self._outputs.get(name, "") for name in targets_of_numbers(self._task)}
+            check_outputs(expected, found.outputs, what=what, tolerance=facts.tolerance, numbers=numbers)
             judged: dict[str, Any] = {"tolerance": facts.tolerance}
         else:
             find_layer = partial(

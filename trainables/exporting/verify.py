@@ -1,6 +1,6 @@
 """Checks that an exported file predicts what its checkpoint predicts; numpy only."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,13 @@ _ROUNDING = 1e-6
 _REMEDY = "export a format of float32 or litert_float16"
 
 
-def check_outputs(expected: Any, actual: Any, *, what: str, tolerance: float = TOLERANCE) -> float:
+def check_outputs(
+    expected: Any, actual: Any, *, what: str, tolerance: float = TOLERANCE, numbers: Collection[str] = ()
+) -> float:
     """Returns the largest difference between all outputs of two models.
 
-    expected, actual: one array (images, size), or one by output name.
+    expected, actual: one array (images, size), or one by output name. The outputs in `numbers` have values of any size,
+    as those of a regression; "" is the lone array.
 
     >>> check_outputs({"age": np.array([[40.0]])}, {"age": np.array([[40.0]])}, what="model.keras")
     0.0
@@ -37,15 +40,24 @@ def check_outputs(expected: Any, actual: Any, *, what: str, tolerance: float = T
     if outputs.keys() != found.keys():
         raise ModelExportError(f"{what}: predicts {sorted(found)}, its checkpoint {sorted(outputs)}; export it again")
     return max(
-        check_parity(np.asarray(value), np.asarray(found[name]), what=f"{what} {name}".strip(), tolerance=tolerance)
+        check_parity(
+            np.asarray(value),
+            np.asarray(found[name]),
+            what=f"{what} {name}".strip(),
+            tolerance=tolerance,
+            is_each_alone=name in numbers,
+        )
         for name, value in outputs.items()
     )
 
 
-def check_parity(expected: np.ndarray, actual: np.ndarray, *, what: str, tolerance: float = TOLERANCE) -> float:
+def check_parity(
+    expected: np.ndarray, actual: np.ndarray, *, what: str, tolerance: float = TOLERANCE, is_each_alone: bool = False
+) -> float:
     """Returns the largest difference between two sets of predictions, as a share of those beyond 1.
 
-    expected, actual: float (images, size).
+    expected, actual: float (images, size). Small numbers are compared with the largest of all, as probabilities, or if
+    `is_each_alone` with the largest of their own column, as values of a regression, which may be grams and metres.
 
     >>> check_parity(np.array([[0.25, 0.75]]), np.array([[0.25, 0.75]]), what="model.keras")
     0.0
@@ -61,6 +73,13 @@ def check_parity(expected: np.ndarray, actual: np.ndarray, *, what: str, toleran
             f"{what}: predictions differ from the checkpoint's by up to {difference:.3g}, allowed is {tolerance:g}; "
             "the export is not faithful and was discarded"
         )
+    columns = range(expected.shape[-1]) if is_each_alone and expected.ndim > 1 else [slice(None)]
+    for column in columns:
+        _check_small(expected[..., column], actual[..., column], what=what)
+    return difference
+
+
+def _check_small(expected: np.ndarray, actual: np.ndarray, *, what: str) -> None:
     largest = float(np.abs(expected).max(initial=0.0))
     mean = float(np.abs(expected - actual).sum()) / max(1, expected.size)
     if mean > _MOST_OF_SMALL * largest + _LEAST:
@@ -68,7 +87,6 @@ def check_parity(expected: np.ndarray, actual: np.ndarray, *, what: str, toleran
             f"{what}: predictions differ from the checkpoint's by {mean:.3g} on average, and none is beyond "
             f"{largest:.3g}; the export is not faithful and was discarded"
         )
-    return difference
 
 
 def check_comparable(expected: np.ndarray, actual: np.ndarray, *, what: str) -> None:
@@ -123,6 +141,12 @@ def agreements(expected: Any, actual: Any, *, targets: Sequence[Target]) -> dict
         for target in targets
     }
     return {name: share for name, share in shares.items() if share is not None}
+
+
+def targets_of_numbers(task: Task) -> set[str]:
+    """Returns the targets whose values are numbers of any size; "" as well where such a one is alone."""
+    found = {target.name for target in task.targets if target.kind == "regression"}
+    return found | {""} if len(found) == len(task.targets) == 1 else found
 
 
 def check_quantised(  # noqa: PLR0913 - what a file predicts, what it should, and what is allowed

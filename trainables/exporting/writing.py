@@ -9,7 +9,7 @@ from typing import Any
 from trainables.errors import ModelExportError
 from trainables.exporting.converted import ConvertedFormats
 from trainables.exporting.formats import FORMATS
-from trainables.exporting.verify import agreements, check_outputs
+from trainables.exporting.verify import agreements, check_outputs, targets_of_numbers
 from trainables.specs.export import FILES
 from trainables.specs.task import Task
 from trainables.user_code import in_words
@@ -74,7 +74,9 @@ def write_formats(  # noqa: PLR0913 - one argument a collaborator
             raise ModelExportError(reason)
         form.write(model, path, task)
         found = form.predict(path, evidence.inputs)
-        written.parity[name] = check_outputs(evidence.expected, found, what=f"{trial}: {FILES[name]}")
+        written.parity[name] = check_outputs(
+            evidence.expected, found, what=f"{trial}: {FILES[name]}", numbers=targets_of_numbers(task)
+        )
         written.agreement[name] = agreements(evidence.expected, found, targets=task.targets)
 
     def write_converted(name: str, path: Path) -> None:
