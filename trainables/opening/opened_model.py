@@ -43,11 +43,14 @@ class OpenedModel:
         """
         given = self._checked(images)
         count = len(next(iter(given.values())))
+        if not count:
+            # With oneDNN, TensorFlow's convolutions answer no image with as many channels as come in.
+            given = {name: np.zeros((1, *shape), np.float32) for name, shape in self._shapes.items()}
         batches = [
             self._call({name: array[start : start + _BATCH] for name, array in given.items()})
             for start in range(0, max(count, 1), _BATCH)
         ]
-        return _joined(batches)
+        return _joined(batches, count=count)
 
     def _checked(self, images: Any) -> dict[str, np.ndarray]:
         names = list(self._shapes)
@@ -90,13 +93,14 @@ def open_converted(folder: Path, *, form: str, inputs: Sequence[Mapping[str, Any
     return OpenedModel(runtime, call=call, inputs=inputs)
 
 
-def _joined(batches: Sequence[Any]) -> Any:
+def _joined(batches: Sequence[Any], *, count: int) -> Any:
+    """Returns the outputs of the first images of all batches."""
     first = batches[0]
     if isinstance(first, Mapping):
-        return {name: _joined([batch[name] for batch in batches]) for name in first}
+        return {name: _joined([batch[name] for batch in batches], count=count) for name in first}
     if isinstance(first, list | tuple):
-        return [_joined(parts) for parts in zip(*batches, strict=True)]
-    return np.concatenate(batches)
+        return [_joined(parts, count=count) for parts in zip(*batches, strict=True)]
+    return np.concatenate(batches)[:count]
 
 
 def _pixels(images: Any, *, name: str, shape: tuple[int, ...]) -> np.ndarray:
