@@ -147,7 +147,15 @@ def short_folder():
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.mark.parametrize("contestant", [CONVFLEET, "optuna_example", "plain_keras"])
+@pytest.mark.parametrize(
+    "contestant",
+    [
+        "plain_keras",
+        # Of these, half a minute each.
+        pytest.param(CONVFLEET, marks=pytest.mark.long),
+        pytest.param("optuna_example", marks=pytest.mark.long),
+    ],
+)
 def test_a_contestant_is_judged_by_the_test_split_after_its_time(contestant, short_folder, capfd):
     images = np.zeros((300, 8, 8, 1), dtype=np.uint8)
     labels = np.arange(300) % 2

@@ -8,7 +8,7 @@ import pytest
 from hosted_studies import HostedStudy
 from hosts import Hosts, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,6 @@ def test_node_that_joins_is_used_and_one_that_drains_is_left_in_time(hosts, rows
     assert workers[-1] == "node2"
 
 
-@pytest.mark.long
 def test_lost_head_pauses_the_study_which_goes_on_once_a_cluster_is_there(hosts, rows_in_calm):
     study = HostedStudy(hosts, "headless", "--address", "auto", "--wait-for-cluster", "--set", "search.trials=2")
     study.wait_for("t0000", 3)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from full_disks import Disk
 
 ROOT = Path(__file__).parents[2]
 HOME = "/home/fleet"
@@ -112,11 +113,13 @@ class Hosts:
     Attributes:
         folder: Where their files lie.
         is_shared: Whether they find one folder at /mnt/shared; else each finds its own.
+        shared_mb: What that folder has room for, on a disk of its own; None: as much as this machine's disk.
         environment: More variables for every command.
     """
 
     folder: Path
     is_shared: bool = True
+    shared_mb: int | None = None
     environment: dict[str, str] = field(default_factory=dict)
     hosts: dict[str, Host] = field(default_factory=dict)
 
@@ -124,6 +127,7 @@ class Hosts:
         self.folder = self.folder.resolve()
         self.shared = self.folder / "shared"
         self.shared.mkdir(parents=True, exist_ok=True)
+        self.disk = Disk(self.shared, size_mb=self.shared_mb) if self.shared_mb else None
         self._name = f"c{uuid.uuid4().hex[:6]}"
         (self.folder / "hosts").write_text("127.0.0.1 localhost\n")
         _call("ip", "netns", "add", f"{self._name}-lan")
@@ -267,6 +271,8 @@ class Hosts:
             subprocess.run(["ip", "netns", "del", f"{self._name}-{name}"], capture_output=True, check=False)
         if not names:
             subprocess.run(["ip", "netns", "del", f"{self._name}-lan"], capture_output=True, check=False)
+            if self.disk is not None:
+                self.disk.close()
 
     def _new(self, name: str) -> Host:
         host = Host(name=name, ip=f"{_NET}.{11 + len(self.hosts)}", folder=self.folder / name)
@@ -354,8 +360,14 @@ def make_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         pytest.skip(reason)
     made: list[Hosts] = []
 
-    def make(*names: str, is_shared: bool = True, environment: Mapping[str, str] | None = None) -> Hosts:
-        hosts = Hosts(tmp_path_factory.mktemp("hosts"), is_shared=is_shared, environment=dict(environment or {}))
+    def make(
+        *names: str,
+        is_shared: bool = True,
+        shared_mb: int | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Hosts:
+        more = {"is_shared": is_shared, "shared_mb": shared_mb, "environment": dict(environment or {})}
+        hosts = Hosts(tmp_path_factory.mktemp("hosts"), **more)
         made.append(hosts)
         hosts.up(*names)
         return hosts

@@ -7,6 +7,7 @@ from typing import Any
 
 from trainables.exporting.runtimes.conversion import Arrays, Conversion, RuntimeModel, Source, check_names
 from trainables.exporting.runtimes.operators import RESIZING
+from trainables.machine.signal_stack import kept_signal_stack
 
 MODEL_FILE = "model.xml"
 #: CPUs that multiply in bfloat16 do so by default, which costs up to 2e-3.
@@ -46,7 +47,8 @@ def _named(ends: Any, name: str, names: tuple[str, ...]) -> Any:
 def _open(path: Path, threads: int) -> RuntimeModel:
     openvino = without_telemetry()
     settings = {"INFERENCE_PRECISION_HINT": _PRECISION, "INFERENCE_NUM_THREADS": threads}
-    compiled = openvino.Core().compile_model(str(path / MODEL_FILE), "CPU", settings)
+    with kept_signal_stack():
+        compiled = openvino.Core().compile_model(str(path / MODEL_FILE), "CPU", settings)
     names = [output.get_any_name() for output in compiled.outputs]
 
     def predict(images: Arrays) -> Arrays:

@@ -10,6 +10,7 @@ from pathlib import Path
 from trainables.exporting.runtimes.calibration import calibration_batches
 from trainables.exporting.runtimes.conversion import Source
 from trainables.exporting.runtimes.openvino import MODEL_FILE, OPENVINO, without_telemetry
+from trainables.machine.signal_stack import kept_signal_stack
 
 
 def _convert(source: Source, path: Path) -> None:
@@ -24,7 +25,7 @@ def _convert(source: Source, path: Path) -> None:
         OPENVINO.convert(source, Path(name) / path.name)
         model = openvino.Core().read_model(str(Path(name) / path.name / MODEL_FILE))
         # It draws its progress on stdout, which a command's JSON has for itself.
-        with contextlib.redirect_stdout(io.StringIO()):
+        with kept_signal_stack(), contextlib.redirect_stdout(io.StringIO()):
             quantised = nncf.quantize(
                 model,
                 nncf.Dataset(batches),
