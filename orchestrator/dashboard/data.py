@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,8 @@ _SEALED_REPORT = (
     "frame-ancestors 'none'; sandbox allow-scripts"
 )
 _NO_STORE = {"cache-control": "no-store"}
+#: A journal of a million records is read in less.
+_READING_SECONDS = 60.0
 
 
 def add_data(application: FastAPI, live: Live) -> None:
@@ -92,6 +96,12 @@ def _found(live: Live, key: str) -> FollowedRun:
     run = live.runs.get(key)
     if run is None:
         raise HTTPException(404, f"no run is called {key!r}")
+    # While a journal is read for the first time, its state is of half of it: no file may have that.
+    end, wait = time.monotonic() + _READING_SECONDS, threading.Event().wait
+    while run.is_open and not run.version:
+        if time.monotonic() > end:
+            raise HTTPException(503, "its journal is still read; try again in a moment")
+        wait(0.02)
     if not run.is_open:
         raise HTTPException(404, run.problem or "its journal is read; try again in a moment")
     return run

@@ -1,5 +1,9 @@
 """What pages fetch beside themselves: files of a run, and nothing else of the machine."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
 from dashboards.made_runs import made_run
 
@@ -10,7 +14,10 @@ from starlette.testclient import TestClient
 
 from orchestrator.dashboard.data import add_data
 from orchestrator.dashboard.parts.live import Live
+from orchestrator.dashboard.watching.followed import FollowedRun
 from orchestrator.dashboard.watching.runs import WatchedRuns
+from orchestrator.journal.records import Record
+from orchestrator.journal.study_state import StudyState
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +57,29 @@ def test_link_in_a_run_folder_is_not_followed(client: TestClient, tmp_path_facto
         run.poll()
     add_data(application, live)
     assert TestClient(application).get("/data/run/linked/report.html").status_code == 404
+
+
+def test_a_table_that_is_asked_for_while_the_journal_is_read_has_all_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_run(tmp_path / "made", num_trials=30, num_epochs=2)
+    live, application = Live(runs=WatchedRuns([tmp_path])), FastAPI()
+    live.runs.look()
+    (run,) = live.runs.all
+    is_asked, apply = threading.Event(), FollowedRun._apply
+
+    def slowly(run: FollowedRun, record: Record, state: StudyState) -> None:
+        if state.num_records == 20:
+            is_asked.wait(20)
+        apply(run, record, state)
+
+    monkeypatch.setattr(FollowedRun, "_apply", slowly)
+    add_data(application, live)
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(run.poll)
+        while not run.is_open:
+            assert not reading.done()
+        answer = pool.submit(TestClient(application).get, "/data/run/made/trials.csv")
+        threading.Timer(0.5, is_asked.set).start()
+        lines = answer.result(30).text.strip().splitlines()
+    assert len(lines) == 1 + 30
