@@ -50,7 +50,8 @@ class Weather:
             fault()
 
     def kill_worker(self) -> None:
-        pids = self.hosts.pids(self.chance.choice(self.joined), "ray::")
+        # Not one of Ray's agents, without which a node takes itself down.
+        pids = self.hosts.pids(self.chance.choice(self.joined), "ray::ResourceTrainable")
         for pid in pids[:1]:
             os.kill(pid, signal.SIGKILL)
 
