@@ -181,7 +181,7 @@ class _Process:
 def _started(cpus: float, gpus: float = 0.0, *, node_id: str | None = None) -> Any:
     options: dict[str, Any] = {"max_restarts": _RETRIES, "max_task_retries": _RETRIES}
     if node_id is not None:
-        options = {"scheduling_strategy": NodeAffinitySchedulingStrategy(node_id, soft=False)}
+        options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node_id, soft=False)
     process: Any = ray.remote(_Process)
     return process.options(num_cpus=cpus, num_gpus=gpus, **options).remote(storage_environment())
 

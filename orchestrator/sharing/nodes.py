@@ -99,6 +99,8 @@ def _views(
         answer = answers.get(node.id)
         if answer is None:
             notify(f"files: node {node.name} did not answer within {ANSWER_SECONDS:.0f} s; its first trial checks it")
+        elif answer.error is not None and node.id not in {live.id for live in other_nodes()}:
+            notify(f"files: node {node.name} left the cluster before it answered")
         elif answer.error is not None:
             first = str(answer.error).strip().partition("\n")[0]
             raise StudyFailedError(

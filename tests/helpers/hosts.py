@@ -98,12 +98,14 @@ class Host:
         ip: Its address.
         folder: Where its own files lie: home, tmp.
         pid: Its process 1, as this machine counts.
+        cores: This machine's cores that its commands run on, as `taskset` takes them; empty: all.
     """
 
     name: str
     ip: str
     folder: Path
     pid: int = 0
+    cores: str = ""
 
 
 @dataclass
@@ -168,10 +170,11 @@ class Hosts:
             **_SETTINGS,
             **more,
         }
-        enter = ["nsenter", "-t", str(host.pid), "-m", "-n", "-u", "-i", "-p", "--", "env", "-i"]
+        enter = ["nsenter", "-t", str(host.pid), "-m", "-n", "-u", "-i", "-p", "--"]
+        enter += ["taskset", "-c", host.cores] if host.cores else []
         pairs = [f"{key}={value}" for key, value in environment.items() if value != ""]
         return subprocess.Popen(
-            [*enter, *pairs, "bash", "-c", f"cd {shlex.quote(str(cwd))} && {command}"],
+            [*enter, "env", "-i", *pairs, "bash", "-c", f"cd {shlex.quote(str(cwd))} && {command}"],
             text=True,
             start_new_session=True,
             **{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL, **options},

@@ -12,9 +12,17 @@ from pathlib import Path
 
 import ray
 
-from orchestrator.cluster.processes import answers
+from orchestrator.cluster.processes import LiveNode, answers, answers_of_nodes
 
 SEEN = Path(tempfile.mkdtemp())
+
+def dies_once(request):
+    path = SEEN / "node once"
+    if not path.exists():
+        path.touch()
+        os._exit(3)
+    path.unlink()
+    return request
 
 def double(request):
     (SEEN / f"{request} {os.getpid()}").touch()
@@ -31,6 +39,8 @@ try:
         if answer is not None:
             assert answer.request not in told
             told[answer.request] = answer.value or type(answer.error).__name__
+    here = LiveNode(id=ray.get_runtime_context().get_node_id(), name="here", cpus=2.0)
+    told["node"] = answers_of_nodes(dies_once, "asked again", nodes=[here], timeout_seconds=120)[here.id].value
     by_request = {}
     for path in SEEN.iterdir():
         by_request.setdefault(path.name.split()[0], set()).add(path.name.split()[1])
@@ -109,6 +119,8 @@ def test_each_request_has_its_answer_and_one_that_kills_its_process_costs_no_oth
     (answer,) = [line for line in result.stdout.splitlines() if line.startswith("[[")]
     told, processes = json.loads(answer)
     found = {str(request): value for request, value in told}
+    # A node whose process died is asked again in another one.
+    assert found.pop("node") == "asked again"
     assert found.pop("dies") in {"ActorDiedError", "ActorUnavailableError"}
     assert found == {"1": 2, "2": 4, "3": 6, "4": 8, "5": 10, "fails": "LookupError"}
     # Begun again twice, each time in a new process.

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from ray.exceptions import ActorUnschedulableError
 
 from orchestrator.cluster.processes import LiveNode, TaskAnswer
 from orchestrator.errors import InputError, StudyFailedError
@@ -122,6 +123,15 @@ def test_a_node_that_cannot_run_convfleet_or_is_silent_is_named(worker, cluster)
         node_files(worker, is_cluster=True, notify=pytest.fail),
     ):
         pytest.fail("no trial may begin")
+
+
+def test_a_node_that_leaves_before_it_answers_keeps_no_study_from_beginning(worker, cluster, monkeypatch):
+    cluster["n1"], said = ActorUnschedulableError("the node is gone"), []
+    asked = iter([nodes.other_nodes(), []])
+    monkeypatch.setattr(nodes, "other_nodes", lambda: next(asked))
+    with node_files(worker, is_cluster=True, notify=said.append):
+        pass
+    assert said == ["files: node n1 (10.0.0.1) left the cluster before it answered"]
 
 
 def test_an_answer_that_does_not_reach_the_driver_is_no_common_folder(worker, cluster):
