@@ -144,3 +144,14 @@ def test_what_keeps_a_job_from_starting_is_said(cluster):
     output = run(cluster, f"convfleet launch quickstart --on {DASHBOARD} --runs runs", code=2)
     assert "temporary folder of Ray's" in output
     assert HOME not in output
+
+
+@pytest.mark.long
+def test_a_study_that_ray_s_own_command_submits_is_done_and_goes_on_when_it_is_submitted_again(cluster):
+    study = STUDY | {"name": "submitted", "schedule": {"algorithm": "none", "max_epochs": 3}}
+    (cluster.hosts["head"].folder / "tmp/fresh/submitted.yaml").write_text(yaml.safe_dump(study))
+    command = commands("submit.sh").replace("my-study.yaml", "submitted.yaml").replace("/mnt/shared/runs", RUNS)
+    run(cluster, command)
+    (export,) = (cluster.shared / "runs/submitted/exports").glob("1-*")
+    assert (export / "model.keras").exists()
+    assert "has finished: nothing is left to train" in run(cluster, command)
