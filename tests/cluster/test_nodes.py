@@ -6,9 +6,37 @@ import signal
 
 import pytest
 from hosted_studies import HostedStudy
-from hosts import Hosts, wait_until
+from hosts import SHARED, Hosts, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(600)]
+
+#: A callback that notes each epoch that is trained, also one that does not come to its end. Past ones that it is told of
+#: anew as a trial goes on take no time.
+OWN = f"""
+import time
+
+import keras
+
+
+class Begun(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began = time.monotonic()
+        self.note("begun")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.note("trained" if time.monotonic() - self.began > 0.01 else "told")
+
+    def note(self, word):
+        with open("{SHARED}/epochs.txt", "a") as file:
+            file.write(word + " ")
+"""
+
+
+def num_trained_twice(hosts, num_reports):
+    """Returns how many epochs were trained, or begun, beyond those that were reported."""
+    words = (hosts.shared / "epochs.txt").read_text().split()
+    (hosts.shared / "epochs.txt").unlink()
+    return words.count("begun") - words.count("told") - num_reports
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +56,16 @@ def rows_in_calm(hosts) -> dict:
 
 
 def test_node_that_joins_is_used_and_one_that_drains_is_left_in_time(hosts, rows_in_calm):
-    study = HostedStudy(hosts, "moving", "--address", "auto")
+    (hosts.shared / "own.py").write_text(OWN)
+    study = HostedStudy(hosts, "moving", "--address", "auto", callbacks=["own:Begun"])
     study.wait_for("t0000", 3)
     hosts.ray_worker("node2")
     study.wait_for("t0001", 3)
     hosts.drain("node1", seconds=30)
     wait_until(lambda: study.records("worker_lost"), seconds=30, what=f"a trial that moves: {study.said}")
     study.end()
+    # The one that its worker had begun as the report was answered with the end.
+    assert 0 <= num_trained_twice(hosts, len(rows_in_calm)) <= 1
     assert len(study.exports()) == 1
     assert study.rows() == rows_in_calm
     (moved,) = study.records("worker_lost")
@@ -48,6 +79,22 @@ def test_node_that_joins_is_used_and_one_that_drains_is_left_in_time(hosts, rows
     workers = [record["worker"]["node"] for record in study.records("epoch_reported")]
     # Nothing is trained on node1 that began after its trial had moved.
     assert workers[-1] == "node2"
+
+
+def test_worker_that_is_lost_without_a_warning_costs_an_epoch_at_most(hosts, rows_in_calm):
+    (hosts.shared / "own.py").write_text(OWN)
+    hosts.ray_worker("node2")
+    study = HostedStudy(hosts, "lost", "--address", "auto", callbacks=["own:Begun"])
+    for epoch in (3, 10, 20):
+        study.wait_for("t0000", epoch)
+        os.kill(hosts.pids("node2", "ray::ResourceTrainable")[0], signal.SIGKILL)
+    study.end()
+    assert study.rows() == rows_in_calm
+    lost = study.records("worker_lost")
+    num_twice = num_trained_twice(hosts, len(rows_in_calm))
+    print(f"{len(lost)} workers lost, {num_twice} epochs trained twice")
+    assert len(lost) == 3
+    assert 0 <= num_twice <= 3
 
 
 def test_lost_head_pauses_the_study_which_goes_on_once_a_cluster_is_there(hosts, rows_in_calm):
