@@ -10,7 +10,7 @@ from hosts import SHARED, Hosts, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(600)]
 
-#: A callback that notes each epoch that is trained, also one that does not come to its end. Past ones that it is told of
+#: A callback that notes each epoch that is trained, also one that does not end. Past ones that it is told of
 #: anew as a trial goes on take no time.
 OWN = f"""
 import time
