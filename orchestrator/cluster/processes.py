@@ -7,7 +7,7 @@ A process gets the driver's variables for storages as an argument: Ray logs runt
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -100,8 +100,7 @@ def answers_of_nodes(
         done, _ = ray.wait(list(pending), num_returns=len(pending), timeout=timeout_seconds)
         return {pending[reference]: _answer(reference, request) for reference in done}
     finally:
-        for actor in actors.values():
-            ray.kill(actor)
+        _end(actors.values())
 
 
 def answers(
@@ -156,7 +155,17 @@ def answers(
                 if settled:
                     yield replace(answer, request=settled.request)
     finally:
-        for actor, _ in busy.values():
+        _end(actor for actor, _ in busy.values())
+
+
+def _end(actors: Iterable[Any]) -> None:
+    """Ends processes, if there is a Ray that has them.
+
+    A driver that ends with an error leaves Ray before Python comes to close what yielded answers. Ray would begin anew
+    for a call then, and as the process ends waits for a thread that never starts.
+    """
+    if ray.is_initialized():
+        for actor in actors:
             ray.kill(actor)
 
 
