@@ -23,8 +23,8 @@ _LOOK_SECONDS = 5.0
 _FETCH_SECONDS = 15.0
 #: So many records are applied before other pages are answered.
 _MOST_RECORDS = 200
-#: News take a fortieth of a core, however many pages are open; the second bounds how long they wait.
-_WAITS_PER_WORK, _LONGEST_REST_SECONDS = 39.0, 15.0
+#: News take a twentieth of a core, with more than a few open pages a fortieth; the last bounds how long they wait.
+_WAITS_PER_WORK, _FEW_PAGES, _WAITS_OF_MANY, _LONGEST_REST_SECONDS = 19.0, 10, 39.0, 15.0
 _SHORTEST_WAIT_SECONDS, _WAITS_PER_LONG_WORK = 0.5, 19.0
 
 
@@ -177,7 +177,7 @@ class Live:
                 began = time.process_time()
                 await self._show(changed)
                 work = time.process_time() - began
-            await asyncio.sleep(rest_seconds(work))
+            await asyncio.sleep(rest_seconds(work, num_pages=len(self.viewers)))
 
     async def _show(self, changed: Collection[FollowedRun]) -> None:
         """Brings the open pages of runs that have changed up to date."""
@@ -192,13 +192,14 @@ class Live:
                 await asyncio.sleep(0)
 
 
-def rest_seconds(work: float) -> float:
-    """Returns how long to rest after so many seconds of a core for bringing pages up to date.
+def rest_seconds(work: float, *, num_pages: int) -> float:
+    """Returns how long to rest after so many seconds of a core for bringing open pages up to date.
 
-    >>> rest_seconds(0.0), rest_seconds(0.25), rest_seconds(60.0)
-    (0.4, 9.75, 15.0)
+    >>> rest_seconds(0.0, num_pages=1), rest_seconds(0.25, num_pages=1), rest_seconds(0.25, num_pages=50)
+    (0.4, 4.75, 9.75)
     """
-    return min(_LONGEST_REST_SECONDS, max(POLL_SECONDS, _WAITS_PER_WORK * work))
+    waits = _WAITS_PER_WORK if num_pages <= _FEW_PAGES else _WAITS_OF_MANY
+    return min(_LONGEST_REST_SECONDS, max(POLL_SECONDS, waits * work))
 
 
 def _changed_at(run: FollowedRun) -> float:
