@@ -4,12 +4,16 @@ import base64
 import copy
 import os
 import stat
+from pathlib import Path
 
 import pytest
+import ray
 import yaml
 from kuberay_schemas import VERSIONS, problems
 from kubernetes_cases import CASES, rendered, shipped
+from typer.testing import CliRunner
 
+from orchestrator.cli.app import app
 from orchestrator.cluster.jobs.shipment import shipment_of
 from orchestrator.cluster.kubernetes.kubectl import as_yaml, hand_over
 from orchestrator.cluster.kubernetes.manifests import kubernetes_name, manifests
@@ -195,6 +199,15 @@ def test_printed_manifests_are_the_manifests():
         text = as_yaml(case)
         assert list(yaml.safe_load_all(text)) == case
         assert "&id" not in text
+
+
+def test_the_manifests_on_the_pages_are_what_the_command_in_their_head_prints():
+    text = (Path(__file__).parents[4] / "docs/snippets/cluster/quickstart-job.yaml").read_text(encoding="utf-8")
+    head = [line.lstrip("# ").rstrip("\\ ") for line in text.splitlines() if line.startswith("#")]
+    shown = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
+    printed = CliRunner().invoke(app, " ".join(head).split()[1:])
+    assert printed.exit_code == 0, printed.output
+    assert printed.stdout.replace(f"rayVersion: {ray.__version__}", "rayVersion: 2.60.0") == shown
 
 
 @pytest.fixture
