@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 SNIPPETS = ROOT / "docs" / "snippets" / "cluster"
 #: As of a machine that has never seen Ray: no variable says that there is a token.
-FRESH = "/tmp/fresh"
+FRESH = "/tmp/home-of-a-newcomer"
 BARE = {"HOME": FRESH, "RAY_AUTH_MODE": "", "RAY_AUTH_TOKEN_PATH": "", "RAY_USAGE_STATS_ENABLED": ""}
 DASHBOARD, RUNS = "http://127.0.0.1:8265", f"{SHARED}/runs"
 STUDY = {
@@ -53,7 +53,7 @@ def cluster(make_hosts):
     shutil.copy2(token, folder)  # as copy-token.sh does, which needs a server of SSH
     hosts.run("worker", commands("worker.sh"), environment=nothing)
     hosts.run("head", f"mkdir -p -m 700 {FRESH}/.ray && cp -p ~/.ray/auth_token {FRESH}/.ray/")
-    folder = hosts.hosts["head"].folder / "tmp/fresh"
+    folder = hosts.hosts["head"].folder / FRESH[1:]
     (folder / "own.py").write_text(OWN)
     (folder / "sent.yaml").write_text(yaml.safe_dump(STUDY))
     hosts.token = token.read_text()
@@ -120,7 +120,7 @@ def test_a_launched_study_is_left_stopped_goes_on_and_is_done(cluster):
 
 
 def test_another_study_of_the_name_ends_with_exit_code_two_through_the_job(cluster):
-    folder = cluster.hosts["head"].folder / "tmp/fresh"
+    folder = cluster.hosts["head"].folder / FRESH[1:]
     (folder / "other.yaml").write_text(yaml.safe_dump({**STUDY, "seed": 4}))
     output = finished(launch(cluster, study="other.yaml"), code=2)
     assert "is the run of another study" in output
@@ -131,7 +131,7 @@ def test_the_token_is_in_no_log_no_journal_and_no_file_that_others_may_read(clus
     folders = [host.folder / "tmp" for host in cluster.hosts.values()]
     command = ["grep", "-rlF", "--devices=skip", cluster.token.strip(), *folders, cluster.shared]
     found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
-    assert found == [f"{folders[0]}/fresh/.ray/auth_token"]
+    assert found == [f"{folders[0].parent}{FRESH}/.ray/auth_token"]
 
 
 def test_what_keeps_a_job_from_starting_is_said(cluster):
@@ -149,7 +149,7 @@ def test_what_keeps_a_job_from_starting_is_said(cluster):
 @pytest.mark.long
 def test_a_study_that_ray_s_own_command_submits_is_done_and_goes_on_when_it_is_submitted_again(cluster):
     study = STUDY | {"name": "submitted", "schedule": {"algorithm": "none", "max_epochs": 3}}
-    (cluster.hosts["head"].folder / "tmp/fresh/submitted.yaml").write_text(yaml.safe_dump(study))
+    (cluster.hosts["head"].folder / f"{FRESH[1:]}/submitted.yaml").write_text(yaml.safe_dump(study))
     command = commands("submit.sh").replace("my-study.yaml", "submitted.yaml").replace("/mnt/shared/runs", RUNS)
     run(cluster, command)
     (export,) = (cluster.shared / "runs/submitted/exports").glob("1-*")
