@@ -114,6 +114,9 @@ def _json(rows: list[dict[str, Any]]) -> bytes:
 def _table(run: FollowedRun, name: str) -> Any:
     if name not in ("trials", "epochs"):
         raise HTTPException(404, "the tables are trials and epochs")
+    if run.problem:
+        # A page says so beside its rows; a file has no place for it, and would pass for the whole run's.
+        raise HTTPException(409, f"there is no whole table of this run: {run.problem}")
     return (trials_table if name == "trials" else epochs_table)(run.state)
 
 

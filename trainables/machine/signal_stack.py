@@ -5,6 +5,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+#: Linux's `SS_DISABLE`.
+_DISABLED = 2
+
 
 class _Stack(ctypes.Structure):
     """Linux's `stack_t`."""
@@ -31,6 +34,3 @@ def kept_signal_stack() -> Iterator[None]:
         # The kernel says of one that is in use that it is; it can be told only that one is away.
         before.flags &= _DISABLED
         library.sigaltstack(ctypes.byref(before), None)
-
-
-_DISABLED = 2

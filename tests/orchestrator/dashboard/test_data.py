@@ -83,3 +83,18 @@ def test_a_table_that_is_asked_for_while_the_journal_is_read_has_all_trials(
         threading.Timer(0.5, is_asked.set).start()
         lines = answer.result(30).text.strip().splitlines()
     assert len(lines) == 1 + 30
+
+
+@pytest.mark.parametrize("name", ["trials.csv", "epochs.parquet"])
+def test_of_a_damaged_journal_there_is_no_table_but_the_place_of_the_damage(tmp_path: Path, name: str) -> None:
+    folder = made_run(tmp_path / "made", num_trials=30, num_epochs=2)
+    lines = folder.journal.read_bytes().split(b"\n")
+    folder.journal.write_bytes(b"\n".join([*lines[:20], b"{", *lines[21:]]))
+    live, application = Live(runs=WatchedRuns([tmp_path])), FastAPI()
+    live.runs.look()
+    live.runs.all[0].poll()
+    add_data(application, live)
+    answer = TestClient(application).get(f"/data/run/made/{name}")
+    assert answer.status_code == 409
+    assert "no whole table" in answer.json()["detail"]
+    assert "line 21" in answer.json()["detail"]
