@@ -35,7 +35,7 @@ class Draws:
         mode: max or min.
         cpus: CPUs of a trial.
         fresh_share: The share of trials that begin with building and tracing; the others find that done.
-        is_whole: Whether the trials are the sampled variants themselves, in their order.
+        num_settled: How many of the first trials have the sampled variants, in their order.
         error: By about which share a variant's predicted seconds are wrong.
         swing: By about which share the whole study is slower or faster than the machine was when it was measured.
     """
@@ -47,7 +47,7 @@ class Draws:
     mode: str
     cpus: float = 1.0
     fresh_share: float = 1.0
-    is_whole: bool = False
+    num_settled: int = 0
     error: float = 0.0
     swing: float = 0.0
 
@@ -63,7 +63,8 @@ def drawn_courses(draws: Draws, random: np.random.Generator) -> list[Course]:
         random: Equal generators, equal courses.
     """
     count, epochs = draws.num_trials, np.arange(1, draws.max_epochs + 1)
-    places = np.arange(count) if draws.is_whole else random.integers(len(draws.prices), size=count)
+    places = random.integers(len(draws.prices), size=count)
+    places[: draws.num_settled] = np.arange(draws.num_settled)
     low, high = _HALF
     half = low * (high / low) ** random.random((count, 1)) * draws.max_epochs
     noise = random.normal(0.0, NOISE, size=(count, draws.max_epochs))

@@ -11,7 +11,7 @@ from orchestrator.errors import StudyFailedError
 from orchestrator.planning.drawn_courses import Draws, fresh_share
 from orchestrator.planning.forecast import Forecast, Question, forecast
 from orchestrator.planning.prices import Price, Prices, prices_of
-from orchestrator.search.algorithms.proposer import Proposer
+from orchestrator.planning.sample import num_settled, sampled
 from orchestrator.study.sections import Schedule
 from orchestrator.study.spec import StudySpec
 from search_spaces import Variant
@@ -185,19 +185,6 @@ def plan_study(
     )
 
 
-def sampled(spec: StudySpec, *, count: int) -> list[Variant]:
-    """Returns variants as a random search of the study draws them; fewer where the space has no more.
-
-    Args:
-        spec: The study.
-        count: How many.
-    """
-    search = spec.search.model_copy(update={"algorithm": "random", "trials": count})
-    proposer = Proposer(spec.model_copy(update={"search": search}))
-    drawn = (proposer.propose(number) for number in range(count))
-    return [variant for variant in drawn if variant is not None]
-
-
 def _training_of(spec: StudySpec) -> TrainingSpec:
     return TrainingSpec(
         max_epochs=spec.schedule.epochs,
@@ -242,7 +229,7 @@ def _question(spec: StudySpec, prices: Prices, *, slots: int, begin_seconds: flo
         mode=spec.objective.mode,
         cpus=spec.resources.cpus_per_trial,
         fresh_share=fresh_share(drawn, slots=slots),
-        is_whole=_is_whole(spec, num_sampled=len(prices.of_variants)),
+        num_settled=num_settled(spec, num_sampled=len(prices.of_variants)),
         error=PREDICTION_ERROR,
         swing=min(_MOST_SWING, max(_LEAST_SWING, prices.unrest)),
     )
@@ -257,12 +244,6 @@ def _question(spec: StudySpec, prices: Prices, *, slots: int, begin_seconds: flo
         begin_swing=_BEGIN_SWING,
         budget_bytes=None if budget is None else budget * 1e9,
     )
-
-
-def _is_whole(spec: StudySpec, *, num_sampled: int) -> bool:
-    """Returns whether the study's trials are the sampled variants themselves."""
-    is_all = spec.num_trials == spec.space.size
-    return num_sampled >= spec.num_trials and (is_all or spec.search.algorithm == "random")
 
 
 def _measured(probe: Probe, prices: Sequence[Price]) -> tuple[Measured, ...]:

@@ -69,6 +69,9 @@ def tensor_losses(values: LayerValues) -> Iterator[TensorLoss]:
         lost[tensor] = incoming
         if tensor not in values.exact or tensor not in values.quantised:
             continue
+        if values.exact[tensor].shape != values.quantised[tensor].shape:
+            # Another tensor of the same name.
+            continue
         exact = values.exact[tensor].astype(np.float64)
         signal = float(np.square(exact - exact.mean(axis=0)).sum())
         noise = float(np.square(exact - values.quantised[tensor]).sum())
@@ -106,4 +109,4 @@ def layer_names(model: Any) -> list[str]:
 
 
 def _parts(tensor: str) -> list[str]:
-    return re.sub(r":\d+$", "", tensor).split("/")
+    return re.split("[/;]", re.sub(r":\d+$", "", tensor))

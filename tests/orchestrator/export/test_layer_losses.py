@@ -1,5 +1,6 @@
 """A layer whose values int8 cannot hold is named, where a file loses too much, and only then."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from trainables.exporting.layer_losses import layer_names, layer_of, tensor_loss
 from trainables.exporting.runtimes.conversion import Conversion, LayerValues, Source
 from trainables.exporting.verify import loses_more
 from trainables.specs.data import DataSpec
-from trainables.specs.export import ExportRequest
+from trainables.specs.export import FILES, ExportRequest
 from trainables.specs.task import Task
 from trainables.specs.worker import DeviceSpec, TrainingSpec, WorkerSpec
 
@@ -46,8 +47,9 @@ def outlier_model() -> keras.Model:
     return model
 
 
+@pytest.mark.parametrize("name", ["onnx_int8", "litert_int8", "openvino_int8"])
 def test_the_layer_that_int8_cannot_hold_is_named_for_a_file_that_is_left_out_or_not_accepted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, model = DataSpec(source="digits", limit=200, cache_dir=str(tmp_path / "cache")), outlier_model()
     worker = WorkerSpec(
@@ -65,7 +67,7 @@ def test_the_layer_that_int8_cannot_hold_is_named_for_a_file_that_is_left_out_or
         variant=Variant(family="sequential", params={}, seed=1),
         epoch=1,
         metrics={},
-        formats=("onnx_int8",),
+        formats=(name,),
         folder=str(tmp_path / "export"),
         worker=worker,
         accepted_drop=0.01,
@@ -75,17 +77,18 @@ def test_the_layer_that_int8_cannot_hold_is_named_for_a_file_that_is_left_out_or
     answers = model.predict(np.asarray(splits.test.images, np.float32), verbose=0).argmax(axis=1).astype(np.int32)
     splits = replace(splits, test=replace(splits.test, labels={"label": answers}))
     formats = ConvertedFormats(model, request, splits=splits, rebuild=lambda _: model, folder=tmp_path)
-    reason = r"model_int8\.onnx.*allowed is.*; layer outlier loses most \(signal to noise -?\d+\.\d dB\)$"
+    reason = rf"{re.escape(FILES[name])}.*allowed is.*; layer outlier loses most \(signal to noise -?\d+\.\d dB\)$"
     with pytest.raises(ModelExportError, match=reason):
-        formats.write("onnx_int8", tmp_path / "model_int8.onnx")
+        formats.write(name, tmp_path / FILES[name])
     monkeypatch.setattr(converted, "check_quantised", lambda *_, **__: None)
-    measured: Any = formats.write("onnx_int8", tmp_path / "model_int8.onnx").measured
+    (tmp_path / "again").mkdir()
+    measured: Any = formats.write(name, tmp_path / "again" / FILES[name]).measured
     found = measured["worst_layer"]
     assert found["layer"] == "outlier"
     assert found["signal_to_noise_db"] < 10
-    assert runtime_lines({"onnx_int8": measured})[0].endswith(f", {found['words']}")
-    sentences = list(limits_of({"runtimes": {"onnx_int8": measured}}, scores={}, found={}))
-    assert f"The format onnx_int8 loses more than the study accepts: {found['words']}" in sentences
+    assert runtime_lines({name: measured})[0].endswith(f", {found['words']}")
+    sentences = list(limits_of({"runtimes": {name: measured}}, scores={}, found={}))
+    assert f"The format {name} loses more than the study accepts: {found['words']}" in sentences
     assert not list(tmp_path.glob(".layers*"))
 
 
@@ -117,6 +120,8 @@ def test_no_more_than_all_can_be_lost_and_values_that_are_constant_or_not_finite
     before = {"constant": (), **values.before}
     losses = list(tensor_losses(LayerValues(exact=exact, quantised=quantised, before=before)))
     assert [(loss.tensor, loss.lost) for loss in losses] == [("a", 1.0), ("b", 0.0), ("c", 1.0)]
+    other = replace(values, quantised={**quantised, "a": np.zeros((500, 7))}, exact=exact)
+    assert [loss.tensor for loss in tensor_losses(other)] == ["b", "c"]
     (same,) = tensor_losses(values_of({"a": 0.0}, {"a": ()}))
     assert (same.lost, same.decibels) == (0.0, pytest.approx(120))
 
@@ -140,6 +145,8 @@ def test_layers_whose_names_differ_by_a_number_are_not_mistaken_for_each_other()
     assert [layer_of(tensor, tensors=tensors, layers=layers) for tensor in tensors] == layers
     plain = [f"net/{name}/MatMul:0" for name in layers]
     assert [layer_of(tensor, tensors=plain, layers=layers) for tensor in plain] == layers
+    fused = "call/dense_1/Relu;call/dense_1/BiasAdd"
+    assert layer_of(fused, tensors=[fused, "call/dense/MatMul;call/dense/BiasAdd"], layers=layers) == "dense_1"
     assert layer_of("Transpose__55:0", tensors=tensors, layers=layers) == "Transpose__55:0"
     inner = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, name="deep")], name="inner")
     outer = keras.Sequential([keras.Input((2,)), inner, keras.layers.Dense(2, name="last")])

@@ -121,11 +121,16 @@ def test_patience_ends_drawn_trials_as_it_ends_real_ones() -> None:
     assert EPOCHS < patient.epochs.p50 < 12 * EPOCHS
 
 
-def test_a_whole_study_is_its_sample_in_order() -> None:
+@pytest.mark.parametrize("num_settled", [0, 2, 3])
+def test_the_first_trials_of_a_study_are_its_sample_in_order(num_settled: int) -> None:
     prices = [price(train_seconds=float(number), variant=variant(filters=number)) for number in (3, 1, 2)]
-    draws = replace(question(prices, trials=3).draws, is_whole=True)
-    courses = drawn_courses(draws, np.random.default_rng(0))
-    assert [course.trial.variant.params["filters"] for course in courses] == [3, 1, 2]
+    draws = replace(question(prices, trials=3).draws, num_settled=num_settled)
+    drawn = [
+        [course.trial.variant.params["filters"] for course in drawn_courses(draws, np.random.default_rng(seed))]
+        for seed in range(20)
+    ]
+    assert {tuple(filters[:num_settled]) for filters in drawn} == {(3, 1, 2)[:num_settled]}
+    assert len({tuple(filters) for filters in drawn}) > 1 or num_settled == len(prices)
 
 
 def test_drawn_curves_mostly_keep_their_order() -> None:

@@ -1,6 +1,7 @@
 """Training images that quantised formats find the ranges of values with; numpy only."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
@@ -9,6 +10,8 @@ from trainables.exporting.runtimes.conversion import Arrays, Source
 
 #: Images that a calibration sees, and no more than take so many bytes as float32.
 _MOST_IMAGES, _MOST_BYTES = 128, 256_000_000
+#: Images whose values of all layers are held at once: so many, and no more than these bytes of pixels, but a few.
+_MOST_OF_LAYERS, _LEAST_OF_LAYERS, _MOST_BYTES_OF_LAYERS = 32, 4, 4_000_000
 #: Of a pixel.
 _LOWEST, _HIGHEST = 0.0, 255.0
 
@@ -46,6 +49,20 @@ def calibration_batches(source: Source) -> Iterator[dict[str, np.ndarray]]:
             "study training images, or export a format that is not calibrated"
         )
     return (_batch(images, row=row, names=source.inputs) for row in range(count))
+
+
+def layer_batches(source: Source) -> list[dict[str, np.ndarray]]:
+    """Returns the first images of a calibration, so few that the values of all layers find room.
+
+    Args:
+        source: Has the images.
+
+    Raises:
+        ModelExportError: There is no image.
+    """
+    batches = list(islice(calibration_batches(source), _MOST_OF_LAYERS))
+    most = max(_LEAST_OF_LAYERS, _MOST_BYTES_OF_LAYERS // sum(array.nbytes for array in batches[0].values()))
+    return batches[:most]
 
 
 def _batch(images: Arrays, *, row: int, names: tuple[str, ...]) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
 """Formats `litert_float16`, `litert_dynamic_int8` and `litert_int8`: .tflite files of smaller weights."""
 
+import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,9 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from trainables.errors import ModelExportError
-from trainables.exporting.runtimes.calibration import calibration_batches
-from trainables.exporting.runtimes.conversion import RuntimeModel, Source
-from trainables.exporting.runtimes.litert import LITERT, new_converter, open_litert, tensor_types
+from trainables.exporting.runtimes.calibration import calibration_batches, layer_batches
+from trainables.exporting.runtimes.conversion import LayerValues, RuntimeModel, Source
+from trainables.exporting.runtimes.litert import (
+    LITERT,
+    new_converter,
+    open_litert,
+    tensor_types,
+    tensor_values,
+    tensors_before,
+)
 
 _UNKNOWN_TO_INT8: Mapping[str, str] = {
     **LITERT.unknown,
@@ -67,6 +75,15 @@ def _open(path: Path, threads: int) -> RuntimeModel:
     return replace(opened, settings={**opened.settings, "tensors": tensor_types(path)})
 
 
+def _layer_values(source: Source, path: Path) -> LayerValues:
+    batches = layer_batches(source)
+    with tempfile.TemporaryDirectory(dir=source.saved_model.parent, prefix=".layers.") as name:
+        whole = Path(name) / "whole.tflite"
+        LITERT.convert(source, whole)
+        exact, before = tensor_values(whole, batches), tensors_before(whole)
+    return LayerValues(exact=exact, quantised=tensor_values(path, batches), before=before)
+
+
 LITERT_FLOAT16 = replace(LITERT, convert=_convert_float16, open=_open)
-LITERT_DYNAMIC_INT8 = replace(LITERT, convert=_convert_dynamic_int8, open=_open)
-LITERT_INT8 = replace(LITERT, convert=_convert_int8, open=_open, unknown=_UNKNOWN_TO_INT8)
+LITERT_DYNAMIC_INT8 = replace(LITERT, convert=_convert_dynamic_int8, open=_open, layer_values=_layer_values)
+LITERT_INT8 = replace(LITERT, convert=_convert_int8, open=_open, unknown=_UNKNOWN_TO_INT8, layer_values=_layer_values)

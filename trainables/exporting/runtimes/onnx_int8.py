@@ -5,12 +5,11 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from trainables.exporting.runtimes.calibration import calibration_batches
+from trainables.exporting.runtimes.calibration import calibration_batches, layer_batches
 from trainables.exporting.runtimes.conversion import Arrays, LayerValues, Source
 from trainables.exporting.runtimes.onnx import ONNX, tensors_before
 
@@ -32,8 +31,6 @@ _OPERATORS = (
     "Resize",
     "Transpose",
 )
-#: Images whose values of all layers are held at once: so many, and no more than these bytes of pixels, but a few.
-_MOST_IMAGES, _LEAST_IMAGES, _MOST_BYTES = 32, 4, 4_000_000
 
 
 def _convert(source: Source, path: Path) -> None:
@@ -73,8 +70,7 @@ def _layer_values(source: Source, path: Path) -> LayerValues:
     # Late: as above.
     from onnxruntime.quantization import qdq_loss_debug
 
-    batches = list(islice(calibration_batches(source), _MOST_IMAGES))
-    most = max(_LEAST_IMAGES, _MOST_BYTES // sum(array.nbytes for array in batches[0].values()))
+    batches = layer_batches(source)
     with tempfile.TemporaryDirectory(dir=source.saved_model.parent, prefix=".layers.") as name, _without_warnings():
         whole = Path(name) / "whole.onnx"
         ONNX.convert(source, whole)
@@ -82,7 +78,7 @@ def _layer_values(source: Source, path: Path) -> LayerValues:
         def values_of(model: Path) -> Mapping[str, Sequence[np.ndarray]]:
             opened = Path(name) / f"opened_{model.name}"
             qdq_loss_debug.modify_model_output_intermediate_tensors(str(model), str(opened))
-            found: Mapping[str, Sequence[np.ndarray]] = qdq_loss_debug.collect_activations(str(opened), batches[:most])
+            found: Mapping[str, Sequence[np.ndarray]] = qdq_loss_debug.collect_activations(str(opened), batches)
             return found
 
         pairs = qdq_loss_debug.create_activation_matching(values_of(path), values_of(whole))

@@ -11,7 +11,7 @@ from trainables.machine.signal_stack import kept_signal_stack
 
 MODEL_FILE = "model.xml"
 #: CPUs that multiply in bfloat16 do so by default, which costs up to 2e-3.
-_PRECISION = "f32"
+PRECISION = "f32"
 
 
 def _convert(source: Source, path: Path) -> None:
@@ -46,7 +46,7 @@ def _named(ends: Any, name: str, names: tuple[str, ...]) -> Any:
 
 def _open(path: Path, threads: int) -> RuntimeModel:
     openvino = without_telemetry()
-    settings = {"INFERENCE_PRECISION_HINT": _PRECISION, "INFERENCE_NUM_THREADS": threads}
+    settings = {"INFERENCE_PRECISION_HINT": PRECISION, "INFERENCE_NUM_THREADS": threads}
     with kept_signal_stack():
         compiled = openvino.Core().compile_model(str(path / MODEL_FILE), "CPU", settings)
     names = [output.get_any_name() for output in compiled.outputs]
@@ -58,7 +58,7 @@ def _open(path: Path, threads: int) -> RuntimeModel:
     return RuntimeModel(
         predict=predict,
         version=version("openvino"),
-        settings={"threads": threads, "device": "CPU", "inference_precision": _PRECISION},
+        settings={"threads": threads, "device": "CPU", "inference_precision": PRECISION},
     )
 
 
