@@ -12,7 +12,7 @@ def mistake_blocks(name: str, found: Mapping[str, Any], *, folder: Path | None) 
 
     Args:
         name: The target.
-        found: Its figures; those of masks, and of older exports, have no mistakes.
+        found: Its figures; those of older exports may have no mistakes.
         folder: The export, which has the picture.
     """
     mistakes = found.get("mistakes")
@@ -27,11 +27,12 @@ def mistake_blocks(name: str, found: Mapping[str, Any], *, folder: Path | None) 
     if folder is not None and "file" in mistakes:
         content = (folder / mistakes["file"]).read_bytes()
         yield Picture(file=mistakes["file"], text=f"Test images of the worst mistakes of {name}", content=content)
-    yield _table(examples, is_number=is_number, has_values=is_number and len(found["values"]) > 1)
+    yield _table(examples, kind=found["kind"], has_values=is_number and len(found["values"]) > 1)
 
 
-def _table(examples: Sequence[Mapping[str, Any]], *, is_number: bool, has_values: bool) -> Block:
-    words = ("predicted", "error") if is_number else ("taken for", "probability")
+def _table(examples: Sequence[Mapping[str, Any]], *, kind: str, has_values: bool) -> Block:
+    is_number = kind == "regression"
+    words = ("predicted", "error") if is_number else ("taken for", "wrong pixels" if kind == "mask" else "probability")
     headings = ("number", "place", "row", *(("value",) if has_values else ()), "is", *words)
     keys = ("place", "row", *(("value",) if has_values else ()), "label", "answer", "size")
     rows = [(number, *(item.get(key) for key in keys)) for number, item in enumerate(examples, start=1)]
@@ -43,6 +44,11 @@ def _words(mistakes: Mapping[str, Any], *, kind: str) -> str:
     count, images = len(mistakes["examples"]), mistakes["images"]
     if kind == "regression":
         first = f"Worst mistakes: the largest errors of {images:,} test images."
+    elif kind == "mask":
+        first = (
+            f"Worst mistakes: {mistakes['wrong']:,} of {images:,} test images have wrong pixels; these have the "
+            "largest shares of them, and most of those are of the class, and taken for the one, that is said here."
+        )
     else:
         which = "those" if count == mistakes["wrong"] else f"the {count}"
         first = (

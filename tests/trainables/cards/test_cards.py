@@ -308,6 +308,16 @@ def test_card_shows_the_mistakes_of_the_exported_model_and_the_manifest_has_thei
     assert "img-src data:" in page
 
 
+def test_a_card_shows_which_masks_are_worst_and_what_their_pixels_are_taken_for() -> None:
+    example = {"place": 3, "row": 8, "label": "pet", "answer": "ground", "size": 0.25}
+    found = {"mistakes": {"images": 9, "wrong": 4, "examples": [example]}, "kind": "mask"}
+    text = card_markdown(list(mistake_blocks("t", found, folder=None)))
+    assert "4 of 9 test images have wrong pixels" in text
+    heading, row = (line for line in text.splitlines() if "place" in line or "ground" in line)
+    assert [cell.strip() for cell in heading.strip("|").split("|")][-3:] == ["is", "taken for", "wrong pixels"]
+    assert [cell.strip() for cell in row.strip("|").split("|")][1:] == ["3", "8", "pet", "ground", "0.25"]
+
+
 def test_a_card_says_that_there_is_no_mistake_and_names_in_a_table_of_mistakes_are_text() -> None:
     nothing = {"mistakes": {"images": 9, "wrong": 0, "examples": []}, "kind": "classification"}
     assert "Worst mistakes: none. No image is answered wrongly, of 9 test images." in card_markdown(

@@ -7,6 +7,7 @@ import pytest
 
 from trainables.scores.mistakes import MOST_MISTAKES, worst_mistakes_of
 from trainables.scores.tallies import score_batches
+from trainables.specs.masks import UNCOUNTED
 from trainables.specs.task import Target, Task
 
 RNG = np.random.default_rng(8)
@@ -67,6 +68,23 @@ def test_the_largest_error_of_an_image_counts_and_exact_numbers_are_no_mistakes(
     ]
 
 
-def test_masks_have_no_list_of_mistakes() -> None:
-    mask = Target(name="m", kind="mask", size=2, class_names=("a", "b"), loss="x", metrics=())
-    assert worst_mistakes_of(Task(input_shape=(3, 5, 1), targets=(mask,))) == {}
+def test_masks_with_the_largest_shares_of_wrong_pixels_come_first_with_their_commonest_confusion() -> None:
+    labels = np.zeros((4, 2, 3), np.uint8)
+    answers = labels.copy()
+    answers[1, 0] = [1, 1, 2]
+    answers[3] = 1
+    labels[2, 1], answers[2] = UNCOUNTED, 2
+    labels[2, 0], answers[2, 0] = 2, [2, 2, 0]
+    found = mistakes("mask", np.eye(3)[answers], labels)
+    assert (found["images"], found["wrong"]) == (4, 3)
+    assert [(item["place"], item["label"], item["answer"], item["size"]) for item in found["examples"]] == [
+        (3, "a", "b", 1.0),
+        (1, "a", "b", 0.5),
+        (2, "c", "a", pytest.approx(1 / 3)),
+    ]
+    assert found == mistakes("mask", np.eye(3)[answers], labels, batch=1)
+
+
+def test_a_mask_without_a_counted_pixel_is_no_mistake() -> None:
+    labels = np.full((2, 2, 3), UNCOUNTED, np.uint8)
+    assert mistakes("mask", np.eye(3)[np.ones_like(labels)], labels)["examples"] == []
