@@ -19,7 +19,10 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The model's n
 VersionArgument = Annotated[
     str, typer.Argument(metavar="VERSION", help="The number of a version, or an alias that points to it.")
 ]
-RegistryOption = Annotated[str, typer.Option("--registry", metavar="FOLDER", help="Where the registry lies.")]
+RegistryOption = Annotated[
+    str,
+    typer.Option("--registry", metavar="FOLDER|URI", help="Where the registry lies, or its URI in S3."),
+]
 _FOLDER = "registry"
 
 
@@ -63,7 +66,7 @@ def list_models(*, registry: RegistryOption = _FOLDER, as_json: JsonOption = Fal
         except RegistryError as exc:
             problems.append(str(exc))
     if as_json:
-        print_json({"registry": str(opened.path), "models": [model_json(model) for model in models]})
+        print_json({"registry": registry, "models": [model_json(model) for model in models]})
     else:
         print("\n".join(list_lines(models)))
     if problems:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,11 @@ def copy_and_hash(source: Path, target: Path, *, is_durable: bool) -> dict[str, 
 def put_blobs(folder: RegistryFolder, draft: Path, shas: set[str]) -> None:
     """Renames files of a draft, which are called by their sha256, to their places; only the holder of the lock may.
 
-    A file of that content that is in its place already is replaced: were it damaged, it is whole again.
+    A file of that content that is in its place already is replaced: were it damaged, it is whole again. Those of a
+    registry in a bucket are uploaded instead, by whoever adds them and without the lock.
     """
+    if folder.bucket is not None:
+        return
     places = {folder.blob(sha256).parent for sha256 in shas}
     is_new = False
     for place in places:
@@ -49,6 +52,27 @@ def put_blobs(folder: RegistryFolder, draft: Path, shas: set[str]) -> None:
         (draft / sha256).replace(folder.blob(sha256))
     for place in [*sorted(places), *([folder.blobs, folder.root] if is_new else [])]:
         sync(place)
+
+
+def upload_blobs(folder: RegistryFolder, draft: Path, shas: Iterable[str]) -> None:
+    """Writes files of a draft into the bucket of a registry that lies in one; writes those that are there anew.
+
+    Raises:
+        RegistryError: If the bucket cannot be written.
+    """
+    if folder.bucket is not None:
+        folder.bucket.upload({_name_of(folder, sha256): draft / sha256 for sha256 in sorted(shas)})
+
+
+def upload_missing_blobs(folder: RegistryFolder, draft: Path, shas: set[str]) -> None:
+    """Makes sure that files of a version are in the bucket, now that its history names them.
+
+    Raises:
+        RegistryError: If the bucket cannot be used.
+    """
+    if folder.bucket is not None:
+        missing = set(folder.bucket.missing(_name_of(folder, sha256) for sha256 in shas))
+        upload_blobs(folder, draft, [sha256 for sha256 in shas if _name_of(folder, sha256) in missing])
 
 
 def copy_out(folder: RegistryFolder, version: ModelVersion, *, names: list[str], target: Path) -> None:
@@ -72,28 +96,44 @@ def check_blob(folder: RegistryFolder, version: ModelVersion, *, name: str, targ
     expected = version.files[name]
     blob = folder.blob(expected["sha256"])
     try:
-        # Opening a pipe would wait for a writer.
-        found = copy_and_hash(blob, target, is_durable=False) if blob.is_file() else None
+        found = _taken_out(folder, expected["sha256"], target)
     except FileNotFoundError:
         found = None
     if found != dict(expected):
         what = "is missing" if found is None else "is not as it was added"
         raise RegistryError(
-            f"{blob}: {what}; it is {name} of {version.name} version {version.version}; restore it from a backup, or "
-            f"add the export of trial {one_line(version.trial)} of {one_line(version.study)} once more, which writes "
-            "it anew"
+            f"{folder.named(blob)}: {what}; it is {name} of {version.name} version {version.version}; restore it from "
+            f"a backup, or add the export of trial {one_line(version.trial)} of {one_line(version.study)} once more, "
+            "which writes it anew"
         )
 
 
-def sweep(folder: RegistryFolder, *, wanted: set[str]) -> tuple[int, int]:
+def _taken_out(folder: RegistryFolder, sha256: str, target: Path) -> dict[str, Any] | None:
+    """Copies the file of a content and returns the size and sha256 of what was copied; None where there is none."""
+    if folder.bucket is not None:
+        folder.bucket.download(_name_of(folder, sha256), target)
+        with target.open("rb") as file:
+            return {"size_bytes": target.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    blob = folder.blob(sha256)
+    # Opening a pipe would wait for a writer.
+    return copy_and_hash(blob, target, is_durable=False) if blob.is_file() else None
+
+
+def sweep(folder: RegistryFolder, *, wanted: Callable[[], set[str]]) -> tuple[int, int]:
     """Deletes the files that no version has and returns how many, and their bytes; only the holder of the lock may.
 
     Args:
-        wanted: The sha256 of every file that a version has.
+        wanted: Returns the sha256 of every file that a version has.
+
+    Raises:
+        RegistryError: If a history is damaged, or the bucket cannot be used.
     """
-    count = size = 0
+    if folder.bucket is not None:
+        remove_abandoned(folder.incoming)
+        return folder.bucket.sweep(lambda: {_name_of(folder, sha256) for sha256 in wanted()})
+    kept, count, size = wanted(), 0, 0
     for path in _blob_files(folder):
-        if path.name not in wanted:
+        if path.name not in kept:
             with suppress(FileNotFoundError):
                 size += path.stat().st_size
                 path.unlink()
@@ -105,6 +145,11 @@ def sweep(folder: RegistryFolder, *, wanted: set[str]) -> tuple[int, int]:
 def blobs_of(versions: Mapping[int, ModelVersion]) -> set[str]:
     """Returns the sha256 of all files of versions."""
     return {sha256 for version in versions.values() for sha256 in version.blobs}
+
+
+def _name_of(folder: RegistryFolder, sha256: str) -> str:
+    """Returns the name of a file in a registry's bucket."""
+    return folder.blob(sha256).relative_to(folder.root).as_posix()
 
 
 def _blob_files(folder: RegistryFolder) -> list[Path]:

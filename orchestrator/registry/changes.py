@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import RegistryError
-from orchestrator.registry.blobs import blobs_of, put_blobs, sweep
+from orchestrator.registry.blobs import blobs_of, put_blobs, sweep, upload_blobs, upload_missing_blobs
 from orchestrator.registry.entries import AliasMoved, AliasSplit, Entry, ModelVersion, VersionAdded, VersionRemoved
 from orchestrator.registry.folder import RegistryFolder, check_registry, make_registry, one_writer
 from orchestrator.registry.history import append_entry, known_model, model_names, read_model, remove_drafts
@@ -63,11 +63,14 @@ class Changes:
         try:
             # The copying takes its time, so other writers go on meanwhile.
             export_in_draft = staged(export, draft=draft)
+            shas = {file["sha256"] for file in export_in_draft.files.values()}
+            upload_blobs(self.folder, draft, shas)
             with one_writer(self.folder):
-                put_blobs(self.folder, draft, {file["sha256"] for file in export_in_draft.files.values()})
+                put_blobs(self.folder, draft, shas)
                 model = self._commit(
                     name, lambda model: self._added(model, export_in_draft, aliases=aliases), read=read_model
                 )
+            upload_missing_blobs(self.folder, draft, shas)
         finally:
             delete_draft(draft)
         return model.versions[model.next_version - 1]
@@ -188,7 +191,10 @@ class Changes:
         names = model_names(self.folder)
         for name in names:
             remove_drafts(self.folder, name)
-        wanted = {sha256 for name in names for sha256 in blobs_of(read_model(self.folder, name).versions)}
+
+        def wanted() -> set[str]:
+            return {sha256 for name in names for sha256 in blobs_of(read_model(self.folder, name).versions)}
+
         return sweep(self.folder, wanted=wanted)
 
     def _added(self, model: NamedModel, export: "StagedExport", *, aliases: list[str]) -> Entry:
@@ -222,9 +228,7 @@ class Changes:
                 continue
             model.apply(entry)
             return model
-        raise RegistryError(
-            f"{self.folder.root}: other processes are writing to it without end; end them and try again"
-        )
+        raise RegistryError(f"{self.folder}: other processes are writing to it without end; end them and try again")
 
 
 def _moves(name: str, alias: str) -> str:

@@ -1,4 +1,4 @@
-"""Every name on disk of a registry, making and opening one, and its lock.
+"""Every name of a registry, on disk or in a bucket, making and opening one, and its lock.
 
 registry/
   registry.json              what it is, and in which format
@@ -6,6 +6,8 @@ registry/
   blobs/<ab>/<sha256>        files of versions, by their content
   incoming/                  what is being added
   .lock                      held by the one writer, for moments
+
+Of a registry in a bucket the folder is a mirror of this machine, with its histories alone.
 """
 
 import json
@@ -14,13 +16,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import RegistryError
+from trainables.files.folders import user_cache
 from trainables.files.uris import is_uri, shown_uri
 from trainables.files.whole import write_whole
 
+if TYPE_CHECKING:
+    from orchestrator.registry.buckets.bucket import Bucket
+
 #: Where a registry lies unless the user names another place.
 REGISTRY = Path("registry")
+#: In the user's cache, where mirrors of registries in buckets lie.
+_MIRRORS = "registries"
 #: The format that this package writes and reads.
 SCHEMA_VERSION = 1
 #: A writer holds the lock while it renames files and adds an entry, or looks for files that no version has.
@@ -36,9 +45,19 @@ class RegistryFolder:
 
     Attributes:
         root: Such as `registry`.
+        bucket: Where the registry lies of which the folder is a mirror; None: in the folder.
     """
 
     root: Path
+    bucket: "Bucket | None" = None
+
+    def __str__(self) -> str:
+        """Returns the place for messages."""
+        return str(self.root) if self.bucket is None else shown_uri(self.bucket.uri)
+
+    def named(self, path: Path) -> str:
+        """Returns the place of one of its files for messages."""
+        return f"{self}/{path.relative_to(self.root).as_posix()}"
 
     @property
     def marker(self) -> Path:
@@ -94,15 +113,19 @@ def entry_name(number: int) -> str:
 def registry_folder(path: Path | str) -> RegistryFolder:
     """Returns the names in a registry, which need not exist yet.
 
+    Args:
+        path: Its folder, or its URI in S3.
+
     Raises:
-        RegistryError: If the path is a URI.
+        RegistryError: If the path is a URI of another store.
     """
-    if is_uri(str(path)):
-        raise RegistryError(
-            f"{shown_uri(str(path))}: a registry lies in a folder of a file system, not in an object store, which "
-            "offers no creation that only one of two writers can win; name a folder with --registry"
-        )
-    return RegistryFolder(Path(path))
+    if not is_uri(str(path)):
+        return RegistryFolder(Path(path))
+    # Late: it brings pyarrow, which a folder does not need.
+    from orchestrator.registry.buckets.bucket import Bucket
+
+    bucket = Bucket(str(path), cache=user_cache() / _MIRRORS)
+    return RegistryFolder(bucket.mirror, bucket)
 
 
 def check_registry(folder: RegistryFolder) -> None:
@@ -111,10 +134,13 @@ def check_registry(folder: RegistryFolder) -> None:
     Raises:
         RegistryError: If none does, or it is of a later format.
     """
+    if folder.bucket is not None:
+        folder.bucket.look_at_marker()
     if not folder.marker.is_file():
-        what = "no such registry" if not folder.root.exists() else "is not a registry, it has no registry.json"
+        is_nothing = folder.bucket is not None or not folder.root.exists()
+        what = "no such registry" if is_nothing else "is not a registry, it has no registry.json"
         raise RegistryError(
-            f"{folder.root}: {what}; `convfleet registry add runs/quickstart --name digits` makes one; or "
+            f"{folder}: {what}; `convfleet registry add runs/quickstart --name digits` makes one; or "
             "name another folder"
         )
     try:
@@ -122,13 +148,13 @@ def check_registry(folder: RegistryFolder) -> None:
             schema = json.loads(file.read(_LARGEST_BYTES))["schema"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as exc:
         raise RegistryError(
-            f"{folder.marker}: cannot be read ({type(exc).__name__}); restore it from a backup, or write "
+            f"{folder.named(folder.marker)}: cannot be read ({type(exc).__name__}); restore it from a backup, or write "
             f'{{"schema": {SCHEMA_VERSION}}} into it'
         ) from exc
     if schema != SCHEMA_VERSION:
         raise RegistryError(
-            f"{folder.marker}: schema must be {SCHEMA_VERSION}, got {schema!r}; a later convfleet made this registry: "
-            "install that one"
+            f"{folder.named(folder.marker)}: schema must be {SCHEMA_VERSION}, got {schema!r}; a later convfleet made "
+            "this registry: install that one"
         )
 
 
@@ -139,7 +165,10 @@ def make_registry(folder: RegistryFolder) -> None:
         RegistryError: If something else lies in the folder, or a registry of a later format.
         OSError: If it cannot be made.
     """
-    if not folder.marker.exists():
+    content = json.dumps({"schema": SCHEMA_VERSION, "made_at": time.time()})
+    if folder.bucket is not None:
+        folder.bucket.make(content)
+    elif not folder.marker.exists():
         if folder.root.exists() and not folder.root.is_dir():
             raise RegistryError(f"{folder.root}: is a file, not a folder; name another place with --registry")
         # Another process may be making it at this moment: what it makes is hidden until the marker is there.
@@ -150,7 +179,7 @@ def make_registry(folder: RegistryFolder) -> None:
                     "folder with --registry"
                 )
         else:
-            write_whole(folder.marker, json.dumps({"schema": SCHEMA_VERSION, "made_at": time.time()}))
+            write_whole(folder.marker, content)
     check_registry(folder)
 
 
@@ -164,12 +193,13 @@ def one_writer(folder: RegistryFolder) -> Iterator[None]:
     # Late: only writers need it.
     from filelock import FileLock, Timeout
 
+    folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = FileLock(folder.lock, timeout=LOCK_TIMEOUT_SECONDS, mode=0o600)
     try:
         lock.acquire(poll_interval=_POLL_SECONDS)
     except Timeout as exc:
         raise RegistryError(
-            f"{folder.root}: another process has been writing to it for {LOCK_TIMEOUT_SECONDS:.0f} s; try again, or "
+            f"{folder}: another process has been writing to it for {LOCK_TIMEOUT_SECONDS:.0f} s; try again, or "
             "end that process"
         ) from exc
     except NotImplementedError as exc:

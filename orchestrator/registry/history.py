@@ -29,6 +29,8 @@ _LOOKS = 3
 
 def model_names(folder: RegistryFolder) -> list[str]:
     """Returns the names of the models that have a history."""
+    if folder.bucket is not None:
+        folder.bucket.look()
     try:
         with os.scandir(folder.models) as entries:
             names = [entry.name for entry in entries if is_model_name(entry.name)]
@@ -48,6 +50,8 @@ def read_model(folder: RegistryFolder, name: str) -> NamedModel:
     Raises:
         RegistryError: If a file of the history is damaged or missing.
     """
+    if folder.bucket is not None:
+        folder.bucket.look(folder.history(name).relative_to(folder.root).as_posix())
     model, before, history = NamedModel(name=name), 0, str(folder.history(name))
     for number in range(1, _count_entries(folder, name) + 1):
         line = _line(f"{history}/{entry_name(number)}")
@@ -57,7 +61,7 @@ def read_model(folder: RegistryFolder, name: str) -> NamedModel:
             before = checksum_of(line) or 0
             model.apply(entry_from_json(json.loads(line)))
         except (RegistryError, ValueError, RecursionError) as exc:
-            raise RegistryError(f"{folder.entry(name, number)}: {exc}; {_way_out(folder, name)}") from exc
+            raise RegistryError(f"{folder.named(folder.entry(name, number))}: {exc}; {_way_out(folder, name)}") from exc
     return model
 
 
@@ -71,7 +75,7 @@ def known_model(folder: RegistryFolder, name: str) -> NamedModel:
     model = read_model(folder, name) if is_model_name(name) else NamedModel(name=name)
     if not model.num_entries:
         raise RegistryError(
-            f"{folder.root}: no model is called {shown(name)}{what_there_is(name, model_names(folder), kind='models')}"
+            f"{folder}: no model is called {shown(name)}{what_there_is(name, model_names(folder), kind='models')}"
         )
     return model
 
@@ -82,11 +86,15 @@ def append_entry(folder: RegistryFolder, model: NamedModel, entry: Entry) -> Non
     Raises:
         FileExistsError: If another writer has written the entry of that number; nothing was changed.
         OSError: If the system refuses the file.
+        RegistryError: If the bucket does.
     """
     last = _line(str(folder.entry(model.name, model.num_entries))) if model.num_entries else b""
     content = json.dumps(entry_to_json(entry), separators=(",", ":")).encode()
     line, _ = with_checksum(content, before=checksum_of(last or b"") or 0)
     target = folder.entry(model.name, model.num_entries + 1)
+    if folder.bucket is not None:
+        folder.bucket.create(target.relative_to(folder.root).as_posix(), line)
+        return
     _make_folder(folder, target.parent)
     draft = target.with_name(f".{target.name}.{os.urandom(8).hex()}.tmp")
     try:
@@ -125,7 +133,7 @@ def _count_entries(folder: RegistryFolder, name: str) -> int:
         missing = next((number for number, found in enumerate(numbers, start=1) if number != found), 0)
         if not missing:
             return len(numbers)
-    raise RegistryError(f"{folder.entry(name, missing)}: is missing; {_way_out(folder, name)}")
+    raise RegistryError(f"{folder.named(folder.entry(name, missing))}: is missing; {_way_out(folder, name)}")
 
 
 def _numbers(history: Path) -> list[int]:
@@ -156,6 +164,6 @@ def _at_once(path: str, flags: int) -> int:
 
 def _way_out(folder: RegistryFolder, name: str) -> str:
     return (
-        f"restore it from a backup, or move {folder.models / name} away and add the exports of {name} again; other "
-        "models are not touched"
+        f"restore it from a backup, or move {folder.named(folder.models / name)} away and add the exports of {name} "
+        "again; other models are not touched"
     )

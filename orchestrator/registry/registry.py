@@ -18,7 +18,7 @@ from orchestrator.text import shown
 
 
 class Registry:
-    """Finished models by name, with versions and aliases, in a folder.
+    """Finished models by name, with versions and aliases, in a folder or in S3.
 
     Several processes may read and change one registry at the same time. Only `load` imports TensorFlow,
     and not for the formats of other runtimes.
@@ -34,12 +34,12 @@ class Registry:
             print(version.version, model.manifest["outputs"][0]["class_names"])
 
     Args:
-        path: The folder; `add` makes it.
+        path: The folder, or a URI such as s3://bucket/registry; `add` makes it.
         memory_mb: How many MB (10^6 bytes) of files of models stay loaded; None: all. The least recently used leave
             first, and are loaded again when they are needed.
 
     Raises:
-        InputError: If the path is a URI, or the budget is none.
+        InputError: If the path is a URI of another store than S3, or the budget is none.
     """
 
     def __init__(self, path: Path | str = REGISTRY, *, memory_mb: float | None = None) -> None:
@@ -58,7 +58,7 @@ class Registry:
 
     @property
     def path(self) -> Path:
-        """The registry's folder."""
+        """The registry's folder; of a registry in S3 this machine's mirror of its histories."""
         return self._folder.root
 
     def names(self) -> list[str]:

@@ -99,6 +99,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "planning",
         "export",
         "ensembles",
+        "registry/buckets",
         "registry",
         "fleet",
         "inference",
@@ -171,6 +172,8 @@ DOORS = {
     "starlette": ("orchestrator/serving/application.py",),
     "prometheus_client": ("orchestrator/serving/metrics.py",),
     "optuna": ("orchestrator/search", "orchestrator/search/algorithms", "orchestrator/results/optuna_journal.py"),
+    "boto3": ("orchestrator/registry/buckets/creation.py",),
+    "botocore": ("orchestrator/registry/buckets/creation.py",),
     "pyarrow": (
         "orchestrator/results",
         "orchestrator/analysis/tables.py",

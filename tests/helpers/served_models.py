@@ -79,9 +79,19 @@ def fake_runtime() -> Iterator[FakeRuntime]:
         models.load_version = before
 
 
-def make_registry_of(folder: Path, *, versions: int = 2, megabytes: int = 0, name: str = "digits") -> Registry:
-    """Returns a registry with a model of some versions, of which the first is in production."""
-    registry = Registry(folder / "registry")
+def make_registry_of(
+    folder: Path, *, versions: int = 2, megabytes: int = 0, name: str = "digits", uri: str = ""
+) -> Registry:
+    """Returns a registry with a model of some versions, of which the first is in production.
+
+    Args:
+        folder: Has the exports, and the registry unless it has a URI.
+        versions: How many there are.
+        megabytes: Of each.
+        name: The model's.
+        uri: Where the registry lies instead.
+    """
+    registry = Registry(uri or folder / "registry")
     for number in range(1, versions + 1):
         content = number.to_bytes(4, "big") + bytes(megabytes * 1_000_000)
         export = write_export(folder / f"{name}-{number}", files={"model.keras": content})
@@ -89,7 +99,7 @@ def make_registry_of(folder: Path, *, versions: int = 2, megabytes: int = 0, nam
     return registry
 
 
-def settings_of(registry: Registry, **changes: Any) -> ServingSettings:
+def settings_of(registry: Registry, /, **changes: Any) -> ServingSettings:
     return ServingSettings(**{"registry": str(registry.path), "poll_seconds": 0.02, **changes})
 
 

@@ -222,3 +222,11 @@ def _delete(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def user_cache() -> Path:
+    """Returns the folder of what can be made again: the environment's CONVFLEET_CACHE, else in the user's cache."""
+    if chosen := os.environ.get("CONVFLEET_CACHE"):
+        return Path(chosen).expanduser().absolute()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache").absolute() / "convfleet"

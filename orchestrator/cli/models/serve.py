@@ -18,7 +18,7 @@ _LARGEST_PORT = 65535
 
 
 def serve(
-    registry: Annotated[str, typer.Argument(metavar="REGISTRY", help="The folder of a registry.")] = "registry",
+    registry: Annotated[str, typer.Argument(metavar="REGISTRY", help="A registry: folder or URI in S3.")] = "registry",
     *,
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Where to listen; beyond this machine only with a token.")
@@ -71,12 +71,13 @@ def _settings(
     """Returns what the server is made with, once all of it is checked."""
     from orchestrator.registry.registry import Registry
     from orchestrator.serving.settings import ServingSettings, parsed_size
+    from trainables.files.uris import is_uri
 
     opened = Registry(registry)
     if not opened.names():
         raise InputError(f"{registry}: has no models; `convfleet registry add RUN --name NAME` adds one")
     settings = ServingSettings(
-        registry=str(opened.path.absolute()),
+        registry=registry if is_uri(registry) else str(opened.path.absolute()),
         memory_bytes=None if memory is None else parsed_size(memory, option="--memory"),
         most_body_bytes=parsed_size(body, option="--body"),
         most_requests=requests,

@@ -169,8 +169,8 @@ MISTAKES = [
     ("an alias with a space", ["promote", "digits", "1", "--to", "in use"], ["alias: must be", "got 'in use'"]),
     (
         "a registry elsewhere",
-        "list --registry s3://bucket/r",
-        ["s3://bucket/r: a registry lies in a folder", "--registry"],
+        "list --registry gs://bucket/r",
+        ["gs://bucket/r: a registry lies in a folder or in S3"],
     ),
     ("a registry that is a file", "add one --name x --registry file", ["file: is a file, not a folder"]),
     ("a folder that is none", "add one --name x --registry words", ["words: has files and is not a registry", "empty"]),

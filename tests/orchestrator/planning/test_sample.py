@@ -17,7 +17,7 @@ SAMPLED = 24
 
 def proposed_in_a_study(spec: StudySpec, *, count: int, slots: int, seed: int) -> list[Variant]:
     """Returns what a search proposes as trials end in any order with any values, some of them failing."""
-    draws = random.Random(seed)  # noqa: S311 - no secret
+    draws = random.Random(seed)
     proposer, running, found = Proposer(spec), [], []
     for number in range(count):
         variant = proposer.propose(number, running=[])

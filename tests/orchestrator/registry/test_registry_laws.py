@@ -8,10 +8,15 @@ import pytest
 from made_exports import write_export
 
 from orchestrator.errors import RegistryError
+from orchestrator.registry.blobs import copy_out
+from orchestrator.registry.folder import registry_folder
 from orchestrator.registry.registry import Registry
+from trainables.files.remote import RemoteFolder
+from trainables.files.uris import is_uri
 
 NAMES, ALIASES = ("digits", "flowers"), ("production", "candidate")
-NUM_OPERATIONS = {False: 100, True: 5_000}
+#: By where the registry lies, and in the long form.
+NUM_OPERATIONS = {"folder": (100, 5_000), "bucket": (40, 400)}
 
 
 class Plain:
@@ -82,8 +87,12 @@ def generator() -> random.Random:
     return random.Random(seed)
 
 
-def test_a_registry_is_what_dictionaries_would_be(tmp_path: Path, generator: random.Random, is_long: bool) -> None:
-    registry, plains = Registry(tmp_path / "registry"), {name: Plain() for name in NAMES}
+@pytest.mark.parametrize("kind", NUM_OPERATIONS)
+def test_a_registry_is_what_dictionaries_would_be(
+    tmp_path: Path, generator: random.Random, is_long: bool, kind: str, request: pytest.FixtureRequest
+) -> None:
+    where = tmp_path / "registry" if kind == "folder" else request.getfixturevalue("object_store").uri("registry")
+    registry, plains = Registry(where), {name: Plain() for name in NAMES}
     # Few contents, so that versions share files.
     contents = [bytes([number]) for number in range(4)]
     exports = {
@@ -92,7 +101,7 @@ def test_a_registry_is_what_dictionaries_would_be(tmp_path: Path, generator: ran
     }
     registry.add(exports[contents[0]], name=NAMES[0])
     plains[NAMES[0]].add(contents[0], None)
-    for _ in range(NUM_OPERATIONS[is_long]):
+    for _ in range(NUM_OPERATIONS[kind][is_long]):
         name, alias = generator.choice(NAMES), generator.choice(ALIASES)
         version, force = generator.randint(1, plains[name].num_added + 1), generator.random() < 0.3
         plain = plains[name]
@@ -116,24 +125,32 @@ def test_a_registry_is_what_dictionaries_would_be(tmp_path: Path, generator: ran
             case "remove":
                 expected = plain.remove(version, force)
                 assert succeeds(registry.remove, name, version, force=force) == expected
-        assert_equal(registry, plains)
+        assert_equal(where, plains, folder=tmp_path)
 
 
-def assert_equal(registry: Registry, plains: dict[str, Plain]) -> None:
+def assert_equal(where: Path | str, plains: dict[str, Plain], *, folder: Path) -> None:
+    registry = Registry(where)
     assert registry.names() == [name for name, plain in sorted(plains.items()) if plain.num_added]
     wanted = set()
     for name in registry.names():
-        model, plain = Registry(registry.path).model(name), plains[name]
+        model, plain = Registry(where).model(name), plains[name]
         assert list(model.versions) == list(plain.versions)
         assert model.aliases == dict(sorted(plain.current.items()))
         assert model.splits == plain.shares
         for version in model.versions.values():
             wanted |= version.blobs
-            blob = registry.path / "blobs" / (sha256 := version.files["model.keras"]["sha256"])[:2] / sha256
-            assert blob.read_bytes() == plain.versions[version.version]
-    files = {path.name for path in (registry.path / "blobs").glob("*/*")}
-    assert wanted <= files
-    assert not list((registry.path / "incoming").iterdir())
+            copy_out(registry_folder(where), version, names=["model.keras"], target=folder)
+            assert (folder / "model.keras").read_bytes() == plain.versions[version.version]
+            (folder / "model.keras").unlink()
+    assert wanted <= blob_names(where)
+    assert not list(registry_folder(where).incoming.iterdir())
+
+
+def blob_names(where: Path | str) -> set[str]:
+    """Returns the sha256 of all files of versions that lie there."""
+    if not is_uri(str(where)):
+        return {path.name for path in Path(where, "blobs").glob("*/*")}
+    return {name.rpartition("/")[2] for name in RemoteFolder.open(str(where)).files("blobs")}
 
 
 def test_removed_versions_leave_the_files_of_others_and_take_their_own(tmp_path: Path) -> None:
@@ -144,10 +161,10 @@ def test_removed_versions_leave_the_files_of_others_and_take_their_own(tmp_path:
     registry.add(tmp_path / "export-0", name="copies")
     kept = registry.model("digits").versions[2].blobs
     registry.remove("digits", 1)
-    files = {path.name for path in (registry.path / "blobs").glob("*/*")}
+    files = blob_names(registry.path)
     assert files == kept | registry.model("copies").versions[1].blobs
     registry.remove("copies", 1)
-    assert {path.name for path in (registry.path / "blobs").glob("*/*")} == kept
+    assert blob_names(registry.path) == kept
 
 
 def test_collecting_deletes_what_killed_commands_left_and_nothing_else(tmp_path: Path) -> None:

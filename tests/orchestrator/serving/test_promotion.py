@@ -35,7 +35,7 @@ def runtime() -> Iterator[FakeRuntime]:
 
 
 @asynccontextmanager
-async def client_of(registry: Registry, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+async def client_of(registry: Registry, /, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
     guard = application_of(settings_of(registry, **changes))
     application: Any = guard._application
     async with application.router.lifespan_context(application):
@@ -99,6 +99,29 @@ def test_promotions_in_the_middle_lose_no_request_and_mix_no_answer(tmp_path: Pa
         # A client sees promotions in the registry's order, but for those that came and went between two requests.
         left = iter([1, 2, 3, 1, 3])
         assert all(version in left for version in changes), changes
+
+
+def test_a_registry_in_a_bucket_is_served_and_its_promotions_are_taken_up(
+    tmp_path: Path, runtime: FakeRuntime, object_store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONVFLEET_CACHE", str(tmp_path / "cache"))
+    uri = object_store.uri("registry")
+    registry = make_registry_of(tmp_path, versions=2, uri=uri)
+
+    async def run() -> None:
+        async with client_of(registry, registry=uri) as client:
+            await until_version(client, 1)
+            await asyncio.to_thread(registry.promote, "digits", 2)
+            await until_version(client, 2)
+            # A store that is away for a while takes nothing from whom is served.
+            object_store.faults.error_share = 1.0
+            for number in range(5):
+                assert await asked(client, np.random.default_rng(number)) == 2
+            object_store.faults.error_share = 0.0
+            await asyncio.to_thread(registry.rollback, "digits")
+            await until_version(client, 1)
+
+    asyncio.run(run())
 
 
 def test_the_version_before_answers_while_the_promoted_one_is_loaded(tmp_path: Path, runtime: FakeRuntime) -> None:

@@ -49,7 +49,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     [
         ("none", ("none: no such registry", "convfleet registry add")),
         ("words", ("words: is not a registry",)),
-        ("s3://bucket/registry", ("a registry lies in a folder of a file system",)),
+        ("gs://bucket/registry", ("gs://bucket/registry: a registry lies in a folder or in S3",)),
         ("registry --memory 2", ("--memory: must be a number above 0 and one of B, KB,", "got '2'", "2GiB")),
         ("registry --memory 0GiB", ("--memory: must be a number above 0", "got '0GiB'")),
         ("registry --body much", ("--body: must be a number above 0", "got 'much'")),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainables.data.images.images import EncodableImages, Images
+from trainables.files.folders import user_cache
 from trainables.specs.data import DataSpec
 from trainables.specs.dataset import ImageStorage
 
@@ -65,11 +66,7 @@ def chosen_storage(size: ImagesSize, *, budget_bytes: int) -> ImageStorage:
 
 def cache_folder(spec: DataSpec) -> Path:
     """Returns the folder of prepared data sets: the spec's, else CONVFLEET_CACHE, else the user's cache."""
-    chosen = spec.cache_dir or os.environ.get("CONVFLEET_CACHE")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache").absolute() / "convfleet"
+    return Path(spec.cache_dir).expanduser().absolute() if spec.cache_dir else user_cache()
 
 
 def entry_name(key: str, storage: ImageStorage) -> str:
