@@ -39,6 +39,7 @@ _COLUMNS = {
     "overhead_seconds.idle": "Without a trial: between two, or before the first.",
     "overhead_seconds.other": "All else.",
     "node": "The node that trained the trial last.",
+    "node_type": "The kind of that node, as the cluster names it: its group, else its accelerator.",
     "worker_pid": "Its process.",
     "cpus": "CPUs that it had.",
     "gpus": "GPUs that it had.",

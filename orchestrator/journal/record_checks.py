@@ -255,6 +255,7 @@ _EXPECTED: Mapping[Any, str] = {str: "a text", int: "a whole number", float: "a 
 }
 _WORKER: Mapping[str, Callable[[object], bool]] = {
     "node": _is_text,
+    "node_type": _is_text,
     "worker_pid": _is_whole,
     "cpus": _is_number,
     "gpus": _is_number,

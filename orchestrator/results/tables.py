@@ -253,6 +253,7 @@ def _circumstances(trials: Sequence[Trial]) -> dict[str, pa.Array]:
             for kind in OVERHEAD_KINDS
         },
         "node": _strings(trial.worker.get("node") for trial in trials),
+        "node_type": _strings(trial.worker.get("node_type") for trial in trials),
         "worker_pid": pa.array([trial.worker.get("worker_pid") for trial in trials], pa.int64()),
         "cpus": _floats(trial.worker.get("cpus") for trial in trials),
         "gpus": _floats(trial.worker.get("gpus") for trial in trials),

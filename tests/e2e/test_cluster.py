@@ -1,6 +1,7 @@
 """A study on a running Ray cluster: a head without CPUs, two worker nodes, token authentication on."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -18,8 +19,8 @@ import sys
 import tempfile
 from ray.cluster_utils import Cluster
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-for _ in range(2):
-    cluster.add_node(num_cpus=1)
+for kind in ("steady", "spot"):
+    cluster.add_node(num_cpus=1, labels={"ray.io/node-group": kind})
 print("address", cluster.address, flush=True)
 sys.stdin.readline()
 cluster.shutdown()
@@ -61,6 +62,9 @@ def test_study_joins_a_running_cluster_and_uses_all_its_nodes(convfleet, cluster
     assert "2 trials at a time" in output
     trials = pq.read_table(convfleet.folder / "runs/joined/trials.parquet").to_pandas()
     assert (trials["state"] == "completed").all()
+    assert set(trials["node_type"]) <= {"steady", "spot"}
+    by_type = json.loads(convfleet.run("status", "runs/joined", "--json"))["cost"]["node_types"]
+    assert {item["node_type"]: item["num_trials"] for item in by_type} == trials["node_type"].value_counts().to_dict()
     assert len(list((convfleet.folder / "runs/joined/exports").glob("1-*/model.keras"))) == 1
 
 

@@ -1,5 +1,6 @@
 """The thin adapter between Ray Tune and a TrialRun."""
 
+import functools
 import os
 import socket
 import time
@@ -20,6 +21,9 @@ from trainables.specs.worker import PRIVATE, WorkerSpec
 from trainables.worker.clock import WorkerClock
 from trainables.worker.trace_cache import TracedTrainings
 from trainables.worker.trial_run import TrialRun
+
+#: Ray's labels that say of which kind a node is: what an autoscaler or KubeRay calls its group, then its accelerator.
+_TYPE_LABELS = ("ray.io/node-group", "ray.io/accelerator-type")
 
 
 class VariantTrainable(tune.Trainable):
@@ -101,8 +105,10 @@ class VariantTrainable(tune.Trainable):
 
 def worker_facts(spec: WorkerSpec) -> dict[str, Any]:
     """Returns the worker's node, process, CPUs and GPUs from Ray, and the cores that it is pinned to."""
+    kind = _node_type()
     return {
         "node": socket.gethostname(),
+        **({"node_type": kind} if kind else {}),
         "worker_pid": os.getpid(),
         "cpus": spec.device.cpus,
         "gpus": spec.device.gpus,
@@ -111,3 +117,10 @@ def worker_facts(spec: WorkerSpec) -> dict[str, Any]:
         "visible_gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
         "memory_mb": own_memory_mb(),
     }
+
+
+@functools.cache
+def _node_type() -> str:
+    """Returns the group of the cluster that the node belongs to, else its accelerator; empty where nobody says."""
+    labels = ray.get_runtime_context().get_node_labels()
+    return next((str(labels[name]) for name in _TYPE_LABELS if labels.get(name)), "")

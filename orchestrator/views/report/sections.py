@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from orchestrator.advice.advice import Advice
+from orchestrator.history.node_types import node_type_costs
 from orchestrator.journal.records import EnsembleExported, ModelExported
 from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.pareto.goals import Goal
@@ -92,6 +93,7 @@ def page_header(findings: Findings) -> Markup:
         ("trials", str(len(trials)), counts),
         ("time in training steps", duration(cost.train_seconds), f"{cost.trial_epochs} epochs trained"),
         ("epochs saved", str(cost.epochs_saved), "by stopping trials early"),
+        *((item.node_type, f"{item.core_hours:.2f} core-hours", item.in_words) for item in node_type_costs(state)),
         ("elapsed", elapsed, f"started {moment(header.at)}, {ended}"),
     ]
     shown = "".join(f"<div><dt>{text(n)}</dt><dd>{text(v)}<small>{text(s)}</small></dd></div>" for n, v, s in cards)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.advice.advice import advice_of
 from orchestrator.export.acceptance import accepted_in
 from orchestrator.export.exported_files import exported_files, is_worth_a_table
+from orchestrator.history.node_types import NodeTypeCost, node_type_costs
 from orchestrator.journal.records import ModelExported
 from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.journal.trial import Trial, TrialState
@@ -69,7 +70,7 @@ def status_json(state: StudyState, *, folder: RunFolder, is_alive: bool, owner: 
         "best": _best_json(state, shares=shares),
         **_constraints_json(state),
         "running": _running_json(list(state.trials.values()), is_alive=is_alive),
-        "cost": _cost_json(taken, elapsed=elapsed_seconds(state)),
+        "cost": _cost_json(taken, elapsed=elapsed_seconds(state), node_types=node_type_costs(state)),
         "num_sessions": len(state.sessions),
         "started_at": _iso(header.at),
         "ended_at": _iso(closing.at if closing else None),
@@ -108,13 +109,15 @@ def _running_json(trials: Iterable[Trial], *, is_alive: bool) -> list[dict[str, 
     ]
 
 
-def _cost_json(taken: "Cost", *, elapsed: float) -> dict[str, Any]:
+def _cost_json(taken: "Cost", *, elapsed: float, node_types: Iterable[NodeTypeCost]) -> dict[str, Any]:
+    by_type = [asdict(item) for item in node_types]
     return {
         "elapsed_seconds": elapsed,
         "train_seconds": taken.train_seconds,
         "overhead_seconds": dict(taken.overhead_seconds),
         "trial_epochs": taken.trial_epochs,
         "epochs_saved": taken.epochs_saved,
+        **({"node_types": by_type} if by_type else {}),
     }
 
 

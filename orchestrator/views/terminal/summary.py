@@ -11,6 +11,7 @@ from orchestrator.advice.advice import advice_of
 from orchestrator.export.acceptance import accepted_in
 from orchestrator.export.exported_files import exported_files, is_worth_a_table
 from orchestrator.export.format_cells import FORMAT_HEADINGS, NUMERIC_HEADINGS, format_cells
+from orchestrator.history.node_types import node_type_costs
 from orchestrator.journal.records import EnsembleExported, ModelExported
 from orchestrator.journal.study_state import StudyState, search_alone
 from orchestrator.journal.trial import Trial
@@ -118,6 +119,8 @@ def _print_outcome(console: Console, state: StudyState, *, folder: RunFolder, is
     elapsed, trained = duration(elapsed_seconds(state)), duration(train_seconds)
     epochs = f"{num_epochs} epochs trained, {num_saved} saved by stopping early"
     print_fact(console, "cost", f"{elapsed} elapsed, {trained} in training steps; {epochs}")
+    for item in node_type_costs(state):
+        print_fact(console, "nodes", item.in_words)
 
 
 def _board_table(board: Sequence[Placed], *, state: StudyState, shares: ImageShares, is_wide: bool) -> Table:

@@ -64,6 +64,7 @@ TRIAL_COLUMNS: dict[str, pa.DataType] = {
     "train_seconds": pa.float64(),
     **{f"overhead_seconds.{kind}": pa.float64() for kind in OVERHEAD_KINDS},
     "node": pa.string(),
+    "node_type": pa.string(),
     "worker_pid": pa.int64(),
     "cpus": pa.float64(),
     "gpus": pa.float64(),
