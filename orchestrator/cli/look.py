@@ -1,10 +1,11 @@
 """Commands that look at a run: status, analyze, report."""
 
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from orchestrator.cli.console import make_console, print_json
-from orchestrator.cli.options import FoldOption, JsonOption, RunArgument
+from orchestrator.cli.options import FoldOption, JsonOption, RunArgument, TimelineOption
 from orchestrator.cli.runs import has_driver_elsewhere, local_run
 
 if TYPE_CHECKING:
@@ -13,12 +14,16 @@ if TYPE_CHECKING:
     from orchestrator.runs.paths import RunFolder
 
 
-def status(run: RunArgument, as_json: JsonOption = False, fold: FoldOption = None) -> None:
+def status(
+    run: RunArgument, as_json: JsonOption = False, fold: FoldOption = None, timeline: TimelineOption = False
+) -> None:
     """Show how far a run is, also while it runs; with the runs of other folds, also the mean of each variant."""
+    from orchestrator.history.wall_time import wall_parts
     from orchestrator.journal.reading import load_state
     from orchestrator.runs.folder import open_run_folder
     from orchestrator.runs.lock import is_driver_alive
     from orchestrator.runs.owner import read_owner
+    from orchestrator.views.terminal.facts import print_wall_time
     from orchestrator.views.terminal.folds_view import folds_json, print_folds
     from orchestrator.views.terminal.status_json import status_json
     from orchestrator.views.terminal.summary import print_status
@@ -29,12 +34,16 @@ def status(run: RunArgument, as_json: JsonOption = False, fold: FoldOption = Non
     variants = _over_folds(run_folder, state, others=fold) if fold else None
     if as_json:
         content = status_json(state, folder=run_folder, is_alive=is_alive, owner=owner)
+        if timeline:
+            content["timeline"] = [asdict(part) for part in wall_parts(state, folder=run_folder)]
         print_json(content if variants is None else {**content, "over_folds": folds_json(variants)})
         return
     console = make_console()
     print_status(console, state, folder=run_folder, is_alive=is_alive, now=time.time(), owner=owner)
     if variants is not None:
         print_folds(console, variants, state=state)
+    if timeline:
+        print_wall_time(console, wall_parts(state, folder=run_folder))
 
 
 def _over_folds(run_folder: "RunFolder", state: "StudyState", *, others: list[str]) -> "list[FoldedVariant]":

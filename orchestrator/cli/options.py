@@ -20,6 +20,9 @@ FoldOption = Annotated[
     list[str] | None,
     typer.Option("--fold", metavar="RUN", help="The run of another fold of the same study; repeatable."),
 ]
+TimelineOption = Annotated[
+    bool, typer.Option("--timeline", help="Also show what the last session spent its wall time on.")
+]
 LabelOption = Annotated[
     str | None, typer.Option("--label", metavar="COLUMN", help="The column of a table's labels; default: what fits.")
 ]

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from orchestrator.cluster.auto_resources import device_spec, resolve_auto
 from orchestrator.cluster.connection import ray_session, refuse_ray_client
@@ -18,6 +19,7 @@ from orchestrator.mirror.places import run_uri
 from orchestrator.nodes.on_cluster import StudyOnCluster, study_on_cluster
 from orchestrator.results.words import images_in_words, storage_in_words, targets_in_words
 from orchestrator.runs.paths import RunFolder
+from orchestrator.runs.wall_clock import DATA, RAY, WallClock
 from orchestrator.sharing.nodes import node_files
 from orchestrator.study.pretrained_weights import imagenet_backbones
 from orchestrator.study.spec import StudySpec
@@ -62,6 +64,7 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
     interrupt: OneInterrupt,
     address: str | None,
     notify: Callable[[str], None],
+    clock: WallClock,
     on_dataset: Callable[[DatasetInfo], None] | None = None,
 ) -> Iterator[Prepared]:
     """Prepares the data and fetches pretrained weights while Ray starts; leaves Ray at the end.
@@ -73,6 +76,7 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
         interrupt: The driver's signals, which Ray's start takes away for a moment.
         address: A Ray cluster to join; None: a Ray of this machine alone.
         notify: Receives messages for the user.
+        clock: Notes what the wall time is spent on.
         on_dataset: Receives the data set as soon as it is prepared, while Ray may still be starting.
 
     Raises:
@@ -87,17 +91,16 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
         # Once the data is decoded, Ray Tune is about to ask for workers, and would get others than those on their way.
         return 0 if has_data else spec.num_trials + spec.most_replicates - state.num_ended
 
-    def on_progress(stage: str, done: int, total: int) -> None:
-        notify(f"{stage}: {done:,} of {total:,}")
-
-    # The pool is left last: Ray has the system kill its processes when the thread that started them ends, and Ray's
-    # own shutdown waits a minute for processes that were killed.
+    on_progress = partial(_tell_progress, notify)
+    # The pool is left last: Ray has the system kill its processes when the thread that started them ends, and its
+    # own shutdown waits a minute for those.
     with ThreadPoolExecutor(max_workers=1) as pool, ExitStack() as stack:
         notify("starting Ray and reading the data")
         session = ray_session(spec.resources, address=address, trials_left=trials_waiting_for_data)
-        pending = pool.submit(stack.enter_context, session)
+        pending = pool.submit(_entered, stack, session, clock)
         try:
-            dataset, *others = _prepare_data(spec, state=state, on_progress=on_progress)
+            with clock.part(DATA):
+                dataset, *others = _prepare_data(spec, state=state, on_progress=on_progress)
             has_data = True
             if on_dataset is not None:
                 on_dataset(dataset)
@@ -120,6 +123,17 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
         )
         _describe_data(prepared, folder=folder, address=address, notify=notify, said=said)
         yield prepared
+
+
+def _tell_progress(notify: Callable[[str], None], stage: str, done: int, total: int) -> None:
+    notify(f"{stage}: {done:,} of {total:,}")
+
+
+def _entered(
+    stack: ExitStack, session: AbstractContextManager[Sequence[NodeResources]], clock: WallClock
+) -> Sequence[NodeResources]:
+    with clock.part(RAY):
+        return stack.enter_context(session)
 
 
 def _prepare_data(

@@ -24,10 +24,12 @@ from orchestrator.results.ranking import RANKED_STATES
 from orchestrator.results.writer import TableWriter
 from orchestrator.runs.folder import new_run_folder, open_run_folder
 from orchestrator.runs.paths import RunFolder
+from orchestrator.runs.wall_clock import REFERENCES, REPORT
 from orchestrator.search.auto_algorithm import with_algorithm
 from orchestrator.study.loading import load_study
 from orchestrator.study.sections import Export
 from orchestrator.study.spec import StudySpec
+from orchestrator.views.report import write_report
 from orchestrator.views.terminal.progress import Progress
 from trainables.files.whole import write_whole
 from trainables.specs.export import ExportResult
@@ -228,8 +230,7 @@ def _work(  # noqa: PLR0913 - what starts a study, and what resumes one
         else:
             # They follow from the journal, and may have been damaged or lost since.
             TableWriter(folder, recorder=session.recorder).write()
-        session.write_report()
-        _write_for_optuna(session)
+        report_session(session)
         _check_any_result(list(state.trials.values()), folder)
         if failed_exports is not None:
             failed_exports.run = folder.root
@@ -264,7 +265,8 @@ def _train_and_export(session: Session) -> ExportError | None:
         if reason := session.train(prepared):
             session.notify(reason)
         failed_exports = _export_all(session, prepared)
-        session.references.finish(notify=session.notify)
+        with session.clock.part(REFERENCES):
+            session.references.finish(notify=session.notify)
         session.recorder.append(StudyFinished(reason=reason, at=session.recorder.now()))
     return failed_exports
 
@@ -293,6 +295,17 @@ def _export_all(session: Session, prepared: Prepared) -> ExportError | None:
 
 def _has_result(session: Session) -> bool:
     return any(trial.state in RANKED_STATES for trial in session.recorder.state.trials.values())
+
+
+def report_session(session: Session) -> None:
+    """Writes report.html and what Optuna's tools read; raises StudyPausedError if another driver has taken over."""
+    session.recorder.check()
+    session.notify("writing report.html")
+    session.clock.save(session.folder)
+    with session.clock.part(REPORT):
+        write_report(session.folder, state=session.recorder.state)
+        _write_for_optuna(session)
+    session.clock.save(session.folder)
 
 
 def _write_for_optuna(session: Session) -> None:

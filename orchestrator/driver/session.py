@@ -3,8 +3,8 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,9 +19,9 @@ from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import JOURNAL_SCHEMA, SessionStarted, StudyOpened
 from orchestrator.mirror.mirror import Mirror
 from orchestrator.runs.paths import RunFolder
+from orchestrator.runs.wall_clock import RAY_END, WallClock
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.experiment import Tuning
-from orchestrator.views.report import write_report
 from orchestrator.views.terminal.progress import Progress
 from trainables.checkpoints.early_notes import EarlyNotes
 from trainables.checkpoints.fence import claim
@@ -63,6 +63,7 @@ class Session:
         mirror: Uploads the run to its storage; None: the run lies in its folder alone.
         started: When the preparation began, in seconds from any start.
         began_at: When the preparation began, in seconds since 1970.
+        clock: Notes what the wall time is spent on.
     """
 
     folder: RunFolder
@@ -77,6 +78,7 @@ class Session:
     mirror: Mirror | None = None
     started: float = 0.0
     began_at: float = 0.0
+    clock: WallClock = field(default_factory=WallClock)
 
     @cached_property
     def space(self) -> SpaceWatch:
@@ -125,18 +127,23 @@ class Session:
         """
         self.started, self.began_at = time.monotonic(), self.recorder.now()
         self.space.check()
-        with prepare(
-            self.spec,
-            folder=self.folder,
-            state=self.recorder.state,
-            interrupt=self.interrupt,
-            address=self.address,
-            notify=self.notify,
-            on_dataset=self.references.begin if with_references and self.spec.references else None,
-        ) as prepared:
+        with (
+            ExitStack() as leaving,
+            prepare(
+                self.spec,
+                folder=self.folder,
+                state=self.recorder.state,
+                interrupt=self.interrupt,
+                address=self.address,
+                notify=self.notify,
+                clock=self.clock,
+                on_dataset=self.references.begin if with_references and self.spec.references else None,
+            ) as prepared,
+        ):
             self._decide(prepared.study)
             _share_checkpoints(self.mirror, prepared)
             yield prepared
+            leaving.enter_context(self.clock.part(RAY_END))
 
     def train(self, prepared: Prepared) -> str:
         """Runs all trials that have not ended.
@@ -188,16 +195,6 @@ class Session:
                 tuning.wait(1.0 if prepared.cluster.is_lost else _STOP_SECONDS)
             raise
         return tuning.why_short()
-
-    def write_report(self) -> None:
-        """Writes report.html.
-
-        Raises:
-            StudyPausedError: If another driver has taken over.
-        """
-        self.recorder.check()
-        self.notify("writing report.html")
-        write_report(self.folder, state=self.recorder.state)
 
     def notify(self, text: str) -> None:
         """Shows the user a message.

@@ -111,6 +111,29 @@ def test_driver_never_maps_tensorflow(quickstart):
     assert not any("tensorflow" in text for text in quickstart.maps)
 
 
+def test_the_wall_time_is_accounted_for_from_the_command_to_the_end_of_ray(quickstart):
+    shown = quickstart.command_line.run("status", "runs/quickstart", "--timeline")
+    parts = json.loads(quickstart.command_line.run("status", "runs/quickstart", "--timeline", "--json"))["timeline"]
+    assert {part["name"] for part in parts} >= {
+        "the command and the study are read",
+        "images are read",
+        "Ray starts",
+        "to the first report",
+        "from the first report to the last",
+        "models are exported",
+        "Ray ends",
+        "tables and report",
+    }
+    # Each second belongs to a part, but for the moments between them.
+    end = gaps = 0.0
+    for part in parts:
+        gaps += max(0.0, part["begin"] - end)
+        end = max(end, part["end"])
+        assert part["name"] in shown
+    assert gaps < 0.1 * end
+    assert "wall time" in (quickstart.run / "report.html").read_text(encoding="utf-8")
+
+
 def test_status_while_it_runs_says_so(quickstart):
     assert [status["state"] for status in quickstart.statuses] == ["running"] * len(quickstart.statuses)
     assert quickstart.statuses

@@ -169,7 +169,10 @@ class Bucket:
         kept, now, count, size = wanted(), self._clock(), 0, 0
         for name, file in files.items():
             # Whoever adds a version writes each of its files anew: it is looked at again.
-            if name in kept or now - file.changed_at < GARBAGE_SECONDS or self._age(name) < GARBAGE_SECONDS:
+            if name in kept or now - file.changed_at < GARBAGE_SECONDS:
+                continue
+            changed_at = self._ask(partial(self._remote.changed_at, name))
+            if changed_at is None or self._clock() - changed_at < GARBAGE_SECONDS:
                 continue
             self._ask(partial(self._remote.delete, name))
             count, size = count + 1, size + file.size_bytes
@@ -178,10 +181,6 @@ class Bucket:
     @property
     def _remote(self) -> RemoteFolder:
         return RemoteFolder.open(self.uri)
-
-    def _age(self, name: str) -> float:
-        changed_at = self._ask(lambda: self._remote.changed_at(name))
-        return 0.0 if changed_at is None else self._clock() - changed_at
 
     def look_at_marker(self) -> bool:
         """Takes over whether a registry lies in the bucket; another one than before has none of its histories."""

@@ -18,6 +18,7 @@ from orchestrator.history.rung_entries import (
     RungEntry,
 )
 from orchestrator.history.rung_table import JudgedRung, RungTable, rung_table
+from orchestrator.history.wall_time import wall_parts
 from orchestrator.journal.study_state import StudyState
 from orchestrator.runs.paths import RunFolder
 from orchestrator.study.loading import load_policy
@@ -68,6 +69,11 @@ _FLEET_NOTE = (
 )
 
 
+_WALL_NOTE = (
+    "Seconds from the begin of the command; parts may pass at the same time. What comes after this page is missing."
+)
+
+
 def rungs_section(findings: Findings) -> Markup:
     """Returns the rungs of the study, with a figure and every decision; no section for a rule without rungs."""
     found = rung_table(findings.state, spec=_policy(findings.folder))
@@ -102,6 +108,16 @@ def fleet_section(findings: Findings) -> Markup:
     if plot is None:
         return Markup("")
     return section("Workers over time", figure("fleet", plot), bullets(_said(timeline)), note=_FLEET_NOTE)
+
+
+def wall_section(findings: Findings) -> Markup:
+    """Returns what the last session spent its wall time on; no section for runs of versions that kept nothing of it."""
+    parts = wall_parts(findings.state, folder=findings.folder)
+    if not parts:
+        return Markup("")
+    rows: list[list[Cell]] = [[part.name, part.begin, part.end, part.end - part.begin] for part in parts]
+    headings = ["part", "from, s", "to, s", "seconds"]
+    return section("The last session's wall time", table(headings, rows, numeric=headings[1:]), note=_WALL_NOTE)
 
 
 def rungs_plot(state: StudyState, *, folder: RunFolder) -> dict[str, Any] | None:

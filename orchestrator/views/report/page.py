@@ -16,7 +16,7 @@ from orchestrator.views.report.certainty import advice_section
 from orchestrator.views.report.data_section import data_section
 from orchestrator.views.report.export_sections import formats_section, mistakes_section
 from orchestrator.views.report.front_section import front_section
-from orchestrator.views.report.history_section import fleet_section, rungs_section
+from orchestrator.views.report.history_section import fleet_section, rungs_section, wall_section
 from orchestrator.views.report.markup import text
 from orchestrator.views.report.style import CSS, DRAW
 from trainables.files.whole import write_whole
@@ -40,6 +40,7 @@ _SECTIONS = (
     sections.failures_section,
     sections.time_section,
     fleet_section,
+    wall_section,
 )
 # The page may run its own scripts (plotly compiles some as it draws) and reach nothing else.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'; img-src data: blob:"

@@ -14,6 +14,7 @@ import pytest
 
 from orchestrator.driver.endings import pause
 from orchestrator.driver.interrupts import OneInterrupt
+from orchestrator.driver.runner import report_session
 from orchestrator.driver.session import Session
 from orchestrator.errors import RunFolderError, StudyPausedError
 from orchestrator.journal.file import Journal, read_journal
@@ -267,7 +268,7 @@ def test_session_that_was_replaced_ends_without_a_word_in_the_journal(
     lock.beat()
     pause(session, "interrupted")
     with pytest.raises(StudyPausedError, match=r"another driver on node-7 \(pid 4711\) has taken over this run"):
-        session.write_report()
+        report_session(session)
     assert mine.pause_requested.is_set()
     assert folder.journal.read_bytes() == content
     assert not folder.trials.exists()

@@ -54,7 +54,7 @@ def tensor_types(path: Path) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def tensors_before(path: Path) -> dict[str, tuple[str, ...]]:
+def computed_from(path: Path) -> dict[str, tuple[str, ...]]:
     """Returns what each tensor of a .tflite file is computed from, in the order in which they are computed.
 
     Args:
@@ -88,7 +88,7 @@ def tensor_values(path: Path, batches: Sequence[Arrays]) -> dict[str, np.ndarray
         experimental_preserve_all_tensors=True,
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
-    runner, computed = interpreter.get_signature_runner(_SIGNATURE), tensors_before(path)
+    runner, computed = interpreter.get_signature_runner(_SIGNATURE), computed_from(path)
     found: dict[str, list[np.ndarray]] = {}
     for batch in batches:
         runner(**batch)

@@ -12,11 +12,11 @@ from trainables.exporting.runtimes.calibration import calibration_batches, layer
 from trainables.exporting.runtimes.conversion import LayerValues, RuntimeModel, Source
 from trainables.exporting.runtimes.litert import (
     LITERT,
+    computed_from,
     new_converter,
     open_litert,
     tensor_types,
     tensor_values,
-    tensors_before,
 )
 
 _UNKNOWN_TO_INT8: Mapping[str, str] = {
@@ -80,7 +80,7 @@ def _layer_values(source: Source, path: Path) -> LayerValues:
     with tempfile.TemporaryDirectory(dir=source.saved_model.parent, prefix=".layers.") as name:
         whole = Path(name) / "whole.tflite"
         LITERT.convert(source, whole)
-        exact, before = tensor_values(whole, batches), tensors_before(whole)
+        exact, before = tensor_values(whole, batches), computed_from(whole)
     return LayerValues(exact=exact, quantised=tensor_values(path, batches), before=before)
 
 
