@@ -95,9 +95,11 @@ class Bucket:
         Raises:
             RegistryError: If something else lies there, or the store lets two writers win.
         """
-        if self.look_at_marker():
+        # Another machine may be making it at this moment.
+        if self.look_at_marker() or MARKER in (files := self._ask(self._remote.files)):
+            self.look_at_marker()
             return
-        if files := self._ask(self._remote.files):
+        if files:
             raise RegistryError(
                 f"{shown_uri(self.uri)}: has files, such as {next(iter(files))}, and is not a registry, it has no "
                 f"{MARKER}; name another place with --registry"

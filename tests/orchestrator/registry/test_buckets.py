@@ -87,6 +87,25 @@ def test_writers_on_four_machines_lose_nothing_on_a_store_that_fails_now_and_the
     assert object_store.faults.num_failed > 0
 
 
+def test_machines_that_make_a_registry_at_the_same_time_make_one(
+    machine: Callable[..., RegistryFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, other = Bucket.look_at_marker, Changes(folder=machine("other"))
+    export_of(tmp_path, trial="a")
+
+    def look_and_be_late(bucket: Bucket) -> bool:
+        found = look(bucket)
+        monkeypatch.setattr(Bucket, "look_at_marker", look)
+        if not found:
+            other.add(tmp_path / "export-a", name="digits")
+        return found
+
+    monkeypatch.setattr(Bucket, "look_at_marker", look_and_be_late)
+    folder = machine()
+    assert Changes(folder=folder).add(export_of(tmp_path, trial="b"), name="digits").version == 2
+    assert contents(folder, tmp_path / "seen") == {1: "a", 2: "b"}
+
+
 def test_an_entry_whose_answer_got_lost_is_written_once_and_another_ones_is_kept(
     machine: Callable[..., RegistryFolder], object_store: Any
 ) -> None:
