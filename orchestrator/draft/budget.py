@@ -1,5 +1,6 @@
 """Chooses how many trials, how long, and what comes out."""
 
+import math
 from collections.abc import Iterator
 
 from orchestrator.draft.choice import Choice
@@ -15,6 +16,8 @@ _LONGEST = 1_000_000
 _FEW_VALIDATION, _TRIALS_OF_FEW = 200, 20
 #: With fewer, `schedule.repeats: auto` is more than one.
 VERY_FEW_VALIDATION = 100
+#: The most splits that `schedule.repeats: auto` is.
+_MOST_REPEATS = 3
 
 
 def search_minutes(minutes: float) -> float:
@@ -50,6 +53,9 @@ def budget_choices(
     yield Choice(key="search.trials", value=trials, reason=reason)
     reason = f"of {minutes:g}: the rest is for exporting; then no trial begins, and those under way stop"
     yield Choice(key="search.minutes", value=search_minutes(minutes), reason=reason)
+    if is_perfect_possible(dataset):
+        reason = "with every validation image right, more variants could only be as good; those under way go on"
+        yield Choice(key="search.target", value=1.0, reason=reason)
     if has_portfolio:
         reason = "a few variants that were good on other images of about so many go first; none: the search's own alone"
         yield Choice(key="search.start_with", value="auto", reason=reason)
@@ -70,3 +76,16 @@ def budget_choices(
         yield Choice(key="schedule.repeats", value="auto", reason=reason)
     reason = "the best model, verified; `convfleet export` makes more of them later"
     yield Choice(key="export.top", value=1, reason=reason)
+
+
+def is_perfect_possible(dataset: DatasetInfo) -> bool:
+    """Returns whether a study may end with its first variant that is always right: its classes have images enough.
+
+    Args:
+        dataset: The prepared data.
+    """
+    held = dataset.num_validation
+    if held and dataset.is_validation_carved:
+        # As `schedule.repeats: auto` pools them.
+        held *= min(_MOST_REPEATS, math.ceil(VERY_FEW_VALIDATION / held))
+    return [target.kind for target in dataset.task.targets] == ["classification"] and held >= VERY_FEW_VALIDATION

@@ -81,7 +81,8 @@ class Search(Section):
         money: The same once the study has cost so much: `price_per_hour` times the hours that `minutes` counts.
         price_per_hour: What all machines of the study cost an hour together, in the currency of `money`.
         epochs: The same once so many epochs were trained, over all trials.
-        target: The same once a report's objective is as good.
+        target: The same once a report's objective is as good. At 1.0 of accuracy or f1_score, with `objective.ties`,
+            trials under way go on: nothing is better, but some may be as good with less loss.
         patience: No trial begins once so many that were proposed after the best one have ended; those under way go on.
         min_gain: The same once another trial is expected to raise the best value by less than this, by the values of
             the trials that have ended, of which there are at least ten.

@@ -18,6 +18,9 @@ from orchestrator.study.sections import Search, budget_of
 from orchestrator.text import number
 from trainables.reports import EpochReport
 
+#: Metrics that are no better than 1.
+_BEST_IS_ONE = ("accuracy", "f1_score")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Budget:
@@ -120,11 +123,15 @@ class Budgets:
     def _target(self, search: Search) -> Iterator[_Budget]:
         spent = self._spent
         if (target := search.target) is not None:
-            metric = self._recorder.state.header.metric
+            header = self._recorder.state.header
+            metric = header.metric
+            # No value is better: trials under way may still have less loss, by which equal ones are told apart.
+            is_best = bool(header.ties) and target == 1.0 and metric.removeprefix("val_") in _BEST_IS_ONE
             yield _Budget(
                 key="search.target",
                 is_over=lambda: spent.reaches(target),
                 words=lambda: f"{spent.best_name} reached {metric} {number(target)}",
+                ends_trials=not is_best,
                 leaves_room=True,
             )
 

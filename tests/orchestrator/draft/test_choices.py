@@ -131,6 +131,27 @@ def test_only_few_carved_validation_images_get_repeats(num_validation: int, is_c
     assert budget.VERY_FEW_VALIDATION == auto_schedule.LEAST_VALIDATION
 
 
+@pytest.mark.parametrize(
+    ("num_validation", "is_carved", "kind", "expected"),
+    [
+        (100, False, "classification", 1.0),
+        (99, False, "classification", None),
+        (36, True, "classification", 1.0),
+        (33, True, "classification", None),
+        (0, True, "classification", None),
+        (500, True, "multilabel", None),
+        (500, True, "regression", None),
+    ],
+)
+def test_a_study_ends_with_a_variant_that_is_always_right_where_that_says_something(
+    num_validation: int, is_carved: bool, kind: TargetKind, expected: object
+) -> None:
+    dataset = replace(dataset_of(num_validation=num_validation, kind=kind), is_validation_carved=is_carved)
+    choices = {choice.key: choice.value for choice in budget_choices(dataset, minutes=10)}
+    assert choices.get("search.target") == expected
+    assert budget._MOST_REPEATS == auto_schedule.MOST_REPEATS
+
+
 def test_only_spaces_with_a_portfolio_start_with_it() -> None:
     with_one = {choice.key for choice in budget_choices(dataset_of(), minutes=10, has_portfolio=True)}
     assert with_one - {choice.key for choice in budget_choices(dataset_of(), minutes=10)} == {"search.start_with"}

@@ -191,6 +191,31 @@ def test_what_is_used_up_or_reached_ends_trials_after_their_next_epoch(rig: open
     assert not budgets_of(recorder, **{key: 2 * value for key, value in budget.items()}).is_over
 
 
+@pytest.mark.parametrize(
+    ("metric", "ties", "target", "goes_on"),
+    [
+        ("val_accuracy", "val_loss", 1.0, True),
+        ("val_f1_score", "val_loss", 1.0, True),
+        ("val_accuracy", "", 1.0, False),
+        ("val_accuracy", "val_loss", 0.9, False),
+        ("val_profit", "val_loss", 1.0, False),
+    ],
+)
+def test_once_nothing_can_be_better_no_trial_begins_and_those_under_way_go_on(
+    rig: open_journals.Rig, metric: str, ties: str, target: float, *, goes_on: bool
+) -> None:
+    recorder = rig.recorder
+    recorder.state.opened = replace(recorder.state.header, metric=metric, ties=ties)
+    recorder.append(proposed(1))
+    budgets = budgets_of(recorder, target=target)
+    for name, value in (("t0000", target - 0.1), ("t0001", target)):
+        assert not budgets.is_over
+        report = {**result(1)["report"], "metrics": {metric: value, "val_loss": 0.1}}
+        recorder.append(EpochReported(trial=name, report=report, worker=WORKER, at=200.0))
+    assert budgets.is_over
+    assert [budgets.ends(recorder.trial(name)) for name in ("t0000", "t0001")] == [not goes_on] * 2
+
+
 def test_a_target_of_a_metric_that_falls_is_reached_from_above(rig: open_journals.Rig) -> None:
     rig.recorder.state.opened = replace(rig.recorder.state.header, metric="val_loss", mode="min")
     budgets = budgets_of(rig.recorder, target=0.3)
