@@ -188,12 +188,12 @@ class Changes:
             return self._sweep()
 
     def _sweep(self) -> tuple[int, int]:
-        names = model_names(self.folder)
-        for name in names:
+        for name in model_names(self.folder):
             remove_drafts(self.folder, name)
 
         def wanted() -> set[str]:
-            return {sha256 for name in names for sha256 in blobs_of(read_model(self.folder, name).versions)}
+            models = [read_model(self.folder, name) for name in model_names(self.folder)]
+            return {sha256 for model in models for sha256 in blobs_of(model.versions)}
 
         return sweep(self.folder, wanted=wanted)
 

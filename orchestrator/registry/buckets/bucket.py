@@ -187,7 +187,9 @@ class Bucket:
     def look_at_marker(self) -> bool:
         """Takes over whether a registry lies in the bucket; another one than before has none of its histories."""
         marker, known = self._ask(lambda: self._remote.read(MARKER)), self.mirror / MARKER
-        before = known.read_bytes() if known.is_file() else None
+        before = None
+        with suppress(FileNotFoundError):
+            before = known.read_bytes()
         if marker != before:
             shutil.rmtree(self.mirror / MODELS, ignore_errors=True)
             known.unlink(missing_ok=True)
