@@ -19,6 +19,9 @@ from trainables.worker.trace_cache import MAX_KEPT, trace_key
 
 #: The standard deviation of an epoch's value around its curve, where the ends of curves lie between 0 and 1.
 NOISE = 0.02
+#: The most that a trial's price says of its height, as a share of it: more filters, blocks and steps an epoch cost more
+#: and mostly learn more in as many epochs.
+_MOST_BY_PRICE = 0.6
 #: Epochs after which a curve has half of its height, from and to, as a share of all epochs.
 _HALF = 0.02, 0.2
 
@@ -55,8 +58,8 @@ class Draws:
 def drawn_courses(draws: Draws, random: np.random.Generator) -> list[Course]:
     """Returns the courses of one study's trials.
 
-    A trial ends at a height drawn between 0 and 1, on a curve that rises at a pace of its own, with a noise so small
-    that trials mostly keep their order.
+    A trial ends at a height drawn between 0 and 1, mostly a higher one if its epochs are dearer, on a curve that rises
+    at a pace of its own, with a noise so small that trials mostly keep their order.
 
     Args:
         draws: What they are drawn from.
@@ -68,7 +71,8 @@ def drawn_courses(draws: Draws, random: np.random.Generator) -> list[Course]:
     low, high = _HALF
     half = low * (high / low) ** random.random((count, 1)) * draws.max_epochs
     noise = random.normal(0.0, NOISE, size=(count, draws.max_epochs))
-    values = random.random((count, 1)) * epochs / (epochs + half) + noise
+    heights = _heights([draws.prices[place].epoch_seconds for place in places], random)
+    values = heights[:, None] * epochs / (epochs + half) + noise
     values = (values if draws.mode == "max" else -values).tolist()
     is_fresh = random.random(count) < draws.fresh_share
     # Of means 1: as much is gained by those that are cheaper than predicted as is lost by the others.
@@ -78,6 +82,18 @@ def drawn_courses(draws: Draws, random: np.random.Generator) -> list[Course]:
         _course(draws, number, draws.prices[place], pace=pace[number], values=values[number], is_fresh=is_fresh[number])
         for number, place in enumerate(places)
     ]
+
+
+def _heights(seconds: Sequence[float], random: np.random.Generator) -> np.ndarray:
+    """Returns the heights that curves end at, between 0 and 1; those of dearer trials are higher, if not by how much.
+
+    Args:
+        seconds: What an epoch of each trial takes.
+        random: Draws them, and how much a trial's price says of its height.
+    """
+    dearer = np.searchsorted(np.sort(seconds), seconds) / len(seconds)
+    weight = random.uniform(0.0, _MOST_BY_PRICE)
+    return (1 - weight) * random.random(len(seconds)) + weight * dearer
 
 
 def fresh_share(variants: Sequence[Variant], *, slots: int) -> float:

@@ -8,7 +8,7 @@ from search_spaces import Variant
 
 
 def sampled(spec: StudySpec, *, count: int) -> list[Variant]:
-    """Returns the study's first variants as its search draws them from no results; fewer where the space has no more.
+    """Returns variants as the study's search draws them from no results; fewer where the space has no more.
 
     The first ones of a grid that has more are all alike, so then they are drawn at random.
 
@@ -19,7 +19,7 @@ def sampled(spec: StudySpec, *, count: int) -> list[Variant]:
     if spec.search.algorithm == "grid" and spec.num_proposed > count:
         spec = spec.model_copy(update={"search": spec.search.model_copy(update={"algorithm": "random"})})
     proposer = Proposer(spec)
-    drawn = (proposer.propose(number) for number in range(min(count, spec.num_proposed)))
+    drawn = (proposer.propose(number) for number in range(count))
     return [variant for variant in drawn if variant is not None]
 
 

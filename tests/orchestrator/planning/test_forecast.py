@@ -143,6 +143,20 @@ def test_drawn_curves_mostly_keep_their_order() -> None:
     assert (values[:, -1] > values[:, 0]).mean() > 0.9
 
 
+@pytest.mark.parametrize(("spread", "least", "most"), [(0.0, -0.1, 0.1), (1.0, 0.15, 0.6)])
+def test_dearer_trials_mostly_learn_more_and_equally_dear_ones_no_more_than_others(
+    spread: float, least: float, most: float
+) -> None:
+    prices = [price(train_seconds=1.0 + spread * number, variant=variant(filters=number)) for number in range(1, 40)]
+    draws = replace(question(prices, trials=len(prices)).draws, num_settled=len(prices))
+    found = []
+    for seed in range(30):
+        courses = drawn_courses(draws, np.random.default_rng(seed))
+        last = [course.trial.reports[-1].metrics["val_accuracy"] for course in courses]
+        found.append(np.corrcoef(np.arange(len(last)), last)[0, 1])
+    assert least < np.mean(found) < most
+
+
 def test_small_objectives_are_the_mirror_of_large_ones() -> None:
     asked = spread_out(question(algorithm="asha"))
     assert answer(asked) == answer(replace(asked, draws=replace(asked.draws, mode="min")))
