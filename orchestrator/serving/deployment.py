@@ -34,6 +34,8 @@ _ENVIRONMENT = {
     "RAY_SERVE_LOG_TO_STDERR": "0",
     # Replicas are called as Ray's actors, not over a port of their own.
     "RAY_SERVE_PROXY_USE_GRPC": "0",
+    # Ray Serve starts a proxy anew after three checks that it did not answer; by itself it checks every 10 s.
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
 }
 
 
