@@ -66,7 +66,12 @@ def partition(folder: Path, *, phase: str, generator: random.Random) -> str:
                 if len(driver.reports) >= wakes_after:
                     old.wake()
                 new.step(driver)
-        return _woken(folder, old, driver) or (_elsewhere(remote, driver) if new is not None and remote else "")
+        problem = _woken(folder, old, driver)
+        if problem or new is None or not remote:
+            return problem
+        # It waits for its uploads before it ends.
+        new.run_out()
+        return _elsewhere(remote, driver)
     finally:
         for process in filter(None, (old, new)):
             process.close()
