@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from orchestrator.serving.application import application_of
 from orchestrator.serving.protocol import HEADER_LENGTH
 
-MALFORMED = 300
+MALFORMED = 2_000
 #: Texts that break parsers.
 TEXTS = ("", "\0", "é" * 300, "../../etc/passwd", "1e999", "NaN", "%00", "a" * 5000, "digits", "production")
 
