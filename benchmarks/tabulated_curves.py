@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from curve_table import METRIC, CurveTable, final_value, read_table
+from curve_table import METRIC, TABLES, CurveTable, final_value, read_table
 
 from orchestrator.early_stopping.deciders import DECIDERS
 from orchestrator.journal.study_state import StudyState
@@ -61,7 +61,7 @@ class Found:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("rules", "searchers"))
-    parser.add_argument("--tables", default="digits,cifar10")
+    parser.add_argument("--tables", default=",".join(sorted(path.stem for path in TABLES.glob("*.parquet"))))
     parser.add_argument("--algorithms", help="Rules, or searchers; all of them, or random, tpe and bohb.")
     parser.add_argument("--schedule", default="asha", help="The rule beside searchers.")
     parser.add_argument("--slots", default="2,8")

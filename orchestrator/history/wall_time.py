@@ -1,11 +1,12 @@
 """What the last session of a study spent its wall time on, from the command to its end."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orchestrator.journal.study_state import StudyState
 from orchestrator.runs.paths import RunFolder
-from orchestrator.runs.wall_clock import ClockPart, kept_spans
+from orchestrator.runs.wall_clock import RAY_END, ClockPart, kept_spans
 
 COMMAND, FIRST, TRIALS, EXPORTS = (
     "the command and the study are read",
@@ -48,19 +49,21 @@ def wall_parts(state: StudyState, *, folder: RunFolder) -> list[WallPart]:
     first = min(*(span.began_at for span in noted), session.began_at or session.at)
     is_own_process = 0 <= first - process_began_at <= _LONGEST_START
     origin = process_began_at if is_own_process else first
-    spans = [ClockPart(name=COMMAND, began_at=origin, ended_at=first), *noted, *_of_journal(state, since=session.at)]
+    until = next((span.began_at for span in noted if span.name == RAY_END), math.inf)
+    spans = [ClockPart(name=COMMAND, began_at=origin, ended_at=first), *noted, *_of_journal(state, session.at, until)]
     parts = [WallPart(name=span.name, begin=span.began_at - origin, end=span.ended_at - origin) for span in spans]
     return sorted((part for part in parts if part.end - part.begin > _LEAST), key=lambda part: (part.begin, part.end))
 
 
-def _of_journal(state: StudyState, *, since: float) -> Iterator[ClockPart]:
-    """Yields the parts that follow from the journal's own times."""
+def _of_journal(state: StudyState, since: float, until: float) -> Iterator[ClockPart]:
+    """Yields the parts that follow from the journal's own times, from a session's begin to its last moment with Ray."""
     reported = [at for trial in list(state.trials.values()) for at in list(trial.reported_at) if at >= since]
     last = max(reported, default=since)
     if reported:
         yield ClockPart(name=FIRST, began_at=since, ended_at=min(reported))
         yield ClockPart(name=TRIALS, began_at=min(reported), ended_at=last)
     ends = [*(item.at for item in state.exports), *(item.at for item in state.ensembles.values())]
-    made = [at for at in ends if at >= last]
+    # What was exported later was so by another command.
+    made = [at for at in ends if last <= at <= until]
     if made:
         yield ClockPart(name=EXPORTS, began_at=last, ended_at=max(made))

@@ -70,9 +70,12 @@ class WallClock:
 
 
 def kept_spans(folder: RunFolder) -> tuple[float, list[ClockPart]]:
-    """Returns when the process of the last session began, and its parts; 0 and none where nothing is known."""
-    sessions = read_sessions(folder.environment) or [None]
-    wall = sessions[-1].get(_KEY) if isinstance(sessions[-1], dict) else None
+    """Returns when the process of the last session that kept its parts began, and those; 0 and none if none did.
+
+    Sessions that only export keep none.
+    """
+    known = [session.get(_KEY) for session in read_sessions(folder.environment) or [] if isinstance(session, dict)]
+    wall = next((wall for wall in reversed(known) if wall is not None), None)
     if not isinstance(wall, Mapping):
         return 0.0, []
     try:

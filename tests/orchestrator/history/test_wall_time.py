@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ from record_samples import START, sweep
 from rich.console import Console
 
 from orchestrator.history.wall_time import COMMAND, EXPORTS, FIRST, TRIALS, WallPart, wall_parts
+from orchestrator.journal.records import ModelExported
 from orchestrator.journal.study_state import fold
 from orchestrator.runs.paths import RunFolder
-from orchestrator.runs.wall_clock import DATA, RAY, REPORT, WallClock
+from orchestrator.runs.wall_clock import DATA, RAY, RAY_END, REPORT, ClockPart, WallClock
 from orchestrator.views.terminal.facts import print_wall_time
 
 
@@ -53,6 +55,23 @@ def test_parts_are_those_of_the_clock_and_of_the_journal_from_the_command_on(fol
     kept = json.loads(folder.environment.read_text(encoding="utf-8"))
     assert (kept["kept"], kept["sessions"][0]) == (True, {"at": 1.0})
     assert kept["sessions"][1]["data"] == {"notes": []}
+
+
+def test_later_exports_are_no_part_of_the_session_and_a_session_that_only_exports_hides_none(folder: RunFolder) -> None:
+    clock = clock_at(START - 10, age=3.0)
+    with clock.part(DATA):
+        pass
+    records = sweep()
+    (made,) = (record for record in records if isinstance(record, ModelExported))
+    clock.spans.append(ClockPart(name=RAY_END, began_at=made.at + 1, ended_at=made.at + 2))
+    clock.save(folder)
+    before = wall_parts(fold(records), folder=folder)
+    assert EXPORTS in {part.name for part in before}
+    content = json.loads(folder.environment.read_text(encoding="utf-8"))
+    content["sessions"].append({"at": START + 90_000})
+    folder.environment.write_text(json.dumps(content), encoding="utf-8")
+    later = replace(made, rank=made.rank + 1, at=made.at + 90_000)
+    assert wall_parts(fold([*records, later]), folder=folder) == before
 
 
 def test_a_process_that_did_other_things_before_does_not_count(folder: RunFolder) -> None:
