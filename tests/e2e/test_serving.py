@@ -7,9 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,7 +37,13 @@ HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
     """A server of the two real models of a kept run, of which the first is in production, and its process."""
-    folder = tmp_path_factory.mktemp("served")
+    with server_in(tmp_path_factory.mktemp("served")) as server:
+        yield server
+
+
+@contextmanager
+def server_in(folder: Path) -> Iterator[SimpleNamespace]:
+    """Yields such a server."""
     registry = Registry(folder / "registry")
     registry.add(REAL_RUN, name="digits", alias="production")
     registry.add(REAL_RUN, name="digits", rank=2)
@@ -149,6 +156,35 @@ def listening() -> Iterator[tuple[Any, str]]:
                 ordered = b"".join(raw[at : at + 4][::-1] for at in range(0, len(raw), 4))
                 address = ip_address(ordered)
                 yield getattr(address, "ipv4_mapped", None) or address, fields[9]
+
+
+def test_a_process_that_is_killed_is_there_again(tmp_path: Path) -> None:
+    with server_in(tmp_path) as server:
+        answer_again(server)
+        for name in ("ServeReplica", "ProxyActor"):
+            (victim,) = (pid for pid in family(server.process.pid) if name in command_of(pid))
+            os.kill(victim, signal.SIGKILL)
+            answer_again(server)
+            assert victim not in family(server.process.pid)
+
+
+def answer_again(served: SimpleNamespace) -> None:
+    """Asks until there is an answer; what is refused or breaks off until then is none."""
+    images, end = np.zeros((1, 8, 8, 1), np.uint8), time.monotonic() + SECONDS
+    while True:
+        try:
+            version, _ = asked(served.client, images, is_binary=True, version="1")
+            break
+        except Exception:  # noqa: BLE001 - the client's errors are of many kinds
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    assert version == "1"
+
+
+def command_of(process: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace")
+    return ""
 
 
 def test_the_server_ends_with_its_processes_when_it_is_asked_to(served: SimpleNamespace) -> None:
