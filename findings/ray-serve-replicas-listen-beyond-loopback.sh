@@ -5,7 +5,7 @@
 # What happens: each replica starts a gRPC server on `[::]` and a random port, for calls of other replicas, also where nothing
 # calls it so. Ray's token stands before it, in plain text; with RAY_AUTH_MODE=disabled, nothing stands before its unpickling.
 # Who is hurt: whoever runs Ray Serve on a machine that others reach, and believes it to be unreachable from outside.
-# Ours: orchestrator/serving/serve_internals.py keeps replicas from listening; the proxy calls them as actors.
+# Ours: orchestrator/serving/on_ray/serve_internals.py keeps replicas from listening; the proxy calls them as actors.
 set -euo pipefail
 source "$(dirname "$0")/_setup.sh"
 fresh_venv 'ray[serve]==2.60.0' psutil==7.2.2

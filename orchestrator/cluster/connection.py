@@ -116,22 +116,40 @@ def node_resources() -> list[NodeResources]:
 
 
 def _connect(resources: Resources, *, address: str | None, stack: ExitStack) -> None:
+    if address is not None:
+        join_cluster(address)
+        return
     try:
-        if address is None:
-            _start_local(resources, stack=stack)
-        else:
-            ray.init(address=address, log_to_driver=False, configure_logging=False)
+        _start_local(resources, stack=stack)
     except Exception as exc:
         # Ray raises a dozen kinds here, from ConnectionError to plain Exception.
-        first = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
-        if address is None:
-            fix = "see `convfleet doctor`"
-            if _LONG_SOCKET in first:
-                fix = "set RAY_TMPDIR to a folder with a shorter path, such as /tmp"
-            raise StudyFailedError(f"Ray did not start on this machine ({first}); {fix}") from exc
+        first, fix = _first_line(exc), "see `convfleet doctor`"
+        if _LONG_SOCKET in first:
+            fix = "set RAY_TMPDIR to a folder with a shorter path, such as /tmp"
+        raise StudyFailedError(f"Ray did not start on this machine ({first}); {fix}") from exc
+
+
+def join_cluster(address: str) -> None:
+    """Makes this process a driver of a running cluster.
+
+    Args:
+        address: `host:port` of its head, or `auto`.
+
+    Raises:
+        StudyFailedError: If the cluster cannot be reached.
+    """
+    try:
+        ray.init(address=address, log_to_driver=False, configure_logging=False)
+    except Exception as exc:
+        # Likewise.
         raise StudyFailedError(
-            f"--address {address}: no Ray cluster answered ({first}); {refused_in_words(str(exc), address=address)}"
+            f"--address {address}: no Ray cluster answered ({_first_line(exc)}); "
+            f"{refused_in_words(str(exc), address=address)}"
         ) from exc
+
+
+def _first_line(exc: Exception) -> str:
+    return next(iter(str(exc).strip().splitlines()), type(exc).__name__)
 
 
 def _start_local(resources: Resources, *, stack: ExitStack) -> None:

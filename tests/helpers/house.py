@@ -104,6 +104,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "fleet",
         "inference",
         "serving",
+        "serving/on_ray",
         ("views/terminal", "views/report"),
         ("views/fleet", "views/notebook"),
         "driver",
@@ -157,8 +158,7 @@ DOORS = {
         "orchestrator/cluster/jobs",
         "orchestrator/tuning",
         "orchestrator/export",
-        "orchestrator/serving/deployment.py",
-        "orchestrator/serving/serve_internals.py",
+        "orchestrator/serving/on_ray",
         "trainables/worker/adapter.py",
     ),
     "fastapi": (

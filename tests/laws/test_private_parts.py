@@ -19,7 +19,7 @@ FILES = {
 RAY_FILES = {
     "orchestrator/cluster/ray_internals.py": ("ray", "Ray 2.60"),
     "orchestrator/forking/ray_workers.py": ("ray", "Ray 2.60"),
-    "orchestrator/serving/serve_internals.py": ("ray", "Ray 2.60"),
+    "orchestrator/serving/on_ray/serve_internals.py": ("ray", "Ray 2.60"),
     "orchestrator/tuning/tune_internals.py": ("ray", "Ray 2.60"),
 }
 RAY_MODULES = (

@@ -2,6 +2,9 @@
 
 import signal
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.serving.settings import ServingSettings
 
 _PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
-_LARGEST_PORT = 65535
+_LARGEST_PORT, _MOST_CPUS = 65535, 1024
 
 
 def serve(
@@ -40,9 +43,14 @@ def serve(
         int, typer.Option(metavar="NUMBER", help="How many requests a replica has in hand; others get 429.")
     ] = 64,
     replicas: Annotated[int, typer.Option(metavar="NUMBER", help="How many processes answer.")] = 1,
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Of a Ray cluster whose head listens and whose nodes answer, or auto."),
+    ] = None,
+    cpus: Annotated[int, typer.Option(metavar="NUMBER", help="Of a cluster's CPUs for each replica.")] = 1,
 ) -> None:
     """Answer HTTP requests (KServe v2, pictures) with the models of a registry, until Ctrl-C."""
-    from orchestrator.serving.settings import demand_free, is_loopback, new_token
+    from orchestrator.serving.settings import is_loopback, new_token
 
     _demand_numbers({"--port": (port, _LARGEST_PORT), "--requests": (requests, 10_000), "--replicas": (replicas, 256)})
     settings, token = _settings(registry, token_file=token_file, memory=memory, body=body, requests=requests), None
@@ -50,19 +58,38 @@ def serve(
         token = new_token()
         settings = _with_token(settings, token)
     _demand_packages()
-    demand_free(host, port)
-    from orchestrator.serving.deployment import serving, wait
-
     over = threading.Event()
-    with serving(settings, host=host, port=port, replicas=replicas):
+    with _server(settings, address=address, host=host, port=port, replicas=replicas, cpus=cpus) as wait:
         # After Ray's start, which brings handlers of its own.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: over.set())
         if token is not None:
             print(f"token: {token}")
         place = f"[{host}]" if ":" in host else host
-        print(f"serving {registry} at http://{place}:{port}/v2, Ctrl-C ends it", flush=True)
-        wait(over.is_set)
+        where = "" if address is None else " of the cluster's head"
+        print(f"serving {registry} at http://{place}:{port}/v2{where}, Ctrl-C ends it", flush=True)
+        while not over.is_set():
+            wait()
+
+
+def _server(
+    settings: "ServingSettings", *, address: str | None, host: str, port: int, replicas: int, cpus: int
+) -> "AbstractContextManager[Callable[[], None]]":
+    """Returns the server, which yields what waits a moment."""
+    if address is None:
+        from orchestrator.serving.on_ray.this_machine import serving
+        from orchestrator.serving.settings import demand_free
+
+        demand_free(host, port)
+        return serving(settings, host=host, port=port, replicas=replicas)
+    from orchestrator.cluster.connection import refuse_ray_client
+    from orchestrator.serving.on_ray.cluster import serving_on_cluster
+    from orchestrator.serving.on_ray.deployment import Deployed
+
+    refuse_ray_client(address)
+    _demand_numbers({"--cpus": (cpus, _MOST_CPUS)}, least=0)
+    deployed = Deployed(host=host, port=port, replicas=replicas, cpus=cpus)
+    return serving_on_cluster(settings, address=address, deployed=deployed, notify=partial(print, flush=True))
 
 
 def _settings(
@@ -97,10 +124,10 @@ def _with_token(settings: "ServingSettings", token: str) -> "ServingSettings":
     return replace(settings, token_sha256=sha256_of(token))
 
 
-def _demand_numbers(given: dict[str, tuple[int, int]]) -> None:
+def _demand_numbers(given: dict[str, tuple[int, int]], *, least: int = 1) -> None:
     for option, (number, largest) in given.items():
-        if not 1 <= number <= largest:
-            raise InputError(f"{option}: must be a whole number of 1 to {largest}, got {number}")
+        if not least <= number <= largest:
+            raise InputError(f"{option}: must be a whole number of {least} to {largest}, got {number}")
 
 
 def _demand_packages() -> None:

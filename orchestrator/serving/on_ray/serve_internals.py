@@ -3,7 +3,9 @@
 At an upgrade, tests/e2e/test_serving.py shows what changed.
 """
 
+import ray
 from ray.serve._private import replica
+from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_NAMESPACE
 
 _LISTEN = "add_port_to_grpc_server"
 
@@ -21,3 +23,12 @@ def close_replica() -> None:
         raise RuntimeError("Ray Serve has changed: its replicas cannot be kept from listening on all interfaces")
     # The port of a server that has none.
     setattr(replica, _LISTEN, lambda server, address: 0)
+
+
+def has_controller() -> bool:
+    """Returns whether Ray Serve runs on the cluster that this process has joined."""
+    try:
+        ray.get_actor(SERVE_CONTROLLER_NAME, namespace=SERVE_NAMESPACE)
+    except ValueError:
+        return False
+    return True
