@@ -1,6 +1,6 @@
 """Answered images a second, and the time of an answer: `python benchmarks/serving.py RUN`.
 
-Exports the best model of a run of 8x8 digits in Keras's format and for ONNX Runtime, and serves it: by `convfleet
+Exports the best model of a run of one image per example in Keras's format and for ONNX Runtime, and serves it: by `convfleet
 serve`, once with each format; by a Ray Serve deployment as its documentation writes one; and by FastAPI with a call of
 the Keras model. Each server is alone on the machine but for the clients, which ask for one image a request, one after
 the other. `bytes` sends pixels as binary tensors, where the others read JSON.
@@ -64,7 +64,7 @@ uvicorn.run(app, port=int(sys.argv[2]), log_level="error")
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path, help="A finished run of source digits.")
+    parser.add_argument("run", type=Path, help="A finished run.")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--clients", type=int, default=32)
     options = parser.parse_args()
@@ -78,11 +78,16 @@ def main():
         shutil.copytree(options.run, folder / "run")
         convfleet(folder, "export", "run", "--top", "1", "--format", "keras", "--format", "onnx")
         (export,) = (folder / "run" / "exports").glob("1-*")
+        manifest = json.loads((export / "manifest.json").read_text(encoding="utf-8"))
+        shape = [1, *manifest["inputs"][0]["shape"][1:]]
         for server, kind, command in servers(folder, export):
-            rates, seconds, refused = measured(command, kind, folder, options)
+            rates, seconds, refused = measured(command, request_of(kind, shape), folder, options)
             median, late = (1000 * np.percentile(seconds, share) for share in (50, 99))
             table.add_row(server, kind, f"{rates:.0f}", f"{median:.1f}", f"{late:.1f}", str(refused))
-    Console(width=120).print(table)
+    size = "x".join(map(str, shape[1:]))
+    console = Console(width=120)
+    console.print(f"images of {size}, a model of {manifest['num_parameters']:,} parameters, {options.clients} clients")
+    console.print(table)
 
 
 def servers(folder, export):
@@ -121,9 +126,9 @@ def environment():
     return {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
-def measured(command, kind, folder, options):
+def measured(command, request, folder, options):
     """Returns images a second, the seconds of each answer, and how many requests were refused."""
-    path, body, headers = request_of(kind)
+    path, body, headers = request
     with subprocess.Popen(
         command,
         cwd=folder,
@@ -143,15 +148,16 @@ def measured(command, kind, folder, options):
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def request_of(kind):
-    image = np.random.default_rng(3).integers(0, 256, (1, 8, 8, 1), dtype=np.uint8)
+def request_of(kind, shape):
+    """Returns the path, the body and the headers of a request for one image."""
+    image = np.random.default_rng(3).integers(0, 256, shape, dtype=np.uint8)
     if kind == "plain json":
         return "/", json.dumps({"image": image[0].tolist()}).encode(), {}
-    tensor = {"name": "image", "datatype": "UINT8", "shape": [1, 8, 8, 1]}
+    tensor = {"name": "image", "datatype": "UINT8", "shape": shape}
     path = "/v2/models/digits/infer"
     if kind == "json":
         return path, json.dumps({"inputs": [{**tensor, "data": image.ravel().tolist()}]}).encode(), {}
-    header = json.dumps({"inputs": [{**tensor, "parameters": {"binary_data_size": 64}}]}).encode()
+    header = json.dumps({"inputs": [{**tensor, "parameters": {"binary_data_size": image.size}}]}).encode()
     return path, header + image.tobytes(), {"Inference-Header-Content-Length": str(len(header))}
 
 

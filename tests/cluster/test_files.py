@@ -121,3 +121,21 @@ def test_with_a_storage_alone_exports_come_to_the_driver_and_every_node_can_make
     assert "is not on this machine" not in said
     assert [damage_of(path) for path in run_of(hosts, "node2").glob("exports/*")] == ["", ""]
     assert texts_with_the_secret(hosts) == []
+
+
+def test_a_registry_in_a_bucket_is_served_by_nodes_without_credentials_of_their_own(hosts, storage):
+    pytest.importorskip("fastapi")
+    registry = quote(storage.replace("/runs?", "/registry?"))
+    add = f"registry add runs/apart --name digits --alias production --registry {registry}"
+    convfleet(hosts, "head", add, **CREDENTIALS)
+    command = f"exec {sys.executable} -m convfleet serve {registry} --address auto --replicas 2"
+    server = hosts.popen("head", command, environment=CREDENTIALS)
+    try:
+        said = next(line for line in server.stdout if line.startswith(("serving", "Error")))
+        assert "Ctrl-C ends it" in said
+        ready = hosts.run("head", "curl -s http://127.0.0.1:8000/v2/models/digits/ready")
+        assert ready == '{"name":"digits","ready":true,"version":"1"}'
+    finally:
+        hosts.run("head", "pkill -INT -f '[c]onvfleet serve'")
+        assert server.wait(60) == 0
+    assert texts_with_the_secret(hosts) == []
