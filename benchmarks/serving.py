@@ -1,8 +1,8 @@
 """Answered images a second, and the time of an answer: `python benchmarks/serving.py RUN`.
 
-Exports the best model of a run of one image per example in Keras's format and for ONNX Runtime, and serves it: by `convfleet
-serve`, once with each format; by a Ray Serve deployment as its documentation writes one; and by FastAPI with a call of
-the Keras model. Each server is alone on the machine but for the clients, which ask for one image a request, one after
+Exports a run's best model, of one image, in Keras's format and for ONNX Runtime, and serves it: by `convfleet serve`,
+once with each format; by a Ray Serve deployment as its documentation writes one; and by FastAPI with a call of the
+Keras model. Each server is alone on the machine but for the clients, which ask for one image a request, one after
 the other. `bytes` sends pixels as binary tensors, where the others read JSON.
 """
 

@@ -66,6 +66,7 @@ NOT_RUN = {
     "steer.sh": "asks a study that runs; tests/e2e/test_steering.py",
     "track.sh": "follows a run; tests/orchestrator/trackers",
     "serve.sh": "runs until Ctrl-C; tests/e2e/test_serving.py",
+    "serve-on-cluster.sh": "needs a cluster; tests/cluster/test_served.py",
     "ask-server.sh": "needs a server; tests/e2e/test_serving.py",
 }
 RUN = {"look.sh", "registry.sh"}

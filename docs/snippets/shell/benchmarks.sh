@@ -13,5 +13,6 @@ python benchmarks/portfolio.py cnn-small few
 python benchmarks/out_of_the_box.py --data FOLDER
 python benchmarks/serving.py runs/quickstart
 python benchmarks/serving_under_load.py runs/quickstart
+python benchmarks/serving_on_hosts.py runs/quickstart
 python benchmarks/plan_accuracy.py --data FOLDER
 python benchmarks/dashboard.py --peers --pages 50
