@@ -309,11 +309,11 @@ def show(seen: Seen, *, before: list[int], after: list[int], options: argparse.N
     from rich.table import Table
 
     console = Console(width=120)
-    table = Table("request", "answered", "a second", "median ms", "p99 ms", "others, by status")
+    table = Table("request", "answered", "a second", "median ms", "p99 ms", "longest ms", "others, by status")
     for kind in KINDS:
         seconds = seen.seconds[kind]
         others = {status: count for (name, status), count in seen.statuses.items() if name == kind and status != 200}
-        times = [f"{1000 * np.percentile(seconds, share):.1f}" for share in (50, 99)] if seconds else ["-", "-"]
+        times = [f"{1000 * np.percentile(seconds, share):.1f}" for share in (50, 99, 100)] if seconds else ["-"] * 3
         told = ", ".join(f"{status}: {count}" for status, count in sorted(others.items(), key=str))
         table.add_row(kind, str(len(seconds)), f"{len(seconds) / options.minutes / 60:.1f}", *times, told)
     console.print(table)

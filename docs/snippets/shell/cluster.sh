@@ -1,2 +1,2 @@
-convfleet launch my-study.yaml --on cluster.yaml --runs /mnt/shared/runs --set resources.max_concurrent=8
+convfleet launch my-study.yaml --on cluster.yaml --runs /mnt/shared/runs
 ray down cluster.yaml

@@ -13,8 +13,10 @@ from orchestrator.errors import InputError
 
 if TYPE_CHECKING:
     from orchestrator.cluster.jobs.shipment import Shipment
+    from orchestrator.cluster.kubernetes.settings import KubernetesSettings
 
 _KUBERNETES = "kubernetes"
+_AT_ONCE = "resources.max_concurrent"
 
 
 def launch(
@@ -47,12 +49,48 @@ def launch(
     from orchestrator.cluster.jobs.shipment import shipment_of
 
     shipment = shipment_of(study, overrides=overrides or ())
-    if on == _KUBERNETES:
-        _on_kubernetes(shipment, runs=runs, texts=with_settings or (), dry_run=dry_run, as_json=as_json)
-        return
-    if with_settings:
+    if with_settings and on != _KUBERNETES:
         raise InputError(f"--with {with_settings[0]}: is for --on kubernetes, got --on {on}")
+    settings = _kubernetes_settings(with_settings or ()) if on == _KUBERNETES else None
+    if (number := _most_trials(shipment, on=on, settings=settings)) is not None:
+        shipment = shipment_of(study, overrides=[*(overrides or ()), f"{_AT_ONCE}={number}"])
+    if settings is not None:
+        _on_kubernetes(shipment, runs=runs, settings=settings, dry_run=dry_run, as_json=as_json)
+        return
     _on_ray(shipment, on=on, runs=runs, detach=detach, dry_run=dry_run, as_json=as_json)
+
+
+def _kubernetes_settings(texts: "list[str] | tuple[()]") -> "KubernetesSettings":
+    from orchestrator.cluster.kubernetes.settings import parsed_settings
+
+    return parsed_settings(texts)
+
+
+def _most_trials(shipment: "Shipment", *, on: str, settings: "KubernetesSettings | None") -> int | None:
+    """Returns how many trials have a place once the cluster has grown; None where the study or nobody says it."""
+    from orchestrator.cluster.jobs.growth import Growth, NodeGroup, growth_of_file
+    from orchestrator.cluster.resources import NodeResources
+
+    if shipment.spec.resources.max_concurrent != "auto":
+        return None
+    growth = growth_of_file(Path(on)) if _is_file(on) else None
+    if settings is not None:
+        worker = NodeResources(cpus=settings.cpus, gpus=settings.gpus)
+        growth = Growth(groups=[NodeGroup(resources=worker, most=settings.workers)], most_workers=settings.workers)
+    number = 0 if growth is None else growth.most_trials(shipment.spec.resources)
+    if number:
+        print(f"note: {_AT_ONCE}: {number}, as many as fit once the cluster has all its nodes", file=sys.stderr)
+        return number
+    print(
+        f"note: {_AT_ONCE}: auto counts the nodes that are there; where an autoscaler brings them, say how many trials "
+        f"may run at once, such as --set {_AT_ONCE}=8",
+        file=sys.stderr,
+    )
+    return None
+
+
+def _is_file(on: str) -> bool:
+    return on.lower().endswith((".yaml", ".yml"))
 
 
 def _on_ray(shipment: "Shipment", *, on: str, runs: str | None, detach: bool, dry_run: bool, as_json: bool) -> None:
@@ -61,7 +99,7 @@ def _on_ray(shipment: "Shipment", *, on: str, runs: str | None, detach: bool, dr
     from orchestrator.cluster.jobs.shipment import demand_absolute_runs
 
     wanted = demand_absolute_runs(runs)
-    is_file = on.lower().endswith((".yaml", ".yml"))
+    is_file = _is_file(on)
     place = on if is_file else http_address(on)
     if dry_run:
         _show(shipment, place=place, runs=wanted, as_json=as_json)
@@ -116,14 +154,12 @@ def _show(shipment: "Shipment", *, place: str, runs: str, as_json: bool) -> None
 
 
 def _on_kubernetes(
-    shipment: "Shipment", *, runs: str | None, texts: "list[str] | tuple[()]", dry_run: bool, as_json: bool
+    shipment: "Shipment", *, runs: str | None, settings: "KubernetesSettings", dry_run: bool, as_json: bool
 ) -> None:
     from orchestrator.cluster.jobs.shipment import demand_absolute_runs
     from orchestrator.cluster.kubernetes.kubectl import as_yaml, hand_over
     from orchestrator.cluster.kubernetes.manifests import CACHE, SHARED, manifests
-    from orchestrator.cluster.kubernetes.settings import parsed_settings
 
-    settings = parsed_settings(texts)
     usual = f"{SHARED if settings.claim else CACHE}/runs"
     documents = manifests(shipment, settings=settings, runs=demand_absolute_runs(runs or usual))
     _say_what_nodes_need(shipment)
@@ -141,9 +177,3 @@ def _on_kubernetes(
 def _say_what_nodes_need(shipment: "Shipment") -> None:
     for path in shipment.on_nodes:
         print(f"note: {path} does not travel with the study: every node must have it", file=sys.stderr)
-    if shipment.spec.resources.max_concurrent == "auto":
-        print(
-            "note: resources.max_concurrent: auto counts the nodes that are there at the start; where an autoscaler "
-            "brings them, say how many trials may run at once, such as --set resources.max_concurrent=8",
-            file=sys.stderr,
-        )
