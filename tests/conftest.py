@@ -26,6 +26,7 @@ pytest_plugins = [
     "python_process",
     "folder_exports",
     "hosts",
+    "cards",
     "early_failures",
 ]
 
