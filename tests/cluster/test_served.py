@@ -125,6 +125,7 @@ def test_a_node_that_is_killed_costs_no_answer(hosts: Hosts) -> None:
 
 def test_a_server_stays_where_its_command_is_killed_and_the_next_one_takes_its_place(hosts: Hosts) -> None:
     assert ready(hosts)
+    assert "another `convfleet serve` answers on this cluster" in hosts.run("head", SERVE, code=2)
     hosts.run("head", "pkill -9 -f '[c]onvfleet serve'")
     assert ready(hosts)
     following = Server(hosts, "--replicas 1")

@@ -19,7 +19,7 @@ from orchestrator.nodes.watch import ClusterWatch, watched_cluster
 from orchestrator.registry.folder import check_registry, registry_folder
 from orchestrator.serving.on_ray.deployment import ENVIRONMENT, NAME, Deployed, deploy
 from orchestrator.serving.on_ray.replicas import ReplicaWatch, running_replicas
-from orchestrator.serving.on_ray.serve_internals import has_controller
+from orchestrator.serving.on_ray.serve_internals import has_controller, is_command_alive, remember_job
 from orchestrator.serving.settings import ServingSettings
 from trainables.files.uris import is_uri
 from trainables.files.whole import write_whole
@@ -78,6 +78,7 @@ def serving_on_cluster(
         _demand_registry(_Question(registry=settings.registry, mark=mark))
         watch = stack.enter_context(watched_cluster(address, on_lost=lambda loss: None))
         stack.callback(_end, watch)
+        remember_job()
         spread = replace(deployed, environment=ENVIRONMENT, storage=storage_environment(), mark=mark)
         try:
             deploy(settings, spread)
@@ -152,6 +153,10 @@ def _end_former(notify: Callable[[str], None]) -> None:
         raise InputError(
             f"--address: Ray Serve runs {', '.join(others)} on this cluster; end it with `serve shutdown`, or serve "
             "the registry on another cluster"
+        )
+    if is_command_alive():
+        raise InputError(
+            "--address: another `convfleet serve` answers on this cluster; end that with Ctrl-C, or use another cluster"
         )
     notify("ending the server that is there already")
     with redirect_stdout(io.StringIO()):

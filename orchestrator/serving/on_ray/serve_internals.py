@@ -4,10 +4,14 @@ At an upgrade, tests/e2e/test_serving.py shows what changed.
 """
 
 import ray
+from ray._private.state import state
+from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
 from ray.serve._private import replica
 from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_NAMESPACE
 
 _LISTEN = "add_port_to_grpc_server"
+#: Where the cluster keeps which job has started the server.
+_JOB = b"convfleet:serving-job"
 
 
 def close_replica() -> None:
@@ -32,3 +36,14 @@ def has_controller() -> bool:
     except ValueError:
         return False
     return True
+
+
+def remember_job() -> None:
+    """Lets the cluster know that this process has started the server."""
+    _internal_kv_put(_JOB, ray.get_runtime_context().get_job_id().encode())
+
+
+def is_command_alive() -> bool:
+    """Returns whether the process that started the server still runs."""
+    job = (_internal_kv_get(_JOB) or b"").decode()
+    return any(row["JobID"] == job and not row["IsDead"] for row in state.job_table())
