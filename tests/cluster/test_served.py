@@ -49,11 +49,12 @@ class Server:
     Args:
         hosts: The hosts.
         options: More of the command line.
+        name: Of the host.
     """
 
-    def __init__(self, hosts: Hosts, options: str = "") -> None:
+    def __init__(self, hosts: Hosts, options: str = "", *, name: str = "head") -> None:
         self.lines: list[str] = []
-        self.process = hosts.popen("head", f"exec {SERVE} {options}")
+        self.process = hosts.popen(name, f"exec {SERVE} {options}")
         self._thread = threading.Thread(target=self._read)
         self._thread.start()
 
@@ -68,7 +69,7 @@ class Server:
         assert line in self.lines, self.lines
 
     def end(self) -> int:
-        code = self.process.wait(60)
+        code = self.process.wait(120)
         self._thread.join()
         return code
 
@@ -179,6 +180,17 @@ def test_what_a_cluster_cannot_serve_is_refused_in_words(hosts: Hosts, options: 
     printed = hosts.run("head", f"{SERVE} {options}", code=None)
     assert said in printed
     assert "Traceback" not in printed
+
+
+@pytest.mark.long
+def test_a_command_whose_head_is_lost_says_so_and_ends(hosts: Hosts) -> None:
+    server = Server(hosts, name="node1")
+    server.wait_for(ENDS)
+    hosts.down("head")
+    assert server.end() == 1
+    assert "has not answered for" in server.lines[-1]
+    assert "the server is gone with it: start it again once there is a cluster" in server.lines[-1]
+    assert "Traceback" not in "".join(server.lines)
 
 
 def test_a_node_without_the_registry_is_named(make_hosts: Any) -> None:
