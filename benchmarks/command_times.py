@@ -5,7 +5,8 @@
 Runs one study with the code of each checkout, round after round, each in a folder of its own and with one cache of
 decoded images a checkout, filled by a run that is not counted. `first report` is from the command to the first epoch in
 the journal, `to prompt` from the last epoch to the end of the command: exports, tables, report, Ray's end. Medians, and
-in parentheses the ratio to the last checkout.
+in parentheses the ratio to the last checkout. A second table has the same seconds as a timeline, side by side, by the
+records of the journal; `convfleet status --timeline` tells more of one run.
 """
 
 import argparse
@@ -28,6 +29,15 @@ except ImportError:
 main()
 """
 COLUMNS = ("whole", "first report", "to prompt")
+TIMELINE = (
+    "command to session",
+    "to first trial",
+    "to first report",
+    "to last report",
+    "to last export",
+    "to the prompt",
+)
+KINDS = ("session_started", "trial_started", "model_exported")
 
 
 def main() -> None:
@@ -71,7 +81,11 @@ def measure(checkout: Path, arguments: list[str], *, folder: Path, number: int) 
     (journal,) = runs.glob("*/journal.jsonl")
     records = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
     reports = [record["at"] for record in records if record["type"] == "epoch_reported"]
-    return {"whole": ended - began, "first report": reports[0] - began, "to prompt": ended - reports[-1]}
+    at = {kind: [record["at"] for record in records if record["type"] == kind] for kind in KINDS}
+    marks = [began, *(min(at[kind], default=reports[0]) for kind in KINDS[:2]), reports[0], reports[-1]]
+    marks += [max(at["model_exported"], default=reports[-1]), ended]
+    parts = {name: after - before for name, before, after in zip(TIMELINE, marks, marks[1:], strict=False)}
+    return {"whole": ended - began, "first report": reports[0] - began, "to prompt": ended - reports[-1], **parts}
 
 
 def show(told: dict[Path, list[dict[str, float]]], *, title: str) -> None:
@@ -80,14 +94,19 @@ def show(told: dict[Path, list[dict[str, float]]], *, title: str) -> None:
     from rich.table import Table
 
     medians = {
-        checkout: {name: statistics.median(row[name] for row in rows) for name in COLUMNS}
+        checkout: {name: statistics.median(row[name] for row in rows) for name in rows[0]}
         for checkout, rows in told.items()
     }
     last = list(medians.values())[-1]
     table = Table("checkout", *COLUMNS, title=title)
     for checkout, row in medians.items():
         table.add_row(str(checkout), *(f"{row[name]:.1f} ({row[name] / last[name]:.2f})" for name in COLUMNS))
-    Console(width=120).print(table)
+    timeline = Table("part", *map(str, medians), title="timeline, seconds")
+    for name in TIMELINE:
+        timeline.add_row(name, *(f"{row[name]:.2f}" for row in medians.values()))
+    console = Console(width=120)
+    console.print(table)
+    console.print(timeline)
 
 
 if __name__ == "__main__":
