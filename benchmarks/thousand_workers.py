@@ -35,6 +35,8 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="print where the time of Ray Tune's thread goes")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if not options.every and options.reports is None:
+        parser.error("--every 0: say how many reports there are, such as --reports 6000")
     if options.one:
         print("\n" + json.dumps(measure(options)))
         return

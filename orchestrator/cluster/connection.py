@@ -91,14 +91,27 @@ def refuse_ray_client(address: str | None) -> None:
     Args:
         address: What the user gave; None: a Ray of this machine alone.
     """
-    given = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address or ""
-    if given.startswith(_RAY_CLIENT):
+    if is_ray_client(address):
+        given = _given_address(address)
         where = "RAY_ADDRESS" if address == "auto" else "--address"
         raise InputError(
             f"{where}: a driver outside the cluster (Ray Client) is not supported, got {given!r}; run the command on a "
             "node of the cluster with --address auto, or submit it as a job: ray job submit -- convfleet run STUDY "
             "--runs FOLDER --address auto"
         )
+
+
+def is_ray_client(address: str | None) -> bool:
+    """Returns whether an address is that of a Ray Client's server.
+
+    Args:
+        address: What the user gave; None: a Ray of this machine alone.
+    """
+    return _given_address(address).startswith(_RAY_CLIENT)
+
+
+def _given_address(address: str | None) -> str:
+    return os.environ.get("RAY_ADDRESS", "") if address == "auto" else address or ""
 
 
 def _num_workers(resources: Resources, *, nodes: list[NodeResources]) -> int:

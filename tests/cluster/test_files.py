@@ -131,7 +131,7 @@ def test_a_registry_in_a_bucket_is_served_by_nodes_without_credentials_of_their_
     command = f"exec {sys.executable} -m convfleet serve {registry} --address auto --replicas 2"
     server = hosts.popen("head", command, environment=CREDENTIALS)
     try:
-        said = next(line for line in server.stdout if line.startswith(("serving", "Error")))
+        said = next(line for line in server.stdout if line.startswith(("serving", "error")))
         assert "Ctrl-C ends it" in said
         ready = hosts.run("head", "curl -s http://127.0.0.1:8000/v2/models/digits/ready")
         assert ready == '{"name":"digits","ready":true,"version":"1"}'

@@ -43,6 +43,22 @@ for _ in range(4):
 """
 
 
+#: An application of somebody else, which stays when its program ends.
+OTHER = """
+import ray
+from ray import serve
+
+@serve.deployment(ray_actor_options={"num_cpus": 0})
+class Other:
+    def __call__(self, request):
+        return "others"
+
+ray.init("auto")
+serve.run(Other.bind(), name="other", route_prefix="/other")
+"""
+KILL = "pkill -{} -f '[c]onvfleet serve'"
+
+
 class Server:
     """A server on a host, and what its command has printed.
 
@@ -122,21 +138,50 @@ def test_a_node_that_is_killed_costs_no_answer(hosts: Hosts) -> None:
     for answer in answers:
         found = np.reshape(answer["outputs"][0]["data"], (2, -1))
         assert np.abs(found - expected[answer["model_version"]]).max() < TOLERANCE
+    hosts.run("head", KILL.format("INT"))
+    assert server.end() == 0
 
 
 def test_a_server_stays_where_its_command_is_killed_and_the_next_one_takes_its_place(hosts: Hosts) -> None:
-    assert ready(hosts)
+    Server(hosts).wait_for(ENDS)
     assert "another `convfleet serve` answers on this cluster" in hosts.run("head", SERVE, code=2)
-    hosts.run("head", "pkill -9 -f '[c]onvfleet serve'")
+    hosts.run("head", KILL.format("9"))
     assert ready(hosts)
-    following = Server(hosts, "--replicas 1")
-    following.wait_for(ENDS)
+    token = "--host 0.0.0.0 --token-file token"
+    (hosts.hosts["head"].folder / "home/token").write_text("0123456789abcdef0123456789abcdef")
+    (hosts.hosts["head"].folder / "home/token").chmod(0o600)
+    following = Server(hosts, token)
+    following.wait_for(ENDS.replace("127.0.0.1", "0.0.0.0"))
     assert "ending the server that is there already" in following.lines
-    assert ready(hosts)
-    hosts.run("head", "pkill -INT -f '[c]onvfleet serve'")
+    url = f"http://{hosts.hosts['head'].ip}:{PORT}/v2/models/digits/ready"
+    assert "the token is missing or wrong" in hosts.run("node1", f"curl -s -H 'Host: localhost' {url}")
+    assert '"ready":true' in hosts.run(
+        "node1", f"curl -s -H 'Authorization: Bearer 0123456789abcdef0123456789abcdef' {url}"
+    )
+    hosts.run("head", KILL.format("INT"))
     assert following.end() == 0
-    assert not ready(hosts)
+    assert hosts.run("head", f"curl -s {url}", code=7) == ""
     assert replicas_by_host(hosts) == {}
+    assert list((hosts.shared / "registry/.servers").glob("*")) == []
+
+
+def test_what_others_run_on_the_cluster_is_left_alone_and_what_they_end_is_told(hosts: Hosts) -> None:
+    (hosts.shared / "other.py").write_text(OTHER)
+    server = Server(hosts)
+    server.wait_for(ENDS)
+    hosts.run("head", f"python {SHARED}/other.py")
+    # The other's application has come to the same Ray Serve, and stays.
+    hosts.run("head", KILL.format("INT"))
+    assert server.end() == 0
+    assert hosts.run("head", f"curl -s http://127.0.0.1:{PORT}/other") == "others"
+    assert "Ray Serve runs other on this cluster" in hosts.run("head", SERVE, code=2)
+    assert hosts.run("head", f"curl -s http://127.0.0.1:{PORT}/other") == "others"
+    hosts.run("head", "serve shutdown --yes")
+    server = Server(hosts)
+    server.wait_for(ENDS)
+    hosts.run("head", "serve shutdown --yes")
+    assert server.end() == 1
+    assert "the server was ended by another command on the cluster" in server.lines[-1]
 
 
 def replicas_by_host(hosts: Hosts) -> dict[str, int]:
@@ -172,7 +217,8 @@ def listening(hosts: Hosts, name: str, process: str) -> list[str]:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ("--replicas 3", "--replicas 3: take 3 CPUs, the cluster at auto has 2 free of 2; name fewer"),
+        ("--replicas 3", "--replicas 3: the cluster at auto has room for 2 with 1 CPUs each; 2 of 2 CPUs are free"),
+        ("--cpus 2", "--replicas 1: the cluster at auto has room for 0 with 2 CPUs each; 2 of 2 CPUs are free"),
         ("--port 6379", "Ray Serve did not start on auto"),
     ],
 )

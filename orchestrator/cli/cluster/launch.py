@@ -71,19 +71,22 @@ def _most_trials(shipment: "Shipment", *, on: str, settings: "KubernetesSettings
     from orchestrator.cluster.jobs.growth import Growth, NodeGroup, growth_of_file
     from orchestrator.cluster.resources import NodeResources
 
-    if shipment.spec.resources.max_concurrent != "auto":
+    resources = shipment.spec.resources
+    if resources.max_concurrent != "auto" or (settings is not None and settings.lasting):
         return None
     growth = growth_of_file(Path(on)) if _is_file(on) else None
     if settings is not None:
         worker = NodeResources(cpus=settings.cpus, gpus=settings.gpus)
         growth = Growth(groups=[NodeGroup(resources=worker, most=settings.workers)], most_workers=settings.workers)
-    number = 0 if growth is None else growth.most_trials(shipment.spec.resources)
+    number = 0 if growth is None else growth.most_trials(resources)
     if number:
         print(f"note: {_AT_ONCE}: {number}, as many as fit once the cluster has all its nodes", file=sys.stderr)
         return number
+    # A share of a GPU that nobody has seen yet must be named as well.
+    gpus = " --set resources.gpus_per_trial=1" if resources.gpus_per_trial == "auto" else ""
     print(
         f"note: {_AT_ONCE}: auto counts the nodes that are there; where an autoscaler brings them, say how many trials "
-        f"may run at once, such as --set {_AT_ONCE}=8",
+        f"may run at once, such as --set {_AT_ONCE}=8{gpus}",
         file=sys.stderr,
     )
     return None

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +15,6 @@ from orchestrator.errors import InputError
 if TYPE_CHECKING:
     from orchestrator.serving.settings import ServingSettings
 
-_PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
 _LARGEST_PORT, _MOST_CPUS = 65535, 1024
 
 
@@ -47,12 +45,15 @@ def serve(
         str | None,
         typer.Option(metavar="HOST:PORT", help="Of a Ray cluster whose head listens and whose nodes answer, or auto."),
     ] = None,
-    cpus: Annotated[int, typer.Option(metavar="NUMBER", help="Of a cluster's CPUs for each replica.")] = 1,
+    cpus: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="Of a cluster's CPUs for each replica; default: 1.")
+    ] = None,
 ) -> None:
     """Answer HTTP requests (KServe v2, pictures) with the models of a registry, until Ctrl-C."""
     from orchestrator.serving.settings import is_loopback, new_token
 
     _demand_numbers({"--port": (port, _LARGEST_PORT), "--requests": (requests, 10_000), "--replicas": (replicas, 256)})
+    _demand_numbers({"--cpus": (1 if cpus is None else cpus, _MOST_CPUS)}, least=0)
     settings, token = _settings(registry, token_file=token_file, memory=memory, body=body, requests=requests), None
     if settings.token_sha256 is None and not is_loopback(host):
         token = new_token()
@@ -73,22 +74,29 @@ def serve(
 
 
 def _server(
-    settings: "ServingSettings", *, address: str | None, host: str, port: int, replicas: int, cpus: int
+    settings: "ServingSettings", *, address: str | None, host: str, port: int, replicas: int, cpus: int | None
 ) -> "AbstractContextManager[Callable[[], None]]":
     """Returns the server, which yields what waits a moment."""
     if address is None:
+        if cpus is not None:
+            raise InputError(
+                f"--cpus {cpus}: is for a cluster, with --address; on this machine alone replicas take all"
+            )
         from orchestrator.serving.on_ray.this_machine import serving
         from orchestrator.serving.settings import demand_free
 
         demand_free(host, port)
         return serving(settings, host=host, port=port, replicas=replicas)
-    from orchestrator.cluster.connection import refuse_ray_client
+    from orchestrator.cluster.connection import is_ray_client
     from orchestrator.serving.on_ray.cluster import serving_on_cluster
     from orchestrator.serving.on_ray.deployment import Deployed
 
-    refuse_ray_client(address)
-    _demand_numbers({"--cpus": (cpus, _MOST_CPUS)}, least=0)
-    deployed = Deployed(host=host, port=port, replicas=replicas, cpus=cpus)
+    if is_ray_client(address):
+        raise InputError(
+            f"--address {address}: a command outside of the cluster (Ray Client) cannot serve; run it on a node, with "
+            "--address auto"
+        )
+    deployed = Deployed(host=host, port=port, replicas=replicas, cpus=1 if cpus is None else cpus)
     return serving_on_cluster(settings, address=address, deployed=deployed, notify=partial(print, flush=True))
 
 
@@ -131,7 +139,9 @@ def _demand_numbers(given: dict[str, tuple[int, int]], *, least: int = 1) -> Non
 
 
 def _demand_packages() -> None:
-    if missing := [name for name in _PACKAGES if find_spec(name) is None]:
+    from orchestrator.serving.on_ray.nodes import lacking
+
+    if missing := lacking():
         verb = "is" if len(missing) == 1 else "are"
         raise InputError(
             f"serve needs {' and '.join(missing)}, which {verb} not installed; pip install 'convfleet[serve]'"

@@ -3,6 +3,7 @@
 A driver cannot ask Ray for it: Ray's autoscalers tell the nodes that there are, and not the ones that they may bring.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,8 @@ class Growth:
         if resources.gpus_per_trial == "auto":
             return 0
         left, nodes = self.most_workers, [self.head]
-        for group in sorted(self.groups, key=lambda group: _slots(resources, [group.resources]), reverse=True):
+        whole = resources.model_copy(update={"share": 1.0})
+        for group in sorted(self.groups, key=lambda group: _slots(whole, [group.resources]), reverse=True):
             count = min(left, group.most)
             nodes += [group.resources] * count
             left -= count
@@ -84,21 +86,27 @@ def growth_of_file(path: Path) -> Growth | None:
     groups = []
     for name, kind in kinds.items():
         resources = _resources(kind)
-        if name == content.get("head_node_type"):
-            head = resources or head
-            continue
         if resources is None:
             return None
-        groups.append(NodeGroup(resources=resources, most=_count(kind.get("max_workers"), default=most)))
+        is_head = name == content.get("head_node_type")
+        head = resources if is_head else head
+        # Of the head's kind, Ray starts no workers unless the file says how many.
+        groups.append(
+            NodeGroup(resources=resources, most=_count(kind.get("max_workers"), default=0 if is_head else most))
+        )
     return Growth(groups=groups, most_workers=most, head=head)
 
 
 def _resources(kind: Mapping[str, Any]) -> NodeResources | None:
     given = kind.get("resources")
-    if not isinstance(given, Mapping) or not all(isinstance(amount, int | float) for amount in given.values()):
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) and _is_amount(given[name]) for name in given):
         return None
     # Without a number of CPUs, Ray asks the cloud, or counts them on the node.
     return NodeResources.from_ray(given) if "CPU" in given else None
+
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _count(given: object, *, default: int) -> int:

@@ -3,49 +3,30 @@
 import io
 import logging
 import time
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from dataclasses import replace
 
 import ray
 from ray import serve
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
 
 from orchestrator.cluster.connection import join_cluster
-from orchestrator.cluster.processes import answers_of_nodes, other_nodes
-from orchestrator.errors import InputError, RegistryError, ResourceError, StudyFailedError
+from orchestrator.errors import InputError, ResourceError, StudyFailedError
 from orchestrator.nodes.watch import ClusterWatch, watched_cluster
-from orchestrator.registry.folder import check_registry, registry_folder
-from orchestrator.serving.on_ray.deployment import ENVIRONMENT, NAME, Deployed, deploy
+from orchestrator.serving.on_ray.deployment import ENVIRONMENT, FAILURES, NAME, Deployed, deploy
+from orchestrator.serving.on_ray.nodes import RegistryQuestion, demand_nodes, forget_marks, marked
 from orchestrator.serving.on_ray.replicas import ReplicaWatch, running_replicas
-from orchestrator.serving.on_ray.serve_internals import has_controller, is_command_alive, remember_job
+from orchestrator.serving.on_ray.serve_internals import claim_serving, free_cpus, has_controller, look_anew
 from orchestrator.serving.settings import ServingSettings
-from trainables.files.uris import is_uri
-from trainables.files.whole import write_whole
-from trainables.sharing.marks import remove_mark, sees_mark
 from trainables.sharing.storage_environment import storage_environment
 
-#: In the registry: a file for each server, that its replicas must find.
-_MARKS = ".servers"
-#: How long a node may take to start a process that looks for the registry, and to look.
-_ANSWER_SECONDS, _LOOK_SECONDS = 120.0, 3.0
 #: How long what another server took may take to be free again.
 _ROOM_SECONDS = 10.0
+#: How long Ray Serve may take to be gone once it was told to end, and how often it is told.
+_END_SECONDS, _MOST_ENDS = 15.0, 2
 _POLL_SECONDS = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Question:
-    """What a node is asked.
-
-    Attributes:
-        registry: The registry.
-        mark: The file in it that the node must find; empty: there is none.
-    """
-
-    registry: str
-    mark: str
 
 
 @contextmanager
@@ -63,30 +44,28 @@ def serving_on_cluster(
         notify: Receives messages for the user.
 
     Raises:
-        InputError: If a node does not find the registry, or Ray Serve has another application there.
+        InputError: If a node does not find the registry, or the cluster has another server.
         ResourceError: If the cluster has no room for the replicas.
-        StudyFailedError: If the cluster does not answer, now or later, or Ray Serve does not start.
+        StudyFailedError: If the cluster does not answer, now or later, or Ray Serve does not start or end.
     """
     for name in ("ray", "ray.serve"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with ExitStack() as stack:
         stack.callback(ray.shutdown)
         join_cluster(address)
-        _end_former(notify)
-        _demand_room(deployed, address=address)
-        mark = stack.enter_context(_marked(settings.registry))
-        _demand_registry(_Question(registry=settings.registry, mark=mark))
         watch = stack.enter_context(watched_cluster(address, on_lost=lambda loss: None))
-        stack.callback(_end, watch)
-        remember_job()
-        spread = replace(deployed, environment=ENVIRONMENT, storage=storage_environment(), mark=mark)
         try:
-            deploy(settings, spread)
-        except (RuntimeError, OSError, ConnectionError, TimeoutError, ray.exceptions.RayError) as exc:
+            _take_place(settings.registry, address=address, notify=notify)
+            _demand_room(deployed, address=address)
+            mark = stack.enter_context(marked(settings.registry))
+            demand_nodes(RegistryQuestion(registry=settings.registry, mark=mark), with_idle=not deployed.cpus)
+            stack.callback(_end, watch)
+            deploy(settings, replace(deployed, environment=ENVIRONMENT, storage=storage_environment(), mark=mark))
+        except FAILURES as exc:
             first = next(iter(str(exc).strip().splitlines()), type(exc).__name__)
             raise StudyFailedError(
-                f"Ray Serve did not start on {address} ({first}); is the head's port {deployed.port} free? Ray's log "
-                "there, such as /tmp/ray/session_latest/logs/serve, says more"
+                f"Ray Serve did not start on {address} ({first}); Ray's logs of the head, such as "
+                "/tmp/ray/session_latest/logs/serve, say more"
             ) from exc
         replicas = ReplicaWatch(running_replicas)
         replicas.start()
@@ -130,84 +109,70 @@ class _News:
             self._notify(f"{running} of {self._wanted} replicas answer{rest}")
 
 
-def registry_problem(question: _Question) -> str:
-    """Returns why this node cannot answer with a registry; an empty text where it can.
-
-    Args:
-        question: What the driver asks.
-    """
-    try:
-        check_registry(registry_folder(question.registry))
-    except RegistryError as exc:
-        return str(exc)
-    if question.mark and not sees_mark(question.mark, wait_seconds=_LOOK_SECONDS):
-        return f"{question.registry}: this is another registry than the one that was given"
-    return ""
-
-
-def _end_former(notify: Callable[[str], None]) -> None:
-    """Ends a server whose command was killed."""
+def _take_place(registry: str, *, address: str, notify: Callable[[str], None]) -> None:
+    """Makes this command the only one that serves on the cluster, in the place of one that was killed."""
+    if not claim_serving():
+        raise InputError(
+            f"--address {address}: another `convfleet serve` answers on this cluster; end that with Ctrl-C, or use "
+            "another cluster"
+        )
     if not has_controller():
         return
-    if others := sorted(set(serve.status().applications) - {NAME}):
+    if others := _others():
         raise InputError(
-            f"--address: Ray Serve runs {', '.join(others)} on this cluster; end it with `serve shutdown`, or serve "
-            "the registry on another cluster"
-        )
-    if is_command_alive():
-        raise InputError(
-            "--address: another `convfleet serve` answers on this cluster; end that with Ctrl-C, or use another cluster"
+            f"--address {address}: Ray Serve runs {', '.join(others)} on this cluster; end it with `serve shutdown`, "
+            "or serve the registry on another cluster"
         )
     notify("ending the server that is there already")
-    with redirect_stdout(io.StringIO()):
-        serve.shutdown()
+    _end_serve()
+    forget_marks(registry)
+
+
+def _others() -> list[str]:
+    """Returns the names of the applications that Ray Serve runs for others."""
+    return sorted(set(serve.status().applications) - {NAME})
 
 
 def _demand_room(deployed: Deployed, *, address: str) -> None:
-    wanted, end = deployed.replicas * deployed.cpus, time.monotonic() + _ROOM_SECONDS
-    while (free := ray.available_resources().get("CPU", 0.0)) < wanted:
+    end = time.monotonic() + _ROOM_SECONDS
+    while deployed.cpus and (room := sum(int(free // deployed.cpus) for free in free_cpus())) < deployed.replicas:
         if time.monotonic() > end:
             raise ResourceError(
-                f"--replicas {deployed.replicas}: take {wanted:g} CPUs, the cluster at {address} has {free:g} free of "
-                f"{ray.cluster_resources().get('CPU', 0.0):g}; name fewer, or fewer --cpus for each"
+                f"--replicas {deployed.replicas}: the cluster at {address} has room for {room} with {deployed.cpus:g} "
+                f"CPUs each; {sum(free_cpus()):g} of {ray.cluster_resources().get('CPU', 0.0):g} CPUs are free. Name "
+                "fewer replicas, or fewer --cpus for each"
             )
         time.sleep(_POLL_SECONDS)
 
 
-@contextmanager
-def _marked(registry: str) -> Iterator[str]:
-    """Yields a new mark in a registry's folder meanwhile; none in a bucket, or in a folder that nobody may write."""
-    mark = ""
-    if not is_uri(registry):
-        path = Path(registry) / _MARKS / uuid.uuid4().hex
-        with suppress(OSError):
-            write_whole(path, "")
-            mark = str(path)
-    try:
-        yield mark
-    finally:
-        if mark:
-            with suppress(OSError):
-                remove_mark(mark)
-
-
-def _demand_registry(question: _Question) -> None:
-    """Makes sure that every node with CPUs finds the registry."""
-    nodes = [node for node in other_nodes() if node.cpus]
-    found = answers_of_nodes(registry_problem, question, nodes=nodes, timeout_seconds=_ANSWER_SECONDS)
-    for node in nodes:
-        if (answer := found.get(node.id)) is None:
-            raise InputError(f"node {node.name}: does not say whether it finds the registry")
-        if problem := answer.value or answer.error:
-            raise InputError(
-                f"node {node.name}: {problem}; on a cluster, a registry lies in a folder that all nodes mount at the "
-                "same path, or in S3"
-            )
-
-
 def _end(watch: ClusterWatch | None) -> None:
+    """Ends the server; another application that came to the same Ray Serve meanwhile goes on."""
     # A head that is gone would be waited for.
-    if watch is not None and watch.loss is not None:
+    if (watch is not None and watch.loss is not None) or not has_controller():
         return
-    with redirect_stdout(io.StringIO()):
-        serve.shutdown()
+    look_anew()
+    try:
+        with redirect_stdout(io.StringIO()):
+            if _others():
+                serve.delete(NAME)
+                return
+    except (RayError, RayServeException):
+        # Its controller is being started again, or has just ended.
+        look_anew()
+    _end_serve()
+
+
+def _end_serve() -> None:
+    """Ends Ray Serve, which by itself gives up in silence where its controller is slow to answer."""
+    for _ in range(_MOST_ENDS):
+        with redirect_stdout(io.StringIO()):
+            serve.shutdown()
+        end = time.monotonic() + _END_SECONDS
+        while has_controller():
+            if time.monotonic() > end:
+                break
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
+        look_anew()
+    raise StudyFailedError("Ray Serve does not end on this cluster; end it with `serve shutdown --yes` on a node")

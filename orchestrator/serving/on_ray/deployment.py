@@ -1,13 +1,16 @@
 """What Ray Serve runs: replicas of the application, and one process that listens."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ray import serve
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
 
 from orchestrator.serving.application import application_of
 from orchestrator.serving.guard import Application
-from orchestrator.serving.on_ray.serve_internals import close_replica
+from orchestrator.serving.on_ray.serve_internals import close_replica, listens_at
 from orchestrator.serving.settings import ServingSettings
 from trainables.errors import RemoteError
 from trainables.sharing.marks import sees_mark
@@ -31,6 +34,10 @@ _TIMEOUT_SECONDS = 60.0
 _GRACE_SECONDS = 20.0
 #: How much more Ray Serve lets through than the application takes, which then refuses it in words.
 _ROOM = 64
+#: How long replicas may take to answer for the first time.
+_START_SECONDS, _POLL_SECONDS = 300.0, 0.2
+#: What Ray and Ray Serve raise where the server does not start.
+FAILURES = (RuntimeError, OSError, ConnectionError, TimeoutError, RayError, RayServeException)
 #: How long a replica looks for the server's mark: network file systems show a new file late.
 _LOOK_SECONDS = 3.0
 
@@ -90,7 +97,7 @@ def deploy(settings: ServingSettings, deployed: Deployed) -> None:
         deployed: How it is spread.
 
     Raises:
-        RuntimeError: If it does not start; Ray raises others as well.
+        RuntimeError: If it does not start; others of `FAILURES` likewise.
     """
     quiet = {"enable_access_log": False, "log_level": "WARNING"}
     variables = dict(deployed.environment)
@@ -100,6 +107,8 @@ def deploy(settings: ServingSettings, deployed: Deployed) -> None:
         logging_config=quiet,
         controller_options={"runtime_env": {"env_vars": variables}} if variables else None,
     )
+    if (found := listens_at()) != (deployed.host, deployed.port):
+        raise RuntimeError(f"another Ray Serve is there, which listens at {found[0]}:{found[1]}")
     more = {"runtime_env": {"env_vars": variables}} if variables else {}
     deployment = serve.deployment(
         serve.ingress()(ServingReplica),
@@ -111,4 +120,19 @@ def deploy(settings: ServingSettings, deployed: Deployed) -> None:
         graceful_shutdown_timeout_s=_GRACE_SECONDS,
         logging_config=quiet,
     )
-    serve.run(deployment.bind(settings, deployed.storage, deployed.mark), name=NAME, route_prefix="/")
+    target = deployment.bind(settings, deployed.storage, deployed.mark)
+    serve.run_many([serve.RunTarget(target, name=NAME, route_prefix="/")], wait_for_applications_running=False)
+    _wait_until_running()
+
+
+def _wait_until_running() -> None:
+    """Waits for the first answers; Ray Serve itself would wait for ever, and say nothing."""
+    end = time.monotonic() + _START_SECONDS
+    while (found := serve.status().applications[NAME]).status != "RUNNING":
+        said = [found.message, *(deployment.message for deployment in found.deployments.values())]
+        last = next((line for text in said for line in reversed(text.strip().splitlines())), "it does not say why")
+        if found.status == "DEPLOY_FAILED":
+            raise RuntimeError(last)
+        if time.monotonic() > end:
+            raise TimeoutError(f"replicas do not answer after {_START_SECONDS:g} s: {last}")
+        time.sleep(_POLL_SECONDS)

@@ -5,8 +5,10 @@ from collections.abc import Callable
 
 from ray import serve
 from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
 
 from orchestrator.serving.on_ray.deployment import NAME
+from orchestrator.serving.on_ray.serve_internals import has_controller, look_anew
 
 _POLL_SECONDS = 1.0
 _RUNNING = "RUNNING"
@@ -40,8 +42,8 @@ class ReplicaWatch:
         while not self._has_ended.is_set():
             try:
                 found = self._count()
-            except (RayError, RuntimeError):
-                # Ray Serve's controller is being started again.
+            except (RayError, RayServeException, RuntimeError):
+                # The cluster's head is silent; another watch sees that.
                 found = self.running
             if not self._has_ended.is_set():
                 self.is_gone = found is None
@@ -53,9 +55,15 @@ def running_replicas() -> int | None:
     """Returns how many replicas answer; None where Ray Serve has no such server.
 
     Raises:
-        RayError: If Ray Serve does not answer.
+        RayError: If Ray Serve does not answer, as its controller is being started again.
     """
-    found = serve.status().applications.get(NAME)
+    try:
+        found = serve.status().applications.get(NAME)
+    except (RayError, RayServeException):
+        look_anew()
+        if has_controller():
+            raise
+        return None
     if found is None:
         return None
     return sum(deployment.replica_states.get(_RUNNING, 0) for deployment in found.deployments.values())

@@ -1,17 +1,18 @@
-"""Every touch of the private parts of Ray Serve, seen in Ray 2.60.
+"""Every touch of the private parts of Ray Serve, and of Ray's for it, seen in Ray 2.60.
 
-At an upgrade, tests/e2e/test_serving.py shows what changed.
+At an upgrade, tests/e2e/test_serving.py and tests/cluster/test_served.py show what changed.
 """
 
 import ray
-from ray._private.state import state
+from ray._private.state import available_resources_per_node, state
 from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
+from ray.serve import context
 from ray.serve._private import replica
 from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_NAMESPACE
 
 _LISTEN = "add_port_to_grpc_server"
-#: Where the cluster keeps which job has started the server.
-_JOB = b"convfleet:serving-job"
+#: The first of the cluster's keys that say which job may serve; each of the others is named after the job before.
+_FIRST_CLAIM = "convfleet:serving-job"
 
 
 def close_replica() -> None:
@@ -38,12 +39,34 @@ def has_controller() -> bool:
     return True
 
 
-def remember_job() -> None:
-    """Lets the cluster know that this process has started the server."""
-    _internal_kv_put(_JOB, ray.get_runtime_context().get_job_id().encode())
+def look_anew() -> None:
+    """Makes this process look for Ray Serve by its name at the next call: the one that it knows may be gone."""
+    context._disconnect()
 
 
-def is_command_alive() -> bool:
-    """Returns whether the process that started the server still runs."""
-    job = (_internal_kv_get(_JOB) or b"").decode()
-    return any(row["JobID"] == job and not row["IsDead"] for row in state.job_table())
+def listens_at() -> tuple[str, int]:
+    """Returns the host and the port of the Ray Serve that this process has joined."""
+    options = context._get_global_client().http_config
+    return options.host, options.port
+
+
+def claim_serving() -> bool:
+    """Returns whether this process is the one that may serve on the cluster, until it ends.
+
+    Of several that ask at once, one is: a claim is a key that one writer creates, and the next one's key is named after
+    the job that had it, once that job is dead.
+    """
+    own, key = ray.get_runtime_context().get_job_id(), _FIRST_CLAIM
+    while _internal_kv_put(key.encode(), own.encode(), overwrite=False):
+        holder = (_internal_kv_get(key.encode()) or b"").decode()
+        if holder == own:
+            return True
+        if any(row["JobID"] == holder and not row["IsDead"] for row in state.job_table()):
+            return False
+        key = f"{_FIRST_CLAIM}:after:{holder}"
+    return True
+
+
+def free_cpus() -> list[float]:
+    """Returns the CPUs of each node that nothing has taken."""
+    return [found.get("CPU", 0.0) for found in available_resources_per_node().values()]

@@ -13,7 +13,7 @@ from ray import serve
 from orchestrator.cluster.connection import private_ray
 from orchestrator.cluster.ray_internals import clusters_off
 from orchestrator.errors import StudyFailedError
-from orchestrator.serving.on_ray.deployment import ENVIRONMENT, Deployed, deploy
+from orchestrator.serving.on_ray.deployment import ENVIRONMENT, FAILURES, Deployed, deploy
 from orchestrator.serving.settings import ServingSettings
 
 _LOCAL, _LOOPBACK = "local", "127.0.0.1"
@@ -44,7 +44,7 @@ def serving(settings: ServingSettings, *, host: str, port: int, replicas: int) -
         try:
             _start_ray()
             deploy(settings, Deployed(host=host, port=port, replicas=replicas))
-        except (RuntimeError, OSError, ConnectionError, TimeoutError, ray.exceptions.RayError) as exc:
+        except FAILURES as exc:
             first = next(iter(str(exc).strip().splitlines()), type(exc).__name__)
             raise StudyFailedError(f"Ray Serve did not start ({first}); see `convfleet doctor`") from exc
         yield lambda: time.sleep(_LOOK_SECONDS)

@@ -1,5 +1,6 @@
 """A study that is sent to a cluster asks for as many places as its autoscaler may bring."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,12 @@ AT_ONCE = "resources.max_concurrent"
     most_workers=st.integers(0, 6),
     cpus=st.sampled_from([0.5, 1, 2]),
     gpus=st.sampled_from([0, 0.5, 1]),
+    share=st.sampled_from([1.0, 0.5, 0.1]),
 )
 def test_it_is_the_most_that_fits_on_any_cluster_that_may_be(
-    groups: list[tuple[int, int, int]], most_workers: int, cpus: float, gpus: float
+    groups: list[tuple[int, int, int]], most_workers: int, cpus: float, gpus: float, share: float
 ) -> None:
-    resources = Resources(cpus_per_trial=cpus, gpus_per_trial=gpus)
+    resources = Resources(cpus_per_trial=cpus, gpus_per_trial=gpus, share=share)
     kinds = [NodeGroup(resources=NodeResources(cpus=c, gpus=g), most=most) for c, g, most in groups]
     found = Growth(groups=kinds, most_workers=most_workers).most_trials(resources)
     nodes = [kind.resources for kind in kinds for _ in range(kind.most)]
@@ -37,8 +39,9 @@ def test_it_is_the_most_that_fits_on_any_cluster_that_may_be(
 
 def best(resources: Resources, nodes: list[NodeResources], count: int) -> int:
     """Returns the most trials that fit on so many of the nodes."""
-    slots = sorted((alone(resources, node) for node in nodes), reverse=True)
-    return sum(slots[:count])
+    whole = resources.model_copy(update={"share": 1.0})
+    slots = sum(sorted((alone(whole, node) for node in nodes), reverse=True)[:count])
+    return max(1, math.floor(slots * resources.share + 1e-4)) if slots else 0
 
 
 def alone(resources: Resources, node: NodeResources) -> int:
@@ -68,6 +71,9 @@ def test_the_repositorys_cluster_file_says_what_its_workers_have() -> None:
         "available_node_types: {worker: {max_workers: 3}}",
         "available_node_types: {worker: {resources: {GPU: 1}}}",
         "available_node_types: {worker: {resources: {CPU: many}}}",
+        "available_node_types: {worker: {resources: {CPU: .inf}}}",
+        "available_node_types: {worker: {resources: {CPU: 2, 1: 1}}}",
+        "{head_node_type: head, available_node_types: {head: {}, worker: {resources: {CPU: 2}}}}",
         "provider: {type: local}",
     ],
 )
@@ -76,6 +82,15 @@ def test_a_file_that_does_not_say_it_leaves_it_open(content: str, tmp_path: Path
     path.write_text(content)
     assert growth_of_file(path) is None
     assert growth_of_file(tmp_path / "none.yaml") is None
+
+
+def test_a_head_counts_once_and_workers_of_its_kind_as_often_as_the_file_says(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text(
+        "{max_workers: 9, head_node_type: n, available_node_types: {n: {resources: {CPU: 8}, max_workers: 4}}}"
+    )
+    growth = growth_of_file(tmp_path / "one.yaml")
+    assert growth is not None
+    assert growth.most_trials(Resources()) == 40
 
 
 @pytest.mark.parametrize(
