@@ -142,6 +142,7 @@ def test_a_node_that_is_killed_costs_no_answer(hosts: Hosts) -> None:
     assert server.end() == 0
 
 
+@pytest.mark.long
 def test_a_server_stays_where_its_command_is_killed_and_the_next_one_takes_its_place(hosts: Hosts) -> None:
     Server(hosts).wait_for(ENDS)
     assert "another `convfleet serve` answers on this cluster" in hosts.run("head", SERVE, code=2)
@@ -165,6 +166,7 @@ def test_a_server_stays_where_its_command_is_killed_and_the_next_one_takes_its_p
     assert list((hosts.shared / "registry/.servers").glob("*")) == []
 
 
+@pytest.mark.long
 def test_what_others_run_on_the_cluster_is_left_alone_and_what_they_end_is_told(hosts: Hosts) -> None:
     (hosts.shared / "other.py").write_text(OTHER)
     server = Server(hosts)
@@ -181,7 +183,7 @@ def test_what_others_run_on_the_cluster_is_left_alone_and_what_they_end_is_told(
     server.wait_for(ENDS)
     hosts.run("head", "serve shutdown --yes")
     assert server.end() == 1
-    assert "the server was ended by another command on the cluster" in server.lines[-1]
+    assert any("the server was ended by another command on the cluster" in line for line in server.lines)
 
 
 def replicas_by_host(hosts: Hosts) -> dict[str, int]:
@@ -234,8 +236,8 @@ def test_a_command_whose_head_is_lost_says_so_and_ends(hosts: Hosts) -> None:
     server.wait_for(ENDS)
     hosts.down("head")
     assert server.end() == 1
-    assert "has not answered for" in server.lines[-1]
-    assert "the server is gone with it: start it again once there is a cluster" in server.lines[-1]
+    (said,) = (line for line in server.lines if "has not answered for" in line)
+    assert said.endswith("the server is gone with it: start it again once there is a cluster")
     assert "Traceback" not in "".join(server.lines)
 
 
@@ -250,5 +252,4 @@ def test_a_node_without_the_registry_is_named(make_hosts: Any) -> None:
     # A copy is another registry: nobody would take up its promotions.
     subprocess.run(["cp", "-a", apart.files_of("head") / "registry", apart.files_of("node1")], check=True)
     printed = apart.run("head", SERVE, code=2)
-    assert "this is another registry than the one that was given" in printed
-    assert "on a cluster, a registry lies in a folder that all nodes mount at the same path, or in S3" in printed
+    assert "is another registry there than here; on a cluster, a registry lies in a folder" in printed

@@ -10,7 +10,7 @@ import pytest
 from served_models import make_registry_of
 
 from orchestrator.cli import app as cli
-from orchestrator.cli.models import serve
+from orchestrator.serving.on_ray import nodes
 from orchestrator.serving.settings import ServingSettings, is_token, new_token, sha256_of, token_of
 
 Serve = Callable[..., tuple[int, str]]
@@ -56,6 +56,9 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         ("registry --port 0", ("--port: must be a whole number of 1 to 65535, got 0",)),
         ("registry --requests 0", ("--requests: must be a whole number of 1 to 10000, got 0",)),
         ("registry --replicas -1", ("--replicas: must be a whole number of 1 to 256, got -1",)),
+        ("registry --cpus 2", ("--cpus 2: is for a cluster, with --address",)),
+        ("registry --cpus 2000 --address auto", ("--cpus: must be a whole number of 0 to 1024, got 2000",)),
+        ("registry --address ray://head:10001", ("--address ray://head:10001: a command outside of the cluster",)),
         ("registry --token-file nothing", ("nothing cannot be read (No such file or directory)", "openssl rand")),
         ("registry --token-file words", ("words", "openssl rand")),
         ("registry --token-file pipe", ("pipe is not a file", "openssl rand")),
@@ -73,7 +76,7 @@ def test_what_cannot_be_served_is_refused(served: Serve, arguments: str, message
 
 
 def test_packages_that_are_missing_are_named_with_their_extra(served: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "find_spec", lambda name: None)
+    monkeypatch.setattr(nodes, "find_spec", lambda name: None)
     code, output = served("registry")
     assert (code, "pip install 'convfleet[serve]'" in output) == (2, True)
     assert "serve needs fastapi and uvicorn and prometheus_client, which are not installed" in output
