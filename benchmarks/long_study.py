@@ -87,10 +87,10 @@ def study_of(options: argparse.Namespace) -> dict[str, Any]:
 
 def watched(folder: Path, options: argparse.Namespace) -> tuple[list[dict[str, float]], int]:
     """Runs the study; returns what was seen of it every two seconds, and how many workers were killed."""
-    draws, samples, kills = random.Random(options.seed), [], 0
+    draws, samples, kills, run = random.Random(options.seed), [], 0, folder / "runs" / "long"
     command = [sys.executable, "-m", "convfleet", "run", "study.yaml"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CONVFLEET_CACHE": str(folder / "cache")}
-    journal = tail(folder / "runs" / "long" / "journal.jsonl")
+    journal = tail(run / "journal.jsonl")
     began = last_kill = time.monotonic()
     ended = 0
     with (folder / "log").open("w") as log:
@@ -106,8 +106,8 @@ def watched(folder: Path, options: argparse.Namespace) -> tuple[list[dict[str, f
                     "ended": ended,
                     "driver": pss(process.pid),
                     "workers": sum(map(pss, workers)),
-                    "disk": size(folder / "runs" / "long"),
-                    "files": sum(1 for path in (folder / "runs" / "long").rglob("*")),
+                    "disk": size(run),
+                    "files": sum(1 for path in run.rglob("*")),
                 }
             )
             if workers and ended and time.monotonic() - last_kill > KILL_SECONDS:
@@ -119,6 +119,7 @@ def watched(folder: Path, options: argparse.Namespace) -> tuple[list[dict[str, f
     if process.returncode:
         print((folder / "log").read_text()[-3000:], file=sys.stderr)
         raise SystemExit(process.returncode)
+    samples[-1]["failed"] = sum(record["type"] == "trial_failed" for record in next(tail(run / "journal.jsonl")))
     return samples, kills
 
 
@@ -216,7 +217,8 @@ def show(samples: list[dict[str, float]], *, kills: int, lost: int, options: arg
     for part in range(10):
         # The first trials wait for Ray.
         low, high = max(1, part * tenth), (part + 1) * tenth
-        inside = [sample for sample in samples if low <= sample["ended"] <= high]
+        inside = [sample for sample in samples if low <= sample["ended"] < high]
+        inside += [sample for sample in samples if sample["ended"] >= high][:1]
         if len(inside) < 2:
             continue
         passed = inside[-1]["at"] - inside[0]["at"]
@@ -235,7 +237,10 @@ def show(samples: list[dict[str, float]], *, kills: int, lost: int, options: arg
         )
     console = Console(width=110)
     console.print(table)
-    console.print(f"{kills} workers killed; trials without a result, reports lost or twice: {lost}")
+    failed = samples[-1]["failed"]
+    console.print(
+        f"{kills} workers killed, {failed} trials failed; trials without a result, reports lost or twice: {lost}"
+    )
 
 
 if __name__ == "__main__":
