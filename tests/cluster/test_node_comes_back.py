@@ -80,8 +80,11 @@ class FileServer:
             pytest.skip("a file server that hangs needs bindfs and FUSE")
         self.hosts = hosts
         moved = f"mkdir -p /mnt/real && mount --move {SHARED} /mnt/real && mkdir -p {SHARED}"
+        self.servers = {}
         for name in NODES:
-            hosts.popen(name, f"ray stop >/dev/null; {moved} && exec bindfs -f /mnt/real {SHARED}", cwd="/")
+            self.servers[name] = hosts.popen(
+                name, f"ray stop >/dev/null; {moved} && exec bindfs -f /mnt/real {SHARED}", cwd="/"
+            )
             seen = f"test -e {SHARED}/long.yaml && mount | grep -q '{SHARED} type fuse'"
             wait_until(lambda name=name, seen=seen: "yes" in hosts.run(name, f"{seen} && echo yes", code=None, cwd="/"),
                        seconds=20, what=f"the files of {name}")  # fmt: skip
@@ -95,6 +98,8 @@ class FileServer:
     def end(self, node: str) -> None:
         self.hosts.mend(node)
         self._signal(node, signal.SIGCONT)
+        # What started it stops with it, and does not go on with it.
+        self.servers[node].send_signal(signal.SIGCONT)
 
     def _signal(self, node: str, number: signal.Signals) -> None:
         (pid,) = self.hosts.pids(node, "bindfs -f")
