@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from serving_under_load import family
+
 ROOT = Path(__file__).resolve().parents[1]
 #: In the study's folder. Which trials fail follows from their learning rate, so a retry fails as well.
 CALLBACK = """
@@ -154,22 +156,6 @@ def tail(path: Path) -> Iterator[list[dict[str, Any]]]:
         text = text[: text.rfind(b"\n") + 1]
         at += len(text)
         yield [json.loads(line) for line in text.splitlines()]
-
-
-def family(root: int) -> dict[int, str]:
-    """Returns the command lines of all that came of a process, by pid."""
-    parents, lines = {}, {}
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(path.name)] = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-            lines[int(path.name)] = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-    found, count = {root}, 0
-    while len(found) > count:
-        count = len(found)
-        found |= {pid for pid, parent in parents.items() if parent in found}
-    return {pid: lines[pid] for pid in found if pid in lines}
 
 
 def pss(pid: int) -> float:
