@@ -128,7 +128,9 @@ def deploy(settings: ServingSettings, deployed: Deployed) -> None:
 def _wait_until_running() -> None:
     """Waits for the first answers; Ray Serve itself would wait for ever, and say nothing."""
     end = time.monotonic() + _START_SECONDS
-    while (found := serve.status().applications[NAME]).status != "RUNNING":
+    while (found := serve.status().applications.get(NAME)) is None or found.status != "RUNNING":
+        if found is None:
+            raise RuntimeError("another command has ended it meanwhile")
         said = [found.message, *(deployment.message for deployment in found.deployments.values())]
         last = next((line for text in said for line in reversed(text.strip().splitlines())), "it does not say why")
         if found.status == "DEPLOY_FAILED":
