@@ -6,6 +6,8 @@ import numpy as np
 
 Array = np.ndarray
 
+#: What the models are made with: imported when they are asked for, or ahead of that.
+MODELS = ("sklearn.tree", "sklearn.gaussian_process")
 _NUM_TREES = 100
 _NUM_PARTS = 5
 #: A Gaussian process of more trials takes too long; a forest of so many is as good.

@@ -1,9 +1,7 @@
 """The command that drafts a study file for images that lie somewhere."""
 
-import importlib
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +10,7 @@ import typer
 from orchestrator.cli.console import make_console, print_json
 from orchestrator.cli.options import JsonOption, LabelOption
 from orchestrator.errors import InputError
+from trainables.machine.imports import imported_meanwhile
 
 if TYPE_CHECKING:
     from orchestrator.draft.drafting import Draft
@@ -113,21 +112,9 @@ def workers_ahead(study: str, *, overrides: Sequence[str], address: str | None) 
     from orchestrator.forking.ahead import import_ahead
     from orchestrator.study.sections import Resources
 
-    with import_ahead(Resources(), address=address):
-        # This process waits for others that look at the images; Ray alone takes two seconds to import.
-        driver = threading.Thread(target=_import_driver, name="import")
-        driver.start()
-        try:
-            yield
-        finally:
-            # Python may not end while a thread imports.
-            driver.join()
-
-
-def _import_driver() -> None:
-    # What is wrong with the installation shows again where the driver is needed.
-    with suppress(Exception):
-        importlib.import_module("orchestrator.driver.runner")
+    # This process waits for others that look at the images; Ray alone takes two seconds to import.
+    with import_ahead(Resources(), address=address), imported_meanwhile("orchestrator.driver.runner"):
+        yield
 
 
 def _is_data(study: str) -> bool:

@@ -21,6 +21,7 @@ from orchestrator.cli.options import (
 from orchestrator.cli.runs import local_run, shown_beside
 from orchestrator.cli.waiting import cluster_awaited
 from orchestrator.errors import ExportError, InputError
+from trainables.machine.imports import quick_imports
 
 if TYPE_CHECKING:
     from orchestrator.results.image_shares import ImageShares
@@ -231,10 +232,11 @@ def _study_of(folder: Path) -> "StudySpec":
 
 def _work(work: Callable[["Progress"], Path], *, as_json: bool) -> None:
     """Shows the progress of a run or a resume, then prints the summary of the run."""
-    from orchestrator.driver.api import open_run
-    from orchestrator.views.terminal.progress import make_progress
-    from orchestrator.views.terminal.status_json import status_json
-    from orchestrator.views.terminal.summary import print_summary
+    with quick_imports():
+        from orchestrator.driver.api import open_run
+        from orchestrator.views.terminal.progress import make_progress
+        from orchestrator.views.terminal.status_json import status_json
+        from orchestrator.views.terminal.summary import print_summary
 
     console = make_console(stderr=as_json)
     failed_exports: ExportError | None = None

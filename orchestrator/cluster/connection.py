@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 
 import ray
 
-from orchestrator.cluster.prestart import start_early
 from orchestrator.cluster.ray_internals import clusters_off, counted_cpus, credentials_out_of_logs, spare_processes_off
 from orchestrator.cluster.resources import NodeResources, concurrent_trials
 from orchestrator.cluster.token import protect_token, refused_in_words
@@ -69,9 +68,9 @@ def ray_session(
     # The journal says in words what goes wrong in a trial, in place of Ray's tracebacks.
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     with ExitStack() as stack:
-        stack.enter_context(credentials_out_of_logs(NAMES))
         if ray.is_initialized():
             # The caller's own connection: used, and left as it was.
+            stack.enter_context(credentials_out_of_logs(NAMES))
             yield node_resources()
             return
         # Left after Ray itself. `_node_ip_address` alone does not keep a Ray of our own on loopback.
@@ -79,8 +78,12 @@ def ray_session(
             stack.enter_context(clusters_off())
         stack.callback(ray.shutdown)
         _connect(resources, address=address, stack=stack)
+        stack.enter_context(credentials_out_of_logs(NAMES))
         nodes = node_resources()
         if address is None and (count := min(trials_left(), _num_workers(resources, nodes=nodes))) > 0:
+            # Late, because Ray Tune is imported while Ray starts.
+            from orchestrator.cluster.prestart import start_early
+
             start_early(count)
         yield nodes
 

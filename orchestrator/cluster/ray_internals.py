@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from functools import partial
 
 import ray
-from ray._private import parameter, ray_constants, services
+from ray._private import parameter, ray_constants, services, utils
 from ray._private.state import state
 from ray._private.utils import get_num_cpus
 from ray.runtime_env import RuntimeEnv
+
+from trainables.machine.imports import import_ray_tune
 
 #: How long the node's daemon may take to answer.
 ANSWER_SECONDS = 10
@@ -47,15 +49,18 @@ def spare_processes_off() -> Iterator[None]:
     """Makes a Ray of this machine alone start meanwhile without three processes that nothing here asks.
 
     The server of its web page, which starts and is waited for also without the page; the one that asks clouds for
-    nodes; the one that sends what workers print to the driver. Each imports Ray, which takes a second of CPU.
+    nodes; the one that sends what workers print to the driver. Each imports Ray, which takes a second of CPU. The
+    node's agent does without what it would tell the page, as it does where Ray is installed without it; driver and
+    agent then need not import an HTTP server.
     """
-    before = services.start_api_server, parameter.RayParams
+    before = services.start_api_server, parameter.RayParams, utils.get_dashboard_dependency_error
     services.start_api_server = lambda *_args, **_kwargs: ("", None)
     parameter.RayParams = partial(parameter.RayParams, no_monitor=True, include_log_monitor=False)
+    utils.get_dashboard_dependency_error = lambda: ImportError("not wanted")
     try:
         yield
     finally:
-        services.start_api_server, parameter.RayParams = before
+        services.start_api_server, parameter.RayParams, utils.get_dashboard_dependency_error = before
 
 
 def head_address(address: str) -> str | None:
@@ -85,6 +90,7 @@ def credentials_out_of_logs(names: Iterable[str]) -> Iterator[None]:
     Args:
         names: Of the variables; processes get them as an argument.
     """
+    import_ray_tune()
     from ray.tune.execution import class_cache
 
     before = set(class_cache.ENV_VARS_TO_PROPAGATE)

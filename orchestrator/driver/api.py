@@ -15,6 +15,7 @@ from orchestrator.runs.folder import open_run_folder
 from orchestrator.runs.paths import RUNS, RunFolder
 from orchestrator.study.spec import StudySpec
 from orchestrator.views.notebook.live import Shown, shown_progress
+from trainables.machine.imports import quick_imports
 from trainables.specs.export import EnsembleMethod
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ def run_study(
         StudyFailedError: If the study cannot work, no trial has a result, or an export failed.
     """
     with shown_progress(progress) as shown, import_ahead(spec.resources, address=address):
-        from orchestrator.driver.runner import start_run
+        with quick_imports():
+            from orchestrator.driver.runner import start_run
 
         folder = start_run(spec, runs=Path(runs), address=address, progress=shown, resume_if_there=resume_if_there)
         return _result(folder)
@@ -98,7 +100,8 @@ def resume_study(
         StudyPausedError: On Ctrl-C or SIGTERM; `resume_study` goes on again.
         StudyFailedError: If the study cannot work, no trial has a result, or an export failed.
     """
-    from orchestrator.driver.runner import resume_run
+    with quick_imports():
+        from orchestrator.driver.runner import resume_run
 
     with shown_progress(progress) as shown:
         return _result(resume_run(root, overrides=overrides, address=address, progress=shown))

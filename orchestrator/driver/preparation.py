@@ -1,9 +1,9 @@
 """What the driver prepares before trials train: images, pretrained weights, Ray, and a number for each auto."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from orchestrator.cluster.auto_resources import device_spec, resolve_auto
@@ -19,7 +19,7 @@ from orchestrator.mirror.places import run_uri
 from orchestrator.nodes.on_cluster import StudyOnCluster, study_on_cluster
 from orchestrator.results.words import images_in_words, storage_in_words, targets_in_words
 from orchestrator.runs.paths import RunFolder
-from orchestrator.runs.wall_clock import DATA, RAY, WallClock
+from orchestrator.runs.wall_clock import DATA, RAY, RAY_END, WallClock
 from orchestrator.sharing.nodes import node_files
 from orchestrator.study.pretrained_weights import imagenet_backbones
 from orchestrator.study.spec import StudySpec
@@ -27,6 +27,7 @@ from trainables.data.cache.dataset import contact_sheet
 from trainables.data.cache.in_process import insisted, prepare_folds_in_process
 from trainables.data.cache.storage_choice import memory_budget_bytes
 from trainables.files.whole import write_whole
+from trainables.machine.imports import import_ray_tune
 from trainables.specs.dataset import DatasetInfo
 from trainables.specs.worker import TrainingSpec, WorkerSpec
 from trainables.worker.fetch_weights import fetch_in_process
@@ -43,6 +44,7 @@ class Prepared:
         num_concurrent: How many trials run at the same time.
         nodes: What each node of Ray has.
         cluster: What the study knows of its cluster; nothing of a Ray of this machine alone.
+        leave: Begins to leave Ray in a thread, once it is needed no more; the end of `prepare` waits for that.
         has_common_folder: Whether all nodes find the run folder.
     """
 
@@ -52,6 +54,7 @@ class Prepared:
     num_concurrent: int
     nodes: Sequence[NodeResources]
     cluster: StudyOnCluster
+    leave: Callable[[], None] = lambda: None
     has_common_folder: bool = True
 
 
@@ -107,6 +110,8 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
             study, said = with_numbers(spec, dataset)
             wanted = imagenet_backbones(spec.space, image_size=dataset.task.input_shape[:2])
             fetch_in_process(wanted, on_progress=on_progress)
+            # What the trials need, while Ray still starts.
+            import_ray_tune()
         finally:
             wait([pending])
         interrupt.renew()
@@ -122,7 +127,15 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
             )
         )
         _describe_data(prepared, folder=folder, address=address, notify=notify, said=said)
-        yield prepared
+        leaving: list[Future[None]] = []
+        try:
+            yield replace(prepared, leave=lambda: leaving.append(pool.submit(_left, stack, clock)))
+        finally:
+            wait(leaving)
+        for left in leaving:
+            left.result()
+        if not leaving:
+            _left(stack, clock)
 
 
 def _tell_progress(notify: Callable[[str], None], stage: str, done: int, total: int) -> None:
@@ -134,6 +147,11 @@ def _entered(
 ) -> Sequence[NodeResources]:
     with clock.part(RAY):
         return stack.enter_context(session)
+
+
+def _left(stack: ExitStack, clock: WallClock) -> None:
+    with clock.part(RAY_END):
+        stack.close()
 
 
 def _prepare_data(

@@ -2,8 +2,10 @@
 
 import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
+from orchestrator.analysis.held_out import MODELS
 from orchestrator.disk.checkpoint_keeper import CheckpointKeeper
 from orchestrator.driver.endings import open_session
 from orchestrator.driver.preparation import Prepared
@@ -32,6 +34,7 @@ from orchestrator.study.spec import StudySpec
 from orchestrator.views.report import write_report
 from orchestrator.views.terminal.progress import Progress
 from trainables.files.whole import write_whole
+from trainables.machine.imports import imported_meanwhile
 from trainables.specs.export import ExportResult
 
 
@@ -230,7 +233,7 @@ def _work(  # noqa: PLR0913 - what starts a study, and what resumes one
         else:
             # They follow from the journal, and may have been damaged or lost since.
             TableWriter(folder, recorder=session.recorder).write()
-        report_session(session)
+            report_session(session)
         _check_any_result(list(state.trials.values()), folder)
         if failed_exports is not None:
             failed_exports.run = folder.root
@@ -255,19 +258,23 @@ def _lacks_exports(session: Session) -> bool:
 
 
 def _train_and_export(session: Session) -> ExportError | None:
-    """Returns why exports failed, if any did: the trials are done all the same, and `convfleet export` tries again."""
-    failed_exports = None
-    with (
-        session.prepare(with_references=True) as prepared,
-        TableWriter(session.folder, recorder=session.recorder),
-        _keeper(session, prepared.spec),
-    ):
-        if reason := session.train(prepared):
-            session.notify(reason)
-        failed_exports = _export_all(session, prepared)
-        with session.clock.part(REFERENCES):
-            session.references.finish(notify=session.notify)
-        session.recorder.append(StudyFinished(reason=reason, at=session.recorder.now()))
+    """Trains, exports, and reports while Ray ends.
+
+    Returns:
+        Why exports failed, if any did: the trials are done all the same, and `convfleet export` tries again.
+    """
+    with ExitStack() as ahead, session.prepare(with_references=True) as prepared:
+        with TableWriter(session.folder, recorder=session.recorder), _keeper(session, prepared.spec):
+            # What the report needs is imported beside the last trials.
+            if reason := session.train(prepared, on_last=lambda: ahead.enter_context(imported_meanwhile(*MODELS))):
+                session.notify(reason)
+            failed_exports = _export_all(session, prepared)
+            with session.clock.part(REFERENCES):
+                session.references.finish(notify=session.notify)
+            session.recorder.append(StudyFinished(reason=reason, at=session.recorder.now()))
+        prepared.leave()
+        report_session(session)
+    session.clock.save(session.folder)
     return failed_exports
 
 

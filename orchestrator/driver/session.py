@@ -3,10 +3,11 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.advice.watch import AdviceWatch
 from orchestrator.disk.space_watch import SpaceWatch, study_watch
@@ -19,13 +20,15 @@ from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import JOURNAL_SCHEMA, SessionStarted, StudyOpened
 from orchestrator.mirror.mirror import Mirror
 from orchestrator.runs.paths import RunFolder
-from orchestrator.runs.wall_clock import RAY_END, WallClock
+from orchestrator.runs.wall_clock import WallClock
 from orchestrator.study.spec import StudySpec
-from orchestrator.tuning.experiment import Tuning
 from orchestrator.views.terminal.progress import Progress
 from trainables.checkpoints.early_notes import EarlyNotes
 from trainables.checkpoints.fence import claim
 from trainables.files.whole import write_whole
+
+if TYPE_CHECKING:
+    from orchestrator.tuning.experiment import Tuning
 
 _POLL_SECONDS = 0.2
 _STOP_SECONDS = 15.0
@@ -127,29 +130,26 @@ class Session:
         """
         self.started, self.began_at = time.monotonic(), self.recorder.now()
         self.space.check()
-        with (
-            ExitStack() as leaving,
-            prepare(
-                self.spec,
-                folder=self.folder,
-                state=self.recorder.state,
-                interrupt=self.interrupt,
-                address=self.address,
-                notify=self.notify,
-                clock=self.clock,
-                on_dataset=self.references.begin if with_references and self.spec.references else None,
-            ) as prepared,
-        ):
+        with prepare(
+            self.spec,
+            folder=self.folder,
+            state=self.recorder.state,
+            interrupt=self.interrupt,
+            address=self.address,
+            notify=self.notify,
+            clock=self.clock,
+            on_dataset=self.references.begin if with_references and self.spec.references else None,
+        ) as prepared:
             self._decide(prepared.study)
             _share_checkpoints(self.mirror, prepared)
             yield prepared
-            leaving.enter_context(self.clock.part(RAY_END))
 
-    def train(self, prepared: Prepared) -> str:
+    def train(self, prepared: Prepared, *, on_last: Callable[[], None] = lambda: None) -> str:
         """Runs all trials that have not ended.
 
         Args:
             prepared: What `prepare` yields.
+            on_last: Called once when the last trials are under way, or when all have ended.
 
         Returns:
             Why the study has fewer trials or epochs than planned; an empty text if its budgets were enough.
@@ -157,6 +157,9 @@ class Session:
         Raises:
             StudyFailedError: If the study cannot go on.
         """
+        # Late, because Ray Tune is imported while Ray starts.
+        from orchestrator.tuning.experiment import Tuning
+
         self.space.begin(self.recorder.state, num_concurrent=prepared.num_concurrent)
         self.recorder.append(
             SessionStarted(
@@ -184,7 +187,7 @@ class Session:
         notes = EarlyNotes(self.folder.checkpoints)
         try:
             tuning.start()
-            self._watch(tuning, notes=notes, prepared=prepared)
+            self._watch(tuning, notes=notes, prepared=prepared, on_last=on_last)
         except BaseException:
             # Nothing is recorded from here on, so Ray Tune may end its trials as it likes.
             self.recorder.pause_requested.set()
@@ -222,9 +225,9 @@ class Session:
             write_whole(self.folder.study, study.to_yaml())
             self.recorder.append(self._opened())
 
-    def _watch(self, tuning: Tuning, *, notes: EarlyNotes, prepared: Prepared) -> None:
+    def _watch(self, tuning: "Tuning", *, notes: EarlyNotes, prepared: Prepared, on_last: Callable[[], None]) -> None:
         """Shows and steers the study, and checks journal, storage and disks until Ray Tune has ended all trials."""
-        show_at, advice = 0.0, AdviceWatch(self.folder, state=self.recorder.state)
+        show_at, are_last, advice = 0.0, False, AdviceWatch(self.folder, state=self.recorder.state)
         while not tuning.wait(_POLL_SECONDS):
             self.recorder.check()
             for sentence in prepared.cluster.since_last(self.recorder.state):
@@ -237,9 +240,14 @@ class Session:
                 self.show()
                 # A live view of a large study takes long: it gets a fiftieth of the driver's time.
                 show_at = began + 50.0 * (time.monotonic() - began)
+            if not are_last and len(self.recorder.state.trials) >= prepared.spec.num_trials:
+                are_last = True
+                on_last()
             if self.mirror is not None:
                 self.mirror.check()
             self.space.check_if_due(self.recorder.state, num_concurrent=prepared.num_concurrent)
+        if not are_last:
+            on_last()
         self._tell(notes)
         self.show()
 

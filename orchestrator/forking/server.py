@@ -33,7 +33,7 @@ if __name__ == "__main__":
     sys.path[:] = [*sys.path[0 if sys.flags.safe_path else 1 :], str(Path(__file__).parents[2])]
 
 from orchestrator.forking.launcher import ACCEPTED
-from trainables.machine.imports import import_tensorflow
+from trainables.machine.imports import import_tensorflow, quick_imports
 
 #: How often the server looks whether its driver is still there.
 _LOOK_SECONDS = 1.0
@@ -136,7 +136,7 @@ def import_in(environment: dict[str, str], modules: Sequence[str]) -> None:
     take_environment(environment)
     from orchestrator.forking.ray_workers import generator_unused
 
-    with generator_unused():
+    with generator_unused(), quick_imports():
         for module in modules:
             importlib.import_module(module)
     # What is imported stays; a collection would touch, and so copy, all of it in each worker.

@@ -26,7 +26,7 @@ from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.schedulers import RecordedScheduler, make_scheduler
 from orchestrator.tuning.searcher import VariantSearcher
 from orchestrator.tuning.silent_workers import SilentWorkers
-from orchestrator.tuning.tune_internals import NoTuneProgress, remember_classes, tune_reporter
+from orchestrator.tuning.tune_internals import NoTuneProgress, remember_classes, trackers_not_imported, tune_reporter
 from orchestrator.tuning.worker_generations import WorkerGenerations
 from trainables.sharing.storage_environment import storage_environment
 from trainables.specs.worker import WorkerSpec
@@ -126,7 +126,8 @@ class Tuning:
 
     def _fit(self) -> None:
         try:
-            self._tuner.fit()
+            with trackers_not_imported():
+                self._tuner.fit()
         except BaseException as exc:  # noqa: BLE001 - `wait` raises it on the main thread
             logger.debug('ray-tune ended reason="%s"', exc)
             self._error = exc

@@ -1,12 +1,13 @@
 """Holds every use of Ray Tune's private parts, as they are in Ray 2.60.
 
 The module uses them to drop ended trials, to count a worker's death once, to ask once for all that workers have
-reported, and to keep the class of the workers.
+reported, to keep the class of the workers, and to import no tracker.
 
 Ray Tune keeps every trial for its snapshots and its own result, which convfleet does not use: some 80 kB each, a scan
 of all at every step, and at the end a snapshot of all. It processes the death of a worker twice where the controller is
 passing that worker to the next trial. It asks Ray about all workers anew for each report, in a new random order. It
-fetches the class of the workers from Ray's head node several times for each trial, and waits for it. The replaced
+fetches the class of the workers from Ray's head node several times for each trial, and waits for it. To count which
+of its callbacks for trackers are used, it imports every tracker that is installed. The replaced
 methods are private; tests check that Ray Tune's own controller behaves as this module says.
 """
 
@@ -14,9 +15,12 @@ import random
 import shutil
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray.air._internal import usage
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import RayActorError
 from ray.tune import registry
@@ -271,3 +275,14 @@ def remember_classes() -> None:
     if type(registry._global_registry) is registry._Registry:
         registry._global_registry._known = {}
         registry._global_registry.__class__ = RememberingRegistry
+
+
+@contextmanager
+def trackers_not_imported() -> Iterator[None]:
+    """Keeps Ray Tune meanwhile from importing trackers (Comet, MLflow, W&B), of which it would only count callbacks."""
+    before = usage.tag_callbacks
+    usage.tag_callbacks = lambda callbacks: False
+    try:
+        yield
+    finally:
+        usage.tag_callbacks = before

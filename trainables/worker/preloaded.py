@@ -3,14 +3,15 @@
 import logging
 import time
 
-from trainables.machine.imports import import_tensorflow
+from trainables.machine.imports import import_ray_tune, import_tensorflow
 
 logger = logging.getLogger(__name__)
 
 #: When the import of TensorFlow began and ended, by `time.monotonic`.
 BEGAN = time.monotonic()
 try:
-    import trainables.worker.adapter  # noqa: F401 - brings Ray Tune in, which is part of a worker's start
+    import_ray_tune()
+    import trainables.worker.adapter  # noqa: F401 - what Ray asks for with the first trial
 
     BEGAN = time.monotonic()
     import_tensorflow()
