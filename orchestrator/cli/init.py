@@ -10,7 +10,6 @@ import typer
 from orchestrator.cli.console import make_console, print_json
 from orchestrator.cli.options import JsonOption, LabelOption
 from orchestrator.errors import InputError
-from trainables.machine.imports import imported_meanwhile
 
 if TYPE_CHECKING:
     from orchestrator.draft.drafting import Draft
@@ -111,6 +110,7 @@ def workers_ahead(study: str, *, overrides: Sequence[str], address: str | None) 
         return
     from orchestrator.forking.ahead import import_ahead
     from orchestrator.study.sections import Resources
+    from trainables.machine.imports import imported_meanwhile
 
     # This process waits for others that look at the images; Ray alone takes two seconds to import.
     with import_ahead(Resources(), address=address), imported_meanwhile("orchestrator.driver.runner"):

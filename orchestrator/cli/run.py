@@ -21,7 +21,6 @@ from orchestrator.cli.options import (
 from orchestrator.cli.runs import local_run, shown_beside
 from orchestrator.cli.waiting import cluster_awaited
 from orchestrator.errors import ExportError, InputError
-from trainables.machine.imports import quick_imports
 
 if TYPE_CHECKING:
     from orchestrator.results.image_shares import ImageShares
@@ -232,6 +231,8 @@ def _study_of(folder: Path) -> "StudySpec":
 
 def _work(work: Callable[["Progress"], Path], *, as_json: bool) -> None:
     """Shows the progress of a run or a resume, then prints the summary of the run."""
+    from trainables.machine.imports import quick_imports
+
     with quick_imports():
         from orchestrator.driver.api import open_run
         from orchestrator.views.terminal.progress import make_progress

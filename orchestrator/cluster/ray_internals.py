@@ -15,7 +15,7 @@ from ray._private.state import state
 from ray._private.utils import get_num_cpus
 from ray.runtime_env import RuntimeEnv
 
-from trainables.machine.imports import import_ray_tune
+from trainables.machine.imports import quick_imports
 
 #: How long the node's daemon may take to answer.
 ANSWER_SECONDS = 10
@@ -81,6 +81,12 @@ def draining_nodes() -> dict[str, int]:
     `ray.nodes()` says nothing of it: see findings/ray-drained-node-leaves-at-once.sh.
     """
     return dict(state.get_draining_nodes())
+
+
+def import_ray_tune() -> None:
+    """Imports Ray Tune, from any thread: its modules import each other, so all threads have to begin with the same."""
+    with quick_imports():
+        import trainables.worker.adapter  # noqa: F401
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from functools import partial
 from orchestrator.cluster.auto_resources import device_spec, resolve_auto
 from orchestrator.cluster.connection import ray_session, refuse_ray_client
 from orchestrator.cluster.environment import record_environment
+from orchestrator.cluster.ray_internals import import_ray_tune
 from orchestrator.cluster.resources import NodeResources, concurrent_trials
 from orchestrator.driver.auto_schedule import with_numbers
 from orchestrator.driver.interrupts import OneInterrupt
@@ -27,7 +28,6 @@ from trainables.data.cache.dataset import contact_sheet
 from trainables.data.cache.in_process import insisted, prepare_folds_in_process
 from trainables.data.cache.storage_choice import memory_budget_bytes
 from trainables.files.whole import write_whole
-from trainables.machine.imports import import_ray_tune
 from trainables.specs.dataset import DatasetInfo
 from trainables.specs.worker import TrainingSpec, WorkerSpec
 from trainables.worker.fetch_weights import fetch_in_process
@@ -68,7 +68,7 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
     address: str | None,
     notify: Callable[[str], None],
     clock: WallClock,
-    on_dataset: Callable[[DatasetInfo], None] | None = None,
+    on_dataset: Callable[[DatasetInfo], object] = lambda dataset: None,
 ) -> Iterator[Prepared]:
     """Prepares the data and fetches pretrained weights while Ray starts; leaves Ray at the end.
 
@@ -105,13 +105,11 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
             with clock.part(DATA):
                 dataset, *others = _prepare_data(spec, state=state, on_progress=on_progress)
             has_data = True
-            if on_dataset is not None:
-                on_dataset(dataset)
+            on_dataset(dataset)
             study, said = with_numbers(spec, dataset)
-            wanted = imagenet_backbones(spec.space, image_size=dataset.task.input_shape[:2])
-            fetch_in_process(wanted, on_progress=on_progress)
-            # What the trials need, while Ray still starts.
-            import_ray_tune()
+            size = dataset.task.input_shape[:2]
+            fetch_in_process(imagenet_backbones(spec.space, image_size=size), on_progress=on_progress)
+            import_ray_tune()  # while Ray still starts
         finally:
             wait([pending])
         interrupt.renew()
@@ -127,15 +125,8 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
             )
         )
         _describe_data(prepared, folder=folder, address=address, notify=notify, said=said)
-        leaving: list[Future[None]] = []
-        try:
-            yield replace(prepared, leave=lambda: leaving.append(pool.submit(_left, stack, clock)))
-        finally:
-            wait(leaving)
-        for left in leaving:
-            left.result()
-        if not leaving:
-            _left(stack, clock)
+        with _left_at_last(stack, pool, clock) as leave:
+            yield replace(prepared, leave=leave)
 
 
 def _tell_progress(notify: Callable[[str], None], stage: str, done: int, total: int) -> None:
@@ -149,9 +140,23 @@ def _entered(
         return stack.enter_context(session)
 
 
-def _left(stack: ExitStack, clock: WallClock) -> None:
-    with clock.part(RAY_END):
-        stack.close()
+@contextmanager
+def _left_at_last(stack: ExitStack, pool: ThreadPoolExecutor, clock: WallClock) -> Iterator[Callable[[], None]]:
+    """Yields what begins to leave Ray in the thread that started it; waits for that, or leaves Ray, at the end."""
+    leaving: list[Future[None]] = []
+
+    def leave() -> None:
+        with clock.part(RAY_END):
+            stack.close()
+
+    try:
+        yield lambda: leaving.append(pool.submit(leave))
+    finally:
+        wait(leaving)
+    for left in leaving:
+        left.result()
+    if not leaving:
+        leave()
 
 
 def _prepare_data(

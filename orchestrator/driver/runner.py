@@ -266,7 +266,8 @@ def _train_and_export(session: Session) -> ExportError | None:
     with ExitStack() as ahead, session.prepare(with_references=True) as prepared:
         with TableWriter(session.folder, recorder=session.recorder), _keeper(session, prepared.spec):
             # What the report needs is imported beside the last trials.
-            if reason := session.train(prepared, on_last=lambda: ahead.enter_context(imported_meanwhile(*MODELS))):
+            session.on_last = lambda: ahead.enter_context(imported_meanwhile(*MODELS))
+            if reason := session.train(prepared):
                 session.notify(reason)
             failed_exports = _export_all(session, prepared)
             with session.clock.part(REFERENCES):

@@ -64,6 +64,7 @@ class Session:
         steer: Honours what people ask from outside the driver, of the study that it gets.
         track: Begins to send the run to trackers, by their names.
         mirror: Uploads the run to its storage; None: the run lies in its folder alone.
+        on_last: Called by `train` once: when the last trials are under way, or when all have ended.
         started: When the preparation began, in seconds from any start.
         began_at: When the preparation began, in seconds since 1970.
         clock: Notes what the wall time is spent on.
@@ -79,6 +80,7 @@ class Session:
     steer: Callable[[StudySpec], None] = lambda spec: None
     track: Callable[[Sequence[str]], None] = lambda names: None
     mirror: Mirror | None = None
+    on_last: Callable[[], None] = lambda: None
     started: float = 0.0
     began_at: float = 0.0
     clock: WallClock = field(default_factory=WallClock)
@@ -138,18 +140,17 @@ class Session:
             address=self.address,
             notify=self.notify,
             clock=self.clock,
-            on_dataset=self.references.begin if with_references and self.spec.references else None,
+            on_dataset=self.references.begin if with_references and self.spec.references else lambda dataset: None,
         ) as prepared:
             self._decide(prepared.study)
             _share_checkpoints(self.mirror, prepared)
             yield prepared
 
-    def train(self, prepared: Prepared, *, on_last: Callable[[], None] = lambda: None) -> str:
+    def train(self, prepared: Prepared) -> str:
         """Runs all trials that have not ended.
 
         Args:
             prepared: What `prepare` yields.
-            on_last: Called once when the last trials are under way, or when all have ended.
 
         Returns:
             Why the study has fewer trials or epochs than planned; an empty text if its budgets were enough.
@@ -157,8 +158,7 @@ class Session:
         Raises:
             StudyFailedError: If the study cannot go on.
         """
-        # Late, because Ray Tune is imported while Ray starts.
-        from orchestrator.tuning.experiment import Tuning
+        from orchestrator.tuning.experiment import Tuning  # late: Ray Tune is imported while Ray starts
 
         self.space.begin(self.recorder.state, num_concurrent=prepared.num_concurrent)
         self.recorder.append(
@@ -187,7 +187,7 @@ class Session:
         notes = EarlyNotes(self.folder.checkpoints)
         try:
             tuning.start()
-            self._watch(tuning, notes=notes, prepared=prepared, on_last=on_last)
+            self._watch(tuning, notes=notes, prepared=prepared)
         except BaseException:
             # Nothing is recorded from here on, so Ray Tune may end its trials as it likes.
             self.recorder.pause_requested.set()
@@ -225,7 +225,7 @@ class Session:
             write_whole(self.folder.study, study.to_yaml())
             self.recorder.append(self._opened())
 
-    def _watch(self, tuning: "Tuning", *, notes: EarlyNotes, prepared: Prepared, on_last: Callable[[], None]) -> None:
+    def _watch(self, tuning: "Tuning", *, notes: EarlyNotes, prepared: Prepared) -> None:
         """Shows and steers the study, and checks journal, storage and disks until Ray Tune has ended all trials."""
         show_at, are_last, advice = 0.0, False, AdviceWatch(self.folder, state=self.recorder.state)
         while not tuning.wait(_POLL_SECONDS):
@@ -242,12 +242,12 @@ class Session:
                 show_at = began + 50.0 * (time.monotonic() - began)
             if not are_last and len(self.recorder.state.trials) >= prepared.spec.num_trials:
                 are_last = True
-                on_last()
+                self.on_last()
             if self.mirror is not None:
                 self.mirror.check()
             self.space.check_if_due(self.recorder.state, num_concurrent=prepared.num_concurrent)
         if not are_last:
-            on_last()
+            self.on_last()
         self._tell(notes)
         self.show()
 

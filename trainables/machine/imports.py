@@ -40,12 +40,6 @@ def import_tensorflow() -> None:
             import tensorflow as tf  # noqa: F401
 
 
-def import_ray_tune() -> None:
-    """Imports Ray Tune, whose modules import each other: two threads that began with different ones would fail."""
-    with _LOCK, quick_imports():
-        import ray.tune  # noqa: F401
-
-
 @contextmanager
 def imported_meanwhile(*modules: str) -> Iterator[None]:
     """Imports modules in a thread while the block runs; where one fails, whoever needs it finds out why.

@@ -3,15 +3,15 @@
 import logging
 import time
 
-from trainables.machine.imports import import_ray_tune, import_tensorflow
+from trainables.machine.imports import import_tensorflow, quick_imports
 
 logger = logging.getLogger(__name__)
 
 #: When the import of TensorFlow began and ended, by `time.monotonic`.
 BEGAN = time.monotonic()
 try:
-    import_ray_tune()
-    import trainables.worker.adapter  # noqa: F401 - what Ray asks for with the first trial
+    with quick_imports():
+        import trainables.worker.adapter  # noqa: F401 - brings Ray Tune in, which is part of a worker's start
 
     BEGAN = time.monotonic()
     import_tensorflow()
