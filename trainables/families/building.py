@@ -5,6 +5,8 @@ in tests/trainables/training/test_isolation.py sees it go.
 """
 
 import gc
+import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
@@ -20,11 +22,32 @@ from trainables.families.parts.phases import Phase
 from trainables.specs.pixels import PixelStatistics, pixel_scaling
 from trainables.specs.task import Task
 
+#: A collection takes 10 ms of a small model's 40: models that were built within so many seconds are freed together.
+_COLLECTED_SECONDS = 1.0
 
-def forget_models() -> None:
-    """Frees the memory of all models that nothing holds any more, and what Keras remembers of them."""
+
+class _Collector:
+    """Knows when this process last looked for memory that nothing holds any more."""
+
+    _at = -math.inf
+
+    def collect(self, *, at_once: bool) -> None:
+        if at_once or time.monotonic() - self._at > _COLLECTED_SECONDS:
+            gc.collect()
+            self._at = time.monotonic()
+
+
+_COLLECTOR = _Collector()
+
+
+def forget_models(*, at_once: bool = True) -> None:
+    """Frees the memory of all models that nothing holds any more, and what Keras remembers of them.
+
+    Args:
+        at_once: Whether that is done again within a second.
+    """
     keras.utils.clear_session(free_memory=False)
-    gc.collect()
+    _COLLECTOR.collect(at_once=at_once)
 
 
 @contextmanager
@@ -61,7 +84,7 @@ def fresh_model(  # noqa: PLR0913 - what build_model takes, and where variables 
     # dropout draw from Keras's own generator, so this line seeds it, once, from the variant alone.
     has_users_code = FAMILIES[variant.family].has_own_parameters
     with nullcontext() if has_users_code else _kernels_kept():
-        forget_models()
+        forget_models(at_once=False)
         keras.utils.set_random_seed(variant.seed & 0x7FFFFFFF)
     with scope or nullcontext():
         return build_model(variant, task=task, statistics=statistics, study_dir=study_dir, may_ignore=may_ignore)

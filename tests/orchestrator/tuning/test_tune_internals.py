@@ -1,19 +1,24 @@
 """Ray Tune forgets trials that have ended and left their workers, and no others; on its own classes, without a Ray."""
 
 import gc
+import inspect
+import subprocess
+import sys
 import weakref
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray import tune
+from ray.air._internal import usage
 from ray.train._internal.storage import StorageContext
 from ray.tune.execution.tune_controller import TrialRunnerWrapper, TuneController
 from ray.tune.experiment import Trial as TuneTrial
 
 from orchestrator.journal.study_state import StudyState
 from orchestrator.tuning.schedulers import RecordedScheduler
-from orchestrator.tuning.tune_internals import NoTuneProgress, ReadyTogether, forget_ended
+from orchestrator.tuning.tune_internals import NoTuneProgress, ReadyTogether, forget_ended, trackers_not_imported
 
 
 @pytest.fixture
@@ -77,3 +82,35 @@ def test_tunes_own_progress_holds_no_trials(controller: TuneController, capsys: 
         told(iteration=1, trials=[trial], trial=trial, result={"done": True})
     assert repr(vars(progress)) == empty
     assert capsys.readouterr().out == ""
+
+
+COUNT = """
+import sys
+from contextlib import nullcontext
+
+from ray.air._internal import usage
+from ray.tune.callback import Callback
+
+from orchestrator.tuning.tune_internals import trackers_not_imported
+
+with trackers_not_imported() if sys.argv[1] == "without" else nullcontext():
+    usage.tag_callbacks([Callback()])
+print(sorted(name for name in sys.modules if name.startswith("ray.air.integrations.")))
+"""
+
+
+def test_ray_tune_imports_every_tracker_unless_it_is_kept_from_it() -> None:
+    # At an upgrade: where Ray Tune does without by itself, `trackers_not_imported` is no longer needed.
+    assert "air_usage.tag_callbacks(" in inspect.getsource(tune.run)
+    for how, is_imported in (("with", True), ("without", False)):
+        command = [sys.executable, "-c", COUNT, how]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert result.returncode == 0, result.stderr[-3000:]
+        assert ("ray.air.integrations.wandb" in result.stdout) == is_imported
+
+
+def test_ray_tune_counts_callbacks_as_before_once_the_study_has_ended() -> None:
+    before = usage.tag_callbacks
+    with trackers_not_imported():
+        assert usage.tag_callbacks is not before
+    assert usage.tag_callbacks is before
