@@ -7,7 +7,13 @@ from contextlib import ExitStack, contextmanager
 
 import ray
 
-from orchestrator.cluster.ray_internals import clusters_off, counted_cpus, credentials_out_of_logs, spare_processes_off
+from orchestrator.cluster.ray_internals import (
+    clusters_off,
+    counted_cpus,
+    credentials_out_of_logs,
+    node_awaited_closely,
+    spare_processes_off,
+)
 from orchestrator.cluster.resources import NodeResources, concurrent_trials
 from orchestrator.cluster.token import protect_token, refused_in_words
 from orchestrator.errors import InputError, ResourceError, StudyFailedError
@@ -171,7 +177,13 @@ def _first_line(exc: Exception) -> str:
 def _start_local(resources: Resources, *, stack: ExitStack) -> None:
     modules = preloaded_modules(resources)
     path = stack.enter_context(fork_server(modules, threads=worker_threads(resources)))
-    with private_ray(), _threads_of_a_trial(resources), forking_ray(path), spare_processes_off():
+    with (
+        private_ray(),
+        _threads_of_a_trial(resources),
+        forking_ray(path),
+        spare_processes_off(),
+        node_awaited_closely(),
+    ):
         _init_local(resources, modules=modules)
 
 

@@ -5,20 +5,35 @@ tests/e2e/test_loopback.py show what changed.
 """
 
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import ray
 from ray._private import parameter, ray_constants, services, utils
-from ray._private.state import state
+from ray._private.state import GlobalState, state
 from ray._private.utils import get_num_cpus
+from ray._raylet import (  # type: ignore[attr-defined, unused-ignore]
+    DASHBOARD_AGENT_LISTEN_PORT_NAME,
+    METRICS_AGENT_PORT_NAME,
+    METRICS_EXPORT_PORT_NAME,
+    persist_port,
+)
 from ray.runtime_env import RuntimeEnv
 
+from orchestrator.cluster import idle_agent
 from trainables.machine.imports import quick_imports
 
 #: How long the node's daemon may take to answer.
 ANSWER_SECONDS = 10
+#: How often it is looked whether the node is there.
+_LOOK_SECONDS = 0.02
+#: The argument of the node's daemon that names its agent.
+_AGENT = "--dashboard_agent_command="
 #: How long Ray keeps more processes than it has CPUs, where no trial comes for them.
 _KEPT_SECONDS = 600
 
@@ -46,21 +61,64 @@ def clusters_off() -> Iterator[None]:
 
 @contextmanager
 def spare_processes_off() -> Iterator[None]:
-    """Makes a Ray of this machine alone start meanwhile without three processes that nothing here asks.
+    """Makes a Ray of this machine alone start meanwhile without four processes that nothing here asks.
 
     The server of its web page, which starts and is waited for also without the page; the one that asks clouds for
-    nodes; the one that sends what workers print to the driver. Each imports Ray, which takes a second of CPU. The
-    node's agent does without what it would tell the page, as it does where Ray is installed without it; driver and
-    agent then need not import an HTTP server.
+    nodes; the one that sends what workers print to the driver; the node's agent, which has nothing to do without the
+    page (see `idle_agent`). Each imports Ray, which takes a second of CPU.
     """
     before = services.start_api_server, parameter.RayParams, utils.get_dashboard_dependency_error
-    services.start_api_server = lambda *_args, **_kwargs: ("", None)
+    start = services.start_ray_process
+
+    def start_process(command: list[str], kind: str, *arguments: Any, **named: Any) -> Any:
+        return start(_with_idle_agent(command, kind=kind), kind, *arguments, **named)
+
+    services.start_api_server, services.start_ray_process = lambda *_args, **_kwargs: ("", None), start_process
     parameter.RayParams = partial(parameter.RayParams, no_monitor=True, include_log_monitor=False)
+    # Ray would import an HTTP server, to see whether the agent can have one.
     utils.get_dashboard_dependency_error = lambda: ImportError("not wanted")
     try:
         yield
     finally:
         services.start_api_server, parameter.RayParams, utils.get_dashboard_dependency_error = before
+        services.start_ray_process = start
+
+
+def _with_idle_agent(command: list[str], *, kind: str) -> list[str]:
+    """Returns a command of Ray; that of the node's daemon has another agent, which is known to have no ports.
+
+    Args:
+        command: A program and its arguments.
+        kind: Which process of Ray it is.
+    """
+    if kind != ray_constants.PROCESS_TYPE_RAYLET:
+        return command
+    told = dict(part.removeprefix("--").split("=", 1) for part in command if part.startswith("--") and "=" in part)
+    for port in (METRICS_AGENT_PORT_NAME, METRICS_EXPORT_PORT_NAME, DASHBOARD_AGENT_LISTEN_PORT_NAME):
+        # As the agent does where Ray is installed without the page: the daemon waits for these.
+        persist_port(told["session_dir"], told["node_id"], port, -1)
+    agent = subprocess.list2cmdline([sys.executable, "-I", "-S", idle_agent.__file__])
+    return [f"{_AGENT}{agent}" if part.startswith(_AGENT) else part for part in command]
+
+
+@contextmanager
+def node_awaited_closely() -> Iterator[None]:
+    """Makes Ray notice meanwhile at once that its node is there: it would look but once a second."""
+    get_node = services.get_node
+
+    def get_node_soon(address: str, node_id: str) -> Any:
+        seen = GlobalState()
+        seen._initialize_global_state(services._get_gcs_client_options(address))
+        until = time.monotonic() + ANSWER_SECONDS
+        while time.monotonic() < until and not any(node["NodeID"] == node_id for node in seen.node_table()):
+            time.sleep(_LOOK_SECONDS)
+        return get_node(address, node_id)
+
+    services.get_node = get_node_soon
+    try:
+        yield
+    finally:
+        services.get_node = get_node
 
 
 def head_address(address: str) -> str | None:

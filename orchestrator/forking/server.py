@@ -42,6 +42,16 @@ _NUM_FILES = 3
 #: How long a launcher may take to say what it wants.
 _REQUEST_SECONDS = 10.0
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
+#: Imported ahead of the first request: what trials need of ours, and what Ray Tune imports that imports no Ray.
+_EARLY = (
+    "trainables.training.training",
+    "trainables.worker.trial_run",
+    "filelock",
+    "fsspec",
+    "jsonschema",
+    "msgpack",
+    "tqdm",
+)
 #: What Ray reads once.
 _ONCE = ("RAY_JOB_ID", "RAY_RAYLET_PID")
 
@@ -73,7 +83,7 @@ class Wanted(TypedDict):
 def main() -> None:
     """Serves until the driver is gone; in a fork, becomes the worker."""
     listener = socket.socket(fileno=int(sys.argv[1]))
-    import_tensorflow()
+    import_early()
     wanted = wanted_worker(listener, modules=sys.argv[2:])
     if wanted is None:
         # A driver that was killed could not remove the socket's folder.
@@ -81,6 +91,22 @@ def main() -> None:
         # Taking all down that was imported would take a second.
         os._exit(0)
     become_worker(wanted)
+
+
+def import_early() -> None:
+    """Imports what needs no Ray; what fails here fails again, and in words, in the trial that needs it."""
+    import_tensorflow()
+    with quick_imports():
+        for module in _EARLY:
+            with suppress(Exception):
+                importlib.import_module(module)
+    keep_imports()
+
+
+def keep_imports() -> None:
+    """Keeps what is imported out of later collections, which would touch, and so copy, all of it in each worker."""
+    gc.collect()
+    gc.freeze()
 
 
 def wanted_worker(listener: socket.socket, *, modules: Sequence[str]) -> Wanted | None:
@@ -139,9 +165,7 @@ def import_in(environment: dict[str, str], modules: Sequence[str]) -> None:
     with generator_unused(), quick_imports():
         for module in modules:
             importlib.import_module(module)
-    # What is imported stays; a collection would touch, and so copy, all of it in each worker.
-    gc.collect()
-    gc.freeze()
+    keep_imports()
 
 
 def take_environment(variables: dict[str, str]) -> None:

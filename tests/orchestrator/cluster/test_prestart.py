@@ -89,9 +89,9 @@ def test_actors_get_the_processes_that_were_started_ahead_of_them(is_forking: bo
     # Ray's server of a page, its asking of clouds for nodes and its way for what workers print: nothing asks for them.
     assert any("raylet" in line for line in found["processes"])
     assert not [line for line in found["processes"] if "dashboard.py" in line or "monitor.py" in line]
-    # The node's agent serves no page; its process may have another name by now.
-    agents = [line for line in found["processes"] if "dashboard/agent.py" in line]
-    assert all("--minimal" in line for line in agents)
+    # The node's agent, which has an idle process in its place.
+    assert not [line for line in found["processes"] if "dashboard/agent.py" in line or "DashboardAgent" in line]
+    assert len([line for line in found["processes"] if "idle_agent.py" in line and "raylet" not in line]) == 1
 
 
 @pytest.mark.slow
