@@ -23,7 +23,7 @@ from pathlib import Path
 #: The console script, also as older checkouts have it.
 PROGRAM = """
 try:
-    from orchestrator.cli.app import main
+    from convfleet.__main__ import main
 except ImportError:
     from orchestrator.cli import main
 main()

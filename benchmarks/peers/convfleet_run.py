@@ -49,7 +49,7 @@ def command(job: Job, *, params: Mapping[str, Any]) -> list[str]:
     path = Path(job.folder) / f"{NAME}.yaml"
     path.write_text(yaml.safe_dump(study(job, params=params), sort_keys=False), encoding="utf-8")
     # The same as the installed command, from whichever checkout PYTHONPATH names.
-    program = [sys.executable, "-c", "from orchestrator.cli.app import main; main()"]
+    program = [sys.executable, "-c", "from convfleet.__main__ import main; main()"]
     return [*program, "run", str(path), "--runs", str(Path(job.folder) / "runs")]
 
 

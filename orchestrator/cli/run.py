@@ -62,18 +62,24 @@ def run(
         if draft is not None and not as_json:
             print(draft.text)
 
+        from orchestrator.forking.ahead import import_ahead
+
         def work(progress: "Progress") -> Path:
             from orchestrator.driver.api import run_study
 
             result = run_study(spec, runs=runs, address=address, progress=progress, resume_if_there=resume_if_there)
             return result.folder.root
 
-        with cluster_awaited(
-            address,
-            is_wanted=wait_for_cluster,
-            resources=lambda: spec.resources,
-            options=_json_option(as_json),
-            notify=make_console(stderr=as_json).print,
+        with (
+            cluster_awaited(
+                address,
+                is_wanted=wait_for_cluster,
+                resources=lambda: spec.resources,
+                options=_json_option(as_json),
+                notify=make_console(stderr=as_json).print,
+            ),
+            # Before anything else is imported.
+            import_ahead(spec.resources, address=address),
         ):
             _work(work, as_json=as_json)
 
