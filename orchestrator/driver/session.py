@@ -18,7 +18,6 @@ from orchestrator.driver.references import ReferenceRows
 from orchestrator.driver.reuse import results_id, take_over
 from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import JOURNAL_SCHEMA, SessionStarted, StudyOpened
-from orchestrator.journal.study_state import StudyState
 from orchestrator.mirror.mirror import Mirror
 from orchestrator.runs.paths import RunFolder
 from orchestrator.runs.wall_clock import WallClock
@@ -241,7 +240,7 @@ class Session:
                 self.show()
                 # A live view of a large study takes long: it gets a fiftieth of the driver's time.
                 show_at = began + 50.0 * (time.monotonic() - began)
-            if not are_last and _are_last(self.recorder.state, num_trials=prepared.spec.num_trials):
+            if not are_last and _are_last(self.recorder, num_trials=prepared.spec.num_trials):
                 are_last = True
                 self.on_last()
             if self.mirror is not None:
@@ -280,8 +279,9 @@ class Session:
         )
 
 
-def _are_last(state: StudyState, *, num_trials: int) -> bool:
+def _are_last(recorder: Recorder, *, num_trials: int) -> bool:
     """Returns whether all trials have ended or are under way."""
+    state = recorder.state
     return len(state.trials) >= num_trials and all(trial.started_at for trial in state.unfinished)
 
 
