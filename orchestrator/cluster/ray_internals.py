@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -107,11 +107,13 @@ def node_awaited_closely() -> Iterator[None]:
     get_node = services.get_node
 
     def get_node_soon(address: str, node_id: str) -> Any:
-        seen = GlobalState()
-        seen._initialize_global_state(services._get_gcs_client_options(address))
-        until = time.monotonic() + ANSWER_SECONDS
-        while time.monotonic() < until and not any(node["NodeID"] == node_id for node in seen.node_table()):
-            time.sleep(_LOOK_SECONDS)
+        # What goes wrong here goes wrong there as well, where Ray tries again or says it.
+        with suppress(Exception):
+            seen = GlobalState()
+            seen._initialize_global_state(services._get_gcs_client_options(address))
+            until = time.monotonic() + ANSWER_SECONDS
+            while time.monotonic() < until and not any(node["NodeID"] == node_id for node in seen.node_table()):
+                time.sleep(_LOOK_SECONDS)
         return get_node(address, node_id)
 
     services.get_node = get_node_soon

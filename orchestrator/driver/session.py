@@ -64,7 +64,7 @@ class Session:
         steer: Honours what people ask from outside the driver, of the study that it gets.
         track: Begins to send the run to trackers, by their names.
         mirror: Uploads the run to its storage; None: the run lies in its folder alone.
-        on_last: Called by `train` once: when the last trials are under way, or when all have ended.
+        on_last: Called by `train` once: when the last trials leave a worker without work, or when all have ended.
         started: When the preparation began, in seconds from any start.
         began_at: When the preparation began, in seconds since 1970.
         clock: Notes what the wall time is spent on.
@@ -240,7 +240,7 @@ class Session:
                 self.show()
                 # A live view of a large study takes long: it gets a fiftieth of the driver's time.
                 show_at = began + 50.0 * (time.monotonic() - began)
-            if not are_last and _are_last(self.recorder, num_trials=prepared.spec.num_trials):
+            if not are_last and _are_last(self.recorder, prepared):
                 are_last = True
                 self.on_last()
             if self.mirror is not None:
@@ -279,10 +279,11 @@ class Session:
         )
 
 
-def _are_last(recorder: Recorder, *, num_trials: int) -> bool:
-    """Returns whether all trials have ended or are under way."""
-    state = recorder.state
-    return len(state.trials) >= num_trials and all(trial.started_at for trial in state.unfinished)
+def _are_last(recorder: Recorder, prepared: Prepared) -> bool:
+    """Returns whether all trials have ended or are under way, and a worker of several has nothing to do any more."""
+    state, left = recorder.state, recorder.state.unfinished
+    has_room = len(left) < max(2, prepared.num_concurrent)
+    return has_room and len(state.trials) >= prepared.spec.num_trials and all(trial.started_at for trial in left)
 
 
 def _share_checkpoints(mirror: Mirror | None, prepared: Prepared) -> None:

@@ -9,12 +9,15 @@ import functools
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import layers
 
 from trainables.families.parts.keras_internals import all_layers, replace_call
 
 _IMAGE_RANK = 4
+#: The kernel's earlier averages, where it keeps none: a constant, which takes a third of the operations of zeros.
+_NOTHING = np.zeros(0, np.float32)
 
 
 def fuse_batch_norm(model: keras.Model) -> None:
@@ -45,8 +48,8 @@ def _call(layer: layers.BatchNormalization, inputs: Any, training: bool | None =
         x=tf.cast(inputs, tf.float32),
         scale=tf.ones(channels) if layer.gamma is None else layer.gamma.value,
         offset=tf.zeros(channels) if layer.beta is None else layer.beta.value,
-        mean=tf.zeros(0),
-        variance=tf.zeros(0),
+        mean=_NOTHING,
+        variance=_NOTHING,
         epsilon=layer.epsilon,
         is_training=True,
     )

@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
+from orchestrator.cluster import ray_internals
 from orchestrator.cluster.prestart import start_early
+from orchestrator.cluster.ray_internals import node_awaited_closely
 from orchestrator.forking.ahead import preloaded_modules
 from orchestrator.forking.session import SWITCH
 from orchestrator.study.sections import Resources
@@ -110,6 +112,29 @@ def test_a_ray_that_cannot_be_asked_is_logged_and_costs_nothing_else(monkeypatch
     with caplog.at_level("INFO", logger="orchestrator.cluster.prestart"):
         start_early(2)
     assert caplog.messages == ['workers start with their trials reason="nodes"']
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_ray_asks_for_its_node_once_the_node_is_there(is_broken, monkeypatch) -> None:
+    tables, asked = iter([[], [{"NodeID": "another"}], [{"NodeID": "another"}, {"NodeID": "own"}]]), []
+
+    class State:
+        def _initialize_global_state(self, options: str) -> None:
+            assert options == "options of address"
+            if is_broken:
+                raise RuntimeError("not there")
+
+        def node_table(self) -> list[dict[str, str]]:
+            return next(tables)
+
+    monkeypatch.setattr(ray_internals, "GlobalState", State)
+    monkeypatch.setattr(ray_internals.services, "_get_gcs_client_options", lambda address: f"options of {address}")
+    monkeypatch.setattr(ray_internals.services, "get_node", lambda *told: asked.append((told, list(tables))))
+    with node_awaited_closely():
+        ray_internals.services.get_node("address", "own")
+    ((told, left),) = asked
+    assert told == ("address", "own")
+    assert len(left) == (3 if is_broken else 0)
 
 
 def test_nothing_is_imported_ahead_where_trials_use_gpus() -> None:
