@@ -68,8 +68,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     from rich.console import Console
 
     from orchestrator import run_study
-    from orchestrator.driver import session
-    from orchestrator.tuning.experiment import Tuning
+    from orchestrator.tuning import experiment
     from orchestrator.views.terminal.progress import make_progress
 
     (num_trials,) = options.trials
@@ -77,7 +76,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     samples: list[tuple[float, ...]] = []
     profile = cProfile.Profile() if options.profile else None
 
-    class Measured(Tuning):
+    class Measured(experiment.Tuning):
         def __init__(self, *args: Any, recorder: Any, **named: Any) -> None:
             super().__init__(*args, recorder=recorder, trainable=no_op(), **named)
             threading.Thread(target=sample, args=(recorder, samples), daemon=True).start()
@@ -91,7 +90,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     with (
         (folder / "progress.txt").open("w") as lines,
         make_progress(Console(file=lines, width=150)) as progress,
-        mock.patch.object(session, "Tuning", Measured),
+        mock.patch.object(experiment, "Tuning", Measured),
     ):
         result = run_study(study(options, folder=folder), runs=folder / "runs", progress=progress)
     if profile is not None:

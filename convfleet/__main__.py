@@ -10,6 +10,8 @@ from typing import NoReturn
 class _Ending:
     """Ends the process without taking down, object by object, all that it imported, which takes up to half a second.
 
+    For a process that does nothing else.
+
     Attributes:
         code: The exit code; None: Python ends the process.
     """
@@ -22,8 +24,8 @@ class _Ending:
             return
         logging.shutdown()
         try:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            for stream in filter(None, (sys.stdout, sys.stderr)):
+                stream.flush()
         except (OSError, ValueError):
             # Python says what became of it.
             return
@@ -33,7 +35,7 @@ class _Ending:
 def main() -> NoReturn:
     """Runs the command line; the console script `convfleet`."""
     ending = _Ending()
-    # Registered first, and so called last: what libraries put in order as a process ends is in order by then.
+    # Registered before the command's libraries register theirs, and so called after those.
     atexit.register(ending.leave)
     from orchestrator.cli.app import main as run_command
 

@@ -103,13 +103,12 @@ def _study_run(spec: Any, folder: Path, *, is_profiled: bool) -> Path:
     from rich.console import Console
 
     from orchestrator import run_study
-    from orchestrator.driver import session
-    from orchestrator.tuning.experiment import Tuning
+    from orchestrator.tuning import experiment
     from orchestrator.views.terminal.progress import make_progress
 
     kind = trainable()
 
-    class Simulated(Tuning):
+    class Simulated(experiment.Tuning):
         def __init__(self, *args: Any, **named: Any) -> None:
             super().__init__(*args, trainable=kind, **named)
 
@@ -119,7 +118,7 @@ def _study_run(spec: Any, folder: Path, *, is_profiled: bool) -> Path:
     with (
         (folder / "progress.txt").open("w") as lines,
         make_progress(Console(file=lines, width=150)) as progress,
-        mock.patch.object(session, "Tuning", Simulated),
+        mock.patch.object(experiment, "Tuning", Simulated),
     ):
         result = run_study(spec, runs=folder / "runs", progress=progress)
     return result.folder.root

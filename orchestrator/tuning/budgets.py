@@ -73,11 +73,6 @@ class Budgets:
         self._over: list[_Budget] = []
 
     @property
-    def are_set(self) -> bool:
-        """Whether the study has any."""
-        return bool(self._budgets)
-
-    @property
     def is_over(self) -> bool:
         """Whether the study has had enough, so that no trial begins."""
         return bool(self._used_up())

@@ -26,7 +26,6 @@ from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.schedulers import RecordedScheduler, make_scheduler
 from orchestrator.tuning.searcher import VariantSearcher
 from orchestrator.tuning.silent_workers import SilentWorkers
-from orchestrator.tuning.trials_ahead import NUM_AHEAD
 from orchestrator.tuning.tune_internals import NoTuneProgress, remember_classes, trackers_not_imported, tune_reporter
 from orchestrator.tuning.worker_generations import WorkerGenerations
 from trainables.sharing.storage_environment import storage_environment
@@ -141,10 +140,6 @@ def _make_searcher(
 ) -> VariantSearcher:
     proposer = Proposer(spec)
     proposer.remember(listener.recorder.state.trials.values())
-    # Where the order in which trials begin decides nothing: which there are, which are compared at a rung, which are
-    # left out when a budget is used up.
-    is_free = not (proposer.learns or spec.schedule.has_population or listener.budgets.are_set)
-    is_free = is_free and scheduler.promotions.most_starts == 1
     return VariantSearcher(
         proposer,
         listener=listener,
@@ -152,7 +147,6 @@ def _make_searcher(
         generations=generations,
         promotions=scheduler.promotions,
         has_population=spec.schedule.has_population,
-        num_ahead=NUM_AHEAD if is_free else 0,
     )
 
 

@@ -18,7 +18,6 @@ from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.study.sections import Resources
 from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.promotions import Promotions
-from orchestrator.tuning.trials_ahead import TrialsAhead
 from orchestrator.tuning.tune_internals import Unsaved
 from orchestrator.tuning.worker_generations import WorkerGenerations
 from search_spaces import Variant
@@ -34,7 +33,6 @@ class VariantSearcher(Unsaved, Searcher):
         generations: Counts generations of worker processes; None: workers are never replaced.
         promotions: The trials that wait at rungs; None: nobody waits.
         has_population: Whether a trial at work may end for another one that goes on in its place.
-        num_ahead: How many trials are proposed ahead of free workers at most.
     """
 
     def __init__(  # noqa: PLR0913 - what a study's trials come from
@@ -46,7 +44,6 @@ class VariantSearcher(Unsaved, Searcher):
         generations: WorkerGenerations | None = None,
         promotions: Promotions | None = None,
         has_population: bool = False,
-        num_ahead: int = 0,
     ) -> None:
         super().__init__(metric=listener.recorder.state.header.metric, mode=listener.recorder.state.header.mode)
         self._proposer = proposer
@@ -61,7 +58,6 @@ class VariantSearcher(Unsaved, Searcher):
             for trial in self._recorder.state.unfinished
             if not trial.is_held and (trial.started_at or not trial.parent)
         ]
-        self._ahead = TrialsAhead(self._new_trial, recorder=self._recorder, count=num_ahead)
         #: The names of the trials that Ray Tune has got.
         self._handed: set[str] = set()
         self._names: dict[str, str] = {}
@@ -73,7 +69,7 @@ class VariantSearcher(Unsaved, Searcher):
         self._promotions.end_by_hand()
         for ended in self._promotions.ended_by_hand():
             self._proposer.end_trial(ended)
-        trial = self._next_unfinished() or self._promoted() or self._ahead.next() or self._next_in_place()
+        trial = self._next_unfinished() or self._promoted() or self._new_trial() or self._next_in_place()
         if trial is None:
             if self._promotions.may_come:
                 return None
@@ -107,7 +103,6 @@ class VariantSearcher(Unsaved, Searcher):
         """Passes an ended trial to the proposer, as the journal has it."""
         trial = self._recorder.trial(self._names.pop(trial_id))
         self._generations.observe(trial.worker)
-        self._ahead.end_trial(trial)
         if error:
             self._listener.give_up(trial.name)
         if trial.has_ended:

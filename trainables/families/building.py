@@ -24,15 +24,19 @@ from trainables.specs.task import Task
 
 #: A collection takes 10 ms of a small model's 40: models that were built within so many seconds are freed together.
 _COLLECTED_SECONDS = 1.0
+#: Larger models are freed before the next one is built.
+_MOST_LEFT = 1_000_000
 
 
 class _Collector:
     """Knows when this process last looked for memory that nothing holds any more."""
 
     _at = -math.inf
+    #: Numbers in the variables of the last model.
+    num_numbers = 0
 
     def collect(self, *, at_once: bool) -> None:
-        if at_once or time.monotonic() - self._at > _COLLECTED_SECONDS:
+        if at_once or self.num_numbers > _MOST_LEFT or time.monotonic() - self._at > _COLLECTED_SECONDS:
             gc.collect()
             self._at = time.monotonic()
 
@@ -44,7 +48,7 @@ def forget_models(*, at_once: bool = True) -> None:
     """Frees the memory of all models that nothing holds any more, and what Keras remembers of them.
 
     Args:
-        at_once: Whether that is done again within a second.
+        at_once: Whether small ones are looked for again within a second.
     """
     keras.utils.clear_session(free_memory=False)
     _COLLECTOR.collect(at_once=at_once)
@@ -87,7 +91,9 @@ def fresh_model(  # noqa: PLR0913 - what build_model takes, and where variables 
         forget_models(at_once=False)
         keras.utils.set_random_seed(variant.seed & 0x7FFFFFFF)
     with scope or nullcontext():
-        return build_model(variant, task=task, statistics=statistics, study_dir=study_dir, may_ignore=may_ignore)
+        model = build_model(variant, task=task, statistics=statistics, study_dir=study_dir, may_ignore=may_ignore)
+    _COLLECTOR.num_numbers = sum(math.prod(variable.shape) for variable in model.variables)
+    return model
 
 
 def build_model(

@@ -36,17 +36,12 @@ class Proposer:
             EncodedSpace(spec.space),
             objective=spec.objective,
             conditions=spec.conditions,
-            is_kept=self.learns,
+            is_kept=type(self._searcher).learns,
         )
         #: Values of the first trials, by their numbers.
         self._first = spec.search.first_values
         #: The ids of all variants that were proposed or remembered.
         self._proposed: set[str] = set()
-
-    @property
-    def learns(self) -> bool:
-        """Whether proposals depend on how earlier trials do."""
-        return type(self._searcher).learns
 
     def remember(self, trials: Iterable[Trial]) -> None:
         """Takes over trials from a journal, in the order they were proposed.
