@@ -1,9 +1,9 @@
 """What the driver prepares before trials train: images, pretrained weights, Ray, and a number for each auto."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from orchestrator.cluster.auto_resources import device_spec, resolve_auto
@@ -20,7 +20,7 @@ from orchestrator.mirror.places import run_uri
 from orchestrator.nodes.on_cluster import StudyOnCluster, study_on_cluster
 from orchestrator.results.words import images_in_words, storage_in_words, targets_in_words
 from orchestrator.runs.paths import RunFolder
-from orchestrator.runs.wall_clock import DATA, RAY, RAY_END, WallClock
+from orchestrator.runs.wall_clock import DATA, RAY, WallClock
 from orchestrator.sharing.nodes import node_files
 from orchestrator.study.pretrained_weights import imagenet_backbones
 from orchestrator.study.spec import StudySpec
@@ -44,7 +44,6 @@ class Prepared:
         num_concurrent: How many trials run at the same time.
         nodes: What each node of Ray has.
         cluster: What the study knows of its cluster; nothing of a Ray of this machine alone.
-        leave: Begins to leave Ray in a thread, once it is needed no more; the end of `prepare` waits for that.
         has_common_folder: Whether all nodes find the run folder.
     """
 
@@ -54,7 +53,6 @@ class Prepared:
     num_concurrent: int
     nodes: Sequence[NodeResources]
     cluster: StudyOnCluster
-    leave: Callable[[], None] = lambda: None
     has_common_folder: bool = True
 
 
@@ -125,8 +123,7 @@ def prepare(  # noqa: PLR0913 - what a session holds, without the session
             )
         )
         _describe_data(prepared, folder=folder, address=address, notify=notify, said=said)
-        with _left_at_last(stack, pool, clock) as leave:
-            yield replace(prepared, leave=leave)
+        yield prepared
 
 
 def _tell_progress(notify: Callable[[str], None], stage: str, done: int, total: int) -> None:
@@ -138,25 +135,6 @@ def _entered(
 ) -> Sequence[NodeResources]:
     with clock.part(RAY):
         return stack.enter_context(session)
-
-
-@contextmanager
-def _left_at_last(stack: ExitStack, pool: ThreadPoolExecutor, clock: WallClock) -> Iterator[Callable[[], None]]:
-    """Yields what begins to leave Ray in the thread that started it; waits for that, or leaves Ray, at the end."""
-    leaving: list[Future[None]] = []
-
-    def leave() -> None:
-        with clock.part(RAY_END):
-            stack.close()
-
-    try:
-        yield lambda: leaving.append(pool.submit(leave))
-    finally:
-        wait(leaving)
-    for left in leaving:
-        left.result()
-    if not leaving:
-        leave()
 
 
 def _prepare_data(

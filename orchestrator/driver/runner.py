@@ -233,7 +233,7 @@ def _work(  # noqa: PLR0913 - what starts a study, and what resumes one
         else:
             # They follow from the journal, and may have been damaged or lost since.
             TableWriter(folder, recorder=session.recorder).write()
-            report_session(session)
+        report_session(session)
         _check_any_result(list(state.trials.values()), folder)
         if failed_exports is not None:
             failed_exports.run = folder.root
@@ -258,24 +258,21 @@ def _lacks_exports(session: Session) -> bool:
 
 
 def _train_and_export(session: Session) -> ExportError | None:
-    """Trains, exports, and reports while Ray ends.
-
-    Returns:
-        Why exports failed, if any did: the trials are done all the same, and `convfleet export` tries again.
-    """
-    with ExitStack() as ahead, session.prepare(with_references=True) as prepared:
-        with TableWriter(session.folder, recorder=session.recorder), _keeper(session, prepared.spec):
-            # What the report needs is imported beside the last trials.
-            session.on_last = lambda: ahead.enter_context(imported_meanwhile(*MODELS))
-            if reason := session.train(prepared):
-                session.notify(reason)
-            failed_exports = _export_all(session, prepared)
-            with session.clock.part(REFERENCES):
-                session.references.finish(notify=session.notify)
-            session.recorder.append(StudyFinished(reason=reason, at=session.recorder.now()))
-        prepared.leave()
-        report_session(session)
-    session.clock.save(session.folder)
+    """Returns why exports failed, if any did: the trials are done all the same, and `convfleet export` tries again."""
+    with (
+        session.prepare(with_references=True) as prepared,
+        TableWriter(session.folder, recorder=session.recorder),
+        _keeper(session, prepared.spec),
+        ExitStack() as ahead,
+    ):
+        # What the report needs is imported beside the last trials.
+        session.on_last = lambda: ahead.enter_context(imported_meanwhile(*MODELS))
+        if reason := session.train(prepared):
+            session.notify(reason)
+        failed_exports = _export_all(session, prepared)
+        with session.clock.part(REFERENCES):
+            session.references.finish(notify=session.notify)
+        session.recorder.append(StudyFinished(reason=reason, at=session.recorder.now()))
     return failed_exports
 
 

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from orchestrator.journal.recorder import Recorder
 from orchestrator.journal.records import JOURNAL_SCHEMA, SessionStarted, StudyOpened
 from orchestrator.mirror.mirror import Mirror
 from orchestrator.runs.paths import RunFolder
-from orchestrator.runs.wall_clock import WallClock
+from orchestrator.runs.wall_clock import RAY_END, WallClock
 from orchestrator.study.spec import StudySpec
 from orchestrator.views.terminal.progress import Progress
 from trainables.checkpoints.early_notes import EarlyNotes
@@ -132,19 +132,25 @@ class Session:
         """
         self.started, self.began_at = time.monotonic(), self.recorder.now()
         self.space.check()
-        with prepare(
-            self.spec,
-            folder=self.folder,
-            state=self.recorder.state,
-            interrupt=self.interrupt,
-            address=self.address,
-            notify=self.notify,
-            clock=self.clock,
-            on_dataset=self.references.begin if with_references and self.spec.references else lambda dataset: None,
-        ) as prepared:
+        begin_references = self.references.begin if with_references and self.spec.references else lambda dataset: None
+        with (
+            ExitStack() as leaving,
+            prepare(
+                self.spec,
+                folder=self.folder,
+                state=self.recorder.state,
+                interrupt=self.interrupt,
+                address=self.address,
+                notify=self.notify,
+                clock=self.clock,
+                on_dataset=begin_references,
+            ) as prepared,
+        ):
             self._decide(prepared.study)
             _share_checkpoints(self.mirror, prepared)
             yield prepared
+            # Not in another thread than what lets go of Ray's objects: Ray ends the process where both meet.
+            leaving.enter_context(self.clock.part(RAY_END))
 
     def train(self, prepared: Prepared) -> str:
         """Runs all trials that have not ended.
