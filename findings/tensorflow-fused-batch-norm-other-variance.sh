@@ -6,7 +6,7 @@
 # (sum / (n - 1)); Keras keeps sum / n. For two values a channel that is twice as much.
 # Who is hurt: whoever swaps one for the other, or moves weights between them: outputs in training agree to the last
 # digits, predictions do not, the more so with small batches and images.
-# Ours: trainables/steps/fused_batch_norm.py uses the kernel and takes the correction out again.
+# Ours: trainables/graphs/fused_batch_norm.py uses the kernel and takes the correction out again.
 set -euo pipefail
 source "$(dirname "$0")/_setup.sh"
 fresh_venv tensorflow==2.21.0 keras==3.15.1 numpy==2.4.6

@@ -1,7 +1,8 @@
 """What a variant costs: parameters, multiply-adds and latency of a prediction, memory of its training.
 
-The model is traced once on symbolic images, and every call of every layer is counted: nested models, layers shared by
-several branches and subclassed models count with what they do.
+Every call of every layer is counted. Those of a model of plain layers, each called once, are known from the model
+itself; another one is traced once on symbolic images: nested models, layers shared by several branches and subclassed
+models count with what they do.
 """
 
 import functools
@@ -20,8 +21,16 @@ from keras import layers
 
 from trainables.errors import InfeasibleError
 from trainables.families.parts.inputs import model_inputs
-from trainables.families.parts.keras_internals import inner_layers, own_call, replace_call, restore_call
+from trainables.families.parts.keras_internals import (
+    inner_layers,
+    own_call,
+    replace_call,
+    restore_call,
+    symbolic_calls,
+)
+from trainables.graphs.sharing import NOTHING_SHARED, NetworkGraphs
 from trainables.specs.task import Task
+from trainables.training.state import model_variables
 
 BYTES_PER_NUMBER = 4
 #: Predictions before the latency is measured, and those of which it is the median.
@@ -81,10 +90,20 @@ class VariantCost:
         task: Its task.
         batch_size: Of its training.
         num_trained: Returns how many numbers learn in the phase in which the most do.
+        graphs: Where predictions of other networks are, and this one's may be kept.
     """
 
-    def __init__(self, model: keras.Model, *, task: Task, batch_size: int, num_trained: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        *,
+        task: Task,
+        batch_size: int,
+        num_trained: Callable[[], int],
+        graphs: NetworkGraphs = NOTHING_SHARED,
+    ) -> None:
         self._model, self._task, self._batch_size, self._num_trained = model, task, batch_size, num_trained
+        self._graphs = graphs
         self._prediction: Prediction | None = None
 
     @functools.cached_property
@@ -94,7 +113,7 @@ class VariantCost:
             self._model,
             task=self._task,
             batch_size=self._batch_size,
-            prediction=self.prediction,
+            calls=plain_calls(self._model) if self._graphs.structure is not None else self.prediction.calls,
             num_trained=self._num_trained(),
         )
 
@@ -107,9 +126,16 @@ class VariantCost:
     @functools.cached_property
     def measured(self) -> dict[str, float]:
         """All costs, with the latency."""
-        counted = self.counted
-        prediction, self._prediction = self.prediction, None
-        return {**counted, "latency_ms": latency_ms(prediction)}
+        return {**self.counted, "latency_ms": latency_ms(self._runnable())}
+
+    def _runnable(self) -> Any:
+        """Returns the prediction for its last use."""
+        variables = model_variables(self._model)
+        if self._prediction is None and (taken := self._graphs.take("prediction", variables)):
+            return taken[0]
+        run, self._prediction = self.prediction.run, None
+        self._graphs.keep("prediction", [run], variables)
+        return run
 
 
 def model_cost(
@@ -117,7 +143,7 @@ def model_cost(
     *,
     task: Task,
     batch_size: int,
-    prediction: Prediction | None = None,
+    calls: Sequence[LayerCall] | None = None,
     num_trained: int | None = None,
 ) -> dict[str, float]:
     """Returns `parameters`, `multiply_adds` of one image's prediction, and `memory_mb` (an estimate, 10^6 bytes).
@@ -127,10 +153,10 @@ def model_cost(
     is compiled and its optimizer built. Neither the data nor TensorFlow itself is counted.
 
     Args:
-        prediction: The model's; None: one is traced for this call.
+        calls: Of the model's layers, for one image; None: it is traced to know them.
         num_trained: Numbers that learn in the phase in which the most do; None: as many as learn now.
     """
-    calls = (prediction or prediction_of(model, task=task)).calls
+    calls = prediction_of(model, task=task).calls if calls is None else calls
     pixels = math.prod(task.input_shape) * len(task.inputs)
     activations = sum(call.num_outputs for call in calls if not isinstance(call.layer, _FREE)) + pixels
     trained = _num_numbers(model.trainable_variables)
@@ -163,14 +189,32 @@ def prediction_of(model: keras.Model, *, task: Task) -> Prediction:
     return Prediction(run=run, calls=calls)
 
 
-def latency_ms(prediction: Prediction) -> float:
-    """Returns the median milliseconds of predicting one image, compiled, on this machine under its present load."""
-    image = tf.zeros(prediction.run.structured_input_signature[0][0].shape)
+def plain_calls(model: keras.Model) -> list[LayerCall]:
+    """Returns the calls of a model's layers, for one image, as the model itself has them.
+
+    Args:
+        model: Of layers without layers inside, which nothing but the model calls.
+    """
+    return [
+        LayerCall(layer=layer, num_inputs=_numbers_in(inputs), num_outputs=_numbers_in(outputs))
+        for layer in model.layers
+        for inputs, outputs in symbolic_calls(layer)
+        if not isinstance(layer, layers.InputLayer)
+    ]
+
+
+def latency_ms(run: Any) -> float:
+    """Returns the median milliseconds of predicting one image, compiled, on this machine under its present load.
+
+    Args:
+        run: The compiled prediction.
+    """
+    image = tf.zeros(run.structured_input_signature[0][0].shape)
     seconds = []
     for _ in range(WARM_UPS + TIMED_PREDICTIONS):
         started = time.perf_counter()
         # Read back: on a GPU a call returns before it has computed.
-        keras.tree.map_structure(np.asarray, prediction.run(image))
+        keras.tree.map_structure(np.asarray, run(image))
         seconds.append(time.perf_counter() - started)
     return statistics.median(seconds[WARM_UPS:]) * 1e3
 

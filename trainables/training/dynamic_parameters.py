@@ -62,6 +62,11 @@ class DynamicParameters:
         """The variables that were added to the model, which hold nothing but parameters."""
         return list(self._variables.values())
 
+    @property
+    def named(self) -> dict[str, tf.Variable]:
+        """These variables by name."""
+        return {f"dynamic/{name}": variable for name, variable in self._variables.items()}
+
     def set(self, params: Mapping[str, Any]) -> None:
         """Sets all variables to other parameters, of a variant of the same architecture."""
         values = _with_scale(params)

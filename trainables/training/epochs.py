@@ -18,10 +18,12 @@ from trainables.families.parts.blocks import without_penalties
 from trainables.families.parts.inputs import example_data
 from trainables.families.parts.keras_internals import create_compiled_variables
 from trainables.families.parts.phases import Phase
+from trainables.graphs.fused_batch_norm import fuse_batch_norm
+from trainables.graphs.sharing import NOTHING_SHARED, NetworkGraphs
+from trainables.graphs.widths import leave_widths_out
 from trainables.specs.task import Task
 from trainables.specs.worker import NO_OWN_CODE, OwnCode
 from trainables.steps.compiling import compile_model
-from trainables.steps.fused_batch_norm import fuse_batch_norm
 from trainables.steps.losses import refuse_losses_of_batches
 from trainables.steps.micro_batches import GradientSums, micro_batch_size
 from trainables.steps.replicas import Replicas
@@ -86,6 +88,7 @@ class CompiledPhase:
             self._losses = compile_model(model, self._params, task=data.task, horizon=horizon, own=data.own)
             _create_variables(model, data.task)
         fuse_batch_norm(model)
+        leave_widths_out(model)
         #: What a trace reads from variables.
         self.dynamic = DynamicParameters(model, self._params)
         self._initial = InitialState(self.variables)
@@ -123,16 +126,31 @@ class CompiledPhase:
         self._initial.restore(self.variables)
         self.dynamic.set(self.phase.params(params))
 
-    def trace(self, *, num_micro_batches: int) -> None:
-        """Traces the functions that `train` and `validate` call.
+    def trace(self, *, num_micro_batches: int, graphs: NetworkGraphs = NOTHING_SHARED) -> None:
+        """Traces the functions that `train` and `validate` call, or takes those of a network of the same structure.
 
         Args:
             num_micro_batches: Pieces that each batch is trained in.
+            graphs: Where functions of other trainings are, and these may be kept.
 
         Raises:
             MicroBatchError: Batches are to be trained in pieces, and the model does not allow it.
             InfeasibleError: Batches are to be divided among devices, and the model does not allow it.
         """
+        if num_micro_batches == 1 and (taken := graphs.take("epochs", self._named)):
+            self._train_epoch, self._validate_all = taken
+            return
+        self._trace(num_micro_batches=num_micro_batches)
+        if self.can_begin_again:
+            graphs.keep("epochs", [self._train_epoch, self._validate_all], self._named)
+
+    @property
+    def _named(self) -> dict[str, Any]:
+        """All variables that the functions read, by names that are those of every network of the structure."""
+        metrics = {f"metric/{number:04d}": variable for number, variable in enumerate(self._model.metrics_variables)}
+        return {**self.variables, **metrics, **self.dynamic.named}
+
+    def _trace(self, *, num_micro_batches: int) -> None:
         model, replicas = self._model, self._data.replicas
         rows = tf.TensorSpec([None], tf.int32)
         replicas.check(self._params, num_micro_batches=num_micro_batches)

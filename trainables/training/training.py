@@ -18,6 +18,8 @@ from trainables.errors import DivergedError
 from trainables.families.building import fresh_model, phases_of
 from trainables.families.parts.phases import most_trained, phase_at
 from trainables.families.parts.signature import signature_of
+from trainables.graphs.sharing import NOTHING_SHARED, NetworkGraphs, SharedGraphs
+from trainables.graphs.structure import structure_of
 from trainables.own_code.loading import begin_anew
 from trainables.patience import replayed, with_patience
 from trainables.reports import EpochReport
@@ -51,6 +53,7 @@ class TrainingRequest:
         repeats: Further splits of the same images, each trained and validated in every epoch.
         num_micro_batches: Pieces that each batch is trained in, to need less memory.
         replicas: The devices that batches are divided among.
+        graphs: Of earlier trainings of the study in this process.
         on_note: Takes what readers of the reports should know of the model.
         on_callback_note: Takes what they should know of callbacks.
     """
@@ -64,6 +67,7 @@ class TrainingRequest:
     repeats: Sequence[RepeatedSplit] = ()
     num_micro_batches: int = 1
     replicas: Replicas = field(default_factory=Replicas)
+    graphs: SharedGraphs | None = None
     on_note: Callable[[str], None] = lambda text: None
     on_callback_note: Callable[[str], None] = lambda text: None
 
@@ -103,6 +107,10 @@ class Training:
             self._phases = phases_of(family.module, self._params)
             self._data = _epoch_data(request, self._params)
             self._compiled = self._compile_for(epoch=1)
+            # Users' code may keep state in no variable; of several phases, another one may be traced by now.
+            is_ours = not (family.has_own_parameters or self._has_own_code)
+            self._is_plain = is_ours and len(self._phases) == self._data.replicas.count == 1
+            self._graphs = self._network_graphs(request) if self._is_plain else NOTHING_SHARED
             first = RepeatedSplit(train=request.train.indices, validation=request.validation.indices)
             self._repeats = Repeats(first, request.repeats, variant=self.variant)
             #: What it costs, counted and measured at the first use.
@@ -111,6 +119,7 @@ class Training:
                 task=request.task,
                 batch_size=self._params["batch_size"],
                 num_trained=lambda: most_trained(self._phases, self.model, current=self._compiled.phase),
+                graphs=self._graphs,
             )
             if self.spec.limits:
                 check_limits(self.cost.counted, self.spec.limits)
@@ -181,7 +190,7 @@ class Training:
         if self._compiled.is_traced:
             return
         with spent(self.overhead_seconds, "trace"):
-            self._compiled.trace(num_micro_batches=self.num_micro_batches)
+            self._compiled.trace(num_micro_batches=self.num_micro_batches, graphs=self._graphs)
         check_measured(self._compiled, metric=self.spec.metric, on_note=self._on_note)
 
     def estimated_memory_mb(self) -> float:
@@ -226,10 +235,7 @@ class Training:
     @property
     def is_reusable(self) -> bool:
         """Whether `begin_again` gives what a new training would be, for less time."""
-        # Users' code may keep state in no variable; of several phases, another one may be traced by now.
-        is_ours = not (FAMILIES[self.variant.family].has_own_parameters or self._has_own_code)
-        is_plain = len(self._phases) == self._data.replicas.count == 1
-        return is_ours and is_plain and self._compiled.can_begin_again
+        return self._is_plain and self._compiled.can_begin_again
 
     def begin_again(self, variant: Variant) -> None:
         """Becomes the training of another variant that differs in dynamic parameters alone, at its beginning.
@@ -242,6 +248,11 @@ class Training:
             self._compiled.begin_again(self._params)
             self._repeats.begin_again(variant)
             self.history = []
+
+    def _network_graphs(self, request: TrainingRequest) -> NetworkGraphs:
+        structure, data = structure_of(self.model, self._params), self._data
+        whole = structure and (structure, data.train, data.validation, data.augmenter.drawn_with, self.spec.max_epochs)
+        return NetworkGraphs(shared=request.graphs, structure=whole)
 
     def _be_in_phase_of(self, *, epoch: int) -> None:
         phase, _ = phase_at(self._phases, epoch, max_epochs=self.spec.max_epochs)

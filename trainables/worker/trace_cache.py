@@ -1,5 +1,6 @@
 """Keeps ended trainings for variants of the same architecture: building and tracing cost more than an epoch."""
 
+import functools
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from trainables.catalog.families import FAMILIES
 from trainables.catalog.training import without_dynamic
 
 if TYPE_CHECKING:
+    from trainables.graphs.sharing import SharedGraphs
     from trainables.training.training import Training
 
 #: Trainings that a process keeps; each holds its graphs, a few MB, and twice `MAX_KEPT_BYTES` at most.
@@ -23,6 +25,14 @@ class TracedTrainings:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, Training] = OrderedDict()
+
+    @functools.cached_property
+    def graphs(self) -> "SharedGraphs":
+        """The graphs that trainings of other architectures may run."""
+        # Late, because it imports TensorFlow.
+        from trainables.graphs.sharing import SharedGraphs
+
+        return SharedGraphs()
 
     def __len__(self) -> int:
         """Returns how many trainings are kept."""
@@ -53,8 +63,9 @@ class TracedTrainings:
         return training
 
     def clear(self) -> None:
-        """Drops all trainings."""
+        """Drops all trainings and graphs."""
         self._kept.clear()
+        vars(self).pop("graphs", None)
 
 
 def trace_key(variant: Variant) -> Hashable:

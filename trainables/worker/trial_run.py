@@ -201,6 +201,7 @@ class TrialRun:
                 repeats=further_splits(self.spec, train=train, validation=validation),
                 num_micro_batches=self._micro_batches.count,
                 replicas=own_replicas(self.spec.device),
+                graphs=self._traced.graphs,
                 on_note=lambda text: self._note(Note(kind=NoteKind.OWN_MODEL, text=text)),
                 on_callback_note=lambda text: self._note(Note(kind=NoteKind.CALLBACKS, text=text)),
             )

@@ -62,6 +62,11 @@ class Augmenter:
         self._seed = seed & 0x7FFFFFFF
         self._masks = masks
 
+    @property
+    def drawn_with(self) -> int | None:
+        """The seed that its graph holds; None where nothing is drawn."""
+        return self._seed if self._spec.is_active else None
+
     def plan(self, epoch: tf.Tensor) -> Plan:
         """Returns the plan of every row in this epoch, an int32 scalar from 1."""
         spec, size = self._spec, self._size

@@ -18,9 +18,9 @@ from trainables.data.cache.encoded import EncodedRows
 ALIGNMENT_BYTES = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SplitTensors:
-    """One split as tensors.
+    """One split as tensors; equal to itself alone.
 
     Args:
         images: uint8 (rows, height, width, channels), values 0-255, or EncodedRows of this shape; may have rows of

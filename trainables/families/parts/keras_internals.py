@@ -45,6 +45,16 @@ def own_call(layer: keras.layers.Layer) -> Callable[..., Any] | None:
     return call
 
 
+def symbolic_calls(layer: keras.layers.Layer) -> list[tuple[list[Any], list[Any]]]:
+    """Returns the symbolic inputs and outputs of each call of a layer while models were made of it."""
+    return [(list(node.input_tensors), list(node.outputs)) for node in layer._inbound_nodes]
+
+
+def source_of(tensor: Any) -> tuple[str, int]:
+    """Returns the name of the layer whose output a symbolic tensor is, and which of its outputs."""
+    return tensor._keras_history.operation.name, tensor._keras_history.tensor_index
+
+
 def create_compiled_variables(model: keras.Model, data: tuple[Any, Any], *, outputs: Any = None) -> None:
     """Creates the variables of a compiled model's metrics and losses.
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from trainables.steps.fused_batch_norm import fuse_batch_norm
+from trainables.graphs.fused_batch_norm import fuse_batch_norm
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

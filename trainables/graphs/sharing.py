@@ -1,0 +1,142 @@
+"""Runs one traced graph on the variables of several networks.
+
+A graph reads its variables through handles, and where no number of a layer's width is in it, it is that of every
+network of one structure (see `structure`). TensorFlow prepares it anew for each shape of its variables, as it does for
+a fresh trace.
+
+`_call_flat` is private in TensorFlow and seen in TensorFlow 2.21; tests/trainables/graphs/test_sharing.py sees it go.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+#: Keys whose functions a process keeps; each holds a few MB.
+MAX_SHARED = 16
+#: Networks that run one graph: TensorFlow keeps what it prepared for each until the graph goes.
+MAX_USES = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundFunction:
+    """A function that was traced on one network, for the variables of another one.
+
+    Args:
+        function: TensorFlow's concrete function.
+        captured: What it reads beside its arguments.
+    """
+
+    function: Any
+    captured: Sequence[Any]
+
+    def __call__(self, *args: tf.Tensor) -> Any:
+        """Returns what the function returns."""
+        return self.function._call_flat(list(args), captured_inputs=list(self.captured))
+
+    @property
+    def structured_outputs(self) -> Any:
+        """What the function returns, as specifications of tensors."""
+        return self.function.structured_outputs
+
+    @property
+    def structured_input_signature(self) -> Any:
+        """What the function takes, as specifications of tensors."""
+        return self.function.structured_input_signature
+
+
+@dataclass(slots=True)
+class _Kept:
+    #: Each function, with the name of a variable, or another tensor, for everything that it reads.
+    functions: list[tuple[Any, list[Any]]]
+    num_uses: int = 0
+
+
+class SharedGraphs:
+    """The functions that a process has traced, for further networks of their structures; the longest unused go first.
+
+    All of them are of one study: same task, same augmentation.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Returns the number of keys whose functions are kept."""
+        return len(self._kept)
+
+    def keep(self, key: Hashable, functions: Sequence[Any], variables: Mapping[str, Any]) -> None:
+        """Keeps functions, unless they read a variable that is not among those named.
+
+        Args:
+            key: What the functions follow from.
+            functions: TensorFlow's concrete functions.
+            variables: The variables that they were traced on, by a name that another network's have as well.
+        """
+        names = {id(_handle(variable)): name for name, variable in variables.items()}
+        places = [[names.get(id(tensor), tensor) for tensor in function.captured_inputs] for function in functions]
+        if any(not isinstance(place, str) and place.dtype == tf.resource for found in places for place in found):
+            return
+        self._kept[key] = _Kept(functions=list(zip(functions, places, strict=True)))
+        if len(self._kept) > MAX_SHARED:
+            self._kept.popitem(last=False)
+
+    def take(self, key: Hashable, variables: Mapping[str, Any]) -> list[BoundFunction] | None:
+        """Returns the functions of a key on other variables; None if none are kept.
+
+        Args:
+            key: As given to `keep`.
+            variables: By the names given to `keep`.
+        """
+        kept = self._kept.get(key)
+        if kept is None:
+            return None
+        self._kept.move_to_end(key)
+        kept.num_uses += 1
+        if kept.num_uses >= MAX_USES:
+            del self._kept[key]
+        return [
+            BoundFunction(
+                function=function,
+                captured=[_handle(variables[place]) if isinstance(place, str) else place for place in places],
+            )
+            for function, places in kept.functions
+        ]
+
+    def clear(self) -> None:
+        """Drops all functions."""
+        self._kept.clear()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkGraphs:
+    """The shared graphs of one network.
+
+    Args:
+        shared: Of the process; None: this network shares none.
+        structure: What the network's graphs follow from, of its data too; None: nobody knows, and it shares none.
+    """
+
+    shared: SharedGraphs | None = None
+    structure: Hashable | None = None
+
+    def take(self, kind: str, variables: Mapping[str, Any]) -> list[BoundFunction] | None:
+        """Returns the functions of a kind, as `SharedGraphs.take`."""
+        if self.shared is None or self.structure is None:
+            return None
+        return self.shared.take((kind, self.structure), variables)
+
+    def keep(self, kind: str, functions: Sequence[Any], variables: Mapping[str, Any]) -> None:
+        """Keeps functions of a kind, as `SharedGraphs.keep`."""
+        if self.shared is not None and self.structure is not None:
+            self.shared.keep((kind, self.structure), functions, variables)
+
+
+NOTHING_SHARED = NetworkGraphs()
+
+
+def _handle(variable: Any) -> Any:
+    plain = variable if isinstance(variable, tf.Variable) else variable.value
+    return plain.handle
