@@ -18,5 +18,5 @@ def definition_of(function):
 
 
 def _called(definition):
-    functions = [value for node in definition.node_def for value in node.attr.values()]
-    return [value.func.name for value in functions if value.HasField("func")]
+    attributes = [node.attr[name] for node in definition.node_def for name in sorted(node.attr)]
+    return [attribute.func.name for attribute in attributes if attribute.HasField("func")]

@@ -174,11 +174,12 @@ def training_of(samples_of):
 
     spare_imports()
 
-    def make(variant, *, max_epochs=9, **spec):
+    def make(variant, *, max_epochs=9, graphs=None, **spec):
         (train, validation), task, metric = samples_of(variant.family)
         spec = {"study_dir": STUDIES, **spec}
         spec = TrainingSpec(max_epochs=max_epochs, metric=f"val_{metric}", mode="max", **spec)
-        return Training(TrainingRequest(variant=variant, train=train, validation=validation, task=task, spec=spec))
+        splits = {"train": train, "validation": validation}
+        return Training(TrainingRequest(variant=variant, **splits, task=task, spec=spec, graphs=graphs))
 
     return make
 

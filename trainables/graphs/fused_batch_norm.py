@@ -54,8 +54,8 @@ def _call(layer: layers.BatchNormalization, inputs: Any, training: bool | None =
     offset = tf.zeros_like(mean) if layer.beta is None else tf.convert_to_tensor(layer.beta.value)
     outputs, batch_mean, batch_variance = _normalised(inputs, scale, offset, epsilon=layer.epsilon)
     one, keep, rest = tf.constant(1.0), tf.constant(layer.momentum), tf.constant(1.0 - layer.momentum)
-    # Not of the kernel's own outputs: a known size leaves its node bound to the kernel, which would not be fused with an
-    # activation then.
+    # Not the size of an output of the kernel: known sizes leave their nodes bound to where they come from, and a kernel
+    # that is bound is not fused with the activation behind it.
     num_channels = tf.raw_ops.Size(input=mean)
     count = tf.cast(tf.raw_ops.Size(input=inputs) // num_channels, tf.float32)
     batch_variance = batch_variance * (tf.maximum(count - one, one) / count)

@@ -19,7 +19,10 @@ def recorded(
     inputs: Sequence[tf.Tensor],
     gradient: Callable[[tf.Tensor], Sequence[tf.Tensor | None]],
 ) -> tf.Tensor:
-    """Returns what a computation returns; its gradient is that of a function, not that of its operations.
+    """Returns what a computation returns; a tape that watches it takes its gradient from a function.
+
+    Outside of a compiled function that has the computation inside, TensorFlow differentiates its operations, so the
+    function must return the same numbers.
 
     Args:
         compute: The computation.

@@ -41,12 +41,17 @@ def structure_of(model: keras.Model, params: Mapping[str, Any]) -> Hashable | No
     """
     # What a family computes without a layer is among the operations alone.
     operations = model.layers if isinstance(model, keras.Sequential) else getattr(model, "operations", None)
-    if not is_of_keras(model) or operations is None:
+    if not is_of_keras(model) or operations is None or _is_stepped_by_condition(params):
         return None
     # What a family makes of its own parameters is in its layers.
     trained = {name: value for name, value in without_dynamic(params).items() if name in TRAINING}
     found = [_layer(layer, rate=params.get("dropout")) for layer in operations]
     return None if None in found else (type(model).__name__, repr(sorted(trained.items())), *found)
+
+
+def _is_stepped_by_condition(params: Mapping[str, Any]) -> bool:
+    """Returns whether an optimizer takes some steps only, for which it puts zeros of all widths into the graph."""
+    return params["gradient_accumulation"] > 1 or params["precision"] == "mixed_float16"
 
 
 def _layer(layer: Any, *, rate: float | None) -> Hashable | None:

@@ -13,6 +13,7 @@ from trainables.specs.masks import UNCOUNTED
 from trainables.specs.targets import METRICS, is_own, metric_name
 from trainables.specs.task import Target, Task
 from trainables.specs.worker import NO_OWN_CODE, OwnCode
+from trainables.steps.plain_steps import quick_accuracy
 
 #: Thresholds of the area under the curve, evenly spaced; Keras's own default is 200.
 AUC_THRESHOLDS = 1000
@@ -217,7 +218,7 @@ def _auc(target: Target) -> keras.metrics.Metric:
 
 _MAKERS: Mapping[str, Mapping[str, Callable[[Target], keras.metrics.Metric]]] = {
     "classification": {
-        "accuracy": lambda _: metrics.SparseCategoricalAccuracy(name="accuracy"),
+        "accuracy": lambda _: quick_accuracy(metrics.SparseCategoricalAccuracy(name="accuracy")),
         "top_2_accuracy": _top(2),
         "top_3_accuracy": _top(3),
         "top_5_accuracy": _top(5),

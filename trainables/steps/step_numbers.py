@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from trainables.errors import UserCodeError
 from trainables.steps.metrics import metric_values, results_of
+from trainables.steps.plain_steps import plain_step
 
 
 def is_of_keras(model: keras.Model) -> bool:
@@ -66,6 +67,10 @@ class StepNumbers:
         Raises:
             UserCodeError: The step returns something else than numbers by name.
         """
+        has_kerass_step = is_of_keras(self._model) and self.name not in vars(self._model)
+        if has_kerass_step and not tf.distribute.has_strategy():
+            plain_step(self.name)(self._model, data)
+            return
         take: Any = getattr(self._model, self.name)
         if self._is_plain:
             take(data)

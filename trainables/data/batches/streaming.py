@@ -47,10 +47,19 @@ def each_batch(rows: tf.Tensor, *, size: int, make: MakeTensor, is_streamed: boo
         do: Uses a batch.
     """
 
-    def whole(batch: Batch, piece: Piece) -> None:
-        do(batch)
+    if is_streamed:
+        each_piece(rows, size=size, piece_size=size, make=make, is_streamed=True, do=lambda batch, piece: do(batch))
+        return
+    num_rows = tf.shape(rows)
 
-    each_piece(rows, size=size, piece_size=size, make=make, is_streamed=is_streamed, do=whole)
+    def one(begin: tf.Tensor) -> tuple[tf.Tensor]:
+        end = begin + size
+        # The last slice ends with the rows.
+        do(make(tf.strided_slice(rows, begin, end, [1])))
+        return (end,)
+
+    # As `each_piece` with whole batches, in a third of the operations.
+    tf.while_loop(lambda begin: tf.squeeze(begin < num_rows), one, (tf.constant([0]),))
 
 
 def each_piece(  # noqa: PLR0913 - the arguments of each_batch, and the size of pieces

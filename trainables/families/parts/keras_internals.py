@@ -70,6 +70,18 @@ def create_compiled_variables(model: keras.Model, data: tuple[Any, Any], *, outp
     model._symbolic_build(data_batch=data)
 
 
+def loss_mean(model: keras.Model) -> keras.metrics.Mean:
+    """Returns the metric that a compiled model keeps the mean of its loss in."""
+    mean: keras.metrics.Mean = model._loss_tracker
+    return mean
+
+
+def update_compiled_metrics(model: keras.Model, labels: Any, outputs: Any, weights: Any) -> None:
+    """Counts a batch in the metrics that a model was compiled with, without asking them for their results."""
+    if model._compile_metrics is not None:
+        model._compile_metrics.update_state(labels, outputs, sample_weight=weights)
+
+
 def compiled_with(model: keras.Model) -> Mapping[str, Any] | None:
     """Returns the arguments of Keras's `compile` that a model was compiled with; None if it was not."""
     return model._compile_config.config if model.compiled else None
