@@ -14,6 +14,8 @@ FILES = {
     "trainables/steps/fused_optimizers.py": ("keras", "Keras 3.15"),
     "trainables/families/building.py": ("tensorflow", "TensorFlow 2.21"),
     "trainables/training/devices.py": ("tensorflow", "TensorFlow 2.21"),
+    "trainables/graphs/recording.py": ("tensorflow", "TensorFlow 2.21"),
+    "trainables/graphs/sharing.py": ("tensorflow", "TensorFlow 2.21"),
 }
 #: The files of `orchestrator` that import Ray's private modules, likewise.
 RAY_FILES = {

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainables.families.parts.keras_internals import loss_mean, update_compiled_metrics
+from trainables.families.parts.keras_internals import loss_mean, replace_update, update_compiled_metrics
 
 
 def plain_step(name: str) -> Callable[[Any, tuple[Any, ...]], None]:
@@ -64,8 +64,7 @@ def quick_accuracy(metric: keras.metrics.SparseCategoricalAccuracy) -> keras.met
         matches = tf.cast(tf.equal(tf.cast(y_true, tf.int32), guess), metric.dtype)
         _add(metric, tf.reduce_sum(matches), tf.cast(tf.size(matches), metric.dtype))
 
-    # Past Keras's own __setattr__, which would track the function as state of the metric.
-    object.__setattr__(metric, "update_state", update_state)
+    replace_update(metric, update_state)
     return metric
 
 

@@ -102,3 +102,38 @@ def test_optimizer_asks_for_no_sums_over_replicas(model, monkeypatch):
     keras_internals.add_up_no_gradients(model.optimizer)
     tf.function(lambda: model.optimizer.apply(gradients, model.trainable_variables)).get_concrete_function()
     assert asked == []
+
+
+def test_layers_know_their_symbolic_calls_and_where_their_inputs_come_from():
+    image = keras.Input((3,), name="image")
+    dense = layers.Dense(3, name="shared")
+    total = layers.Add(name="total")([dense(image), dense(dense(image))])
+    model = keras.Model(image, total)
+    calls = keras_internals.symbolic_calls(model.get_layer("shared"))
+    assert [[tuple(tensor.shape) for tensor in outputs] for _, outputs in calls] == [[(None, 3)]] * 3
+    sources = [[keras_internals.source_of(tensor) for tensor in inputs] for inputs, _ in calls]
+    assert sources == [[("image", 0)], [("image", 0)], [("shared", 0)]]
+    ((inputs, _),) = keras_internals.symbolic_calls(model.get_layer("total"))
+    assert [keras_internals.source_of(tensor) for tensor in inputs] == [("shared", 0)] * 2
+
+
+def test_the_mean_of_the_loss_and_the_metrics_are_counted_without_asking_for_results(model):
+    compiled(model)
+    images, labels = np.ones((2, 3), np.float32), np.zeros((2, 1), np.float32)
+    model.evaluate(images, labels, verbose=0)
+    model.reset_metrics()
+    outputs = model(images)
+    keras_internals.update_compiled_metrics(model, labels, outputs, None)
+    assert float(model.get_metrics_result()["mae"]) == pytest.approx(float(np.mean(np.abs(outputs))))
+    assert float(keras_internals.loss_mean(model).count) == 0
+    keras_internals.loss_mean(model).count.assign(2)
+    assert [float(metric.count) for metric in model.metrics if metric.name == "loss"] == [2.0]
+
+
+def test_a_metrics_update_is_replaced_for_one_metric_and_is_no_state():
+    metric, other = keras.metrics.Mean(), keras.metrics.Mean()
+    keras_internals.replace_update(metric, lambda *batch: metric.total.assign(7))
+    metric.update_state([1.0])
+    other.update_state([1.0])
+    assert [float(one.total) for one in (metric, other)] == [7.0, 1.0]
+    assert len(metric.variables) == 2

@@ -28,6 +28,12 @@ def replace_call(layer: keras.layers.Layer, call: Callable[..., Any]) -> None:
     object.__setattr__(layer, "call", call)
 
 
+def replace_update(metric: keras.metrics.Metric, update_state: Callable[..., Any]) -> None:
+    """Makes a function what one metric counts a batch by."""
+    # As above.
+    object.__setattr__(metric, "update_state", update_state)
+
+
 def restore_call(layer: keras.layers.Layer, call: Callable[..., Any] | None) -> None:
     """Undoes `replace_call`.
 
