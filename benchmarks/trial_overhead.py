@@ -21,6 +21,8 @@ EPOCHS = 4
 ARCHITECTURES: Mapping[str, Sequence[Any]] = {"num_blocks": (1, 2), "dense_units": (0, 64), "filters": (8, 16)}
 RATES = (1e-3, 2e-3, 3e-3)
 BATCH_SIZE = 32
+#: A trial that takes a graph instead of tracing one says that it traced for less than this.
+SHARED_SECONDS = 0.01
 
 
 def main() -> None:
@@ -113,10 +115,11 @@ def show(trials: Sequence[Mapping[str, float]], *, keras: Sequence[float]) -> No
     from rich.console import Console
     from rich.table import Table
 
-    traced = [trial for trial in trials if "trace" in trial]
+    traced = [trial for trial in trials if trial.get("trace", 0.0) > SHARED_SECONDS]
+    shared = [trial for trial in trials if 0.0 < trial.get("trace", 0.0) <= SHARED_SECONDS]
     reused = [trial for trial in trials if "trace" not in trial]
     kinds = sorted({kind for trial in trials for kind in trial})
-    groups = {"traced in this worker": traced, "traced there before": reused}
+    groups = {"traced in this worker": traced, "on a graph of other widths": shared, "traced there before": reused}
     table = Table("seconds a trial, medians", *(f"{name} ({len(group)})" for name, group in groups.items()))
     for kind in kinds:
         table.add_row(kind, *(told([trial.get(kind, 0.0) for trial in group]) for group in groups.values()))
@@ -124,7 +127,8 @@ def show(trials: Sequence[Mapping[str, float]], *, keras: Sequence[float]) -> No
     sums = [[sum(trial.values()) for trial in group] for group in groups.values()]
     table.add_row("all of it", *(told(each) for each in sums))
     table.add_row(f"plain Keras ({len(keras)})", *[told(keras)] * len(groups))
-    table.add_row("all of it / Keras", *(f"{statistics.median(each) / statistics.median(keras):.2f}" for each in sums))
+    shares = [statistics.median(each) / statistics.median(keras) if each else float("nan") for each in sums]
+    table.add_row("all of it / Keras", *(f"{share:.2f}" for share in shares))
     Console(width=110).print(table)
 
 

@@ -5,7 +5,7 @@
 # What happens: the attribute reads 0.1 from then on, and training goes on with the old value without a word: only the
 # learning rate is a variable, all others were written into the compiled step as constants.
 # Who is hurt: schedules of momentum or weight decay in callbacks, and whoever unfreezes or cools a model between two fits.
-# Ours: trainables/training/dynamic_parameters.py reads these from variables, so that variants share one trace; SGD
+# Ours: trainables/graphs/dynamic_parameters.py reads these from variables, so that variants share one trace; SGD
 # asks `momentum != 0` while it is traced, hence a variable that answers yes.
 set -euo pipefail
 source "$(dirname "$0")/_setup.sh"

@@ -6,7 +6,7 @@
 # and rewrites powers; each rounds otherwise. With a variable in the constant's place nothing is folded.
 # Who is hurt: whoever compares a compiled step with an eager one bit by bit, or makes a constant a variable (to change it
 # later) and wonders why a seeded training gives other numbers.
-# Ours: trainables/training/dynamic_parameters.py reads its parameters from variables in every training, so that a trial
+# Ours: trainables/graphs/dynamic_parameters.py reads its parameters from variables in every training, so that a trial
 # that shares a trace has the numbers of one that made its own.
 set -euo pipefail
 source "$(dirname "$0")/_setup.sh"

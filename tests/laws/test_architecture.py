@@ -32,6 +32,7 @@ WORKER_ONLY = (
     "trainables/families",
     "trainables/families/parts",
     "trainables/steps",
+    "trainables/graphs",
     "trainables/training",
     "trainables/exporting",
     "trainables/ensembles/models",

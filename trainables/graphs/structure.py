@@ -8,7 +8,7 @@ from keras import layers
 
 from trainables.catalog.training import TRAINING, without_dynamic
 from trainables.families.parts.blocks import HEAD_DROPOUT
-from trainables.families.parts.keras_internals import source_of, symbolic_calls
+from trainables.families.parts.keras_internals import layer_and_output_of, symbolic_calls
 from trainables.steps.step_numbers import is_of_keras
 
 #: Layers that put nothing of their widths into a graph, and the setting that is their width. Tests trace all of them at
@@ -67,7 +67,7 @@ def _layer(layer: Any, *, rate: float | None) -> Hashable | None:
     if layer.name == HEAD_DROPOUT and settings.get("rate") == rate:
         # Read from a variable, see `DynamicParameters`.
         del settings["rate"]
-    sources = tuple(tuple(map(source_of, inputs)) for inputs, _ in calls)
+    sources = tuple(tuple(map(layer_and_output_of, inputs)) for inputs, _ in calls)
     return type(layer).__name__, repr(sorted(settings.items())), sources
 
 

@@ -80,6 +80,10 @@ def _is_softmax(predictions: Any) -> bool:
 
 
 def _add(mean: keras.metrics.Mean, total: tf.Tensor, count: tf.Tensor) -> None:
-    # One operation each: Keras reads, adds and assigns.
-    mean.total.value.assign_add(total, read_value=False)
-    mean.count.value.assign_add(count, read_value=False)
+    for variable, more in ((mean.total, total), (mean.count, count)):
+        if "assign" in vars(variable):
+            # It is noted which steps of a user's change it, see `StepNumbers`.
+            variable.assign_add(more)
+        else:
+            # One operation: Keras reads, adds and assigns.
+            variable.value.assign_add(more, read_value=False)

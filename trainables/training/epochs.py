@@ -1,63 +1,30 @@
 """The epochs of one phase of a training as compiled functions, each called once an epoch."""
 
-import functools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from trainables.data.augment.augmenter import Augmenter
-from trainables.data.batches.streaming import Piece, each_batch, each_piece
-from trainables.data.batches.tensors import Batch, SplitTensors, gather_batch
+from trainables.data.batches.tensors import SplitTensors
 from trainables.errors import InfeasibleError, MicroBatchError
 from trainables.families.parts.blocks import without_penalties
 from trainables.families.parts.inputs import example_data
 from trainables.families.parts.keras_internals import create_compiled_variables
 from trainables.families.parts.phases import Phase
+from trainables.graphs.dynamic_parameters import DynamicParameters, InitialState
 from trainables.graphs.fused_batch_norm import fuse_batch_norm
 from trainables.graphs.sharing import NOTHING_SHARED, NetworkGraphs
 from trainables.graphs.widths import leave_widths_out
 from trainables.specs.task import Task
-from trainables.specs.worker import NO_OWN_CODE, OwnCode
 from trainables.steps.compiling import compile_model
-from trainables.steps.losses import refuse_losses_of_batches
-from trainables.steps.micro_batches import GradientSums, micro_batch_size
-from trainables.steps.replicas import Replicas
+from trainables.steps.micro_batches import GradientSums
 from trainables.steps.schedules import Horizon
-from trainables.steps.step_data import step_data
-from trainables.steps.step_numbers import StepNumbers, is_of_keras, reset_metrics
-from trainables.training.dynamic_parameters import DynamicParameters, InitialState
+from trainables.steps.step_numbers import is_of_keras, reset_metrics
+from trainables.training.epoch_steps import EpochData, EpochSteps
 from trainables.training.state import averaged, state_variables, untracked_variables
-
-#: Validation keeps no gradients, so its batches may be larger than the training's.
-MIN_VALIDATION_BATCH = 256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpochData:
-    """What the epochs of a training run on, the same in all phases.
-
-    Args:
-        train: The training split.
-        validation: The validation split.
-        task: What the model gets and must predict.
-        augmenter: Varies the training images.
-        class_weights: Weights of classes or flags by target; empty where all weigh the same.
-        replicas: The devices that batches are divided among.
-        own: Where losses and metrics of a user's lie.
-    """
-
-    train: SplitTensors
-    validation: SplitTensors
-    task: Task
-    augmenter: Augmenter
-    class_weights: Mapping[str, tf.Tensor]
-    replicas: Replicas
-    own: OwnCode = NO_OWN_CODE
 
 
 class CompiledPhase:
@@ -78,17 +45,15 @@ class CompiledPhase:
         self._model, self._data, self._params = model, data, phase.params(params)
         self._train_epoch: Any = None
         self._validate_all: Any = None
-        self._sums: GradientSums | None = None
         self._untracked: Mapping[str, Any] = {}
-        self._trained = StepNumbers(model, step="train_step")
-        self._validated = StepNumbers(model, step="test_step")
         phase.prepare(model)
         horizon = _horizon(data.train, self._params, num_epochs=num_epochs)
         with data.replicas.scope():
-            self._losses = compile_model(model, self._params, task=data.task, horizon=horizon, own=data.own)
+            losses = compile_model(model, self._params, task=data.task, horizon=horizon, own=data.own)
             _create_variables(model, data.task)
         fuse_batch_norm(model)
         leave_widths_out(model)
+        self._steps = EpochSteps(model, data, params=self._params, losses=losses)
         #: What a trace reads from variables.
         self.dynamic = DynamicParameters(model, self._params)
         self._initial = InitialState(self.variables)
@@ -101,8 +66,7 @@ class CompiledPhase:
     @property
     def returned(self) -> dict[str, list[str]]:
         """Names of numbers that a step returns and no metric object has, by step; known after `trace`."""
-        found = {numbers.name: numbers.returned for numbers in (self._trained, self._validated)}
-        return {step: names for step, names in found.items() if names}
+        return self._steps.returned
 
     @property
     def shapes(self) -> dict[str, tuple[int | None, ...]]:
@@ -119,7 +83,7 @@ class CompiledPhase:
     @property
     def can_begin_again(self) -> bool:
         """Whether `begin_again` gives what a new phase would be, for less time."""
-        return self.is_traced and self._sums is None and not self._untracked and self._initial.is_kept
+        return self.is_traced and self._steps.sums is None and not self._untracked and self._initial.is_kept
 
     def begin_again(self, params: Mapping[str, Any]) -> None:
         """Sets all variables to what they began with, and the dynamic parameters to those of another variant."""
@@ -155,18 +119,18 @@ class CompiledPhase:
         rows = tf.TensorSpec([None], tf.int32)
         replicas.check(self._params, num_micro_batches=num_micro_batches)
         if num_micro_batches > 1:
-            self._sums = GradientSums(model.optimizer, model.trainable_variables)
+            self._steps.sums = GradientSums(model.optimizer, model.trainable_variables)
 
         def train(order: tf.Tensor, epoch: tf.Tensor) -> dict[str, tf.Tensor]:
-            return self._train_steps(order, epoch, num_micro_batches=num_micro_batches)
+            return self._steps.train(order, epoch, num_micro_batches=num_micro_batches)
 
         def validate(rows: tf.Tensor) -> dict[str, tf.Tensor]:
-            return self._validation_steps(rows, num_micro_batches=num_micro_batches)
+            return self._steps.validate(rows, num_micro_batches=num_micro_batches)
 
         # XLA is a matter of the device, not of this loop: see compile_model. Keras's fit() does without AutoGraph, too.
         compiled = tf.function(train, autograph=False)
         self._train_epoch = compiled.get_concrete_function(rows, tf.TensorSpec([], tf.int32))
-        with self._losses.without_smoothing(), without_penalties(model):
+        with self._steps.losses.without_smoothing(), without_penalties(model):
             self._validate_all = tf.function(validate, autograph=False).get_concrete_function(rows)
         if self.returned and num_micro_batches > 1:
             raise MicroBatchError("its steps return numbers of their own, of which a piece of a batch has only its own")
@@ -175,12 +139,11 @@ class CompiledPhase:
                 f"its steps return numbers of their own ({self.returned}), and each of {replicas.count} GPUs has its "
                 "own of them; keep them in keras.metrics.Mean objects, or use one GPU a trial"
             )
-        sums = self._sums.variables if self._sums else ()
         self._untracked = untracked_variables(
             self._train_epoch.graph,
             known=[*model.variables, *model.optimizer.variables],
             metrics=model.metrics_variables,
-            scratch=[*self.dynamic.variables, *sums, *self._trained.variables, *replicas.copies_of(model)],
+            scratch=[*self.dynamic.variables, *self._steps.variables, *replicas.copies_of(model)],
         )
 
     def train(self, order: np.ndarray, *, epoch: int) -> dict[str, float]:
@@ -204,58 +167,6 @@ class CompiledPhase:
         reset_metrics(self._model)
         with averaged(self._model):
             return _floats(self._validate_all(tf.constant(rows)))
-
-    def _train_steps(self, order: tf.Tensor, epoch: tf.Tensor, *, num_micro_batches: int) -> dict[str, tf.Tensor]:
-        model, data = self._model, self._data
-        plan, sums = data.augmenter.plan(epoch), self._sums
-
-        def make(rows: tf.Tensor) -> Batch:
-            fetch = functools.partial(gather_batch, data.train)
-            return data.augmenter.batch(rows, plan=plan, fetch=fetch, weights=data.train.weights)
-
-        def train(batch: Batch) -> None:
-            parts = step_data(batch, task=data.task, class_weights=data.class_weights)
-            losses = self._losses
-            with losses.second_labels(batch.others, batch.weights), losses.class_weights(data.class_weights):
-                self._trained.step(parts)
-            *_, weights = keras.utils.unpack_x_y_sample_weight(parts)
-            needs = {
-                "images have weights (class_weights, data.sample_weight)": weights is not None,
-                "images are mixed (mixup, cutmix)": batch.others is not None,
-                "several GPUs share a batch": data.replicas.count > 1,
-            }
-            refuse_losses_of_batches(losses.of_batches(), needs=needs, is_in_pieces=sums is not None)
-
-        size, is_streamed = self._params["batch_size"], data.train.is_streamed
-        if sums is None:
-            do = data.replicas.train(train, optimizer=model.optimizer)
-            each_batch(order, size=size, make=make, is_streamed=is_streamed, do=do)
-            return self._trained.values()
-
-        def train_piece(batch: Batch, piece: Piece) -> None:
-            with sums.of_piece(piece):
-                train(batch)
-
-        piece_size = micro_batch_size(size, num_images=data.train.num_images, num_micro_batches=num_micro_batches)
-        each_piece(order, size=size, piece_size=piece_size, make=make, is_streamed=is_streamed, do=train_piece)
-        return self._trained.values()
-
-    def _validation_steps(self, rows: tf.Tensor, *, num_micro_batches: int) -> dict[str, tf.Tensor]:
-        data = self._data
-
-        def make(some: tf.Tensor) -> Batch:
-            images, labels = gather_batch(data.validation, some)
-            return Batch(images=images, labels=labels)
-
-        def validate(batch: Batch) -> None:
-            self._validated.step(step_data(batch, task=data.task))
-
-        # A batch that training cannot hold at once may be too large for validation as well.
-        size = math.ceil(max(self._params["batch_size"], MIN_VALIDATION_BATCH) / num_micro_batches)
-        size = data.replicas.validation_size(size, num_images=data.validation.num_images)
-        do = data.replicas.validate(validate)
-        each_batch(rows, size=size, make=make, is_streamed=data.validation.is_streamed, do=do)
-        return self._validated.values()
 
 
 def _horizon(train: SplitTensors, params: Mapping[str, Any], *, num_epochs: int) -> Horizon:

@@ -20,7 +20,7 @@ from trainables.progress import OnProgress
 from trainables.specs.dataset import DatasetInfo
 from trainables.specs.worker import DeviceSpec, TrainingSpec
 from trainables.training.devices import configure_devices
-from trainables.training.epochs import MIN_VALIDATION_BATCH
+from trainables.training.epoch_steps import MIN_VALIDATION_BATCH
 from trainables.training.training import Training, TrainingRequest
 
 logger = logging.getLogger(__name__)

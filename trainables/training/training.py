@@ -33,7 +33,8 @@ from trainables.steps.replicas import Replicas
 from trainables.training.callbacks import TrainingCallbacks
 from trainables.training.completing import complete_model
 from trainables.training.cost import VariantCost, check_limits
-from trainables.training.epochs import CompiledPhase, EpochData
+from trainables.training.epoch_steps import EpochData
+from trainables.training.epochs import CompiledPhase
 from trainables.training.measured import check_measured
 from trainables.training.repeats import Repeats, spent
 from trainables.training.state import assign, memory_of_all
@@ -98,29 +99,23 @@ class Training:
         self._on_note = request.on_note
         family = FAMILIES[self.variant.family]
         self._params = family.with_defaults(self.variant.params)
-        #: Whether losses, metrics or callbacks are a user's.
-        self._has_own_code = request.task.has_own_code or is_own(self._params["loss"]) or bool(self.spec.callbacks)
+        # Whether losses, metrics or callbacks are a user's.
+        has_own_code = request.task.has_own_code or is_own(self._params["loss"]) or bool(self.spec.callbacks)
         with spent(self.overhead_seconds, "build"):
-            self.model = _built_model(request, self._params, has_own_code=self._has_own_code)
+            self.model = _built_model(request, self._params, has_own_code=has_own_code)
             #: What a user's model is made of, for its checkpoints; None: of no user's.
             self.signature = signature_of(self.model) if family.has_own_parameters else None
             self._phases = phases_of(family.module, self._params)
             self._data = _epoch_data(request, self._params)
             self._compiled = self._compile_for(epoch=1)
             # Users' code may keep state in no variable; of several phases, another one may be traced by now.
-            is_ours = not (family.has_own_parameters or self._has_own_code)
+            is_ours = not (family.has_own_parameters or has_own_code)
             self._is_plain = is_ours and len(self._phases) == self._data.replicas.count == 1
-            self._graphs = self._network_graphs(request) if self._is_plain else NOTHING_SHARED
+            self._graphs = _graphs_of(self, request) if self._is_plain else NOTHING_SHARED
             first = RepeatedSplit(train=request.train.indices, validation=request.validation.indices)
             self._repeats = Repeats(first, request.repeats, variant=self.variant)
             #: What it costs, counted and measured at the first use.
-            self.cost = VariantCost(
-                self.model,
-                task=request.task,
-                batch_size=self._params["batch_size"],
-                num_trained=lambda: most_trained(self._phases, self.model, current=self._compiled.phase),
-                graphs=self._graphs,
-            )
+            self.cost = _cost_of(self, task=request.task)
             if self.spec.limits:
                 check_limits(self.cost.counted, self.spec.limits)
             self._callbacks = TrainingCallbacks(
@@ -249,11 +244,6 @@ class Training:
             self._repeats.begin_again(variant)
             self.history = []
 
-    def _network_graphs(self, request: TrainingRequest) -> NetworkGraphs:
-        structure, data = structure_of(self.model, self._params), self._data
-        whole = structure and (structure, data.train, data.validation, data.augmenter.drawn_with, self.spec.max_epochs)
-        return NetworkGraphs(shared=request.graphs, structure=whole)
-
     def _be_in_phase_of(self, *, epoch: int) -> None:
         phase, _ = phase_at(self._phases, epoch, max_epochs=self.spec.max_epochs)
         if phase is not self._compiled.phase:
@@ -303,6 +293,22 @@ def _epoch_data(request: TrainingRequest, params: Mapping[str, Any]) -> EpochDat
         replicas=request.replicas,
         own=request.spec.own_code,
     )
+
+
+def _cost_of(training: Training, *, task: Task) -> VariantCost:
+    return VariantCost(
+        training.model,
+        task=task,
+        batch_size=training._params["batch_size"],
+        num_trained=lambda: most_trained(training._phases, training.model, current=training._compiled.phase),
+        graphs=training._graphs,
+    )
+
+
+def _graphs_of(training: Training, request: TrainingRequest) -> NetworkGraphs:
+    structure, data = structure_of(training.model, training._params), training._data
+    whole = structure and (structure, data.train, data.validation, data.augmenter.drawn_with, training.spec.max_epochs)
+    return NetworkGraphs(shared=request.graphs, structure=whole)
 
 
 def _ending(spec: TrainingSpec, params: Mapping[str, Any]) -> dict[str, Any]:

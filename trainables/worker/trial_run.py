@@ -175,8 +175,7 @@ class TrialRun:
 
     def _begin(self) -> "Training":
         started = time.perf_counter()
-        # Not before the first step, unless Ray preloaded it: TensorFlow costs seconds and hundreds of MB, and a failure
-        # in a step can be retried, which Ray Tune does not do for one in setup() or reset_config().
+        # Not before the first step, unless it is preloaded: Ray Tune retries no failure in setup() or reset_config().
         import_tensorflow()
         from trainables.steps.replicas import own_replicas
         from trainables.training.training import Training, TrainingRequest

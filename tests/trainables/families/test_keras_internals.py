@@ -111,10 +111,10 @@ def test_layers_know_their_symbolic_calls_and_where_their_inputs_come_from():
     model = keras.Model(image, total)
     calls = keras_internals.symbolic_calls(model.get_layer("shared"))
     assert [[tuple(tensor.shape) for tensor in outputs] for _, outputs in calls] == [[(None, 3)]] * 3
-    sources = [[keras_internals.source_of(tensor) for tensor in inputs] for inputs, _ in calls]
+    sources = [[keras_internals.layer_and_output_of(tensor) for tensor in inputs] for inputs, _ in calls]
     assert sources == [[("image", 0)], [("image", 0)], [("shared", 0)]]
     ((inputs, _),) = keras_internals.symbolic_calls(model.get_layer("total"))
-    assert [keras_internals.source_of(tensor) for tensor in inputs] == [("shared", 0)] * 2
+    assert [keras_internals.layer_and_output_of(tensor) for tensor in inputs] == [("shared", 0)] * 2
 
 
 def test_the_mean_of_the_loss_and_the_metrics_are_counted_without_asking_for_results(model):

@@ -56,7 +56,7 @@ def symbolic_calls(layer: keras.layers.Layer) -> list[tuple[list[Any], list[Any]
     return [(list(node.input_tensors), list(node.outputs)) for node in layer._inbound_nodes]
 
 
-def source_of(tensor: Any) -> tuple[str, int]:
+def layer_and_output_of(tensor: Any) -> tuple[str, int]:
     """Returns the name of the layer whose output a symbolic tensor is, and which of its outputs."""
     return tensor._keras_history.operation.name, tensor._keras_history.tensor_index
 
