@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from orchestrator.tuning.experiment import Tuning
 
 _POLL_SECONDS = 0.2
+#: The last trials are those that take no longer together than what is done beside them.
+_LAST_SECONDS = 1.5
 _STOP_SECONDS = 15.0
 
 
@@ -64,7 +66,8 @@ class Session:
         steer: Honours what people ask from outside the driver, of the study that it gets.
         track: Begins to send the run to trackers, by their names.
         mirror: Uploads the run to its storage; None: the run lies in its folder alone.
-        on_last: Called by `train` once: when the last trials leave a worker without work, or when all have ended.
+        on_last: Called by `train` once: when the last trials leave a worker without work or end within a second or two,
+            or when all have ended.
         started: When the preparation began, in seconds from any start.
         began_at: When the preparation began, in seconds since 1970.
         clock: Notes what the wall time is spent on.
@@ -234,6 +237,7 @@ class Session:
     def _watch(self, tuning: "Tuning", *, notes: EarlyNotes, prepared: Prepared) -> None:
         """Shows and steers the study, and checks journal, storage and disks until Ray Tune has ended all trials."""
         show_at, are_last, advice = 0.0, False, AdviceWatch(self.folder, state=self.recorder.state)
+        first, num_before = time.monotonic(), self.recorder.state.num_ended
         while not tuning.wait(_POLL_SECONDS):
             self.recorder.check()
             for sentence in prepared.cluster.since_last(self.recorder.state):
@@ -246,7 +250,9 @@ class Session:
                 self.show()
                 # A live view of a large study takes long: it gets a fiftieth of the driver's time.
                 show_at = began + 50.0 * (time.monotonic() - began)
-            if not are_last and _are_last(self.recorder, prepared):
+            num_ended = self.recorder.state.num_ended - num_before
+            pace = (time.monotonic() - first) / num_ended if num_ended else None
+            if not are_last and _are_last(self.recorder, prepared, pace=pace):
                 are_last = True
                 self.on_last()
             if self.mirror is not None:
@@ -285,9 +291,15 @@ class Session:
         )
 
 
-def _are_last(recorder: Recorder, prepared: Prepared) -> bool:
-    """Returns whether all trials have ended or are under way, and a worker of several has nothing to do any more."""
+def _are_last(recorder: Recorder, prepared: Prepared, *, pace: float | None) -> bool:
+    """Returns whether the trials left end within a second or two, or are under way and leave a worker without work.
+
+    Args:
+        pace: Seconds a trial that has ended in this session; None: none has.
+    """
     state, left = recorder.state, recorder.state.unfinished
+    if pace is not None and pace * (prepared.spec.num_trials - state.num_ended) < _LAST_SECONDS:
+        return True
     has_room = len(left) < max(2, prepared.num_concurrent)
     return has_room and len(state.trials) >= prepared.spec.num_trials and all(trial.started_at for trial in left)
 
