@@ -174,8 +174,11 @@ def training_of(samples_of):
 
     spare_imports()
 
-    def make(variant, *, max_epochs=9, graphs=None, **spec):
+    def make(variant, *, max_epochs=9, graphs=None, metrics=(), **spec):
         (train, validation), task, metric = samples_of(variant.family)
+        if metrics:
+            task = replace(task, targets=tuple(replace(target, metrics=metrics) for target in task.targets))
+            metric = metrics[-1]
         spec = {"study_dir": STUDIES, **spec}
         spec = TrainingSpec(max_epochs=max_epochs, metric=f"val_{metric}", mode="max", **spec)
         splits = {"train": train, "validation": validation}

@@ -5,7 +5,7 @@ a trace with numbers in it rounds differently, see findings/tensorflow-graph-div
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -80,6 +80,11 @@ class DynamicParameters:
         return self._variables[name]
 
 
+def num_bytes(variables: Iterable[Any]) -> int:
+    """Returns the memory of variables, of four bytes a number."""
+    return 4 * sum(math.prod(variable.shape) for variable in variables)
+
+
 class InitialState:
     """The values that a training's variables begin with, kept where they are small, so that another one can begin.
 
@@ -88,9 +93,8 @@ class InitialState:
     """
 
     def __init__(self, variables: Mapping[str, Any]) -> None:
-        num_bytes = 4 * sum(math.prod(variable.shape) for variable in variables.values())
         #: Whether the values are small enough to be kept.
-        self.is_kept = num_bytes <= MAX_KEPT_BYTES
+        self.is_kept = num_bytes(variables.values()) <= MAX_KEPT_BYTES
         # Tensors, which TensorFlow copies before it changes a variable that shares their memory.
         self._values = {name: tf.identity(variable) for name, variable in variables.items()} if self.is_kept else {}
 

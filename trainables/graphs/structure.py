@@ -72,8 +72,10 @@ def _layer(layer: Any, *, rate: float | None) -> Hashable | None:
 
 
 def _has_width_in_graph(layer: Any, settings: Mapping[str, Any]) -> bool:
-    """Returns whether the gradient of a penalty, or a dense layer over each pixel, puts widths into the graph."""
+    """Returns whether a penalty's gradient, missing weights, or a dense layer over pixels put widths into the graph."""
     if any(value for name, value in settings.items() if name.endswith(("_regularizer", "_constraint"))):
+        return True
+    if not (settings.get("scale", True) and settings.get("center", True)):
         return True
     inputs = (tensor for call, _ in symbolic_calls(layer) for tensor in call)
     return type(layer) is layers.Dense and any(len(tensor.shape) != 2 for tensor in inputs)

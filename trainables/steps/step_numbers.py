@@ -16,6 +16,9 @@ from trainables.errors import UserCodeError
 from trainables.steps.metrics import metric_values, results_of
 from trainables.steps.plain_steps import plain_step
 
+#: What Keras's steps are made of.
+_OF_STEPS = frozenset(("train_step", "test_step", "compute_loss", "_compute_loss", "compute_metrics"))
+
 
 def is_of_keras(model: keras.Model) -> bool:
     """Returns whether a model's class, and so its steps, are Keras's own."""
@@ -67,7 +70,8 @@ class StepNumbers:
         Raises:
             UserCodeError: The step returns something else than numbers by name.
         """
-        has_kerass_step = is_of_keras(self._model) and self.name not in vars(self._model)
+        # A function of a user's may stand on a model in the place of Keras's.
+        has_kerass_step = is_of_keras(self._model) and not _OF_STEPS.intersection(vars(self._model))
         if has_kerass_step and not tf.distribute.has_strategy():
             plain_step(self.name)(self._model, data)
             return

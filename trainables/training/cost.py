@@ -28,7 +28,7 @@ from trainables.families.parts.keras_internals import (
     restore_call,
     symbolic_calls,
 )
-from trainables.graphs.sharing import NOTHING_SHARED, NetworkGraphs
+from trainables.graphs.sharing import NOTHING_SHARED, NetworkGraphs, bound
 from trainables.specs.task import Task
 from trainables.training.state import model_variables
 
@@ -135,7 +135,8 @@ class VariantCost:
             return taken[0]
         run, self._prediction = self.prediction.run, None
         self._graphs.keep("prediction", [run], variables)
-        return run
+        # Called as a function of another network's is, so that the two latencies compare.
+        return bound(run)
 
 
 def model_cost(

@@ -17,7 +17,6 @@ from trainables.families.parts.phases import Phase
 from trainables.graphs.dynamic_parameters import DynamicParameters, InitialState
 from trainables.graphs.fused_batch_norm import fuse_batch_norm
 from trainables.graphs.sharing import NOTHING_SHARED, NetworkGraphs
-from trainables.graphs.widths import leave_widths_out
 from trainables.specs.task import Task
 from trainables.steps.compiling import compile_model
 from trainables.steps.micro_batches import GradientSums
@@ -52,7 +51,6 @@ class CompiledPhase:
             losses = compile_model(model, self._params, task=data.task, horizon=horizon, own=data.own)
             _create_variables(model, data.task)
         fuse_batch_norm(model)
-        leave_widths_out(model)
         self._steps = EpochSteps(model, data, params=self._params, losses=losses)
         #: What a trace reads from variables.
         self.dynamic = DynamicParameters(model, self._params)
@@ -169,6 +167,10 @@ class CompiledPhase:
             return _floats(self._validate_all(tf.constant(rows)))
 
 
+#: Metrics whose variables Keras makes when they first count a batch, not when they are built.
+_LATE_METRICS = frozenset(("f1_score", "r2_score"))
+
+
 def _horizon(train: SplitTensors, params: Mapping[str, Any], *, num_epochs: int) -> Horizon:
     steps_per_epoch = math.ceil(train.num_images / params["batch_size"])
     return Horizon(steps_per_epoch=steps_per_epoch, max_epochs=num_epochs)
@@ -178,7 +180,7 @@ def _create_variables(model: keras.Model, task: Task) -> None:
     """Creates metric and optimizer variables now: a compiled function may not create them on a later trace."""
     model.optimizer.build(model.trainable_variables)
     outputs = None
-    if task.has_one_target and is_of_keras(model):
+    if task.has_one_target and is_of_keras(model) and not _LATE_METRICS.intersection(task.targets[0].metrics):
         # No class of a user's: all that is missing are metrics, which need the shapes alone.
         outputs = np.zeros((2, *task.output_shape(task.targets[0])), np.float32)
     create_compiled_variables(model, example_data(task, count=2), outputs=outputs)

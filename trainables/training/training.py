@@ -20,6 +20,7 @@ from trainables.families.parts.phases import most_trained, phase_at
 from trainables.families.parts.signature import signature_of
 from trainables.graphs.sharing import NOTHING_SHARED, NetworkGraphs, SharedGraphs
 from trainables.graphs.structure import structure_of
+from trainables.graphs.widths import leave_widths_out
 from trainables.own_code.loading import begin_anew
 from trainables.patience import replayed, with_patience
 from trainables.reports import EpochReport
@@ -301,14 +302,15 @@ def _cost_of(training: Training, *, task: Task) -> VariantCost:
         task=task,
         batch_size=training._params["batch_size"],
         num_trained=lambda: most_trained(training._phases, training.model, current=training._compiled.phase),
-        graphs=training._graphs,
+        graphs=training._graphs.without_data(),
     )
 
 
 def _graphs_of(training: Training, request: TrainingRequest) -> NetworkGraphs:
+    leave_widths_out(training.model)
     structure, data = structure_of(training.model, training._params), training._data
-    whole = structure and (structure, data.train, data.validation, data.augmenter.drawn_with, training.spec.max_epochs)
-    return NetworkGraphs(shared=request.graphs, structure=whole)
+    whole = structure and (structure, data.augmenter.drawn_with, training.spec.max_epochs)
+    return NetworkGraphs(shared=request.graphs, structure=whole, data=(data.train, data.validation))
 
 
 def _ending(spec: TrainingSpec, params: Mapping[str, Any]) -> dict[str, Any]:

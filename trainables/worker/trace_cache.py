@@ -38,6 +38,11 @@ class TracedTrainings:
         """Returns how many trainings are kept."""
         return len(self._kept)
 
+    @property
+    def holds_memory(self) -> bool:
+        """Whether trainings or graphs are kept, which memory can be had from."""
+        return bool(self._kept) or ("graphs" in vars(self) and len(self.graphs) > 0)
+
     def keep(self, training: "Training", *, fold: int = 0) -> None:
         """Keeps an ended training, if it can be reused.
 

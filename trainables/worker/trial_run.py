@@ -89,7 +89,7 @@ class TrialRun:
         """
         self._checkpoints.leave_if_superseded()
         outcome = self._try_step()
-        if ran_out_of_memory(outcome) and len(self._traced):
+        if ran_out_of_memory(outcome) and self._traced.holds_memory:
             self._forget_trainings()
             outcome = self._try_step()
         if ran_out_of_memory(outcome):
@@ -140,7 +140,7 @@ class TrialRun:
 
     def _forget_trainings(self) -> None:
         """Frees what this trial and earlier ones hold of TensorFlow's memory."""
-        if self._training is None and not len(self._traced):
+        if self._training is None and not self._traced.holds_memory:
             return
         # Late, because it imports TensorFlow.
         from trainables.families.building import forget_models

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainables.graphs.sharing import MAX_SHARED, MAX_USES, BoundFunction, NetworkGraphs, SharedGraphs
+from trainables.graphs import sharing
+from trainables.graphs.sharing import MAX_SHARED, MAX_USES, BoundFunction, GraphKey, NetworkGraphs, SharedGraphs
 from trainables.specs.data import AugmentSpec
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -82,6 +83,28 @@ def test_bits_do_not_tell_whose_graph_it_was(case, training_of, variant_of, outc
     assert isinstance(training._compiled._train_epoch, BoundFunction)
     assert again == metrics
     assert cost_again == cost
+    same_state(state_again, state)
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        ("f1_score", "accuracy"),
+        ("accuracy", "f1_score"),
+        ("auc", "precision", "recall", "f1_score", "top_2_accuracy", "accuracy"),
+    ],
+    ids=str,
+)
+def test_every_metric_is_measured_on_anothers_graph(metrics, training_of, variant_of, outcome_of, same_state):
+    variant = variant_of(filters=9, seed=3)
+    expected, _, state = outcome_of(training_of(variant, max_epochs=2, metrics=metrics))
+    graphs = SharedGraphs()
+    training_of(variant_of(filters=6), max_epochs=2, metrics=metrics, graphs=graphs).run_epoch()
+    training = training_of(variant, max_epochs=2, metrics=metrics, graphs=graphs)
+    measured, _, state_again = outcome_of(training)
+    assert isinstance(training._compiled._train_epoch, BoundFunction)
+    assert {f"val_{name}" for name in metrics} < measured[0].keys()
+    assert measured == expected
     same_state(state_again, state)
 
 
@@ -163,10 +186,47 @@ def test_a_function_runs_on_variables_of_other_shapes():
     assert shared.take("other kind", {"weights": other}) is None
 
 
+def key_of(kind, *, data=None):
+    return GraphKey(kind=str(kind), structure="products", data=data)
+
+
 def test_a_function_of_unnamed_variables_is_not_kept():
     graphs, variable = SharedGraphs(), tf.Variable([2.0])
-    graphs.keep("key", [function_of(variable)], {})
+    graphs.keep(key_of("one"), [function_of(variable)], {})
     assert len(graphs) == 0
+
+
+def test_variables_of_other_names_types_or_axes_get_no_function():
+    graphs, variable = SharedGraphs(), tf.Variable([2.0])
+    graphs.keep(key_of("one"), [function_of(variable)], {"weights": variable})
+    for others in (
+        {},
+        {"other": variable},
+        {"weights": variable, "more": variable},
+        {"weights": tf.Variable([2])},
+        {"weights": tf.Variable([[2.0]])},
+    ):
+        assert graphs.take(key_of("one"), others) is None
+    assert graphs.take(key_of("one"), {"weights": tf.Variable([2.0, 3.0])})
+
+
+def test_functions_of_large_networks_are_not_kept(monkeypatch):
+    graphs, variable = SharedGraphs(), tf.Variable([2.0, 3.0])
+    monkeypatch.setattr(sharing, "MAX_KEPT_BYTES", 7)
+    graphs.keep(key_of("one"), [function_of(variable)], {"weights": variable})
+    assert len(graphs) == 0
+    monkeypatch.setattr(sharing, "MAX_KEPT_BYTES", 8)
+    graphs.keep(key_of("one"), [function_of(variable)], {"weights": variable})
+    assert len(graphs) == 1
+
+
+def test_functions_of_other_images_go_and_those_of_none_stay():
+    graphs, variable = SharedGraphs(), tf.Variable([2.0])
+    for kind, data in (("epochs", "fold 1"), ("prediction", None), ("epochs", "fold 2")):
+        graphs.keep(key_of(kind, data=data), [function_of(variable)], {"weights": variable})
+    assert graphs.take(key_of("epochs", data="fold 1"), {"weights": variable}) is None
+    for kind, data in (("prediction", None), ("epochs", "fold 2")):
+        assert graphs.take(key_of(kind, data=data), {"weights": variable})
 
 
 def test_networks_without_a_structure_share_nothing():
@@ -180,12 +240,12 @@ def test_networks_without_a_structure_share_nothing():
 def test_the_longest_unused_goes_first_and_each_after_so_many_uses():
     graphs, variable = SharedGraphs(), tf.Variable([2.0])
     function = function_of(variable)
-    for key in range(MAX_SHARED):
-        graphs.keep(key, [function], {"weights": variable})
-    assert graphs.take(0, {"weights": variable})
-    graphs.keep(MAX_SHARED, [function], {"weights": variable})
-    assert graphs.take(1, {"weights": variable}) is None
-    uses = [graphs.take(0, {"weights": variable}) is not None for _ in range(MAX_USES)]
+    for number in range(MAX_SHARED):
+        graphs.keep(key_of(number), [function], {"weights": variable})
+    assert graphs.take(key_of(0), {"weights": variable})
+    graphs.keep(key_of(MAX_SHARED), [function], {"weights": variable})
+    assert graphs.take(key_of(1), {"weights": variable}) is None
+    uses = [graphs.take(key_of(0), {"weights": variable}) is not None for _ in range(MAX_USES)]
     assert uses == [True] * (MAX_USES - 1) + [False]
     graphs.clear()
     assert len(graphs) == 0

@@ -1,5 +1,6 @@
 """Networks of one structure have one graph, whatever their widths and seeds: graphs are compared word for word."""
 
+import keras
 import pytest
 
 from search_spaces import Variant
@@ -142,6 +143,16 @@ def test_what_is_in_the_graph_is_in_the_structure(changed, training_of, variant_
     one, other = (structure(training_of(variant_of(**params), max_epochs=2)) for params in ({}, changed))
     assert one is not None
     assert one != other
+
+
+@pytest.mark.parametrize("missing", ["scale", "center"])
+def test_batch_normalisation_without_all_of_its_weights_has_no_structure(missing):
+    params = FAMILIES["sequential"].with_defaults({})
+    models = [
+        keras.Sequential([keras.Input((8, 8, 1)), keras.layers.BatchNormalization(**settings), keras.layers.Flatten()])
+        for settings in ({}, {missing: False})
+    ]
+    assert [structure_of(model, params) is None for model in models] == [False, True]
 
 
 @pytest.mark.parametrize("family", ["custom", "subclassed", "unet", "keras_tuner"])

@@ -89,12 +89,18 @@ def test_a_model_without_anything_to_learn_is_measured_all_the_same():
     assert float(model.get_metrics_result()["loss"]) > 0
 
 
-def test_a_step_that_was_put_on_a_model_is_the_one_that_is_taken():
+@pytest.mark.parametrize("name", ["train_step", "compute_metrics", "compute_loss"])
+def test_what_was_put_on_a_model_is_what_is_taken(name):
     model, _ = model_of("classes")
-    taken = []
-    vars(model)["train_step"] = lambda data: taken.append(data) or {}
-    StepNumbers(model, step="train_step").step(("images", "labels"))
-    assert taken == [("images", "labels")]
+    taken, own = [], getattr(model, name)
+
+    def take(*args, **kwargs):
+        taken.append(name)
+        return own(*args, **kwargs)
+
+    vars(model)[name] = take
+    StepNumbers(model, step="train_step").step(next(batches("classes", weighted=False)))
+    assert taken == [name]
 
 
 @pytest.mark.parametrize("case", ["weights", "logits", "flags", "eager"])

@@ -50,7 +50,7 @@ def each_batch(rows: tf.Tensor, *, size: int, make: MakeTensor, is_streamed: boo
     if is_streamed:
         each_piece(rows, size=size, piece_size=size, make=make, is_streamed=True, do=lambda batch, piece: do(batch))
         return
-    num_rows = tf.shape(rows)
+    num_rows = tf.shape(rows)[0]
 
     def one(begin: tf.Tensor) -> tuple[tf.Tensor]:
         end = begin + size
@@ -59,7 +59,7 @@ def each_batch(rows: tf.Tensor, *, size: int, make: MakeTensor, is_streamed: boo
         return (end,)
 
     # As `each_piece` with whole batches, in a third of the operations.
-    tf.while_loop(lambda begin: tf.squeeze(begin < num_rows), one, (tf.constant([0]),))
+    tf.while_loop(lambda begin: tf.squeeze(begin) < num_rows, one, (tf.constant([0]),))
 
 
 def each_piece(  # noqa: PLR0913 - the arguments of each_batch, and the size of pieces
