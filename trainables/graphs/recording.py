@@ -21,8 +21,8 @@ def recorded(
 ) -> tf.Tensor:
     """Returns what a computation returns; a tape that watches it takes its gradient from a function.
 
-    Outside of a compiled function that has the computation inside, TensorFlow differentiates its operations, so the
-    function must return the same numbers.
+    A tape around a call of a compiled function does not see the computation inside and differentiates its operations:
+    the function must return the same numbers as they do.
 
     Args:
         compute: The computation.

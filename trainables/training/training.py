@@ -307,6 +307,8 @@ def _cost_of(training: Training, *, task: Task) -> VariantCost:
 
 
 def _graphs_of(training: Training, request: TrainingRequest) -> NetworkGraphs:
+    # In every training of this package's families, shared or not, so that all of a structure have one graph; models of
+    # users' code keep Keras's own layers.
     leave_widths_out(training.model)
     structure, data = structure_of(training.model, training._params), training._data
     whole = structure and (structure, data.augmenter.drawn_with, training.spec.max_epochs)
