@@ -31,7 +31,7 @@ def with_algorithm(spec: StudySpec) -> tuple[StudySpec, str]:
 def _chosen(spec: StudySpec) -> tuple[str, str]:
     """Returns an algorithm, and why it is the one."""
     size, trials = spec.space.size, spec.num_proposed
-    if size is not None and size <= min(trials, LARGEST_GRID) and _has_no_order(spec):
+    if size is not None and size <= min(trials, LARGEST_GRID) and has_no_order(spec):
         return "grid", f"the {trials:,} trials are all variants that the space has"
     if trials < FEWEST_LEARNING:
         return "sobol", f"{trials:,} trials are too few to learn from, and its points fill the space evenly"
@@ -46,7 +46,7 @@ def _chosen(spec: StudySpec) -> tuple[str, str]:
     return "gp", f"it found most within {MOST_MODELLED} trials, and there are {trials:,}"
 
 
-def _has_no_order(spec: StudySpec) -> bool:
+def has_no_order(spec: StudySpec) -> bool:
     """Returns whether nothing in a study makes it matter which variants go first."""
     ends_sooner = any(getattr(spec.search, key.partition(".")[2]) is not None for key in BUDGETS)
     if spec.schedule.has_population:

@@ -23,6 +23,7 @@ from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.budgets import Budgets
 from orchestrator.tuning.drained_nodes import DrainedNodes
 from orchestrator.tuning.listener import TuneListener
+from orchestrator.tuning.proposals.new_trials import look_ahead_of
 from orchestrator.tuning.schedulers import RecordedScheduler, make_scheduler
 from orchestrator.tuning.searcher import VariantSearcher
 from orchestrator.tuning.silent_workers import SilentWorkers
@@ -147,6 +148,7 @@ def _make_searcher(
         generations=generations,
         promotions=scheduler.promotions,
         has_population=spec.schedule.has_population,
+        look_ahead=look_ahead_of(spec, learns=proposer.learns),
     )
 
 

@@ -9,18 +9,16 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from orchestrator.journal.records import TrialProposed
 from orchestrator.journal.trial import Trial, is_to_stop
 from orchestrator.replicates.from_state import next_fold, standing_of
 from orchestrator.replicates.seeds import replicate_of
-from orchestrator.runs.paths import trial_name
 from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.study.sections import Resources
 from orchestrator.tuning.listener import TuneListener
 from orchestrator.tuning.promotions import Promotions
+from orchestrator.tuning.proposals.new_trials import NewTrials
 from orchestrator.tuning.tune_internals import Unsaved
 from orchestrator.tuning.worker_generations import WorkerGenerations
-from search_spaces import Variant
 
 
 class VariantSearcher(Unsaved, Searcher):
@@ -33,6 +31,7 @@ class VariantSearcher(Unsaved, Searcher):
         generations: Counts generations of worker processes; None: workers are never replaced.
         promotions: The trials that wait at rungs; None: nobody waits.
         has_population: Whether a trial at work may end for another one that goes on in its place.
+        look_ahead: Among how many proposals a free worker may choose (see `NewTrials`).
     """
 
     def __init__(  # noqa: PLR0913 - what a study's trials come from
@@ -44,32 +43,36 @@ class VariantSearcher(Unsaved, Searcher):
         generations: WorkerGenerations | None = None,
         promotions: Promotions | None = None,
         has_population: bool = False,
+        look_ahead: int = 1,
     ) -> None:
         super().__init__(metric=listener.recorder.state.header.metric, mode=listener.recorder.state.header.mode)
-        self._proposer = proposer
+        self._proposer, self._has_population = proposer, has_population
         self._listener = listener
         self._recorder = listener.recorder
-        self._num_trials, self._has_population = num_trials, has_population
         self._generations = generations or WorkerGenerations(Resources(), num_concurrent=1)
         self._promotions = promotions or Promotions(None, listener.recorder)
+        left = [trial for trial in self._recorder.state.unfinished if not trial.is_held]
+        waiting = [trial for trial in left if look_ahead > 1 and trial.is_of_search and not trial.started_at]
         #: Trials of earlier sessions; those in others' places that no worker began come after new ones, as ever.
-        self._unfinished = [
-            trial
-            for trial in self._recorder.state.unfinished
-            if not trial.is_held and (trial.started_at or not trial.parent)
-        ]
+        self._unfinished = [trial for trial in left if trial.started_at or not trial.parent if trial not in waiting]
+        self._new = NewTrials(
+            proposer,
+            recorder=self._recorder,
+            is_over=lambda: listener.budgets.is_over,
+            num_trials=num_trials,
+            look_ahead=look_ahead,
+            waiting=waiting,
+        )
         #: The names of the trials that Ray Tune has got.
         self._handed: set[str] = set()
         self._names: dict[str, str] = {}
-        #: Whether the space has no variant left that was not proposed.
-        self._is_spent = False
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Returns the next trial's configuration, None if others have to end first, or `Searcher.FINISHED`."""
         self._promotions.end_by_hand()
         for ended in self._promotions.ended_by_hand():
             self._proposer.end_trial(ended)
-        trial = self._next_unfinished() or self._promoted() or self._new_trial() or self._next_in_place()
+        trial = self._next_unfinished() or self._promoted() or self._new.next() or self._next_in_place()
         if trial is None:
             if self._promotions.may_come:
                 return None
@@ -84,6 +87,7 @@ class VariantSearcher(Unsaved, Searcher):
             return None if self._has_population and self._recorder.state.open_trials else Searcher.FINISHED
         self._names[trial_id] = trial.name
         self._handed.add(trial.name)
+        self._new.begin(trial)
         return {
             "trial": trial.name,
             "variant": trial.variant.to_json(),
@@ -103,6 +107,7 @@ class VariantSearcher(Unsaved, Searcher):
         """Passes an ended trial to the proposer, as the journal has it."""
         trial = self._recorder.trial(self._names.pop(trial_id))
         self._generations.observe(trial.worker)
+        self._new.end(trial)
         if error:
             self._listener.give_up(trial.name)
         if trial.has_ended:
@@ -145,37 +150,9 @@ class VariantSearcher(Unsaved, Searcher):
         )
         return next(waiting, None)
 
-    def _new_trial(self) -> Trial | None:
-        state = self._recorder.state
-        place = len(state.trials) - sum(map(len, state.replicates.values())) - state.num_replaced
-        # However small its budgets are, a study has a trial.
-        if place >= self._num_trials or (place and self._listener.budgets.is_over):
-            return None
-        # What a person asked for comes first; it counts as one of the study's trials.
-        if asked := next(iter(list(state.steering.waiting.values())), None):
-            self._proposer.accept(place, asked)
-            return self._propose(asked)
-        if self._is_spent:
-            return None
-        variant = self._proposer.propose(place, running=state.unfinished, num_asked=state.steering.num_asked)
-        if variant is None:
-            self._is_spent = True
-            return None
-        return self._propose(variant)
-
     def _replicate(self, original: str) -> Trial:
         """Returns a new trial of an earlier one's variant with another seed."""
         state = self._recorder.state
         number = len(state.replicates.get(original, ()))
         variant = replicate_of(state.trials[original].variant, number=number, seed=state.header.seed)
-        return self._propose(variant, original=original, fold=next_fold(state, original))
-
-    def _propose(self, variant: Variant, *, original: str = "", fold: int = 0) -> Trial:
-        number, now = len(self._recorder.state.trials), self._recorder.now()
-        name = trial_name(number)
-        self._recorder.append(
-            TrialProposed(
-                trial=name, number=number, variant=variant.to_json(), replicate_of=original, fold=fold, at=now
-            )
-        )
-        return self._recorder.trial(name)
+        return self._new.propose(variant, original=original, fold=next_fold(state, original))

@@ -96,6 +96,7 @@ ORDER: Mapping[str, list[str | tuple[str, ...]]] = {
         "sharing",
         "nodes",
         "tuning/losses",
+        "tuning/proposals",
         "tuning",
         "planning",
         "export",

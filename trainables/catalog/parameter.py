@@ -107,6 +107,19 @@ class ParameterInfo:
                 return f"a list of {one}"
 
 
+#: Parameters that set widths of layers alone: how many filters or units they have.
+WIDTHS = ("filters", "filters_growth", "dense_units")
+#: Parameters that the work of a network's convolutions grows with, other things equal.
+LENGTHENING = (
+    *("filters", "filters_growth", "alpha"),
+    "image_side",
+    "kernel_size",
+    *("num_blocks", "convs_per_block"),
+    *("num_stages", "blocks_per_stage"),
+    *("num_modules", "branches"),
+    *("depth", "convs_per_level"),
+)
+
 #: Parameters that most families have.
 COMMON: Mapping[str, ParameterInfo] = {
     "filters": ParameterInfo(kind=int, default=16, low=1, high=4096, summary="Filters of the first block or stage."),

@@ -31,12 +31,14 @@ class Proposer:
     def __init__(self, spec: StudySpec) -> None:
         self._spec = spec
         self._searcher = SEARCHERS[spec.search.algorithm](spec)
+        #: Whether a proposal follows from how earlier trials went.
+        self.learns = type(self._searcher).learns
         self._prior = Prior(spec)
         self._history = History(
             EncodedSpace(spec.space),
             objective=spec.objective,
             conditions=spec.conditions,
-            is_kept=type(self._searcher).learns,
+            is_kept=self.learns,
         )
         #: Values of the first trials, by their numbers.
         self._first = spec.search.first_values
