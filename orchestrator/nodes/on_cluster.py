@@ -1,6 +1,7 @@
 """A study's part in a cluster: sentences on nodes and on trials that wait, and the end where the head is gone."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -63,17 +64,22 @@ class StudyOnCluster:
             slots = partial(trials_at_once, self._resources)
             self._news = ClusterNews(request=self._resources.request_in_words, view=view, slots=slots)
         yield from self._news.of_nodes(view)
-        num_waiting = _num_waiting(state)
+        num_waiting = _num_waiting(state, most=trials_at_once(self._resources, view))
         self._watch.asks_for_places = num_waiting > 0
         # Those whose workers are just starting have their places.
         num_waiting = min(num_waiting, view.num_without_place)
         yield from self._news.of_waiting(num_waiting, view=view, now=self._clock())
 
 
-def _num_waiting(state: StudyState) -> int:
-    """Returns how many trials are on their way to a worker."""
-    on_their_way = (TrialState.WAITING, TrialState.PAUSED)
-    return sum(trial.state in on_their_way for trial in list(state.open_trials.values()))
+def _num_waiting(state: StudyState, *, most: int) -> int:
+    """Returns how many trials are on their way to a worker; others wait until those have ended.
+
+    Args:
+        state: What the journal says.
+        most: How many trials run at once at most.
+    """
+    counts = Counter(trial.state for trial in list(state.open_trials.values()))
+    return min(counts[TrialState.WAITING] + counts[TrialState.PAUSED], max(0, most - counts[TrialState.RUNNING]))
 
 
 @contextmanager

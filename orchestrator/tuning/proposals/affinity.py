@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.journal.trial import Process
+from orchestrator.journal.trial import Process, process_of
 from orchestrator.tuning.proposals.likeness import Likeness, likeness_of
 from search_spaces import Variant
 from trainables.worker.trace_cache import MAX_KEPT
@@ -49,14 +49,15 @@ class TraceAffinity:
 
         Args:
             trial: Its name.
-            worker: That it was with last.
+            worker: That it was with last; that of no facts where it never reported.
         """
         traced, _ = self._at_work.pop(trial)
-        kept = self._kept.setdefault(worker, OrderedDict())
-        kept[traced.architecture] = traced
-        kept.move_to_end(traced.architecture)
-        if len(kept) > MAX_KEPT:
-            kept.popitem(last=False)
+        if worker != process_of({}):
+            kept = self._kept.setdefault(worker, OrderedDict())
+            kept[traced.architecture] = traced
+            kept.move_to_end(traced.architecture)
+            if len(kept) > MAX_KEPT:
+                kept.popitem(last=False)
         self._free = [*(free for free in self._free if free != worker), worker]
 
     def best(self, variants: Sequence[Variant]) -> int:

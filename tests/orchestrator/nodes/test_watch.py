@@ -4,8 +4,10 @@ import socket
 from contextlib import closing
 
 import pytest
+from driven_studies import opened_of, spec_of
 
 from orchestrator.errors import ClusterLostError, StudyPausedError
+from orchestrator.journal.records import TrialProposed, TrialStarted
 from orchestrator.journal.study_state import fold
 from orchestrator.nodes.cluster_view import ClusterView
 from orchestrator.nodes.on_cluster import StudyOnCluster
@@ -88,6 +90,18 @@ def test_study_on_a_cluster_ends_with_its_head(head):
     head.now = HEAD_SECONDS + 1
     with pytest.raises(ClusterLostError, match=r"10\.0\.0\.1:6379"):
         list(study.since_last(fold([])))
+
+
+@pytest.mark.parametrize(("num_running", "asks"), [(1, True), (2, False)])
+def test_trials_that_others_were_chosen_before_wait_for_no_place(head, num_running, asks):
+    variant = {"family": "sequential", "params": {}, "seed": 1}
+    records = [TrialProposed(trial=f"t000{number}", number=number, variant=variant, at=1.0) for number in range(4)] + [
+        TrialStarted(trial=f"t000{2 + number}", at=2.0) for number in range(num_running)
+    ]
+    study = StudyOnCluster(head.watch, resources=Resources(max_concurrent=2))
+    head.watch.ask()
+    list(study.since_last(fold([opened_of(spec_of()), *records])))
+    assert head.watch.asks_for_places is asks
 
 
 def test_study_on_a_ray_of_its_own_has_no_news():
