@@ -47,6 +47,8 @@ SPACE = {
 }
 MAX_EPOCHS = 9
 SAMPLE_SECONDS, KILL_SECONDS = 2.0, 60.0
+#: What is seen of a study once a tenth of its trials, and how it is printed.
+LOOKED_AT = {"disk": ".1f", "files": "d", "status": ".2f"}
 
 
 def main() -> None:
@@ -108,8 +110,6 @@ def watched(folder: Path, options: argparse.Namespace) -> tuple[list[dict[str, f
                     "ended": ended,
                     "driver": pss(process.pid),
                     "workers": sum(map(pss, workers)),
-                    "disk": size(run),
-                    "files": sum(1 for path in run.rglob("*")),
                 }
             )
             if workers and ended and time.monotonic() - last_kill > KILL_SECONDS:
@@ -117,7 +117,9 @@ def watched(folder: Path, options: argparse.Namespace) -> tuple[list[dict[str, f
                 os.kill(draws.choice(workers), signal.SIGKILL)
                 kills += 1
             if due(samples, options.trials):
-                samples[-1]["status"] = seconds_of_status(folder, environment)
+                # Not with each sample: the more files there are, the more of the study's time looking at them takes.
+                files, megabytes = size(run)
+                samples[-1] |= {"status": seconds_of_status(folder, environment), "disk": megabytes, "files": files}
     if process.returncode:
         print((folder / "log").read_text()[-3000:], file=sys.stderr)
         raise SystemExit(process.returncode)
@@ -167,15 +169,16 @@ def pss(pid: int) -> float:
     return next((int(line.split()[1]) / 1e3 for line in lines if line.startswith("Pss:")), 0.0)
 
 
-def size(folder: Path) -> float:
-    """Returns the megabytes of a folder's files."""
-    total = 0
+def size(folder: Path) -> tuple[int, float]:
+    """Returns the number of a folder's files and folders, and their megabytes."""
+    number = total = 0
     for path in folder.rglob("*"):
         try:
             total += path.stat().st_size
         except OSError:
             continue
-    return total / 1e6
+        number += 1
+    return number, total / 1e6
 
 
 def num_lost(folder: Path) -> int:
@@ -210,16 +213,13 @@ def show(samples: list[dict[str, float]], *, kills: int, lost: int, options: arg
         passed = inside[-1]["at"] - inside[0]["at"]
         rate = 3600 * (inside[-1]["ended"] - inside[0]["ended"]) / passed
         means = [sum(sample[name] for sample in inside) / len(inside) for name in ("driver", "workers")]
-        status = [
-            sample["status"] for sample in samples if "status" in sample and low < sample["ended"] <= high + tenth
-        ]
+        # A look comes as soon as a tenth is full.
+        looks = [sample for sample in samples if "status" in sample and 0 <= sample["ended"] - high < tenth]
         table.add_row(
             f"{low} to {high}",
             f"{rate:,.0f}",
             *(f"{mean:.0f}" for mean in means),
-            f"{inside[-1]['disk']:.1f}",
-            f"{inside[-1]['files']}",
-            f"{status[0]:.2f}" if status else "",
+            *(f"{looks[0][name]:{form}}" if looks else "" for name, form in LOOKED_AT.items()),
         )
     console = Console(width=110)
     console.print(table)

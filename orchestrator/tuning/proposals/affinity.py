@@ -4,9 +4,8 @@ A worker builds and traces the first variant of an architecture; further ones of
 widths no trace (see `trace_cache`). Two workers that share an architecture do that twice.
 """
 
-from collections import OrderedDict
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections import Counter, OrderedDict
+from collections.abc import Hashable, Iterable, Sequence
 
 from orchestrator.journal.trial import Process, process_of
 from orchestrator.tuning.proposals.likeness import Likeness, likeness_of
@@ -17,12 +16,30 @@ from trainables.worker.trace_cache import MAX_KEPT
 _OWN, _OWN_STRUCTURE, _NOBODYS, _STRUCTURE_OF_OTHERS, _OTHERS = range(5)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Traced:
-    """What some workers have traced, or trace now."""
+    """Networks that are traced, or are being traced, some of them several times."""
 
-    architectures: frozenset[Hashable]
-    structures: frozenset[Hashable]
+    def __init__(self, networks: Iterable[Likeness] = ()) -> None:
+        self._architectures, self._structures = Counter[Hashable](), Counter[Hashable]()
+        for network in networks:
+            self.add(network)
+
+    def add(self, network: Likeness, number: int = 1) -> None:
+        """Adds a network so often; a negative number takes it out."""
+        for counts, key in ((self._architectures, network.architecture), (self._structures, network.structure)):
+            counts[key] += number
+            if not counts[key]:
+                del counts[key]
+
+    def has_architecture(self, network: Likeness, *, beside: "_Traced | None" = None) -> bool:
+        """Returns whether a network's architecture is there, beside those of some of them."""
+        own = beside._architectures[network.architecture] if beside else 0
+        return self._architectures[network.architecture] > own
+
+    def has_structure(self, network: Likeness, *, beside: "_Traced | None" = None) -> bool:
+        """Returns whether a network's structure is there, beside those of some of them."""
+        own = beside._structures[network.structure] if beside else 0
+        return self._structures[network.structure] > own
 
 
 class TraceAffinity:
@@ -39,10 +56,14 @@ class TraceAffinity:
         self._at_work: dict[str, tuple[Likeness, Process | None]] = {}
         #: The workers whose trials have ended, the one free for longest first.
         self._free: list[Process] = []
+        #: All that is kept and at work.
+        self._traced = _Traced()
 
     def begin(self, trial: str, variant: Variant) -> None:
         """Notes that the next free worker gets a trial."""
-        self._at_work[trial] = likeness_of(variant), self._free.pop(0) if self._free else None
+        network = likeness_of(variant)
+        self._at_work[trial] = network, self._free.pop(0) if self._free else None
+        self._traced.add(network)
 
     def end(self, trial: str, worker: Process) -> None:
         """Notes that a trial has left its worker.
@@ -51,60 +72,57 @@ class TraceAffinity:
             trial: Its name.
             worker: That it was with last; that of no facts where it never reported.
         """
-        traced, _ = self._at_work.pop(trial)
-        if worker != process_of({}):
-            kept = self._kept.setdefault(worker, OrderedDict())
-            kept[traced.architecture] = traced
-            kept.move_to_end(traced.architecture)
-            if len(kept) > MAX_KEPT:
-                kept.popitem(last=False)
+        network, supposed = self._at_work.pop(trial)
+        self._traced.add(network, -1)
         self._free = [*(free for free in self._free if free != worker), worker]
+        if supposed is not None and supposed not in self._free:
+            # Another one has done its work: nobody knows whether it is still there.
+            self._forget(supposed)
+        if worker != process_of({}):
+            self._keep(worker, network)
 
     def best(self, variants: Sequence[Variant]) -> int:
         """Returns the place of the variant that the next free worker begins.
 
-        That is one of an architecture that it has traced; else one that no other worker at work has traced. Of these it
-        is the longest, so that at a study's end nobody waits for a long one, then the nearest to what the worker has
-        traced. The longest comes first of all where each worker gets one of them at most. A worker's first variant is
-        the first in their order that nobody has traced the like of.
+        That is one of an architecture that it has traced; else one that no other worker has traced. Of these it is the
+        longest, so that at a study's end nobody waits for a long one, then the nearest to what the worker has traced.
+        The longest comes first of all where each worker gets one of them at most. A worker's first variant is the first
+        in their order that nobody has traced the like of.
         """
         if len(variants) == 1:
             return 0
-        own, others = _together(self._kept_by(self._free[:1])), self._traced_by_others()
+        own = _Traced(self._kept.get(self._free[0], {}).values() if self._free else ())
         are_last = len(variants) <= len(self._at_work)
 
         def rank(place: int) -> tuple[float, ...]:
-            variant = likeness_of(variants[place])
-            distance = _distance(variant, own, others)
+            network = likeness_of(variants[place])
+            distance = self._distance(network, own)
             if not self._free:
                 return distance, place
             whose = distance if distance in (_OWN, _OTHERS) and not are_last else _NOBODYS
-            return whose, -variant.size, distance, place
+            return whose, -network.size, distance, place
 
         return min(range(len(variants)), key=rank)
 
-    def _traced_by_others(self) -> _Traced:
-        at_work = [worker for _, worker in self._at_work.values() if worker is not None]
-        now = [variant for variant, _ in self._at_work.values()]
-        return _together([*now, *self._kept_by([*at_work, *self._free[1:]])])
+    def _distance(self, network: Likeness, own: _Traced) -> int:
+        """Returns how much a worker has to do before a variant's first step, beside what others have done already."""
+        if own.has_architecture(network):
+            return _OWN
+        if self._traced.has_architecture(network, beside=own):
+            return _OTHERS
+        if own.has_structure(network):
+            return _OWN_STRUCTURE
+        return _STRUCTURE_OF_OTHERS if self._traced.has_structure(network, beside=own) else _NOBODYS
 
-    def _kept_by(self, workers: Sequence[Process]) -> list[Likeness]:
-        return [variant for worker in workers for variant in self._kept.get(worker, {}).values()]
+    def _keep(self, worker: Process, network: Likeness) -> None:
+        kept = self._kept.setdefault(worker, OrderedDict())
+        if network.architecture not in kept:
+            kept[network.architecture] = network
+            self._traced.add(network)
+        kept.move_to_end(network.architecture)
+        if len(kept) > MAX_KEPT:
+            self._traced.add(kept.popitem(last=False)[1], -1)
 
-
-def _together(variants: Sequence[Likeness]) -> _Traced:
-    return _Traced(
-        architectures=frozenset(variant.architecture for variant in variants),
-        structures=frozenset(variant.structure for variant in variants),
-    )
-
-
-def _distance(variant: Likeness, own: _Traced, others: _Traced) -> int:
-    """Returns how much a worker has to do before a variant's first step, beside what others have done already."""
-    if variant.architecture in own.architectures:
-        return _OWN
-    if variant.architecture in others.architectures:
-        return _OTHERS
-    if variant.structure in own.structures:
-        return _OWN_STRUCTURE
-    return _STRUCTURE_OF_OTHERS if variant.structure in others.structures else _NOBODYS
+    def _forget(self, worker: Process) -> None:
+        for network in self._kept.pop(worker, {}).values():
+            self._traced.add(network, -1)
