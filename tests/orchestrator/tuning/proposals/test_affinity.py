@@ -163,6 +163,7 @@ def test_what_a_worker_has_dropped_does_not_draw_it() -> None:
         affinity.end(f"t{number}", worker(0))
     dropped, kept = variant(kernel_size=1, learning_rate=0.1), variant(kernel_size=2, learning_rate=0.1)
     assert affinity.best([dropped, kept]) == 1
+    assert affinity.best([variant(kernel_size=1, num_blocks=1), dropped]) == 1, "it is longer, and nobody's now"
 
 
 def test_a_worker_that_is_gone_keeps_nothing_for_itself() -> None:
