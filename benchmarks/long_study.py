@@ -187,7 +187,7 @@ def num_lost(folder: Path) -> int:
 
     run = folder / "runs" / "long"
     records = next(tail(run / "journal.jsonl"))
-    begun = {record["trial"] for record in records if record["type"] == "trial_started"}
+    begun = {record["trial"] for record in records if record["type"] == "trial_proposed"}
     ended = {record["trial"] for record in records if ends_a_trial(record)}
     told = {(record["trial"], record["report"]["epoch"]) for record in records if record["type"] == "epoch_reported"}
     table = pq.read_table(run / "epochs.parquet", columns=["trial", "epoch"]).to_pylist()

@@ -79,7 +79,9 @@ def _num_waiting(state: StudyState, *, most: int) -> int:
         most: How many trials run at once at most.
     """
     counts = Counter(trial.state for trial in list(state.open_trials.values()))
-    return min(counts[TrialState.WAITING] + counts[TrialState.PAUSED], max(0, most - counts[TrialState.RUNNING]))
+    # One that a worker had is on its way to another one: its node may be lost.
+    num_begun = counts[TrialState.RUNNING] + counts[TrialState.PAUSED]
+    return counts[TrialState.PAUSED] + min(counts[TrialState.WAITING], max(0, most - num_begun))
 
 
 @contextmanager

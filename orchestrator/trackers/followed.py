@@ -1,6 +1,6 @@
 """Reads a run's journal record by record, also while it grows, and says what each record means to a tracker."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from orchestrator.errors import JournalError
@@ -66,9 +66,11 @@ class FollowedJournal:
             changed = dict.fromkeys(self.state.changes[num_changes:])
             yield place, list(self._events(record, changed=changed, num_reports=num_reports))
 
-    def _events(self, record: Record, *, changed: Mapping[str, None], num_reports: int) -> Iterator[Event]:
+    def _events(self, record: Record, *, changed: Iterable[str], num_reports: int) -> Iterator[Event]:
         if isinstance(record, StudyOpened):
             yield StudyBegun(facts=_facts_of_study(record), at=record.at)
+        # A proposal may wait for long before a worker begins it.
+        changed = [name for name in changed if self.state.trials[name].state is not TrialState.WAITING]
         for name in changed:
             if name not in self._stands:
                 yield _added(self.state.trials[name])
@@ -153,7 +155,7 @@ def _added(trial: Trial) -> TrialAdded:
         params=dict(trial.variant.params),
         seed=trial.variant.seed,
         facts={name: value for name, value in facts.items() if value},
-        at=trial.proposed_at,
+        at=min(trial.started_at, default=trial.proposed_at),
     )
 
 

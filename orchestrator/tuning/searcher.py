@@ -9,6 +9,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from orchestrator.journal.study_state import StudyState
 from orchestrator.journal.trial import Trial, is_to_stop
 from orchestrator.replicates.from_state import next_fold, standing_of
 from orchestrator.replicates.seeds import replicate_of
@@ -52,7 +53,10 @@ class VariantSearcher(Unsaved, Searcher):
         self._generations = generations or WorkerGenerations(Resources(), num_concurrent=1)
         self._promotions = promotions or Promotions(None, listener.recorder)
         left = [trial for trial in self._recorder.state.unfinished if not trial.is_held]
-        waiting = [trial for trial in left if look_ahead > 1 and trial.is_of_search and not trial.started_at]
+        # What a person asked for comes first of all.
+        waiting = [
+            trial for trial in left if look_ahead > 1 and _is_yet_to_begin(trial) and not trial.steering.is_asked
+        ]
         #: Trials of earlier sessions; those in others' places that no worker began come after new ones, as ever.
         self._unfinished = [trial for trial in left if trial.started_at or not trial.parent if trial not in waiting]
         self._new = NewTrials(
@@ -123,6 +127,9 @@ class VariantSearcher(Unsaved, Searcher):
         """Returns the next trial of an earlier session that goes on; the study may have had enough for others."""
         while self._unfinished:
             trial = self._unfinished.pop(0)
+            if _is_yet_to_begin(trial) and self._listener.budgets.is_over and _has_begun(self._recorder.state):
+                # It waits on, for a session with larger budgets.
+                continue
             if is_to_stop(trial):
                 self._recorder.stop_by_hand(trial.name)
             elif not self._listener.budgets.ends(trial):
@@ -156,3 +163,13 @@ class VariantSearcher(Unsaved, Searcher):
         number = len(state.replicates.get(original, ()))
         variant = replicate_of(state.trials[original].variant, number=number, seed=state.header.seed)
         return self._new.propose(variant, original=original, fold=next_fold(state, original))
+
+
+def _is_yet_to_begin(trial: Trial) -> bool:
+    """Returns whether the search proposed a trial, and no worker began it."""
+    return trial.is_of_search and not trial.started_at
+
+
+def _has_begun(state: StudyState) -> bool:
+    """Returns whether a study has a trial that a worker began: however small its budgets are, it has one."""
+    return any(trial.started_at for trial in state.trials.values())

@@ -14,6 +14,7 @@ from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.budgets import Budgets
 from orchestrator.tuning.listener import TuneListener
+from orchestrator.tuning.proposals.new_trials import look_ahead_of
 from orchestrator.tuning.schedulers import make_scheduler
 from orchestrator.tuning.searcher import VariantSearcher
 from search_spaces import Variant, space_from_mapping
@@ -115,6 +116,7 @@ def drive(
             num_trials=spec.num_proposed,
             promotions=scheduler.promotions,
             has_population=spec.schedule.has_population,
+            look_ahead=look_ahead_of(spec, learns=proposer.learns),
         )
         number = 0
         while isinstance(config := searcher.suggest(f"tune-{number}"), dict):

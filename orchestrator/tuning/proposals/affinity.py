@@ -54,8 +54,8 @@ class TraceAffinity:
         self._kept: dict[Process, OrderedDict[Hashable, Likeness]] = {}
         #: By trial: what is traced for it, and whom it was given to; None: a worker that nobody knows yet.
         self._at_work: dict[str, tuple[Likeness, Process | None]] = {}
-        #: The workers whose trials have ended, the one free for longest first.
-        self._free: list[Process] = []
+        #: The workers whose trials have ended, the one free for longest first; None: one that nobody knows.
+        self._free: list[Process | None] = []
         #: All that is kept and at work.
         self._traced = _Traced()
 
@@ -74,30 +74,36 @@ class TraceAffinity:
         """
         network, supposed = self._at_work.pop(trial)
         self._traced.add(network, -1)
-        self._free = [*(free for free in self._free if free != worker), worker]
-        if supposed is not None and supposed not in self._free:
-            # Another one has done its work: nobody knows whether it is still there.
+        known = None if worker == process_of({}) else worker
+        self._free = [*(free for free in self._free if free is None or free != known), known]
+        if supposed not in (None, known) and not self._is_there(supposed):
+            # Another one has done its work: it is gone.
             self._forget(supposed)
-        if worker != process_of({}):
-            self._keep(worker, network)
+        if known is not None:
+            self._keep(known, network)
 
-    def best(self, variants: Sequence[Variant]) -> int:
+    def best(self, variants: Sequence[Variant], *, num_left: int) -> int:
         """Returns the place of the variant that the next free worker begins.
 
         That is one of an architecture that it has traced; else one that no other worker has traced. Of these it is the
         longest, so that at a study's end nobody waits for a long one, then the nearest to what the worker has traced.
         The longest comes first of all where each worker gets one of them at most. A worker's first variant is the first
         in their order that nobody has traced the like of.
+
+        Args:
+            variants: What the worker chooses among.
+            num_left: How many trials the study has yet to begin, these among them.
         """
         if len(variants) == 1:
             return 0
-        own = _Traced(self._kept.get(self._free[0], {}).values() if self._free else ())
-        are_last = len(variants) <= len(self._at_work)
+        worker = self._free[0] if self._free else None
+        own = _Traced(() if worker is None else self._kept.get(worker, {}).values())
+        are_last = num_left <= len(self._at_work)
 
         def rank(place: int) -> tuple[float, ...]:
             network = likeness_of(variants[place])
             distance = self._distance(network, own)
-            if not self._free:
+            if worker is None:
                 return distance, place
             whose = distance if distance in (_OWN, _OTHERS) and not are_last else _NOBODYS
             return whose, -network.size, distance, place
@@ -114,6 +120,10 @@ class TraceAffinity:
             return _OWN_STRUCTURE
         return _STRUCTURE_OF_OTHERS if self._traced.has_structure(network, beside=own) else _NOBODYS
 
+    def _is_there(self, worker: Process | None) -> bool:
+        """Returns whether a worker is free, or supposed to be at work."""
+        return worker in self._free or any(worker == other for _, other in self._at_work.values())
+
     def _keep(self, worker: Process, network: Likeness) -> None:
         kept = self._kept.setdefault(worker, OrderedDict())
         if network.architecture not in kept:
@@ -123,6 +133,6 @@ class TraceAffinity:
         if len(kept) > MAX_KEPT:
             self._traced.add(kept.popitem(last=False)[1], -1)
 
-    def _forget(self, worker: Process) -> None:
-        for network in self._kept.pop(worker, {}).values():
+    def _forget(self, worker: Process | None) -> None:
+        for network in self._kept.pop(worker, {}).values():  # type: ignore[arg-type]
             self._traced.add(network, -1)

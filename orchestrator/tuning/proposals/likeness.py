@@ -18,7 +18,7 @@ class Likeness:
     """What tells like variants from others.
 
     Attributes:
-        architecture: One worker builds and traces all variants of it once.
+        architecture: One worker builds and traces all variants of it once; of users' code each is one.
         structure: All but the widths of its layers: variants of one structure most likely run one graph. Whether they
             do is seen on the networks themselves, in `trainables.graphs.structure`.
         size: Tells the longer from the shorter of a space's variants, roughly: the logarithm of a product of counts.
@@ -39,7 +39,11 @@ def likeness_of(variant: Variant) -> Likeness:
     >>> first.structure == second.structure, second.structure == third.structure, first.size < second.size
     (True, False, True)
     """
-    params = without_dynamic(FAMILIES[variant.family].with_defaults(variant.params))
+    family = FAMILIES[variant.family]
+    if family.has_own_parameters:
+        # Nobody knows what a user's code makes of them, and no worker keeps what it has built by it.
+        return Likeness(architecture=variant, structure=variant, size=0.0)
+    params = without_dynamic(family.with_defaults(variant.params))
     # A layer of no units is none.
     kinds = {name: value != 0 if name in WIDTHS else value for name, value in params.items()}
     return Likeness(

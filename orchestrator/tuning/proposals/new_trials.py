@@ -20,11 +20,14 @@ LOOK_AHEAD = 12
 def look_ahead_of(spec: StudySpec, *, learns: bool) -> int:
     """Returns among how many proposals of a study a worker may choose: 1 where their order matters.
 
+    It does with early stopping, which judges a trial by those before it.
+
     Args:
         spec: The study.
         learns: Whether its search learns from earlier trials.
     """
-    return LOOK_AHEAD if not learns and has_no_order(spec) else 1
+    is_free = not learns and has_no_order(spec) and spec.schedule.algorithm == "none"
+    return LOOK_AHEAD if is_free else 1
 
 
 class NewTrials:
@@ -63,21 +66,16 @@ class NewTrials:
     def next(self) -> Trial | None:
         """Returns the trial that the next free worker begins; None if the study has no new one."""
         if self._room > 0 and (asked := next(iter(list(self._recorder.state.steering.waiting.values())), None)):
-            # It counts as one of the study's trials.
-            self._proposer.accept(self._place, asked)
-            self._drawn = [variant for variant in self._drawn if variant.variant_id != asked.variant_id]
-            return self.propose(asked)
+            return self._propose_asked(asked)
         self._draw()
         found = [*(trial.variant for trial in self._waiting), *self._drawn]
         if not found:
             return None
-        place = self._affinity.best(found)
+        place = self._affinity.best(found, num_left=len(self._waiting) + max(self._room, 0))
         if (ahead := place - len(self._waiting)) < 0:
             return self._waiting.pop(place)
-        for variant in self._drawn[: ahead + 1]:
-            self._waiting.append(self.propose(variant))
-        del self._drawn[: ahead + 1]
-        return self._waiting.pop()
+        self._pass_over(ahead)
+        return self.propose(self._drawn.pop(0))
 
     def propose(self, variant: Variant, *, original: str = "", fold: int = 0) -> Trial:
         """Writes a trial to the journal, and returns it.
@@ -98,11 +96,13 @@ class NewTrials:
 
     def begin(self, trial: Trial) -> None:
         """Notes that the next free worker gets a trial, a new one or not."""
-        self._affinity.begin(trial.name, trial.variant)
+        if self._look_ahead > 1:
+            self._affinity.begin(trial.name, trial.variant)
 
     def end(self, trial: Trial) -> None:
         """Notes that a trial has left its worker."""
-        self._affinity.end(trial.name, process_of(trial.worker))
+        if self._look_ahead > 1:
+            self._affinity.end(trial.name, process_of(trial.worker))
 
     @property
     def _place(self) -> int:
@@ -117,6 +117,25 @@ class NewTrials:
         if self._place and self._is_over():
             return 0
         return self._num_trials - self._place
+
+    def _propose_asked(self, asked: Variant) -> Trial:
+        """Writes a variant that a person asked for to the journal, as one of the study's trials.
+
+        What was drawn before keeps its numbers, by which it would be drawn again after a resume.
+        """
+        drawn = [variant.variant_id for variant in self._drawn]
+        if asked.variant_id in drawn:
+            self._pass_over(drawn.index(asked.variant_id))
+            return self.propose(self._drawn.pop(0))
+        self._pass_over(min(len(drawn), self._room - 1))
+        self._drawn.clear()
+        self._proposer.accept(self._place, asked)
+        return self.propose(asked)
+
+    def _pass_over(self, number: int) -> None:
+        """Lets so many of the drawn variants wait, in the journal."""
+        self._waiting += map(self.propose, self._drawn[:number])
+        del self._drawn[:number]
 
     def _draw(self) -> None:
         """Draws as many variants as a worker chooses among, and no more than the study takes."""

@@ -27,6 +27,7 @@ from orchestrator.runs.paths import RunFolder
 from orchestrator.search.algorithms.proposer import Proposer
 from orchestrator.study.spec import StudySpec
 from orchestrator.tuning.listener import TuneListener
+from orchestrator.tuning.proposals.new_trials import look_ahead_of
 from orchestrator.tuning.schedulers import make_scheduler
 from orchestrator.tuning.searcher import VariantSearcher
 from search_spaces import Variant, space_from_mapping
@@ -117,7 +118,12 @@ class Driver:
         self.scheduler = make_scheduler(spec, self.listener)
         proposer = Proposer(spec)
         proposer.remember(recorder.state.trials.values())
-        self.searcher = VariantSearcher(proposer, listener=self.listener, num_trials=spec.num_trials)
+        self.searcher = VariantSearcher(
+            proposer,
+            listener=self.listener,
+            num_trials=spec.num_trials,
+            look_ahead=look_ahead_of(spec, learns=proposer.learns),
+        )
         self.running: list[Running] = []
         self.num_asked = 0
 

@@ -9,7 +9,9 @@ from tracked_runs import EXTENDED, FINISHED, write_run
 
 from orchestrator.errors import JournalError
 from orchestrator.journal.file import Journal
+from orchestrator.journal.records import TrialStarted
 from orchestrator.journal.study_state import fold
+from orchestrator.journal.trial import TrialState
 from orchestrator.runs.paths import RunFolder
 from orchestrator.trackers.events import BestModel, Scalars, StudyStands, TrialAdded, TrialStands
 from orchestrator.trackers.followed import FollowedJournal
@@ -39,9 +41,10 @@ def test_each_fact_is_told_once_and_alike_however_often_the_journal_is_looked_at
     state = fold(records)
     reports = [(event.trial, event.step) for event in told if isinstance(event, Scalars) and "val_loss" in event.values]
     assert reports == state.report_order
-    assert [event.trial for event in told if isinstance(event, TrialAdded)] == list(state.trials)
+    begun = {name: trial for name, trial in state.trials.items() if trial.state is not TrialState.WAITING}
+    assert sorted(event.trial for event in told if isinstance(event, TrialAdded)) == sorted(begun)
     last = {event.trial: (event.state, event.reason) for event in told if isinstance(event, TrialStands)}
-    assert last == {trial.name: (trial.state.value, trial.reason) for trial in state.trials.values()}
+    assert last == {name: (trial.state.value, trial.reason) for name, trial in begun.items()}
 
 
 def test_a_report_is_told_with_its_time_and_the_best_value_so_far(tmp_path):
@@ -73,7 +76,17 @@ def test_an_extension_lets_trials_go_on_and_the_study_run(tmp_path):
     told = events_of(FollowedJournal(write_run(tmp_path / "run", EXTENDED)))
     assert [event.state for event in told if isinstance(event, StudyStands)][-2:] == ["running", "finished"]
     states = [event.state for event in told if isinstance(event, TrialStands) and event.trial == "t0000"]
-    assert states == ["waiting", "running", "completed", "paused", "running"]
+    assert states == ["running", "completed", "paused", "running"]
+
+
+def test_a_trial_begins_for_trackers_when_a_worker_begins_it(tmp_path):
+    at = next(place for place, record in enumerate(FINISHED) if isinstance(record, TrialStarted))
+    begins = {record.trial: record.at for record in FINISHED if isinstance(record, TrialStarted)}
+    told = events_of(FollowedJournal(write_run(tmp_path / "run", FINISHED[:at])))
+    assert [event for event in told if isinstance(event, TrialAdded | TrialStands)] == []
+    told = events_of(FollowedJournal(write_run(tmp_path / "whole", FINISHED)))
+    added = {event.trial: event.at for event in told if isinstance(event, TrialAdded)}
+    assert added == begins
 
 
 def test_only_the_model_of_rank_1_is_the_best_one(tmp_path):

@@ -2,7 +2,9 @@
 
 import heapq
 from collections.abc import Callable
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,12 +35,18 @@ def variant(**params: float) -> Variant:
     return Variant(family="sequential", params={"filters": 8, "num_blocks": 2, **params}, seed=7)
 
 
+def best(affinity: TraceAffinity, variants: list[Variant], *, num_left: int = 99) -> int:
+    return affinity.best(variants, num_left=num_left)
+
+
 def handed(
     variants: list[Variant],
     *,
     num_workers: int,
     seconds: Callable[[Variant, int], float],
-    choose: Callable[[TraceAffinity, list[Variant]], int] = TraceAffinity.best,
+    choose: Callable[[TraceAffinity, list[Variant]], int] = lambda affinity, left: best(
+        affinity, left, num_left=len(left)
+    ),
 ) -> tuple[dict[Process, list[Variant]], dict[Process, float]]:
     """Lets workers train all variants, each for some seconds, and returns who trained what and when they were done."""
     affinity, left, done = TraceAffinity(), list(variants), dict.fromkeys(map(worker, range(num_workers)), 0.0)
@@ -105,7 +113,7 @@ def test_of_the_last_variants_the_longest_begin_first(num_workers: int, seconds:
     sizes: list[float] = []
 
     def noted(affinity: TraceAffinity, left: list[Variant]) -> int:
-        place = affinity.best(left)
+        place = best(affinity, left, num_left=len(left))
         sizes.append(likeness_of(left[place]).size)
         return place
 
@@ -117,13 +125,13 @@ def test_of_the_last_variants_the_longest_begin_first(num_workers: int, seconds:
 
 def test_the_first_of_a_worker_is_the_first_in_order_that_nobody_traces() -> None:
     affinity = TraceAffinity()
-    assert affinity.best([variant(filters=8), variant(filters=99)]) == 0
+    assert best(affinity, [variant(filters=8), variant(filters=99)]) == 0
     affinity.begin("t0", variant(filters=8))
     # The same architecture, the same structure, another one, and a longer other one.
     waiting = [variant(filters=8, learning_rate=0.1), variant(filters=9), variant(num_blocks=3), variant(num_blocks=4)]
-    assert affinity.best(waiting) == 2
-    assert affinity.best(waiting[:2]) == 1
-    assert affinity.best(waiting[:1]) == 0
+    assert best(affinity, waiting) == 2
+    assert best(affinity, waiting[:2]) == 1
+    assert best(affinity, waiting[:1]) == 0
 
 
 def test_a_free_worker_takes_its_own_architecture_then_the_longest_that_nobody_has_and_what_others_have_last() -> None:
@@ -140,7 +148,7 @@ def test_a_free_worker_takes_its_own_architecture_then_the_longest_that_nobody_h
     ]
     order = []
     while waiting:
-        place = affinity.best(waiting)
+        place = best(affinity, waiting)
         order.append(waiting.pop(place))
     assert [item.params["num_blocks"] for item in order] == [2, 4, 3, 2, 3]
     assert [item.params["filters"] for item in order] == [8, 8, 9, 9, 8]
@@ -153,7 +161,7 @@ def test_of_equally_long_ones_a_worker_takes_the_one_of_its_own_structure() -> N
     affinity.end("t0", worker(0))
     # Units of a dense layer are not looked at, activations neither.
     own, nobodys = variant(filters=8, dense_units=0, kernel_size=3), variant(filters=8, activation="elu", kernel_size=3)
-    assert affinity.best([nobodys, own]) == 1
+    assert best(affinity, [nobodys, own]) == 1
 
 
 def test_what_a_worker_has_dropped_does_not_draw_it() -> None:
@@ -162,8 +170,8 @@ def test_what_a_worker_has_dropped_does_not_draw_it() -> None:
         affinity.begin(f"t{number}", variant(kernel_size=1 + number))
         affinity.end(f"t{number}", worker(0))
     dropped, kept = variant(kernel_size=1, learning_rate=0.1), variant(kernel_size=2, learning_rate=0.1)
-    assert affinity.best([dropped, kept]) == 1
-    assert affinity.best([variant(kernel_size=1, num_blocks=1), dropped]) == 1, "it is longer, and nobody's now"
+    assert best(affinity, [dropped, kept]) == 1
+    assert best(affinity, [variant(kernel_size=1, num_blocks=1), dropped]) == 1, "it is longer, and nobody's now"
 
 
 def test_a_worker_that_is_gone_keeps_nothing_for_itself() -> None:
@@ -174,8 +182,28 @@ def test_a_worker_that_is_gone_keeps_nothing_for_itself() -> None:
     # A new process has the trial in the end, and nobody hears of the old one again.
     affinity.end("t1", worker(1))
     first, second = variant(filters=8, learning_rate=0.1), variant(num_blocks=3, learning_rate=0.1)
-    assert affinity.best([first, second]) == 1
-    assert affinity.best([first, variant(filters=4)]) == 0, "nobody at work has traced it"
+    assert best(affinity, [first, second]) == 1
+    assert best(affinity, [first, variant(filters=4)]) == 0, "nobody at work has traced it"
+
+
+@pytest.mark.parametrize("value", [-1, "deep", ("shallow", "deep"), 0])
+def test_what_users_code_makes_of_a_parameter_nobody_knows(value: Any) -> None:
+    params = {"function": "own:build", "depth": value, "filters": 8, "learning_rate": 0.1}
+    own = Variant(family="custom", params=params, seed=7)
+    other = Variant(family="custom", params={**params, "learning_rate": 0.2}, seed=7)
+    assert likeness_of(own).size == 0.0
+    assert likeness_of(own).architecture != likeness_of(other).architecture
+    affinity = TraceAffinity()
+    affinity.begin("t0", own)
+    affinity.end("t0", worker(0))
+    assert best(affinity, [other, Variant(family="custom", params={**params, "filters": 99}, seed=7)]) == 0
+
+
+def test_workers_choose_by_architecture_however_many_they_are() -> None:
+    trained, _ = handed(grid(), num_workers=8, seconds=lambda _, number: 1 + number / 1000)
+    assert builds(trained) < builds(
+        handed(grid(), num_workers=8, seconds=lambda _, number: 1 + number / 1000, choose=lambda *_: 0)[0]
+    )
 
 
 def test_sizes_have_the_order_of_what_networks_compute() -> None:

@@ -26,7 +26,7 @@ NUM_VARIANTS = 18
 ASKED = {"family": "sequential", "num_blocks": 2, "filters": 4, "learning_rate": 0.01}
 
 
-def study(algorithm: str, *, trials: int = NUM_VARIANTS, **search: Any) -> StudySpec:
+def study(algorithm: str, *, trials: int = NUM_VARIANTS, schedule: str = "none", **search: Any) -> StudySpec:
     return StudySpec.model_validate(
         {
             "name": "s",
@@ -34,7 +34,7 @@ def study(algorithm: str, *, trials: int = NUM_VARIANTS, **search: Any) -> Study
             "data": {"source": "digits"},
             "space": space_from_mapping({"family": "sequential", "params": PARAMS}),
             "search": {"algorithm": algorithm, "trials": trials, "start_with": "none", **search},
-            "schedule": {"algorithm": "none", "max_epochs": 2},
+            "schedule": {"algorithm": schedule, "max_epochs": 2},
         }
     )
 
@@ -150,6 +150,39 @@ def test_what_a_person_asks_for_comes_next_and_is_not_proposed_again() -> None:
         pass
     ids = [variant.variant_id for variant in session.variants.values()]
     assert len(ids) == len(set(ids)) == NUM_VARIANTS
+    assert session.variants == in_order(spec), "it has the number that it would have had"
+
+
+@pytest.mark.parametrize("algorithm", ["grid", "random", "sobol"])
+@given(data=st.data())
+def test_a_resume_after_somebody_asked_goes_on_with_the_same_variants(algorithm: str, data: st.DataObject) -> None:
+    spec = study(algorithm, trials=data.draw(st.integers(3, 15), "trials"))
+    values = {name: data.draw(st.sampled_from(item["choice"]), name) for name, item in PARAMS.items()}
+    asked = make_variant(spec.space, {"family": "sequential", **values}, seed=spec.seed)
+    before, after = data.draw(st.integers(0, 2), "before"), data.draw(st.integers(0, 5), "after")
+
+    def ended(*, is_resumed: bool) -> dict[str, Variant]:
+        session = Session(spec)
+        for _ in range(before):
+            session.begin()
+        has_room = len(session.state.trials) < spec.num_trials
+        if has_room and asked not in session.variants.values():
+            session.ask(asked)
+            trial = session.begin()
+            assert trial is not None
+            assert trial.variant == asked
+            session.state.steering.waiting.clear()
+        for _ in range(after):
+            session.begin()
+        if is_resumed:
+            session = Session(spec, session.state)
+        while session.begin():
+            pass
+        return session.variants
+
+    variants = ended(is_resumed=False)
+    assert ended(is_resumed=True) == variants
+    assert len(variants) == len({variant.variant_id for variant in variants.values()}) == spec.num_trials
 
 
 def test_a_study_with_room_for_few_takes_no_more_with_what_a_person_asks_for() -> None:
@@ -181,8 +214,10 @@ def test_no_trial_begins_once_a_budget_is_used_up_but_the_first() -> None:
         (study("grid", minutes=5), 1),
         (study("random", target=0.9), 1),
         (study("random", prior={"filters": 8}), 1),
+        (study("grid", schedule="asha"), 1),
+        (study("sobol", schedule="median"), 1),
     ],
-    ids=["grid", "random", "tpe", "minutes", "target", "prior"],
+    ids=["grid", "random", "tpe", "minutes", "target", "prior", "asha", "median"],
 )
 def test_workers_choose_only_where_nothing_follows_from_the_order(spec: StudySpec, expected: int) -> None:
     assert look_ahead_of(spec, learns=Proposer(spec).learns) == expected
