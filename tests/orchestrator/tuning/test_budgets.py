@@ -17,7 +17,6 @@ from orchestrator.journal.records import (
     StudyExtended,
     StudyPaused,
     TrialReused,
-    TrialStarted,
     TrialStopped,
 )
 from orchestrator.journal.trial import TrialState
@@ -126,20 +125,6 @@ def test_resumed_study_does_not_start_the_time_anew_and_stops_what_has_a_report(
     assert recorder.trial("t0000").state is TrialState.STOPPED
     # A larger number goes on.
     assert searcher_of(listener_of(recorder, minutes=60.0)).suggest("b") != Searcher.FINISHED
-
-
-def test_what_was_passed_over_waits_for_a_session_with_a_larger_budget(rig: open_journals.Rig) -> None:
-    recorder = rig.recorder
-    recorder.append(TrialStarted(trial="t0000", at=1.0))
-    recorder.append(proposed(1))
-    recorder.append(proposed(2))
-    recorder.append(began(90))
-    assert searcher_of(listener_of(recorder, minutes=MINUTES)).suggest("a")["trial"] == "t0000"
-    listener_of(recorder, minutes=60.0)("tune-1", result(1))
-    assert searcher_of(listener_of(recorder, minutes=MINUTES)).suggest("b") == Searcher.FINISHED
-    assert [trial.state for trial in recorder.state.trials.values()][1:] == [TrialState.WAITING] * 2
-    searcher = searcher_of(listener_of(recorder, minutes=60.0))
-    assert [searcher.suggest(name)["trial"] for name in "cd"] == ["t0001", "t0002"]
 
 
 def test_trial_that_the_time_stopped_stands_in_the_same_rungs_after_a_resume(rig: open_journals.Rig) -> None:
