@@ -69,8 +69,7 @@ class FollowedJournal:
     def _events(self, record: Record, *, changed: Iterable[str], num_reports: int) -> Iterator[Event]:
         if isinstance(record, StudyOpened):
             yield StudyBegun(facts=_facts_of_study(record), at=record.at)
-        # A proposal may wait for long before a worker begins it.
-        changed = [name for name in changed if self.state.trials[name].state is not TrialState.WAITING]
+        changed = [name for name in changed if name in self._stands or _has_begun(self.state.trials[name])]
         for name in changed:
             if name not in self._stands:
                 yield _added(self.state.trials[name])
@@ -138,6 +137,11 @@ def _facts_of_study(header: StudyOpened) -> dict[str, str | int]:
         "max_epochs": header.max_epochs,
         "trials": header.num_trials,
     }
+
+
+def _has_begun(trial: Trial) -> bool:
+    """Returns whether a tracker hears of a trial: a proposal may wait for long before a worker begins it."""
+    return bool(trial.reports) or trial.state is not TrialState.WAITING
 
 
 def _added(trial: Trial) -> TrialAdded:

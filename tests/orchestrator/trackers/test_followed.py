@@ -4,12 +4,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_up_journals import journals
-from record_samples import START, opened, reported
+from record_samples import START, opened, proposed, reported
 from tracked_runs import EXTENDED, FINISHED, write_run
 
 from orchestrator.errors import JournalError
 from orchestrator.journal.file import Journal
-from orchestrator.journal.records import TrialStarted
+from orchestrator.journal.records import StudyExtended, TrialStarted
 from orchestrator.journal.study_state import fold
 from orchestrator.journal.trial import TrialState
 from orchestrator.runs.paths import RunFolder
@@ -41,10 +41,24 @@ def test_each_fact_is_told_once_and_alike_however_often_the_journal_is_looked_at
     state = fold(records)
     reports = [(event.trial, event.step) for event in told if isinstance(event, Scalars) and "val_loss" in event.values]
     assert reports == state.report_order
-    begun = {name: trial for name, trial in state.trials.items() if trial.state is not TrialState.WAITING}
+    begun = begun_in(records)
     assert sorted(event.trial for event in told if isinstance(event, TrialAdded)) == sorted(begun)
+    of_trials = [event for event in told if isinstance(event, TrialAdded | Scalars | TrialStands) and event.trial]
+    firsts = {event.trial: event for event in reversed(of_trials)}
+    assert all(isinstance(event, TrialAdded) for event in firsts.values())
     last = {event.trial: (event.state, event.reason) for event in told if isinstance(event, TrialStands)}
-    assert last == {name: (trial.state.value, trial.reason) for name, trial in begun.items()}
+    assert last == {name: (state.trials[name].state.value, state.trials[name].reason) for name in begun}
+
+
+def begun_in(records):
+    """Returns the trials that ever did more than wait, also where they wait again since an extension."""
+    state, begun = fold(records[:1]), set()
+    for record in records[1:]:
+        state.apply(record)
+        begun |= {
+            trial.name for trial in state.trials.values() if trial.state is not TrialState.WAITING or trial.reports
+        }
+    return begun
 
 
 def test_a_report_is_told_with_its_time_and_the_best_value_so_far(tmp_path):
@@ -77,6 +91,15 @@ def test_an_extension_lets_trials_go_on_and_the_study_run(tmp_path):
     assert [event.state for event in told if isinstance(event, StudyStands)][-2:] == ["running", "finished"]
     states = [event.state for event in told if isinstance(event, TrialStands) and event.trial == "t0000"]
     assert states == ["running", "completed", "paused", "running"]
+
+
+def test_a_trial_told_of_that_waits_again_since_an_extension_is_told_so(tmp_path):
+    longer = next(record for record in EXTENDED if isinstance(record, StudyExtended))
+    # Reported without a start, as no driver writes it: a journal that can be read is told as it reads.
+    trained = [reported(0, epoch, at=START + epoch, value=0.5) for epoch in range(1, 10)]
+    records = [opened(), proposed(0, at=START), *trained, longer]
+    told = events_of(FollowedJournal(write_run(tmp_path / "run", records)))
+    assert [event.state for event in told if isinstance(event, TrialStands)] == ["waiting", "completed", "waiting"]
 
 
 def test_a_trial_begins_for_trackers_when_a_worker_begins_it(tmp_path):
