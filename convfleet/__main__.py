@@ -37,10 +37,13 @@ def main() -> NoReturn:
     ending = _Ending()
     # Registered before the command's libraries register theirs, and so called after those.
     atexit.register(ending.leave)
-    from orchestrator.cli.app import main as run_command
+    from orchestrator.forking.ahead import import_with_command
 
     try:
-        run_command()
+        with import_with_command(sys.argv[1:]):
+            from orchestrator.cli.app import main as run_command
+
+            run_command()
     except SystemExit as exc:
         if exc.code is None or isinstance(exc.code, int):
             ending.code = exc.code or 0

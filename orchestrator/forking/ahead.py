@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 
 #: What each process of a local Ray imports as it starts, before Ray gives it a trial.
 _PRELOADED = "trainables.worker.preloaded"
+#: Commands that train at once.
+_TRAINING = ("run", "resume")
+#: Options with which they start no worker on this machine, or none yet.
+_NO_WORKERS = ("--address", "--help", "-h")
+#: The threads of a worker where a study says nothing of its CPUs.
+_USUAL_THREADS = "1"
 
 
 @contextmanager
@@ -25,8 +31,23 @@ def import_ahead(resources: "Resources", *, address: str | None) -> Iterator[Non
         resources: The study's section.
         address: That of a running cluster, which has workers of its own; None: a Ray of this machine alone comes.
     """
-    modules = preloaded_modules(resources) if address is None and "ray" not in sys.modules else []
-    with server_ahead(modules, threads=worker_threads(resources)):
+    modules = preloaded_modules(resources) if address is None else []
+    with server_ahead(modules, threads=worker_threads(resources), is_late="ray" in sys.modules):
+        yield
+
+
+@contextmanager
+def import_with_command(arguments: Sequence[str]) -> Iterator[None]:
+    """Starts the import of what workers need before the command itself is imported, and the study read.
+
+    Where the study then asks for other resources, `import_ahead` starts another one.
+
+    Args:
+        arguments: Those of the command line, without the program.
+    """
+    others = [text.partition("=")[0] for text in arguments[1:]]
+    is_wanted = bool(arguments) and arguments[0] in _TRAINING and not any(name in _NO_WORKERS for name in others)
+    with server_ahead([_PRELOADED] if is_wanted else [], threads=os.environ.get(THREADS) or _USUAL_THREADS):
         yield
 
 

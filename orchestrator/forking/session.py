@@ -37,6 +37,8 @@ class ForkServer:
 
     def __init__(self, modules: Sequence[str], *, threads: str) -> None:
         self.started_for = (tuple(modules), threads)
+        #: The driver's variables as it was started, which are those of its imports.
+        self.variables = dict(os.environ)
         with ExitStack() as stack:
             folder = stack.enter_context(TemporaryDirectory(prefix="convfleet-fork-", ignore_cleanup_errors=True))
             #: Where launchers connect.
@@ -62,19 +64,24 @@ _ahead: list[ForkServer] = []
 
 
 @contextmanager
-def server_ahead(modules: Sequence[str], *, threads: str) -> Iterator[None]:
+def server_ahead(modules: Sequence[str], *, threads: str, is_late: bool = False) -> Iterator[None]:
     """Starts a fork server for the session that is opened meanwhile, and ends it if none takes it over.
 
-    One that waits already is as good, and is left to whoever started it.
+    One that waits already is as good, and is left to whoever started it; one for something else ends.
 
     Args:
         modules: What every worker has imported besides TensorFlow; without any there is no server.
         threads: How many threads NumPy may use in a worker, as text.
+        is_late: Whether this process has imported Ray, which sets variables of its own: then no server is started.
     """
-    if any(server.started_for == (tuple(modules), threads) for server in _ahead):
+    if any(
+        server.started_for == (tuple(modules), threads) and (is_late or server.variables == os.environ)
+        for server in _ahead
+    ):
         yield
         return
-    if modules and (server := _new_server(modules, threads=threads)) is not None:
+    _end_ahead()
+    if modules and not is_late and (server := _new_server(modules, threads=threads)) is not None:
         _ahead.append(server)
     try:
         yield

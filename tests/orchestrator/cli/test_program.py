@@ -1,10 +1,13 @@
 """The command's process: its exit codes, its output, and what libraries do as it ends."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from orchestrator.forking.session import SWITCH, THREADS
 
 PROGRAM = """
 import atexit, sys
@@ -19,6 +22,23 @@ def with_another(function):
     register(lambda: file.write_text("in order"))
 
 atexit.register = with_another
+main()
+"""
+
+#: Notes when the process that imports ahead is started, and when the command itself is imported.
+NOTING = """
+import sys
+from convfleet.__main__ import main
+
+file = open(sys.argv.pop(1), "a", buffering=1)
+
+def note(event, arguments):
+    if event == "subprocess.Popen" and any(str(word).endswith("forking/server.py") for word in arguments[1]):
+        print("server", file=file)
+    elif event == "import" and arguments[0] == "orchestrator.cli.app":
+        print("command", file=file)
+
+sys.addaudithook(note)
 main()
 """
 
@@ -58,3 +78,17 @@ def test_an_output_that_cannot_be_written_is_no_success():
         result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
     assert result.returncode != 0
     assert "No space left" in result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="Ray's workers are forked on Linux alone")
+def test_workers_import_before_the_command_itself_and_once(tmp_path: Path):
+    few = ["search.trials=1", "schedule.max_epochs=2", "export.top=0"]
+    words = ["run", "quickstart", "--runs", str(tmp_path / "runs"), *(word for text in few for word in ("--set", text))]
+    environment = {name: value for name, value in os.environ.items() if name not in (SWITCH, THREADS)}
+    command = [sys.executable, "-c", NOTING, str(tmp_path / "noted"), *words]
+    result = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "noted").read_text().splitlines() == ["server", "command"]

@@ -16,7 +16,9 @@ import pytest
 from orchestrator.cli.init import workers_ahead
 from orchestrator.errors import InputError
 from orchestrator.forking import launcher, session
+from orchestrator.forking.ahead import import_ahead, import_with_command
 from orchestrator.forking.session import ForkServer, fork_server, server_ahead
+from orchestrator.study.sections import Resources
 
 ROOT = Path(__file__).parents[3]
 #: Stands for Ray's program for workers: says what its process is.
@@ -199,6 +201,7 @@ class Server:
 
     def __init__(self, modules, *, threads):
         self.started_for, self.socket, self.has_ended = (tuple(modules), threads), f"/{len(self.made)}", False
+        self.variables = dict(os.environ)
         self.made.append(self)
 
     def end(self):
@@ -247,6 +250,63 @@ def test_images_are_looked_at_while_workers_import(made, tmp_path, options, coun
         assert all(server.started_for == (("trainables.worker.preloaded",), "1") for server in made)
         raise InputError("nothing to be read")
     assert [server.has_ended for server in made] == [True] * count
+
+
+@pytest.fixture
+def no_ray(monkeypatch):
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
+    monkeypatch.delenv(session.THREADS, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "count"),
+    [
+        (["run", "quickstart"], 1),
+        (["run", "a.yaml", "--set", "resources.cpus_per_trial=2"], 1),
+        (["resume", "runs/a"], 1),
+        ([], 0),
+        (["status", "runs/a"], 0),
+        (["validate", "run"], 0),
+        (["run", "--help"], 0),
+        (["run", "a.yaml", "--address", "auto"], 0),
+        (["resume", "runs/a", "--address=127.0.0.1:6379"], 0),
+    ],
+)
+def test_a_command_that_trains_on_this_machine_starts_a_server_as_it_begins(made, no_ray, arguments, count):
+    with import_with_command(arguments):
+        assert [server.has_ended for server in made] == [False] * count
+    assert [server.has_ended for server in made] == [True] * count
+
+
+@pytest.mark.parametrize(
+    ("study", "kept"),
+    [
+        ({}, [True]),
+        ({"resources": Resources(cpus_per_trial=2)}, [False, True]),
+        ({"resources": Resources(gpus_per_trial=1)}, [False]),
+        ({"address": "127.0.0.1:6379"}, [False]),
+        ({"variables": {"TF_ENABLE_ONEDNN_OPTS": "0"}}, [False, True]),
+    ],
+    ids=["usual", "two-threads", "gpus", "cluster", "code-sets-variables"],
+)
+def test_the_server_of_a_command_is_kept_where_it_is_what_the_study_needs(made, no_ray, monkeypatch, study, kept):
+    with import_with_command(["run", "a.yaml"]):
+        for name, value in study.get("variables", {}).items():
+            monkeypatch.setenv(name, value)
+        with import_ahead(study.get("resources", Resources()), address=study.get("address")):
+            assert [not server.has_ended for server in made] == kept
+            # Ray is imported meanwhile, and sets variables; the session asks once more.
+            monkeypatch.setitem(sys.modules, "ray", object())
+            monkeypatch.setenv("RAY_SET_THIS", "1")
+            with import_ahead(study.get("resources", Resources()), address=study.get("address")):
+                assert [not server.has_ended for server in made] == kept
+    assert all(server.has_ended for server in made)
+
+
+def test_a_process_that_has_imported_ray_leaves_the_server_to_the_session(made, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", object())
+    with import_ahead(Resources(), address=None):
+        assert made == []
 
 
 def test_a_server_that_was_started_for_something_else_ends_as_the_session_begins(made):
