@@ -11,6 +11,7 @@ from orchestrator.cluster.ray_internals import (
     clusters_off,
     counted_cpus,
     credentials_out_of_logs,
+    no_trial_environments,
     node_awaited_closely,
     spare_processes_off,
 )
@@ -84,7 +85,7 @@ def ray_session(
             stack.enter_context(clusters_off())
         stack.callback(ray.shutdown)
         _connect(resources, address=address, stack=stack)
-        stack.enter_context(credentials_out_of_logs(NAMES))
+        stack.enter_context(no_trial_environments() if address is None else credentials_out_of_logs(NAMES))
         nodes = node_resources()
         if address is None and (count := min(trials_left(), _num_workers(resources, nodes=nodes))) > 0:
             # Late, because Ray Tune is imported while Ray starts.

@@ -1,7 +1,7 @@
 """Every touch of the private parts of Ray's core, seen in Ray 2.60.
 
-At an upgrade, tests/orchestrator/cluster/test_prestart.py, tests/orchestrator/driver/test_session_workers.py and
-tests/e2e/test_loopback.py show what changed.
+At an upgrade, tests/orchestrator/cluster/test_prestart.py, tests/orchestrator/driver/test_session_workers.py,
+tests/e2e/test_loopback.py and tests/e2e/test_shared_ray.py show what changed.
 """
 
 import os
@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -21,6 +22,8 @@ from ray._raylet import (  # type: ignore[attr-defined, unused-ignore]
     DASHBOARD_AGENT_LISTEN_PORT_NAME,
     METRICS_AGENT_PORT_NAME,
     METRICS_EXPORT_PORT_NAME,
+    RUNTIME_ENV_AGENT_PORT_NAME,
+    get_port_filename,
     persist_port,
 )
 from ray.runtime_env import RuntimeEnv
@@ -32,8 +35,8 @@ from trainables.machine.imports import quick_imports
 ANSWER_SECONDS = 10
 #: How often it is looked whether the node is there.
 _LOOK_SECONDS = 0.02
-#: The argument of the node's daemon that names its agent.
-_AGENT = "--dashboard_agent_command="
+#: The arguments of the node's daemon that name its agent, and the one that sets environments up.
+_AGENT, _ENVIRONMENT_AGENT = "dashboard_agent_command", "runtime_env_agent_command"
 #: How long Ray keeps more processes than it has CPUs, where no trial comes for them.
 _KEPT_SECONDS = 600
 
@@ -61,17 +64,18 @@ def clusters_off() -> Iterator[None]:
 
 @contextmanager
 def spare_processes_off() -> Iterator[None]:
-    """Makes a Ray of this machine alone start meanwhile without four processes that nothing here asks.
+    """Makes a Ray of this machine alone start meanwhile without five processes that nothing here asks.
 
     The server of its web page, which starts and is waited for also without the page; the one that asks clouds for
     nodes; the one that sends what workers print to the driver; the node's agent, which has nothing to do without the
-    page (see `idle_agent`). Each imports Ray, which takes a second of CPU.
+    page; the one that sets environments up, which is there once somebody asks it (see `idle_agent`). Each imports Ray,
+    which takes a second of CPU.
     """
     before = services.start_api_server, parameter.RayParams, utils.get_dashboard_dependency_error
     start = services.start_ray_process
 
     def start_process(command: list[str], kind: str, *arguments: Any, **named: Any) -> Any:
-        return start(_with_idle_agent(command, kind=kind), kind, *arguments, **named)
+        return start(_with_idle_agents(command, kind=kind), kind, *arguments, **named)
 
     services.start_api_server, services.start_ray_process = lambda *_args, **_kwargs: ("", None), start_process
     parameter.RayParams = partial(parameter.RayParams, no_monitor=True, include_log_monitor=False)
@@ -84,8 +88,8 @@ def spare_processes_off() -> Iterator[None]:
         services.start_ray_process = start
 
 
-def _with_idle_agent(command: list[str], *, kind: str) -> list[str]:
-    """Returns a command of Ray; that of the node's daemon has another agent, which is known to have no ports.
+def _with_idle_agents(command: list[str], *, kind: str) -> list[str]:
+    """Returns a command of Ray; that of the node's daemon has other agents, the node's own known to have no ports.
 
     Args:
         command: A program and its arguments.
@@ -97,8 +101,15 @@ def _with_idle_agent(command: list[str], *, kind: str) -> list[str]:
     for port in (METRICS_AGENT_PORT_NAME, METRICS_EXPORT_PORT_NAME, DASHBOARD_AGENT_LISTEN_PORT_NAME):
         # As the agent does where Ray is installed without the page: the daemon waits for these.
         persist_port(told["session_dir"], told["node_id"], port, -1)
-    agent = subprocess.list2cmdline([sys.executable, "-I", "-S", idle_agent.__file__])
-    return [f"{_AGENT}{agent}" if part.startswith(_AGENT) else part for part in command]
+    file = Path(told["session_dir"]) / get_port_filename(told["node_id"], RUNTIME_ENV_AGENT_PORT_NAME)
+    agent = [sys.executable, "-I", "-S", idle_agent.__file__]
+    until_asked = [*agent, told["node_ip_address"], str(file)]
+    commands = {
+        _AGENT: subprocess.list2cmdline(agent),
+        _ENVIRONMENT_AGENT: f"{subprocess.list2cmdline(until_asked)} {told[_ENVIRONMENT_AGENT]}",
+    }
+    kept = [part for part in command if part.removeprefix("--").partition("=")[0] not in commands]
+    return [*kept, *(f"--{name}={text}" for name, text in commands.items())]
 
 
 @contextmanager
@@ -165,6 +176,24 @@ def credentials_out_of_logs(names: Iterable[str]) -> Iterator[None]:
         yield
     finally:
         class_cache.ENV_VARS_TO_PROPAGATE.update(before)
+
+
+@contextmanager
+def no_trial_environments() -> Iterator[None]:
+    """Keeps Ray Tune meanwhile from handing any variable to trials: workers of a Ray of this machine have them all.
+
+    The process that sets environments up takes half a second of CPU to start, and 60 MB.
+    """
+    import_ray_tune()
+    from ray.tune.execution import class_cache
+
+    before = dict(class_cache.DEFAULT_ENV_VARS)
+    with credentials_out_of_logs(set(class_cache.ENV_VARS_TO_PROPAGATE)):
+        class_cache.DEFAULT_ENV_VARS.clear()
+        try:
+            yield
+        finally:
+            class_cache.DEFAULT_ENV_VARS.update(before)
 
 
 def prestart_workers(count: int, *, trainable: type) -> None:

@@ -25,18 +25,31 @@ def test_a_driver_outside_of_the_cluster_is_refused_with_two_ways_in(convfleet, 
     assert not (convfleet.folder / "runs/outside").exists()
 
 
-def test_credentials_are_in_no_runtime_environment_which_ray_logs(monkeypatch):
+def logged():
     from ray.tune.execution.class_cache import _ActorClassCache
 
+    return _ActorClassCache().get(type("Trainable", (), {}))._default_options["runtime_env"].env_vars()
+
+
+def test_credentials_are_in_no_runtime_environment_which_ray_logs(monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-a-secret")
     monkeypatch.setattr("ray.is_initialized", lambda: True)
     monkeypatch.setattr("orchestrator.cluster.connection.node_resources", list)
-
-    def logged():
-        return _ActorClassCache().get(type("Trainable", (), {}))._default_options["runtime_env"]["env_vars"]
 
     assert logged()["AWS_SECRET_ACCESS_KEY"] == "not-a-secret"
     with ray_session(Resources(), address="auto"):
         assert "AWS_SECRET_ACCESS_KEY" not in logged()
         assert logged()
     assert logged()["AWS_SECRET_ACCESS_KEY"] == "not-a-secret"
+
+
+def test_trials_of_a_ray_of_this_machine_alone_need_nobody_to_set_an_environment_up(monkeypatch):
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setattr("ray.shutdown", lambda: None)
+    monkeypatch.setattr("orchestrator.cluster.connection._connect", lambda *_, **__: None)
+    monkeypatch.setattr("orchestrator.cluster.connection.node_resources", list)
+    before = logged()
+    assert before
+    with ray_session(Resources()):
+        assert logged() == {}
+    assert logged() == before
