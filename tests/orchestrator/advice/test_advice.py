@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_studies import MAJORITY, SHARES, Curve, study_of
 
-from orchestrator.advice.advice import GOOD, MAX_SENTENCES, advise
+from orchestrator.advice.advice import GOOD, MAX_SENTENCES, advise, space_of
 from orchestrator.results.image_shares import ImageShares
 from orchestrator.results.references import Reference
+from orchestrator.runs.paths import RunFolder
 from search_spaces import space_from_mapping
 
 FEW = ImageShares(metrics=frozenset({"accuracy"}), images={"validation": 10})
@@ -297,3 +298,13 @@ def test_decent_studies_whose_trials_differ_by_luck_seldom_get_any():
     talkative = [seed for seed in range(200) if said(decent_study(seed), space=SPACE)]
     # The ends of three ranges: five ends that can be widened, each by accident in a thousandth of all studies.
     assert len(talkative) <= 4
+
+
+def test_the_space_is_the_one_that_the_study_file_has_now(tmp_path):
+    folder, sizes = RunFolder(tmp_path), []
+    assert space_of(folder) is None
+    for filters in ("[8, 16]", "[8, 16, 32]", "[8", "[8, 16]"):
+        folder.study.write_text(f"space: {{family: sequential, params: {{filters: {{choice: {filters}}}}}}}")
+        found = space_of(folder)
+        sizes.append(found and found.size)
+    assert sizes == [2, 3, None, 2]
