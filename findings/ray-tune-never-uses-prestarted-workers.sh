@@ -5,8 +5,8 @@
 # What happens: Ray Tune gives its actors a runtime environment of their own (variables such as the folder to work in), and
 # Ray hands them only processes that were started for it. An actor without one gets an idle process.
 # Who is hurt: short sweeps: each first trial waits for a new process while others lie idle, some 80 MB each.
-# Ours: orchestrator/cluster/connection.py has Ray start none unasked; orchestrator/cluster/ray_internals.py asks for some in
-# the environment of the trials.
+# Ours: orchestrator/cluster/connection.py has Ray start none unasked and keeps the environment of the trials empty;
+# orchestrator/cluster/ray_internals.py asks for as many as trials run at once.
 set -euo pipefail
 source "$(dirname "$0")/_setup.sh"
 fresh_venv 'ray[tune]==2.60.0' psutil==7.2.2

@@ -69,7 +69,7 @@ def spare_processes_off() -> Iterator[None]:
     The server of its web page, which starts and is waited for also without the page; the one that asks clouds for
     nodes; the one that sends what workers print to the driver; the node's agent, which has nothing to do without the
     page; the one that sets environments up, which is there once somebody asks it (see `idle_agent`). Each imports Ray,
-    which takes a second of CPU.
+    which takes half a second of CPU and more.
     """
     before = services.start_api_server, parameter.RayParams, utils.get_dashboard_dependency_error
     start = services.start_ray_process
@@ -180,9 +180,10 @@ def credentials_out_of_logs(names: Iterable[str]) -> Iterator[None]:
 
 @contextmanager
 def no_trial_environments() -> Iterator[None]:
-    """Keeps Ray Tune meanwhile from handing any variable to trials: workers of a Ray of this machine have them all.
+    """Keeps Ray Tune meanwhile from handing variables to trials: workers of a Ray of this machine have the driver's.
 
-    The process that sets environments up takes half a second of CPU to start, and 60 MB.
+    All but `PL_DISABLE_FORK`, a switch of PyTorch Lightning's that Ray Tune sets. The process that sets environments up
+    takes half a second of CPU to start, and 60 MB.
     """
     import_ray_tune()
     from ray.tune.execution import class_cache

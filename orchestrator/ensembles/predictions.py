@@ -35,7 +35,7 @@ class KeptPredictions:
     def read(self, candidate: Candidate) -> np.ndarray | None:
         """Returns what a checkpoint predicts, float32 (images, size); None where that is not kept, or damaged."""
         try:
-            table = pq.read_table(io.BytesIO(self._path(candidate).read_bytes()))
+            table = pq.read_table(pa.BufferReader(self._path(candidate).read_bytes()))
             owner = json.loads((table.schema.metadata or {})[_OWNER])
             column = table.column(_OUTPUT).combine_chunks()
             outputs = np.asarray(column.flatten(), np.float32).reshape(len(column), -1)

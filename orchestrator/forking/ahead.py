@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 #: What each process of a local Ray imports as it starts, before Ray gives it a trial.
 _PRELOADED = "trainables.worker.preloaded"
-#: Commands that train at once.
-_TRAINING = ("run", "resume")
+#: The command that trains at once. Another one may find that a run is finished, and start no worker.
+_TRAINING = "run"
 #: Options with which they start no worker on this machine, or none yet.
 _NO_WORKERS = ("--address", "--help", "-h")
 #: The threads of a worker where a study says nothing of its CPUs.
@@ -46,7 +46,7 @@ def import_with_command(arguments: Sequence[str]) -> Iterator[None]:
         arguments: Those of the command line, without the program.
     """
     others = [text.partition("=")[0] for text in arguments[1:]]
-    is_wanted = bool(arguments) and arguments[0] in _TRAINING and not any(name in _NO_WORKERS for name in others)
+    is_wanted = arguments[:1] == [_TRAINING] and not any(name in _NO_WORKERS for name in others)
     with server_ahead([_PRELOADED] if is_wanted else [], threads=os.environ.get(THREADS) or _USUAL_THREADS):
         yield
 

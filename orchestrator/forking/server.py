@@ -95,18 +95,18 @@ def main() -> None:
 
 def import_early() -> None:
     """Imports what needs no Ray; what fails here fails again, and in words, in the trial that needs it."""
-    import_tensorflow()
     with quick_imports():
+        import_tensorflow()
         for module in _EARLY:
             with suppress(Exception):
                 importlib.import_module(module)
-    keep_imports()
+        keep_imports()
 
 
 def keep_imports() -> None:
     """Keeps what is imported out of later collections, which would touch, and so copy, all of it in each worker.
 
-    Without a collection first: it finds little garbage among modules, and takes a tenth of the server's time.
+    While the collector is off still: back on, it would look through all of it at once, and find little.
     """
     gc.freeze()
 
@@ -167,7 +167,7 @@ def import_in(environment: dict[str, str], modules: Sequence[str]) -> None:
     with generator_unused(), quick_imports():
         for module in modules:
             importlib.import_module(module)
-    keep_imports()
+        keep_imports()
 
 
 def take_environment(variables: dict[str, str]) -> None:

@@ -155,8 +155,9 @@ def write_tables(folder: RunFolder, *, trials: pa.Table, epochs: pa.Table) -> No
 
 def read_table(path: Path) -> pa.Table:
     """Returns a table from disk, also while another process replaces the file."""
-    # Opened once: given a path, Arrow opens it again for the data, and that may be a newer file than the schema's.
-    with path.open("rb") as file:
+    # Opened once: given a path, Arrow opens it again for the data, and that may be a newer file than the schema's. By
+    # Arrow: its threads may still hold one of Python's files as the process ends, which aborts it then.
+    with pa.OSFile(str(path)) as file:
         return pq.read_table(file)
 
 

@@ -48,6 +48,8 @@ def test_trials_of_a_ray_of_this_machine_alone_need_nobody_to_set_an_environment
     monkeypatch.setattr("ray.shutdown", lambda: None)
     monkeypatch.setattr("orchestrator.cluster.connection._connect", lambda *_, **__: None)
     monkeypatch.setattr("orchestrator.cluster.connection.node_resources", list)
+    # The session sets it for good.
+    monkeypatch.setenv("RAY_CHDIR_TO_TRIAL_DIR", "0")
     before = logged()
     assert before
     with ray_session(Resources()):

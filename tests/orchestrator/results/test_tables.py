@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.journal.records import (
@@ -351,3 +352,12 @@ def test_cost_of_a_variant_is_the_one_of_its_first_report(
         {"parameters": 1_000_000, "multiply_adds": 2_500_000_000, "memory_mb": 7.25, "latency_ms": 1.5},
         dict.fromkeys(cost),
     ]
+
+
+def test_arrow_reads_a_table_without_a_file_of_pythons(tmp_path, monkeypatch):
+    # Arrow's threads may still hold it as the process ends, which aborts it then.
+    sources, read = [], pq.read_table
+    monkeypatch.setattr(pq, "read_table", lambda source: sources.append(source) or read(source))
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "trials.parquet")
+    assert read_table(tmp_path / "trials.parquet").to_pydict() == {"a": [1]}
+    assert [isinstance(source, pa.OSFile) for source in sources] == [True]
