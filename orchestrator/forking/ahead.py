@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _PRELOADED = "trainables.worker.preloaded"
 #: The command that trains at once. Another one may find that a run is finished, and start no worker.
 _TRAINING = "run"
-#: Options with which they start no worker on this machine, or none yet.
+#: Options with which it starts no worker on this machine.
 _NO_WORKERS = ("--address", "--help", "-h")
 #: The threads of a worker where a study says nothing of its CPUs.
 _USUAL_THREADS = "1"
