@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 import ray
 
+from orchestrator.cluster.prestart import start_early
 from orchestrator.cluster.ray_internals import (
     clusters_off,
     counted_cpus,
@@ -85,13 +86,11 @@ def ray_session(
             stack.enter_context(clusters_off())
         stack.callback(ray.shutdown)
         _connect(resources, address=address, stack=stack)
-        stack.enter_context(no_trial_environments() if address is None else credentials_out_of_logs(NAMES))
         nodes = node_resources()
         if address is None and (count := min(trials_left(), _num_workers(resources, nodes=nodes))) > 0:
-            # Late, because Ray Tune is imported while Ray starts.
-            from orchestrator.cluster.prestart import start_early
-
+            # While Ray Tune is still imported, which the next line waits for.
             start_early(count)
+        stack.enter_context(no_trial_environments() if address is None else credentials_out_of_logs(NAMES))
         yield nodes
 
 

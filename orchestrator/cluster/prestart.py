@@ -8,7 +8,6 @@ Ray Tune's actors get those processes.
 import logging
 
 from orchestrator.cluster.ray_internals import prestart_workers
-from trainables.worker.adapter import VariantTrainable
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +19,6 @@ def start_early(count: int) -> None:
         count: How many processes.
     """
     try:
-        prestart_workers(count, trainable=VariantTrainable)
+        prestart_workers(count)
     except Exception as exc:  # noqa: BLE001 - only the time of the first trials depends on it
         logger.info('workers start with their trials reason="%s"', exc)

@@ -197,14 +197,13 @@ def no_trial_environments() -> Iterator[None]:
             class_cache.DEFAULT_ENV_VARS.update(before)
 
 
-def prestart_workers(count: int, *, trainable: type) -> None:
-    """Asks this machine's node daemon for waiting processes in the environment of Ray Tune's actors.
+def prestart_workers(count: int) -> None:
+    """Asks this machine's node daemon for waiting processes in the environment of its trials, which is none.
 
     Python can make the call that Ray has for it over gRPC only.
 
     Args:
         count: How many processes.
-        trainable: The class that Ray Tune makes actors of.
     """
     # Late, as any of them may be gone from the next Ray.
     from ray._private.grpc_utils import init_grpc_channel
@@ -213,14 +212,12 @@ def prestart_workers(count: int, *, trainable: type) -> None:
     from ray.core.generated.common_pb2 import Language
     from ray.core.generated.node_manager_pb2 import PrestartWorkersRequest
     from ray.core.generated.node_manager_pb2_grpc import NodeManagerServiceStub
-    from ray.tune.execution.class_cache import _ActorClassCache
 
     (node,) = (node for node in ray.nodes() if node["Alive"])
-    environment = _ActorClassCache().get(trainable)._default_options["runtime_env"]
     request = PrestartWorkersRequest(
         language=Language.PYTHON,
         job_id=bytes.fromhex(ray.get_runtime_context().get_job_id()),
-        runtime_env_info=get_runtime_env_info(RuntimeEnv(**environment), is_job_runtime_env=False),
+        runtime_env_info=get_runtime_env_info(RuntimeEnv(), is_job_runtime_env=False),
         num_workers=count,
         keep_alive_duration_secs=_KEPT_SECONDS,
     )

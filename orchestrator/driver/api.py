@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.driver.result import StudyResult
 from orchestrator.ensembles.wanted import USUAL_SIZE
 from orchestrator.forking.ahead import import_ahead
 from orchestrator.journal.reading import load_state
@@ -19,6 +18,7 @@ from trainables.machine.imports import quick_imports
 from trainables.specs.export import EnsembleMethod
 
 if TYPE_CHECKING:
+    from orchestrator.driver.result import StudyResult
     from orchestrator.ensembles.outcome import EnsembleResult
 
 
@@ -29,7 +29,7 @@ def run_study(
     address: str | None = None,
     progress: Shown = "auto",
     resume_if_there: bool = False,
-) -> StudyResult:
+) -> "StudyResult":
     """Runs a study in a new run folder and returns its result.
 
     Examples:
@@ -71,7 +71,7 @@ def resume_study(
     overrides: Sequence[str] = (),
     address: str | None = None,
     progress: Shown = "auto",
-) -> StudyResult:
+) -> "StudyResult":
     """Goes on with a run exactly where its journal ends and returns its result.
 
     A finished run gets its tables and its report anew, and models that it lacks; `overrides` extend it.
@@ -107,7 +107,7 @@ def resume_study(
         return _result(resume_run(root, overrides=overrides, address=address, progress=shown))
 
 
-def open_run(root: Path | str) -> StudyResult:
+def open_run(root: Path | str) -> "StudyResult":
     """Returns the result of a run, finished or not, from its folder; starts nothing and writes nothing.
 
     Examples:
@@ -216,5 +216,8 @@ def ensemble_study(  # noqa: PLR0913 - a run, and what a user asks of it
         return make_ensemble(root, size=size, method=method, formats=formats, address=address, progress=shown)
 
 
-def _result(folder: RunFolder) -> StudyResult:
+def _result(folder: RunFolder) -> "StudyResult":
+    # Late: figures and tables are for afterwards.
+    from orchestrator.driver.result import StudyResult
+
     return StudyResult(folder=folder, state=load_state(folder))

@@ -31,11 +31,13 @@ from orchestrator.search.auto_algorithm import with_algorithm
 from orchestrator.study.loading import load_study
 from orchestrator.study.sections import Export
 from orchestrator.study.spec import StudySpec
-from orchestrator.views.report import write_report
 from orchestrator.views.terminal.progress import Progress
 from trainables.files.whole import write_whole
 from trainables.machine.imports import imported_meanwhile
 from trainables.specs.export import ExportResult
+
+#: What writes the report, which nothing needs before.
+_REPORT = "orchestrator.views.report"
 
 
 def start_run(
@@ -266,7 +268,7 @@ def _train_and_export(session: Session) -> ExportError | None:
         ExitStack() as ahead,
     ):
         # What the report needs is imported beside the last trials.
-        session.on_last = lambda: ahead.enter_context(imported_meanwhile(*MODELS))
+        session.on_last = lambda: ahead.enter_context(imported_meanwhile(_REPORT, *MODELS))
         if reason := session.train(prepared):
             session.notify(reason)
         failed_exports = _export_all(session, prepared)
@@ -304,6 +306,8 @@ def _has_result(session: Session) -> bool:
 
 def report_session(session: Session) -> None:
     """Writes report.html and what Optuna's tools read; raises StudyPausedError if another driver has taken over."""
+    from orchestrator.views.report import write_report  # late: it is imported beside the last trials
+
     session.recorder.check()
     session.notify("writing report.html")
     session.clock.save(session.folder)

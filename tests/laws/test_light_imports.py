@@ -50,6 +50,13 @@ def test_a_trial_run_waits_with_everything_heavy_for_its_first_step():
     assert heavy_after(START_A_TRIAL) == []
 
 
+def test_what_runs_a_study_leaves_the_report_for_its_end():
+    imports = "import sys, orchestrator.driver.api, orchestrator.driver.runner"
+    script = f"{imports}\nprint('orchestrator.views.report' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=600)
+    assert done.stdout.split() == ["False"]
+
+
 @pytest.mark.parametrize("module", ["trainables.families.parts.blocks"])
 def test_the_measure_sees_a_heavy_import(module):
     assert {"tensorflow", "keras"} <= set(heavy_after(f"import {module}"))

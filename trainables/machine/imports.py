@@ -5,11 +5,16 @@ import gc
 import importlib
 import sys
 import threading
-from collections.abc import Iterator
+import typing
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
-#: Keras imports it only to offer wrappers for it; with SciPy, which it imports, it takes a fifth of the time.
-_NOT_NEEDED = "sklearn"
+#: Keras asks for scikit-learn only to offer wrappers for it, and an old Keras inside of TensorFlow, with which nobody
+#: trains, for SciPy; the two take a fourth of the time.
+_NOT_NEEDED = ("scipy", "sklearn")
 #: The module that imports TensorFlow when Ray imports it.
 _PRELOADED = "trainables.worker.preloaded"
 _LOCK = threading.Lock()
@@ -31,11 +36,14 @@ def quick_imports() -> Iterator[None]:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and Keras without scikit-learn, unless that is imported already; users' code may import it."""
+    """Imports TensorFlow and Keras without scikit-learn and SciPy, unless these are imported; users' code may do it.
+
+    Keras's wrappers for scikit-learn then say that it is missing.
+    """
     with _LOCK:
         if "keras" in sys.modules:
             return
-        with quick_imports(), _hidden(_NOT_NEEDED):
+        with quick_imports(), _hidden(_NOT_NEEDED), _each_text_compiled_once():
             import keras  # noqa: F401
             import tensorflow as tf  # noqa: F401
 
@@ -79,13 +87,46 @@ def early_import() -> tuple[float, float] | None:
 
 
 @contextmanager
-def _hidden(name: str) -> Iterator[None]:
-    """Makes the import of a package fail for a while, as if it were not installed."""
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = None  # type: ignore[assignment]
+def _hidden(names: Sequence[str]) -> Iterator[None]:
+    """Makes this thread's imports of packages fail for a while, as if they were not installed.
+
+    Args:
+        names: The packages; one that is imported already stays.
+    """
+    finder = _Hiding(names)
+    sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
-        del sys.modules[name]
+        sys.meta_path.remove(finder)
+
+
+class _Hiding(MetaPathFinder):
+    """Finds that packages are not installed, for the thread that made it.
+
+    Args:
+        names: The packages.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names, self._thread = frozenset(names), threading.get_ident()
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname in self._names and threading.get_ident() == self._thread:
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
+        return None
+
+
+@contextmanager
+def _each_text_compiled_once() -> Iterator[None]:
+    """Keeps `typing` from compiling a text again that it has compiled.
+
+    The functions of TensorFlow's operations name their types as texts, 18,000 times the same dozen.
+    """
+    setattr(typing, "compile", functools.cache(compile))  # noqa: B010 - a name that typing does not have
+    try:
+        yield
+    finally:
+        delattr(typing, "compile")

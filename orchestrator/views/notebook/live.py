@@ -13,7 +13,6 @@ from orchestrator.journal.study_state import StudyState
 from orchestrator.results.from_state import study_status
 from orchestrator.results.image_shares import ImageShares
 from orchestrator.text import one_line
-from orchestrator.views.notebook import parts
 from orchestrator.views.notebook.cell import CellOutput, cell_output
 from orchestrator.views.terminal.events import Events
 from orchestrator.views.terminal.progress import Progress, is_same_stage
@@ -113,6 +112,8 @@ class CellProgress:
                 self._lines.extend(one_line(event.text) for event in self._events.since_last(self._latest[0]))
 
     def _draw(self) -> None:
+        from orchestrator.views.notebook import parts  # late: outside of notebooks nobody draws
+
         latest = self._latest
         self._add_events()
         with self._lock:

@@ -55,3 +55,46 @@ def test_modules_are_imported_beside_the_block_and_one_that_cannot_be_costs_noth
     assert sys.modules["imported_in_a_thread"].NAME == "import"
     assert "broken_on_import" not in sys.modules
     assert not [thread for thread in threading.enumerate() if thread.name == "import"]
+
+
+LEFT_OUT = """
+import sys, typing
+from trainables.machine.imports import import_tensorflow
+
+
+import_tensorflow()
+assert not {"scipy", "sklearn"} & sys.modules.keys()
+assert not hasattr(typing, "compile")
+
+import scipy.ndimage, sklearn.base
+"""
+#: Another thread asks for them while TensorFlow is imported.
+BESIDE = """
+import sys, threading
+from trainables.machine.imports import import_tensorflow
+
+found = []
+
+def import_both():
+    import scipy.stats, sklearn.base
+
+    found.append(scipy.stats.norm.cdf(0.0))
+
+def beside(event, arguments):
+    if event == "import" and arguments[0] == "tensorflow" and not threads:
+        threads.append(threading.Thread(target=import_both))
+        threads[0].start()
+        threads[0].join(60)
+
+threads = []
+sys.addaudithook(beside)
+import_tensorflow()
+assert found == [0.5], found
+"""
+
+
+@pytest.mark.parametrize("program", [LEFT_OUT, BESIDE], ids=["afterwards", "in another thread"])
+def test_libraries_that_are_left_out_are_there_for_who_asks_for_them(program):
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stderr[-3000:]
