@@ -7,7 +7,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-#: In the grid's order the two best come first: whichever of them reports first waits, and is promoted later.
+#: The best of all is the first: whether it or the second one reports first, it waits once, and is promoted later.
 SPACE = {
     "family": "sequential",
     "params": {"learning_rate": {"choice": [0.03, 0.002, 0.001]}, "filters": {"choice": [8, 4]}, "batch_size": 64},
