@@ -13,7 +13,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 #: Keras asks for scikit-learn only to offer wrappers for it, and an old Keras inside of TensorFlow, with which nobody
-#: trains, for SciPy; the two take a fourth of the time.
+#: trains, for SciPy; the two take about a sixth of the time.
 _NOT_NEEDED = ("scipy", "sklearn")
 #: The module that imports TensorFlow when Ray imports it.
 _PRELOADED = "trainables.worker.preloaded"

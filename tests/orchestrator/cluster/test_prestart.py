@@ -69,6 +69,17 @@ with ray_session(Resources(cpus=2), trials_left=lambda: int(sys.argv[1])):
     lines = [line.decode().replace("\\0", " ") for _, line in of_the_session()]
     print(json.dumps({"waiting": before, "found": found, "processes": lines}))
 """
+#: Prints for how many workers is asked, and whether Ray Tune is imported by then.
+ASK = """
+import sys
+
+from orchestrator.cluster import connection
+from orchestrator.study.sections import Resources
+
+connection.start_early = lambda count: print(count, "ray.tune" in sys.modules)
+with connection.ray_session(Resources(cpus=1), trials_left=lambda: 3):
+    print("ray.tune" in sys.modules)
+"""
 
 
 def looked(num_trials: int, *, is_forking: bool = True) -> dict[str, list]:
@@ -96,6 +107,12 @@ def test_actors_get_the_processes_that_were_started_ahead_of_them(is_forking: bo
         line for line in found["processes"] if "dashboard/agent.py" in line or ("ray::" in line and "Agent" in line)
     ]
     assert sum("idle_agent.py" in line and "--raylet_socket" not in line for line in found["processes"]) == 2
+
+
+@pytest.mark.slow
+def test_workers_are_asked_for_before_ray_tune_is_imported() -> None:
+    result = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True, timeout=300, check=False)
+    assert result.stdout.split() == ["1", "False", "True"], result.stderr[-3000:]
 
 
 @pytest.mark.slow

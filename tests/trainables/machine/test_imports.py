@@ -61,7 +61,6 @@ LEFT_OUT = """
 import sys, typing
 from trainables.machine.imports import import_tensorflow
 
-
 import_tensorflow()
 assert not {"scipy", "sklearn"} & sys.modules.keys()
 assert not hasattr(typing, "compile")
