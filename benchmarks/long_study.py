@@ -2,9 +2,11 @@
 
 One study of real variants with TPE and ASHA, on the embedded digits or, with `--data FOLDER`, on 2,500 images of
 CIFAR-10 (cifar10-train.parquet, cifar10-test.parquet). One trial in fifty fails by an error of its callback; every
-minute a worker process is killed. The first tenth of the trials is set beside the last one: trials an hour, the memory
-of driver and workers (Pss: shared pages are shared out), the run folder, and the seconds of `convfleet status`. At the
-end every trial of the journal must have a result, and every report must be in the tables once.
+minute a worker process is killed. The first tenth of the trials is set beside the last one: trials an hour, a worker's
+seconds a trial in steps and beside them (the search goes to larger networks or smaller ones as it learns, so the rate
+alone does not tell whether anything slows down), the memory of driver and workers (Pss: shared pages are shared out),
+the run folder, and the seconds of `convfleet status`. At the end every trial of the journal must have a result, and
+every report must be in the tables once.
 """
 
 import argparse
@@ -96,18 +98,22 @@ def watched(folder: Path, options: argparse.Namespace) -> tuple[list[dict[str, f
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CONVFLEET_CACHE": str(folder / "cache")}
     journal = tail(run / "journal.jsonl")
     began = last_kill = time.monotonic()
-    ended = 0
+    ended, steps = 0, 0.0
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
         while process.poll() is None:
             time.sleep(SAMPLE_SECONDS)
-            ended += sum(map(ends_a_trial, next(journal)))
+            records = next(journal)
+            ended += sum(map(ends_a_trial, records))
+            steps += sum(map(seconds_of_steps, records))
             tree = family(process.pid)
             workers = [pid for pid, line in tree.items() if line.startswith("ray::") and "Trainable" in line]
             samples.append(
                 {
                     "at": time.monotonic() - began,
                     "ended": ended,
+                    "steps": steps,
+                    "num_workers": len(workers),
                     "driver": pss(process.pid),
                     "workers": sum(map(pss, workers)),
                 }
@@ -131,6 +137,13 @@ def ends_a_trial(record: dict[str, Any]) -> bool:
     """Returns whether a record is the last of a trial."""
     is_last = record["type"] == "epoch_reported" and record["report"]["epoch"] == MAX_EPOCHS
     return is_last or record["type"] in ("trial_stopped", "trial_failed")
+
+
+def seconds_of_steps(record: dict[str, Any]) -> float:
+    """Returns the seconds of training and validation that a record tells of."""
+    if record["type"] != "epoch_reported":
+        return 0.0
+    return record["report"]["train_seconds"] + record["report"].get("overhead_seconds", {}).get("validate", 0.0)
 
 
 def due(samples: list[dict[str, float]], trials: int) -> bool:
@@ -201,7 +214,7 @@ def show(samples: list[dict[str, float]], *, kills: int, lost: int, options: arg
     from rich.table import Table
 
     tenth = options.trials // 10
-    columns = ("trials", "trials an hour", "driver MB", "workers MB", "run MB", "files", "status s")
+    columns = ("trials", "an hour", "in steps, s", "beside, s", "driver MB", "workers MB", "run MB", "files", "status")
     table = Table(*columns, title=f"{options.trials} trials, {'CIFAR-10' if options.data else 'digits'}")
     for part in range(10):
         # The first trials wait for Ray.
@@ -211,13 +224,17 @@ def show(samples: list[dict[str, float]], *, kills: int, lost: int, options: arg
         if len(inside) < 2:
             continue
         passed = inside[-1]["at"] - inside[0]["at"]
-        rate = 3600 * (inside[-1]["ended"] - inside[0]["ended"]) / passed
+        ended, steps = (inside[-1][name] - inside[0][name] for name in ("ended", "steps"))
+        # A worker that was killed is away for a moment: that is time beside the steps.
+        lived = passed * max(sample["num_workers"] for sample in inside)
         means = [sum(sample[name] for sample in inside) / len(inside) for name in ("driver", "workers")]
         # A look comes as soon as a tenth is full.
         looks = [sample for sample in samples if "status" in sample and 0 <= sample["ended"] - high < tenth]
         table.add_row(
             f"{low} to {high}",
-            f"{rate:,.0f}",
+            f"{3600 * ended / passed:,.0f}",
+            f"{steps / ended:.2f}",
+            f"{(lived - steps) / ended:.2f}",
             *(f"{mean:.0f}" for mean in means),
             *(f"{looks[0][name]:{form}}" if looks else "" for name, form in LOOKED_AT.items()),
         )

@@ -91,6 +91,8 @@ class Training:
         self.spec = request.spec
         #: May change until the first epoch is run.
         self.num_micro_batches = request.num_micro_batches
+        #: Whether its functions were traced for it; if not, they are those of another network, or not there yet.
+        self.has_own_graph = False
         #: Reports so far, one an epoch, without gaps.
         self.history: list[EpochReport] = []
         #: Seconds since the last report that were not training, by kind.
@@ -186,7 +188,7 @@ class Training:
         if self._compiled.is_traced:
             return
         with spent(self.overhead_seconds, "trace"):
-            self._compiled.trace(num_micro_batches=self.num_micro_batches, graphs=self._graphs)
+            self.has_own_graph = self._compiled.trace(num_micro_batches=self.num_micro_batches, graphs=self._graphs)
         check_measured(self._compiled, metric=self.spec.metric, on_note=self._on_note)
 
     def estimated_memory_mb(self) -> float:

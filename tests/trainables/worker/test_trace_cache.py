@@ -1,12 +1,17 @@
 """A trace that serves a further variant gives every bit that the variant's own trace would."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from search_spaces import Variant
 from trainables.families.parts.blocks import HEAD_DROPOUT
+from trainables.graphs.sharing import SharedGraphs
 from trainables.specs.data import AugmentSpec
-from trainables.worker.trace_cache import MAX_KEPT, TracedTrainings, trace_key
+from trainables.worker.trace_cache import BUDGET_BYTES, MAX_KEPT, TracedTrainings, held_bytes, trace_key
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -169,18 +174,64 @@ def test_what_users_wrote_and_what_has_phases_is_traced_anew(family, params, tra
     assert traced.take(training.variant) is None
 
 
-def test_the_longest_unused_goes_first(variant_of):
-    class Kept:
-        is_reusable = True
+class Ended:
+    """A training at its end, as far as it is kept: a variant, a graph of its own or not, and numbers in variables."""
 
-        def __init__(self, variant):
-            self.variant = variant
+    is_reusable = True
 
-        def begin_again(self, variant):
-            self.variant = variant
+    def __init__(self, variant, *, has_own_graph=False, sizes=()):
+        self.variant, self.has_own_graph = variant, has_own_graph
+        self.model = SimpleNamespace(
+            variables=[SimpleNamespace(shape=(size,)) for size in sizes], optimizer=SimpleNamespace(variables=[])
+        )
 
+    def begin_again(self, variant):
+        self.variant = variant
+
+
+def test_of_small_ones_the_longest_unused_goes_first(variant_of):
     variants = [variant_of("sequential", filters=filters) for filters in range(1, MAX_KEPT + 2)]
     traced = TracedTrainings()
     for variant in variants:
-        traced.keep(Kept(variant))
+        traced.keep(Ended(variant))
     assert [traced.take(variant) is None for variant in variants] == [True] + [False] * MAX_KEPT
+
+
+@settings(max_examples=50)
+@given(
+    kept=st.lists(
+        st.tuples(st.integers(1, 40), st.booleans(), st.integers(0, 30_000_000), st.booleans()), min_size=1, max_size=60
+    )
+)
+def test_the_last_ones_that_fit_are_kept(kept):
+    traced, expected = TracedTrainings(), {}
+    for filters, has_own_graph, size, is_taken in kept:
+        variant = Variant(family="sequential", params={"filters": filters}, seed=1)
+        if is_taken:
+            assert (traced.take(variant) is None) == (expected.pop(filters, None) is None)
+        ended = Ended(variant, has_own_graph=has_own_graph, sizes=(size,))
+        traced.keep(ended)
+        expected.pop(filters, None)
+        expected[filters] = held_bytes(ended)
+        while len(expected) > MAX_KEPT or (len(expected) > 1 and sum(expected.values()) > BUDGET_BYTES):
+            del expected[next(iter(expected))]
+    assert len(traced) == len(expected)
+    for filters in range(1, 41):
+        variant = Variant(family="sequential", params={"filters": filters}, seed=1)
+        assert (traced.take(variant) is not None) == (filters in expected)
+    assert not traced.holds_memory
+
+
+def test_a_training_holds_its_variables_twice_and_its_own_graph_alone(training_of, variant_of):
+    first, second = (
+        training_of(variant_of("sequential", filters=filters), max_epochs=1, graphs=graphs)
+        for graphs in [SharedGraphs()]
+        for filters in (4, 6)
+    )
+    assert not first.has_own_graph
+    list(first.epochs()), list(second.epochs())
+    assert first.has_own_graph
+    assert not second.has_own_graph
+    numbers = sum(np.size(variable) for variable in (*second.model.variables, *second.model.optimizer.variables))
+    assert 8 * numbers < held_bytes(second) < 8 * numbers + 1_000_000
+    assert held_bytes(first) > 4_000_000
