@@ -12,6 +12,7 @@ import tensorflow as tf
 from trainables.errors import ModelExportError
 from trainables.exporting.plain_graph import foreign_parts
 from trainables.exporting.served import PYTHON_CALLS, calls_python, served_refusal
+from trainables.machine.generated_code import GeneratedCode
 from trainables.specs.export import FILES
 from trainables.specs.task import Task
 
@@ -74,6 +75,7 @@ def write_saved_model(model: Any, path: Path, task: Task) -> None:
         "serve", lambda inputs: model(inputs, training=False), input_signature=[_signature(model, task)]
     )
     archive.write_out(str(path), verbose=False)
+    GeneratedCode().remove()
 
 
 def _signature(model: Any, task: Task) -> Any:
