@@ -12,7 +12,6 @@ from ray import tune
 
 from search_spaces import Variant
 from trainables.machine.cores import cores_in_words, own_cores
-from trainables.machine.generated_code import GeneratedCode
 from trainables.machine.imports import early_import
 from trainables.machine.processes import own_memory_mb, process_age
 from trainables.reports import Failure
@@ -40,7 +39,6 @@ class VariantTrainable(tune.Trainable):
     _spec: WorkerSpec
     _traced: TracedTrainings
     _clock: WorkerClock
-    _generated: GeneratedCode
     #: Whether this node does not share the run folder, and the driver has not had its picture of augmentation.
     _is_apart: bool
 
@@ -53,7 +51,6 @@ class VariantTrainable(tune.Trainable):
         self._spec = worker_on_this_node(spec)
         self._is_apart = self._spec is not spec
         self._traced = TracedTrainings()
-        self._generated = GeneratedCode()
         self._clock = WorkerClock(age=process_age(), early_import=early_import())
         self._take(config)
 
@@ -67,7 +64,6 @@ class VariantTrainable(tune.Trainable):
         """Returns one epoch's result for Ray Tune, with the report or the failure inside."""
         began = time.monotonic()
         outcome = self._run.step()
-        self._generated.remove()
         notes = [asdict(note) for note in self._run.take_notes()]
         result: dict[str, Any] = {"trial": self._run.trial, "worker": worker_facts(self._spec), "notes": notes}
         if isinstance(outcome, Failure):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from search_spaces import Variant
 from trainables.checkpoints.checkpoint import checkpoint_owner
 from trainables.checkpoints.early_notes import leave_early_note
+from trainables.machine.generated_code import GeneratedCode
 from trainables.machine.imports import import_tensorflow
 from trainables.reports import EpochReport, Failure, FailureKind, Note, NoteKind
 from trainables.sharing.own_folder import demand_run_folder
@@ -64,6 +65,7 @@ class TrialRun:
         self._next_epoch = first_epoch
         self._training: Training | None = None
         self._traced = TracedTrainings() if traced is None else traced
+        self._generated = GeneratedCode()
         #: Whether the last epoch left nothing behind that could change another trial.
         self._is_sound = True
         self._notes: list[Note] = []
@@ -129,6 +131,7 @@ class TrialRun:
         finally:
             # Whatever the epoch ended with: a checkpoint that is only begun will not be finished.
             self._checkpoints.abandon()
+            self._generated.remove()
 
     def _estimated_memory_mb(self) -> float | None:
         """Returns what a training step of a whole batch needs; None where no estimate can be made."""

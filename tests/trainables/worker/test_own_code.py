@@ -1,7 +1,9 @@
 """Trials with losses, metrics and callbacks of a user's: trained, failed with the user's line, gone on, exported."""
 
+import itertools
 import json
 import sys
+import tempfile
 
 import keras
 import numpy as np
@@ -19,7 +21,12 @@ from trainables.worker.trial_run import TrialRun
 
 OWN = """
 import keras
+import tensorflow as tf
 from keras import ops
+
+@tf.function
+def doubled(number):
+    return number * FACTOR
 
 def brier(y_true, y_pred):
     return ops.sum((ops.one_hot(ops.cast(y_true, "int32"), 10) - y_pred) ** 2, axis=-1)
@@ -33,9 +40,12 @@ class Sureness(keras.metrics.Mean):
 
 class Counting(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
+        doubled(tf.constant(epoch))
         if epoch == 2:
             logs["val_f1"]
 """
+
+FACTORS = itertools.count(2)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -43,7 +53,9 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 @pytest.fixture
 def worker(tmp_path):
     """A study on digits with all three of a user's."""
-    (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
+    # AutoGraph rewrites a function once, and takes equal ones of two modules for one.
+    own = OWN.replace("FACTOR", str(next(FACTORS)))
+    (tmp_path / "own.py").write_text(own, encoding="utf-8")
     label = {"loss": "own:brier", "metrics": ["accuracy", "own:Sureness"]}
     data = DataSpec(source="digits", limit=120, cache_dir=str(tmp_path / "cache"), targets={"label": label})
     training = TrainingSpec(
@@ -81,12 +93,23 @@ def test_a_trial_goes_on_with_callbacks_made_anew_and_fails_with_the_users_line(
     second = trial(first_epoch=3)
     outcome = second.step()
     assert outcome.kind is FailureKind.CODE_ERROR
-    assert outcome.reason == "own.py:18: KeyError: val_f1"
+    assert outcome.reason == "own.py:24: KeyError: val_f1"
     (note,) = second.take_notes()
     assert note.kind is NoteKind.CALLBACKS
     assert note.text.startswith(
         "callbacks were made anew after epoch 2, and called with the reports of the epochs so far"
     )
+
+
+def test_functions_of_users_leave_no_file_behind_also_where_the_trial_fails(trial, tmp_path, monkeypatch):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    begun = set(sys.modules)
+    assert isinstance(trial().step(), EpochReport)
+    assert any(name.startswith("__autograph_generated_file") for name in set(sys.modules) - begun)
+    assert not list((tmp_path / "temporary").iterdir())
+    assert not isinstance(trial(first_epoch=3).step(), EpochReport)
+    assert not list((tmp_path / "temporary").iterdir())
 
 
 def test_changed_code_ends_the_trial_as_other_data_does(trial, tmp_path):
