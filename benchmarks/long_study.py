@@ -14,6 +14,7 @@ import json
 import os
 import random
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -221,12 +222,12 @@ def show(samples: list[dict[str, float]], *, kills: int, lost: int, options: arg
         low, high = max(1, part * tenth), (part + 1) * tenth
         inside = [sample for sample in samples if low <= sample["ended"] < high]
         inside += [sample for sample in samples if sample["ended"] >= high][:1]
-        if len(inside) < 2:
+        if len(inside) < 2 or inside[-1]["ended"] == inside[0]["ended"]:
             continue
         passed = inside[-1]["at"] - inside[0]["at"]
         ended, steps = (inside[-1][name] - inside[0][name] for name in ("ended", "steps"))
-        # A worker that was killed is away for a moment: that is time beside the steps.
-        lived = passed * max(sample["num_workers"] for sample in inside)
+        # A worker that was killed is away for a moment, and its epoch is lost: both are time beside the steps.
+        lived = passed * statistics.median(sample["num_workers"] for sample in inside)
         means = [sum(sample[name] for sample in inside) / len(inside) for name in ("driver", "workers")]
         # A look comes as soon as a tenth is full.
         looks = [sample for sample in samples if "status" in sample and 0 <= sample["ended"] - high < tenth]

@@ -32,6 +32,7 @@ from trainables.families.parts.blocks import without_penalties
 from trainables.families.parts.inputs import example_data, model_inputs
 from trainables.families.parts.keras_internals import create_compiled_variables
 from trainables.files.folders import put_in_place
+from trainables.machine.generated_code import GeneratedCode
 from trainables.specs.export import ExportRequest, ExportResult
 from trainables.specs.task import Task
 from trainables.specs.worker import PRIVATE
@@ -61,14 +62,17 @@ def export_model(request: ExportRequest) -> ExportResult:
     configure_devices(replace(request.worker.device, gpus=0))
     splits = open_dataset(dataset_on_this_node(request.worker))
     model, task = _load_model(request), request.worker.dataset.task
-    return write_export(
-        plain_model(model, task),
-        request,
-        splits=splits,
-        test_metrics=_evaluate(model, splits.test, request=request),
-        scores=scores_of_split(model, splits.test, task=task),
-        rebuild=lambda variant: _plain_float32(request, variant),
-    )
+    try:
+        return write_export(
+            plain_model(model, task),
+            request,
+            splits=splits,
+            test_metrics=_evaluate(model, splits.test, request=request),
+            scores=scores_of_split(model, splits.test, task=task),
+            rebuild=lambda variant: _plain_float32(request, variant),
+        )
+    finally:
+        GeneratedCode().remove()
 
 
 def write_export(  # noqa: PLR0913 - a model, and what is known of it

@@ -74,8 +74,10 @@ def write_saved_model(model: Any, path: Path, task: Task) -> None:
     archive.add_endpoint(
         "serve", lambda inputs: model(inputs, training=False), input_signature=[_signature(model, task)]
     )
-    archive.write_out(str(path), verbose=False)
-    GeneratedCode().remove()
+    try:
+        archive.write_out(str(path), verbose=False)
+    finally:
+        GeneratedCode().remove()
 
 
 def _signature(model: Any, task: Task) -> Any:

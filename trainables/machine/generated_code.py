@@ -1,6 +1,7 @@
 """Removes files that TensorFlow leaves behind in a process that is ended, as a worker of Ray is."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 #: What tensorflow/python/autograph/pyct/loader.py, TensorFlow 2.21, calls its modules and their files.
@@ -8,7 +9,7 @@ _PREFIX = "__autograph_generated_file"
 
 
 class GeneratedCode:
-    """The files of functions that AutoGraph has rewritten in this process, two for each SavedModel among them.
+    """The files of functions that AutoGraph has rewritten in this process, two of them for SavedModels.
 
     AutoGraph has them in the folder of temporary files until Python ends, which in a process that a signal ends never
     comes. The functions stay: a file is read once.
@@ -24,4 +25,6 @@ class GeneratedCode:
         self._num_modules = len(sys.modules)
         for module in [module for name, module in list(sys.modules.items()) if name.startswith(_PREFIX)]:
             for path in filter(None, (getattr(module, "__file__", None), getattr(module, "__cached__", None))):
-                Path(path).unlink(missing_ok=True)
+                # Nobody's work fails for a file that is in nobody's way.
+                with suppress(OSError):
+                    Path(path).unlink()

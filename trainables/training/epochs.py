@@ -88,7 +88,7 @@ class CompiledPhase:
         self._initial.restore(self.variables)
         self.dynamic.set(self.phase.params(params))
 
-    def trace(self, *, num_micro_batches: int, graphs: NetworkGraphs = NOTHING_SHARED) -> bool:
+    def trace(self, *, num_micro_batches: int, graphs: NetworkGraphs = NOTHING_SHARED) -> Any:
         """Traces the functions that `train` and `validate` call, or takes those of a network of the same structure.
 
         Args:
@@ -96,7 +96,7 @@ class CompiledPhase:
             graphs: Where functions of other trainings are, and these may be kept.
 
         Returns:
-            Whether it traced them.
+            The graph of a training epoch.
 
         Raises:
             MicroBatchError: Batches are to be trained in pieces, and the model does not allow it.
@@ -104,11 +104,11 @@ class CompiledPhase:
         """
         if num_micro_batches == 1 and (taken := graphs.take("epochs", self._named)):
             self._train_epoch, self._validate_all = taken
-            return False
+            return taken[0].function.graph
         self._trace(num_micro_batches=num_micro_batches)
         if self.can_begin_again:
             graphs.keep("epochs", [self._train_epoch, self._validate_all], self._named)
-        return True
+        return self._train_epoch.graph
 
     @property
     def _named(self) -> dict[str, Any]:

@@ -91,8 +91,10 @@ class Training:
         self.spec = request.spec
         #: May change until the first epoch is run.
         self.num_micro_batches = request.num_micro_batches
-        #: Whether its functions were traced for it; if not, they are those of another network, or not there yet.
-        self.has_own_graph = False
+        #: The graph that its epochs run, its own or that of another network; None: it is not traced yet.
+        self.graph: Any = None
+        #: How many times it has all variables between epochs.
+        self.num_states = 1 + len(request.repeats)
         #: Reports so far, one an epoch, without gaps.
         self.history: list[EpochReport] = []
         #: Seconds since the last report that were not training, by kind.
@@ -121,12 +123,7 @@ class Training:
             self.cost = _cost_of(self, task=request.task)
             if self.spec.limits:
                 check_limits(self.cost.counted, self.spec.limits)
-            self._callbacks = TrainingCallbacks(
-                self.spec,
-                model=self.model,
-                num_steps=math.ceil(request.train.num_images / self._params["batch_size"]),
-                on_note=request.on_callback_note,
-            )
+            self._callbacks = _callbacks_of(self, request)
 
     @property
     def epoch(self) -> int:
@@ -188,7 +185,7 @@ class Training:
         if self._compiled.is_traced:
             return
         with spent(self.overhead_seconds, "trace"):
-            self.has_own_graph = self._compiled.trace(num_micro_batches=self.num_micro_batches, graphs=self._graphs)
+            self.graph = self._compiled.trace(num_micro_batches=self.num_micro_batches, graphs=self._graphs)
         check_measured(self._compiled, metric=self.spec.metric, on_note=self._on_note)
 
     def estimated_memory_mb(self) -> float:
@@ -305,6 +302,15 @@ def _cost_of(training: Training, *, task: Task) -> VariantCost:
         batch_size=training._params["batch_size"],
         num_trained=lambda: most_trained(training._phases, training.model, current=training._compiled.phase),
         graphs=training._graphs.without_data(),
+    )
+
+
+def _callbacks_of(training: Training, request: TrainingRequest) -> TrainingCallbacks:
+    return TrainingCallbacks(
+        training.spec,
+        model=training.model,
+        num_steps=math.ceil(request.train.num_images / training._params["batch_size"]),
+        on_note=request.on_callback_note,
     )
 
 

@@ -2,7 +2,8 @@
 
 import functools
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from search_spaces import Variant
@@ -13,12 +14,12 @@ if TYPE_CHECKING:
     from trainables.graphs.sharing import SharedGraphs
     from trainables.training.training import Training
 
-#: Trainings that a process keeps, and what they hold together.
-MAX_KEPT = 32
+#: Trainings that a process keeps at most, and what they may hold together where they are more than so few.
+MAX_KEPT, ALWAYS_KEPT = 32, 8
 BUDGET_BYTES = 192_000_000
-#: What a training holds beside its variables, in bytes: always, for a graph of its own, and for each variable in that
-#: graph. Measured on a CPU with TensorFlow 2.21: 7.5 MB for 2 convolutions and their Adam, 36 MB for 6 residual blocks
-#: with squeeze-and-excitation.
+#: What a training holds beside its variables, in bytes, and what its graph does, by its variables. Measured on a CPU
+#: with TensorFlow 2.21: 7.5 MB for 2 convolutions and their Adam, 36 MB for 6 residual blocks with
+#: squeeze-and-excitation.
 _TRAINING_BYTES, _GRAPH_BYTES, _BYTES_A_VARIABLE = 500_000, 4_000_000, 125_000
 
 
@@ -31,7 +32,7 @@ class TracedTrainings:
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, Training] = OrderedDict()
         #: What each of them holds.
-        self._bytes: dict[Hashable, int] = {}
+        self._held: dict[Hashable, Held] = {}
 
     @functools.cached_property
     def graphs(self) -> "SharedGraphs":
@@ -59,10 +60,14 @@ class TracedTrainings:
         """
         if training.is_reusable:
             key = fold, trace_key(training.variant)
-            self._kept[key], self._bytes[key] = training, held_bytes(training)
-            while len(self._kept) > MAX_KEPT or (len(self._kept) > 1 and sum(self._bytes.values()) > BUDGET_BYTES):
+            self._kept[key], self._held[key] = training, held_by(training)
+            # One may be there: a training that went on from a checkpoint did not begin on it.
+            self._kept.move_to_end(key)
+            while len(self._kept) > MAX_KEPT or (
+                len(self._kept) > ALWAYS_KEPT and all_bytes(self._held.values()) > BUDGET_BYTES
+            ):
                 dropped, _ = self._kept.popitem(last=False)
-                del self._bytes[dropped]
+                del self._held[dropped]
 
     def take(self, variant: Variant, *, fold: int = 0) -> "Training | None":
         """Returns a training of the variant at its beginning and keeps it no longer; None if none fits.
@@ -74,24 +79,54 @@ class TracedTrainings:
         key = fold, trace_key(variant)
         training = self._kept.pop(key, None)
         if training is not None:
-            del self._bytes[key]
+            del self._held[key]
             training.begin_again(variant)
         return training
 
     def clear(self) -> None:
         """Drops all trainings and graphs."""
         self._kept.clear()
-        self._bytes.clear()
+        self._held.clear()
         vars(self).pop("graphs", None)
 
 
-def held_bytes(training: "Training") -> int:
-    """Returns the memory that goes with an ended training: its variables, the values they began with, and its graph."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """The memory of an ended training.
+
+    Args:
+        own_bytes: Its variables, the values they began with, and those of repeats.
+        graph: Which graph it runs; others may run the same one.
+        graph_bytes: What that holds.
+    """
+
+    own_bytes: int
+    graph: int
+    graph_bytes: int
+
+
+def held_by(training: "Training") -> Held:
+    """Returns what a training holds."""
     from trainables.graphs.dynamic_parameters import num_bytes
 
     variables = [*training.model.variables, *training.model.optimizer.variables]
-    graph = _GRAPH_BYTES + _BYTES_A_VARIABLE * len(variables) if training.has_own_graph else 0
-    return _TRAINING_BYTES + graph + 2 * num_bytes(variables)
+    return Held(
+        own_bytes=_TRAINING_BYTES + (1 + training.num_states) * num_bytes(variables),
+        graph=id(training.graph),
+        graph_bytes=_GRAPH_BYTES + _BYTES_A_VARIABLE * len(variables),
+    )
+
+
+def all_bytes(held: Iterable[Held]) -> int:
+    """Returns what trainings hold together: a graph of several once.
+
+    >>> one, other = (Held(own_bytes=size, graph=7, graph_bytes=100) for size in (10, 20))
+    >>> all_bytes([one]), all_bytes([one, other])
+    (110, 130)
+    """
+    trainings = list(held)
+    graphs = {training.graph: training.graph_bytes for training in trainings}
+    return sum(training.own_bytes for training in trainings) + sum(graphs.values())
 
 
 def trace_key(variant: Variant) -> Hashable:

@@ -50,7 +50,8 @@ class TraceAffinity:
     """
 
     def __init__(self) -> None:
-        #: By worker, what it has traced; the architecture unused for longest goes first, as in the worker.
+        #: By worker, what it has traced; the architecture unused for longest goes first, as in the worker, which keeps
+        #: fewer of large ones.
         self._kept: dict[Process, OrderedDict[Hashable, Likeness]] = {}
         #: By trial: what is traced for it, and whom it was given to; None: a worker that nobody knows yet.
         self._at_work: dict[str, tuple[Likeness, Process | None]] = {}

@@ -36,7 +36,12 @@ os._exit(0)
 """
 
 
-@pytest.mark.parametrize(("removes", "number"), [(True, 0), (False, 1)])
+def files_in(folder):
+    """Returns the files in a folder and those below it, bytes of modules among them."""
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(("removes", "number"), [(True, 0), (False, 2)])
 def test_a_process_that_is_ended_leaves_no_file_of_autograph(removes, number, tmp_path):
     (tmp_path / "temporary").mkdir()
     code = tmp_path / "ended.py"
@@ -44,10 +49,8 @@ def test_a_process_that_is_ended_leaves_no_file_of_autograph(removes, number, tm
     environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary"), "TF_CPP_MIN_LOG_LEVEL": "3"}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     subprocess.run([sys.executable, str(code)], check=True, env=environment)
-    left = [path for path in (tmp_path / "temporary").rglob("*") if path.suffix == ".py"]
-    assert len(left) == number, "without the removal TensorFlow leaves one, or this test is not needed any more"
-    if removes:
-        assert not [path for path in (tmp_path / "temporary").rglob("*") if path.is_file()]
+    left = files_in(tmp_path / "temporary")
+    assert len(left) == number, "without the removal TensorFlow leaves its code and Python's bytes of it, or is mended"
 
 
 def test_modules_that_come_later_are_seen(tmp_path, monkeypatch):
@@ -64,6 +67,15 @@ def test_modules_that_come_later_are_seen(tmp_path, monkeypatch):
         assert not list(tmp_path.iterdir())
 
 
+def test_a_file_that_cannot_be_removed_is_left(tmp_path, monkeypatch):
+    module = type(sys)("__autograph_generated_file_x")
+    # As if somebody had made a folder of its name.
+    module.__file__ = str(tmp_path)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    GeneratedCode().remove()
+    assert tmp_path.is_dir()
+
+
 def test_a_saved_model_leaves_nothing_beside_itself(tmp_path, monkeypatch):
     import keras
     import tensorflow as tf
@@ -74,7 +86,7 @@ def test_a_saved_model_leaves_nothing_beside_itself(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
     write_saved_model(model, tmp_path / "model", Task.classification(input_shape=(8, 8, 1), num_classes=10))
-    assert not list((tmp_path / "temporary").iterdir())
+    assert not files_in(tmp_path / "temporary")
     images = np.zeros((2, 8, 8, 1), np.float32)
     loaded = tf.saved_model.load(str(tmp_path / "model"))
     assert loaded.serve(images).shape == (2, 10)
