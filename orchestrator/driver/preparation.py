@@ -213,7 +213,7 @@ def _describe_data(
     notify(
         f"data: {dataset.num_train:,} training, {dataset.num_validation:,} validation, {dataset.num_test:,} "
         f"test images, {images_in_words(dataset.task)}, {targets_in_words(dataset.task)}; {storage}; "
-        f"{prepared.num_concurrent} trials at a time"
+        f"{prepared.num_concurrent} {'trial' if prepared.num_concurrent == 1 else 'trials'} at a time"
     )
     for sentence in (*(f"data: {note}" for note in notes), *said):
         notify(sentence)
