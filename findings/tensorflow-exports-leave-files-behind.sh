@@ -2,7 +2,7 @@
 # Each forked child of `multiprocessing` that writes a SavedModel leaves Python files among the temporary ones, for good.
 #
 # One would guess: an export leaves its folder, and what else it needs goes with the process that wrote it.
-# What happens: AutoGraph rewrites two functions that TensorFlow itself adds to every SavedModel of Keras, writes them
+# What happens: AutoGraph rewrites two functions that Keras and TensorFlow add to every such SavedModel, writes them
 # to `__autograph_generated_file*.py`, and removes these when Python's `atexit` functions run. Children that
 # `multiprocessing` forks, itself or by its fork server, end without them, as does every process that a signal ends: two
 # files stay for each such process, and nothing removes them. Of a spawned child, and of a process by itself, none is left.

@@ -72,6 +72,7 @@ def export_model(request: ExportRequest) -> ExportResult:
             rebuild=lambda variant: _plain_float32(request, variant),
         )
     finally:
+        # Batches of streamed images are rewritten functions, too.
         GeneratedCode().remove()
 
 

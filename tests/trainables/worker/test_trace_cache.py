@@ -232,7 +232,7 @@ def test_the_last_ones_that_fit_are_kept(steps):
         ended = Ended(variant, size=size, graph=graph)
         traced.keep(ended)
         expected[filters] = ended
-        # Of any two graphs, one that several run counts once.
+        # A graph that several run counts once.
         for _ in range(len(expected)):
             own = sum(500_000 + 8 * kept.model.variables[0].shape[0] for kept in expected.values())
             graphs = 4_125_000 * len({kept.graph for kept in expected.values()})
